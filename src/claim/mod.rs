@@ -1,0 +1,1 @@
+//! Claims: measures, intervals over seeds, verdicts.

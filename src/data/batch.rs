@@ -1,0 +1,214 @@
+//! Batches: which sequences each step sees. Pure functions of the settings and counters.
+
+use super::{SequenceSet, TrainingData};
+use crate::rng::{Purpose, Stream};
+use crate::spec::{LastBatch, TrainSettings};
+
+/// Right-padded sequences. Padding is a mask by position: the id under it is 0 and means nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Sequences (B).
+    pub rows: usize,
+    /// Positions of the longest sequence (T).
+    pub cols: usize,
+    /// `(B, T)` inputs.
+    pub inputs: Vec<u32>,
+    /// `(B, T)` targets.
+    pub targets: Vec<u32>,
+    /// `(B, T)`: whether the target counts.
+    pub mask: Vec<bool>,
+}
+
+impl Batch {
+    /// Number of targets that count (N).
+    pub fn scored(&self) -> usize {
+        self.mask.iter().filter(|counts| **counts).count()
+    }
+
+    /// Pads `sequences` of `set` into one batch; targets equal to `ignore_index` do not count.
+    pub fn gather(set: &SequenceSet, sequences: &[usize], ignore_index: Option<u32>) -> Self {
+        let cols = sequences
+            .iter()
+            .map(|&i| set.get(i).0.len())
+            .max()
+            .unwrap_or(0);
+        let mut batch = Self {
+            rows: sequences.len(),
+            cols,
+            ..Self::default()
+        };
+        for &index in sequences {
+            let (input, target) = set.get(index);
+            let padding = cols - input.len();
+            batch.inputs.extend_from_slice(input);
+            batch.inputs.extend(std::iter::repeat_n(0, padding));
+            batch.targets.extend_from_slice(target);
+            batch.targets.extend(std::iter::repeat_n(0, padding));
+            batch
+                .mask
+                .extend(target.iter().map(|&id| Some(id) != ignore_index));
+            batch.mask.extend(std::iter::repeat_n(false, padding));
+        }
+        batch
+    }
+}
+
+/// The course of a training job: how many steps, and the batch of each.
+#[derive(Clone, Debug)]
+pub struct Course<'a> {
+    data: &'a TrainingData,
+    train: &'a TrainSettings,
+    batches_per_epoch: usize,
+    epochs: usize,
+    steps: u64,
+}
+
+impl<'a> Course<'a> {
+    /// Plans the course of `train` over `data`.
+    pub fn new(data: &'a TrainingData, train: &'a TrainSettings) -> Self {
+        let sequences = match data {
+            TrainingData::Sequences(set) => Some(set.len()),
+            TrainingData::Stream { .. } => None,
+        };
+        let length = Length::of(sequences, train);
+        Self {
+            data,
+            train,
+            batches_per_epoch: length.batches_per_epoch,
+            epochs: length.epochs,
+            steps: length.steps,
+        }
+    }
+
+    /// Optimizer steps.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Optimizer steps per epoch (the last one of an epoch may average fewer micro-batches).
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.batches_per_epoch.div_ceil(self.train.grad_accum_steps) as u64
+    }
+
+    /// Epochs, the last one possibly cut short by `max_steps`.
+    pub fn epochs(&self) -> usize {
+        self.epochs
+    }
+
+    /// Epoch of `step` (both from 0).
+    pub fn epoch_of(&self, step: u64) -> u64 {
+        step / self.steps_per_epoch().max(1)
+    }
+
+    /// Passes over the data after `step` steps.
+    pub fn epochs_done(&self, step: u64) -> f64 {
+        step as f64 / self.steps_per_epoch().max(1) as f64
+    }
+
+    /// The micro-batches of `step` (from 0), 1 to `grad_accum_steps` of them.
+    pub fn micro_batches(&self, step: u64) -> Vec<Batch> {
+        let accumulated = self.train.grad_accum_steps;
+        match self.data {
+            TrainingData::Sequences(set) => {
+                let epoch = self.epoch_of(step);
+                let first = (step % self.steps_per_epoch()) as usize * accumulated;
+                let last = (first + accumulated).min(self.batches_per_epoch);
+                let order = self.order(set.len(), epoch);
+                (first..last)
+                    .map(|index| {
+                        let start = index * self.train.batch_size;
+                        let end = (start + self.train.batch_size).min(order.len());
+                        Batch::gather(set, &order[start..end], self.train.ignore_index)
+                    })
+                    .collect()
+            }
+            TrainingData::Stream { ids, window, shift } => (0..accumulated)
+                .map(|micro| {
+                    let draws = Stream::new(
+                        self.train.seed,
+                        Purpose::Window,
+                        step * accumulated as u64 + micro as u64,
+                    );
+                    let mut set = SequenceSet::new();
+                    for row in 0..self.train.batch_size {
+                        let choices = (ids.len() - window - shift + 1) as u64;
+                        let start = draws.below(row as u64, choices) as usize;
+                        set.push(
+                            &ids[start..start + window],
+                            &ids[start + shift..start + shift + window],
+                        );
+                    }
+                    Batch::gather(
+                        &set,
+                        &(0..self.train.batch_size).collect::<Vec<_>>(),
+                        self.train.ignore_index,
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    fn order(&self, sequences: usize, epoch: u64) -> Vec<usize> {
+        if self.train.shuffle {
+            Stream::new(self.train.seed, Purpose::Shuffle, epoch).permutation(sequences)
+        } else {
+            (0..sequences).collect()
+        }
+    }
+}
+
+/// Length of a course, from counts alone (for estimates).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length {
+    /// Micro-batches per epoch.
+    pub batches_per_epoch: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Optimizer steps.
+    pub steps: u64,
+}
+
+impl Length {
+    /// Length for `sequences` training sequences (`None`: a stream, whose one epoch is `max_steps`).
+    pub fn of(sequences: Option<usize>, train: &TrainSettings) -> Self {
+        let accumulated = train.grad_accum_steps;
+        let Some(sequences) = sequences else {
+            let steps = train.max_steps.unwrap_or(0);
+            return Self {
+                batches_per_epoch: steps * accumulated,
+                epochs: 1,
+                steps: steps as u64,
+            };
+        };
+        let mut batches_per_epoch = match train.last_batch {
+            LastBatch::Keep => sequences.div_ceil(train.batch_size),
+            LastBatch::Drop => sequences / train.batch_size,
+        };
+        if let Some(max) = train.max_batches {
+            batches_per_epoch = batches_per_epoch.min(max);
+        }
+        let steps_per_epoch = batches_per_epoch.div_ceil(accumulated);
+        match train.max_steps {
+            Some(steps) if train.epochs.is_none() => {
+                let steps = if steps_per_epoch == 0 { 0 } else { steps };
+                Self {
+                    batches_per_epoch,
+                    epochs: if steps == 0 {
+                        0
+                    } else {
+                        steps.div_ceil(steps_per_epoch)
+                    },
+                    steps: steps as u64,
+                }
+            }
+            _ => {
+                let epochs = train.epochs.unwrap_or(1);
+                Self {
+                    batches_per_epoch,
+                    epochs,
+                    steps: (steps_per_epoch * epochs) as u64,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The sum of the module errors, with kinds and hints.

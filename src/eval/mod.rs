@@ -1,0 +1,1 @@
+//! Evaluation of trained weights: perplexity, calibration, text statistics.

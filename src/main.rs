@@ -1,0 +1,3 @@
+//! The command `specbook`.
+
+fn main() {}

@@ -1,0 +1,277 @@
+//! What a finished run leaves behind: plain data, written by the scheduler, read by everything else.
+//!
+//! Everything here is reproducible except [`Timing`] and [`Provenance`], which no comparison looks at.
+
+mod results;
+
+pub use results::{Results, RunResult};
+
+use crate::digest::Sha256Hex;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Format number of `record.json`.
+pub const RECORD_FORMAT: u32 = 1;
+
+/// Identity of a run: sha256 of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub Sha256Hex);
+
+/// Identity of an evaluation: sha256 of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EvalId(pub Sha256Hex);
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::fmt::Display for EvalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One line of `metrics.jsonl`: one optimizer step. Losses in nats per scored token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricPoint {
+    /// Optimizer steps done, from 1.
+    pub step: u64,
+    /// Passes over the training sequences done, with fraction.
+    pub epoch: f64,
+    /// Scored training targets so far.
+    pub tokens: u64,
+    /// Loss of the step's batch before the update, auxiliary terms included.
+    #[serde(rename = "train/loss")]
+    pub train_loss: f64,
+    /// Its cross-entropy part (equal to `train/loss` for plain cross-entropy).
+    #[serde(rename = "train/ce")]
+    pub train_ce: f64,
+    /// Its square part (0 for plain cross-entropy).
+    #[serde(rename = "train/square")]
+    pub train_square: f64,
+    /// Validation loss after the update, weighted by tokens, where it was due.
+    #[serde(rename = "val/loss", default, skip_serializing_if = "Option::is_none")]
+    pub val_loss: Option<f64>,
+    /// The cross-entropy part of the validation loss.
+    #[serde(rename = "val/ce", default, skip_serializing_if = "Option::is_none")]
+    pub val_ce: Option<f64>,
+    /// Unweighted mean of the validation batches' losses, as the studies computed it.
+    #[serde(
+        rename = "val/loss_batch_mean",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub val_loss_batch_mean: Option<f64>,
+    /// Learning rate of the step.
+    pub lr: f64,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+}
+
+/// State of a run in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Finished and whole.
+    Cached,
+    /// Nothing there.
+    Missing,
+    /// A checkpoint to go on from.
+    Partial,
+    /// Claimed by a live process.
+    Running,
+    /// Ended with an error.
+    Failed,
+}
+
+/// `record.json` of a finished run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// [`RECORD_FORMAT`].
+    pub format: u32,
+    /// The run.
+    pub id: RunId,
+    /// Name of the run in the spec that first trained it.
+    pub name: String,
+    /// Name of that spec.
+    pub spec: String,
+    /// `cached` or `failed`.
+    pub status: RunStatus,
+    /// The run's key, as in `key.json`.
+    pub key: serde_json::Value,
+    /// What computed it.
+    pub numerics: Numerics,
+    /// Sizes.
+    pub counts: Counts,
+    /// Final metrics by name: `train_loss` (mean over the last epoch), `val_loss` (last), `val_loss_min`, … finite numbers only.
+    pub metrics: BTreeMap<String, f64>,
+    /// Digests of what is compared.
+    pub digests: Digests,
+    /// Size and digest of every file of the run folder but this one.
+    pub files: BTreeMap<String, FileEntry>,
+    /// Why it failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Wall-clock figures: never compared.
+    pub timing: Timing,
+    /// Where it was computed: never compared.
+    pub provenance: Provenance,
+}
+
+/// A file of a run folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Digest of the contents.
+    pub sha256: Sha256Hex,
+}
+
+/// What computed a run: recorded, not keyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Numerics {
+    /// `cpu-fused`, `cpu-reference`, `cuda`, `fake`.
+    pub engine: String,
+    /// Number of the training mathematics.
+    pub recipe: u32,
+    /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64`, …
+    pub isa: String,
+    /// Number format of the matrix products.
+    pub dtype: String,
+}
+
+/// Sizes of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Trained parameters.
+    pub params: u64,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Scored training targets.
+    pub tokens: u64,
+    /// Training documents.
+    pub docs: u64,
+    /// Training sequences.
+    pub sequences: u64,
+}
+
+/// Digests of what reruns are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Digests {
+    /// Of the final weights (names, shapes and little-endian f32 values; not of the file).
+    pub weights: Option<Sha256Hex>,
+    /// Of `metrics.jsonl`.
+    pub metrics: Sha256Hex,
+    /// Of the tokenizer that was used.
+    pub tokenizer: Sha256Hex,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The error as printed.
+    pub message: String,
+    /// Last step whose loss was finite, where training had begun.
+    pub last_good_step: Option<u64>,
+}
+
+/// Wall-clock figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    /// Seconds of training, validation left out, over all sessions of the run.
+    pub train_seconds: f64,
+    /// Seconds of validation.
+    pub validation_seconds: f64,
+    /// Trained positions (batch · length) per second of training.
+    pub train_tokens_per_second: f64,
+    /// Highest resident set of the process, bytes.
+    pub peak_rss_bytes: u64,
+}
+
+/// Where a run was computed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Version of specbook.
+    pub specbook: String,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// Threads used.
+    pub threads: usize,
+    /// Operating system and processor family.
+    pub platform: String,
+}
+
+/// `result.json` of an evaluation, with what its other files hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalResult {
+    /// Format number.
+    pub format: u32,
+    /// Metrics by name (`perplexity`, `perplexity_median`, `bits_per_byte`, `accuracy`, …); finite numbers only.
+    pub metrics: BTreeMap<String, f64>,
+    /// One entry per scored document.
+    pub documents: Vec<DocumentScore>,
+    /// Continuations in the order of the prompts.
+    pub samples: Vec<Sample>,
+}
+
+/// Score of one held-out document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentScore {
+    /// Index of the document in its slice.
+    pub document: usize,
+    /// Scored tokens.
+    pub tokens: u64,
+    /// Negative log-likelihood in nats, summed.
+    pub nll: f64,
+    /// `exp(nll / tokens)`.
+    pub perplexity: f64,
+    /// The first characters of the text.
+    pub excerpt: String,
+}
+
+/// A sampled continuation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// The prompt.
+    pub prompt: String,
+    /// The continuation, without the prompt.
+    pub continuation: String,
+    /// Number of new tokens.
+    pub new_tokens: usize,
+    /// Whether it ended by itself (end-of-text).
+    pub ended: bool,
+}
+
+/// What a run will cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Trained parameters.
+    pub params: u64,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Trained positions at full length (an upper bound: shorter documents train fewer).
+    pub tokens: u64,
+    /// Floating-point operations of training and validation.
+    pub flops: f64,
+    /// Highest resident memory, bytes.
+    pub peak_rss_bytes: u64,
+    /// Bytes the finished run leaves in the store.
+    pub disk_bytes: u64,
+    /// Seconds; `None` until a run or a bench on this machine has stored a calibration.
+    pub seconds: Option<f64>,
+}

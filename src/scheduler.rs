@@ -1,0 +1,1 @@
+//! Runs a plan: skips what is cached, trains the rest, records failures and goes on.

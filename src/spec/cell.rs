@@ -1,0 +1,178 @@
+//! The notebook: cells in reading order.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One cell of the report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cell {
+    /// Markdown with minijinja expressions over the results.
+    Text(String),
+    /// Learning curves.
+    Plot(PlotCell),
+    /// A table of results.
+    Table(TableCell),
+    /// A histogram.
+    Histogram(HistogramCell),
+    /// Sampled continuations.
+    Samples(SamplesCell),
+    /// Perplexity per document.
+    Perplexity(PerplexityCell),
+    /// Claims and verdicts: `all` or a list of ids.
+    Claims(Selection),
+    /// What was run: names, ids, settings, cost.
+    Plan(Selection),
+}
+
+/// `all`, or a list of names (of runs, cases or claims).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// Everything.
+    #[default]
+    All,
+    /// These, in this order.
+    Only(Vec<String>),
+}
+
+/// Learning curves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlotCell {
+    /// Metrics, as in `metrics.jsonl`.
+    pub curves: Vec<String>,
+    /// `step` (default), `epoch` or `tokens`.
+    #[serde(default)]
+    pub x: PlotX,
+    /// Axis whose values get a panel each.
+    #[serde(default)]
+    pub panels: Option<String>,
+    /// Axis whose values get a colour each; default: one colour per curve.
+    #[serde(default)]
+    pub colours: Option<String>,
+    /// Only runs with these axis values.
+    #[serde(default)]
+    pub filter: std::collections::BTreeMap<String, serde_json::Value>,
+    /// Logarithmic axes: `x`, `y`, or both.
+    #[serde(default)]
+    pub log: Vec<PlotAxis>,
+    /// Width of a moving mean in points; the raw curve stays behind it.
+    #[serde(default)]
+    pub smooth: Option<usize>,
+    /// Lowest and highest y; default: from the data.
+    #[serde(default)]
+    pub y_range: Option<[f64; 2]>,
+    /// Published curves drawn beside ours.
+    #[serde(default)]
+    pub published: Vec<PublishedCurve>,
+    /// Sentence below the figure.
+    #[serde(default)]
+    pub caption: Option<String>,
+}
+
+/// What a plot's x axis shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlotX {
+    /// Optimizer steps.
+    #[default]
+    Step,
+    /// Passes over the training sequences.
+    Epoch,
+    /// Scored training targets.
+    Tokens,
+}
+
+/// An axis of a plot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlotAxis {
+    /// Horizontal.
+    X,
+    /// Vertical.
+    Y,
+}
+
+/// A published curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedCurve {
+    /// Name in the legend.
+    pub label: String,
+    /// Panel (value of the `panels` axis) to draw in; default: all.
+    #[serde(default)]
+    pub panel: Option<String>,
+    /// `[x, y]` points.
+    pub points: Vec<[f64; 2]>,
+}
+
+/// A table of results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableCell {
+    /// Axis whose values are the rows, or `run`.
+    pub rows: String,
+    /// Metrics, or `published: <text>` columns by name.
+    pub columns: Vec<String>,
+    /// Axis that is spread over columns (one metric only).
+    #[serde(default)]
+    pub pivot: Option<String>,
+    /// Metric to sort by, ascending; default: order of the plan.
+    #[serde(default)]
+    pub sort: Option<String>,
+    /// Published values by row name, shown in a column of their own.
+    #[serde(default)]
+    pub published: std::collections::BTreeMap<String, String>,
+    /// Sentence below the table.
+    #[serde(default)]
+    pub caption: Option<String>,
+}
+
+/// A histogram.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HistogramCell {
+    /// `document_tokens` (lengths of the training documents) or `perplexity` (per document).
+    pub of: HistogramOf,
+    /// Number of bins; default 40.
+    #[serde(default = "forty")]
+    pub bins: usize,
+    /// Logarithmic axes.
+    #[serde(default)]
+    pub log: Vec<PlotAxis>,
+    /// Sentence below the figure.
+    #[serde(default)]
+    pub caption: Option<String>,
+}
+
+fn forty() -> usize {
+    40
+}
+
+/// What a histogram counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistogramOf {
+    /// Ids per training document.
+    DocumentTokens,
+    /// Perplexity per held-out document.
+    Perplexity,
+}
+
+/// Sampled continuations.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SamplesCell {
+    /// Which runs; default all.
+    #[serde(default)]
+    pub runs: Selection,
+}
+
+/// Perplexity per document.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PerplexityCell {
+    /// Which runs; default all.
+    #[serde(default)]
+    pub runs: Selection,
+}

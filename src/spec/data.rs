@@ -1,0 +1,195 @@
+//! Data settings: corpus, tokenizer, slices and the sequence policy.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The section `data` of a spec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// Where documents come from.
+    pub corpus: Corpus,
+    /// How text becomes ids.
+    pub tokenizer: Tokenizer,
+    /// Documents to train on: a number, or `{skip, take, corpus}`.
+    pub train: Slice,
+    /// Documents for the validation loss.
+    pub validation: Slice,
+    /// Documents kept for tests; default none.
+    #[serde(default)]
+    pub test: Slice,
+    /// How documents become sequences.
+    #[serde(default)]
+    pub sequence: Sequence,
+    /// Length of a sequence in tokens, BOS counted; default: `model.max_seq_len`.
+    #[serde(default)]
+    pub seq_len: SeqLen,
+    /// 1: predict the next token; 2: the one after it (the off-by-one of the grid and scale-up runs, PAPER-FACTS A.0).
+    #[serde(default = "default_target_shift")]
+    pub target_shift: usize,
+}
+
+fn default_target_shift() -> usize {
+    1
+}
+
+/// A source of documents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Corpus {
+    /// Embedded generator of short stories, as many as asked for.
+    Stories(Embedded),
+    /// Embedded generator of mixed documents with log-normal lengths.
+    Documents(Embedded),
+    /// A plain text file cut at a separator.
+    Text(TextFile),
+    /// A folder of UTF-8 files, one document each, ordered by relative path.
+    Folder(Folder),
+    /// JSON lines, or JSON lines compressed with zstd (name ends in `.zst`).
+    Jsonl(Jsonl),
+    /// Token ids as little-endian u16, nanoGPT's `train.bin`; cut into documents at the end-of-text id of the tokenizer.
+    Bin(BinFile),
+}
+
+/// Parameters of an embedded corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Embedded {
+    /// Version of the generator: a changed text is a new version.
+    pub version: u32,
+    /// Seed of the generator; default 0.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// A text file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TextFile {
+    /// Path, relative to the spec's folder.
+    pub path: PathBuf,
+    /// Line that ends a document; default `<|endoftext|>`. White space around documents is removed, empty ones are dropped.
+    #[serde(default = "default_separator")]
+    pub separator: String,
+}
+
+fn default_separator() -> String {
+    "<|endoftext|>".to_owned()
+}
+
+/// A folder of files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Folder {
+    /// Path, relative to the spec's folder.
+    pub path: PathBuf,
+    /// Only files with this extension (no dot); default: all.
+    #[serde(default)]
+    pub extension: Option<String>,
+}
+
+/// A JSON lines file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Jsonl {
+    /// Path, relative to the spec's folder.
+    pub path: PathBuf,
+    /// Field that holds the text; default `text`.
+    #[serde(default = "default_field")]
+    pub field: String,
+}
+
+fn default_field() -> String {
+    "text".to_owned()
+}
+
+/// A file of token ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BinFile {
+    /// Path, relative to the spec's folder.
+    pub path: PathBuf,
+}
+
+/// How text becomes ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokenizer {
+    /// A byte-level BPE trained on the first training documents.
+    TrainBpe(TrainBpe),
+    /// A `tokenizer.json` of the Hugging Face `tokenizers` library; path relative to the spec's folder.
+    File(PathBuf),
+}
+
+/// A tokenizer trained as part of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainBpe {
+    /// Entries, the 256 bytes and the special tokens counted.
+    pub vocab_size: usize,
+    /// How many documents of the training slice's start to learn from; default: `data.train`. Name it where runs with
+    /// different `data.train` are compared: losses are comparable only with one tokenizer.
+    #[serde(default)]
+    pub documents: Option<usize>,
+}
+
+/// A range of documents of a corpus.
+///
+/// Written as a number, or as a map. Without `skip`, held-out documents come first: validation takes the corpus's first
+/// documents, test the next, and training those after them, so that runs with different `train` share their held-out sets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Slice {
+    /// First document, counted from 0; `None`: by the rule above.
+    pub skip: Option<usize>,
+    /// How many documents.
+    pub take: usize,
+    /// Another corpus than `data.corpus`.
+    pub corpus: Option<Corpus>,
+}
+
+/// Length of a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SeqLen {
+    /// `model.max_seq_len`.
+    #[default]
+    Max,
+    /// The ids of the shortest document of the slice (the naive pair of the ablation, PAPER-FACTS B).
+    Shortest,
+    /// So many tokens.
+    Tokens(usize),
+}
+
+/// How documents become sequences (PAPER-FACTS A.0 and B). With s = `seq_len`, every content chunk has at most s - 1 ids;
+/// the input is BOS and the chunk, the target the chunk and EOS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sequence {
+    /// One sequence per document, cut to its first s - 1 ids.
+    #[default]
+    NextToken,
+    /// As `next_token`, and no padding is expected (the ablation's naive policy).
+    Discard,
+    /// One buffer over all documents («snaking»), cut into full chunks; the rest is dropped.
+    ImputeConcat,
+    /// As `discard`; shorter documents are padded to s and the padding is masked.
+    PadDiscard,
+    /// As `impute_concat` (the padding was never active).
+    PadImputeConcat,
+    /// Each document cut into chunks on its own, the last one padded (the ablation as described).
+    PadImputePerDocument,
+    /// As `impute_concat`, but a chunk is kept only where what is left of the buffer after it is shorter than `tol` (as run).
+    InformedAsRun(Tolerance),
+    /// Each document cut into chunks; the last one is padded and kept if it has at least `tol` ids (as described).
+    InformedAsDescribed(Tolerance),
+    /// Windows of s tokens at random offsets of one stream of documents, each followed by end-of-text (nanoGPT).
+    Stream,
+}
+
+/// Parameter of the informed policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// Tokens.
+    pub tol: usize,
+}

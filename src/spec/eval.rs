@@ -1,0 +1,96 @@
+//! Evaluation settings: perplexity sets and samples. They never enter a run's identity.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The section `eval` of a spec.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvalSettings {
+    /// Perplexity of held-out documents; default none.
+    #[serde(default)]
+    pub perplexity: Option<PerplexitySettings>,
+    /// Sampled continuations; default none.
+    #[serde(default)]
+    pub samples: Option<SampleSettings>,
+    /// The studies' own procedure over random windows (PAPER-FACTS E8); default none.
+    #[serde(default)]
+    pub random_windows: Option<RandomWindows>,
+}
+
+/// Which held-out documents are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PerplexitySettings {
+    /// How many documents of `split`, from its start.
+    pub documents: usize,
+    /// `validation` (default) or `test`.
+    #[serde(default)]
+    pub split: Split,
+    /// Whether scores for losses that do not give probabilities are computed (calibrated and clipped-linear perplexity, E7).
+    #[serde(default)]
+    pub calibrated: bool,
+}
+
+/// A held-out slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// `data.validation`.
+    #[default]
+    Validation,
+    /// `data.test`.
+    Test,
+}
+
+/// How text is sampled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleSettings {
+    /// Texts to continue.
+    pub prompts: Vec<String>,
+    /// Longest continuation in tokens.
+    pub max_new_tokens: usize,
+    /// 0 takes the likeliest token; default 1.
+    #[serde(default = "unit")]
+    pub temperature: f64,
+    /// Sample among the k likeliest tokens; default: all.
+    #[serde(default)]
+    pub top_k: Option<usize>,
+    /// Sample from the smallest set whose probability exceeds this, in (0, 1]; default: all.
+    #[serde(default)]
+    pub top_p: Option<f64>,
+    /// Seed; default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// Continuations per prompt; default 1.
+    #[serde(default = "one")]
+    pub per_prompt: usize,
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Random windows of the validation stream (the capstone: 10 batches of 4 windows of 256 tokens, seed 1337).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RandomWindows {
+    /// Batches.
+    pub batches: usize,
+    /// Windows per batch.
+    pub windows: usize,
+    /// Tokens per window.
+    pub tokens: usize,
+    /// Seed; default 1337.
+    #[serde(default = "seed_1337")]
+    pub seed: u64,
+}
+
+fn seed_1337() -> u64 {
+    1337
+}

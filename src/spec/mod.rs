@@ -1,0 +1,106 @@
+//! The spec: an experiment as data. YAML in, [`Spec`] out, or every problem at once with its line and column.
+//!
+//! A spec is read twice: `load` takes values and marks, `settings` decides overrides and aliases on the tree, the section
+//! types below are decoded from it, `validate` checks what types cannot. Nothing here opens a corpus or trains.
+
+mod cell;
+mod claim;
+mod data;
+mod eval;
+mod model;
+mod train;
+mod written;
+
+pub use cell::*;
+pub use claim::*;
+pub use data::*;
+pub use eval::*;
+pub use model::*;
+pub use train::*;
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The settings of one run, all sections decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Corpus, tokenizer, slices, sequences.
+    pub data: DataSettings,
+    /// The transformer.
+    pub model: ModelSettings,
+    /// Loss, optimizer, length, validation.
+    pub train: TrainSettings,
+    /// Perplexity and samples.
+    #[serde(default)]
+    pub eval: EvalSettings,
+}
+
+/// An experiment, checked: every run's settings decoded, profile and overrides applied.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// File it came from, as given (never part of an identity).
+    pub path: PathBuf,
+    /// SHA-256 of the file's bytes.
+    pub digest: crate::digest::Sha256Hex,
+    /// Name; also the name of the report folder.
+    pub name: String,
+    /// Title of the report.
+    pub title: String,
+    /// Study and section.
+    pub source: Source,
+    /// Markdown paragraph below the title.
+    pub summary: String,
+    /// Profile that was applied (`desk` = the base).
+    pub profile: String,
+    /// `--set` arguments that were applied, in order.
+    pub overrides: Vec<String>,
+    /// The axes in written order, cases and seeds included.
+    pub axes: Vec<Axis>,
+    /// The runs in plan order.
+    pub runs: Vec<SpecRun>,
+    /// Claims in written order.
+    pub claims: Vec<Claim>,
+    /// Cells in reading order.
+    pub cells: Vec<Located<Cell>>,
+}
+
+/// The study an experiment comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The study.
+    pub study: String,
+    /// Section or figure.
+    #[serde(default)]
+    pub section: String,
+}
+
+/// A named axis and its values.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Axis {
+    /// `case`, `seed`, or the dot path's last part (the whole path where that is not unique).
+    pub name: String,
+    /// Values in written order.
+    pub values: Vec<serde_json::Value>,
+}
+
+/// One run of a spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpecRun {
+    /// Stable human name: `dim=512,n_layers=8` or the case's name; `,seed=1` is added where there are several seeds.
+    pub name: String,
+    /// Axis name and value, in axis order.
+    pub axes: Vec<(String, serde_json::Value)>,
+    /// Decoded settings.
+    pub settings: Settings,
+}
+
+/// A value and the line of the spec it stands at (1-based).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Line of the spec.
+    pub line: usize,
+}

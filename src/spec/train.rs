@@ -1,0 +1,283 @@
+//! Training settings: loss, optimizer, schedule, length, validation.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The section `train` of a spec. It holds nothing that follows from other sections, so it enters the run's identity as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Sequences per micro-batch.
+    pub batch_size: usize,
+    /// Micro-batches whose gradients are averaged before a step; default 1.
+    #[serde(default = "one")]
+    pub grad_accum_steps: usize,
+    /// Passes over the training sequences; default 1 where `max_steps` is not given either.
+    #[serde(default)]
+    pub epochs: Option<usize>,
+    /// Optimizer steps; exclusive with `epochs`. Required for `data.sequence: stream`.
+    #[serde(default)]
+    pub max_steps: Option<usize>,
+    /// Stops each epoch after so many micro-batches.
+    #[serde(default)]
+    pub max_batches: Option<usize>,
+    /// Whether sequences are put into a new order each epoch; default true.
+    #[serde(default = "yes")]
+    pub shuffle: bool,
+    /// What happens to an incomplete last batch; default keep.
+    #[serde(default)]
+    pub last_batch: LastBatch,
+    /// The loss.
+    #[serde(default)]
+    pub loss: Loss,
+    /// How the square terms are reduced over classes; default mean_classes.
+    #[serde(default)]
+    pub reduction: Reduction,
+    /// Targets equal to this id are not scored. Only for runs as published: padding is masked by position anyway.
+    #[serde(default)]
+    pub ignore_index: Option<u32>,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Course of the learning rate; default constant.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Largest global gradient norm; default: no clipping.
+    #[serde(default)]
+    pub grad_clip: Option<f64>,
+    /// Number format of the matrix products; default f32.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// When the validation loss is measured. Required: it can cost more than the training.
+    pub validate: Validate,
+    /// Which weights are kept; default last.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Seed of all randomness of a run; `seeds` makes it an axis. Default 0.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What happens to an incomplete last batch of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LastBatch {
+    /// It is used as it is.
+    #[default]
+    Keep,
+    /// It is left out.
+    Drop,
+}
+
+/// A training loss (formulas: PAPER-FACTS E1 to E5; the engine's `loss.rs`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// Cross-entropy (E1).
+    #[default]
+    CrossEntropy,
+    /// Square loss on the raw logits (E2 to E4).
+    Square(SquareParameters),
+    /// Square loss on the softmax probabilities, the correct class weighted by `w`.
+    SquareSoftmax(Weighted),
+    /// Cross-entropy plus the mean squared wrong logit (E5; arXiv:2302.03952).
+    Squentropy,
+    /// Cross-entropy plus the weighted square loss, as the capstone's code has it (E5).
+    SquentropyCapstone(Weighted),
+}
+
+/// Parameters of the rescaled square loss (arXiv:2006.07322): weight `k` and target `m` of the correct class.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SquareParameters {
+    /// Weight of the correct class; default 1.
+    #[serde(default = "unit")]
+    pub k: f64,
+    /// Target of the correct class's logit; default 1.
+    #[serde(default = "unit")]
+    pub m: f64,
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+/// Weight of the correct class.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Weighted {
+    /// A number, or `{per_50304: x}`, which keeps x/50304 per class whatever the vocabulary (PAPER-FACTS E6).
+    pub w: ClassWeight,
+}
+
+/// Weight of the correct class, absolute or in proportion to the number of classes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ClassWeight {
+    /// As it is.
+    Absolute(f64),
+    /// `x · C / 50304`.
+    Per50304(f64),
+}
+
+impl ClassWeight {
+    /// The weight for `classes` classes.
+    pub fn value(&self, classes: usize) -> f64 {
+        match self {
+            Self::Absolute(w) => *w,
+            Self::Per50304(w) => w * classes as f64 / 50_304.0,
+        }
+    }
+}
+
+/// How square terms are reduced over classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Divided by the number of classes, as printed.
+    #[default]
+    MeanClasses,
+    /// Not divided: C times larger.
+    SumClasses,
+}
+
+/// An optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), PAPER-FACTS E10.
+    Adamw(Adamw),
+}
+
+/// Parameters of AdamW.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Adamw {
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Decay rates of the two moments, each in [0, 1); default 0.9 and 0.999.
+    #[serde(default = "default_betas")]
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment; default 1e-8.
+    #[serde(default = "default_adam_eps")]
+    pub eps: f64,
+    /// Decoupled weight decay; default 0.01.
+    #[serde(default = "default_weight_decay")]
+    pub weight_decay: f64,
+    /// Which tensors decay; default all.
+    #[serde(default)]
+    pub decay: Decay,
+}
+
+fn default_betas() -> [f64; 2] {
+    [0.9, 0.999]
+}
+
+fn default_adam_eps() -> f64 {
+    1e-8
+}
+
+fn default_weight_decay() -> f64 {
+    0.01
+}
+
+/// Which tensors decay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// Every tensor, norms too (the library default that the LLaMA study used).
+    #[default]
+    All,
+    /// Matrices and embeddings only (nanoGPT).
+    Matrices,
+}
+
+/// Course of the learning rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// The peak throughout.
+    #[default]
+    Constant,
+    /// Linear warm-up, then a cosine to `min_lr`, then `min_lr`.
+    Cosine(Cosine),
+}
+
+/// Parameters of the cosine schedule (PAPER-FACTS E10).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cosine {
+    /// Steps of the warm-up; default 0.
+    #[serde(default)]
+    pub warmup_steps: usize,
+    /// Step at which the cosine ends.
+    pub decay_steps: usize,
+    /// Learning rate at its end.
+    pub min_lr: f64,
+    /// First rate of the warm-up; default `next`.
+    #[serde(default)]
+    pub warmup_from: WarmupFrom,
+}
+
+/// Where a warm-up starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WarmupFrom {
+    /// Step t has `peak · t / warmup_steps`: the first step changes nothing (the fork that the capstone used).
+    Zero,
+    /// Step t has `peak · (t + 1) / (warmup_steps + 1)` (nanoGPT today).
+    #[default]
+    Next,
+}
+
+/// Number format of the matrix products; parameters and optimizer stay f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dtype {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bfloat16 products, accumulated in f32.
+    Bf16,
+}
+
+/// When the validation loss is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Validate {
+    /// `epoch`, `step`, `end`, or `{steps: n}`. The end of training is always measured.
+    pub every: Every,
+}
+
+/// A validation cadence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Every {
+    /// After each epoch.
+    Epoch,
+    /// After each step.
+    Step,
+    /// After the first step, each n-th step and the last.
+    Steps(usize),
+    /// After the last step only.
+    End,
+}
+
+/// Which weights are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Those after the last step.
+    #[default]
+    Last,
+    /// Those with the lowest validation loss.
+    Best,
+    /// Both; evaluations use the last.
+    Both,
+}

@@ -1,0 +1,165 @@
+//! Settings that a spec may write in two ways (a number or a map, a word or a list). Each is written back in its short form.
+
+use super::{ClassWeight, Corpus, Selection, SeqLen, Slice};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// The long form of a [`Slice`].
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SliceMap {
+    /// First document, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skip: Option<usize>,
+    /// How many documents.
+    take: usize,
+    /// Another corpus than `data.corpus`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    corpus: Option<Corpus>,
+}
+
+impl<'de> Deserialize<'de> for Slice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            value @ Value::Number(_) => serde_json::from_value(value).map(|take| Self {
+                take,
+                ..Self::default()
+            }),
+            value => serde_json::from_value::<SliceMap>(value).map(|map| Self {
+                skip: map.skip,
+                take: map.take,
+                corpus: map.corpus,
+            }),
+        }
+        .map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Slice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.skip.is_none() && self.corpus.is_none() {
+            return serializer.serialize_u64(self.take as u64);
+        }
+        SliceMap {
+            skip: self.skip,
+            take: self.take,
+            corpus: self.corpus.clone(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl JsonSchema for Slice {
+    fn schema_name() -> Cow<'static, str> {
+        "Slice".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let map = generator.subschema_for::<SliceMap>();
+        json_schema!({"description": "A number of documents, or a range.", "anyOf": [{"type": "integer", "minimum": 0}, map]})
+    }
+}
+
+impl<'de> Deserialize<'de> for SeqLen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(word) if word == "max" => Ok(Self::Max),
+            Value::String(word) if word == "shortest" => Ok(Self::Shortest),
+            value => serde_json::from_value(value)
+                .map(Self::Tokens)
+                .map_err(|_| D::Error::custom("expected a number of tokens, `max` or `shortest`")),
+        }
+    }
+}
+
+impl Serialize for SeqLen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Max => serializer.serialize_str("max"),
+            Self::Shortest => serializer.serialize_str("shortest"),
+            Self::Tokens(tokens) => serializer.serialize_u64(*tokens as u64),
+        }
+    }
+}
+
+impl JsonSchema for SeqLen {
+    fn schema_name() -> Cow<'static, str> {
+        "SeqLen".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "enum": ["max", "shortest"]}]})
+    }
+}
+
+impl<'de> Deserialize<'de> for ClassWeight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if let Some(weight) = value.as_f64() {
+            return Ok(Self::Absolute(weight));
+        }
+        match value.as_object() {
+            Some(map) if map.len() == 1 => map
+                .get("per_50304")
+                .and_then(Value::as_f64)
+                .map(Self::Per50304),
+            _ => None,
+        }
+        .ok_or_else(|| D::Error::custom("expected a number or `{per_50304: number}`"))
+    }
+}
+
+impl Serialize for ClassWeight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Absolute(weight) => serializer.serialize_f64(*weight),
+            Self::Per50304(weight) => serializer.collect_map([("per_50304", weight)]),
+        }
+    }
+}
+
+impl JsonSchema for ClassWeight {
+    fn schema_name() -> Cow<'static, str> {
+        "ClassWeight".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [
+            {"type": "number"},
+            {"type": "object", "properties": {"per_50304": {"type": "number"}}, "required": ["per_50304"], "additionalProperties": false}
+        ]})
+    }
+}
+
+impl<'de> Deserialize<'de> for Selection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(word) if word == "all" => Ok(Self::All),
+            value => serde_json::from_value(value)
+                .map(Self::Only)
+                .map_err(|_| D::Error::custom("expected `all` or a list of names")),
+        }
+    }
+}
+
+impl Serialize for Selection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::All => serializer.serialize_str("all"),
+            Self::Only(names) => names.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Selection {
+    fn schema_name() -> Cow<'static, str> {
+        "Selection".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "string", "enum": ["all"]}, {"type": "array", "items": {"type": "string"}}]})
+    }
+}

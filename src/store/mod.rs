@@ -1,0 +1,1 @@
+//! The store: finished runs, evaluations and plans as plain files.

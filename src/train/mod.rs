@@ -1,0 +1,267 @@
+//! The door to the trainer. Plain data crosses it: ids, configurations, named f32 arrays; never a tensor, a dtype or a device type.
+//!
+//! Behind it is `engine`, the only place that names dfdx. [`FakeEngine`] stands in where no training is needed.
+
+pub mod engine;
+mod fake;
+mod schedule;
+
+pub use fake::FakeEngine;
+pub use schedule::{learning_rate, validation_due};
+
+use crate::data::{SequenceSet, TrainingData};
+use crate::digest::{Hasher, Sha256Hex};
+use crate::record::{MetricPoint, Numerics};
+use crate::spec::{ModelConfig, TrainSettings};
+use std::ops::ControlFlow;
+
+/// Trains, scores and samples models.
+pub trait Engine: Send + Sync {
+    /// Runs `job` from the start or from `resume`, reporting to `observer`, which may stop it. Same job, same bits.
+    ///
+    /// # Errors
+    /// Settings the engine does not support, a loss that is not finite, too little memory.
+    fn train(
+        &self,
+        job: &TrainJob<'_>,
+        resume: Option<&Checkpoint>,
+        observer: &mut dyn Observer,
+    ) -> Result<Trained, TrainError>;
+
+    /// Scores every target of `job` under `weights`.
+    ///
+    /// # Errors
+    /// Weights that do not fit the model.
+    fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError>;
+
+    /// Continues every prompt; gives the new ids only.
+    ///
+    /// # Errors
+    /// Weights that do not fit the model; an empty prompt; ids beyond the vocabulary.
+    fn generate(&self, weights: &Weights, job: &SampleJob<'_>)
+    -> Result<Vec<Vec<u32>>, TrainError>;
+
+    /// What computes: recorded with every run.
+    fn numerics(&self, dtype: crate::spec::Dtype) -> Numerics;
+
+    /// Says why `model` and `train` cannot be trained by this engine, before any data is read.
+    fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String>;
+}
+
+/// What to train.
+#[derive(Clone, Copy)]
+pub struct TrainJob<'a> {
+    /// The model.
+    pub model: &'a ModelConfig,
+    /// Loss, optimizer, length, validation cadence, seed.
+    pub train: &'a TrainSettings,
+    /// Training sequences or stream.
+    pub data: &'a TrainingData,
+    /// Validation sequences.
+    pub validation: &'a SequenceSet,
+    /// Threads this job may use (≥ 1). Never changes a bit of the result.
+    pub threads: usize,
+}
+
+/// What to score.
+#[derive(Clone, Copy)]
+pub struct EvalJob<'a> {
+    /// The model.
+    pub model: &'a ModelConfig,
+    /// Sequences; every unmasked target is scored.
+    pub sequences: &'a SequenceSet,
+    /// Divides the logits by each of these and scores again (calibrated perplexity, PAPER-FACTS E7b); may be empty.
+    pub temperatures: &'a [f64],
+    /// Scores `p ∝ max(logit, eps)` too (clipped-linear perplexity, E7c).
+    pub clipped_linear_eps: Option<f64>,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Scores per target, in the order of the sequences; masked targets are left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenScores {
+    /// Number of scored targets of each sequence.
+    pub lengths: Vec<usize>,
+    /// Natural log-probability of the target.
+    pub log_likelihood: Vec<f32>,
+    /// Number of classes with a larger logit (0 = the target is the likeliest; ties count the lower index first).
+    pub rank: Vec<u32>,
+    /// Largest probability of any class.
+    pub confidence: Vec<f32>,
+    /// Log-probabilities at each temperature of the job.
+    pub tempered: Vec<Vec<f32>>,
+    /// Clipped-linear log-probability; empty where it was not asked for.
+    pub clipped_linear: Vec<f32>,
+}
+
+/// What to sample.
+#[derive(Clone, Copy)]
+pub struct SampleJob<'a> {
+    /// The model.
+    pub model: &'a ModelConfig,
+    /// Prompts as ids, BOS included; none empty.
+    pub prompts: &'a [Vec<u32>],
+    /// Longest continuation; ends earlier at `max_seq_len` positions in all.
+    pub max_new_tokens: usize,
+    /// 0 takes the likeliest id.
+    pub temperature: f64,
+    /// Only the k likeliest ids.
+    pub top_k: Option<usize>,
+    /// Smallest set whose probability exceeds this (sorted by falling probability, PAPER-FACTS A.0).
+    pub top_p: Option<f64>,
+    /// Seed of the draws; row r of the prompts uses its own counter, so rows do not depend on each other.
+    pub seed: u64,
+    /// Id that ends a continuation (it is not part of the result).
+    pub stop: Option<u32>,
+    /// Ids at or above this are never drawn (rows that only pad the vocabulary).
+    pub usable_vocab: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Watches a training job and may stop it.
+pub trait Observer {
+    /// Receives every step's metrics, in order, each once per session (after a resume: only new steps).
+    fn on_step(&mut self, point: &MetricPoint, timing: StepTiming) -> ControlFlow<()>;
+
+    /// Whether a checkpoint is due now (asked after every step; decided by wall time).
+    fn wants_checkpoint(&mut self) -> bool;
+
+    /// Receives a checkpoint. `Break` stops training; the engine always offers one before it stops by [`ControlFlow::Break`].
+    fn on_checkpoint(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()>;
+
+    /// Reports progress of a long validation (sequences done, of all); for display only.
+    fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
+        let _ = (done, all);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Wall time of a step, measured by the engine: goes to `timing.jsonl`, never into metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StepTiming {
+    /// Seconds of forward, backward and update.
+    pub train_seconds: f64,
+    /// Seconds of validation after it.
+    pub validation_seconds: f64,
+    /// Positions (batch · length) of the step.
+    pub positions: u64,
+}
+
+/// How a training job ended.
+#[derive(Clone, Debug)]
+pub enum Trained {
+    /// All steps done.
+    Finished(Box<Finished>),
+    /// The observer stopped it; the last checkpoint went to the observer.
+    Stopped,
+}
+
+/// The result of a finished training job.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Weights after the last step.
+    pub last: Weights,
+    /// Weights at the lowest validation loss, where `keep` asks for them.
+    pub best: Option<Weights>,
+    /// The final state, from which a longer run can go on.
+    pub checkpoint: Checkpoint,
+}
+
+/// A named array.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    /// Hugging Face's name (`model.layers.0.self_attn.q_proj.weight`).
+    pub name: String,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// Values in row-major order; their number is the product of `shape`.
+    pub data: Vec<f32>,
+}
+
+/// All tensors of a model, in the model's fixed order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights(pub Vec<NamedTensor>);
+
+impl Weights {
+    /// Digest of names, shapes and values (little-endian), whatever file they lie in.
+    pub fn digest(&self) -> Sha256Hex {
+        let mut hasher = Hasher::new();
+        for tensor in &self.0 {
+            hasher.update_prefixed(tensor.name.as_bytes());
+            tensor
+                .shape
+                .iter()
+                .for_each(|size| hasher.update(&(*size as u64).to_le_bytes()));
+            tensor
+                .data
+                .iter()
+                .for_each(|value| hasher.update(&value.to_le_bytes()));
+        }
+        hasher.finish()
+    }
+}
+
+/// Everything needed to go on: plain data, no generator state (randomness is counter-based).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Scored training targets so far.
+    pub tokens: u64,
+    /// Parameters.
+    pub weights: Weights,
+    /// First moments, in the order of `weights`.
+    pub first_moments: Vec<Vec<f32>>,
+    /// Second moments.
+    pub second_moments: Vec<Vec<f32>>,
+    /// Lowest validation loss so far and its weights, where `keep` asks for them.
+    pub best: Option<(f64, Weights)>,
+    /// Sum and count of the batch losses of the current epoch (for epoch means).
+    pub epoch_loss: (f64, u64),
+}
+
+/// What can go wrong in training, scoring and sampling.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The engine cannot do what is asked.
+    #[error("{what} is not supported by the {engine} engine")]
+    Unsupported {
+        /// What was asked.
+        what: String,
+        /// Which engine.
+        engine: &'static str,
+    },
+    /// The loss or the gradient norm is not finite.
+    #[error(
+        "training diverged at step {step}: {what} is {value}; the last good step is {last_good_step}"
+    )]
+    Diverged {
+        /// The bad step.
+        step: u64,
+        /// `train/loss` or `grad_norm`.
+        what: &'static str,
+        /// NaN or infinity.
+        value: f64,
+        /// Last step with finite numbers (0: none).
+        last_good_step: u64,
+    },
+    /// Weights or a checkpoint that do not belong to the model.
+    #[error("weights do not fit the model: {0}")]
+    Weights(String),
+    /// Ids or lengths that do not fit the model.
+    #[error("{0}")]
+    Input(String),
+    /// The tensor library failed.
+    #[error("tensor library: {0}")]
+    Tensor(String),
+    /// The device cannot be used.
+    #[error("device `{device}` cannot be used: {reason}")]
+    Device {
+        /// As asked for.
+        device: String,
+        /// Why not.
+        reason: String,
+    },
+}
