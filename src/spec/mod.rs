@@ -3,19 +3,35 @@
 //! A spec is read twice: `load` takes values and marks, `settings` decides overrides and aliases on the tree, the section
 //! types below are decoded from it, `validate` checks what types cannot. Nothing here opens a corpus or trains.
 
+mod alias;
+mod axes;
 mod cell;
 mod claim;
 mod data;
+mod error;
 mod eval;
+mod expand;
+mod experiment;
+mod file;
+mod load;
 mod model;
+mod parse;
+mod refs;
+mod schema;
+mod structure;
 mod train;
+mod tree;
+mod validate;
 mod written;
 
 pub use cell::*;
 pub use claim::*;
 pub use data::*;
+pub use error::{Place, SpecError, SpecProblem, SpecProblems};
 pub use eval::*;
 pub use model::*;
+pub use parse::{LoadRequest, load, parse};
+pub use schema::json_schema;
 pub use train::*;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +69,8 @@ pub struct Spec {
     pub summary: String,
     /// Profile that was applied (`desk` = the base).
     pub profile: String,
+    /// All profiles, `desk` first.
+    pub profiles: Vec<String>,
     /// `--set` arguments that were applied, in order.
     pub overrides: Vec<String>,
     /// The axes in written order, cases and seeds included.
@@ -104,3 +122,6 @@ pub struct Located<T> {
     /// Line of the spec.
     pub line: usize,
 }
+
+#[cfg(test)]
+mod tests;

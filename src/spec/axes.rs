@@ -1,0 +1,312 @@
+//! The axes of an experiment, their labels, and the walk over their product.
+
+use super::error::{Problem, Problems};
+use super::experiment::Experiment;
+use super::tree::{Node, Span, Value, join_path};
+use super::{Axis, tree};
+use std::collections::BTreeMap;
+
+/// Most runs where the spec does not say `max_runs`.
+const DEFAULT_MAX_RUNS: u64 = 10_000;
+/// Most runs that `max_runs` can allow.
+const LARGEST_MAX_RUNS: u64 = 100_000;
+
+/// The axes of an experiment, in the order of the walk: the first is the outermost.
+#[derive(Debug)]
+pub(crate) struct Axes {
+    pub(crate) list: Vec<AxisPlan>,
+    /// Combinations that are left out: pairs of axis and value.
+    excluded: Vec<Vec<(usize, usize)>>,
+}
+
+/// An axis.
+#[derive(Debug)]
+pub(crate) struct AxisPlan {
+    pub(crate) axis: Axis,
+    /// The setting: its dot path.
+    path: String,
+    /// The values as they stand in a run's name; unique.
+    labels: Vec<String>,
+    pub(crate) kind: AxisKind,
+}
+
+/// What an axis sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AxisKind {
+    Case,
+    /// The n-th entry of `vary`.
+    Vary(usize),
+    Seed,
+}
+
+impl Axes {
+    /// Lays out the axes of `experiment`; `None` where they cannot be walked.
+    pub(crate) fn new(experiment: &Experiment, problems: &mut Problems) -> Option<Self> {
+        let before = problems.len();
+        let mut list = Vec::new();
+        if !experiment.cases.is_empty() {
+            let names: Vec<String> = experiment
+                .cases
+                .iter()
+                .map(|case| case.name.clone())
+                .collect();
+            list.push(AxisPlan {
+                axis: Axis {
+                    name: "case".to_owned(),
+                    values: names.iter().map(|name| name.as_str().into()).collect(),
+                },
+                path: "case".to_owned(),
+                labels: names,
+                kind: AxisKind::Case,
+            });
+        }
+        for index in 0..experiment.vary.len() {
+            list.push(varied(experiment, index, problems));
+        }
+        if let Some((place, seeds)) = &experiment.seeds {
+            if seeds.is_empty() {
+                let problem = Problem::new("`seeds` is an empty list").at(*place);
+                problems.push(problem.hint("write `seeds: [0]`, or leave the key out"));
+            }
+            list.push(AxisPlan {
+                axis: Axis {
+                    name: "seed".to_owned(),
+                    values: seeds.iter().map(Node::to_json).collect(),
+                },
+                path: "train.seed".to_owned(),
+                labels: labels("seed", seeds, problems),
+                kind: AxisKind::Seed,
+            });
+        }
+        let mut axes = Self {
+            list,
+            excluded: Vec::new(),
+        };
+        if !axes.fits(experiment, problems) {
+            return None;
+        }
+        axes.exclude(&experiment.exclude, problems);
+        (problems.len() == before).then_some(axes)
+    }
+
+    /// Number of combinations before any is left out.
+    fn product(&self) -> u128 {
+        self.list.iter().fold(1, |product: u128, axis| {
+            product.saturating_mul(axis.axis.values.len() as u128)
+        })
+    }
+
+    /// Whether the product is within bounds; nothing has been built from it yet.
+    fn fits(&self, experiment: &Experiment, problems: &mut Problems) -> bool {
+        let product = self.product();
+        let (place, most) = match experiment.max_runs {
+            Some((place, most)) => (Some(place), most),
+            None => (None, DEFAULT_MAX_RUNS),
+        };
+        if most > LARGEST_MAX_RUNS {
+            let problem = Problem::new(format!("`max_runs` is at most {LARGEST_MAX_RUNS}"));
+            problems.push(problem.at(place.unwrap_or_default()));
+            return false;
+        }
+        if product <= most.into() {
+            return true;
+        }
+        let factors: Vec<String> = self
+            .list
+            .iter()
+            .map(|axis| format!("{} {}", axis.axis.values.len(), axis.axis.name))
+            .collect();
+        let longest = experiment.vary.iter().max_by_key(|axis| axis.values.len());
+        let place = longest
+            .map(|axis| axis.place)
+            .or(experiment.seeds.as_ref().map(|(place, _)| *place))
+            .or(experiment.cases.first().map(|case| case.place));
+        let mut problem = Problem::new(format!(
+            "the axes multiply to {product} runs; at most {most} are allowed"
+        ));
+        if let Some(place) = place {
+            problem = problem.at(place);
+        }
+        problem = problem.note(factors.join(" × "));
+        problems.push(if product <= LARGEST_MAX_RUNS.into() {
+            problem.hint(format!("if so many are meant, write `max_runs: {product}`"))
+        } else {
+            problem
+        });
+        false
+    }
+
+    fn exclude(&mut self, excludes: &[Node], problems: &mut Problems) {
+        for exclude in excludes {
+            let mut pairs = Vec::new();
+            for (key, node) in exclude.entries() {
+                let names: Vec<&str> = self
+                    .list
+                    .iter()
+                    .map(|axis| axis.axis.name.as_str())
+                    .collect();
+                let Some(index) = self.find(&key.name) else {
+                    let message = format!("`exclude`: there is no axis `{}`", key.name);
+                    problems.push(Problem::new(message).at(key.span).choices(&key.name, names));
+                    continue;
+                };
+                let axis = &self.list[index];
+                let (label, json) = (node.label(), node.to_json());
+                let mut values = axis.labels.iter().zip(&axis.axis.values);
+                match values.position(|(one, value)| *one == label || *value == json) {
+                    Some(value) => pairs.push((index, value)),
+                    None => {
+                        let message =
+                            format!("`exclude`: the axis `{}` has no value `{label}`", key.name);
+                        let known = axis.labels.iter().map(String::as_str);
+                        problems.push(Problem::new(message).at(node.span).choices(&label, known));
+                    }
+                }
+            }
+            if exclude.entries().is_empty() {
+                problems
+                    .push(Problem::new("`exclude`: this leaves out every run").at(exclude.span));
+            }
+            self.excluded.push(pairs);
+        }
+    }
+
+    /// The axis of that name or path.
+    fn find(&self, name: &str) -> Option<usize> {
+        let mut path = tree::split_path(name)?;
+        super::alias::canonical_path(&mut path);
+        let path = join_path(&path);
+        self.list
+            .iter()
+            .position(|axis| axis.axis.name == name || axis.path == path)
+    }
+}
+
+/// The `index`-th axis of `vary`. Its name is the last part of its path, or the whole path where another axis ends alike.
+fn varied(experiment: &Experiment, index: usize, problems: &mut Problems) -> AxisPlan {
+    let varied = &experiment.vary[index];
+    let last = varied.path.last().map_or("", String::as_str);
+    let taken = ["case", "seed", "run"].contains(&last)
+        || experiment
+            .vary
+            .iter()
+            .enumerate()
+            .any(|(other, axis)| other != index && axis.path.last() == varied.path.last());
+    let path = join_path(&varied.path);
+    let name = if taken { path.clone() } else { last.to_owned() };
+    AxisPlan {
+        labels: labels(&name, &varied.values, problems),
+        axis: Axis {
+            name,
+            values: varied.values.iter().map(Node::to_json).collect(),
+        },
+        path,
+        kind: AxisKind::Vary(index),
+    }
+}
+
+/// Labels of values: a choice stands by its name alone where that is enough.
+fn labels(axis: &str, values: &[Node], problems: &mut Problems) -> Vec<String> {
+    let short = |node: &Node| match &node.value {
+        Value::Map(entries) if entries.len() == 1 => entries[0].0.name.clone(),
+        _ => node.label(),
+    };
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for value in values {
+        *count.entry(short(value)).or_default() += 1;
+    }
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    values
+        .iter()
+        .map(|value| {
+            let short = short(value);
+            let label = if count[&short] == 1 {
+                short
+            } else {
+                value.label()
+            };
+            let label = tree::shorten(&label.replace([',', '='], ";"), 80);
+            if let Some(first) = seen.insert(label.clone(), value.span) {
+                let problem =
+                    Problem::new(format!("the axis `{axis}` has `{label}` twice")).at(value.span);
+                problems.push(problem.note(format!("first at line {}", first.line)));
+            }
+            label
+        })
+        .collect()
+}
+
+/// One combination of axis values.
+pub(crate) struct Combination<'a> {
+    axes: &'a Axes,
+    /// The value taken of each axis.
+    pub(crate) values: Vec<usize>,
+}
+
+impl Axes {
+    /// Walks the product in order, without what is left out.
+    pub(crate) fn walk(&self) -> impl Iterator<Item = Combination<'_>> {
+        let all = self.product() as usize;
+        (0..all).filter_map(|number| {
+            let mut rest = number;
+            let mut values = vec![0; self.list.len()];
+            for (value, axis) in values.iter_mut().zip(&self.list).rev() {
+                let count = axis.axis.values.len();
+                *value = rest % count;
+                rest /= count;
+            }
+            let out = self.excluded.iter().any(|pairs| {
+                !pairs.is_empty() && pairs.iter().all(|(axis, value)| values[*axis] == *value)
+            });
+            (!out).then_some(Combination { axes: self, values })
+        })
+    }
+
+    /// Whether `name` is the name of an axis.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.list.iter().any(|axis| axis.axis.name == name)
+    }
+}
+
+impl Combination<'_> {
+    /// The run's name: `25x100`, `dim=512,n_layers=8`, and `,seed=1` where there are several seeds.
+    pub(crate) fn name(&self) -> String {
+        let mut name = self.group();
+        for (axis, value) in self.axes.list.iter().zip(&self.values) {
+            if axis.kind == AxisKind::Seed && axis.labels.len() > 1 {
+                name = format!("{name},seed={}", axis.labels[*value]);
+            }
+        }
+        name
+    }
+
+    /// The name without the seed.
+    pub(crate) fn group(&self) -> String {
+        let parts: Vec<String> = self
+            .axes
+            .list
+            .iter()
+            .zip(&self.values)
+            .filter_map(|(axis, value)| match axis.kind {
+                AxisKind::Case => Some(axis.labels[*value].clone()),
+                AxisKind::Vary(_) => Some(format!("{}={}", axis.axis.name, axis.labels[*value])),
+                AxisKind::Seed => None,
+            })
+            .collect();
+        if parts.is_empty() {
+            "base".to_owned()
+        } else {
+            parts.join(",")
+        }
+    }
+
+    /// Axis names and values.
+    pub(crate) fn axes(&self) -> Vec<(String, serde_json::Value)> {
+        self.axes
+            .list
+            .iter()
+            .zip(&self.values)
+            .map(|(axis, value)| (axis.axis.name.clone(), axis.axis.values[*value].clone()))
+            .collect()
+    }
+}

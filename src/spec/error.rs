@@ -1,0 +1,363 @@
+//! What is wrong with a spec: every problem at once, each with the line that caused it, what is allowed and the nearest name.
+
+use super::tree::{Span, shorten};
+use std::fmt;
+use std::path::PathBuf;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Most problems that are shown.
+const SHOWN: usize = 20;
+/// Most problems that are gathered.
+const GATHERED: usize = 1000;
+/// Widest line of source that is shown, in characters.
+const WIDTH: usize = 120;
+
+/// Why a spec cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is larger than any spec.
+    #[error("`{}` has {bytes} bytes; a spec has at most {limit}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The largest size.
+        limit: u64,
+    },
+    /// The file is not UTF-8.
+    #[error("`{}` is not UTF-8 text (line {line})", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Line with the first bad byte, from 1.
+        line: usize,
+    },
+    /// The file has another format number.
+    #[error("{problem}")]
+    Newer {
+        /// The number that stands in the file.
+        found: u64,
+        /// Where.
+        problem: Box<SpecProblem>,
+    },
+    /// The file has problems.
+    #[error("{0}")]
+    Invalid(SpecProblems),
+}
+
+/// All problems of a spec, in the order of their places.
+#[derive(Clone, Debug)]
+pub struct SpecProblems {
+    /// The problems (at most 1000).
+    pub problems: Vec<SpecProblem>,
+}
+
+/// One problem of a spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecProblem {
+    /// What is wrong: `model.dmi: unknown key`.
+    pub message: String,
+    /// The text that caused it, where there is one.
+    pub place: Option<Place>,
+    /// What is allowed.
+    pub allowed: Option<String>,
+    /// Which runs, what else is involved.
+    pub notes: Vec<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// A place in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as given, or `--set`.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Characters to underline.
+    pub len: usize,
+    /// The line.
+    pub text: String,
+}
+
+impl fmt::Display for SpecProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().take(SHOWN).enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        match self.problems.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            1 => f.write_str("\n\nand 1 more problem"),
+            more => write!(f, "\n\nand {more} more problems"),
+        }
+    }
+}
+
+impl fmt::Display for SpecProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut margin = 1;
+        if let Some(place) = &self.place {
+            margin = place.line.to_string().len();
+            place.fmt_with(f, margin)?;
+        }
+        let allowed = self.allowed.as_ref().map(|text| ("allowed", text));
+        let notes = self.notes.iter().map(|text| ("note", text));
+        let hint = self.hint.as_ref().map(|text| ("hint", text));
+        for (label, text) in allowed.into_iter().chain(notes).chain(hint) {
+            write!(f, "\n{:margin$} = {label}: {text}", "")?;
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn fmt_with(&self, f: &mut fmt::Formatter<'_>, margin: usize) -> fmt::Result {
+        let before: String = self.text.chars().take(self.column - 1).collect();
+        let marked: String = self
+            .text
+            .chars()
+            .skip(self.column - 1)
+            .take(self.len.max(1))
+            .collect();
+        let (text, before) = if before.chars().count() > WIDTH / 2 {
+            let cut: String = before
+                .chars()
+                .skip(before.chars().count() - WIDTH / 4)
+                .collect();
+            let rest: String = self.text.chars().skip(self.column - 1).collect();
+            (format!("…{cut}{rest}"), format!("…{cut}"))
+        } else {
+            (self.text.clone(), before)
+        };
+        write!(
+            f,
+            "\n{:margin$}--> {}:{}:{}\n{:>margin$} | {}\n{:margin$} | {}{}",
+            "",
+            self.file,
+            self.line,
+            self.column,
+            self.line,
+            shorten(&text, WIDTH),
+            "",
+            " ".repeat(before.width()),
+            "^".repeat(marked.width().clamp(1, WIDTH / 2)),
+        )
+    }
+}
+
+/// A problem while it is gathered: its place is still a [`Span`].
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    message: String,
+    span: Option<Span>,
+    allowed: Option<String>,
+    notes: Vec<String>,
+    hint: Option<String>,
+    /// Runs in which it was met.
+    runs: Vec<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            span: None,
+            allowed: None,
+            notes: Vec::new(),
+            hint: None,
+            runs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    pub(crate) fn allowed(mut self, text: impl Into<String>) -> Self {
+        self.allowed = Some(text.into());
+        self
+    }
+
+    pub(crate) fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+        self.hint = Some(text.into());
+        self
+    }
+
+    /// Names what is allowed and, where one is near to `given`, which was probably meant.
+    pub(crate) fn choices<'a>(
+        mut self,
+        given: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        if let Some(near) = nearest(given, &names) {
+            self.hint = Some(format!("did you mean `{near}`?"));
+        }
+        if !names.is_empty() {
+            self.allowed = Some(list(&names));
+        }
+        self
+    }
+
+    pub(crate) fn run(mut self, name: &str) -> Self {
+        self.runs.push(name.to_owned());
+        self
+    }
+
+    fn finish(self, sources: &Sources) -> SpecProblem {
+        let mut notes = self.notes;
+        match self.runs.as_slice() {
+            [] => {}
+            [run] => notes.push(format!("in run `{run}`")),
+            [run, more @ ..] => notes.push(format!("in run `{run}` and {} more", more.len())),
+        }
+        SpecProblem {
+            message: self.message,
+            place: self.span.map(|span| sources.place(span)),
+            allowed: self.allowed,
+            notes,
+            hint: self.hint,
+        }
+    }
+}
+
+/// `a`, `b`, `c`; long lists are cut.
+pub(crate) fn list(names: &[&str]) -> String {
+    const MOST: usize = 24;
+    let mut text = names
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{}`", shorten(name, 60)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > MOST {
+        text += &format!(" and {} more", names.len() - MOST);
+    }
+    text
+}
+
+/// The name nearest to `given`, if any is near enough to be a slip of the finger.
+pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let length = given.chars().count();
+    if length > 100 {
+        return None;
+    }
+    let limit = (length / 3).max(1);
+    names
+        .iter()
+        .map(|name| {
+            let lower = name.to_lowercase();
+            let spelled = lower.replace('-', "_") == given.replace('-', "_");
+            let distance = strsim::damerau_levenshtein(&given, &lower);
+            (if spelled { 0 } else { distance }, *name)
+        })
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+        .or_else(|| {
+            let inside = |name: &&&str| length >= 3 && name.to_lowercase().contains(&given);
+            names.iter().find(inside).copied()
+        })
+}
+
+/// Problems while they are gathered; each is kept once, with the runs in which it was met.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    list: Vec<Problem>,
+    index: std::collections::BTreeMap<(Option<Span>, String), usize>,
+}
+
+impl Problems {
+    pub(crate) fn push(&mut self, problem: Problem) {
+        let key = (problem.span, problem.message.clone());
+        if let Some(&index) = self.index.get(&key) {
+            self.list[index].runs.extend(problem.runs);
+        } else if self.list.len() < GATHERED {
+            self.index.insert(key, self.list.len());
+            self.list.push(problem);
+        }
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        other
+            .list
+            .into_iter()
+            .for_each(|problem| self.push(problem));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// All of them, those of the spec first, each source in the order of its lines.
+    pub(crate) fn finish(mut self, sources: &Sources) -> SpecProblems {
+        self.list.sort_by_key(|problem| problem.span);
+        SpecProblems {
+            problems: self
+                .list
+                .into_iter()
+                .map(|problem| problem.finish(sources))
+                .collect(),
+        }
+    }
+}
+
+/// The texts that were read: the spec and the `--set` arguments.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// Name and lines of each.
+    texts: Vec<(String, Vec<String>)>,
+}
+
+impl Sources {
+    pub(crate) fn new(file: String, text: &str, overrides: &[String]) -> Self {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect();
+        let mut texts = vec![(file, lines(text))];
+        texts.extend(overrides.iter().map(|set| ("--set".to_owned(), lines(set))));
+        Self { texts }
+    }
+
+    fn place(&self, span: Span) -> Place {
+        let (file, lines) = &self.texts[span.source as usize];
+        let text = lines.get(span.line as usize - 1).map_or("", String::as_str);
+        Place {
+            file: file.clone(),
+            line: span.line as usize,
+            column: span.column.max(1) as usize,
+            len: span.len as usize,
+            text: text.trim_end().to_owned(),
+        }
+    }
+
+    /// `problem` with its place.
+    pub(crate) fn problem(&self, problem: Problem) -> SpecProblem {
+        problem.finish(self)
+    }
+}

@@ -1,0 +1,342 @@
+//! From an experiment to runs: for each combination of axis values the sections are put together, checked and decoded.
+//!
+//! A section is decoded once for each combination of the axes that touch it, so that ten thousand seeds decode one model.
+
+use super::axes::{Axes, AxisKind, Combination};
+use super::error::{Problem, Problems};
+use super::experiment::{Experiment, SECTIONS, Setting, report_covered, set};
+use super::schema::{self, Shape};
+use super::structure::Check;
+use super::tree::{Key, Node, Span, Value, join_path};
+use super::validate::{self, Sections};
+use super::{DataSettings, EvalSettings, ModelSettings, Settings, SpecRun, TrainSettings};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Reports settings that no run would use: overrides under an axis, cases and axes that set the same.
+pub(crate) fn report_dead(experiment: &Experiment, overrides: &[Setting], problems: &mut Problems) {
+    for (index, axis) in experiment.vary.iter().enumerate() {
+        let name = join_path(&axis.path);
+        for other in &experiment.vary[..index] {
+            if overlap(&axis.path, &other.path) {
+                let message = format!(
+                    "the axes `{}` and `{name}` set the same",
+                    join_path(&other.path)
+                );
+                problems.push(Problem::new(message).at(axis.place));
+            }
+        }
+        let settings = experiment.cases.iter().flat_map(|case| &case.settings);
+        for setting in settings.filter(|setting| overlap(&setting.path, &axis.path)) {
+            let message = format!("the axis `{name}` and a case set the same");
+            let problem = Problem::new(message).at(setting.place);
+            problems.push(problem.note(format!("the axis stands at line {}", axis.place.line)));
+        }
+        for setting in overrides {
+            if setting.path.starts_with(&axis.path) {
+                let message = format!(
+                    "`{}` is an axis: every run sets it",
+                    join_path(&setting.path)
+                );
+                let hint = format!("override the axis: `vary.{name}: […]`");
+                problems.push(Problem::new(message).at(setting.place).hint(hint));
+            }
+        }
+        for setting in experiment
+            .sets
+            .iter()
+            .filter(|set| overlap(&set.path, &axis.path))
+        {
+            let message = format!("`{}` is an axis: its runs are named by its values", name);
+            let hint = format!("override the axis: `--set 'vary.{name}=[…]'`");
+            problems.push(Problem::new(message).at(setting.place).hint(hint));
+        }
+    }
+    if let Some((place, _)) = &experiment.seeds {
+        let seed = ["train".to_owned(), "seed".to_owned()];
+        let own = experiment.cases.iter().flat_map(|case| &case.settings);
+        let varied = experiment.vary.iter().map(|axis| (&axis.path, axis.place));
+        let settings = own.chain(overrides).chain(&experiment.sets);
+        for (path, at) in settings.map(|one| (&one.path, one.place)).chain(varied) {
+            if path.starts_with(&seed) {
+                let problem = Problem::new("`train.seed` is never used: `seeds` sets it").at(at);
+                let line = place.line;
+                problems.push(
+                    problem
+                        .note(format!("`seeds` stands at line {line}"))
+                        .hint("override `seeds`"),
+                );
+            }
+        }
+    }
+    for (index, setting) in overrides.iter().enumerate() {
+        report_covered(&overrides[..index], setting, problems);
+        let covers = |case: &super::experiment::Case| {
+            case.settings
+                .iter()
+                .any(|own| setting.path.starts_with(&own.path))
+        };
+        if !experiment.cases.is_empty() && experiment.cases.iter().all(covers) {
+            let path = join_path(&setting.path);
+            let problem = Problem::new(format!(
+                "`{path}` is set by every case: no run would use this"
+            ));
+            let hint = format!(
+                "override the cases: `cases.{}.{path}: …`",
+                experiment.cases[0].name
+            );
+            problems.push(problem.at(setting.place).hint(hint));
+        }
+    }
+}
+
+/// Whether one path leads to the other.
+fn overlap(a: &[String], b: &[String]) -> bool {
+    a.starts_with(b) || b.starts_with(a)
+}
+
+/// Makes the runs of `experiment`; problems name the runs they were met in.
+pub(crate) fn runs(
+    experiment: &Experiment,
+    axes: &Axes,
+    base_place: Span,
+    problems: &mut Problems,
+) -> Vec<SpecRun> {
+    let mut memo = Memos {
+        data: Memo::new(0, experiment, axes),
+        model: Memo::new(1, experiment, axes),
+        train: Memo::new(2, experiment, axes),
+        eval: Memo::new(3, experiment, axes),
+    };
+    let maker = Maker {
+        experiment,
+        axes,
+        base_place,
+    };
+    let mut runs = Vec::new();
+    for combination in axes.walk() {
+        if let Some(run) = maker.run(&combination, &mut memo, problems) {
+            runs.push(run);
+        }
+    }
+    runs
+}
+
+struct Memos {
+    data: Memo<DataSettings>,
+    model: Memo<ModelSettings>,
+    train: Memo<TrainSettings>,
+    eval: Memo<EvalSettings>,
+}
+
+/// Decoded forms of a section, by the values of the axes that touch it.
+struct Memo<T> {
+    section: &'static str,
+    /// Axes that touch the section, the seed left out.
+    axes: Vec<usize>,
+    decoded: BTreeMap<Vec<usize>, Option<Rc<T>>>,
+}
+
+impl<T: DeserializeOwned> Memo<T> {
+    fn new(section: usize, experiment: &Experiment, axes: &Axes) -> Self {
+        let section = SECTIONS[section];
+        let touches = |setting: &Setting| setting.path[0] == section;
+        let axes = axes
+            .list
+            .iter()
+            .enumerate()
+            .filter(|(_, axis)| match axis.kind {
+                AxisKind::Case => {
+                    let mut settings = experiment.cases.iter().flat_map(|case| &case.settings);
+                    settings.any(touches)
+                }
+                AxisKind::Vary(index) => experiment.vary[index].path[0] == section,
+                AxisKind::Seed => false,
+            });
+        Self {
+            section,
+            axes: axes.map(|(index, _)| index).collect(),
+            decoded: BTreeMap::new(),
+        }
+    }
+
+    fn get(
+        &mut self,
+        maker: &Maker<'_>,
+        combination: &Combination<'_>,
+        problems: &mut Problems,
+    ) -> Option<Rc<T>> {
+        let key: Vec<usize> = self
+            .axes
+            .iter()
+            .map(|axis| combination.values[*axis])
+            .collect();
+        if let Some(decoded) = self.decoded.get(&key) {
+            return decoded.clone();
+        }
+        let decoded = maker
+            .decode(self.section, combination, problems)
+            .map(Rc::new);
+        self.decoded.insert(key, decoded.clone());
+        decoded
+    }
+}
+
+struct Maker<'a> {
+    experiment: &'a Experiment,
+    axes: &'a Axes,
+    /// Where the key `base` stands.
+    base_place: Span,
+}
+
+impl Maker<'_> {
+    fn run(
+        &self,
+        combination: &Combination<'_>,
+        memo: &mut Memos,
+        problems: &mut Problems,
+    ) -> Option<SpecRun> {
+        let data = memo.data.get(self, combination, problems);
+        let model = memo.model.get(self, combination, problems);
+        let train = memo.train.get(self, combination, problems);
+        let eval = memo.eval.get(self, combination, problems);
+        let findings = validate::check(&Sections {
+            data: data.as_deref(),
+            model: model.as_deref(),
+            train: train.as_deref(),
+            eval: eval.as_deref(),
+        });
+        if !findings.is_empty() {
+            let tree = self.tree(combination);
+            let name = combination.name();
+            for finding in findings {
+                let path: Vec<&str> = finding.path.split('.').collect();
+                let place = tree.place(&path, true);
+                let problem = finding.problem.at(place);
+                problems.push(if self.axes.list.is_empty() {
+                    problem
+                } else {
+                    problem.run(&name)
+                });
+            }
+        }
+        if !problems.is_empty() {
+            return None;
+        }
+        let mut settings = Settings {
+            data: (*data?).clone(),
+            model: (*model?).clone(),
+            train: (*train?).clone(),
+            eval: (*eval?).clone(),
+        };
+        for (axis, value) in self.axes.list.iter().zip(&combination.values) {
+            if axis.kind == AxisKind::Seed {
+                settings.train.seed = axis.axis.values[*value].as_u64()?;
+            }
+        }
+        Some(SpecRun {
+            name: combination.name(),
+            axes: combination.axes(),
+            settings,
+        })
+    }
+
+    fn decode<T: DeserializeOwned>(
+        &self,
+        section: &str,
+        combination: &Combination<'_>,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        let field = schema::settings().field(section)?;
+        let (written, place, tree) = self.section(section, combination);
+        if !written && field.required {
+            let message = format!("`base` lacks the section `{section}`");
+            problems.push(Problem::new(message).at(place));
+            return None;
+        }
+        let before = problems.len();
+        let name = combination.name();
+        let mut check = Check {
+            complete: true,
+            problems,
+            run: (!self.axes.list.is_empty()).then_some(name.as_str()),
+        };
+        check.node(&tree, &field.shape, &mut vec![section.to_owned()], place);
+        match serde_json::from_value(tree.to_json()) {
+            Ok(decoded) => Some(decoded),
+            Err(error) => {
+                if problems.len() == before && problems.is_empty() {
+                    problems.push(Problem::new(format!("`{section}`: {error}")).at(place));
+                }
+                None
+            }
+        }
+    }
+
+    /// A section with everything laid over it, whether there is anything in it, and the place of its key.
+    fn section(&self, name: &str, combination: &Combination<'_>) -> (bool, Span, Node) {
+        let empty = Node {
+            value: Value::Map(Vec::new()),
+            span: self.base_place,
+        };
+        let entry = self.experiment.base.entry(name);
+        let place = entry.map_or(self.base_place, |(key, _)| key.span);
+        let key = Key {
+            name: name.to_owned(),
+            span: place,
+        };
+        let section = entry.map_or_else(|| empty.clone(), |(_, node)| node.clone());
+        let mut whole = Node {
+            value: Value::Map(vec![(key, section)]),
+            span: place,
+        };
+        for setting in self.settings(combination) {
+            if setting.path[0] == name {
+                set(&mut whole, schema::settings(), setting.as_ref());
+            }
+        }
+        let node = whole.take(name).map_or(empty, |(_, node)| node);
+        let written = entry.is_some() || !node.entries().is_empty();
+        (written, place, node)
+    }
+
+    /// All settings laid over the base, in order: case, axes, `--set`.
+    fn settings<'s>(
+        &'s self,
+        combination: &'s Combination<'_>,
+    ) -> impl Iterator<Item = std::borrow::Cow<'s, Setting>> {
+        use std::borrow::Cow;
+        let values = self.axes.list.iter().zip(&combination.values);
+        let laid = values.flat_map(|(axis, value)| match axis.kind {
+            AxisKind::Case => {
+                let settings = &self.experiment.cases[*value].settings;
+                settings.iter().map(Cow::Borrowed).collect::<Vec<_>>()
+            }
+            AxisKind::Vary(index) => {
+                let axis = &self.experiment.vary[index];
+                let node = axis.values[*value].clone();
+                vec![Cow::Owned(Setting {
+                    path: axis.path.clone(),
+                    place: node.span,
+                    node,
+                })]
+            }
+            AxisKind::Seed => Vec::new(),
+        });
+        laid.chain(self.experiment.sets.iter().map(Cow::Borrowed))
+    }
+
+    /// All sections, to find places in.
+    fn tree(&self, combination: &Combination<'_>) -> Node {
+        let entry = |name: &&str| {
+            let (_, span, node) = self.section(name, combination);
+            let name = (*name).to_owned();
+            (Key { name, span }, node)
+        };
+        Node {
+            value: Value::Map(SECTIONS.iter().map(entry).collect()),
+            span: self.base_place,
+        }
+    }
+}

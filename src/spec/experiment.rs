@@ -1,0 +1,511 @@
+//! The part of a spec that makes runs: base, cases, axes, seeds; and the overrides that profiles and `--set` lay over it.
+
+use super::alias;
+use super::error::{Problem, Problems};
+use super::schema::{self, Shape};
+use super::structure::Check;
+use super::tree::{Key, Node, Span, Value, join_path, split_path};
+
+/// Sections of `base`.
+pub(crate) const SECTIONS: [&str; 4] = ["data", "model", "train", "eval"];
+/// Keys that a profile and `--set` may name beside settings.
+const EXTRAS: [&str; 5] = ["seeds", "vary", "cases", "exclude", "max_runs"];
+
+/// A value for a setting.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// Path into `base`, aliases replaced.
+    pub(crate) path: Vec<String>,
+    /// Where it is written.
+    pub(crate) place: Span,
+    /// The value.
+    pub(crate) node: Node,
+}
+
+/// A named bundle of settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) place: Span,
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// A setting and the values it takes in turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Varied {
+    pub(crate) path: Vec<String>,
+    pub(crate) place: Span,
+    pub(crate) values: Vec<Node>,
+}
+
+/// What runs are made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Experiment {
+    pub(crate) base: Node,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) vary: Vec<Varied>,
+    /// Seeds, where written, and their place.
+    pub(crate) seeds: Option<(Span, Vec<Node>)>,
+    pub(crate) exclude: Vec<Node>,
+    pub(crate) max_runs: Option<(Span, u64)>,
+    /// Settings of `--set`, laid over everything.
+    pub(crate) sets: Vec<Setting>,
+}
+
+/// Who overrides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layer {
+    Profile,
+    Set,
+}
+
+impl Experiment {
+    /// Reads the keys of the spec; what cannot be read is reported and left out.
+    pub(crate) fn read(root: &Node, problems: &mut Problems) -> Self {
+        let mut base = root.get("base").cloned().unwrap_or(Node {
+            value: Value::Map(Vec::new()),
+            span: root.span,
+        });
+        alias::canonicalize(&mut base, &[], problems);
+        schema::settings().canonicalize(&mut base);
+        let place = root.place(&["base"], false);
+        check(&base, schema::settings(), &[], place, false, problems);
+        let mut experiment = Self {
+            base,
+            cases: Vec::new(),
+            vary: Vec::new(),
+            seeds: None,
+            exclude: Vec::new(),
+            max_runs: None,
+            sets: Vec::new(),
+        };
+        for name in EXTRAS {
+            if let Some((key, node)) = root.entry(name) {
+                experiment.extra(&[name.to_owned()], key, node, problems);
+            }
+        }
+        experiment
+    }
+
+    /// Lays one override over the experiment.
+    ///
+    /// Gives the setting of `base` that it was, if it was one.
+    pub(crate) fn apply(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        layer: Layer,
+        problems: &mut Problems,
+    ) -> Option<Setting> {
+        let Some(path) = split_path(&key.name) else {
+            problems.push(not_a_path(key));
+            return None;
+        };
+        if EXTRAS.contains(&path[0].as_str()) {
+            self.extra(&path, key, node, problems);
+            return None;
+        }
+        let setting = Setting::read(path, key, node, problems)?;
+        match layer {
+            Layer::Set => self.sets.push(setting.clone()),
+            Layer::Profile => set(&mut self.base, schema::settings(), &setting),
+        }
+        Some(setting)
+    }
+
+    /// Whether cases, axes, seeds, exclusions and limit are the same.
+    pub(crate) fn same_runs(&self, other: &Self) -> bool {
+        let nodes =
+            |a: &[Node], b: &[Node]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
+        let settings = |a: &[Setting], b: &[Setting]| {
+            let same = |(a, b): (&Setting, &Setting)| a.path == b.path && a.node.same(&b.node);
+            a.len() == b.len() && a.iter().zip(b).all(same)
+        };
+        let seeds = |experiment: &Self| experiment.seeds.clone().map(|(_, seeds)| seeds);
+        self.cases.len() == other.cases.len()
+            && self
+                .cases
+                .iter()
+                .zip(&other.cases)
+                .all(|(a, b)| a.name == b.name && settings(&a.settings, &b.settings))
+            && self.vary.len() == other.vary.len()
+            && self
+                .vary
+                .iter()
+                .zip(&other.vary)
+                .all(|(a, b)| a.path == b.path && nodes(&a.values, &b.values))
+            && match (seeds(self), seeds(other)) {
+                (Some(a), Some(b)) => nodes(&a, &b),
+                (a, b) => a.is_none() && b.is_none(),
+            }
+            && nodes(&self.exclude, &other.exclude)
+            && self.max_runs.map(|(_, most)| most) == other.max_runs.map(|(_, most)| most)
+    }
+
+    fn extra(&mut self, path: &[String], key: &Key, node: &Node, problems: &mut Problems) {
+        match (path[0].as_str(), &path[1..]) {
+            ("vary", rest) => self.vary(rest, key, node, problems),
+            ("cases", rest) => self.case(rest, key, node, problems),
+            (name, []) => {
+                let shape = schema::FILE.child(name).unwrap_or(&Shape::Any);
+                if !check(node, shape, path, key.span, true, problems) {
+                    return;
+                }
+                match name {
+                    "seeds" => self.seeds = Some((key.span, node.items().to_vec())),
+                    "exclude" => self.exclude = node.items().to_vec(),
+                    _ => self.max_runs = number(node).map(|most| (node.span, most)),
+                }
+            }
+            (name, _) => {
+                let message = format!("`{}`: `{name}` has no parts", key.name);
+                problems.push(Problem::new(message).at(key.span));
+            }
+        }
+    }
+
+    fn vary(&mut self, path: &[String], key: &Key, node: &Node, problems: &mut Problems) {
+        if !path.is_empty() {
+            self.axis(path, key, node, problems);
+            return;
+        }
+        self.vary.clear();
+        let shape = schema::FILE.child("vary").unwrap_or(&Shape::Any);
+        if !check(node, shape, &["vary".to_owned()], key.span, true, problems) {
+            return;
+        }
+        for (key, node) in node.entries() {
+            let Some(mut path) = split_path(&key.name) else {
+                problems.push(not_a_path(key));
+                continue;
+            };
+            alias::canonical_path(&mut path);
+            if let Some(other) = self.vary.iter().find(|axis| axis.path == path) {
+                let message = format!("the axis `{}` is given twice", join_path(&path));
+                let line = other.place.line;
+                let problem = Problem::new(message).at(key.span);
+                problems.push(problem.note(format!("first given at line {line}")));
+                continue;
+            }
+            self.axis(&path, key, node, problems);
+        }
+    }
+
+    /// Sets, adds or (with nothing as its values) removes an axis.
+    fn axis(&mut self, path: &[String], key: &Key, node: &Node, problems: &mut Problems) {
+        let mut path = path.to_vec();
+        alias::canonical_path(&mut path);
+        let name = join_path(&path);
+        let old = self.vary.iter().position(|axis| axis.path == path);
+        let items = match &node.value {
+            Value::List(items) if !items.is_empty() => items,
+            Value::List(_) => {
+                let message = format!("the axis `{name}` has no values");
+                return problems.push(Problem::new(message).at(node.span));
+            }
+            Value::Null if old.is_some() => {
+                self.vary.retain(|axis| axis.path != path);
+                return;
+            }
+            Value::Null => {
+                let names: Vec<String> =
+                    self.vary.iter().map(|axis| join_path(&axis.path)).collect();
+                let message = format!("there is no axis `{name}` to remove");
+                let problem = Problem::new(message).at(key.span);
+                return problems.push(problem.choices(&name, names.iter().map(String::as_str)));
+            }
+            _ => {
+                let message = format!("`{name}`: an axis needs a list, not {}", node.describe());
+                return problems.push(Problem::new(message).at(node.span).hint("write `[a, b]`"));
+            }
+        };
+        let values: Vec<Node> = items
+            .iter()
+            .map_while(|item| Setting::read(path.clone(), key, item, problems))
+            .map(|setting| setting.node)
+            .collect();
+        if values.is_empty() {
+            return;
+        }
+        let axis = Varied {
+            path,
+            place: key.span,
+            values,
+        };
+        match old {
+            Some(index) => self.vary[index] = axis,
+            None => self.vary.push(axis),
+        }
+    }
+
+    fn case(&mut self, path: &[String], key: &Key, node: &Node, problems: &mut Problems) {
+        match path {
+            [] => {
+                self.cases.clear();
+                let shape = schema::FILE.child("cases").unwrap_or(&Shape::Any);
+                if check(node, shape, &["cases".to_owned()], key.span, true, problems) {
+                    for (key, node) in node.entries() {
+                        self.whole_case(&key.name, key, node, problems);
+                    }
+                }
+            }
+            [name] => self.whole_case(name, key, node, problems),
+            [name, rest @ ..] => {
+                let Some(setting) = Setting::read(rest.to_vec(), key, node, problems) else {
+                    return;
+                };
+                match self.cases.iter_mut().find(|case| case.name == *name) {
+                    Some(case) => {
+                        case.settings.retain(|old| old.path != setting.path);
+                        case.settings.push(setting);
+                    }
+                    None => problems.push(self.no_case(name, key)),
+                }
+            }
+        }
+    }
+
+    /// Sets, adds or (with nothing as its settings) removes a case.
+    fn whole_case(&mut self, name: &str, key: &Key, node: &Node, problems: &mut Problems) {
+        let old = self.cases.iter().position(|case| case.name == name);
+        let settings = match &node.value {
+            Value::Map(entries) => read_settings(entries, problems),
+            Value::Null if old.is_some() => {
+                self.cases.retain(|case| case.name != name);
+                return;
+            }
+            Value::Null => return problems.push(self.no_case(name, key)),
+            _ => {
+                let message = format!("the case `{name}` has to be a map from paths to values");
+                return problems.push(Problem::new(message).at(node.span));
+            }
+        };
+        if name.is_empty() || name.trim() != name || name.contains([',', '=', '/', '"', '\'', '`'])
+        {
+            let problem = Problem::new(format!("`{name}` cannot name a case")).at(key.span);
+            problems.push(problem.allowed("any text without `,` `=` `/`, quotes and outer spaces"));
+        }
+        let case = Case {
+            name: name.to_owned(),
+            place: key.span,
+            settings,
+        };
+        match old {
+            Some(index) => self.cases[index] = case,
+            None => self.cases.push(case),
+        }
+    }
+
+    fn no_case(&self, name: &str, key: &Key) -> Problem {
+        let names = self.cases.iter().map(|case| case.name.as_str());
+        Problem::new(format!("there is no case `{name}`"))
+            .at(key.span)
+            .choices(name, names)
+    }
+}
+
+/// Reads the settings of a case; a path that replaces what an earlier one set is a problem.
+fn read_settings(entries: &[(Key, Node)], problems: &mut Problems) -> Vec<Setting> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for (key, node) in entries {
+        let setting = match split_path(&key.name) {
+            Some(path) => Setting::read(path, key, node, problems),
+            None => {
+                problems.push(not_a_path(key));
+                None
+            }
+        };
+        if let Some(setting) = setting {
+            report_covered(&settings, &setting, problems);
+            settings.push(setting);
+        }
+    }
+    settings
+}
+
+/// Reports a setting of `earlier` that `setting`, written after it, replaces whole.
+pub(crate) fn report_covered(earlier: &[Setting], setting: &Setting, problems: &mut Problems) {
+    if let Some(old) = earlier
+        .iter()
+        .find(|old| old.path.starts_with(&setting.path))
+    {
+        let message = format!(
+            "`{}` replaces `{}`, which is set beside it",
+            join_path(&setting.path),
+            join_path(&old.path)
+        );
+        let problem = Problem::new(message).at(setting.place);
+        problems.push(problem.note(format!("the other is set at line {}", old.place.line)));
+    }
+}
+
+impl Setting {
+    /// Reads `key: node` as a setting of `base`.
+    pub(crate) fn read(
+        mut path: Vec<String>,
+        key: &Key,
+        node: &Node,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        alias::canonical_path(&mut path);
+        let shape = match schema::settings().at(&path) {
+            Ok(shape) => shape,
+            Err(wrong) => {
+                problems.push(no_setting(&path, wrong, key));
+                return None;
+            }
+        };
+        if path.len() == 1 {
+            let message = format!("`{}` is a whole section; name the setting", key.name);
+            let example = shape.keys().first().copied().unwrap_or_default();
+            let hint = format!("write `{}.{example}: …`", path[0]);
+            problems.push(Problem::new(message).at(key.span).hint(hint));
+            return None;
+        }
+        let mut node = node.clone();
+        alias::canonicalize(&mut node, &path, problems);
+        shape.canonicalize(&mut node);
+        check(&node, shape, &path, key.span, true, problems).then_some(Self {
+            path,
+            place: key.span,
+            node,
+        })
+    }
+}
+
+fn no_setting(path: &[String], wrong: schema::NoSuchPath<'_>, key: &Key) -> Problem {
+    let name = &path[wrong.part];
+    let whole = join_path(path);
+    if let Some(rest) = path
+        .first()
+        .filter(|first| *first == "base")
+        .map(|_| &path[1..])
+    {
+        let problem = Problem::new(format!("there is no setting `{whole}`")).at(key.span);
+        return problem.hint(format!("paths start below `base`: `{}`", join_path(rest)));
+    }
+    let message = match wrong.part {
+        0 => format!("there is no setting `{whole}`"),
+        part if wrong.allowed.is_empty() => {
+            format!(
+                "there is no setting `{whole}`: `{}` has no parts",
+                join_path(&path[..part])
+            )
+        }
+        part => format!(
+            "there is no setting `{name}` in `{}`",
+            join_path(&path[..part])
+        ),
+    };
+    let mut allowed = wrong.allowed;
+    if wrong.part == 0 {
+        allowed.extend(EXTRAS);
+    }
+    let problem = Problem::new(message).at(key.span);
+    let near = super::error::nearest(name, &allowed).is_some();
+    let problem = problem.choices(name, allowed);
+    match elsewhere(name) {
+        Some(hint) if !near => problem.hint(hint),
+        _ => problem,
+    }
+}
+
+/// The section that has a setting `name`, as a hint.
+pub(crate) fn elsewhere(name: &str) -> Option<String> {
+    if let Some(hint) = alias::elsewhere(name) {
+        return Some(hint);
+    }
+    let section = SECTIONS.iter().find(|section| {
+        let shape = schema::settings().child(section);
+        shape.is_some_and(|shape| shape.field(name).is_some())
+    })?;
+    Some(format!("it belongs to `{section}.{name}`"))
+}
+
+fn not_a_path(key: &Key) -> Problem {
+    Problem::new(format!("`{}` is not a dot path", key.name))
+        .at(key.span)
+        .allowed("names joined by dots, such as `model.dim`; a name that holds a dot stands in double quotes")
+}
+
+/// Holds `node` against `shape`; whether it fits.
+pub(crate) fn check(
+    node: &Node,
+    shape: &Shape,
+    path: &[String],
+    place: Span,
+    complete: bool,
+    problems: &mut Problems,
+) -> bool {
+    let mut found = Problems::default();
+    let mut check = Check {
+        complete,
+        problems: &mut found,
+        run: None,
+    };
+    check.node(node, shape, &mut path.to_vec(), place);
+    let fits = found.is_empty();
+    problems.append(found);
+    fits
+}
+
+/// Puts a setting into `node`, the tree of `shape`. A path through a choice takes that choice.
+pub(crate) fn set(node: &mut Node, shape: &Shape, setting: &Setting) {
+    put(node, shape, &setting.path, setting);
+}
+
+fn put(node: &mut Node, shape: &Shape, path: &[String], setting: &Setting) {
+    let Some((name, rest)) = path.split_first() else {
+        *node = setting.node.clone();
+        return;
+    };
+    let key = Key {
+        name: name.clone(),
+        span: setting.place,
+    };
+    let shape = match shape {
+        Shape::Nullable(shape) => shape,
+        shape => shape,
+    };
+    let kept = node.get(name).is_some();
+    if matches!(shape, Shape::Choice(_)) && !kept {
+        node.value = Value::Map(Vec::new());
+        node.span = setting.place;
+    }
+    if let (Shape::Either(shapes), Value::Number(_)) = (shape, &node.value)
+        && let Some(Shape::Record(fields)) = shapes.iter().find(|one| one.child(name).is_some())
+        && let Some(main) = fields.iter().find(|field| field.required)
+    {
+        // the short form of a slice: the number is its `take`
+        let number = node.clone();
+        let main = Key {
+            name: main.name.clone(),
+            span: node.span,
+        };
+        node.value = Value::Map(vec![(main, number)]);
+    }
+    if rest.is_empty() {
+        node.put(key, setting.node.clone());
+        return;
+    }
+    if !kept {
+        let empty = Node {
+            value: Value::Map(Vec::new()),
+            span: setting.place,
+        };
+        node.put(key, empty);
+    }
+    if let Value::Map(entries) = &mut node.value
+        && let Some((_, child)) = entries.iter_mut().find(|(key, _)| key.name == *name)
+        && let Some(shape) = shape.child(name)
+    {
+        put(child, shape, rest, setting);
+    }
+}
+
+fn number(node: &Node) -> Option<u64> {
+    match &node.value {
+        Value::Number(number) => number.as_u64(),
+        _ => None,
+    }
+}

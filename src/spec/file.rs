@@ -1,0 +1,53 @@
+//! The spec file as a type: what the JSON Schema describes and the structure check holds.
+
+use super::{Cell, Claim, Settings, Source};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// An experiment as a YAML file. Settings that overrides name are dot paths into `base`, such as `model.dim`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read only through its JSON Schema")]
+pub(crate) struct SpecFile {
+    /// Format of the file: 1.
+    specbook: u64,
+    /// Name of the experiment and of its report folder: lower-case letters, digits, `-` and `_`.
+    name: String,
+    /// Title of the report; default: the name.
+    #[serde(default)]
+    title: String,
+    /// The study and the section that the experiment reruns.
+    #[serde(default)]
+    source: Source,
+    /// Markdown paragraph below the title.
+    #[serde(default)]
+    summary: String,
+    /// The settings that every run starts from: the profile `desk`.
+    base: Settings,
+    /// Named settings: each is a map from dot paths to values, and one setting of the axis `case`.
+    #[serde(default)]
+    cases: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Axes that are crossed, in written order: a dot path and the list of its values.
+    #[serde(default)]
+    vary: BTreeMap<String, Vec<Value>>,
+    /// Seeds: the innermost axis, `train.seed`; default: the base's seed.
+    #[serde(default)]
+    seeds: Vec<u64>,
+    /// Combinations that are left out: maps from axes to values.
+    #[serde(default)]
+    exclude: Vec<BTreeMap<String, Value>>,
+    /// Most runs the axes may multiply to; default 10000.
+    #[serde(default)]
+    max_runs: Option<usize>,
+    /// The experiment at other scales: overrides by name. They may also set `seeds`, `vary`, `cases`, `exclude` and `max_runs`.
+    #[serde(default)]
+    profiles: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Published statements and how they are checked.
+    #[serde(default)]
+    claims: Vec<Claim>,
+    /// The notebook, in reading order.
+    #[serde(default)]
+    cells: Vec<Cell>,
+}

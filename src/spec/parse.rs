@@ -1,0 +1,354 @@
+//! Reading a spec from file to checked runs: the order of the steps, and nothing else.
+
+use super::error::{Problem, Problems, Sources, SpecError};
+use super::experiment::{Experiment, Layer, Setting};
+use super::load::{self, MAX_BYTES, Origin};
+use super::refs::{self, Names};
+use super::schema;
+use super::structure::{Check, show};
+use super::tree::{Key, Node, Span, Value};
+use super::{Axis, Cell, Claim, Located, Source, Spec, axes::Axes, expand};
+use crate::digest::Sha256Hex;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// Format of spec files that this version reads.
+const FORMAT: u64 = 1;
+/// Name of the profile that is the base as written.
+pub(crate) const DEFAULT_PROFILE: &str = "desk";
+
+/// Which profile of a spec is wanted, and what is changed on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadRequest {
+    /// Profile; `None` and `desk`: the base as written.
+    pub profile: Option<String>,
+    /// `--set` arguments in order, `path=value`, the value as YAML. They win over profile and cases; axes they cannot change
+    /// (`vary.<path>=[…]` can).
+    pub overrides: Vec<String>,
+}
+
+/// Reads the spec at `path`.
+///
+/// # Errors
+/// A file that cannot be read, is no text, has more than 1 MiB, or has problems: all of them at once.
+pub fn load(path: &Path, request: &LoadRequest) -> Result<Spec, SpecError> {
+    let read = |source| SpecError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = std::fs::metadata(path).map_err(read)?.len();
+    if bytes > MAX_BYTES as u64 {
+        return Err(SpecError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+            limit: MAX_BYTES as u64,
+        });
+    }
+    let bytes = std::fs::read(path).map_err(read)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..good]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        SpecError::NotText {
+            path: path.to_owned(),
+            line,
+        }
+    })?;
+    parse(&text, path, request)
+}
+
+/// Reads a spec from its text; `path` is named in messages and kept in the result.
+///
+/// # Errors
+/// A text of more than 1 MiB, another format number, or problems: all of them at once.
+pub fn parse(text: &str, path: &Path, request: &LoadRequest) -> Result<Spec, SpecError> {
+    if text.len() > MAX_BYTES {
+        return Err(SpecError::TooLarge {
+            path: path.to_owned(),
+            bytes: text.len() as u64,
+            limit: MAX_BYTES as u64,
+        });
+    }
+    let sources = Sources::new(path.display().to_string(), text, &request.overrides);
+    let mut problems = Problems::default();
+    let root = load::parse_tree(text, Origin::default(), &mut problems);
+    if let Some((found, problem)) = root.as_ref().and_then(other_format) {
+        return Err(SpecError::Newer {
+            found,
+            problem: Box::new(sources.problem(problem)),
+        });
+    }
+    let spec = root.and_then(|root| {
+        let digest = Sha256Hex::of(text.as_bytes());
+        let mut spec = read(&root, request, &mut problems)?;
+        spec.path = path.to_owned();
+        spec.digest = digest;
+        Some(spec)
+    });
+    match spec {
+        Some(spec) if problems.is_empty() => Ok(spec),
+        _ => Err(SpecError::Invalid(problems.finish(&sources))),
+    }
+}
+
+/// A whole format number other than ours.
+fn other_format(root: &Node) -> Option<(u64, Problem)> {
+    let (_, node) = root.entry("specbook")?;
+    let Value::Number(number) = &node.value else {
+        return None;
+    };
+    let found = number.as_u64().filter(|found| *found != FORMAT)?;
+    let message = if found > FORMAT {
+        format!("written for a newer specbook: format {found}, and this one reads format {FORMAT}")
+    } else {
+        format!("there is no format {found}; this specbook reads format {FORMAT}")
+    };
+    let hint = if found > FORMAT {
+        "install a newer specbook"
+    } else {
+        "write `specbook: 1`"
+    };
+    Some((found, Problem::new(message).at(node.span).hint(hint)))
+}
+
+/// Reads the tree; problems are gathered, and the spec is complete only where there are none.
+fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<Spec> {
+    if !matches!(root.value, Value::Map(_)) {
+        let problem = Problem::new(format!("a spec is a map, not {}", root.describe()));
+        problems.push(problem.at(root.span).hint("begin with `specbook: 1`"));
+        return None;
+    }
+    check_top(root, problems);
+    let name = read_name(root, problems);
+    let base = Experiment::read(root, problems);
+    let place = root.place(&["base"], false);
+
+    let mut names = Names::default();
+    let wanted = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+    let profiles = profile_names(root, request, problems);
+    let mut chosen = None;
+    for profile in &profiles {
+        let active = profile == wanted;
+        let entry = root.get("profiles").and_then(|all| all.entry(profile));
+        let mut experiment = base.clone();
+        let mut overrides = Vec::new();
+        if let Some((key, node)) = entry {
+            overrides = apply_profile(&mut experiment, key, node, problems);
+            if problems.is_empty() && sets_nothing(&base, &experiment) {
+                let message = format!("the profile `{profile}` sets nothing new");
+                problems.push(Problem::new(message).at(key.span));
+            }
+        }
+        if active {
+            apply_sets(&mut experiment, &request.overrides, problems);
+        }
+        expand::report_dead(&experiment, &overrides, problems);
+        if let Some(axes) = Axes::new(&experiment, problems) {
+            names.add(&axes);
+            if active {
+                chosen = Some((experiment, axes));
+            }
+        }
+    }
+    let claims = read_list::<Claim>(root, "claims", problems);
+    let cells = read_list::<Cell>(root, "cells", problems);
+    let runs = chosen.as_ref().map(|(experiment, axes)| {
+        let runs = expand::runs(experiment, axes, place, problems);
+        if runs.is_empty() && problems.is_empty() {
+            let place = root.place(&["exclude"], false);
+            problems.push(Problem::new("no run is left: `exclude` removes all").at(place));
+        }
+        runs
+    });
+    refs::check(root, &claims, &cells, &profiles, &names, problems);
+    let (_, axes) = chosen?;
+    let text = |key: &str| {
+        root.get(key)
+            .and_then(Node::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let title = text("title");
+    let source = root.get("source").map(Node::to_json);
+    Some(Spec {
+        path: std::path::PathBuf::new(),
+        digest: Sha256Hex::of(b""),
+        title: if title.is_empty() {
+            name.clone()
+        } else {
+            title
+        },
+        name,
+        source: source
+            .and_then(|json| serde_json::from_value::<Source>(json).ok())
+            .unwrap_or_default(),
+        summary: text("summary"),
+        profile: wanted.to_owned(),
+        profiles,
+        overrides: request.overrides.clone(),
+        axes: axes
+            .list
+            .into_iter()
+            .map(|plan| plan.axis)
+            .collect::<Vec<Axis>>(),
+        runs: runs?,
+        claims: claims
+            .into_iter()
+            .flatten()
+            .map(|claim| claim.value)
+            .collect(),
+        cells: cells.into_iter().flatten().collect(),
+    })
+}
+
+/// Checks the keys of the file; `base` and what makes runs are checked where they are read.
+fn check_top(root: &Node, problems: &mut Problems) {
+    let later = ["base", "vary", "cases", "seeds", "exclude", "max_runs"];
+    let mut check = Check {
+        complete: true,
+        problems,
+        run: None,
+    };
+    check.file(root, &schema::FILE, &later);
+}
+
+fn read_name(root: &Node, problems: &mut Problems) -> String {
+    let Some(node) = root.get("name") else {
+        return String::new();
+    };
+    let name = node.as_str().unwrap_or_default();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if node.as_str().is_some() && !(starts && name.chars().all(fits) && name.len() <= 64) {
+        let problem = Problem::new(format!(
+            "`{name}` cannot name a spec: it also names a folder"
+        ));
+        let allowed = "at most 64 lower-case letters, digits, `-` and `_`; a letter or digit first";
+        problems.push(problem.at(node.span).allowed(allowed));
+    }
+    name.to_owned()
+}
+
+/// All profiles, `desk` first.
+fn profile_names(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Vec<String> {
+    let mut names = vec![DEFAULT_PROFILE.to_owned()];
+    for (key, _) in root.get("profiles").map(Node::entries).unwrap_or_default() {
+        if key.name == DEFAULT_PROFILE {
+            let message = "the profile `desk` is the base as written; it cannot be defined";
+            problems.push(
+                Problem::new(message)
+                    .at(key.span)
+                    .hint("put its settings into `base`"),
+            );
+        } else if key.name.is_empty()
+            || key
+                .name
+                .contains(|c: char| c.is_whitespace() || c.is_control())
+        {
+            problems.push(Problem::new("a profile needs a name without spaces").at(key.span));
+        } else {
+            names.push(key.name.clone());
+        }
+    }
+    if let Some(wanted) = &request.profile
+        && !names.contains(wanted)
+    {
+        let problem = Problem::new(format!("there is no profile `{wanted}`"));
+        problems.push(problem.choices(wanted, names.iter().map(String::as_str)));
+    }
+    names
+}
+
+/// Lays a profile over the experiment; gives its settings of `base`.
+fn apply_profile(
+    experiment: &mut Experiment,
+    key: &Key,
+    node: &Node,
+    problems: &mut Problems,
+) -> Vec<Setting> {
+    if node.entries().is_empty() {
+        let message = format!("the profile `{}` sets nothing", key.name);
+        problems.push(Problem::new(message).at(key.span));
+    }
+    let mut settings = Vec::new();
+    for (key, node) in node.entries() {
+        settings.extend(experiment.apply(key, node, Layer::Profile, problems));
+    }
+    settings
+}
+
+/// Whether a profile leaves everything as it was.
+fn sets_nothing(before: &Experiment, after: &Experiment) -> bool {
+    before.base.same(&after.base) && before.same_runs(after)
+}
+
+fn apply_sets(experiment: &mut Experiment, arguments: &[String], problems: &mut Problems) {
+    for (index, argument) in arguments.iter().enumerate() {
+        let source = index as u32 + 1;
+        let span = |column: usize, len: usize| Span {
+            source,
+            line: 1,
+            column: column as u32 + 1,
+            len: len as u32,
+        };
+        let quoted = argument.strip_prefix('"').and_then(|rest| rest.find('"'));
+        let from = quoted.map_or(0, |end| end + 2);
+        let Some(at) = argument[from..].find('=').map(|at| at + from) else {
+            let problem = Problem::new("`--set` needs a path and a value");
+            let whole = span(0, argument.chars().count());
+            problems.push(
+                problem
+                    .at(whole)
+                    .hint("write `--set path=value`, such as `--set model.dim=64`"),
+            );
+            continue;
+        };
+        let (path, value) = (&argument[..at], &argument[at + 1..]);
+        let width = path.chars().count();
+        let key = Key {
+            name: path.trim().to_owned(),
+            span: span(0, width),
+        };
+        if value.trim().is_empty() {
+            let problem = Problem::new(format!("`--set` gives `{path}` no value"));
+            problems.push(
+                problem
+                    .at(span(width, 1))
+                    .hint(format!("to unset it, write `{path}=null`")),
+            );
+            continue;
+        }
+        let origin = Origin {
+            source,
+            column: width as u32 + 1,
+        };
+        if let Some(node) = load::parse_tree(value, origin, problems) {
+            experiment.apply(&key, &node, Layer::Set, problems);
+        }
+    }
+}
+
+/// Decodes a list item by item; `None` for what does not decode (its problem is known).
+fn read_list<T: DeserializeOwned>(
+    root: &Node,
+    key: &str,
+    problems: &mut Problems,
+) -> Vec<Option<Located<T>>> {
+    let items = root.get(key).map(Node::items).unwrap_or_default();
+    let decode = |(index, item): (usize, &Node)| match serde_json::from_value(item.to_json()) {
+        Ok(value) => Some(Located {
+            value,
+            line: item.span.line as usize,
+        }),
+        Err(error) => {
+            if problems.is_empty() {
+                let path = show(&[key.to_owned(), format!("[{index}]")]);
+                problems.push(Problem::new(format!("{path}: {error}")).at(item.span));
+            }
+            None
+        }
+    };
+    items.iter().enumerate().map(decode).collect()
+}

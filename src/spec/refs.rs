@@ -1,0 +1,411 @@
+//! What claims and cells refer to: ids, profiles, axes, runs, metrics. A name of any profile is known: a notebook serves all.
+
+use super::axes::Axes;
+use super::error::{Problem, Problems};
+use super::tree::{Node, Span};
+use super::{Cell, Claim, Expect, Located, PlotCell, Selection, TableCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Curves of `metrics.jsonl`.
+pub const CURVES: [&str; 8] = [
+    "train/loss",
+    "train/ce",
+    "train/square",
+    "val/loss",
+    "val/ce",
+    "val/loss_batch_mean",
+    "lr",
+    "grad_norm",
+];
+
+/// Beginnings of the names that results of a run have: what it was trained and scored by, and its sizes.
+const METRICS: [&str; 22] = [
+    "train_loss",
+    "train_ce",
+    "train_square",
+    "initial_loss",
+    "val_loss",
+    "val_ce",
+    "perplexity",
+    "bits_per_byte",
+    "accuracy",
+    "calibrat",
+    "clipped_linear",
+    "expected_calibration_error",
+    "ece",
+    "random_windows",
+    "distinct",
+    "repetition",
+    "params",
+    "steps",
+    "tokens",
+    "docs",
+    "sequences",
+    "seconds",
+];
+
+/// Names that every profile's runs and axes have.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    axes: BTreeSet<String>,
+    runs: BTreeSet<String>,
+    /// Axis values as text, by axis.
+    values: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Names {
+    /// Adds those of one profile.
+    pub(crate) fn add(&mut self, axes: &Axes) {
+        for plan in &axes.list {
+            let name = &plan.axis.name;
+            self.axes.insert(name.clone());
+            let values = self.values.entry(name.clone()).or_default();
+            values.extend(plan.axis.values.iter().map(ToString::to_string));
+        }
+        for combination in axes.walk() {
+            self.runs.insert(combination.name());
+            self.runs.insert(combination.group());
+        }
+    }
+}
+
+/// Checks all claims and cells.
+pub(crate) fn check(
+    root: &Node,
+    claims: &[Option<Located<Claim>>],
+    cells: &[Option<Located<Cell>>],
+    profiles: &[String],
+    names: &Names,
+    problems: &mut Problems,
+) {
+    let mut refs = Refs {
+        root,
+        profiles,
+        names,
+        problems,
+    };
+    let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, claim) in claims.iter().enumerate() {
+        if let Some(claim) = claim {
+            refs.claim(index, &claim.value);
+            let id = claim.value.id.as_str();
+            if let Some(line) = ids.get(id) {
+                let problem = Problem::new(format!("the claim id `{id}` is given twice"));
+                let problem = problem.note(format!("first given at line {line}"));
+                refs.push("claims", index, &["id"], problem);
+            } else {
+                ids.insert(id, claim.line);
+            }
+        }
+    }
+    let ids: Vec<&str> = ids.into_keys().collect();
+    for (index, cell) in cells.iter().enumerate() {
+        if let Some(cell) = cell {
+            refs.cell(index, &cell.value, &ids);
+        }
+    }
+}
+
+struct Refs<'a> {
+    root: &'a Node,
+    profiles: &'a [String],
+    names: &'a Names,
+    problems: &'a mut Problems,
+}
+
+impl Refs<'_> {
+    fn place(&self, list: &str, index: usize, path: &[&str]) -> Span {
+        let index = index.to_string();
+        let mut whole = vec![list, &index];
+        whole.extend(path);
+        self.root.place(&whole, true)
+    }
+
+    fn push(&mut self, list: &str, index: usize, path: &[&str], problem: Problem) {
+        let place = self.place(list, index, path);
+        self.problems.push(problem.at(place));
+    }
+
+    fn claim(&mut self, index: usize, claim: &Claim) {
+        let id = &claim.id;
+        let mut push = |path: &[&str], problem: Problem| self.push("claims", index, path, problem);
+        if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            push(
+                &["id"],
+                Problem::new("a claim needs an id without spaces, such as `EF-3`"),
+            );
+        }
+        if claim.says.trim().is_empty() {
+            push(
+                &["says"],
+                Problem::new(format!("the claim `{id}` says nothing")),
+            );
+        }
+        match (&claim.measure, &claim.expect) {
+            (Some(_), None) => {
+                let problem =
+                    Problem::new(format!("the claim `{id}` has a `measure` but no `expect`"));
+                let problem = problem.allowed(
+                    "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`",
+                );
+                push(&["measure"], problem);
+            }
+            (None, Some(_)) => {
+                let problem =
+                    Problem::new(format!("the claim `{id}` has an `expect` but no `measure`"));
+                push(
+                    &["expect"],
+                    problem.hint("write `measure:` with an expression that gives one number"),
+                );
+            }
+            (None, None)
+                if claim.inconsistent.is_none() && claim.needs == super::Needs::default() =>
+            {
+                let problem = Problem::new(format!("nothing decides the claim `{id}`"));
+                let hint = "write `measure` and `expect`, `inconsistent: why`, or `needs: {reading: true}`";
+                push(&[], problem.hint(hint));
+            }
+            _ => {}
+        }
+        if claim
+            .measure
+            .as_ref()
+            .is_some_and(|measure| measure.trim().is_empty())
+        {
+            push(
+                &["measure"],
+                Problem::new(format!("the `measure` of the claim `{id}` is empty")),
+            );
+        }
+        if let Some(Expect::Within([_, tolerance])) = claim.expect
+            && tolerance < 0.0
+        {
+            let problem = Problem::new(format!("the tolerance {tolerance} is below 0"));
+            push(
+                &["expect", "within", "1"],
+                problem.allowed("`within: [centre, tolerance]`"),
+            );
+        }
+        for (at, profile) in claim.needs.profiles.iter().enumerate() {
+            if !self.profiles.contains(profile) {
+                let known = self.profiles.iter().map(String::as_str);
+                let problem = Problem::new(format!(
+                    "the claim `{id}` needs a profile `{profile}`, which there is not"
+                ));
+                let at = at.to_string();
+                self.push(
+                    "claims",
+                    index,
+                    &["needs", "profiles", &at],
+                    problem.choices(profile, known),
+                );
+            }
+        }
+    }
+
+    fn cell(&mut self, index: usize, cell: &Cell, ids: &[&str]) {
+        match cell {
+            Cell::Text(text) if text.trim().is_empty() => {
+                self.push(
+                    "cells",
+                    index,
+                    &["text"],
+                    Problem::new("this text cell is empty"),
+                );
+            }
+            Cell::Text(_) | Cell::Histogram(super::HistogramCell { bins: 1..=1000, .. }) => {}
+            Cell::Histogram(histogram) => {
+                let problem =
+                    Problem::new(format!("a histogram cannot have {} bins", histogram.bins));
+                self.push(
+                    "cells",
+                    index,
+                    &["histogram", "bins"],
+                    problem.allowed("1 to 1000"),
+                );
+            }
+            Cell::Plot(plot) => self.plot(index, plot),
+            Cell::Table(table) => self.table(index, table),
+            Cell::Samples(samples) => self.runs(index, &["samples", "runs"], &samples.runs),
+            Cell::Perplexity(perplexity) => {
+                self.runs(index, &["perplexity", "runs"], &perplexity.runs)
+            }
+            Cell::Plan(selection) => self.runs(index, &["plan"], selection),
+            Cell::Claims(Selection::All) => {}
+            Cell::Claims(Selection::Only(wanted)) => {
+                self.selection(index, &["claims"], wanted, "claim", ids);
+            }
+        }
+    }
+
+    fn runs(&mut self, index: usize, path: &[&str], selection: &Selection) {
+        if let Selection::Only(wanted) = selection {
+            let names: Vec<&str> = self.names.runs.iter().map(String::as_str).collect();
+            self.selection(index, path, wanted, "run", &names);
+        }
+    }
+
+    fn selection(
+        &mut self,
+        index: usize,
+        path: &[&str],
+        wanted: &[String],
+        kind: &str,
+        known: &[&str],
+    ) {
+        if wanted.is_empty() {
+            let problem = Problem::new(format!("this list names no {kind}"));
+            self.push(
+                "cells",
+                index,
+                path,
+                problem.hint("write `all`, or leave the cell out"),
+            );
+        }
+        for (at, name) in wanted.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let at = at.to_string();
+                let problem = Problem::new(format!("there is no {kind} `{name}`"));
+                let problem = problem.choices(name, known.iter().copied());
+                self.push("cells", index, &[path, &[&at]].concat(), problem);
+            }
+        }
+    }
+
+    fn axis(&mut self, index: usize, path: &[&str], name: &str, also: &[&str]) {
+        if self.names.axes.contains(name) || also.contains(&name) {
+            return;
+        }
+        let known: Vec<&str> = self
+            .names
+            .axes
+            .iter()
+            .map(String::as_str)
+            .chain(also.iter().copied())
+            .collect();
+        let problem = Problem::new(format!("there is no axis `{name}`"));
+        let problem = if known.is_empty() {
+            problem.hint("this spec has no axes: no `cases`, `vary` or `seeds`")
+        } else {
+            problem.choices(name, known)
+        };
+        self.push("cells", index, path, problem);
+    }
+
+    fn plot(&mut self, index: usize, plot: &PlotCell) {
+        if plot.curves.is_empty() {
+            let problem =
+                Problem::new("this plot has no curves").allowed(super::error::list(&CURVES));
+            self.push("cells", index, &["plot", "curves"], problem);
+        }
+        for (at, curve) in plot.curves.iter().enumerate() {
+            if !CURVES.contains(&curve.as_str()) {
+                let problem = Problem::new(format!("there is no curve `{curve}`"));
+                let at = at.to_string();
+                self.push(
+                    "cells",
+                    index,
+                    &["plot", "curves", &at],
+                    problem.choices(curve, CURVES),
+                );
+            }
+        }
+        for (key, axis) in [("panels", &plot.panels), ("colours", &plot.colours)] {
+            if let Some(axis) = axis {
+                self.axis(index, &["plot", key], axis, &[]);
+            }
+        }
+        for (axis, value) in &plot.filter {
+            self.axis(index, &["plot", "filter", axis], axis, &[]);
+            self.filter_value(index, axis, value);
+        }
+        if plot.smooth == Some(0) {
+            let problem = Problem::new("a moving mean over 0 points has no value");
+            self.push(
+                "cells",
+                index,
+                &["plot", "smooth"],
+                problem.allowed("at least 1"),
+            );
+        }
+        if let Some([low, high]) = plot.y_range
+            && low >= high
+        {
+            let problem = Problem::new(format!("the range from {low} to {high} is empty"));
+            self.push(
+                "cells",
+                index,
+                &["plot", "y_range"],
+                problem.allowed("`[lowest, highest]`"),
+            );
+        }
+    }
+
+    fn filter_value(&mut self, index: usize, axis: &str, value: &serde_json::Value) {
+        let names = self.names;
+        let Some(values) = names.values.get(axis) else {
+            return;
+        };
+        let wanted: Vec<&serde_json::Value> = match value {
+            serde_json::Value::Array(list) => list.iter().collect(),
+            one => vec![one],
+        };
+        for value in wanted {
+            let text = value.to_string();
+            if !values.contains(&text) {
+                let problem = Problem::new(format!(
+                    "the axis `{axis}` has no value `{}`",
+                    text.trim_matches('"')
+                ));
+                let known = values.iter().map(|value| value.trim_matches('"'));
+                let problem = problem.choices(text.trim_matches('"'), known);
+                self.push("cells", index, &["plot", "filter", axis], problem);
+            }
+        }
+    }
+
+    fn table(&mut self, index: usize, table: &TableCell) {
+        self.axis(index, &["table", "rows"], &table.rows, &["run"]);
+        if let Some(pivot) = &table.pivot {
+            self.axis(index, &["table", "pivot"], pivot, &[]);
+            if table.columns.len() != 1 {
+                let problem = Problem::new(
+                    "`pivot` spreads one metric over columns, so `columns` has to name one",
+                );
+                self.push("cells", index, &["table", "columns"], problem);
+            }
+        }
+        if table.columns.is_empty() {
+            self.push(
+                "cells",
+                index,
+                &["table", "columns"],
+                Problem::new("this table has no columns"),
+            );
+        }
+        for (at, column) in table.columns.iter().enumerate() {
+            if !column.starts_with("published:") && !self.names.axes.contains(column) {
+                self.metric(index, &["table", "columns", &at.to_string()], column);
+            }
+        }
+        if let Some(sort) = &table.sort {
+            self.metric(index, &["table", "sort"], sort);
+        }
+    }
+
+    fn metric(&mut self, index: usize, path: &[&str], name: &str) {
+        let known = |known: &&str| {
+            name.strip_prefix(*known).is_some_and(|rest| {
+                known.ends_with("calibrat") || rest.is_empty() || rest.starts_with('_')
+            })
+        };
+        if !METRICS.iter().any(|one| known(&one)) && !CURVES.contains(&name) {
+            let problem = Problem::new(format!("there is no metric `{name}`"));
+            let problem = problem.choices(name, METRICS).allowed(
+                "names that begin with `train_loss`, `val_loss`, `perplexity`, `bits_per_byte`, `accuracy` and the like; \
+                 `params`, `steps`, `tokens`, `docs`, `sequences`; axes; `published: name`",
+            );
+            self.push("cells", index, path, problem);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Holds a tree against its shape: unknown and missing keys, wrong types, unknown choices; all of them, by place.
+
+use super::error::{Problem, Problems, nearest};
+use super::schema::{Field, Shape, Variant};
+use super::tree::{Key, Node, Span, Value, join_path};
+
+/// A structure check in progress.
+pub(crate) struct Check<'a> {
+    /// Whether missing keys are reported (not for a base that cases or profiles complete).
+    pub(crate) complete: bool,
+    pub(crate) problems: &'a mut Problems,
+    /// Name of the run that is checked.
+    pub(crate) run: Option<&'a str>,
+}
+
+impl Check<'_> {
+    /// Checks `node`, which stands at `path`; `place` is where its key stands.
+    pub(crate) fn node(&mut self, node: &Node, shape: &Shape, path: &mut Vec<String>, place: Span) {
+        match (shape, &node.value) {
+            (Shape::Any, _)
+            | (Shape::Bool, Value::Bool(_))
+            | (Shape::Text, Value::String(_))
+            | (Shape::Number, Value::Number(_))
+            | (Shape::Nullable(_), Value::Null) => {}
+            (Shape::Nullable(shape), _) => self.node(node, shape, path, place),
+            (Shape::Integer(most), Value::Number(number)) => {
+                if number.as_u64().is_none_or(|number| number > *most) {
+                    self.mismatch(node, shape, path);
+                }
+            }
+            (Shape::List(_, Some(len)), Value::List(items)) if items.len() != *len => {
+                let message = format!(
+                    "{}: expected {len} items, found {}",
+                    show(path),
+                    items.len()
+                );
+                self.push(Problem::new(message).at(node.span));
+            }
+            (Shape::List(shape, _), Value::List(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    path.push(format!("[{index}]"));
+                    self.node(item, shape, path, item.span);
+                    path.pop();
+                }
+            }
+            (Shape::Map(shape), Value::Map(entries)) => {
+                for (key, child) in entries {
+                    self.child(key, child, shape, path);
+                }
+            }
+            (Shape::Record(fields), Value::Map(entries)) => {
+                self.record(entries, fields, path, place);
+            }
+            (Shape::Choice(variants), _) => self.choice(node, variants, shape, path),
+            (Shape::Either(shapes), _) => self.either(node, shapes, shape, path, place),
+            _ => self.mismatch(node, shape, path),
+        }
+    }
+
+    /// Checks the whole file, but of the keys `only_present` no more than that they are known or there.
+    pub(crate) fn file(&mut self, root: &Node, shape: &Shape, only_present: &[&str]) {
+        let Shape::Record(fields) = shape else {
+            return;
+        };
+        let mut path = Vec::new();
+        self.keys(root.entries(), fields, &path, root.span);
+        for (key, child) in root.entries() {
+            if !only_present.contains(&key.name.as_str())
+                && let Some(shape) = shape.child(&key.name)
+            {
+                self.child(key, child, shape, &mut path);
+            }
+        }
+    }
+
+    fn child(&mut self, key: &Key, node: &Node, shape: &Shape, path: &mut Vec<String>) {
+        path.push(key.name.clone());
+        self.node(node, shape, path, key.span);
+        path.pop();
+    }
+
+    fn record(
+        &mut self,
+        entries: &[(Key, Node)],
+        fields: &[Field],
+        path: &mut Vec<String>,
+        place: Span,
+    ) {
+        self.keys(entries, fields, path, place);
+        for (key, child) in entries {
+            if let Some(field) = fields.iter().find(|field| field.name == key.name) {
+                self.child(key, child, &field.shape, path);
+            }
+        }
+    }
+
+    /// Reports keys that are unknown or missing.
+    fn keys(&mut self, entries: &[(Key, Node)], fields: &[Field], path: &[String], place: Span) {
+        let is_field = |key: &Key| fields.iter().any(|field| field.name == key.name);
+        for (key, _) in entries.iter().filter(|(key, _)| !is_field(key)) {
+            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            let message = format!("unknown key `{}` in {}", key.name, whole(path));
+            let mut problem = Problem::new(message).at(key.span);
+            problem = problem.choices(&key.name, names.iter().copied());
+            if nearest(&key.name, &names).is_none()
+                && let Some(hint) = super::experiment::elsewhere(&key.name)
+            {
+                problem = problem.hint(hint);
+            }
+            self.push(problem);
+        }
+        if !self.complete {
+            return;
+        }
+        for field in fields.iter().filter(|field| field.required) {
+            if !entries.iter().any(|(key, _)| key.name == field.name) {
+                let message = format!("{} lacks the key `{}`", whole(path), field.name);
+                let problem = Problem::new(message).at(place);
+                self.push(problem.allowed(field.shape.expected()));
+            }
+        }
+    }
+
+    fn choice(&mut self, node: &Node, variants: &[Variant], shape: &Shape, path: &mut Vec<String>) {
+        let names = || variants.iter().map(|variant| variant.name.as_str());
+        let find = |name: &str| variants.iter().find(|variant| variant.name == name);
+        let unknown = |name: &str, span| {
+            Problem::new(format!("{}: there is no choice `{name}`", show(path)))
+                .at(span)
+                .choices(name, names())
+                .allowed(shape.expected())
+        };
+        match &node.value {
+            Value::String(name) => match find(name) {
+                None => self.push(unknown(name, node.span)),
+                Some(variant) if variant.shape.is_some() => {
+                    let message = format!("{}: `{name}` needs its settings", show(path));
+                    let hint = format!("write {}", variant.written());
+                    self.push(Problem::new(message).at(node.span).hint(hint));
+                }
+                Some(_) => {}
+            },
+            Value::Map(entries) => match entries.as_slice() {
+                [(key, child)] => match find(&key.name) {
+                    None => self.push(unknown(&key.name, key.span)),
+                    Some(Variant {
+                        shape: Some(shape), ..
+                    }) => self.child(key, child, shape, path),
+                    Some(_) => {
+                        let message = format!("{}: `{}` has no settings", show(path), key.name);
+                        let hint = format!("write `{}` alone", key.name);
+                        self.push(Problem::new(message).at(key.span).hint(hint));
+                    }
+                },
+                [] => self.mismatch(node, shape, path),
+                [_, (second, _), ..] => {
+                    let message = format!(
+                        "{}: only one of {} choices can hold",
+                        show(path),
+                        entries.len()
+                    );
+                    let problem = Problem::new(message).at(second.span);
+                    self.push(problem.allowed(shape.expected()));
+                }
+            },
+            _ => self.mismatch(node, shape, path),
+        }
+    }
+
+    fn either(
+        &mut self,
+        node: &Node,
+        shapes: &[Shape],
+        whole: &Shape,
+        path: &mut Vec<String>,
+        place: Span,
+    ) {
+        let kind = |shape: &&Shape| {
+            matches!(
+                (shape, &node.value),
+                (Shape::Record(_) | Shape::Map(_), Value::Map(_))
+                    | (Shape::List(..), Value::List(_))
+                    | (Shape::Integer(_) | Shape::Number, Value::Number(_))
+                    | (Shape::Choice(_) | Shape::Text, Value::String(_))
+            )
+        };
+        match shapes.iter().find(kind) {
+            Some(shape @ Shape::Choice(variants)) => {
+                let known = |name| variants.iter().any(|variant| variant.name == name);
+                match node.as_str() {
+                    Some(name) if !known(name) => {
+                        let names = variants.iter().map(|variant| variant.name.as_str());
+                        let message = format!("{}: `{name}` is not understood", show(path));
+                        let problem = Problem::new(message).at(node.span).choices(name, names);
+                        self.push(problem.allowed(whole.expected()));
+                    }
+                    _ => self.node(node, shape, path, place),
+                }
+            }
+            Some(shape) => self.node(node, shape, path, place),
+            None => self.mismatch(node, whole, path),
+        }
+    }
+
+    fn mismatch(&mut self, node: &Node, shape: &Shape, path: &[String]) {
+        let message = format!("{}: {} does not fit", show(path), node.describe());
+        let problem = Problem::new(message)
+            .at(node.span)
+            .allowed(shape.expected());
+        self.push(match (shape, &node.value) {
+            (Shape::Text, Value::Number(_) | Value::Bool(_)) => problem.hint("put it in quotes"),
+            (Shape::Integer(most), Value::Number(number)) => {
+                let float = number.as_f64().unwrap_or_default();
+                if float >= 0.0 && float.fract() == 0.0 && float < 1e15 && !number.is_u64() {
+                    problem.hint(format!("write it without point and exponent: `{float}`"))
+                } else if float > *most as f64 {
+                    problem.hint(format!("at most {most}"))
+                } else {
+                    problem
+                }
+            }
+            (Shape::Integer(_), Value::String(text)) if is_grouped(text) => {
+                problem.hint(format!("write `{}`", text.replace(['_', ','], "")))
+            }
+            (Shape::Number, Value::String(text)) => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => problem.hint("write it without quotes"),
+                _ => problem,
+            },
+            _ => problem,
+        });
+    }
+
+    fn push(&mut self, problem: Problem) {
+        self.problems.push(match self.run {
+            Some(run) => problem.run(run),
+            None => problem,
+        });
+    }
+}
+
+/// `10_000` and its like.
+fn is_grouped(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || c == '_' || c == ',')
+}
+
+/// `model.dim`; list items stand without a dot: `claims[2].id`.
+pub(crate) fn show(path: &[String]) -> String {
+    join_path(path).replace(".[", "[")
+}
+
+fn whole(path: &[String]) -> String {
+    if path.is_empty() {
+        "the spec".to_owned()
+    } else {
+        format!("`{}`", show(path))
+    }
+}
