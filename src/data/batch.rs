@@ -3,6 +3,7 @@
 use super::{SequenceSet, TrainingData};
 use crate::rng::{Purpose, Stream};
 use crate::spec::{LastBatch, TrainSettings};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Right-padded sequences. Padding is a mask by position: the id under it is 0 and means nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +62,32 @@ pub struct Course<'a> {
     batches_per_epoch: usize,
     epochs: usize,
     steps: u64,
+    order: LastOrder,
+}
+
+/// The order of the epoch asked for last: steps of one epoch share it.
+#[derive(Debug, Default)]
+struct LastOrder(Mutex<Option<(u64, Arc<[usize]>)>>);
+
+impl Clone for LastOrder {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl LastOrder {
+    fn get(&self, epoch: u64, make: impl FnOnce() -> Vec<usize>) -> Arc<[usize]> {
+        // A poisoned lock holds a whole value or none: orders are assigned in one piece.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((of, order)) if *of == epoch => Arc::clone(order),
+            _ => {
+                let order: Arc<[usize]> = make().into();
+                *last = Some((epoch, Arc::clone(&order)));
+                order
+            }
+        }
+    }
 }
 
 impl<'a> Course<'a> {
@@ -77,6 +104,7 @@ impl<'a> Course<'a> {
             batches_per_epoch: length.batches_per_epoch,
             epochs: length.epochs,
             steps: length.steps,
+            order: LastOrder::default(),
         }
     }
 
@@ -148,12 +176,16 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn order(&self, sequences: usize, epoch: u64) -> Vec<usize> {
-        if self.train.shuffle {
-            Stream::new(self.train.seed, Purpose::Shuffle, epoch).permutation(sequences)
-        } else {
-            (0..sequences).collect()
-        }
+    fn order(&self, sequences: usize, epoch: u64) -> Arc<[usize]> {
+        // Without shuffling all epochs share the order of the first.
+        let epoch = if self.train.shuffle { epoch } else { 0 };
+        self.order.get(epoch, || {
+            if self.train.shuffle {
+                Stream::new(self.train.seed, Purpose::Shuffle, epoch).permutation(sequences)
+            } else {
+                (0..sequences).collect()
+            }
+        })
     }
 }
 
@@ -212,3 +244,6 @@ impl Length {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

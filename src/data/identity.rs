@@ -1,8 +1,18 @@
 //! Identity of data: what of a corpus and a tokenizer enters a run's key.
+//!
+//! Paths, compression and what a file holds beyond the slices are no part of it. Nothing is generated and nothing is
+//! tokenised here; a file is read only where its size, time or inode changed since it was last digested.
 
-use crate::digest::Sha256Hex;
-use crate::spec::{Embedded, SeqLen, Sequence};
+use super::cache::Cache;
+use super::sequence::{check_shift, sequence_length, sequences};
+use super::slices::{DocumentRange, Slices};
+use super::source::{self, BinVocabulary, Wanted};
+use super::tokenizer::{ALGORITHM, TextTokenizer, check_vocab_size};
+use super::{DataContext, DataError};
+use crate::digest::{Hasher, Sha256Hex};
+use crate::spec::{Corpus, DataSettings, Embedded, ModelSettings, SeqLen, Sequence, Tokenizer};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Identity of the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,3 +75,258 @@ pub enum TokenizerKey {
         slice: SliceKey,
     },
 }
+
+/// What is known of a run's data before it is loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identified {
+    /// Identity.
+    pub key: DataKey,
+    /// Identity of the test slice, for evaluations that use it; `None` where it is empty.
+    pub test: Option<SliceKey>,
+    /// Entries of the vocabulary, from which [`ModelSettings::resolve`] sizes the model. Of a trained tokenizer: as asked for.
+    pub vocab_size: usize,
+    /// Documents of the training slice.
+    pub train_documents: usize,
+    /// Documents of the validation slice.
+    pub validation_documents: usize,
+    /// Training sequences, where they follow from the settings or the slice was tokenised before; `None` for a stream.
+    pub sequences: Option<usize>,
+}
+
+/// Identifies the data of a run without loading it. Needs well under a millisecond where files are unchanged since the last
+/// time and `context` has a cache.
+///
+/// # Errors
+/// Slices that overlap or are empty; missing or damaged files; fewer documents than the slices ask for; a sequence length,
+/// shift or vocabulary size that is not possible.
+pub fn identify(
+    settings: &DataSettings,
+    model: &ModelSettings,
+    context: &DataContext,
+) -> Result<Identified, DataError> {
+    let slices = Slices::of(settings, context)?;
+    check_shift(settings.target_shift)?;
+    let seq_len = match settings.seq_len {
+        SeqLen::Shortest => SeqLen::Shortest,
+        other => SeqLen::Tokens(sequence_length(other, model.max_seq_len, &[])?),
+    };
+    let file = match &settings.tokenizer {
+        Tokenizer::File(path) => Some(TokenizerFacts::of(path, context)?),
+        Tokenizer::TrainBpe(bpe) => {
+            check_vocab_size(bpe.vocab_size)?;
+            None
+        }
+    };
+    let vocabulary = file.as_ref().map(TokenizerFacts::vocabulary);
+    let ranges: Vec<&DocumentRange> = [&slices.train, &slices.validation, &slices.test]
+        .into_iter()
+        .chain(&slices.tokenizer)
+        .collect();
+    let keys = slice_keys(&ranges, vocabulary, context)?;
+    let (tokenizer, vocab_size) = match (&settings.tokenizer, file) {
+        (Tokenizer::TrainBpe(bpe), _) => {
+            let key = TokenizerKey::TrainBpe {
+                algorithm: ALGORITHM,
+                vocab_size: bpe.vocab_size,
+                slice: keys[3].clone(),
+            };
+            (key, bpe.vocab_size)
+        }
+        (Tokenizer::File(_), Some(facts)) => (
+            TokenizerKey::File {
+                sha256: facts.sha256,
+            },
+            facts.vocab_size,
+        ),
+        (Tokenizer::File(_), None) => unreachable!("facts of a tokenizer file were read above"),
+    };
+    let key = DataKey {
+        train: keys[0].clone(),
+        validation: keys[1].clone(),
+        tokenizer,
+        sequence: settings.sequence,
+        seq_len,
+        target_shift: settings.target_shift,
+    };
+    Ok(Identified {
+        sequences: known_sequences(&key, slices.train.range.len(), model.max_seq_len, context),
+        test: (!slices.test.range.is_empty()).then(|| keys[2].clone()),
+        vocab_size,
+        train_documents: slices.train.range.len(),
+        validation_documents: slices.validation.range.len(),
+        key,
+    })
+}
+
+fn known_sequences(
+    key: &DataKey,
+    documents: usize,
+    max_seq_len: usize,
+    context: &DataContext,
+) -> Option<usize> {
+    match key.sequence {
+        Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => Some(documents),
+        Sequence::Stream => None,
+        policy => {
+            let lengths = Cache::new(context.cache.as_deref())
+                .lengths(&slice_cache_key(&key.train, &key.tokenizer))?;
+            let seq_len = sequence_length(key.seq_len, max_seq_len, &lengths).ok()?;
+            sequences(policy, &lengths, seq_len)
+        }
+    }
+}
+
+/// What the ids of a slice follow from.
+pub(super) fn slice_cache_key(slice: &SliceKey, tokenizer: &TokenizerKey) -> String {
+    format!(
+        "specbook.tokens.v1\n{}",
+        serde_json::json!([slice, tokenizer])
+    )
+}
+
+/// What a trained tokenizer follows from.
+pub(super) fn tokenizer_cache_key(tokenizer: &TokenizerKey) -> String {
+    format!("specbook.bpe.v1\n{}", serde_json::json!(tokenizer))
+}
+
+/// What a plan needs to know of a `tokenizer.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenizerFacts {
+    sha256: Sha256Hex,
+    vocab_size: usize,
+    eos: u32,
+}
+
+impl TokenizerFacts {
+    fn of(path: &Path, context: &DataContext) -> Result<Self, DataError> {
+        let path = context.resolve(path);
+        let fingerprint = source::Fingerprint::of(&path)?;
+        let cache = Cache::new(context.cache.as_deref());
+        let what = format!("tokenizer\n{}", path.display());
+        if let Some(facts) = cache
+            .stat(&what, &fingerprint)
+            .filter(|_| !context.paranoid)
+        {
+            return Ok(facts);
+        }
+        let facts = Self::from(&TextTokenizer::read(&path)?);
+        cache.put_stat(&what, &fingerprint, &facts)?;
+        Ok(facts)
+    }
+
+    fn vocabulary(&self) -> BinVocabulary {
+        BinVocabulary {
+            eos: self.eos,
+            vocab_size: self.vocab_size,
+        }
+    }
+}
+
+impl From<&TextTokenizer> for TokenizerFacts {
+    fn from(tokenizer: &TextTokenizer) -> Self {
+        Self {
+            sha256: tokenizer.sha256(),
+            vocab_size: tokenizer.vocab_size(),
+            eos: tokenizer.eos(),
+        }
+    }
+}
+
+/// Keys of slices; each file is read at most once, and not at all where all its digests are known.
+fn slice_keys(
+    ranges: &[&DocumentRange],
+    vocabulary: Option<BinVocabulary>,
+    context: &DataContext,
+) -> Result<Vec<SliceKey>, DataError> {
+    let mut keys: Vec<Option<SliceKey>> = vec![None; ranges.len()];
+    for first in 0..ranges.len() {
+        if keys[first].is_some() {
+            continue;
+        }
+        let corpus = &ranges[first].corpus;
+        let same: Vec<usize> = (first..ranges.len())
+            .filter(|i| keys[*i].is_none() && ranges[*i].corpus == *corpus)
+            .collect();
+        match corpus {
+            Corpus::Stories(parameters) => same
+                .iter()
+                .for_each(|i| keys[*i] = Some(embedded("stories", parameters, ranges[*i]))),
+            Corpus::Documents(parameters) => {
+                same.iter()
+                    .for_each(|i| keys[*i] = Some(embedded("documents", parameters, ranges[*i])));
+            }
+            _ => {
+                let digests = file_digests(corpus, &same, ranges, vocabulary, context)?;
+                for (i, sha256) in same.iter().zip(digests) {
+                    let take = ranges[*i].range.len();
+                    keys[*i] = Some(SliceKey::Documents { take, sha256 });
+                }
+            }
+        }
+    }
+    Ok(keys.into_iter().flatten().collect())
+}
+
+fn embedded(generator: &str, parameters: &Embedded, range: &DocumentRange) -> SliceKey {
+    SliceKey::Embedded {
+        generator: generator.to_owned(),
+        parameters: *parameters,
+        skip: range.range.start,
+        take: range.range.len(),
+    }
+}
+
+fn file_digests(
+    corpus: &Corpus,
+    numbers: &[usize],
+    ranges: &[&DocumentRange],
+    vocabulary: Option<BinVocabulary>,
+    context: &DataContext,
+) -> Result<Vec<Sha256Hex>, DataError> {
+    let cache = Cache::new(context.cache.as_deref());
+    // Errors that a cached digest would hide: the file is gone; a `.bin` without the tokenizer that made it.
+    let Some(fingerprint) = source::fingerprint(corpus, context)? else {
+        return Ok(Vec::new());
+    };
+    let ids = matches!(corpus, Corpus::Bin(_)).then_some(vocabulary);
+    let what = |number: usize| {
+        let vocabulary = ids.flatten().map(|v| (v.eos, v.vocab_size));
+        let range = &ranges[number].range;
+        format!(
+            "slice\n{}",
+            serde_json::json!([corpus, context.base, range.start, range.end, vocabulary])
+        )
+    };
+    let known: Vec<Option<Sha256Hex>> = numbers
+        .iter()
+        .map(|number| {
+            cache
+                .stat(&what(*number), &fingerprint)
+                .filter(|_| !context.paranoid && ids != Some(None))
+        })
+        .collect();
+    if let Some(known) = known.iter().copied().collect::<Option<Vec<_>>>() {
+        return Ok(known);
+    }
+    let wanted: Vec<Wanted> = numbers
+        .iter()
+        .map(|number| Wanted {
+            slice: ranges[*number].slice,
+            range: ranges[*number].range.clone(),
+        })
+        .collect();
+    let mut hashers = vec![Hasher::new(); numbers.len()];
+    source::read_ranges(corpus, &wanted, vocabulary, context, |number, document| {
+        hashers[number].update_prefixed(&document.identity_bytes());
+        Ok(())
+    })?;
+    let digests: Vec<Sha256Hex> = hashers.into_iter().map(Hasher::finish).collect();
+    for (number, digest) in numbers.iter().zip(&digests) {
+        cache.put_stat(&what(*number), &fingerprint, digest)?;
+    }
+    Ok(digests)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,26 @@
 //! From documents to batches: corpora, sources, tokenizers, sequence policies. No model, no store.
 
 pub mod batch;
+mod cache;
+mod context;
+pub mod corpora;
+mod error;
 pub mod identity;
+mod load;
+pub mod sequence;
+mod slices;
+mod source;
+pub mod stats;
+#[cfg(test)]
+mod test_support;
+pub mod tokenizer;
+
+pub use context::DataContext;
+pub use error::DataError;
+pub use identity::{Identified, identify};
+pub use load::{LoadedData, document_lengths, held_out, load, tokenizer as open_tokenizer};
+pub use sequence::scoring_windows;
+pub use tokenizer::TextTokenizer;
 
 /// Sequences of ids with their targets. Lengths differ; padding appears only in batches, as a mask by position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

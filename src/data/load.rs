@@ -1,0 +1,419 @@
+//! Loading: documents, through the tokenizer, to sequences. Tokenised slices are kept in the cache.
+
+use super::cache::{Cache, Found};
+use super::identity::{
+    DataKey, Identified, SliceKey, TokenizerKey, identify, slice_cache_key, tokenizer_cache_key,
+};
+use super::sequence::{self, Frame, sequence_length};
+use super::slices::{DocumentRange, Slices};
+use super::source::{self, BinVocabulary, Document, Wanted};
+use super::tokenizer::TextTokenizer;
+use super::{DataContext, DataError, SequenceSet, TrainingData};
+use crate::digest::Hasher;
+use crate::spec::{DataSettings, ModelConfig, Settings, Split, Tokenizer};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes of text that are read before they are encoded together.
+const ENCODE_BYTES: usize = 16 << 20;
+
+/// The data of a run, ready to train on.
+#[derive(Clone, Debug)]
+pub struct LoadedData {
+    /// What is trained on.
+    pub training: TrainingData,
+    /// What the validation loss is measured on.
+    pub validation: SequenceSet,
+    /// The tokenizer.
+    pub tokenizer: Arc<TextTokenizer>,
+    /// Training documents.
+    pub documents: usize,
+    /// Training sequences; 0 for a stream.
+    pub sequences: usize,
+    /// Ids of each training document, uncut, BOS and EOS not counted.
+    pub document_tokens: Vec<u32>,
+    /// What a reader of the run should know: settings of the tokenizer file that were switched off, damaged cache entries.
+    pub notes: Vec<String>,
+}
+
+/// Loads the data of a run, from the cache where it was tokenised before.
+///
+/// # Errors
+/// As [`identify`]; documents that changed since; ids beyond the model's vocabulary; a policy that leaves nothing to train
+/// on; a cache that cannot be written.
+pub fn load(
+    settings: &Settings,
+    model: &ModelConfig,
+    context: &DataContext,
+) -> Result<LoadedData, DataError> {
+    let data = &settings.data;
+    let Identified { key, .. } = identify(data, &settings.model, context)?;
+    let slices = Slices::of(data, context)?;
+    let mut notes = Vec::new();
+    let tokenizer = open_tokenizer(data, &slices, &key.tokenizer, context, &mut notes)?;
+    if tokenizer.vocab_size() > model.vocab_size {
+        return Err(DataError::IdBeyondVocabulary {
+            place: "the tokenizer".to_owned(),
+            id: tokenizer.vocab_size() as u32 - 1,
+            vocab_size: model.vocab_size,
+        });
+    }
+    let loader = Loader {
+        key: &key,
+        tokenizer: &tokenizer,
+        context,
+    };
+    let [train, validation] = loader.tokenised(
+        [
+            (&slices.train, &key.train),
+            (&slices.validation, &key.validation),
+        ],
+        &mut notes,
+    )?;
+    let document_tokens: Vec<u32> = train.iter().map(|ids| ids.len() as u32).collect();
+    let frame = Frame {
+        bos: tokenizer.bos(),
+        eos: tokenizer.eos(),
+        seq_len: sequence_length(key.seq_len, model.max_seq_len, &document_tokens)?,
+        shift: key.target_shift,
+    };
+    let training = sequence::training(key.sequence, &train, frame);
+    let validation_set = sequence::validation(key.sequence, &validation, frame);
+    let trains = match &training {
+        TrainingData::Sequences(set) => !set.is_empty(),
+        TrainingData::Stream { ids, window, shift } => ids.len() >= window + shift,
+    };
+    for (slice, documents, some) in [
+        ("train", &train, trains),
+        ("validation", &validation, !validation_set.is_empty()),
+    ] {
+        if !some {
+            return Err(DataError::NoSequences {
+                slice,
+                seq_len: frame.seq_len,
+                documents: documents.len(),
+                tokens: documents.iter().map(|ids| ids.len() as u64).sum(),
+            });
+        }
+    }
+    Ok(LoadedData {
+        sequences: match &training {
+            TrainingData::Sequences(set) => set.len(),
+            TrainingData::Stream { .. } => 0,
+        },
+        training,
+        validation: validation_set,
+        documents: document_tokens.len(),
+        document_tokens,
+        notes,
+        tokenizer: Arc::new(tokenizer),
+    })
+}
+
+/// Opens the tokenizer of a run alone (for samples of a run that was trained before), with what a reader should know of it.
+///
+/// # Errors
+/// As [`load`].
+pub fn tokenizer(
+    settings: &Settings,
+    context: &DataContext,
+) -> Result<(TextTokenizer, Vec<String>), DataError> {
+    let Identified { key, .. } = identify(&settings.data, &settings.model, context)?;
+    let slices = Slices::of(&settings.data, context)?;
+    let mut notes = Vec::new();
+    let tokenizer = open_tokenizer(&settings.data, &slices, &key.tokenizer, context, &mut notes)?;
+    Ok((tokenizer, notes))
+}
+
+/// Number of ids of each training document, from the cache where it was tokenised before.
+///
+/// # Errors
+/// As [`load`].
+pub fn document_lengths(settings: &Settings, context: &DataContext) -> Result<Vec<u32>, DataError> {
+    let Identified { key, .. } = identify(&settings.data, &settings.model, context)?;
+    let cache = Cache::new(context.cache.as_deref());
+    if let Some(lengths) = cache.lengths(&slice_cache_key(&key.train, &key.tokenizer)) {
+        return Ok(lengths);
+    }
+    let slices = Slices::of(&settings.data, context)?;
+    let mut notes = Vec::new();
+    let tokenizer = open_tokenizer(&settings.data, &slices, &key.tokenizer, context, &mut notes)?;
+    let loader = Loader {
+        key: &key,
+        tokenizer: &tokenizer,
+        context,
+    };
+    let [train] = loader.tokenised([(&slices.train, &key.train)], &mut notes)?;
+    Ok(train.iter().map(|ids| ids.len() as u32).collect())
+}
+
+/// Texts of the first `count` documents of a held-out slice. Documents of a `.bin` file are decoded.
+///
+/// # Errors
+/// Fewer documents than asked for; missing or damaged files.
+pub fn held_out(
+    settings: &DataSettings,
+    split: Split,
+    count: usize,
+    context: &DataContext,
+) -> Result<Vec<String>, DataError> {
+    let slices = Slices::of(settings, context)?;
+    let slice = match split {
+        Split::Validation => &slices.validation,
+        Split::Test => &slices.test,
+    };
+    if count > slice.range.len() {
+        return Err(DataError::HeldOut {
+            slice: slice.slice,
+            asked: count,
+            available: slice.range.len(),
+        });
+    }
+    let tokenizer = match (&slice.corpus, &settings.tokenizer) {
+        (crate::spec::Corpus::Bin(_), Tokenizer::File(path)) => {
+            Some(TextTokenizer::read(&context.resolve(path))?)
+        }
+        _ => None,
+    };
+    let wanted = Wanted {
+        slice: slice.slice,
+        range: slice.range.start..slice.range.start + count,
+    };
+    let mut texts = Vec::with_capacity(count);
+    source::read_ranges(
+        &slice.corpus,
+        &[wanted],
+        tokenizer.as_ref().map(bin_vocabulary),
+        context,
+        |_, document| {
+            texts.push(match (document, &tokenizer) {
+                (Document::Text(text), _) => text.clone(),
+                (Document::Ids(ids), Some(tokenizer)) => tokenizer.decode(ids)?,
+                (Document::Ids(_), None) => {
+                    unreachable!("a `.bin` file does not open without a tokenizer")
+                }
+            });
+            Ok(())
+        },
+    )?;
+    Ok(texts)
+}
+
+fn bin_vocabulary(tokenizer: &TextTokenizer) -> BinVocabulary {
+    BinVocabulary {
+        eos: tokenizer.eos(),
+        vocab_size: tokenizer.vocab_size(),
+    }
+}
+
+fn open_tokenizer(
+    settings: &DataSettings,
+    slices: &Slices,
+    key: &TokenizerKey,
+    context: &DataContext,
+    notes: &mut Vec<String>,
+) -> Result<TextTokenizer, DataError> {
+    let tokenizer = match (&settings.tokenizer, key) {
+        (Tokenizer::File(path), TokenizerKey::File { sha256 }) => {
+            let tokenizer = TextTokenizer::read(&context.resolve(path))?;
+            if tokenizer.sha256() != *sha256 {
+                return Err(DataError::Changed {
+                    corpus: format!("the tokenizer `{}`", path.display()),
+                });
+            }
+            tokenizer
+        }
+        (Tokenizer::TrainBpe(bpe), _) => {
+            let tokenizer = trained(bpe.vocab_size, slices, key, context, notes)?;
+            if tokenizer.vocab_size() < bpe.vocab_size {
+                notes.push(format!(
+                    "the tokenizer's texts give {} entries, fewer than `vocab_size: {}`; the rest is never used",
+                    tokenizer.vocab_size(),
+                    bpe.vocab_size
+                ));
+            }
+            tokenizer
+        }
+        (Tokenizer::File(_), TokenizerKey::TrainBpe { .. }) => {
+            unreachable!("the key was made from these settings")
+        }
+    };
+    notes.extend_from_slice(tokenizer.notes());
+    Ok(tokenizer)
+}
+
+fn trained(
+    vocab_size: usize,
+    slices: &Slices,
+    key: &TokenizerKey,
+    context: &DataContext,
+    notes: &mut Vec<String>,
+) -> Result<TextTokenizer, DataError> {
+    let cache = Cache::new(context.cache.as_deref());
+    let cache_key = tokenizer_cache_key(key);
+    let named = Path::new("trained BPE");
+    match cache.tokenizer(&cache_key) {
+        Found::Hit(bytes) => return TextTokenizer::from_bytes(&bytes, named),
+        Found::Damaged(path) => notes.push(damaged(&path)),
+        Found::Miss => {}
+    }
+    let slice = slices.tokenizer.as_ref().unwrap_or(&slices.train);
+    let wanted = Wanted {
+        slice: slice.slice,
+        range: slice.range.clone(),
+    };
+    let mut texts = Vec::with_capacity(slice.range.len().min(1 << 16));
+    source::read_ranges(&slice.corpus, &[wanted], None, context, |_, document| {
+        if let Document::Text(text) = document {
+            texts.push(text.clone());
+        }
+        Ok(())
+    })?;
+    let bytes = TextTokenizer::train_bpe(&texts, vocab_size)?;
+    cache.put_tokenizer(&cache_key, &bytes)?;
+    TextTokenizer::from_bytes(&bytes, named)
+}
+
+fn damaged(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("the cache entry `{name}` was damaged and is made again")
+}
+
+struct Loader<'a> {
+    key: &'a DataKey,
+    tokenizer: &'a TextTokenizer,
+    context: &'a DataContext,
+}
+
+impl Loader<'_> {
+    /// Ids of slices, from the cache or from their documents.
+    fn tokenised<const N: usize>(
+        &self,
+        slices: [(&DocumentRange, &SliceKey); N],
+        notes: &mut Vec<String>,
+    ) -> Result<[Vec<Vec<u32>>; N], DataError> {
+        let cache = Cache::new(self.context.cache.as_deref());
+        let cache_keys = slices.map(|(_, key)| slice_cache_key(key, &self.key.tokenizer));
+        let mut found: [Option<Vec<Vec<u32>>>; N] =
+            std::array::from_fn(|i| match cache.slice(&cache_keys[i]) {
+                Found::Hit(documents) => Some(documents),
+                Found::Miss => None,
+                Found::Damaged(path) => {
+                    notes.push(damaged(&path));
+                    None
+                }
+            });
+        for i in 0..N {
+            if found[i].is_some() {
+                continue;
+            }
+            // Slices of one corpus are read together.
+            let together: Vec<usize> = (i..N)
+                .filter(|j| found[*j].is_none() && slices[*j].0.corpus == slices[i].0.corpus)
+                .collect();
+            let chosen: Vec<_> = together.iter().map(|j| slices[*j]).collect();
+            for (j, documents) in together.into_iter().zip(self.read(&chosen)?) {
+                cache.put_slice(&cache_keys[j], &documents)?;
+                found[j] = Some(documents);
+            }
+        }
+        Ok(found.map(Option::unwrap_or_default))
+    }
+
+    /// Reads slices of one corpus and encodes them; what is read must be what was identified.
+    fn read(
+        &self,
+        slices: &[(&DocumentRange, &SliceKey)],
+    ) -> Result<Vec<Vec<Vec<u32>>>, DataError> {
+        let Some(corpus) = slices.first().map(|(range, _)| &range.corpus) else {
+            return Ok(Vec::new());
+        };
+        let wanted: Vec<Wanted> = slices
+            .iter()
+            .map(|(range, _)| Wanted {
+                slice: range.slice,
+                range: range.range.clone(),
+            })
+            .collect();
+        let mut hashers = vec![Hasher::new(); slices.len()];
+        let mut pending = Pending::new(slices.len());
+        source::read_ranges(
+            corpus,
+            &wanted,
+            Some(bin_vocabulary(self.tokenizer)),
+            self.context,
+            |number, document| {
+                if matches!(slices[number].1, SliceKey::Documents { .. }) {
+                    hashers[number].update_prefixed(&document.identity_bytes());
+                }
+                match document {
+                    Document::Ids(ids) => pending.encoded[number].push(ids.clone()),
+                    Document::Text(text) => pending.add(number, text.clone(), self.tokenizer)?,
+                }
+                Ok(())
+            },
+        )?;
+        pending.encode(self.tokenizer)?;
+        for ((_, key), hasher) in slices.iter().zip(hashers) {
+            if let SliceKey::Documents { sha256, .. } = key
+                && *sha256 != hasher.finish()
+            {
+                return Err(DataError::Changed {
+                    corpus: source::describe(corpus),
+                });
+            }
+        }
+        Ok(pending.encoded)
+    }
+}
+
+/// Texts that wait to be encoded together.
+struct Pending {
+    numbers: Vec<usize>,
+    texts: Vec<String>,
+    bytes: usize,
+    encoded: Vec<Vec<Vec<u32>>>,
+}
+
+impl Pending {
+    fn new(slices: usize) -> Self {
+        Self {
+            numbers: Vec::new(),
+            texts: Vec::new(),
+            bytes: 0,
+            encoded: vec![Vec::new(); slices],
+        }
+    }
+
+    fn add(
+        &mut self,
+        number: usize,
+        text: String,
+        tokenizer: &TextTokenizer,
+    ) -> Result<(), DataError> {
+        self.bytes += text.len();
+        self.numbers.push(number);
+        self.texts.push(text);
+        if self.bytes >= ENCODE_BYTES {
+            self.encode(tokenizer)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn encode(&mut self, tokenizer: &TextTokenizer) -> Result<(), DataError> {
+        for (number, ids) in self
+            .numbers
+            .drain(..)
+            .zip(tokenizer.encode_all(&self.texts)?)
+        {
+            self.encoded[number].push(ids);
+        }
+        self.texts.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

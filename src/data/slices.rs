@@ -1,0 +1,212 @@
+//! Which documents of which corpus each slice has. Pure: opens nothing.
+//!
+//! Without `skip`, slices of one corpus stand one after another: validation, test, training. A slice with `skip` has
+//! exactly that range. A slice with its own `corpus` counts in that corpus. No two slices may share a document.
+
+use super::{DataContext, DataError, source};
+use crate::spec::{Corpus, DataSettings, Slice, Tokenizer};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// Documents of a corpus.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DocumentRange {
+    /// `train`, `validation` or `test` (for the tokenizer's documents: `train`).
+    pub(crate) slice: &'static str,
+    /// Where they come from.
+    pub(crate) corpus: Corpus,
+    /// Which, from 0.
+    pub(crate) range: Range<usize>,
+}
+
+/// All ranges of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Slices {
+    /// `data.train`.
+    pub(crate) train: DocumentRange,
+    /// `data.validation`.
+    pub(crate) validation: DocumentRange,
+    /// `data.test`; may be empty.
+    pub(crate) test: DocumentRange,
+    /// What a trained tokenizer learns from.
+    pub(crate) tokenizer: Option<DocumentRange>,
+}
+
+impl Slices {
+    /// Decides the ranges of `settings` and checks that they do not overlap.
+    pub(crate) fn of(settings: &DataSettings, context: &DataContext) -> Result<Self, DataError> {
+        let corpus_of = |slice: &Slice| {
+            slice
+                .corpus
+                .clone()
+                .unwrap_or_else(|| settings.corpus.clone())
+        };
+        let mut taken: Vec<(SourceKey, usize)> = Vec::new();
+        let mut place = |name: &'static str, slice: &Slice| {
+            let corpus = corpus_of(slice);
+            let start = match slice.skip {
+                Some(skip) => skip,
+                None => {
+                    let key = source_key(&corpus, context);
+                    let start = taken
+                        .iter()
+                        .filter(|(other, _)| *other == key)
+                        .map(|(_, take)| take)
+                        .sum();
+                    taken.push((key, slice.take));
+                    start
+                }
+            };
+            DocumentRange {
+                slice: name,
+                corpus,
+                range: start..start.saturating_add(slice.take),
+            }
+        };
+        let validation = place("validation", &settings.validation);
+        let test = place("test", &settings.test);
+        let train = place("train", &settings.train);
+        let tokenizer = match &settings.tokenizer {
+            Tokenizer::TrainBpe(bpe) => {
+                let take = bpe.documents.unwrap_or(settings.train.take);
+                let start = train.range.start;
+                Some(DocumentRange {
+                    range: start..start.saturating_add(take),
+                    ..train.clone()
+                })
+            }
+            Tokenizer::File(_) => None,
+        };
+        let slices = Self {
+            train,
+            validation,
+            test,
+            tokenizer,
+        };
+        slices.check(context)?;
+        Ok(slices)
+    }
+
+    fn check(&self, context: &DataContext) -> Result<(), DataError> {
+        for slice in [&self.train, &self.validation] {
+            if slice.range.is_empty() {
+                return Err(DataError::EmptySlice { slice: slice.slice });
+            }
+        }
+        let mut named = vec![
+            ("data.train", &self.train),
+            ("data.validation", &self.validation),
+            ("data.test", &self.test),
+        ];
+        if let Some(tokenizer) = &self.tokenizer {
+            if tokenizer.range.is_empty() {
+                return Err(DataError::EmptySlice {
+                    slice: "tokenizer.train_bpe.documents",
+                });
+            }
+            named.push(("data.tokenizer.train_bpe.documents", tokenizer));
+        }
+        let keys: Vec<_> = named
+            .iter()
+            .map(|(_, slice)| source_key(&slice.corpus, context))
+            .collect();
+        for second in 1..named.len() {
+            for first in 0..second {
+                // The tokenizer learns from training documents by design.
+                if first == 0 && second == 3 || keys[first] != keys[second] {
+                    continue;
+                }
+                let (a, b) = (&named[first].1.range, &named[second].1.range);
+                if a.start.max(b.start) < a.end.min(b.end) {
+                    return Err(DataError::Overlap {
+                        first: named[first].0,
+                        first_range: (a.start, a.end),
+                        second: named[second].0,
+                        second_range: (b.start, b.end),
+                        corpus: source::describe(&named[first].1.corpus),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What makes two corpora the same source of documents: spelling of the path does not count.
+#[derive(Clone, Debug, PartialEq)]
+enum SourceKey {
+    Embedded(&'static str, u32, u64),
+    File(PathBuf),
+}
+
+fn source_key(corpus: &Corpus, context: &DataContext) -> SourceKey {
+    match corpus {
+        Corpus::Stories(p) => SourceKey::Embedded("stories", p.version, p.seed),
+        Corpus::Documents(p) => SourceKey::Embedded("documents", p.version, p.seed),
+        Corpus::Text(file) => SourceKey::File(context.same_file(&file.path)),
+        Corpus::Folder(folder) => SourceKey::File(context.same_file(&folder.path)),
+        Corpus::Jsonl(file) => SourceKey::File(context.same_file(&file.path)),
+        Corpus::Bin(file) => SourceKey::File(context.same_file(&file.path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::test_support::{data_settings, embedded};
+    use insta::assert_snapshot;
+
+    fn ranges(text: &str) -> String {
+        match Slices::of(&data_settings(text), &DataContext::default()) {
+            Ok(slices) => format!(
+                "validation {:?}, test {:?}, train {:?}, tokenizer {:?}",
+                slices.validation.range,
+                slices.test.range,
+                slices.train.range,
+                slices.tokenizer.map(|t| t.range)
+            ),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn with(rest: &str) -> String {
+        format!(
+            "{}, tokenizer: {{train_bpe: {{vocab_size: 300}}}}, {rest}",
+            embedded()
+        )
+    }
+
+    #[test]
+    fn held_out_documents_come_first() {
+        assert_snapshot!(ranges(&with("train: 2500, validation: 100, test: 50")), @"validation 0..100, test 100..150, train 150..2650, tokenizer Some(150..2650)");
+        assert_snapshot!(ranges(&with("train: 25, validation: 100")), @"validation 0..100, test 100..100, train 100..125, tokenizer Some(100..125)");
+    }
+
+    #[test]
+    fn skip_is_taken_as_written() {
+        assert_snapshot!(ranges(&with("train: {skip: 0, take: 2500}, validation: {skip: 2500, take: 300}, test: {skip: 2800, take: 200}")), @"validation 2500..2800, test 2800..3000, train 0..2500, tokenizer Some(0..2500)");
+        assert_snapshot!(ranges(&with("train: 10, validation: {skip: 50, take: 5}, test: 3")), @"validation 50..55, test 0..3, train 3..13, tokenizer Some(3..13)");
+    }
+
+    #[test]
+    fn another_corpus_counts_for_itself() {
+        let other = "{take: 7, corpus: {stories: {version: 1, seed: 9}}}";
+        assert_snapshot!(ranges(&with(&format!("train: 10, validation: {other}, test: {other}"))), @"validation 0..7, test 7..14, train 0..10, tokenizer Some(0..10)");
+    }
+
+    #[test]
+    fn overlaps_name_both_ranges() {
+        assert_snapshot!(ranges(&with("train: {skip: 50, take: 100}, validation: 60")), @"`data.train` (documents 51 to 150) and `data.validation` (documents 1 to 60) of the embedded corpus `stories` overlap; what is held out must not be trained on");
+        assert_snapshot!(ranges(&with("train: {skip: 0, take: 10}, validation: {skip: 10, take: 5}, test: {skip: 14, take: 1}")), @"`data.validation` (documents 11 to 15) and `data.test` (documents 15 to 15) of the embedded corpus `stories` overlap; what is held out must not be trained on");
+        let bpe = with("train: {skip: 0, take: 10}, validation: {skip: 10, take: 5}")
+            .replace("300}", "300, documents: 12}");
+        assert_snapshot!(ranges(&bpe), @"`data.validation` (documents 11 to 15) and `data.tokenizer.train_bpe.documents` (documents 1 to 12) of the embedded corpus `stories` overlap; what is held out must not be trained on");
+        assert_snapshot!(ranges("corpus: {text: {path: ./a/../b.txt}}, tokenizer: {file: t}, train: 5, validation: {take: 5, skip: 2, corpus: {text: {path: b.txt}}}"), @"`data.train` (documents 1 to 5) and `data.validation` (documents 3 to 7) of `./a/../b.txt` overlap; what is held out must not be trained on");
+    }
+
+    #[test]
+    fn empty_slices_are_refused() {
+        assert_snapshot!(ranges(&with("train: 0, validation: 1")), @"`data.train` takes no documents; at least 1 is needed");
+        assert_snapshot!(ranges(&with("train: 1, validation: 0")), @"`data.validation` takes no documents; at least 1 is needed");
+    }
+}

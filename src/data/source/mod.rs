@@ -1,0 +1,257 @@
+//! Streams of documents, one after another, from the embedded corpora and from files.
+//!
+//! A stream reads no further than it is asked to, never holds more than one document and one buffer, and refuses lines,
+//! documents and compression windows beyond the limits below: files are untrusted.
+
+mod bin;
+mod folder;
+mod jsonl;
+mod lines;
+mod text;
+mod zst;
+
+use super::corpora::{self, Generator};
+use super::{DataContext, DataError};
+use crate::spec::Corpus;
+use std::fs::File;
+use std::io::BufReader;
+use std::ops::Range;
+use std::path::Path;
+
+/// Longest line or document in bytes.
+pub(crate) const MAX_DOCUMENT: usize = 64 << 20;
+/// Largest zstd window in bytes: what `zstd --long=27` needs.
+pub(crate) const MAX_WINDOW: u64 = 128 << 20;
+
+/// One document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Document {
+    /// Text, to be encoded.
+    Text(String),
+    /// Ids that a `.bin` file holds already.
+    Ids(Vec<u32>),
+}
+
+impl Document {
+    /// Bytes that the identity of a slice is made of.
+    pub(crate) fn identity_bytes(&self) -> std::borrow::Cow<'_, [u8]> {
+        match self {
+            Self::Text(text) => text.as_bytes().into(),
+            Self::Ids(ids) => ids.iter().flat_map(|id| id.to_le_bytes()).collect(),
+        }
+    }
+}
+
+/// What the reader of a `.bin` file needs from the tokenizer that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BinVocabulary {
+    /// Id that ends a document.
+    pub(crate) eos: u32,
+    /// Entries.
+    pub(crate) vocab_size: usize,
+}
+
+/// A stream of documents.
+pub(crate) type Documents = Box<dyn Iterator<Item = Result<Document, DataError>> + Send>;
+
+/// Opens `corpus` at document `skip`; `vocabulary` is needed for `.bin` files.
+fn open(
+    corpus: &Corpus,
+    skip: usize,
+    vocabulary: Option<BinVocabulary>,
+    context: &DataContext,
+) -> Result<Documents, DataError> {
+    let embedded = |generator, parameters| -> Documents {
+        Box::new((skip as u64..).map(move |index| {
+            Ok(Document::Text(corpora::document(
+                generator,
+                &parameters,
+                index,
+            )))
+        }))
+    };
+    let documents: Documents = match corpus {
+        Corpus::Stories(parameters) => return Ok(embedded(Generator::Stories, *parameters)),
+        Corpus::Documents(parameters) => return Ok(embedded(Generator::Documents, *parameters)),
+        Corpus::Text(text) => {
+            let path = context.resolve(&text.path);
+            Box::new(text::TextDocuments::new(
+                open_file(&path)?,
+                path,
+                text.separator.clone(),
+            ))
+        }
+        Corpus::Folder(folder) => {
+            let files = folder::list(&context.resolve(&folder.path), folder.extension.as_deref())?;
+            Box::new(files.into_iter().map(|file| folder::read(&file.path)))
+        }
+        Corpus::Jsonl(jsonl) => {
+            let path = context.resolve(&jsonl.path);
+            let file = open_file(&path)?;
+            if path.extension().is_some_and(|extension| extension == "zst") {
+                let reader = BufReader::with_capacity(1 << 17, zst::ZstReader::new(file));
+                Box::new(jsonl::JsonlDocuments::new(
+                    reader,
+                    path,
+                    jsonl.field.clone(),
+                ))
+            } else {
+                Box::new(jsonl::JsonlDocuments::new(file, path, jsonl.field.clone()))
+            }
+        }
+        Corpus::Bin(file) => {
+            let path = context.resolve(&file.path);
+            let Some(vocabulary) = vocabulary else {
+                return Err(DataError::IdsNeedTokenizer { path });
+            };
+            Box::new(bin::BinDocuments::new(open_file(&path)?, path, vocabulary))
+        }
+    };
+    Ok(documents)
+}
+
+fn open_file(path: &Path) -> Result<BufReader<File>, DataError> {
+    let failed = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(BufReader::with_capacity(1 << 17, file))
+}
+
+/// A range of documents that somebody asked for under a name.
+pub(crate) struct Wanted {
+    /// `train`, `validation` or `test`.
+    pub(crate) slice: &'static str,
+    /// Which documents.
+    pub(crate) range: Range<usize>,
+}
+
+/// Reads `corpus` once, as far as the last range needs, and hands each document to `take` with the number of every range
+/// that holds it. `take` gets documents of one range in order.
+pub(crate) fn read_ranges(
+    corpus: &Corpus,
+    wanted: &[Wanted],
+    vocabulary: Option<BinVocabulary>,
+    context: &DataContext,
+    mut take: impl FnMut(usize, &Document) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let start = if is_embedded(corpus) {
+        wanted.iter().map(|w| w.range.start).min().unwrap_or(0)
+    } else {
+        0
+    };
+    let end = wanted.iter().map(|w| w.range.end).max().unwrap_or(0);
+    let mut documents = open(corpus, start, vocabulary, context)?;
+    for index in start..end {
+        let Some(document) = documents.next().transpose()? else {
+            let short = wanted
+                .iter()
+                .find(|w| w.range.end > index && !w.range.is_empty());
+            return short.map_or(Ok(()), |w| {
+                Err(DataError::TooFewDocuments {
+                    corpus: describe(corpus),
+                    slice: w.slice,
+                    skip: w.range.start,
+                    take: w.range.len(),
+                    available: index,
+                })
+            });
+        };
+        for (number, w) in wanted.iter().enumerate() {
+            if w.range.contains(&index) {
+                take(number, &document)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether documents can be made one by one, without reading the earlier ones.
+pub(crate) fn is_embedded(corpus: &Corpus) -> bool {
+    matches!(corpus, Corpus::Stories(_) | Corpus::Documents(_))
+}
+
+/// The corpus in words, for messages.
+pub(crate) fn describe(corpus: &Corpus) -> String {
+    let path = match corpus {
+        Corpus::Stories(_) => return "the embedded corpus `stories`".to_owned(),
+        Corpus::Documents(_) => return "the embedded corpus `documents`".to_owned(),
+        Corpus::Text(file) => &file.path,
+        Corpus::Folder(folder) => &folder.path,
+        Corpus::Jsonl(file) => &file.path,
+        Corpus::Bin(file) => &file.path,
+    };
+    format!("`{}`", path.display())
+}
+
+/// Size, modification time and inode of what a corpus reads, with the latest modification time of all (nanoseconds).
+pub(crate) fn fingerprint(
+    corpus: &Corpus,
+    context: &DataContext,
+) -> Result<Option<Fingerprint>, DataError> {
+    let path = match corpus {
+        Corpus::Stories(_) | Corpus::Documents(_) => return Ok(None),
+        Corpus::Text(file) => &file.path,
+        Corpus::Jsonl(file) => &file.path,
+        Corpus::Bin(file) => &file.path,
+        Corpus::Folder(folder) => {
+            let files = folder::list(&context.resolve(&folder.path), folder.extension.as_deref())?;
+            return folder::fingerprint(&files).map(Some);
+        }
+    };
+    Fingerprint::of(&context.resolve(path)).map(Some)
+}
+
+/// What tells a changed file from an unchanged one without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    /// Size, time and inode as text.
+    pub(crate) text: String,
+    /// Latest modification time, nanoseconds since 1970.
+    pub(crate) modified: u128,
+}
+
+impl Fingerprint {
+    /// Looks at a file.
+    pub(crate) fn of(path: &Path) -> Result<Self, DataError> {
+        let metadata = std::fs::metadata(path).map_err(|source| DataError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let modified = modified_nanos(&metadata);
+        Ok(Self {
+            text: format!(
+                "{} bytes, {modified} ns, inode {}",
+                metadata.len(),
+                inode(&metadata)
+            ),
+            modified,
+        })
+    }
+}
+
+/// Modification time in nanoseconds since 1970; 0 where the system has none.
+pub(crate) fn modified_nanos(metadata: &std::fs::Metadata) -> u128 {
+    metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .map_or(0, |since| since.as_nanos())
+}
+
+#[cfg(unix)]
+fn inode(metadata: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &std::fs::Metadata) -> u64 {
+    0
+}
+
+#[cfg(test)]
+mod tests;

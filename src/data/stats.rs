@@ -1,0 +1,150 @@
+//! Count tables of the sequence policies, from document lengths alone: nothing is built or trained.
+
+use super::DataError;
+use super::sequence::{batches, sequence_length, sequences};
+use crate::spec::{SeqLen, Sequence, Tolerance};
+use serde::Serialize;
+
+/// Tolerances of the published table.
+pub const TOLERANCES: [usize; 4] = [50, 100, 150, 200];
+
+/// One line of a count table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CountRow {
+    /// Name of the policy, as a spec writes it.
+    pub policy: String,
+    /// Tolerance of an informed policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tol: Option<usize>,
+    /// Sequence length, BOS counted.
+    pub seq_len: usize,
+    /// Sequences (`data_length` in the study's table); `None` for a stream.
+    pub sequences: Option<usize>,
+    /// Batches of an epoch.
+    pub batches: Option<usize>,
+}
+
+/// Document lengths in a few numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LengthSummary {
+    /// Documents.
+    pub documents: usize,
+    /// Ids in all.
+    pub tokens: u64,
+    /// Ids of the shortest document.
+    pub shortest: u32,
+    /// Lower median.
+    pub median: u32,
+    /// Ids of the longest document.
+    pub longest: u32,
+    /// Ids per document.
+    pub mean: f64,
+}
+
+/// Summarises document lengths.
+pub fn summarise(lengths: &[u32]) -> LengthSummary {
+    let mut sorted = lengths.to_vec();
+    sorted.sort_unstable();
+    let tokens = sorted.iter().map(|n| u64::from(*n)).sum();
+    LengthSummary {
+        documents: sorted.len(),
+        tokens,
+        shortest: sorted.first().copied().unwrap_or(0),
+        median: sorted
+            .get(sorted.len().saturating_sub(1) / 2)
+            .copied()
+            .unwrap_or(0),
+        longest: sorted.last().copied().unwrap_or(0),
+        mean: if sorted.is_empty() {
+            0.0
+        } else {
+            tokens as f64 / sorted.len() as f64
+        },
+    }
+}
+
+/// Counts every policy at `seq_len` for documents of these `lengths`; the naive pair stands at the shortest document's length too.
+///
+/// # Errors
+/// A sequence length that is not possible.
+pub fn count_table(
+    lengths: &[u32],
+    batch_size: usize,
+    seq_len: SeqLen,
+    max_seq_len: usize,
+) -> Result<Vec<CountRow>, DataError> {
+    let length = sequence_length(seq_len, max_seq_len, lengths)?;
+    let shortest = lengths
+        .iter()
+        .min()
+        .map_or(0, |shortest| *shortest as usize);
+    let mut rows = Vec::new();
+    let mut row = |policy: Sequence, seq_len: usize| {
+        let count = sequences(policy, lengths, seq_len);
+        let (name, tol) = name_of(policy);
+        rows.push(CountRow {
+            policy: name.to_owned(),
+            tol,
+            seq_len,
+            sequences: count,
+            batches: count.map(|count| batches(count, batch_size)),
+        });
+    };
+    if shortest >= 2 && shortest != length {
+        row(Sequence::Discard, shortest);
+        row(Sequence::ImputeConcat, shortest);
+    }
+    for policy in [
+        Sequence::NextToken,
+        Sequence::Discard,
+        Sequence::ImputeConcat,
+        Sequence::PadDiscard,
+        Sequence::PadImputeConcat,
+        Sequence::PadImputePerDocument,
+    ] {
+        row(policy, length);
+    }
+    for tol in TOLERANCES {
+        row(Sequence::InformedAsRun(Tolerance { tol }), length);
+    }
+    for tol in TOLERANCES {
+        row(Sequence::InformedAsDescribed(Tolerance { tol }), length);
+    }
+    row(Sequence::Stream, length);
+    Ok(rows)
+}
+
+/// Name of a policy as a spec writes it, and its tolerance.
+pub fn name_of(policy: Sequence) -> (&'static str, Option<usize>) {
+    match policy {
+        Sequence::NextToken => ("next_token", None),
+        Sequence::Discard => ("discard", None),
+        Sequence::ImputeConcat => ("impute_concat", None),
+        Sequence::PadDiscard => ("pad_discard", None),
+        Sequence::PadImputeConcat => ("pad_impute_concat", None),
+        Sequence::PadImputePerDocument => ("pad_impute_per_document", None),
+        Sequence::InformedAsRun(parameters) => ("informed_as_run", Some(parameters.tol)),
+        Sequence::InformedAsDescribed(parameters) => {
+            ("informed_as_described", Some(parameters.tol))
+        }
+        Sequence::Stream => ("stream", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_a_spec() {
+        for text in [
+            "next_token",
+            "stream",
+            "{informed_as_run: {tol: 7}}",
+            "{informed_as_described: {tol: 7}}",
+        ] {
+            let policy: Sequence = crate::data::test_support::yaml(text);
+            assert!(text.contains(name_of(policy).0));
+        }
+    }
+}

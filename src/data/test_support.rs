@@ -1,0 +1,35 @@
+//! What tests of this module share.
+
+use crate::spec::DataSettings;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+
+/// Decodes YAML the way sections of a spec are decoded.
+pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
+    let value: serde_json::Value = serde_yaml::from_str(text).unwrap();
+    serde_json::from_value(value).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The fields of a section `data`, written in one line.
+pub(crate) fn data_settings(fields: &str) -> DataSettings {
+    yaml(&format!("{{{fields}}}"))
+}
+
+/// The embedded stories as `corpus`.
+pub(crate) fn embedded() -> &'static str {
+    "corpus: {stories: {version: 1}}"
+}
+
+/// A file of the real test data, `None` (with a message) where it is not there.
+pub(crate) fn real(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("SPECBOOK_TEST_DATA").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
+    let file = folder.join(path);
+    if file.exists() {
+        return Some(file);
+    }
+    eprintln!("skipped: `{path}` is not in the test data folder (SPECBOOK_TEST_DATA)");
+    None
+}

@@ -1,0 +1,301 @@
+//! Text to ids and back: the only user of `tokenizers`.
+//!
+//! A `tokenizer.json` is an untrusted file: its size is bounded, and since the library can panic on contents that it does
+//! not expect (it indexes and unwraps while it builds its parts), every call into it is guarded by `catch_unwind`.
+//! Documents are ordinary text: `</s>` written in one is encoded letter by letter, never as the special token.
+
+mod split;
+mod train;
+
+pub use train::{ALGORITHM, MIN_BPE_VOCAB};
+
+use super::DataError;
+use crate::digest::Sha256Hex;
+use rayon::prelude::*;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use tokenizers::{ModelWrapper, Tokenizer};
+
+/// Largest `tokenizer.json` that is read, in bytes.
+pub const MAX_FILE: u64 = 64 << 20;
+/// Largest vocabulary that is accepted.
+pub const MAX_VOCAB: usize = 1 << 20;
+
+/// Pairs of special tokens that begin and end a text, in the order in which they are looked for.
+const ENDS: [(&str, &str); 3] = [
+    ("<s>", "</s>"),
+    ("<|begin_of_text|>", "<|end_of_text|>"),
+    ("<|endoftext|>", "<|endoftext|>"),
+];
+
+/// A tokenizer with a begin-of-text and an end-of-text id (they may be the same).
+pub struct TextTokenizer {
+    inner: Tokenizer,
+    words: Option<split::WordCache>,
+    bos: u32,
+    eos: u32,
+    vocab_size: usize,
+    sha256: Sha256Hex,
+    notes: Vec<String>,
+}
+
+impl std::fmt::Debug for TextTokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextTokenizer")
+            .field("vocab_size", &self.vocab_size)
+            .field("bos", &self.bos)
+            .field("eos", &self.eos)
+            .field("sha256", &self.sha256)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TextTokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// A missing or oversized file; contents that the library does not accept; no special tokens that begin and end a text.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let bytes = read_bounded(path)?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Parses the contents of a `tokenizer.json`; `path` only names it in messages.
+    ///
+    /// # Errors
+    /// As [`TextTokenizer::read`], without the file.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, DataError> {
+        let refused = |reason: String| DataError::Tokenizer {
+            path: PathBuf::from(path),
+            reason,
+        };
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(refused(too_large()));
+        }
+        guarded(|| Self::build(bytes)).map_err(refused)
+    }
+
+    fn build(bytes: &[u8]) -> Result<Self, String> {
+        let mut inner = Tokenizer::from_bytes(bytes)
+            .map_err(|error| format!("not a usable `tokenizer.json`: {error}"))?;
+        let mut notes = Vec::new();
+        if let Some(truncation) = inner.get_truncation() {
+            notes.push(format!(
+                "the tokenizer file cuts texts at {} tokens; this is switched off",
+                truncation.max_length
+            ));
+        }
+        if inner.get_padding().is_some() {
+            notes.push("the tokenizer file pads texts; this is switched off".to_owned());
+        }
+        inner
+            .with_truncation(None)
+            .map_err(|error| error.to_string())?;
+        inner.with_padding(None);
+        inner.set_encode_special_tokens(true);
+        if let ModelWrapper::BPE(bpe) = inner.get_model()
+            && bpe.dropout.is_some()
+        {
+            let mut bpe = bpe.clone();
+            bpe.dropout = None;
+            inner.with_model(bpe);
+            notes
+                .push("the tokenizer file drops merges at random; this is switched off".to_owned());
+        }
+        let vocabulary = inner.get_vocab(true);
+        let vocab_size = vocabulary.values().max().map_or(0, |id| *id as usize + 1);
+        if vocab_size > MAX_VOCAB {
+            return Err(format!(
+                "its largest id is {}; at most {} is supported",
+                vocab_size - 1,
+                MAX_VOCAB - 1
+            ));
+        }
+        let (bos, eos) = ends(&inner)?;
+        Ok(Self {
+            words: split::WordCache::for_tokenizer(&inner),
+            bos,
+            eos,
+            vocab_size,
+            sha256: Sha256Hex::of(bytes),
+            notes,
+            inner,
+        })
+    }
+
+    /// Trains a byte-level BPE of at most `vocab_size` entries on `texts` and gives its `tokenizer.json`. The same texts give
+    /// the same bytes, whatever the number of threads.
+    ///
+    /// # Errors
+    /// A vocabulary size below [`MIN_BPE_VOCAB`] or above 65,536.
+    pub fn train_bpe<T: AsRef<str> + Sync>(
+        texts: &[T],
+        vocab_size: usize,
+    ) -> Result<Vec<u8>, DataError> {
+        train::train(texts, vocab_size)
+    }
+
+    /// Ids of a text, without BOS and EOS.
+    ///
+    /// # Errors
+    /// A character that the vocabulary cannot express where it has no unknown token.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        guarded(|| self.encode_unguarded(text)).map_err(DataError::Encode)
+    }
+
+    fn encode_unguarded(&self, text: &str) -> Result<Vec<u32>, String> {
+        let slow = |text: &str| {
+            self.inner
+                .encode_fast(text, false)
+                .map(|encoding| encoding.get_ids().to_vec())
+                .map_err(|error| error.to_string())
+        };
+        match &self.words {
+            Some(words) if text.is_ascii() => words.encode(text, slow),
+            _ => slow(text),
+        }
+    }
+
+    /// Ids of many texts, in order, on all threads of the current pool.
+    ///
+    /// # Errors
+    /// As [`TextTokenizer::encode`]; the first text that fails decides.
+    pub fn encode_all<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+    ) -> Result<Vec<Vec<u32>>, DataError> {
+        let encoded: Vec<_> = texts
+            .par_iter()
+            .map(|text| self.encode(text.as_ref()))
+            .collect();
+        encoded.into_iter().collect()
+    }
+
+    /// Text of ids; special tokens are left out.
+    ///
+    /// # Errors
+    /// A decoder of the file that fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
+        guarded(|| {
+            self.inner
+                .decode(ids, true)
+                .map_err(|error| error.to_string())
+        })
+        .map_err(DataError::Encode)
+    }
+
+    /// Text that `new` adds to the text of `prompt`: what a decoder does at the start of a text (dropping a space) does not touch it.
+    ///
+    /// # Errors
+    /// As [`TextTokenizer::decode`].
+    pub fn decode_continuation(&self, prompt: &[u32], new: &[u32]) -> Result<String, DataError> {
+        let before = self.decode(prompt)?;
+        let all = self.decode(&[prompt, new].concat())?;
+        match all.strip_prefix(&before) {
+            Some(rest) => Ok(rest.to_owned()),
+            None => self.decode(new),
+        }
+    }
+
+    /// An entry of the vocabulary as the file writes it.
+    pub fn token_text(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// Id that begins a text.
+    pub fn bos(&self) -> u32 {
+        self.bos
+    }
+
+    /// Id that ends a text.
+    pub fn eos(&self) -> u32 {
+        self.eos
+    }
+
+    /// One more than the largest id.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// Digest of the `tokenizer.json`.
+    pub fn sha256(&self) -> Sha256Hex {
+        self.sha256
+    }
+
+    /// What of the file was switched off.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+/// Reads a file of at most [`MAX_FILE`] bytes.
+pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
+    let failed = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(DataError::Tokenizer {
+            path: path.to_owned(),
+            reason: too_large(),
+        });
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> String {
+    format!("larger than the limit of {} MiB", MAX_FILE >> 20)
+}
+
+/// Finds BOS and EOS: among the special tokens first, then among all entries.
+fn ends(inner: &Tokenizer) -> Result<(u32, u32), String> {
+    let added = inner.get_added_tokens_decoder();
+    let special = |token: &str| {
+        let id = inner.token_to_id(token)?;
+        added.get(&id).filter(|entry| entry.special).map(|_| id)
+    };
+    let any = |token: &str| inner.token_to_id(token);
+    let finders: [&dyn Fn(&str) -> Option<u32>; 2] = [&special, &any];
+    finders
+        .iter()
+        .flat_map(|find| ENDS.iter().map(move |(bos, eos)| find(bos).zip(find(eos))))
+        .find_map(|pair| pair)
+        .ok_or_else(|| {
+            "it has no tokens that begin and end a text; looked for `<s>` and `</s>`, `<|begin_of_text|>` and \
+             `<|end_of_text|>`, and `<|endoftext|>` for both"
+                .to_owned()
+        })
+}
+
+/// Checks the size of a vocabulary that is to be trained.
+pub(crate) fn check_vocab_size(vocab_size: usize) -> Result<(), DataError> {
+    if (MIN_BPE_VOCAB..=train::MAX_BPE_VOCAB).contains(&vocab_size) {
+        Ok(())
+    } else {
+        Err(DataError::VocabSize { vocab_size })
+    }
+}
+
+/// Runs a call into the library and turns a panic into an error.
+fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        Err(format!(
+            "the tokenizer library failed on this file: {reason}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests;

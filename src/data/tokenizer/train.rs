@@ -1,0 +1,306 @@
+//! Training of a byte-level BPE (Sennrich et al., arXiv:1508.07909; over bytes as in GPT-2).
+//!
+//! The library's trainer counts with hash maps over threads; ours is small and fixed: entry 0 is `<|endoftext|>`, then
+//! come the 256 bytes in order, then the merges. The pair with the highest count is merged first, of equal counts the one
+//! with the smaller left id, then the smaller right id. Training ends at the wanted size or when no pair occurs twice.
+
+use super::DataError;
+use super::split::ascii_words;
+use rayon::prelude::*;
+use serde_json::json;
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+/// Version of this algorithm: part of a run's identity, raised when it gives other merges for the same texts.
+pub const ALGORITHM: u32 = 1;
+/// Smallest vocabulary: end-of-text and 256 bytes.
+pub const MIN_BPE_VOCAB: usize = 257;
+
+const END_OF_TEXT: &str = "<|endoftext|>";
+/// Largest vocabulary that is trained.
+pub(super) const MAX_BPE_VOCAB: usize = 1 << 16;
+
+/// Trains and writes the `tokenizer.json`.
+pub(super) fn train<T: AsRef<str> + Sync>(
+    texts: &[T],
+    vocab_size: usize,
+) -> Result<Vec<u8>, DataError> {
+    super::check_vocab_size(vocab_size)?;
+    let words = count_words(texts)?;
+    let bytes = byte_characters();
+    let mut entries: Vec<String> = vec![END_OF_TEXT.to_owned()];
+    entries.extend(bytes.iter().map(char::to_string));
+    let merges = Merger::new(words).run(&mut entries, vocab_size);
+    Ok(tokenizer_json(&entries, &merges))
+}
+
+/// Counts the words of all texts, ordered by word.
+fn count_words<T: AsRef<str> + Sync>(texts: &[T]) -> Result<BTreeMap<String, u64>, DataError> {
+    let counted: Vec<_> = texts
+        .par_chunks(64)
+        .map(|chunk| {
+            let mut counts: HashMap<&str, u64> = HashMap::new();
+            let mut other: HashMap<String, u64> = HashMap::new();
+            for text in chunk.iter().map(AsRef::as_ref) {
+                if text.is_ascii() {
+                    ascii_words(text).for_each(|word| *counts.entry(word).or_default() += 1);
+                } else {
+                    for word in library_words(text)? {
+                        *other.entry(word).or_default() += 1;
+                    }
+                }
+            }
+            Ok((counts, other))
+        })
+        .collect();
+    let mut words = BTreeMap::new();
+    for chunk in counted {
+        let (counts, other) = chunk?;
+        for (word, count) in counts {
+            match words.get_mut(word) {
+                Some(all) => *all += count,
+                None => {
+                    words.insert(word.to_owned(), count);
+                }
+            }
+        }
+        for (word, count) in other {
+            *words.entry(word).or_default() += count;
+        }
+    }
+    Ok(words)
+}
+
+/// Cuts any text into words by the library's rule; gives the words as they stand in the text.
+pub(super) fn library_words(text: &str) -> Result<Vec<String>, DataError> {
+    let mut cut = PreTokenizedString::from(text);
+    ByteLevel::new(false, true, true)
+        .pre_tokenize(&mut cut)
+        .map_err(|error| DataError::Encode(error.to_string()))?;
+    Ok(cut
+        .get_splits(OffsetReferential::Original, OffsetType::Byte)
+        .into_iter()
+        .map(|(_, (start, end), _)| text[start..end].to_owned())
+        .collect())
+}
+
+/// A pair of neighbouring entries.
+type Pair = (u32, u32);
+
+/// The state of training: words as lists of entries, and where each pair occurs.
+struct Merger {
+    words: Vec<(Vec<u32>, u64)>,
+    pairs: HashMap<Pair, Occurrences, BuildHasherDefault<PairHasher>>,
+    queue: BinaryHeap<(u64, Reverse<Pair>)>,
+}
+
+#[derive(Default)]
+struct Occurrences {
+    count: u64,
+    /// Words that hold or held the pair; may repeat.
+    words: Vec<u32>,
+}
+
+impl Merger {
+    fn new(counted: BTreeMap<String, u64>) -> Self {
+        let words: Vec<(Vec<u32>, u64)> = counted
+            .into_iter()
+            .map(|(word, count)| {
+                (
+                    word.bytes().map(|byte| u32::from(byte) + 1).collect(),
+                    count,
+                )
+            })
+            .collect();
+        let mut merger = Self {
+            words: Vec::new(),
+            pairs: HashMap::default(),
+            queue: BinaryHeap::new(),
+        };
+        for (index, (symbols, count)) in words.iter().enumerate() {
+            for pair in symbols.windows(2) {
+                merger.add((pair[0], pair[1]), *count, index as u32);
+            }
+        }
+        merger.words = words;
+        merger.queue = merger
+            .pairs
+            .iter()
+            .map(|(pair, seen)| (seen.count, Reverse(*pair)))
+            .collect();
+        merger
+    }
+
+    fn add(&mut self, pair: Pair, count: u64, word: u32) {
+        let seen = self.pairs.entry(pair).or_default();
+        seen.count += count;
+        if seen.words.last() != Some(&word) {
+            seen.words.push(word);
+        }
+    }
+
+    /// Merges until `entries` holds `vocab_size` entries; gives the merges in order.
+    fn run(mut self, entries: &mut Vec<String>, vocab_size: usize) -> Vec<Pair> {
+        let mut ids: HashMap<String, u32> = entries
+            .iter()
+            .enumerate()
+            .map(|(id, entry)| (entry.clone(), id as u32))
+            .collect();
+        let mut merges = Vec::new();
+        while entries.len() < vocab_size {
+            let Some((count, Reverse(pair))) = self.queue.pop() else {
+                break;
+            };
+            // The queue may hold an old count; the true one is queued again, so that the order stays that of the counts.
+            let current = self.pairs.get(&pair).map_or(0, |seen| seen.count);
+            if current != count {
+                if current > 0 {
+                    self.queue.push((current, Reverse(pair)));
+                }
+                continue;
+            }
+            if count < 2 {
+                break;
+            }
+            let entry = format!("{}{}", entries[pair.0 as usize], entries[pair.1 as usize]);
+            // The same string can arise from two pairs; it stays one entry.
+            let id = match ids.entry(entry) {
+                Entry::Occupied(found) => *found.get(),
+                Entry::Vacant(free) => {
+                    let id = entries.len() as u32;
+                    entries.push(free.key().clone());
+                    free.insert(id);
+                    id
+                }
+            };
+            merges.push(pair);
+            self.merge(pair, id);
+        }
+        merges
+    }
+
+    /// Replaces `pair` by `id` everywhere and updates the counts of its neighbours.
+    fn merge(&mut self, pair: Pair, id: u32) {
+        let Some(mut seen) = self.pairs.remove(&pair) else {
+            return;
+        };
+        seen.words.sort_unstable();
+        seen.words.dedup();
+        let mut grown: Vec<Pair> = Vec::new();
+        for index in seen.words {
+            let (symbols, count) = std::mem::take(&mut self.words[index as usize]);
+            let mut merged = Vec::with_capacity(symbols.len());
+            let mut at = 0;
+            while at < symbols.len() {
+                if at + 1 < symbols.len() && (symbols[at], symbols[at + 1]) == pair {
+                    merged.push(id);
+                    at += 2;
+                } else {
+                    merged.push(symbols[at]);
+                    at += 1;
+                }
+            }
+            if merged.len() < symbols.len() {
+                for old in symbols.windows(2) {
+                    if let Some(seen) = self.pairs.get_mut(&(old[0], old[1])) {
+                        seen.count = seen.count.saturating_sub(count);
+                    }
+                }
+                for new in merged.windows(2) {
+                    let new = (new[0], new[1]);
+                    self.add(new, count, index);
+                    if new.0 == id || new.1 == id {
+                        grown.push(new);
+                    }
+                }
+            }
+            self.words[index as usize] = (merged, count);
+        }
+        grown.sort_unstable();
+        grown.dedup();
+        for new in grown {
+            if let Some(seen) = self.pairs.get(&new) {
+                self.queue.push((seen.count, Reverse(new)));
+            }
+        }
+    }
+}
+
+/// A quick hash for pairs of ids; the order of a map never reaches a result.
+#[derive(Default)]
+struct PairHasher(u64);
+
+impl Hasher for PairHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        let mixed = (self.0.rotate_left(29) ^ u64::from(value)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+/// The characters that stand for bytes in the file: printable Latin-1 for itself, the others from U+0100 on.
+fn byte_characters() -> [char; 256] {
+    let mut next = 0x100;
+    std::array::from_fn(|byte| {
+        let byte = byte as u8;
+        match byte {
+            b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF => char::from(byte),
+            _ => {
+                let stand_in = char::from_u32(next).unwrap_or(char::REPLACEMENT_CHARACTER);
+                next += 1;
+                stand_in
+            }
+        }
+    })
+}
+
+fn tokenizer_json(entries: &[String], merges: &[Pair]) -> Vec<u8> {
+    let vocab: serde_json::Map<String, serde_json::Value> = entries
+        .iter()
+        .enumerate()
+        .map(|(id, entry)| (entry.clone(), id.into()))
+        .collect();
+    let merges: Vec<[&str; 2]> = merges
+        .iter()
+        .map(|(left, right)| {
+            [
+                entries[*left as usize].as_str(),
+                entries[*right as usize].as_str(),
+            ]
+        })
+        .collect();
+    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": [{
+            "id": 0, "content": END_OF_TEXT, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true,
+        }],
+        "normalizer": null,
+        "pre_tokenizer": byte_level,
+        "post_processor": null,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+            "vocab": vocab, "merges": merges,
+        },
+    })
+    .to_string()
+    .into_bytes()
+}
