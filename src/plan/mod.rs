@@ -1,7 +1,17 @@
 //! From a spec to runs with identities. Pure: trains nothing, renders nothing; reads inputs only to digest them.
 
+mod diff;
+mod estimate;
+mod eval_key;
+mod expand;
 mod run_key;
+#[cfg(test)]
+mod tests;
 
+pub use diff::{Change, changes, nearest};
+pub use estimate::{Calibration, CalibrationPoint, DataCounts, estimate};
+pub use eval_key::{EVAL_RECIPE, EvalKey};
+pub use expand::{PlanError, expand};
 pub use run_key::{RECIPE, RunKey};
 
 use crate::record::{Estimate, EvalId, RunId};
@@ -33,10 +43,22 @@ pub struct Run {
     pub seed: u64,
     /// What the identity is made of.
     pub key: RunKey,
+    /// What its evaluation's identity is made of.
+    pub eval_key: EvalKey,
     /// Decoded settings.
     pub settings: Settings,
     /// The model, decided.
     pub model: ModelConfig,
     /// What it will cost.
     pub estimate: Estimate,
+}
+
+impl Run {
+    /// Name without the seed: equal for the replicates of one setting.
+    pub fn group(&self) -> &str {
+        match self.name.rsplit_once("seed=") {
+            Some((group, digits)) if digits == self.seed.to_string() => group.trim_end_matches(','),
+            _ => &self.name,
+        }
+    }
 }

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change lands.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '\n== %s\n' "$*"; }
+
+say "format";            cargo fmt --check
+say "lints";             cargo clippy --locked --all-targets -- -D warnings
+say "tests";             INSTA_UPDATE=no cargo test --locked
+say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+say "committed reports"; cargo run --locked --quiet -- report --check specs

@@ -1,0 +1,140 @@
+//! From a checked spec to runs with identities.
+
+use super::estimate::{DataCounts, estimate};
+use super::eval_key::{EVAL_RECIPE, EvalKey};
+use super::{Plan, RECIPE, Run, RunKey};
+use crate::data::{DataContext, Identified, identify};
+use crate::spec::{
+    DataSettings, PerplexitySettings, Sequence, Settings, Spec, Split, TrainSettings,
+};
+use std::collections::BTreeMap;
+
+/// Why a plan cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A run's data cannot be identified.
+    #[error("run `{run}` of `{spec}`: {source}")]
+    Data {
+        /// Name of the spec.
+        spec: String,
+        /// Name of the run.
+        run: String,
+        /// What is wrong with the data.
+        source: crate::data::DataError,
+    },
+}
+
+/// Gives every run of `spec` its identity and its estimate. Reads input files only to digest them.
+///
+/// # Errors
+/// A corpus or tokenizer that is missing, damaged or too small for the slices.
+pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
+    let mut known: BTreeMap<String, Identified> = BTreeMap::new();
+    let mut runs = Vec::with_capacity(spec.runs.len());
+    for run in &spec.runs {
+        let settings = &run.settings;
+        let memo = memo_key(settings);
+        let identified = match known.get(&memo) {
+            Some(identified) => identified,
+            None => {
+                let identified =
+                    identify(&settings.data, &settings.model, context).map_err(|source| {
+                        PlanError::Data {
+                            spec: spec.name.clone(),
+                            run: run.name.clone(),
+                            source,
+                        }
+                    })?;
+                known.entry(memo).or_insert(identified)
+            }
+        };
+        runs.push(planned(
+            run.name.clone(),
+            run.axes.clone(),
+            settings,
+            identified,
+        ));
+    }
+    Ok(Plan {
+        spec: spec.name.clone(),
+        profile: spec.profile.clone(),
+        runs,
+    })
+}
+
+/// Everything that `identify` looks at.
+fn memo_key(settings: &Settings) -> String {
+    serde_json::to_string(&(&settings.data, settings.model.max_seq_len))
+        .expect("settings hold only strings and finite numbers")
+}
+
+fn planned(
+    name: String,
+    axes: Vec<(String, serde_json::Value)>,
+    settings: &Settings,
+    identified: &Identified,
+) -> Run {
+    let model = settings.model.resolve(identified.vocab_size);
+    let key = RunKey {
+        recipe: RECIPE,
+        data: identified.key.clone(),
+        model: model.clone(),
+        train: with_defaults(&settings.train),
+    };
+    let id = key.id();
+    let scores_test = matches!(
+        settings.eval.perplexity,
+        Some(PerplexitySettings {
+            split: Split::Test,
+            ..
+        })
+    );
+    let eval_key = EvalKey {
+        recipe: EVAL_RECIPE,
+        run: id,
+        eval: settings.eval.clone(),
+        test: scores_test.then(|| identified.test.clone()).flatten(),
+    };
+    let estimate = estimate(
+        &model,
+        &settings.train,
+        counts(&settings.data, identified, model.max_seq_len),
+    );
+    Run {
+        id,
+        eval_id: eval_key.id(),
+        name,
+        axes,
+        seed: settings.train.seed,
+        key,
+        eval_key,
+        settings: settings.clone(),
+        model,
+        estimate,
+    }
+}
+
+/// The settings with the one default written out that depends on another setting.
+fn with_defaults(train: &TrainSettings) -> TrainSettings {
+    let epochs = train.epochs.or(train.max_steps.is_none().then_some(1));
+    TrainSettings {
+        epochs,
+        ..train.clone()
+    }
+}
+
+fn counts(data: &DataSettings, identified: &Identified, max_seq_len: usize) -> DataCounts {
+    let sequences = match data.sequence {
+        Sequence::Stream => None,
+        _ => Some(identified.sequences.unwrap_or(data.train.take)),
+    };
+    let seq_len = match identified.key.seq_len {
+        crate::spec::SeqLen::Tokens(tokens) => tokens,
+        crate::spec::SeqLen::Max | crate::spec::SeqLen::Shortest => max_seq_len,
+    };
+    DataCounts {
+        sequences,
+        validation: data.validation.take,
+        seq_len,
+    }
+}

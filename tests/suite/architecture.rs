@@ -1,0 +1,188 @@
+//! Holds the import rules: which crate is named where, which module may use which, and where `unsafe` may stand.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A dependency, and the only places (path prefixes below `src/`) that may name it.
+const CRATES: &[(&str, &[&str])] = &[
+    ("dfdx", &["train/engine/"]),
+    ("tokenizers", &["data/tokenizer"]),
+    ("plotters", &["report/plot"]),
+    ("minijinja", &["report/render", "expr"]),
+    ("serde_yaml", &["spec/load"]),
+    ("saphyr_parser", &["spec/load"]),
+    ("clap", &["cli/"]),
+    ("clap_complete", &["cli/"]),
+    ("indicatif", &["cli/"]),
+    ("ctrlc", &["cli/"]),
+    ("sha2", &["digest.rs"]),
+    ("pulldown_cmark", &["report/"]),
+    ("ruzstd", &["data/"]),
+    ("sysinfo", &["cli/"]),
+    ("nix", &["cli/", "fsx"]),
+];
+
+/// A module, and the modules of this crate it may name.
+const MODULES: &[(&str, &[&str])] = &[
+    ("digest", &[]),
+    ("rng", &[]),
+    ("fsx", &["digest"]),
+    ("spec", &["digest", "expr", "eval"]),
+    ("record", &["digest", "fsx"]),
+    ("data", &["digest", "fsx", "rng", "spec"]),
+    ("train", &["data", "digest", "record", "rng", "spec"]),
+    ("plan", &["data", "digest", "record", "spec"]),
+    (
+        "store",
+        &["digest", "fsx", "plan", "record", "rng", "train"],
+    ),
+    ("eval", &["data", "record", "rng", "spec", "train"]),
+    ("expr", &["eval", "record"]),
+    ("claim", &["eval", "expr", "record", "spec"]),
+    (
+        "report",
+        &[
+            "claim", "digest", "eval", "expr", "fsx", "plan", "record", "spec", "store",
+        ],
+    ),
+    (
+        "scheduler",
+        &[
+            "data", "digest", "eval", "fsx", "plan", "record", "spec", "store", "train",
+        ],
+    ),
+    (
+        "error",
+        &[
+            "claim",
+            "data",
+            "eval",
+            "expr",
+            "fsx",
+            "plan",
+            "record",
+            "report",
+            "scheduler",
+            "spec",
+            "store",
+            "train",
+        ],
+    ),
+];
+
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .replace('\\', "/");
+                files.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The code of a line, without its comment.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
+}
+
+/// Whether `code` names `word::` as a path's first part or in a `use`.
+fn names_crate(code: &str, word: &str) -> bool {
+    let path = format!("{word}::");
+    code.match_indices(&path).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    }) || code.trim_start().starts_with(&format!("use {word};"))
+}
+
+#[test]
+fn crates_are_named_only_behind_their_module() {
+    let mut breaches = Vec::new();
+    for (file, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            for (name, places) in CRATES {
+                if names_crate(code(line), name)
+                    && !places.iter().any(|place| file.starts_with(place))
+                {
+                    breaches.push(format!(
+                        "src/{file}:{} names `{name}`; only {places:?} may",
+                        number + 1
+                    ));
+                }
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let known: BTreeSet<&str> = MODULES.iter().map(|(module, _)| *module).collect();
+    let mut breaches = Vec::new();
+    for (file, text) in sources() {
+        let module = file.split(['/', '.']).next().unwrap_or_default().to_owned();
+        let Some((_, allowed)) = MODULES.iter().find(|(name, _)| *name == module) else {
+            continue;
+        };
+        let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+        if file.contains("tests") {
+            continue;
+        }
+        for (number, line) in text[..tests].lines().enumerate() {
+            for (at, _) in code(line).match_indices("crate::") {
+                let used: String = code(line)[at + 7..]
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if known.contains(used.as_str())
+                    && used != module
+                    && !allowed.contains(&used.as_str())
+                {
+                    breaches.push(format!(
+                        "src/{file}:{}: `{module}` must not use `{used}`",
+                        number + 1
+                    ));
+                }
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn unsafe_stands_only_in_kernels_and_is_explained() {
+    let mut breaches = Vec::new();
+    for (file, text) in sources() {
+        let allowed =
+            file.starts_with("train/engine/kernels/") || file.starts_with("train/engine/cuda/");
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let words: Vec<&str> = code(line)
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .collect();
+            if !words.contains(&"unsafe") {
+                continue;
+            }
+            if !allowed {
+                breaches.push(format!(
+                    "src/{file}:{}: `unsafe` outside the kernels",
+                    number + 1
+                ));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
