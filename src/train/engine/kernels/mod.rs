@@ -1,0 +1,58 @@
+//! CPU kernels: slices in, slices out. No tensor, no tape, no model: those are in `fused`.
+//!
+//! Two promises hold for every kernel here, and the tests check both:
+//! * **Same bits on every instruction set.** Each kernel is written once over sixteen virtual lanes ([`lanes`]) and compiled for AVX-512, AVX2 with FMA
+//!   and plain Rust; lane order, reduction tree, fused multiply-adds and polynomials are the same in all three.
+//! * **Same bits for every number of threads.** Threads share out tiles whose results do not depend on who computes them; the inner dimension of a
+//!   matrix product is never split between threads, and sums over rows go through partial sums of [`PARTIAL_ROWS`] rows, added in order.
+//!
+//! The functions are safe: lengths are asserted, and an [`Isa`] exists only for instruction sets that this machine has.
+#![expect(
+    unsafe_code,
+    reason = "vector intrinsics, shared output tiles and borrowed jobs of the thread pool"
+)]
+
+mod gemm;
+mod isa;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
+mod math;
+mod pool;
+mod rows;
+mod shared;
+
+pub(crate) use gemm::{K_BLOCK, Matrix, gemm};
+pub(crate) use isa::Isa;
+pub(crate) use pool::Pool;
+pub(crate) use rows::*;
+pub(crate) use shared::{Scratch, SharedSlice};
+
+/// What a job computes with: an instruction set and threads.
+pub(crate) struct Compute {
+    /// The instruction set.
+    pub(crate) isa: Isa,
+    /// The threads.
+    pub(crate) pool: Pool,
+}
+
+impl Compute {
+    /// The fastest instruction set of this machine and `threads` threads.
+    pub(crate) fn new(threads: usize) -> Self {
+        Self::with(Isa::best(), threads)
+    }
+
+    /// A given instruction set.
+    pub(crate) fn with(isa: Isa, threads: usize) -> Self {
+        Self {
+            isa,
+            pool: Pool::new(threads),
+        }
+    }
+}
+
+/// Rows whose contributions to a column sum (gradients of norm weights and biases) are added up before the partial sums are.
+pub(crate) const PARTIAL_ROWS: usize = 64;
+
+#[cfg(test)]
+mod tests;
