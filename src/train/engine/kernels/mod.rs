@@ -12,21 +12,32 @@
     reason = "vector intrinsics, shared output tiles and borrowed jobs of the thread pool"
 )]
 
+mod attention;
 mod gemm;
+mod head;
 mod isa;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod lanes_x86;
+mod layers;
 mod math;
 mod pool;
 mod rows;
 mod shared;
 
-pub(crate) use gemm::{K_BLOCK, Matrix, gemm};
+pub(crate) use attention::{
+    AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
+};
+pub(crate) use gemm::{Matrix, gemm, gemm_columns};
+pub(crate) use head::{
+    HeadGradients, LossTerms, RowScore, ScoreOptions, Square, head_loss, head_scores,
+};
 pub(crate) use isa::Isa;
+pub(crate) use layers::*;
 pub(crate) use pool::Pool;
 pub(crate) use rows::*;
-pub(crate) use shared::{Scratch, SharedSlice};
+pub(crate) use shared::Scratch;
+use shared::SharedSlice;
 
 /// What a job computes with: an instruction set and threads.
 pub(crate) struct Compute {
@@ -49,10 +60,33 @@ impl Compute {
             pool: Pool::new(threads),
         }
     }
+
+    /// Cuts `0..rows` into pieces of `piece` and runs `task` on each with the parts of `outputs` that belong to it. An output is given with
+    /// its numbers per row; the last piece gets what is left of it.
+    pub(crate) fn rows<const N: usize>(
+        &self,
+        rows: usize,
+        piece: usize,
+        outputs: [(&mut [f32], usize); N],
+        task: &(dyn Fn(std::ops::Range<usize>, [&mut [f32]; N]) + Sync),
+    ) {
+        let outputs = outputs.map(|(slice, width)| (slice.len(), width, SharedSlice::new(slice)));
+        self.pool.pieces(rows, piece, &|a, b| {
+            let parts = std::array::from_fn(|i| {
+                let (len, width, slice) = &outputs[i];
+                let (start, end) = ((a * width).min(*len), (b * width).min(*len));
+                // SAFETY: the pieces a..b do not overlap, so neither do their parts, and each piece is run once.
+                unsafe { slice.part(start..end) }
+            });
+            task(a..b, parts);
+        });
+    }
 }
 
 /// Rows whose contributions to a column sum (gradients of norm weights and biases) are added up before the partial sums are.
 pub(crate) const PARTIAL_ROWS: usize = 64;
 
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 use super::*;
 use crate::rng::{Purpose, Stream};
 
+mod layers;
+
 fn numbers(seed: u64, n: usize) -> Vec<f32> {
     let stream = Stream::new(seed, Purpose::Init, 0);
     (0..n as u64)
