@@ -1,1 +1,5 @@
-//! The engine: the only place that names dfdx.
+//! The trainer proper: the only place that names dfdx.
+
+mod dropout;
+mod loss;
+mod ops;
