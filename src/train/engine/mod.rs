@@ -1,3 +1,7 @@
-//! The engine: the only place that names dfdx.
+//! The trainer proper: the only place that names dfdx.
 
+mod dropout;
+mod fused;
 mod kernels;
+mod loss;
+mod ops;

@@ -54,19 +54,13 @@ pub(crate) struct RopeTable {
 }
 
 impl RopeTable {
-    /// Angles `position · theta^(−2i/head_dim)` for the pair (2i, 2i+1), worked out in f64.
-    pub(crate) fn new(positions: usize, head_dim: usize, theta: f64) -> Self {
-        let (mut cos, mut sin) = (Vec::new(), Vec::new());
-        for position in 0..positions {
-            for i in 0..head_dim / 2 {
-                let frequency = libm::pow(theta, -((2 * i) as f64) / head_dim as f64);
-                let angle = position as f64 * frequency;
-                let (c, s) = (libm::cos(angle) as f32, libm::sin(angle) as f32);
-                cos.extend([c, c]);
-                sin.extend([-s, s]);
-            }
+    /// From tables with one cosine and one sine a pair, `half` pairs a position.
+    pub(crate) fn new(half: usize, cos: &[f32], sin: &[f32]) -> Self {
+        Self {
+            cos: cos.iter().flat_map(|&c| [c, c]).collect(),
+            sin: sin.iter().flat_map(|&s| [-s, s]).collect(),
+            head_dim: 2 * half,
         }
-        Self { cos, sin, head_dim }
     }
 
     /// Turns one head at `position` (back with `sign` −1).

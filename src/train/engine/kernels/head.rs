@@ -39,21 +39,24 @@ pub(crate) struct HeadGradients<'a> {
     pub(crate) weight: &'a mut [f32],
 }
 
-/// The sums over rows, each times its factor, of cross-entropy (computed even where it does not count, if `always_cross_entropy`) and of the
-/// square term.
+/// The sums of cross-entropy and of the square term over the rows whose mask is set; 0 for what is not in the loss.
 ///
-/// `x`: (n, d); `weight`: (classes, d); `factors[r]` is the weight of row r in the loss: 0 where masked, else one over the number of rows that
-/// count.
+/// `x`: (n, d); `weight`: (classes, d). The gradients are those of `factor` times the sum of both.
 pub(crate) fn head_loss(
     compute: &Compute,
     [x, weight]: [&[f32]; 2],
     targets: &[u32],
-    factors: &[f32],
+    (mask, factor): (&[bool], f32),
     terms: LossTerms,
     mut gradients: Option<HeadGradients<'_>>,
 ) -> (f64, f64) {
     let n = targets.len();
-    assert!(n > 0 && factors.len() == n);
+    assert!(n > 0 && mask.len() == n);
+    let both = terms.cross_entropy && terms.square.is_some_and(|square| square.of_probabilities);
+    assert!(
+        !both,
+        "no loss mixes cross-entropy and squares of probabilities"
+    );
     let d = x.len() / n;
     let classes = weight.len() / d;
     let mut logits = Scratch::new(CHUNK.min(n) * classes);
@@ -81,7 +84,12 @@ pub(crate) fn head_loss(
                     .zip(logits.chunks_exact_mut(classes))
                     .zip(losses.chunks_exact_mut(2))
                 {
-                    let (target, factor) = (targets[r0 + r] as usize, factors[r0 + r]);
+                    if !mask[r0 + r] {
+                        row.fill(0.0);
+                        loss.fill(0.0);
+                        continue;
+                    }
+                    let target = targets[r0 + r] as usize;
                     loss.copy_from_slice(&row_loss(
                         compute.isa,
                         row,
@@ -93,9 +101,9 @@ pub(crate) fn head_loss(
                 }
             },
         );
-        for (loss, &factor) in losses.chunks_exact(2).zip(&factors[r0..r0 + m]) {
-            sums.0 += f64::from(loss[0]) * f64::from(factor);
-            sums.1 += f64::from(loss[1]) * f64::from(factor);
+        for loss in losses.chunks_exact(2) {
+            sums.0 += f64::from(loss[0]);
+            sums.1 += f64::from(loss[1]);
         }
         if let Some(to) = &mut gradients {
             let slopes = Matrix::rows(logits, classes);
@@ -129,12 +137,6 @@ fn row_loss(
     terms: LossTerms,
     gradient: bool,
 ) -> [f32; 2] {
-    if factor == 0.0 {
-        if gradient {
-            row.fill(0.0);
-        }
-        return [0.0; 2];
-    }
     match (terms.cross_entropy, terms.square) {
         (_, None) => [cross_entropy(isa, row, y, factor, gradient), 0.0],
         (false, Some(square)) if square.of_probabilities => {
@@ -170,8 +172,12 @@ fn logit_square(
     row[y] = right;
     let miss = right - square.target;
     let value = square.wrong * wrong_squares + square.right * miss * miss;
-    let top = row_max(isa, row);
-    let lse = top + libm::logf(exp_sum(isa, row, 1.0, top));
+    let lse = if with_entropy {
+        let top = row_max(isa, row);
+        top + libm::logf(exp_sum(isa, row, 1.0, top))
+    } else {
+        right
+    };
     if gradient {
         let right_slope = 2.0 * square.right * miss * factor;
         let wrong_slope = 2.0 * square.wrong * factor;
@@ -194,7 +200,7 @@ fn square_softmax(
     square: Square,
     gradient: bool,
 ) -> [f32; 2] {
-    let (top, logit) = (row_max(isa, row), row[y]);
+    let top = row_max(isa, row);
     let sum = exp_row(isa, row, 1.0, top);
     scale(isa, row, 1.0 / sum);
     let right = row[y];
@@ -208,7 +214,7 @@ fn square_softmax(
         row[y] = right * (right_slope - inner) * factor;
     }
     [
-        top + libm::logf(sum) - logit,
+        0.0,
         square.wrong * wrong_squares + square.right * miss * miss,
     ]
 }

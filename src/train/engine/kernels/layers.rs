@@ -1,8 +1,8 @@
 //! Row kernels over all rows and threads: embedding, norms, element-wise operations, column sums, AdamW.
 
 use super::rows::{
-    AdamwStep, adamw, add_to, dot, gelu, gelu_backward, layer_norm, layer_norm_backward, multiply,
-    rms_norm, rms_norm_backward, scale, swiglu, swiglu_backward,
+    AdamwNumbers, adamw, add_to, dot, gelu, gelu_backward, layer_norm, layer_norm_backward,
+    multiply, rms_norm, rms_norm_backward, scale, swiglu, swiglu_backward,
 };
 use super::{Compute, Factors, PARTIAL_ROWS, Scratch};
 
@@ -11,12 +11,12 @@ const PIECE: usize = 1 << 14;
 /// Rows per task of row-wise work.
 const ROWS: usize = 16;
 
-/// y[r] ← table[ids[r]] (+ positions[r mod `seq`] where given)
+/// y[r] ← table[ids[r]] (+ positions.0[positions.1[r]] where given)
 pub(crate) fn embed(
     compute: &Compute,
     ids: &[u32],
     table: &[f32],
-    positions: Option<(&[f32], usize)>,
+    positions: Option<(&[f32], &[u32])>,
     y: &mut [f32],
 ) {
     let dim = y.len() / ids.len().max(1);
@@ -24,8 +24,8 @@ pub(crate) fn embed(
         for (y, r) in y.chunks_exact_mut(dim).zip(rows) {
             let id = ids[r] as usize;
             y.copy_from_slice(&table[id * dim..(id + 1) * dim]);
-            if let Some((positions, seq)) = positions {
-                let at = r % seq * dim;
+            if let Some((positions, at)) = positions {
+                let at = at[r] as usize * dim;
                 add_to(compute.isa, y, &positions[at..at + dim]);
             }
         }
@@ -46,25 +46,6 @@ pub(crate) fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable:
                 let at = (id - rows.start) * dim;
                 add_to(compute.isa, &mut gtable[at..at + dim], gy);
             }
-        }
-    });
-}
-
-/// gpositions[p] += Σ over sequences gy[sequence · seq + p]
-pub(crate) fn positions_backward(
-    compute: &Compute,
-    seq: usize,
-    gy: &[f32],
-    gpositions: &mut [f32],
-) {
-    let dim = gpositions.len() / seq.max(1);
-    compute.rows(seq, ROWS, [(gpositions, dim)], &|rows, [out]| {
-        for sequence in gy.chunks_exact(seq * dim) {
-            add_to(
-                compute.isa,
-                out,
-                &sequence[rows.start * dim..rows.end * dim],
-            );
         }
     });
 }
@@ -218,28 +199,26 @@ pub(crate) fn drop_all(compute: &Compute, x: &mut [f32], fill: Factors<'_>) {
     });
 }
 
-/// y ← silu(gate)·up
-pub(crate) fn swiglu_all(compute: &Compute, gate: &[f32], up: &[f32], y: &mut [f32]) {
-    compute.rows(y.len(), PIECE, [(y, 1)], &|part, [y]| {
-        swiglu(compute.isa, &gate[part.clone()], &up[part], y)
+/// y ← silu(gate)·up for rows of gate and up side by side; y has half their width.
+pub(crate) fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mut [f32]) {
+    assert_eq!(both.len(), 2 * y.len());
+    compute.rows(y.len() / hidden, ROWS, [(y, hidden)], &|rows, [y]| {
+        for (y, r) in y.chunks_exact_mut(hidden).zip(rows) {
+            let (gate, up) = both[2 * r * hidden..2 * (r + 1) * hidden].split_at(hidden);
+            swiglu(compute.isa, gate, up, y);
+        }
     });
 }
 
-/// In place: gate and up become their gradients, gy becomes y again.
-pub(crate) fn swiglu_backward_all(
-    compute: &Compute,
-    gate: &mut [f32],
-    up: &mut [f32],
-    gy: &mut [f32],
-) {
-    let n = gy.len();
-    compute.rows(n, PIECE, [(gate, 1), (up, 1), (gy, 1)], &|_,
-                                                            [
-        gate,
-        up,
-        gy,
-    ]| {
-        swiglu_backward(compute.isa, gate, up, gy);
+/// Rows of gate and up become their gradients.
+pub(crate) fn swiglu_rows_backward(compute: &Compute, both: &mut [f32], hidden: usize, gy: &[f32]) {
+    assert_eq!(both.len(), 2 * gy.len());
+    let n = gy.len() / hidden;
+    compute.rows(n, ROWS, [(both, 2 * hidden)], &|rows, [both]| {
+        for (both, r) in both.chunks_exact_mut(2 * hidden).zip(rows) {
+            let (gate, up) = both.split_at_mut(hidden);
+            swiglu_backward(compute.isa, gate, up, &gy[r * hidden..(r + 1) * hidden]);
+        }
     });
 }
 
@@ -250,16 +229,15 @@ pub(crate) fn gelu_all(compute: &Compute, x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// In place: x becomes its gradient, gy becomes y again.
-pub(crate) fn gelu_backward_all(compute: &Compute, x: &mut [f32], gy: &mut [f32]) {
-    let n = gy.len();
-    compute.rows(n, PIECE, [(x, 1), (gy, 1)], &|_, [x, gy]| {
-        gelu_backward(compute.isa, x, gy)
+/// x becomes its gradient.
+pub(crate) fn gelu_backward_all(compute: &Compute, x: &mut [f32], gy: &[f32]) {
+    compute.rows(x.len(), PIECE, [(x, 1)], &|part, [x]| {
+        gelu_backward(compute.isa, x, &gy[part])
     });
 }
 
 /// One step of AdamW; the gradient is 0 afterwards.
-pub(crate) fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: &AdamwStep) {
+pub(crate) fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: &AdamwNumbers) {
     let n = p.len();
     compute.rows(n, PIECE, [(p, 1), (g, 1), (m, 1), (v, 1)], &|_,
                                                                [

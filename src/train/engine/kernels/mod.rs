@@ -24,6 +24,7 @@ mod math;
 mod pool;
 mod rows;
 mod shared;
+mod view;
 
 pub(crate) use attention::{
     AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
@@ -38,6 +39,7 @@ pub(crate) use pool::Pool;
 pub(crate) use rows::*;
 pub(crate) use shared::Scratch;
 use shared::SharedSlice;
+pub(crate) use view::{values, values_mut};
 
 /// What a job computes with: an instruction set and threads.
 pub(crate) struct Compute {

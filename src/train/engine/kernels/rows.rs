@@ -231,16 +231,15 @@ kernels! {
         });
     }
 
-    /// SwiGLU backwards, in place: gate and up become their gradients, gy becomes y again.
-    fn swiglu_backward<L>(gate: &mut [f32], up: &mut [f32], gy: &mut [f32]) {
+    /// SwiGLU backwards, in place: gate and up become their gradients.
+    fn swiglu_backward<L>(gate: &mut [f32], up: &mut [f32], gy: &[f32]) {
         assert!(gate.len() == up.len() && gate.len() == gy.len());
-        let (pg, pu, py) = (gate.as_mut_ptr(), up.as_mut_ptr(), gy.as_mut_ptr());
+        let (pg, pu, py) = (gate.as_mut_ptr(), up.as_mut_ptr(), gy.as_ptr());
         let one = L::splat(1.0);
         sweep!(gy.len(), |i, N| {
             let (g, u, d) = (L::load_n(pg.add(i), N), L::load_n(pu.add(i), N), L::load_n(py.add(i), N));
             let s = sigmoid::<L>(g);
             let silu = L::mul(g, s);
-            L::store_n(py.add(i), N, L::mul(silu, u));
             L::store_n(pu.add(i), N, L::mul(d, silu));
             let slope = L::fma(silu, L::sub(one, s), s);
             L::store_n(pg.add(i), N, L::mul(L::mul(d, u), slope));
@@ -257,14 +256,13 @@ kernels! {
         });
     }
 
-    /// Exact GELU backwards, in place: x becomes its gradient, gy becomes y again.
-    fn gelu_backward<L>(x: &mut [f32], gy: &mut [f32]) {
+    /// Exact GELU backwards, in place: x becomes its gradient.
+    fn gelu_backward<L>(x: &mut [f32], gy: &[f32]) {
         assert_eq!(x.len(), gy.len());
-        let (px, py) = (x.as_mut_ptr(), gy.as_mut_ptr());
+        let (px, py) = (x.as_mut_ptr(), gy.as_ptr());
         sweep!(x.len(), |i, N| {
             let (v, g) = (L::load_n(px.add(i), N), L::load_n(py.add(i), N));
             let (distribution, density) = normal::<L>(v);
-            L::store_n(py.add(i), N, L::mul(v, distribution));
             L::store_n(px.add(i), N, L::mul(g, L::fma(v, density, distribution)));
         });
     }
@@ -291,8 +289,9 @@ kernels! {
         });
     }
 
-    /// One step of AdamW with decoupled decay. The gradient is multiplied by `step.gradient_scale` first and is 0 afterwards.
-    fn adamw<L>(p: &mut [f32], g: &mut [f32], m: &mut [f32], v: &mut [f32], step: &AdamwStep) {
+    /// One step of AdamW with decoupled decay: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← shrink·θ − rate·m/(√v·root + ε) with the
+    /// scaled gradient g, which is 0 afterwards.
+    fn adamw<L>(p: &mut [f32], g: &mut [f32], m: &mut [f32], v: &mut [f32], step: &AdamwNumbers) {
         let n = p.len();
         assert!(n == g.len() && n == m.len() && n == v.len());
         let (pp, pg, pm, pv) = (p.as_mut_ptr(), g.as_mut_ptr(), m.as_mut_ptr(), v.as_mut_ptr());
@@ -300,7 +299,7 @@ kernels! {
         let (scale, eps) = (L::splat(step.gradient_scale), L::splat(step.eps));
         let (b1, b2) = (L::splat(step.beta1), L::splat(step.beta2));
         let (a1, a2) = (L::splat(step.one_minus_beta1), L::splat(step.one_minus_beta2));
-        let (keep, rate, root) = (L::splat(step.keep), L::splat(-step.rate), L::splat(step.inverse_root));
+        let (keep, rate, root) = (L::splat(step.shrink), L::splat(-step.rate), L::splat(step.root));
         sweep!(n, |i, N| {
             let grad = L::mul(L::load_n(pg.add(i), N), scale);
             let first = L::fma(b1, L::load_n(pm.add(i), N), L::mul(a1, grad));
@@ -315,41 +314,25 @@ kernels! {
     }
 }
 
-/// The numbers of one AdamW step, worked out once in f64.
+/// The numbers of one AdamW step.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AdamwStep {
-    gradient_scale: f32,
-    beta1: f32,
-    beta2: f32,
-    one_minus_beta1: f32,
-    one_minus_beta2: f32,
-    eps: f32,
-    keep: f32,
-    rate: f32,
-    inverse_root: f32,
-}
-
-impl AdamwStep {
-    /// Step `t` (from 1): θ ← θ(1 − lr·decay) − lr·m̂/(√v̂ + eps).
-    pub(crate) fn new(
-        t: u64,
-        lr: f64,
-        betas: [f64; 2],
-        eps: f64,
-        decay: f64,
-        gradient_scale: f32,
-    ) -> Self {
-        let correction = |beta: f64| 1.0 - libm::pow(beta, t as f64);
-        Self {
-            gradient_scale,
-            beta1: betas[0] as f32,
-            beta2: betas[1] as f32,
-            one_minus_beta1: (1.0 - betas[0]) as f32,
-            one_minus_beta2: (1.0 - betas[1]) as f32,
-            eps: eps as f32,
-            keep: (1.0 - lr * decay) as f32,
-            rate: (lr / correction(betas[0])) as f32,
-            inverse_root: (1.0 / correction(betas[1]).sqrt()) as f32,
-        }
-    }
+pub(crate) struct AdamwNumbers {
+    /// Multiplies the gradient first.
+    pub(crate) gradient_scale: f32,
+    /// β₁
+    pub(crate) beta1: f32,
+    /// β₂
+    pub(crate) beta2: f32,
+    /// 1 − β₁, rounded once
+    pub(crate) one_minus_beta1: f32,
+    /// 1 − β₂, rounded once
+    pub(crate) one_minus_beta2: f32,
+    /// ε
+    pub(crate) eps: f32,
+    /// 1 − η λ
+    pub(crate) shrink: f32,
+    /// η / (1 − β₁ᵗ)
+    pub(crate) rate: f32,
+    /// 1 / √(1 − β₂ᵗ)
+    pub(crate) root: f32,
 }
