@@ -185,4 +185,6 @@ impl Operations for Fused {
 }
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;
