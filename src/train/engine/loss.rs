@@ -161,4 +161,4 @@ mod row {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,6 +2,15 @@
 
 mod dropout;
 mod fused;
+mod gpt2;
 mod kernels;
+mod layout;
+mod llama;
 mod loss;
+mod network;
 mod ops;
+mod reference;
+mod score;
+
+#[cfg(test)]
+mod tests;
