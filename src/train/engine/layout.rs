@@ -1,0 +1,257 @@
+//! Parameters of a model: their names, their order, and how named tensors lie in the engine's matrices.
+//!
+//! The engine keeps matrices that one product reads as one: queries, keys and values stacked, gate and up stacked. All are row-major
+//! `(out, in)`, so stacking rows is appending values, and a [`Slot`] is the concatenation of its [`Part`]s.
+
+use super::{gpt2, llama};
+use crate::spec::{Arch, Init, ModelConfig};
+use crate::train::{NamedTensor, TrainError, Weights};
+
+/// How a tensor starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// All 0 (biases).
+    Zeros,
+    /// All 1 (norm weights).
+    Ones,
+    /// Drawn from a normal distribution.
+    Normal,
+    /// Drawn; a projection into the residual stream, which the GPT-2 initialiser scales down.
+    NormalResidual,
+}
+
+/// A named tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Its name in files.
+    pub(crate) name: String,
+    /// Its shape in files: one size, or `[out, in]`.
+    pub(crate) shape: Vec<usize>,
+    /// How it starts.
+    pub(crate) start: Start,
+}
+
+impl Part {
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Standard deviation of its initial values (0 where they are not drawn).
+    fn deviation(&self, config: &ModelConfig) -> f64 {
+        let (rows, cols) = match self.shape[..] {
+            [rows, cols] => (rows, cols),
+            _ => (1, self.len()),
+        };
+        match (self.start, config.init) {
+            (Start::Zeros | Start::Ones, _) => 0.0,
+            (_, Init::XavierNormal) => (2.0 / (rows + cols) as f64).sqrt(),
+            (Start::Normal, Init::Gpt2) => 0.02,
+            (Start::NormalResidual, Init::Gpt2) => 0.02 / (2.0 * config.n_layers as f64).sqrt(),
+        }
+    }
+}
+
+/// A matrix of the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// Rows and columns.
+    pub(crate) shape: (usize, usize),
+    /// The named tensors whose values it holds, one after another.
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Slot {
+    /// A vector, `(1, n)`.
+    pub(crate) fn vector(name: String, n: usize, start: Start) -> Self {
+        Self {
+            shape: (1, n),
+            parts: vec![Part {
+                name,
+                shape: vec![n],
+                start,
+            }],
+        }
+    }
+
+    /// Matrices of `cols` columns, stacked.
+    pub(crate) fn stacked(parts: Vec<(String, usize)>, cols: usize, start: Start) -> Self {
+        let parts: Vec<Part> = parts
+            .into_iter()
+            .map(|(name, rows)| Part {
+                name,
+                shape: vec![rows, cols],
+                start,
+            })
+            .collect();
+        Self {
+            shape: (parts.iter().map(|part| part.shape[0]).sum(), cols),
+            parts,
+        }
+    }
+
+    /// One matrix.
+    pub(crate) fn matrix(name: String, rows: usize, cols: usize, start: Start) -> Self {
+        Self::stacked(vec![(name, rows)], cols, start)
+    }
+
+    /// Whether it is a matrix (which `decay: matrices` lets decay).
+    pub(crate) fn is_matrix(&self) -> bool {
+        self.parts.iter().any(|part| part.shape.len() > 1)
+    }
+}
+
+/// All parameters of a model, in the model's fixed order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// The engine's matrices.
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Layout {
+    /// The layout of `config`.
+    pub(crate) fn new(config: &ModelConfig) -> Self {
+        let slots = match config.arch {
+            Arch::Llama => llama::slots(config),
+            Arch::Gpt2 => gpt2::slots(config),
+        };
+        Self { slots }
+    }
+
+    /// The named tensors in order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.slots.iter().flat_map(|slot| &slot.parts)
+    }
+
+    /// Initial weights: element `i` of tensor `n` of the order is drawn at index `i / 2` of stream `(seed, Init, n)`.
+    pub(crate) fn initial(&self, config: &ModelConfig, seed: u64, threads: usize) -> Weights {
+        let tensors = self.parts().enumerate().map(|(number, part)| {
+            let data = match part.start {
+                Start::Zeros => vec![0.0; part.len()],
+                Start::Ones => vec![1.0; part.len()],
+                Start::Normal | Start::NormalResidual => normal(
+                    part.len(),
+                    part.deviation(config),
+                    seed,
+                    number as u64,
+                    threads,
+                ),
+            };
+            NamedTensor {
+                name: part.name.clone(),
+                shape: part.shape.clone(),
+                data,
+            }
+        });
+        Weights(tensors.collect())
+    }
+
+    /// Checks that `weights` are the tensors of this layout, in its order.
+    pub(crate) fn check(&self, weights: &Weights) -> Result<(), TrainError> {
+        let mut given = weights.0.iter();
+        for part in self.parts() {
+            let Some(tensor) = given.next() else {
+                return Err(TrainError::Weights(format!("`{}` is missing", part.name)));
+            };
+            if tensor.name != part.name {
+                return Err(TrainError::Weights(format!(
+                    "`{}` stands where `{}` belongs",
+                    tensor.name, part.name
+                )));
+            }
+            if tensor.shape != part.shape || tensor.data.len() != part.len() {
+                return Err(TrainError::Weights(format!(
+                    "`{}` has shape {:?} and {} values, the model needs {:?}",
+                    part.name,
+                    tensor.shape,
+                    tensor.data.len(),
+                    part.shape
+                )));
+            }
+        }
+        match given.next() {
+            Some(tensor) => Err(TrainError::Weights(format!(
+                "the model has no tensor `{}`",
+                tensor.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Values of each slot, from one list of values per named tensor (weights or moments).
+    pub(crate) fn pack<'a>(
+        &self,
+        lists: impl Iterator<Item = &'a [f32]>,
+    ) -> Result<Vec<Vec<f32>>, TrainError> {
+        let mut lists = lists;
+        let mut slots = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            let mut values = Vec::with_capacity(slot.shape.0 * slot.shape.1);
+            for part in &slot.parts {
+                match lists.next() {
+                    Some(list) if list.len() == part.len() => values.extend_from_slice(list),
+                    _ => {
+                        return Err(TrainError::Weights(format!(
+                            "the values of `{}` are missing or not {} many",
+                            part.name,
+                            part.len()
+                        )));
+                    }
+                }
+            }
+            slots.push(values);
+        }
+        Ok(slots)
+    }
+
+    /// Values of each named tensor, from the values of each slot.
+    pub(crate) fn unpack(&self, slots: impl Iterator<Item = Vec<f32>>) -> Vec<Vec<f32>> {
+        let mut lists = Vec::new();
+        for (slot, values) in self.slots.iter().zip(slots) {
+            let mut rest = values;
+            for part in &slot.parts {
+                let later = rest.split_off(part.len().min(rest.len()));
+                lists.push(std::mem::replace(&mut rest, later));
+            }
+        }
+        lists
+    }
+
+    /// Names lists of values.
+    pub(crate) fn named(&self, lists: Vec<Vec<f32>>) -> Weights {
+        let tensors = self.parts().zip(lists).map(|(part, data)| NamedTensor {
+            name: part.name.clone(),
+            shape: part.shape.clone(),
+            data,
+        });
+        Weights(tensors.collect())
+    }
+}
+
+/// `n` draws with standard deviation `deviation`, shared out over threads (each value depends on its index alone).
+fn normal(n: usize, deviation: f64, seed: u64, tensor: u64, threads: usize) -> Vec<f32> {
+    use crate::rng::{Purpose, Stream};
+    let stream = Stream::new(seed, Purpose::Init, tensor);
+    let mut values = vec![0.0f32; n];
+    let share = n.div_ceil(threads.max(1)).next_multiple_of(2).max(2);
+    std::thread::scope(|scope| {
+        let fill = |number: usize, chunk: &mut [f32]| {
+            let first = (number * share / 2) as u64;
+            for (pair, slots) in chunk.chunks_mut(2).enumerate() {
+                let draws = stream.normal_pair(first + pair as u64);
+                for (slot, draw) in slots.iter_mut().zip(draws) {
+                    *slot = (draw * deviation) as f32;
+                }
+            }
+        };
+        let mut chunks = values.chunks_mut(share).enumerate();
+        let own = chunks.next();
+        for (number, chunk) in chunks {
+            scope.spawn(move || fill(number, chunk));
+        }
+        if let Some((number, chunk)) = own {
+            fill(number, chunk);
+        }
+    });
+    values
+}

@@ -1,0 +1,104 @@
+use super::*;
+use crate::spec::{ClassWeight, SquareParameters, Weighted};
+
+pub(crate) const LOGITS: [[f64; 5]; 3] = [
+    [2.0, -1.0, 0.5, 0.0, -0.5],
+    [0.1, 0.2, -0.3, 1.5, 0.0],
+    [-2.0, 0.0, 1.0, 0.0, 3.0],
+];
+pub(crate) const TARGETS: [usize; 3] = [0, 3, 1];
+
+fn weighted(w: f64) -> Weighted {
+    Weighted {
+        w: ClassWeight::Absolute(w),
+    }
+}
+
+/// The golden table of PAPER-FACTS E: loss, mean over three rows, gradient of row 0 divided by 3.
+pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
+    let square = |k, m| Loss::Square(SquareParameters { k, m });
+    vec![
+        (
+            Loss::CrossEntropy,
+            1.420421806,
+            [-0.109670, 0.011136, 0.049906, 0.030269, 0.018359],
+        ),
+        (
+            square(1.0, 1.0),
+            1.192666667,
+            [0.133333, -0.133333, 0.066667, 0.0, -0.066667],
+        ),
+        (
+            square(100.0, 1.0),
+            16.042666667,
+            [13.333333, -0.133333, 0.066667, 0.0, -0.066667],
+        ),
+        (
+            square(15.0, 30.0),
+            2497.292666667,
+            [-56.0, -0.133333, 0.066667, 0.0, -0.066667],
+        ),
+        (
+            Loss::Squentropy,
+            2.723755140,
+            [-0.109670, -0.155531, 0.133239, 0.030269, -0.064974],
+        ),
+        (
+            Loss::SquentropyCapstone(weighted(65.0)),
+            12.213088473,
+            [8.556996, -0.122198, 0.116573, 0.030269, -0.048307],
+        ),
+        (
+            Loss::SquareSoftmax(weighted(1.0)),
+            0.134086708,
+            [-0.012799, 0.000977, 0.006701, 0.003351, 0.001770],
+        ),
+        (
+            Loss::SquareSoftmax(weighted(100.0)),
+            8.423802303,
+            [-0.971560, 0.098326, 0.442989, 0.267973, 0.162272],
+        ),
+    ]
+}
+
+#[test]
+fn rows_equal_the_golden_table() {
+    for (loss, value, gradient) in golden() {
+        let formula = Formula::new(&loss, Reduction::MeanClasses, 5);
+        let mean = (0..3)
+            .map(|row| {
+                let (ce, square) = row_value(&formula, &LOGITS[row], TARGETS[row]);
+                ce + square
+            })
+            .sum::<f64>()
+            / 3.0;
+        assert!((mean - value).abs() < 1e-6, "{loss:?}: {mean} for {value}");
+        let row = row_gradient(&formula, &LOGITS[0], TARGETS[0]);
+        for (ours, golden) in row.iter().zip(gradient) {
+            assert!((ours / 3.0 - golden).abs() < 1e-6, "{loss:?}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn sum_of_classes_is_the_mean_times_their_number() {
+    for (loss, ..) in golden() {
+        let part = |reduction| {
+            let formula = Formula::new(&loss, reduction, 5);
+            row_value(&formula, &LOGITS[1], TARGETS[1]).1
+        };
+        let factor = if loss == Loss::Squentropy { 4.0 } else { 5.0 };
+        let (mean, sum) = (part(Reduction::MeanClasses), part(Reduction::SumClasses));
+        assert!((sum - factor * mean).abs() < 1e-9 * (1.0 + sum), "{loss:?}");
+    }
+}
+
+#[test]
+fn relative_weight_follows_the_number_of_classes() {
+    let loss = Loss::SquentropyCapstone(Weighted {
+        w: ClassWeight::Per50304(65.0),
+    });
+    let formula = Formula::new(&loss, Reduction::MeanClasses, 4096);
+    let correct = formula.square.unwrap().correct;
+    assert!((correct - 65.0 / 50_304.0).abs() < 1e-15);
+}
