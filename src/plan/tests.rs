@@ -57,7 +57,11 @@ const IN_THE_KEY: &[&[&str]] = &[
     &["data.sequence=discard"],
     &["data.sequence={informed_as_run: {tol: 9}}"],
     &["data.sequence={informed_as_run: {tol: 10}}"],
-    &["data.sequence=stream", "train.max_steps=3", "train.validate.every=end"],
+    &[
+        "data.sequence=stream",
+        "train.max_steps=3",
+        "train.validate.every=end",
+    ],
     &["data.seq_len=16"],
     &["data.seq_len=shortest"],
     &["data.target_shift=2"],
