@@ -2,7 +2,7 @@
 
 use super::error::{Problem, Problems};
 use super::experiment::Experiment;
-use super::tree::{Node, Span, Value, join_path};
+use super::tree::{Key, Node, Span, Value, join_path};
 use super::{Axis, tree};
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ impl Axes {
         if !axes.fits(experiment, problems) {
             return None;
         }
-        axes.exclude(&experiment.exclude, problems);
+        axes.exclude(experiment, problems);
         (problems.len() == before).then_some(axes)
     }
 
@@ -136,39 +136,43 @@ impl Axes {
         false
     }
 
-    fn exclude(&mut self, excludes: &[Node], problems: &mut Problems) {
-        for exclude in excludes {
+    /// Reads `exclude`. One that a profile or `--set` inherits may name values that it has not.
+    fn exclude(&mut self, experiment: &Experiment, problems: &mut Problems) {
+        for exclude in &experiment.exclude {
             let mut pairs = Vec::new();
             for (key, node) in exclude.entries() {
-                let names: Vec<&str> = self
-                    .list
-                    .iter()
-                    .map(|axis| axis.axis.name.as_str())
-                    .collect();
-                let Some(index) = self.find(&key.name) else {
-                    let message = format!("`exclude`: there is no axis `{}`", key.name);
-                    problems.push(Problem::new(message).at(key.span).choices(&key.name, names));
-                    continue;
-                };
-                let axis = &self.list[index];
-                let (label, json) = (node.label(), node.to_json());
-                let mut values = axis.labels.iter().zip(&axis.axis.values);
-                match values.position(|(one, value)| *one == label || *value == json) {
-                    Some(value) => pairs.push((index, value)),
-                    None => {
-                        let message =
-                            format!("`exclude`: the axis `{}` has no value `{label}`", key.name);
-                        let known = axis.labels.iter().map(String::as_str);
-                        problems.push(Problem::new(message).at(node.span).choices(&label, known));
-                    }
+                match self.excluded_value(key, node) {
+                    Ok(pair) => pairs.push(pair),
+                    Err(problem) if experiment.own_exclude => problems.push(*problem),
+                    Err(_) => {}
                 }
             }
             if exclude.entries().is_empty() {
-                problems
-                    .push(Problem::new("`exclude`: this leaves out every run").at(exclude.span));
+                let message = "`exclude`: this leaves out every run";
+                problems.push(Problem::new(message).at(exclude.span));
             }
-            self.excluded.push(pairs);
+            if pairs.len() == exclude.entries().len() {
+                self.excluded.push(pairs);
+            }
         }
+    }
+
+    fn excluded_value(&self, key: &Key, node: &Node) -> Result<(usize, usize), Box<Problem>> {
+        let Some(index) = self.find(&key.name) else {
+            let names = self.list.iter().map(|axis| axis.axis.name.as_str());
+            let message = format!("`exclude`: there is no axis `{}`", key.name);
+            let problem = Problem::new(message).at(key.span);
+            return Err(Box::new(problem.choices(&key.name, names)));
+        };
+        let axis = &self.list[index];
+        let (label, json) = (node.label(), node.to_json());
+        let mut values = axis.labels.iter().zip(&axis.axis.values);
+        let value = values.position(|(one, value)| *one == label || *value == json);
+        value.map(|value| (index, value)).ok_or_else(|| {
+            let message = format!("`exclude`: the axis `{}` has no value `{label}`", key.name);
+            let known = axis.labels.iter().map(String::as_str);
+            Box::new(Problem::new(message).at(node.span).choices(&label, known))
+        })
     }
 
     /// The axis of that name or path.
@@ -225,7 +229,7 @@ fn labels(axis: &str, values: &[Node], problems: &mut Problems) -> Vec<String> {
             } else {
                 value.label()
             };
-            let label = tree::shorten(&label.replace([',', '='], ";"), 80);
+            let label = tree::shorten(&label, 80);
             if let Some(first) = seen.insert(label.clone(), value.span) {
                 let problem =
                     Problem::new(format!("the axis `{axis}` has `{label}` twice")).at(value.span);
@@ -260,11 +264,6 @@ impl Axes {
             });
             (!out).then_some(Combination { axes: self, values })
         })
-    }
-
-    /// Whether `name` is the name of an axis.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.list.iter().any(|axis| axis.axis.name == name)
     }
 }
 

@@ -4,8 +4,9 @@
 
 use super::axes::{Axes, AxisKind, Combination};
 use super::error::{Problem, Problems};
-use super::experiment::{Experiment, SECTIONS, Setting, report_covered, set};
-use super::schema::{self, Shape};
+use super::experiment::Experiment;
+use super::schema;
+use super::setting::{SECTIONS, Setting, report_covered, set};
 use super::structure::Check;
 use super::tree::{Key, Node, Span, Value, join_path};
 use super::validate::{self, Sections};

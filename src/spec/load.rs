@@ -287,7 +287,7 @@ fn join(raw: Raw, mark: Mark, problems: &mut Problems) -> Option<Node> {
                 ))
                 .at(span),
             );
-            Value::Null
+            Value::Refused
         }
         (Raw::String(text), Kind::Scalar(..)) => Value::String(text),
         (Raw::List(raws), Kind::List(marks)) if raws.len() == marks.len() => Value::List(

@@ -18,6 +18,7 @@ mod model;
 mod parse;
 mod refs;
 mod schema;
+mod setting;
 mod structure;
 mod train;
 mod tree;
