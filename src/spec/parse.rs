@@ -73,6 +73,8 @@ pub fn parse(text: &str, path: &Path, request: &LoadRequest) -> Result<Spec, Spe
             limit: MAX_BYTES as u64,
         });
     }
+    let digest = Sha256Hex::of(text.as_bytes());
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let sources = Sources::new(path.display().to_string(), text, &request.overrides);
     let mut problems = Problems::default();
     let root = load::parse_tree(text, Origin::default(), &mut problems);
@@ -83,7 +85,6 @@ pub fn parse(text: &str, path: &Path, request: &LoadRequest) -> Result<Spec, Spe
         });
     }
     let spec = root.and_then(|root| {
-        let digest = Sha256Hex::of(text.as_bytes());
         let mut spec = read(&root, request, &mut problems)?;
         spec.path = path.to_owned();
         spec.digest = digest;
@@ -221,6 +222,7 @@ fn check_top(root: &Node, problems: &mut Problems) {
     let mut check = Check {
         complete: true,
         problems,
+        root: "the spec",
         run: None,
     };
     check.file(root, &schema::FILE, &later);

@@ -86,6 +86,9 @@ impl Setting {
             problems.push(Problem::new(message).at(key.span).hint(hint));
             return None;
         }
+        if matches!(node.value, Value::Refused) {
+            return None;
+        }
         let mut node = node.clone();
         alias::canonicalize(&mut node, &path, problems);
         shape.canonicalize(&mut node);
@@ -182,6 +185,7 @@ pub(crate) fn check(
     let mut check = Check {
         complete,
         problems: &mut found,
+        root: "`base`",
         run: None,
     };
     check.node(node, shape, &mut path.to_vec(), place);

@@ -9,6 +9,8 @@ pub(crate) struct Check<'a> {
     /// Whether missing keys are reported (not for a base that cases or profiles complete).
     pub(crate) complete: bool,
     pub(crate) problems: &'a mut Problems,
+    /// What the whole is called: `the spec`, `base`.
+    pub(crate) root: &'static str,
     /// Name of the run that is checked.
     pub(crate) run: Option<&'a str>,
 }
@@ -101,7 +103,7 @@ impl Check<'_> {
         let mut meant = Vec::new();
         for (key, _) in entries.iter().filter(|(key, _)| !is_field(key)) {
             let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-            let message = format!("unknown key `{}` in {}", key.name, whole(path));
+            let message = format!("unknown key `{}` in {}", key.name, whole(path, self.root));
             let mut problem = Problem::new(message).at(key.span);
             problem = problem.choices(&key.name, names.iter().copied());
             match super::setting::elsewhere(&key.name) {
@@ -116,7 +118,7 @@ impl Check<'_> {
         for field in fields.iter().filter(|field| field.required) {
             let is_meant = meant.contains(&field.name.as_str());
             if !is_meant && !entries.iter().any(|(key, _)| key.name == field.name) {
-                let message = format!("{} lacks the key `{}`", whole(path), field.name);
+                let message = format!("{} lacks the key `{}`", whole(path, self.root), field.name);
                 let problem = Problem::new(message).at(place);
                 self.push(problem.allowed(field.shape.expected()));
             }
@@ -260,9 +262,9 @@ pub(crate) fn show(path: &[String]) -> String {
     join_path(path).replace(".[", "[")
 }
 
-fn whole(path: &[String]) -> String {
+fn whole(path: &[String], root: &str) -> String {
     if path.is_empty() {
-        "the spec".to_owned()
+        root.to_owned()
     } else {
         format!("`{}`", show(path))
     }

@@ -37,7 +37,6 @@ fn an_alias_in_the_wrong_section() {
     16 |     block_size: 64
        |     ^^^^^^^^^^
        = allowed: `batch_size`, `grad_accum_steps`, `epochs`, `max_steps`, `max_batches`, `shuffle`, `last_batch`, `loss`, `reduction`, `ignore_index`, `optimizer`, `schedule`, `grad_clip`, `dtype`, `validate`, `keep`, `seed`
-       = note: in run `25x100,seed=0` and 2 more
-       = hint: did you mean `batch_size`?
+       = hint: it belongs to `model.max_seq_len`
     ");
 }

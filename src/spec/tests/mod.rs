@@ -2,10 +2,12 @@
 
 mod aliases;
 mod axes;
+mod hostile;
 mod model;
 mod notebook;
 mod profiles;
 mod runs;
+mod shipped;
 mod structure;
 mod train;
 mod yaml;
