@@ -42,6 +42,9 @@ pub(crate) enum AxisKind {
 impl Axes {
     /// Lays out the axes of `experiment`; `None` where they cannot be walked.
     pub(crate) fn new(experiment: &Experiment, problems: &mut Problems) -> Option<Self> {
+        if !fits(experiment, problems) {
+            return None;
+        }
         let before = problems.len();
         let mut list = Vec::new();
         if !experiment.cases.is_empty() {
@@ -82,9 +85,6 @@ impl Axes {
             list,
             excluded: Vec::new(),
         };
-        if !axes.fits(experiment, problems) {
-            return None;
-        }
         axes.exclude(experiment, problems);
         (problems.len() == before).then_some(axes)
     }
@@ -94,46 +94,6 @@ impl Axes {
         self.list.iter().fold(1, |product: u128, axis| {
             product.saturating_mul(axis.axis.values.len() as u128)
         })
-    }
-
-    /// Whether the product is within bounds; nothing has been built from it yet.
-    fn fits(&self, experiment: &Experiment, problems: &mut Problems) -> bool {
-        let product = self.product();
-        let (place, most) = match experiment.max_runs {
-            Some((place, most)) => (Some(place), most),
-            None => (None, DEFAULT_MAX_RUNS),
-        };
-        if most > LARGEST_MAX_RUNS {
-            let problem = Problem::new(format!("`max_runs` is at most {LARGEST_MAX_RUNS}"));
-            problems.push(problem.at(place.unwrap_or_default()));
-            return false;
-        }
-        if product <= most.into() {
-            return true;
-        }
-        let factors: Vec<String> = self
-            .list
-            .iter()
-            .map(|axis| format!("{} {}", axis.axis.values.len(), axis.axis.name))
-            .collect();
-        let longest = experiment.vary.iter().max_by_key(|axis| axis.values.len());
-        let place = longest
-            .map(|axis| axis.place)
-            .or(experiment.seeds.as_ref().map(|(place, _)| *place))
-            .or(experiment.cases.first().map(|case| case.place));
-        let mut problem = Problem::new(format!(
-            "the axes multiply to {product} runs; at most {most} are allowed"
-        ));
-        if let Some(place) = place {
-            problem = problem.at(place);
-        }
-        problem = problem.note(factors.join(" × "));
-        problems.push(if product <= LARGEST_MAX_RUNS.into() {
-            problem.hint(format!("if so many are meant, write `max_runs: {product}`"))
-        } else {
-            problem
-        });
-        false
     }
 
     /// Reads `exclude`. One that a profile or `--set` inherits may name values that it has not.
@@ -184,6 +144,52 @@ impl Axes {
             .iter()
             .position(|axis| axis.axis.name == name || axis.path == path)
     }
+}
+
+/// Whether the product of the axes is within bounds; nothing has been built from it yet.
+fn fits(experiment: &Experiment, problems: &mut Problems) -> bool {
+    let (place, most) = match experiment.max_runs {
+        Some((place, most)) => (Some(place), most),
+        None => (None, DEFAULT_MAX_RUNS),
+    };
+    if most > LARGEST_MAX_RUNS {
+        let problem = Problem::new(format!("`max_runs` is at most {LARGEST_MAX_RUNS}"));
+        problems.push(problem.at(place.unwrap_or_default()));
+        return false;
+    }
+    let seeds = experiment.seeds.as_ref();
+    let case = (experiment.cases.len(), "case");
+    let varied = experiment.vary.iter().map(|axis| {
+        let name = axis.path.last().map_or("", String::as_str);
+        (axis.values.len(), name)
+    });
+    let seed = (seeds.map_or(0, |(_, seeds)| seeds.len()), "seed");
+    let axes = std::iter::once(case).chain(varied).chain([seed]);
+    let axes: Vec<(usize, &str)> = axes.filter(|(count, _)| *count > 0).collect();
+    let multiply = |product: u128, axis: &(usize, &str)| product.saturating_mul(axis.0 as u128);
+    let product = axes.iter().fold(1, multiply);
+    if product <= most.into() {
+        return true;
+    }
+    let message = format!("the axes multiply to {product} runs; at most {most} are allowed");
+    let factors: Vec<String> = axes
+        .iter()
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let mut problem = Problem::new(message).note(factors.join(" × "));
+    let longest = experiment.vary.iter().max_by_key(|axis| axis.values.len());
+    let place = longest
+        .map(|axis| axis.place)
+        .or(seeds.map(|(place, _)| *place))
+        .or(experiment.cases.first().map(|case| case.place));
+    if let Some(place) = place {
+        problem = problem.at(place);
+    }
+    if product <= LARGEST_MAX_RUNS.into() {
+        problem = problem.hint(format!("if so many are meant, write `max_runs: {product}`"));
+    }
+    problems.push(problem);
+    false
 }
 
 /// The `index`-th axis of `vary`. Its name is the last part of its path, or the whole path where another axis ends alike.

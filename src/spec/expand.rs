@@ -270,7 +270,7 @@ impl Maker<'_> {
             run: (!self.axes.list.is_empty()).then_some(name.as_str()),
         };
         check.node(&tree, &field.shape, &mut vec![section.to_owned()], place);
-        match serde_json::from_value(tree.to_json()) {
+        match super::decode::decode(&tree) {
             Ok(decoded) => Some(decoded),
             Err(error) => {
                 if problems.len() == before && problems.is_empty() {

@@ -8,6 +8,7 @@ mod axes;
 mod cell;
 mod claim;
 mod data;
+mod decode;
 mod error;
 mod eval;
 mod expand;

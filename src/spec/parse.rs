@@ -351,7 +351,7 @@ fn read_list<T: DeserializeOwned>(
     problems: &mut Problems,
 ) -> Vec<Option<Located<T>>> {
     let items = root.get(key).map(Node::items).unwrap_or_default();
-    let decode = |(index, item): (usize, &Node)| match serde_json::from_value(item.to_json()) {
+    let decode = |(index, item): (usize, &Node)| match super::decode::decode(item) {
         Ok(value) => Some(Located {
             value,
             line: item.span.line as usize,

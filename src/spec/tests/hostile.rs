@@ -29,9 +29,9 @@ fn bombs_are_refused_quickly() {
     }
     assert_snapshot!(quickly(&aliases), @"aliases repeat more than 100000 values");
     assert_snapshot!(quickly("a: &a [*a]"), @"this alias stands inside the value that it names");
-    assert_snapshot!(quickly(&"[".repeat(100_000)), @"not valid YAML: recursion limit exceeded");
+    assert_snapshot!(quickly(&"[".repeat(100_000)), @"nested more than 32 levels deep");
     assert_snapshot!(quickly(&"- ".repeat(100_000)), @"nested more than 32 levels deep");
-    assert_snapshot!(quickly(&"{a: ".repeat(100_000)), @"not valid YAML: recursion limit exceeded");
+    assert_snapshot!(quickly(&"{a: ".repeat(100_000)), @"nested more than 32 levels deep");
     let blocks: String = (0..500)
         .map(|depth| format!("{}a:\n", " ".repeat(depth)))
         .collect();
@@ -41,10 +41,10 @@ fn bombs_are_refused_quickly() {
     assert_snapshot!(quickly(&wide), @"anchors and aliases repeat more than 100000 values");
     assert_snapshot!(quickly(&format!("a: {}", "x".repeat(2 << 20))), @"`s.yaml` has 2097155 bytes; a spec has at most 1048576");
     let huge = vec!["1"; 400_000].join(",");
-    assert_snapshot!(quickly(&FRENZY.replace("seeds: [0, 1, 2]", &format!("seeds: [{huge}]"))), @"?");
+    assert_snapshot!(quickly(&FRENZY.replace("seeds: [0, 1, 2]", &format!("seeds: [{huge}]"))), @"the axes multiply to 1200000 runs; at most 10000 are allowed");
     let bad = vec!["x"; 200_000].join(",");
-    assert_snapshot!(quickly(&FRENZY.replace("seeds: [0, 1, 2]", &format!("vary: {{model.dim: [{bad}]}}"))), @"?");
-    assert_snapshot!(quickly(&FRENZY.replace("dim: 128", &format!("{}: 128", "d".repeat(100_000)))).len(), @"?");
+    assert_snapshot!(quickly(&FRENZY.replace("seeds: [0, 1, 2]", &format!("vary: {{model.dim: [{bad}]}}"))), @"`model.dim` has to be a whole number of at least 0, not the text `x`");
+    assert_snapshot!(quickly(&FRENZY.replace("dim: 128", &format!("{}: 128", "d".repeat(100_000)))).len(), @"48");
 }
 
 #[test]
