@@ -2,7 +2,7 @@
 
 use super::error::{Problem, Problems};
 use super::experiment::Experiment;
-use super::tree::{Node, Span, Value, join_path};
+use super::tree::{Key, Node, Span, Value, join_path};
 use super::{Axis, tree};
 use std::collections::BTreeMap;
 
@@ -42,6 +42,9 @@ pub(crate) enum AxisKind {
 impl Axes {
     /// Lays out the axes of `experiment`; `None` where they cannot be walked.
     pub(crate) fn new(experiment: &Experiment, problems: &mut Problems) -> Option<Self> {
+        if !fits(experiment, problems) {
+            return None;
+        }
         let before = problems.len();
         let mut list = Vec::new();
         if !experiment.cases.is_empty() {
@@ -82,10 +85,7 @@ impl Axes {
             list,
             excluded: Vec::new(),
         };
-        if !axes.fits(experiment, problems) {
-            return None;
-        }
-        axes.exclude(&experiment.exclude, problems);
+        axes.exclude(experiment, problems);
         (problems.len() == before).then_some(axes)
     }
 
@@ -96,79 +96,43 @@ impl Axes {
         })
     }
 
-    /// Whether the product is within bounds; nothing has been built from it yet.
-    fn fits(&self, experiment: &Experiment, problems: &mut Problems) -> bool {
-        let product = self.product();
-        let (place, most) = match experiment.max_runs {
-            Some((place, most)) => (Some(place), most),
-            None => (None, DEFAULT_MAX_RUNS),
-        };
-        if most > LARGEST_MAX_RUNS {
-            let problem = Problem::new(format!("`max_runs` is at most {LARGEST_MAX_RUNS}"));
-            problems.push(problem.at(place.unwrap_or_default()));
-            return false;
-        }
-        if product <= most.into() {
-            return true;
-        }
-        let factors: Vec<String> = self
-            .list
-            .iter()
-            .map(|axis| format!("{} {}", axis.axis.values.len(), axis.axis.name))
-            .collect();
-        let longest = experiment.vary.iter().max_by_key(|axis| axis.values.len());
-        let place = longest
-            .map(|axis| axis.place)
-            .or(experiment.seeds.as_ref().map(|(place, _)| *place))
-            .or(experiment.cases.first().map(|case| case.place));
-        let mut problem = Problem::new(format!(
-            "the axes multiply to {product} runs; at most {most} are allowed"
-        ));
-        if let Some(place) = place {
-            problem = problem.at(place);
-        }
-        problem = problem.note(factors.join(" × "));
-        problems.push(if product <= LARGEST_MAX_RUNS.into() {
-            problem.hint(format!("if so many are meant, write `max_runs: {product}`"))
-        } else {
-            problem
-        });
-        false
-    }
-
-    fn exclude(&mut self, excludes: &[Node], problems: &mut Problems) {
-        for exclude in excludes {
+    /// Reads `exclude`. One that a profile or `--set` inherits may name values that it has not.
+    fn exclude(&mut self, experiment: &Experiment, problems: &mut Problems) {
+        for exclude in &experiment.exclude {
             let mut pairs = Vec::new();
             for (key, node) in exclude.entries() {
-                let names: Vec<&str> = self
-                    .list
-                    .iter()
-                    .map(|axis| axis.axis.name.as_str())
-                    .collect();
-                let Some(index) = self.find(&key.name) else {
-                    let message = format!("`exclude`: there is no axis `{}`", key.name);
-                    problems.push(Problem::new(message).at(key.span).choices(&key.name, names));
-                    continue;
-                };
-                let axis = &self.list[index];
-                let (label, json) = (node.label(), node.to_json());
-                let mut values = axis.labels.iter().zip(&axis.axis.values);
-                match values.position(|(one, value)| *one == label || *value == json) {
-                    Some(value) => pairs.push((index, value)),
-                    None => {
-                        let message =
-                            format!("`exclude`: the axis `{}` has no value `{label}`", key.name);
-                        let known = axis.labels.iter().map(String::as_str);
-                        problems.push(Problem::new(message).at(node.span).choices(&label, known));
-                    }
+                match self.excluded_value(key, node) {
+                    Ok(pair) => pairs.push(pair),
+                    Err(problem) if experiment.own_exclude => problems.push(*problem),
+                    Err(_) => {}
                 }
             }
             if exclude.entries().is_empty() {
-                problems
-                    .push(Problem::new("`exclude`: this leaves out every run").at(exclude.span));
+                let message = "`exclude`: this leaves out every run";
+                problems.push(Problem::new(message).at(exclude.span));
             }
-            self.excluded.push(pairs);
+            if pairs.len() == exclude.entries().len() {
+                self.excluded.push(pairs);
+            }
         }
+    }
+
+    fn excluded_value(&self, key: &Key, node: &Node) -> Result<(usize, usize), Box<Problem>> {
+        let Some(index) = self.find(&key.name) else {
+            let names = self.list.iter().map(|axis| axis.axis.name.as_str());
+            let message = format!("`exclude`: there is no axis `{}`", key.name);
+            let problem = Problem::new(message).at(key.span);
+            return Err(Box::new(problem.choices(&key.name, names)));
+        };
+        let axis = &self.list[index];
+        let (label, json) = (node.label(), node.to_json());
+        let mut values = axis.labels.iter().zip(&axis.axis.values);
+        let value = values.position(|(one, value)| *one == label || *value == json);
+        value.map(|value| (index, value)).ok_or_else(|| {
+            let message = format!("`exclude`: the axis `{}` has no value `{label}`", key.name);
+            let known = axis.labels.iter().map(String::as_str);
+            Box::new(Problem::new(message).at(node.span).choices(&label, known))
+        })
     }
 
     /// The axis of that name or path.
@@ -180,6 +144,52 @@ impl Axes {
             .iter()
             .position(|axis| axis.axis.name == name || axis.path == path)
     }
+}
+
+/// Whether the product of the axes is within bounds; nothing has been built from it yet.
+fn fits(experiment: &Experiment, problems: &mut Problems) -> bool {
+    let (place, most) = match experiment.max_runs {
+        Some((place, most)) => (Some(place), most),
+        None => (None, DEFAULT_MAX_RUNS),
+    };
+    if most > LARGEST_MAX_RUNS {
+        let problem = Problem::new(format!("`max_runs` is at most {LARGEST_MAX_RUNS}"));
+        problems.push(problem.at(place.unwrap_or_default()));
+        return false;
+    }
+    let seeds = experiment.seeds.as_ref();
+    let case = (experiment.cases.len(), "case");
+    let varied = experiment.vary.iter().map(|axis| {
+        let name = axis.path.last().map_or("", String::as_str);
+        (axis.values.len(), name)
+    });
+    let seed = (seeds.map_or(0, |(_, seeds)| seeds.len()), "seed");
+    let axes = std::iter::once(case).chain(varied).chain([seed]);
+    let axes: Vec<(usize, &str)> = axes.filter(|(count, _)| *count > 0).collect();
+    let multiply = |product: u128, axis: &(usize, &str)| product.saturating_mul(axis.0 as u128);
+    let product = axes.iter().fold(1, multiply);
+    if product <= most.into() {
+        return true;
+    }
+    let message = format!("the axes multiply to {product} runs; at most {most} are allowed");
+    let factors: Vec<String> = axes
+        .iter()
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let mut problem = Problem::new(message).note(factors.join(" × "));
+    let longest = experiment.vary.iter().max_by_key(|axis| axis.values.len());
+    let place = longest
+        .map(|axis| axis.place)
+        .or(seeds.map(|(place, _)| *place))
+        .or(experiment.cases.first().map(|case| case.place));
+    if let Some(place) = place {
+        problem = problem.at(place);
+    }
+    if product <= LARGEST_MAX_RUNS.into() {
+        problem = problem.hint(format!("if so many are meant, write `max_runs: {product}`"));
+    }
+    problems.push(problem);
+    false
 }
 
 /// The `index`-th axis of `vary`. Its name is the last part of its path, or the whole path where another axis ends alike.
@@ -225,7 +235,7 @@ fn labels(axis: &str, values: &[Node], problems: &mut Problems) -> Vec<String> {
             } else {
                 value.label()
             };
-            let label = tree::shorten(&label.replace([',', '='], ";"), 80);
+            let label = tree::shorten(&label, 80);
             if let Some(first) = seen.insert(label.clone(), value.span) {
                 let problem =
                     Problem::new(format!("the axis `{axis}` has `{label}` twice")).at(value.span);
@@ -260,11 +270,6 @@ impl Axes {
             });
             (!out).then_some(Combination { axes: self, values })
         })
-    }
-
-    /// Whether `name` is the name of an axis.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.list.iter().any(|axis| axis.axis.name == name)
     }
 }
 

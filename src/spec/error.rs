@@ -12,6 +12,9 @@ const GATHERED: usize = 1000;
 /// Widest line of source that is shown, in characters.
 const WIDTH: usize = 120;
 
+/// How a `--set` argument is called where a file would be named.
+const SET: &str = "--set";
+
 /// Why a spec cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
@@ -42,9 +45,9 @@ pub enum SpecError {
         /// Line with the first bad byte, from 1.
         line: usize,
     },
-    /// The file has another format number.
+    /// The file has another format number: it is written for a newer specbook.
     #[error("{problem}")]
-    Newer {
+    Format {
         /// The number that stands in the file.
         found: u64,
         /// Where.
@@ -135,23 +138,24 @@ impl Place {
             .skip(self.column - 1)
             .take(self.len.max(1))
             .collect();
-        let (text, before) = if before.chars().count() > WIDTH / 2 {
+        let long = self.text.chars().count() > WIDTH && before.chars().count() > WIDTH / 2;
+        let (text, before) = if long {
             let cut: String = before
                 .chars()
-                .skip(before.chars().count() - WIDTH / 4)
+                .skip(before.chars().count() - WIDTH / 2)
                 .collect();
             let rest: String = self.text.chars().skip(self.column - 1).collect();
             (format!("…{cut}{rest}"), format!("…{cut}"))
         } else {
             (self.text.clone(), before)
         };
+        write!(f, "\n{:margin$}--> {}", "", self.file)?;
+        if self.file != SET {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
         write!(
             f,
-            "\n{:margin$}--> {}:{}:{}\n{:>margin$} | {}\n{:margin$} | {}{}",
-            "",
-            self.file,
-            self.line,
-            self.column,
+            "\n{:>margin$} | {}\n{:margin$} | {}{}",
             self.line,
             shorten(&text, WIDTH),
             "",
@@ -260,6 +264,9 @@ pub(crate) fn list(names: &[&str]) -> String {
 
 /// The name nearest to `given`, if any is near enough to be a slip of the finger.
 pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
+    if given.parse::<f64>().is_ok() {
+        return None;
+    }
     let given = given.to_lowercase();
     let length = given.chars().count();
     if length > 100 {
@@ -288,13 +295,18 @@ pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
 pub(crate) struct Problems {
     list: Vec<Problem>,
     index: std::collections::BTreeMap<(Option<Span>, String), usize>,
+    /// How many runs were checked: a problem of all of them names none.
+    pub(crate) checked_runs: usize,
 }
 
 impl Problems {
     pub(crate) fn push(&mut self, problem: Problem) {
         let key = (problem.span, problem.message.clone());
         if let Some(&index) = self.index.get(&key) {
-            self.list[index].runs.extend(problem.runs);
+            // met without a run first: it stands in the base
+            if !self.list[index].runs.is_empty() {
+                self.list[index].runs.extend(problem.runs);
+            }
         } else if self.list.len() < GATHERED {
             self.index.insert(key, self.list.len());
             self.list.push(problem);
@@ -319,6 +331,11 @@ impl Problems {
     /// All of them, those of the spec first, each source in the order of its lines.
     pub(crate) fn finish(mut self, sources: &Sources) -> SpecProblems {
         self.list.sort_by_key(|problem| problem.span);
+        for problem in &mut self.list {
+            if problem.runs.len() >= self.checked_runs {
+                problem.runs.clear();
+            }
+        }
         SpecProblems {
             problems: self
                 .list
@@ -340,17 +357,26 @@ impl Sources {
     pub(crate) fn new(file: String, text: &str, overrides: &[String]) -> Self {
         let lines = |text: &str| text.lines().map(str::to_owned).collect();
         let mut texts = vec![(file, lines(text))];
-        texts.extend(overrides.iter().map(|set| ("--set".to_owned(), lines(set))));
+        texts.extend(overrides.iter().map(|set| (SET.to_owned(), lines(set))));
         Self { texts }
     }
 
     fn place(&self, span: Span) -> Place {
         let (file, lines) = &self.texts[span.source as usize];
-        let text = lines.get(span.line as usize - 1).map_or("", String::as_str);
+        // the end of the text is a place too
+        let (line, column) = if span.line as usize > lines.len() {
+            let end = lines
+                .last()
+                .map_or(0, |line| line.trim_end().chars().count());
+            (lines.len().max(1), end + 1)
+        } else {
+            (span.line as usize, span.column.max(1) as usize)
+        };
+        let text = lines.get(line - 1).map_or("", String::as_str);
         Place {
             file: file.clone(),
-            line: span.line as usize,
-            column: span.column.max(1) as usize,
+            line,
+            column,
             len: span.len as usize,
             text: text.trim_end().to_owned(),
         }

@@ -3,9 +3,10 @@
 //! A section is decoded once for each combination of the axes that touch it, so that ten thousand seeds decode one model.
 
 use super::axes::{Axes, AxisKind, Combination};
-use super::error::{Problem, Problems};
-use super::experiment::{Experiment, SECTIONS, Setting, report_covered, set};
-use super::schema::{self, Shape};
+use super::error::{Problem, Problems, nearest};
+use super::experiment::Experiment;
+use super::schema;
+use super::setting::{SECTIONS, Setting, report_covered, set};
 use super::structure::Check;
 use super::tree::{Key, Node, Span, Value, join_path};
 use super::validate::{self, Sections};
@@ -251,6 +252,11 @@ impl Maker<'_> {
         let field = schema::settings().field(section)?;
         let (written, place, tree) = self.section(section, combination);
         if !written && field.required {
+            let misspelled =
+                |(key, _): &(Key, Node)| nearest(&key.name, &SECTIONS) == Some(section);
+            if self.experiment.base.entries().iter().any(misspelled) {
+                return None;
+            }
             let message = format!("`base` lacks the section `{section}`");
             problems.push(Problem::new(message).at(place));
             return None;
@@ -260,10 +266,11 @@ impl Maker<'_> {
         let mut check = Check {
             complete: true,
             problems,
+            root: "`base`",
             run: (!self.axes.list.is_empty()).then_some(name.as_str()),
         };
         check.node(&tree, &field.shape, &mut vec![section.to_owned()], place);
-        match serde_json::from_value(tree.to_json()) {
+        match super::decode::decode(&tree) {
             Ok(decoded) => Some(decoded),
             Err(error) => {
                 if problems.len() == before && problems.is_empty() {

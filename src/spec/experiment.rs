@@ -3,24 +3,8 @@
 use super::alias;
 use super::error::{Problem, Problems};
 use super::schema::{self, Shape};
-use super::structure::Check;
+use super::setting::{EXTRAS, Setting, check, not_a_path, read_settings, set};
 use super::tree::{Key, Node, Span, Value, join_path, split_path};
-
-/// Sections of `base`.
-pub(crate) const SECTIONS: [&str; 4] = ["data", "model", "train", "eval"];
-/// Keys that a profile and `--set` may name beside settings.
-const EXTRAS: [&str; 5] = ["seeds", "vary", "cases", "exclude", "max_runs"];
-
-/// A value for a setting.
-#[derive(Clone, Debug)]
-pub(crate) struct Setting {
-    /// Path into `base`, aliases replaced.
-    pub(crate) path: Vec<String>,
-    /// Where it is written.
-    pub(crate) place: Span,
-    /// The value.
-    pub(crate) node: Node,
-}
 
 /// A named bundle of settings.
 #[derive(Clone, Debug)]
@@ -47,6 +31,8 @@ pub(crate) struct Experiment {
     /// Seeds, where written, and their place.
     pub(crate) seeds: Option<(Span, Vec<Node>)>,
     pub(crate) exclude: Vec<Node>,
+    /// Whether `exclude` was written for these axes, not inherited.
+    pub(crate) own_exclude: bool,
     pub(crate) max_runs: Option<(Span, u64)>,
     /// Settings of `--set`, laid over everything.
     pub(crate) sets: Vec<Setting>,
@@ -76,6 +62,7 @@ impl Experiment {
             vary: Vec::new(),
             seeds: None,
             exclude: Vec::new(),
+            own_exclude: true,
             max_runs: None,
             sets: Vec::new(),
         };
@@ -153,7 +140,10 @@ impl Experiment {
                 }
                 match name {
                     "seeds" => self.seeds = Some((key.span, node.items().to_vec())),
-                    "exclude" => self.exclude = node.items().to_vec(),
+                    "exclude" => {
+                        self.exclude = node.items().to_vec();
+                        self.own_exclude = true;
+                    }
                     _ => self.max_runs = number(node).map(|most| (node.span, most)),
                 }
             }
@@ -170,9 +160,12 @@ impl Experiment {
             return;
         }
         self.vary.clear();
-        let shape = schema::FILE.child("vary").unwrap_or(&Shape::Any);
-        if !check(node, shape, &["vary".to_owned()], key.span, true, problems) {
-            return;
+        if !matches!(node.value, Value::Map(_)) {
+            let message = format!(
+                "`vary` has to be a map from paths to lists, not {}",
+                node.describe()
+            );
+            return problems.push(Problem::new(message).at(node.span));
         }
         for (key, node) in node.entries() {
             let Some(mut path) = split_path(&key.name) else {
@@ -301,205 +294,6 @@ impl Experiment {
         Problem::new(format!("there is no case `{name}`"))
             .at(key.span)
             .choices(name, names)
-    }
-}
-
-/// Reads the settings of a case; a path that replaces what an earlier one set is a problem.
-fn read_settings(entries: &[(Key, Node)], problems: &mut Problems) -> Vec<Setting> {
-    let mut settings: Vec<Setting> = Vec::new();
-    for (key, node) in entries {
-        let setting = match split_path(&key.name) {
-            Some(path) => Setting::read(path, key, node, problems),
-            None => {
-                problems.push(not_a_path(key));
-                None
-            }
-        };
-        if let Some(setting) = setting {
-            report_covered(&settings, &setting, problems);
-            settings.push(setting);
-        }
-    }
-    settings
-}
-
-/// Reports a setting of `earlier` that `setting`, written after it, replaces whole.
-pub(crate) fn report_covered(earlier: &[Setting], setting: &Setting, problems: &mut Problems) {
-    if let Some(old) = earlier
-        .iter()
-        .find(|old| old.path.starts_with(&setting.path))
-    {
-        let message = format!(
-            "`{}` replaces `{}`, which is set beside it",
-            join_path(&setting.path),
-            join_path(&old.path)
-        );
-        let problem = Problem::new(message).at(setting.place);
-        problems.push(problem.note(format!("the other is set at line {}", old.place.line)));
-    }
-}
-
-impl Setting {
-    /// Reads `key: node` as a setting of `base`.
-    pub(crate) fn read(
-        mut path: Vec<String>,
-        key: &Key,
-        node: &Node,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        alias::canonical_path(&mut path);
-        let shape = match schema::settings().at(&path) {
-            Ok(shape) => shape,
-            Err(wrong) => {
-                problems.push(no_setting(&path, wrong, key));
-                return None;
-            }
-        };
-        if path.len() == 1 {
-            let message = format!("`{}` is a whole section; name the setting", key.name);
-            let example = shape.keys().first().copied().unwrap_or_default();
-            let hint = format!("write `{}.{example}: …`", path[0]);
-            problems.push(Problem::new(message).at(key.span).hint(hint));
-            return None;
-        }
-        let mut node = node.clone();
-        alias::canonicalize(&mut node, &path, problems);
-        shape.canonicalize(&mut node);
-        check(&node, shape, &path, key.span, true, problems).then_some(Self {
-            path,
-            place: key.span,
-            node,
-        })
-    }
-}
-
-fn no_setting(path: &[String], wrong: schema::NoSuchPath<'_>, key: &Key) -> Problem {
-    let name = &path[wrong.part];
-    let whole = join_path(path);
-    if let Some(rest) = path
-        .first()
-        .filter(|first| *first == "base")
-        .map(|_| &path[1..])
-    {
-        let problem = Problem::new(format!("there is no setting `{whole}`")).at(key.span);
-        return problem.hint(format!("paths start below `base`: `{}`", join_path(rest)));
-    }
-    let message = match wrong.part {
-        0 => format!("there is no setting `{whole}`"),
-        part if wrong.allowed.is_empty() => {
-            format!(
-                "there is no setting `{whole}`: `{}` has no parts",
-                join_path(&path[..part])
-            )
-        }
-        part => format!(
-            "there is no setting `{name}` in `{}`",
-            join_path(&path[..part])
-        ),
-    };
-    let mut allowed = wrong.allowed;
-    if wrong.part == 0 {
-        allowed.extend(EXTRAS);
-    }
-    let problem = Problem::new(message).at(key.span);
-    let near = super::error::nearest(name, &allowed).is_some();
-    let problem = problem.choices(name, allowed);
-    match elsewhere(name) {
-        Some(hint) if !near => problem.hint(hint),
-        _ => problem,
-    }
-}
-
-/// The section that has a setting `name`, as a hint.
-pub(crate) fn elsewhere(name: &str) -> Option<String> {
-    if let Some(hint) = alias::elsewhere(name) {
-        return Some(hint);
-    }
-    let section = SECTIONS.iter().find(|section| {
-        let shape = schema::settings().child(section);
-        shape.is_some_and(|shape| shape.field(name).is_some())
-    })?;
-    Some(format!("it belongs to `{section}.{name}`"))
-}
-
-fn not_a_path(key: &Key) -> Problem {
-    Problem::new(format!("`{}` is not a dot path", key.name))
-        .at(key.span)
-        .allowed("names joined by dots, such as `model.dim`; a name that holds a dot stands in double quotes")
-}
-
-/// Holds `node` against `shape`; whether it fits.
-pub(crate) fn check(
-    node: &Node,
-    shape: &Shape,
-    path: &[String],
-    place: Span,
-    complete: bool,
-    problems: &mut Problems,
-) -> bool {
-    let mut found = Problems::default();
-    let mut check = Check {
-        complete,
-        problems: &mut found,
-        run: None,
-    };
-    check.node(node, shape, &mut path.to_vec(), place);
-    let fits = found.is_empty();
-    problems.append(found);
-    fits
-}
-
-/// Puts a setting into `node`, the tree of `shape`. A path through a choice takes that choice.
-pub(crate) fn set(node: &mut Node, shape: &Shape, setting: &Setting) {
-    put(node, shape, &setting.path, setting);
-}
-
-fn put(node: &mut Node, shape: &Shape, path: &[String], setting: &Setting) {
-    let Some((name, rest)) = path.split_first() else {
-        *node = setting.node.clone();
-        return;
-    };
-    let key = Key {
-        name: name.clone(),
-        span: setting.place,
-    };
-    let shape = match shape {
-        Shape::Nullable(shape) => shape,
-        shape => shape,
-    };
-    let kept = node.get(name).is_some();
-    if matches!(shape, Shape::Choice(_)) && !kept {
-        node.value = Value::Map(Vec::new());
-        node.span = setting.place;
-    }
-    if let (Shape::Either(shapes), Value::Number(_)) = (shape, &node.value)
-        && let Some(Shape::Record(fields)) = shapes.iter().find(|one| one.child(name).is_some())
-        && let Some(main) = fields.iter().find(|field| field.required)
-    {
-        // the short form of a slice: the number is its `take`
-        let number = node.clone();
-        let main = Key {
-            name: main.name.clone(),
-            span: node.span,
-        };
-        node.value = Value::Map(vec![(main, number)]);
-    }
-    if rest.is_empty() {
-        node.put(key, setting.node.clone());
-        return;
-    }
-    if !kept {
-        let empty = Node {
-            value: Value::Map(Vec::new()),
-            span: setting.place,
-        };
-        node.put(key, empty);
-    }
-    if let Value::Map(entries) = &mut node.value
-        && let Some((_, child)) = entries.iter_mut().find(|(key, _)| key.name == *name)
-        && let Some(shape) = shape.child(name)
-    {
-        put(child, shape, rest, setting);
     }
 }
 

@@ -116,7 +116,14 @@ impl<'a> Marks<'a> {
             let (event, place) = event.map_err(|error| {
                 let at = error.marker();
                 let span = self.origin.span(at.line(), at.col(), 1);
-                Box::new(Problem::new(format!("not valid YAML: {}", error.info())).at(span))
+                // the scanner has a depth limit of its own, which it meets when it looks ahead
+                let message = match error.info() {
+                    "recursion limit exceeded" => {
+                        format!("nested more than {MAX_DEPTH} levels deep")
+                    }
+                    info => format!("not valid YAML: {info}"),
+                };
+                Box::new(Problem::new(message).at(span))
             })?;
             let len = if place.start.line() == place.end.line() {
                 place.len()
@@ -287,7 +294,7 @@ fn join(raw: Raw, mark: Mark, problems: &mut Problems) -> Option<Node> {
                 ))
                 .at(span),
             );
-            Value::Null
+            Value::Refused
         }
         (Raw::String(text), Kind::Scalar(..)) => Value::String(text),
         (Raw::List(raws), Kind::List(marks)) if raws.len() == marks.len() => Value::List(

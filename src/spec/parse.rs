@@ -1,16 +1,18 @@
 //! Reading a spec from file to checked runs: the order of the steps, and nothing else.
 
 use super::error::{Problem, Problems, Sources, SpecError};
-use super::experiment::{Experiment, Layer, Setting};
+use super::experiment::{Experiment, Layer};
 use super::load::{self, MAX_BYTES, Origin};
 use super::refs::{self, Names};
 use super::schema;
+use super::setting::Setting;
 use super::structure::{Check, show};
 use super::tree::{Key, Node, Span, Value};
 use super::{Axis, Cell, Claim, Located, Source, Spec, axes::Axes, expand};
 use crate::digest::Sha256Hex;
 use serde::de::DeserializeOwned;
 use std::path::Path;
+use std::rc::Rc;
 
 /// Format of spec files that this version reads.
 const FORMAT: u64 = 1;
@@ -71,17 +73,18 @@ pub fn parse(text: &str, path: &Path, request: &LoadRequest) -> Result<Spec, Spe
             limit: MAX_BYTES as u64,
         });
     }
+    let digest = Sha256Hex::of(text.as_bytes());
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let sources = Sources::new(path.display().to_string(), text, &request.overrides);
     let mut problems = Problems::default();
     let root = load::parse_tree(text, Origin::default(), &mut problems);
     if let Some((found, problem)) = root.as_ref().and_then(other_format) {
-        return Err(SpecError::Newer {
+        return Err(SpecError::Format {
             found,
             problem: Box::new(sources.problem(problem)),
         });
     }
     let spec = root.and_then(|root| {
-        let digest = Sha256Hex::of(text.as_bytes());
         let mut spec = read(&root, request, &mut problems)?;
         spec.path = path.to_owned();
         spec.digest = digest;
@@ -129,10 +132,13 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
     let wanted = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
     let profiles = profile_names(root, request, problems);
     let mut chosen = None;
+    expand::report_dead(&base, &[], problems);
+    let base_walks = Axes::new(&base, problems).is_some();
     for profile in &profiles {
         let active = profile == wanted;
         let entry = root.get("profiles").and_then(|all| all.entry(profile));
         let mut experiment = base.clone();
+        experiment.own_exclude = false;
         let mut overrides = Vec::new();
         if let Some((key, node)) = entry {
             overrides = apply_profile(&mut experiment, key, node, problems);
@@ -145,17 +151,24 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
             apply_sets(&mut experiment, &request.overrides, problems);
         }
         expand::report_dead(&experiment, &overrides, problems);
+        if !base_walks && !active {
+            continue;
+        }
         if let Some(axes) = Axes::new(&experiment, problems) {
-            names.add(&axes);
+            let axes = Rc::new(axes);
+            names.add(Rc::clone(&axes));
             if active {
                 chosen = Some((experiment, axes));
             }
+        } else {
+            names.incomplete = true;
         }
     }
     let claims = read_list::<Claim>(root, "claims", problems);
     let cells = read_list::<Cell>(root, "cells", problems);
     let runs = chosen.as_ref().map(|(experiment, axes)| {
         let runs = expand::runs(experiment, axes, place, problems);
+        problems.checked_runs = axes.walk().count();
         if runs.is_empty() && problems.is_empty() {
             let place = root.place(&["exclude"], false);
             problems.push(Problem::new("no run is left: `exclude` removes all").at(place));
@@ -190,8 +203,8 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
         overrides: request.overrides.clone(),
         axes: axes
             .list
-            .into_iter()
-            .map(|plan| plan.axis)
+            .iter()
+            .map(|plan| plan.axis.clone())
             .collect::<Vec<Axis>>(),
         runs: runs?,
         claims: claims
@@ -209,6 +222,7 @@ fn check_top(root: &Node, problems: &mut Problems) {
     let mut check = Check {
         complete: true,
         problems,
+        root: "the spec",
         run: None,
     };
     check.file(root, &schema::FILE, &later);
@@ -337,7 +351,7 @@ fn read_list<T: DeserializeOwned>(
     problems: &mut Problems,
 ) -> Vec<Option<Located<T>>> {
     let items = root.get(key).map(Node::items).unwrap_or_default();
-    let decode = |(index, item): (usize, &Node)| match serde_json::from_value(item.to_json()) {
+    let decode = |(index, item): (usize, &Node)| match super::decode::decode(item) {
         Ok(value) => Some(Located {
             value,
             line: item.span.line as usize,

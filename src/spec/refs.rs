@@ -5,9 +5,10 @@ use super::error::{Problem, Problems};
 use super::tree::{Node, Span};
 use super::{Cell, Claim, Expect, Located, PlotCell, Selection, TableCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Curves of `metrics.jsonl`.
-pub const CURVES: [&str; 8] = [
+pub(crate) const CURVES: [&str; 8] = [
     "train/loss",
     "train/ce",
     "train/square",
@@ -44,28 +45,39 @@ const METRICS: [&str; 22] = [
     "seconds",
 ];
 
-/// Names that every profile's runs and axes have.
+/// The axes of all profiles.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    axes: BTreeSet<String>,
-    runs: BTreeSet<String>,
-    /// Axis values as text, by axis.
-    values: BTreeMap<String, BTreeSet<String>>,
+    all: Vec<Rc<Axes>>,
+    /// Whether some could not be laid out; then no name is called unknown.
+    pub(crate) incomplete: bool,
 }
 
 impl Names {
     /// Adds those of one profile.
-    pub(crate) fn add(&mut self, axes: &Axes) {
-        for plan in &axes.list {
-            let name = &plan.axis.name;
-            self.axes.insert(name.clone());
-            let values = self.values.entry(name.clone()).or_default();
-            values.extend(plan.axis.values.iter().map(ToString::to_string));
-        }
-        for combination in axes.walk() {
-            self.runs.insert(combination.name());
-            self.runs.insert(combination.group());
-        }
+    pub(crate) fn add(&mut self, axes: Rc<Axes>) {
+        self.all.push(axes);
+    }
+
+    fn axes(&self) -> BTreeSet<&str> {
+        let plans = self.all.iter().flat_map(|axes| &axes.list);
+        plans.map(|plan| plan.axis.name.as_str()).collect()
+    }
+
+    /// The values of an axis, as JSON.
+    fn values(&self, axis: &str) -> BTreeSet<String> {
+        let plans = self.all.iter().flat_map(|axes| &axes.list);
+        let same = plans.filter(|plan| plan.axis.name == axis);
+        same.flat_map(|plan| plan.axis.values.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    /// Names of runs, with and without their seeds.
+    fn runs(&self) -> BTreeSet<String> {
+        let combinations = self.all.iter().flat_map(|axes| axes.walk());
+        combinations
+            .flat_map(|run| [run.name(), run.group()])
+            .collect()
     }
 }
 
@@ -240,7 +252,8 @@ impl Refs<'_> {
 
     fn runs(&mut self, index: usize, path: &[&str], selection: &Selection) {
         if let Selection::Only(wanted) = selection {
-            let names: Vec<&str> = self.names.runs.iter().map(String::as_str).collect();
+            let names = self.names.runs();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
             self.selection(index, path, wanted, "run", &names);
         }
     }
@@ -263,7 +276,8 @@ impl Refs<'_> {
             );
         }
         for (at, name) in wanted.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
+            let unsure = kind == "run" && self.names.incomplete;
+            if !unsure && !known.contains(&name.as_str()) {
                 let at = at.to_string();
                 let problem = Problem::new(format!("there is no {kind} `{name}`"));
                 let problem = problem.choices(name, known.iter().copied());
@@ -273,16 +287,11 @@ impl Refs<'_> {
     }
 
     fn axis(&mut self, index: usize, path: &[&str], name: &str, also: &[&str]) {
-        if self.names.axes.contains(name) || also.contains(&name) {
+        let names = self.names.axes();
+        if self.names.incomplete || names.contains(name) || also.contains(&name) {
             return;
         }
-        let known: Vec<&str> = self
-            .names
-            .axes
-            .iter()
-            .map(String::as_str)
-            .chain(also.iter().copied())
-            .collect();
+        let known: Vec<&str> = names.iter().chain(also).copied().collect();
         let problem = Problem::new(format!("there is no axis `{name}`"));
         let problem = if known.is_empty() {
             problem.hint("this spec has no axes: no `cases`, `vary` or `seeds`")
@@ -342,10 +351,10 @@ impl Refs<'_> {
     }
 
     fn filter_value(&mut self, index: usize, axis: &str, value: &serde_json::Value) {
-        let names = self.names;
-        let Some(values) = names.values.get(axis) else {
+        if self.names.incomplete || !self.names.axes().contains(axis) {
             return;
-        };
+        }
+        let values = self.names.values(axis);
         let wanted: Vec<&serde_json::Value> = match value {
             serde_json::Value::Array(list) => list.iter().collect(),
             one => vec![one],
@@ -384,7 +393,7 @@ impl Refs<'_> {
             );
         }
         for (at, column) in table.columns.iter().enumerate() {
-            if !column.starts_with("published:") && !self.names.axes.contains(column) {
+            if !column.starts_with("published:") && !self.names.axes().contains(column.as_str()) {
                 self.metric(index, &["table", "columns", &at.to_string()], column);
             }
         }

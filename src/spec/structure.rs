@@ -9,6 +9,8 @@ pub(crate) struct Check<'a> {
     /// Whether missing keys are reported (not for a base that cases or profiles complete).
     pub(crate) complete: bool,
     pub(crate) problems: &'a mut Problems,
+    /// What the whole is called: `the spec`, `base`.
+    pub(crate) root: &'static str,
     /// Name of the run that is checked.
     pub(crate) run: Option<&'a str>,
 }
@@ -18,6 +20,7 @@ impl Check<'_> {
     pub(crate) fn node(&mut self, node: &Node, shape: &Shape, path: &mut Vec<String>, place: Span) {
         match (shape, &node.value) {
             (Shape::Any, _)
+            | (_, Value::Refused)
             | (Shape::Bool, Value::Bool(_))
             | (Shape::Text, Value::String(_))
             | (Shape::Number, Value::Number(_))
@@ -30,7 +33,7 @@ impl Check<'_> {
             }
             (Shape::List(_, Some(len)), Value::List(items)) if items.len() != *len => {
                 let message = format!(
-                    "{}: expected {len} items, found {}",
+                    "`{}` has to have {len} items, not {}",
                     show(path),
                     items.len()
                 );
@@ -97,15 +100,15 @@ impl Check<'_> {
     /// Reports keys that are unknown or missing.
     fn keys(&mut self, entries: &[(Key, Node)], fields: &[Field], path: &[String], place: Span) {
         let is_field = |key: &Key| fields.iter().any(|field| field.name == key.name);
+        let mut meant = Vec::new();
         for (key, _) in entries.iter().filter(|(key, _)| !is_field(key)) {
             let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-            let message = format!("unknown key `{}` in {}", key.name, whole(path));
+            let message = format!("unknown key `{}` in {}", key.name, whole(path, self.root));
             let mut problem = Problem::new(message).at(key.span);
             problem = problem.choices(&key.name, names.iter().copied());
-            if nearest(&key.name, &names).is_none()
-                && let Some(hint) = super::experiment::elsewhere(&key.name)
-            {
-                problem = problem.hint(hint);
+            match super::setting::elsewhere(&key.name) {
+                Some(hint) => problem = problem.hint(hint),
+                None => meant.extend(nearest(&key.name, &names)),
             }
             self.push(problem);
         }
@@ -113,8 +116,9 @@ impl Check<'_> {
             return;
         }
         for field in fields.iter().filter(|field| field.required) {
-            if !entries.iter().any(|(key, _)| key.name == field.name) {
-                let message = format!("{} lacks the key `{}`", whole(path), field.name);
+            let is_meant = meant.contains(&field.name.as_str());
+            if !is_meant && !entries.iter().any(|(key, _)| key.name == field.name) {
+                let message = format!("{} lacks the key `{}`", whole(path, self.root), field.name);
                 let problem = Problem::new(message).at(place);
                 self.push(problem.allowed(field.shape.expected()));
             }
@@ -125,7 +129,7 @@ impl Check<'_> {
         let names = || variants.iter().map(|variant| variant.name.as_str());
         let find = |name: &str| variants.iter().find(|variant| variant.name == name);
         let unknown = |name: &str, span| {
-            Problem::new(format!("{}: there is no choice `{name}`", show(path)))
+            Problem::new(format!("`{}` cannot be `{name}`", show(path)))
                 .at(span)
                 .choices(name, names())
                 .allowed(shape.expected())
@@ -134,7 +138,7 @@ impl Check<'_> {
             Value::String(name) => match find(name) {
                 None => self.push(unknown(name, node.span)),
                 Some(variant) if variant.shape.is_some() => {
-                    let message = format!("{}: `{name}` needs its settings", show(path));
+                    let message = format!("`{}`: `{name}` needs its settings", show(path));
                     let hint = format!("write {}", variant.written());
                     self.push(Problem::new(message).at(node.span).hint(hint));
                 }
@@ -147,7 +151,7 @@ impl Check<'_> {
                         shape: Some(shape), ..
                     }) => self.child(key, child, shape, path),
                     Some(_) => {
-                        let message = format!("{}: `{}` has no settings", show(path), key.name);
+                        let message = format!("`{}`: `{}` has no settings", show(path), key.name);
                         let hint = format!("write `{}` alone", key.name);
                         self.push(Problem::new(message).at(key.span).hint(hint));
                     }
@@ -155,7 +159,7 @@ impl Check<'_> {
                 [] => self.mismatch(node, shape, path),
                 [_, (second, _), ..] => {
                     let message = format!(
-                        "{}: only one of {} choices can hold",
+                        "`{}`: only one of these {} choices can hold",
                         show(path),
                         entries.len()
                     );
@@ -190,7 +194,7 @@ impl Check<'_> {
                 match node.as_str() {
                     Some(name) if !known(name) => {
                         let names = variants.iter().map(|variant| variant.name.as_str());
-                        let message = format!("{}: `{name}` is not understood", show(path));
+                        let message = format!("`{}` cannot be `{name}`", show(path));
                         let problem = Problem::new(message).at(node.span).choices(name, names);
                         self.push(problem.allowed(whole.expected()));
                     }
@@ -203,10 +207,17 @@ impl Check<'_> {
     }
 
     fn mismatch(&mut self, node: &Node, shape: &Shape, path: &[String]) {
-        let message = format!("{}: {} does not fit", show(path), node.describe());
-        let problem = Problem::new(message)
-            .at(node.span)
-            .allowed(shape.expected());
+        let (path, found) = (show(path), node.describe());
+        let problem = match shape {
+            Shape::Bool | Shape::Text | Shape::Integer(_) | Shape::Number | Shape::List(..) => {
+                Problem::new(format!(
+                    "`{path}` has to be {}, not {found}",
+                    shape.expected()
+                ))
+            }
+            _ => Problem::new(format!("`{path}` cannot be {found}")).allowed(shape.expected()),
+        }
+        .at(node.span);
         self.push(match (shape, &node.value) {
             (Shape::Text, Value::Number(_) | Value::Bool(_)) => problem.hint("put it in quotes"),
             (Shape::Integer(most), Value::Number(number)) => {
@@ -251,9 +262,9 @@ pub(crate) fn show(path: &[String]) -> String {
     join_path(path).replace(".[", "[")
 }
 
-fn whole(path: &[String]) -> String {
+fn whole(path: &[String], root: &str) -> String {
     if path.is_empty() {
-        "the spec".to_owned()
+        root.to_owned()
     } else {
         format!("`{}`", show(path))
     }

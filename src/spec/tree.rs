@@ -40,6 +40,8 @@ pub(crate) struct Key {
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Null,
+    /// Stands where a value was refused, so that nothing else is said about it.
+    Refused,
     Bool(bool),
     Number(Number),
     String(String),
@@ -108,7 +110,7 @@ impl Node {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match &self.value {
-            Value::Null => Json::Null,
+            Value::Null | Value::Refused => Json::Null,
             Value::Bool(yes) => Json::Bool(*yes),
             Value::Number(number) => Json::Number(number.clone()),
             Value::String(text) => Json::String(text.clone()),
@@ -164,7 +166,7 @@ impl Node {
     /// What it is, with its value where that is short: `text `abc``, `number 3`, `a list`.
     pub(crate) fn describe(&self) -> String {
         match &self.value {
-            Value::Null => "nothing".to_owned(),
+            Value::Null | Value::Refused => "nothing".to_owned(),
             Value::Bool(yes) => format!("`{yes}`"),
             Value::Number(number) => format!("`{number}`"),
             Value::String(text) => format!("the text `{}`", shorten(text, 40)),
@@ -176,10 +178,10 @@ impl Node {
     /// A short form that fits into a run's name: `512`, `squentropy`, `square{k=100}`, `[0.9;0.95]`.
     pub(crate) fn label(&self) -> String {
         match &self.value {
-            Value::Null => "null".to_owned(),
+            Value::Null | Value::Refused => "null".to_owned(),
             Value::Bool(yes) => yes.to_string(),
             Value::Number(number) => number.to_string(),
-            Value::String(text) => text.clone(),
+            Value::String(text) => text.replace(',', ";"),
             Value::List(items) => {
                 let items: Vec<String> = items.iter().map(Self::label).collect();
                 format!("[{}]", items.join(";"))

@@ -1,6 +1,16 @@
 //! Tests of the spec: what it reads, and what it says about every mistake.
 
+mod aliases;
+mod axes;
+mod hostile;
+mod model;
+mod notebook;
+mod profiles;
 mod runs;
+mod shipped;
+mod structure;
+mod train;
+mod yaml;
 
 use super::{LoadRequest, Spec, parse};
 use std::path::Path;
@@ -69,4 +79,42 @@ pub(super) fn with(text: &str, profile: Option<&str>, sets: &[&str]) -> Result<S
 pub(super) fn table(spec: &Spec, show: impl Fn(&super::Settings) -> String) -> String {
     let line = |run: &super::SpecRun| format!("{}: {}", run.name, show(&run.settings));
     spec.runs.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What is said about a text.
+fn told(text: &str, profile: Option<&str>, sets: &[&str]) -> String {
+    with(text, profile, sets).map_or_else(|told| told, |spec| format!("no problem: {spec:#?}"))
+}
+
+/// What is said about [`FRENZY`] with its first `from` replaced.
+fn edit(from: &str, to: &str) -> String {
+    assert!(FRENZY.contains(from), "`{from}` does not stand in it");
+    told(&FRENZY.replacen(from, to, 1), None, &[])
+}
+
+/// What is said about `--set` arguments.
+fn set(sets: &[&str]) -> String {
+    told(FRENZY, None, sets)
+}
+
+/// What is said about a profile.
+fn profile(name: &str, sets: &[&str]) -> String {
+    told(FRENZY, Some(name), sets)
+}
+
+/// An axis far beyond the limit.
+fn huge_axis() -> String {
+    let values: Vec<String> = (1..=20_000).map(|value| value.to_string()).collect();
+    let text = format!(
+        "seeds: [0, 1, 2]\nvary: {{train.max_batches: [{}]}}",
+        values.join(", ")
+    );
+    edit("seeds: [0, 1, 2]", &text)
+}
+
+/// More problems than are shown.
+fn many() -> String {
+    let lines: String = (0..30).map(|n| format!("key_{n}: 1\n")).collect();
+    let told = edit("claims:\n", &format!("{lines}claims:\n"));
+    told.lines().rev().take(1).collect()
 }

@@ -1,0 +1,182 @@
+//! What is said about claims and cells.
+
+use super::edit;
+use insta::assert_snapshot;
+
+#[test]
+fn claims() {
+    assert_snapshot!(edit("    expect: {above: 0.1}\n", ""), @"
+    the claim `EF-3` has a `measure` but no `expect`
+      --> s.yaml:39:14
+    39 |     measure: min(run('25x100').val_loss - run('250x10').val_loss, run('250x10').val_loss - run('2500x1').val_loss)
+       |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       = allowed: `{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`
+    ");
+    assert_snapshot!(edit("expect: {above: 0.1}", "expect: {over: 0.1}"), @"
+    `claims[0].expect` cannot be `over`
+      --> s.yaml:40:14
+    40 |     expect: {over: 0.1}
+       |              ^^^^
+       = allowed: `{above: …}`, `{below: …}`, `{within: …}`, `{equals: …}`
+    ");
+    assert_snapshot!(edit("expect: {above: 0.1}", "expect: {within: [0.1, -1]}"), @"
+    the tolerance -1 is below 0
+      --> s.yaml:40:28
+    40 |     expect: {within: [0.1, -1]}
+       |                            ^^
+       = allowed: `within: [centre, tolerance]`
+    ");
+    assert_snapshot!(edit("mark: printed", "mark: seen"), @r#"
+    `claims[0].published.mark` cannot be `seen`
+      --> s.yaml:38:58
+    38 |     published: {value: "2500x1 < 250x10 < 25x100", mark: seen}
+       |                                                          ^^^^
+       = allowed: `printed`, `code`, `stored_output`, `derived`
+    "#);
+    assert_snapshot!(edit("    where: figure 3", "    needs: {profiles: [papr]}"), @"
+    the claim `EF-3` needs a profile `papr`, which there is not
+      --> s.yaml:37:24
+    37 |     needs: {profiles: [papr]}
+       |                        ^^^^
+       = allowed: `desk`, `smoke`, `paper`
+       = hint: did you mean `paper`?
+    ");
+    assert_snapshot!(edit("claims:\n", "claims:\n  - {id: EF-3, says: Something., inconsistent: figure 2 says otherwise}\n"), @"
+    the claim id `EF-3` is given twice
+      --> s.yaml:36:9
+    36 |   - id: EF-3
+       |         ^^^^
+       = note: first given at line 35
+    ");
+    assert_snapshot!(edit("claims:\n", "claims:\n  - {id: EF-4, says: Something.}\n"), @"
+    nothing decides the claim `EF-4`
+      --> s.yaml:35:5
+    35 |   - {id: EF-4, says: Something.}
+       |     ^
+       = hint: write `measure` and `expect`, `inconsistent: why`, or `needs: {reading: true}`
+    ");
+}
+
+#[test]
+fn plots() {
+    assert_snapshot!(edit("[train/loss, val/loss]", "[train/loss, val/los]"), @"
+    there is no curve `val/los`
+      --> s.yaml:45:33
+    45 |   - plot: {curves: [train/loss, val/los], x: epoch, panels: case}
+       |                                 ^^^^^^^
+       = allowed: `train/loss`, `train/ce`, `train/square`, `val/loss`, `val/ce`, `val/loss_batch_mean`, `lr`, `grad_norm`
+       = hint: did you mean `val/loss`?
+    ");
+    assert_snapshot!(edit("panels: case", "panels: dim"), @"
+    there is no axis `dim`
+      --> s.yaml:45:62
+    45 |   - plot: {curves: [train/loss, val/loss], x: epoch, panels: dim}
+       |                                                              ^^^
+       = allowed: `case`, `seed`
+    ");
+    assert_snapshot!(edit("panels: case", "filter: {case: 25x10}"), @"
+    the axis `case` has no value `25x10`
+      --> s.yaml:45:69
+    45 |   - plot: {curves: [train/loss, val/loss], x: epoch, filter: {case: 25x10}}
+       |                                                                     ^^^^^
+       = allowed: `2500x1`, `250x10`, `25x100`
+       = hint: did you mean `250x10`?
+    ");
+    assert_snapshot!(edit("panels: case", "smooth: 0"), @"
+    a moving mean over 0 points has no value
+      --> s.yaml:45:62
+    45 |   - plot: {curves: [train/loss, val/loss], x: epoch, smooth: 0}
+       |                                                              ^
+       = allowed: at least 1
+    ");
+    assert_snapshot!(edit("panels: case", "y_range: [3, 1]"), @"
+    the range from 3 to 1 is empty
+      --> s.yaml:45:63
+    45 |   - plot: {curves: [train/loss, val/loss], x: epoch, y_range: [3, 1]}
+       |                                                               ^
+       = allowed: `[lowest, highest]`
+    ");
+    assert_snapshot!(edit("[train/loss, val/loss]", "[]"), @"
+    this plot has no curves
+      --> s.yaml:45:20
+    45 |   - plot: {curves: [], x: epoch, panels: case}
+       |                    ^
+       = allowed: `train/loss`, `train/ce`, `train/square`, `val/loss`, `val/ce`, `val/loss_batch_mean`, `lr`, `grad_norm`
+    ");
+}
+
+#[test]
+fn tables() {
+    assert_snapshot!(edit("rows: case", "rows: cases"), @"
+    there is no axis `cases`
+      --> s.yaml:46:19
+    46 |   - table: {rows: cases, columns: [train_loss, val_loss, perplexity]}
+       |                   ^^^^^
+       = allowed: `case`, `seed`, `run`
+       = hint: did you mean `case`?
+    ");
+    assert_snapshot!(edit("val_loss, perplexity]", "val_los, perplexity]"), @"
+    there is no metric `val_los`
+      --> s.yaml:46:47
+    46 |   - table: {rows: case, columns: [train_loss, val_los, perplexity]}
+       |                                               ^^^^^^^
+       = allowed: names that begin with `train_loss`, `val_loss`, `perplexity`, `bits_per_byte`, `accuracy` and the like; `params`, `steps`, `tokens`, `docs`, `sequences`; axes; `published: name`
+       = hint: did you mean `val_loss`?
+    ");
+    assert_snapshot!(edit("val_loss, perplexity]", "val_loss], pivot: seed"), @"
+    `pivot` spreads one metric over columns, so `columns` has to name one
+      --> s.yaml:46:34
+    46 |   - table: {rows: case, columns: [train_loss, val_loss], pivot: seed}
+       |                                  ^
+    ");
+    assert_snapshot!(edit("perplexity]}", "perplexity], sort: valu}"), @"
+    there is no metric `valu`
+      --> s.yaml:46:76
+    46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], sort: valu}
+       |                                                                            ^^^^
+       = allowed: names that begin with `train_loss`, `val_loss`, `perplexity`, `bits_per_byte`, `accuracy` and the like; `params`, `steps`, `tokens`, `docs`, `sequences`; axes; `published: name`
+    ");
+}
+
+#[test]
+fn selections() {
+    assert_snapshot!(edit("runs: all", "runs: [25x10]"), @"
+    there is no run `25x10`
+      --> s.yaml:47:22
+    47 |   - samples: {runs: [25x10]}
+       |                      ^^^^^
+       = allowed: `2500x1`, `2500x1,seed=0`, `2500x1,seed=1`, `2500x1,seed=2`, `250x10`, `250x10,seed=0`, `250x10,seed=1`, `250x10,seed=2`, `25x100`, `25x100,seed=0`, `25x100,seed=1`, `25x100,seed=2`
+       = hint: did you mean `250x10`?
+    ");
+    assert_snapshot!(edit("claims: all", "claims: [EF-4]"), @"
+    there is no claim `EF-4`
+      --> s.yaml:48:14
+    48 |   - claims: [EF-4]
+       |              ^^^^
+       = allowed: `EF-3`
+       = hint: did you mean `EF-3`?
+    ");
+    assert_snapshot!(edit("claims: all", "plan: []"), @"
+    this list names no run
+      --> s.yaml:48:11
+    48 |   - plan: []
+       |           ^
+       = hint: write `all`, or leave the cell out
+    ");
+    assert_snapshot!(edit("- samples: {runs: all}", "- histogram: {of: document_tokens, bins: 0}"), @"
+    a histogram cannot have 0 bins
+      --> s.yaml:47:44
+    47 |   - histogram: {of: document_tokens, bins: 0}
+       |                                            ^
+       = allowed: 1 to 1000
+    ");
+}
+
+#[test]
+fn everything_is_gathered() {
+    assert_snapshot!(edit("dim: 128", "dmi: 128").lines().filter(|line| !line.starts_with(' ')).collect::<Vec<_>>().join("\n"), @"
+    unknown key `dmi` in `model`
+    13 |   model: {arch: llama, dmi: 128, n_layers: 2, n_heads: 4, max_seq_len: 64, norm_eps: 1e-5}
+    ");
+    assert_snapshot!(super::many(), @"and 10 more problems");
+}

@@ -1,0 +1,162 @@
+//! Rules of the section `data`.
+
+use super::{Findings, add, at_least, between, say};
+use crate::spec::error::Problem;
+use crate::spec::{Corpus, DataSettings, Sequence, Slice, Tokenizer};
+
+pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
+    const MOST: usize = 1 << 40;
+    for (path, slice, least) in slices(data) {
+        between(findings, path, slice.take, least, MOST);
+        if slice.skip.is_some_and(|skip| skip > MOST) {
+            say(
+                findings,
+                path,
+                format!("`{path}.skip` may be at most {MOST}"),
+            );
+        }
+    }
+    if !(1..=2).contains(&data.target_shift) {
+        let message = format!("`data.target_shift` is {}", data.target_shift);
+        let problem = Problem::new(message).allowed("1 (the next token) or 2 (the one after it)");
+        add(findings, "data.target_shift", problem);
+    }
+    match data.sequence {
+        Sequence::InformedAsRun(tolerance) => {
+            at_least(
+                findings,
+                "data.sequence.informed_as_run.tol",
+                tolerance.tol,
+                1,
+            );
+        }
+        Sequence::InformedAsDescribed(tolerance) => {
+            at_least(
+                findings,
+                "data.sequence.informed_as_described.tol",
+                tolerance.tol,
+                1,
+            );
+        }
+        _ => {}
+    }
+    match &data.tokenizer {
+        Tokenizer::TrainBpe(bpe) => {
+            let path = "data.tokenizer.train_bpe.vocab_size";
+            between(findings, path, bpe.vocab_size, 258, 1 << 24);
+            if let Some(documents) = bpe.documents {
+                between(
+                    findings,
+                    "data.tokenizer.train_bpe.documents",
+                    documents,
+                    1,
+                    MOST,
+                );
+            }
+        }
+        Tokenizer::File(file) if file.as_os_str().is_empty() => {
+            say(
+                findings,
+                "data.tokenizer.file",
+                "`data.tokenizer.file` is empty",
+            );
+        }
+        Tokenizer::File(_) => {}
+    }
+    corpus_is_whole("data.corpus", &data.corpus, findings);
+    for (path, slice, _) in slices(data) {
+        if let Some(corpus) = &slice.corpus {
+            corpus_is_whole(&format!("{path}.corpus"), corpus, findings);
+        }
+    }
+}
+
+pub(super) fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] {
+    [
+        ("data.train", &data.train, 1),
+        ("data.validation", &data.validation, 1),
+        ("data.test", &data.test, 0),
+    ]
+}
+
+pub(super) fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
+    let (kind, file) = match corpus {
+        Corpus::Stories(embedded) | Corpus::Documents(embedded) => {
+            let name = if matches!(corpus, Corpus::Stories(_)) {
+                "stories"
+            } else {
+                "documents"
+            };
+            if embedded.version != 1 {
+                let version = embedded.version;
+                let message = format!("the corpus `{name}` has no version {version}");
+                add(
+                    findings,
+                    &format!("{path}.{name}.version"),
+                    Problem::new(message).allowed("1"),
+                );
+            }
+            return;
+        }
+        Corpus::Text(text) => {
+            if text.separator.is_empty() {
+                let message = "an empty separator cannot end a document";
+                say(findings, &format!("{path}.text.separator"), message);
+            }
+            ("text", &text.path)
+        }
+        Corpus::Folder(folder) => {
+            if folder
+                .extension
+                .as_ref()
+                .is_some_and(|extension| extension.starts_with('.'))
+            {
+                let message = "an extension is written without its dot";
+                say(findings, &format!("{path}.folder.extension"), message);
+            }
+            ("folder", &folder.path)
+        }
+        Corpus::Jsonl(jsonl) => {
+            if jsonl.field.is_empty() {
+                say(
+                    findings,
+                    &format!("{path}.jsonl.field"),
+                    "an empty field name holds no text",
+                );
+            }
+            ("jsonl", &jsonl.path)
+        }
+        Corpus::Bin(bin) => ("bin", &bin.path),
+    };
+    if file.as_os_str().is_empty() {
+        say(
+            findings,
+            &format!("{path}.{kind}.path"),
+            format!("the path of `{kind}` is empty"),
+        );
+    }
+}
+
+/// Explicit ranges of one corpus must not share a document: what is trained on is not held out.
+pub(super) fn slices_do_not_overlap(data: &DataSettings, findings: &mut Findings) {
+    let all = slices(data);
+    for (index, (path, slice, _)) in all.iter().enumerate() {
+        for (other_path, other, _) in &all[..index] {
+            let corpus =
+                |slice: &Slice| slice.corpus.clone().unwrap_or_else(|| data.corpus.clone());
+            let (Some(start), Some(other_start)) = (slice.skip, other.skip) else {
+                continue;
+            };
+            let end = start.saturating_add(slice.take);
+            let other_end = other_start.saturating_add(other.take);
+            if start.max(other_start) < end.min(other_end) && corpus(slice) == corpus(other) {
+                let message = format!(
+                    "`{path}` (documents {start} to {}) and `{other_path}` ({other_start} to {}) overlap",
+                    end - 1,
+                    other_end - 1
+                );
+                say(findings, path, message);
+            }
+        }
+    }
+}
