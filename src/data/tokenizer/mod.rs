@@ -257,15 +257,14 @@ fn too_large() -> String {
 /// Finds BOS and EOS: among the special tokens first, then among all entries.
 fn ends(inner: &Tokenizer) -> Result<(u32, u32), String> {
     let added = inner.get_added_tokens_decoder();
-    let special = |token: &str| {
+    let id = |token: &str, must_be_special: bool| {
         let id = inner.token_to_id(token)?;
-        added.get(&id).filter(|entry| entry.special).map(|_| id)
+        let special = added.get(&id).is_some_and(|entry| entry.special);
+        (special || !must_be_special).then_some(id)
     };
-    let any = |token: &str| inner.token_to_id(token);
-    let finders: [&dyn Fn(&str) -> Option<u32>; 2] = [&special, &any];
-    finders
-        .iter()
-        .flat_map(|find| ENDS.iter().map(move |(bos, eos)| find(bos).zip(find(eos))))
+    [true, false]
+        .into_iter()
+        .flat_map(|special| ENDS.map(|(bos, eos)| id(bos, special).zip(id(eos, special))))
         .find_map(|pair| pair)
         .ok_or_else(|| {
             "it has no tokens that begin and end a text; looked for `<s>` and `</s>`, `<|begin_of_text|>` and \
