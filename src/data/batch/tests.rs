@@ -1,1 +1,180 @@
 use super::*;
+use crate::data::test_support::yaml;
+use proptest::prelude::*;
+
+fn train(fields: &str) -> TrainSettings {
+    yaml(&format!(
+        "{{optimizer: {{adamw: {{learning_rate: 0.001}}}}, validate: {{every: end}}, {fields}}}"
+    ))
+}
+
+/// One sequence per document: input and target are its number, `1 + number % 3` times.
+fn data(sequences: u32) -> TrainingData {
+    let mut set = SequenceSet::new();
+    for number in 0..sequences {
+        let ids = vec![number; 1 + number as usize % 3];
+        set.push(&ids, &ids);
+    }
+    TrainingData::Sequences(set)
+}
+
+fn rows(batch: &Batch) -> Vec<u32> {
+    (0..batch.rows)
+        .map(|row| batch.inputs[row * batch.cols])
+        .collect()
+}
+
+fn course_rows(course: &Course<'_>, steps: std::ops::Range<u64>) -> Vec<u32> {
+    steps
+        .flat_map(|step| course.micro_batches(step))
+        .flat_map(|batch| rows(&batch))
+        .collect()
+}
+
+#[test]
+fn published_numbers_of_steps() {
+    let steps = |sequences, fields: &str| Length::of(Some(sequences), &train(fields)).steps;
+    // EF-2: the same 2500 document visits take 300, 250 and 250 steps, since 25 is no multiple of 10.
+    assert_eq!(steps(25, "batch_size: 10, epochs: 100"), 300);
+    assert_eq!(steps(250, "batch_size: 10, epochs: 10"), 250);
+    assert_eq!(steps(2500, "batch_size: 10, epochs: 1"), 250);
+    // GS-2, SU-1 and the ablation.
+    assert_eq!(steps(2500, "batch_size: 16"), 157);
+    assert_eq!(steps(27_000, "batch_size: 16"), 1688);
+    assert_eq!(steps(7315, "batch_size: 8, max_batches: 16"), 16);
+}
+
+#[test]
+fn last_batch_is_kept_or_dropped() {
+    let data = data(25);
+    let sizes = |fields: &str| -> Vec<usize> {
+        let train = train(fields);
+        let course = Course::new(&data, &train);
+        (0..course.steps())
+            .flat_map(|step| course.micro_batches(step))
+            .map(|batch| batch.rows)
+            .collect()
+    };
+    assert_eq!(sizes("batch_size: 10, epochs: 2"), [10, 10, 5, 10, 10, 5]);
+    assert_eq!(
+        sizes("batch_size: 10, epochs: 2, last_batch: drop"),
+        [10, 10, 10, 10]
+    );
+    assert_eq!(
+        sizes("batch_size: 10, max_batches: 1, epochs: 3"),
+        [10, 10, 10]
+    );
+    assert_eq!(sizes("batch_size: 10, max_steps: 4"), [10, 10, 5, 10]);
+}
+
+#[test]
+fn accumulation_groups_stay_within_an_epoch() {
+    let data = data(25);
+    let train = train("batch_size: 4, grad_accum_steps: 3, epochs: 2");
+    let course = Course::new(&data, &train);
+    let groups: Vec<usize> = (0..course.steps())
+        .map(|step| course.micro_batches(step).len())
+        .collect();
+    assert_eq!(groups, [3, 3, 1, 3, 3, 1]);
+    assert_eq!(
+        (
+            course.epoch_of(2),
+            course.epoch_of(3),
+            course.epochs_done(3)
+        ),
+        (0, 1, 1.0)
+    );
+}
+
+#[test]
+fn padding_is_masked_by_position_and_ids_by_ignore_index() {
+    let mut set = SequenceSet::new();
+    set.push(&[1, 2, 3], &[2, 0, 4]);
+    set.push(&[5], &[0]);
+    let batch = Batch::gather(&set, &[1, 0], None);
+    assert_eq!((batch.rows, batch.cols, batch.scored()), (2, 3, 4));
+    assert_eq!(batch.inputs, [5, 0, 0, 1, 2, 3]);
+    assert_eq!(batch.mask, [true, false, false, true, true, true]);
+    assert_eq!(Batch::gather(&set, &[1, 0], Some(0)).scored(), 2);
+    assert_eq!(Batch::gather(&set, &[], None), Batch::default());
+}
+
+#[test]
+fn order_is_that_of_the_file_without_shuffling() {
+    let data = data(7);
+    let train = train("batch_size: 3, epochs: 2, shuffle: false");
+    let course = Course::new(&data, &train);
+    assert_eq!(
+        course_rows(&course, 0..course.steps()),
+        [0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6]
+    );
+}
+
+#[test]
+fn windows_of_a_stream_lie_inside_it() {
+    let ids: Vec<u32> = (0..40).collect();
+    let data = TrainingData::Stream {
+        ids,
+        window: 8,
+        shift: 1,
+    };
+    let train = train("batch_size: 4, grad_accum_steps: 2, max_steps: 50");
+    let course = Course::new(&data, &train);
+    let mut starts = std::collections::BTreeSet::new();
+    for step in 0..course.steps() {
+        let batches = course.micro_batches(step);
+        assert_eq!(batches.len(), 2);
+        for batch in batches {
+            assert_eq!((batch.rows, batch.cols), (4, 8));
+            for (input, target) in batch.inputs.iter().zip(&batch.targets) {
+                assert_eq!(input + 1, *target);
+            }
+            starts.extend(rows(&batch));
+        }
+    }
+    assert_eq!(starts, (0..=31).collect());
+}
+
+#[test]
+fn one_window_fits_exactly() {
+    let data = TrainingData::Stream {
+        ids: (0..9).collect(),
+        window: 8,
+        shift: 1,
+    };
+    let train = train("batch_size: 1, max_steps: 1");
+    assert_eq!(rows(&Course::new(&data, &train).micro_batches(0)[0]), [0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_sequence_comes_once_an_epoch(sequences in 1..60u32, batch_size in 1..9usize, accumulated in 1..4usize, seed in 0..5u64) {
+        let data = data(sequences);
+        let train = train(&format!("batch_size: {batch_size}, grad_accum_steps: {accumulated}, epochs: 3, seed: {seed}"));
+        let course = Course::new(&data, &train);
+        let mut orders = Vec::new();
+        for epoch in 0..3 {
+            let steps = course.steps_per_epoch();
+            let mut seen = course_rows(&course, epoch * steps..(epoch + 1) * steps);
+            orders.push(seen.clone());
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..sequences).collect::<Vec<_>>());
+        }
+        if sequences > 20 {
+            prop_assert_ne!(&orders[0], &orders[1]);
+        }
+    }
+
+    #[test]
+    fn any_step_can_be_asked_first(sequences in 1..40u32, batch_size in 1..6usize, from in 0..50u64) {
+        let data = data(sequences);
+        let train = train(&format!("batch_size: {batch_size}, grad_accum_steps: 2, max_steps: 50"));
+        let course = Course::new(&data, &train);
+        let ahead: Vec<_> = (0..50).map(|step| course.micro_batches(step)).collect();
+        let resumed = Course::new(&data, &train);
+        prop_assert_eq!(&resumed.micro_batches(from), &ahead[from as usize]);
+        prop_assert_eq!(&course.micro_batches(0), &ahead[0]);
+    }
+}

@@ -15,6 +15,8 @@ use rayon::prelude::*;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{ModelWrapper, Tokenizer};
 
 /// Largest `tokenizer.json` that is read, in bytes.
@@ -102,6 +104,12 @@ impl TextTokenizer {
             inner.with_model(bpe);
             notes
                 .push("the tokenizer file drops merges at random; this is switched off".to_owned());
+        }
+        let missing = missing_bytes(&inner);
+        if missing > 0 {
+            notes.push(format!(
+                "the tokenizer file has no entry for {missing} of the 256 bytes; characters that need them are lost from texts"
+            ));
         }
         let vocabulary = inner.get_vocab(true);
         let vocab_size = vocabulary.values().max().map_or(0, |id| *id as usize + 1);
@@ -198,11 +206,6 @@ impl TextTokenizer {
         }
     }
 
-    /// An entry of the vocabulary as the file writes it.
-    pub fn token_text(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
-    }
-
     /// Id that begins a text.
     pub fn bos(&self) -> u32 {
         self.bos
@@ -257,21 +260,37 @@ fn too_large() -> String {
 /// Finds BOS and EOS: among the special tokens first, then among all entries.
 fn ends(inner: &Tokenizer) -> Result<(u32, u32), String> {
     let added = inner.get_added_tokens_decoder();
-    let special = |token: &str| {
+    let id = |token: &str, must_be_special: bool| {
         let id = inner.token_to_id(token)?;
-        added.get(&id).filter(|entry| entry.special).map(|_| id)
+        let special = added.get(&id).is_some_and(|entry| entry.special);
+        (special || !must_be_special).then_some(id)
     };
-    let any = |token: &str| inner.token_to_id(token);
-    let finders: [&dyn Fn(&str) -> Option<u32>; 2] = [&special, &any];
-    finders
-        .iter()
-        .flat_map(|find| ENDS.iter().map(move |(bos, eos)| find(bos).zip(find(eos))))
+    [true, false]
+        .into_iter()
+        .flat_map(|special| ENDS.map(|(bos, eos)| id(bos, special).zip(id(eos, special))))
         .find_map(|pair| pair)
         .ok_or_else(|| {
             "it has no tokens that begin and end a text; looked for `<s>` and `</s>`, `<|begin_of_text|>` and \
              `<|end_of_text|>`, and `<|endoftext|>` for both"
                 .to_owned()
         })
+}
+
+/// Bytes that a byte-level BPE cannot express: the library leaves them out without a word.
+fn missing_bytes(inner: &Tokenizer) -> usize {
+    let byte_level = matches!(
+        inner.get_pre_tokenizer(),
+        Some(PreTokenizerWrapper::ByteLevel(_))
+    );
+    match inner.get_model() {
+        ModelWrapper::BPE(bpe) if byte_level && bpe.unk_token.is_none() && !bpe.byte_fallback => {
+            ByteLevel::alphabet()
+                .into_iter()
+                .filter(|byte| inner.token_to_id(byte.encode_utf8(&mut [0; 4])).is_none())
+                .count()
+        }
+        _ => 0,
+    }
 }
 
 /// Checks the size of a vocabulary that is to be trained.
