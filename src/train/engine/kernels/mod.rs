@@ -29,10 +29,8 @@ mod view;
 pub(crate) use attention::{
     AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
 };
-pub(crate) use gemm::{Matrix, gemm, gemm_columns};
-pub(crate) use head::{
-    HeadGradients, LossTerms, RowScore, ScoreOptions, Square, head_loss, head_scores,
-};
+pub(crate) use gemm::{Matrix, gemm};
+pub(crate) use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
 pub(crate) use isa::Isa;
 pub(crate) use layers::*;
 pub(crate) use pool::Pool;
