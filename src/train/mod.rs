@@ -5,6 +5,7 @@
 pub mod engine;
 mod fake;
 mod schedule;
+pub mod weights_file;
 
 pub use fake::FakeEngine;
 pub use schedule::{learning_rate, validation_due};

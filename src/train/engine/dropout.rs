@@ -44,7 +44,8 @@ impl Pass {
 }
 
 impl Dropout {
-    /// Whether element `index` is kept.
+    /// Whether element `index` is kept: the definition, one element at a time.
+    #[cfg(test)]
     pub(crate) fn keeps(&self, index: u64) -> bool {
         self.stream.bits(index / 4)[(index % 4) as usize] >= self.threshold
     }

@@ -6,6 +6,7 @@
 use super::{gpt2, llama};
 use crate::spec::{Arch, Init, ModelConfig};
 use crate::train::{NamedTensor, TrainError, Weights};
+use std::collections::BTreeMap;
 
 /// How a tensor starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,19 +147,26 @@ impl Layout {
         Weights(tensors.collect())
     }
 
-    /// Checks that `weights` are the tensors of this layout, in its order.
-    pub(crate) fn check(&self, weights: &Weights) -> Result<(), TrainError> {
-        let mut given = weights.0.iter();
+    /// The tensors of `weights` in this layout's order, whatever order they have.
+    ///
+    /// # Errors
+    /// A tensor is missing, superfluous, given twice or of another shape.
+    pub(crate) fn arranged<'a>(
+        &self,
+        weights: &'a Weights,
+    ) -> Result<Vec<&'a NamedTensor>, TrainError> {
+        let mut by_name: BTreeMap<&str, &NamedTensor> = BTreeMap::new();
+        for tensor in &weights.0 {
+            if by_name.insert(&tensor.name, tensor).is_some() {
+                let name = &tensor.name;
+                return Err(TrainError::Weights(format!("`{name}` is there twice")));
+            }
+        }
+        let mut ordered = Vec::with_capacity(weights.0.len());
         for part in self.parts() {
-            let Some(tensor) = given.next() else {
+            let Some(tensor) = by_name.remove(&part.name[..]) else {
                 return Err(TrainError::Weights(format!("`{}` is missing", part.name)));
             };
-            if tensor.name != part.name {
-                return Err(TrainError::Weights(format!(
-                    "`{}` stands where `{}` belongs",
-                    tensor.name, part.name
-                )));
-            }
             if tensor.shape != part.shape || tensor.data.len() != part.len() {
                 return Err(TrainError::Weights(format!(
                     "`{}` has shape {:?} and {} values, the model needs {:?}",
@@ -168,13 +176,13 @@ impl Layout {
                     part.shape
                 )));
             }
+            ordered.push(tensor);
         }
-        match given.next() {
-            Some(tensor) => Err(TrainError::Weights(format!(
-                "the model has no tensor `{}`",
-                tensor.name
+        match by_name.keys().next() {
+            Some(name) => Err(TrainError::Weights(format!(
+                "the model has no tensor `{name}`"
             ))),
-            None => Ok(()),
+            None => Ok(ordered),
         }
     }
 

@@ -4,6 +4,7 @@ use super::dropout::{Dropout, Pass};
 use super::layout::Layout;
 use super::ops::{Element, Grid, Heads, Linear, Matrix, Operations, Rotary};
 use super::{gpt2, llama};
+use crate::data::batch::Batch;
 use crate::spec::{Arch, ModelConfig};
 use crate::train::{TrainError, Weights};
 use dfdx::prelude::{NoneTape, Tape};
@@ -40,13 +41,6 @@ pub(crate) struct Caches<O: Operations> {
     lengths: Vec<usize>,
 }
 
-impl<O: Operations> Caches<O> {
-    /// Positions held of `sequence`.
-    pub(crate) fn length(&self, sequence: usize) -> usize {
-        self.lengths[sequence]
-    }
-}
-
 impl<O: Operations> Network<O> {
     /// Puts `weights` on the device.
     ///
@@ -58,8 +52,8 @@ impl<O: Operations> Network<O> {
         weights: &Weights,
     ) -> Result<Self, TrainError> {
         let layout = Layout::new(config);
-        layout.check(weights)?;
-        let packed = layout.pack(weights.0.iter().map(|tensor| &tensor.data[..]))?;
+        let tensors = layout.arranged(weights)?;
+        let packed = layout.pack(tensors.into_iter().map(|tensor| &tensor.data[..]))?;
         let mut parameters = Vec::with_capacity(packed.len());
         for (slot, values) in layout.slots.iter().zip(packed) {
             parameters.push(ops.upload(to_elements(values), slot.shape)?);
@@ -114,6 +108,19 @@ impl<O: Operations> Network<O> {
             Some(id) => Err(TrainError::Input(format!(
                 "token id {id} is not below the vocabulary's size {classes}"
             ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that a batch fits the model: length, inputs, and the targets that count.
+    ///
+    /// # Errors
+    /// As [`Network::check_ids`].
+    pub(crate) fn check_batch(&self, batch: &Batch) -> Result<(), TrainError> {
+        self.check_ids(&batch.inputs, batch.cols)?;
+        let counting = batch.targets.iter().zip(&batch.mask).filter(|pair| *pair.1);
+        match counting.map(|pair| *pair.0).max() {
+            Some(largest) => self.check_ids(&[largest], batch.cols),
             None => Ok(()),
         }
     }

@@ -1,0 +1,191 @@
+//! Engines of this machine, and which settings they support.
+
+use super::layout::Layout;
+use super::ops::Operations;
+use super::reference::Reference;
+use super::{evaluate, generate, trainer};
+use crate::plan::RECIPE;
+use crate::record::Numerics;
+use crate::spec::{Arch, Dtype, ModelConfig, TrainSettings};
+use crate::train::{
+    Checkpoint, Engine, EvalJob, Observer, SampleJob, TokenScores, TrainError, TrainJob, Trained,
+    Weights,
+};
+use std::marker::PhantomData;
+
+/// The CPU engine's operations.
+type CpuOperations = super::fused::Fused;
+
+/// A device to compute on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The processor, with the fastest operations there are.
+    #[default]
+    Cpu,
+    /// The processor, with stock dfdx operations: slow, for comparison.
+    CpuReference,
+    /// A CUDA device by number.
+    Cuda(usize),
+}
+
+impl std::fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::CpuReference => f.write_str("cpu-reference"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+/// Opens the engine of `device`.
+///
+/// # Errors
+/// The device is not there or this build cannot use it.
+pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
+    match device {
+        DeviceKind::Cpu => Ok(Box::new(LocalEngine::<CpuOperations>::new())),
+        DeviceKind::CpuReference => {
+            type Stock = Reference<f32, dfdx::prelude::Cpu>;
+            Ok(Box::new(LocalEngine::<Stock>::new()))
+        }
+        DeviceKind::Cuda(_) => Err(TrainError::Device {
+            device: device.to_string(),
+            reason: "this build has no CUDA support; use `cpu`".to_owned(),
+        }),
+    }
+}
+
+/// The weights that a run of `model` with `seed` starts from.
+pub fn initial_weights(model: &ModelConfig, seed: u64, threads: usize) -> Weights {
+    Layout::new(model).initial(model, seed, threads)
+}
+
+/// An engine over one implementation of the operations, opened anew for each job.
+pub(crate) struct LocalEngine<O> {
+    operations: PhantomData<fn() -> O>,
+}
+
+impl<O: Operations> LocalEngine<O> {
+    /// An engine; nothing is opened yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            operations: PhantomData,
+        }
+    }
+}
+
+fn refuse<O: Operations>(reason: Option<String>) -> Result<(), TrainError> {
+    match reason {
+        Some(what) => Err(TrainError::Unsupported {
+            what,
+            engine: O::NAME,
+        }),
+        None => Ok(()),
+    }
+}
+
+impl<O: Operations> Engine for LocalEngine<O> {
+    fn train(
+        &self,
+        job: &TrainJob<'_>,
+        resume: Option<&Checkpoint>,
+        observer: &mut dyn Observer,
+    ) -> Result<Trained, TrainError> {
+        refuse::<O>(self.unsupported(job.model, job.train))?;
+        trainer::train::<O>(job, resume, observer)
+    }
+
+    fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError> {
+        refuse::<O>(unsupported_model(job.model))?;
+        evaluate::evaluate::<O>(weights, job)
+    }
+
+    fn generate(
+        &self,
+        weights: &Weights,
+        job: &SampleJob<'_>,
+    ) -> Result<Vec<Vec<u32>>, TrainError> {
+        refuse::<O>(unsupported_model(job.model))?;
+        generate::generate::<O>(weights, job)
+    }
+
+    fn numerics(&self, dtype: Dtype) -> Numerics {
+        let dtype = match dtype {
+            Dtype::F32 => "f32",
+            Dtype::Bf16 => "bf16",
+        };
+        Numerics {
+            engine: O::NAME.to_owned(),
+            recipe: RECIPE,
+            isa: O::isa(),
+            dtype: dtype.to_owned(),
+        }
+    }
+
+    fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String> {
+        let settings = match train {
+            TrainSettings {
+                dtype: Dtype::Bf16, ..
+            } => Some("`train.dtype: bf16` (available: `f32`)".to_owned()),
+            TrainSettings { batch_size: 0, .. } => Some("`train.batch_size: 0`".to_owned()),
+            // The address of a dropout mask has 16 bits for the micro-batch.
+            TrainSettings {
+                grad_accum_steps: n @ (0 | 65_536..),
+                ..
+            } => Some(format!(
+                "`train.grad_accum_steps: {n}` (allowed: 1 to 65535)"
+            )),
+            _ => None,
+        };
+        settings.or_else(|| unsupported_model(model))
+    }
+}
+
+/// Says what of a model no implementation can build.
+fn unsupported_model(model: &ModelConfig) -> Option<String> {
+    let ModelConfig {
+        dim,
+        n_heads,
+        n_kv_heads,
+        ..
+    } = *model;
+    let sizes = [
+        ("dim", dim),
+        ("n_heads", n_heads),
+        ("n_kv_heads", n_kv_heads),
+        ("hidden_dim", model.hidden_dim),
+        ("max_seq_len", model.max_seq_len),
+        ("the vocabulary's size", model.vocab_size),
+    ];
+    if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+        return Some(format!("a model whose `{name}` is 0"));
+    }
+    if dim % n_heads != 0 || n_heads % n_kv_heads != 0 {
+        return Some(format!(
+            "a model of `dim: {dim}`, `n_heads: {n_heads}`, `n_kv_heads: {n_kv_heads}` (heads must divide the width, key/value heads the heads)"
+        ));
+    }
+    if !(0.0..1.0).contains(&model.dropout) {
+        return Some(format!(
+            "`model.dropout: {}` (allowed: 0 up to 1)",
+            model.dropout
+        ));
+    }
+    // The address of a dropout mask has 16 bits for its site, three of which each block uses.
+    if model.n_layers > 20_000 {
+        return Some(format!("a model of {} blocks", model.n_layers));
+    }
+    match model.arch {
+        Arch::Llama if model.biases => Some("`model.biases` with `arch: llama`".to_owned()),
+        Arch::Llama if model.dropout > 0.0 => Some("`model.dropout` with `arch: llama`".to_owned()),
+        Arch::Llama if model.head_dim() % 2 != 0 => Some(format!(
+            "a head width of {} with `arch: llama` (rotary positions turn pairs)",
+            model.head_dim()
+        )),
+        Arch::Gpt2 if n_kv_heads != n_heads => {
+            Some("`model.n_kv_heads` with `arch: gpt2`".to_owned())
+        }
+        _ => None,
+    }
+}

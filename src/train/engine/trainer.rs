@@ -1,0 +1,342 @@
+//! The training loop: batches, gradients, updates, validation, checkpoints.
+//!
+//! A step averages the gradients of its micro-batches, each the mean over its own scored targets (as nanoGPT does, so a short
+//! micro-batch weighs as much as a long one); its loss is the mean of theirs. Everything random is addressed by counters, so a run
+//! that goes on from a checkpoint repeats what an uninterrupted one does, bit for bit.
+
+use super::dropout::Pass;
+use super::layout::Layout;
+use super::loss::Formula;
+use super::network::{Network, to_elements};
+use super::ops::{AdamwStep, Clip, Grid, Kept, LossTask, LossValue, Moments, Operations};
+use crate::data::batch::{Batch, Course};
+use crate::record::MetricPoint;
+use crate::spec::{Decay, Keep, Optimizer};
+use crate::train::{
+    Checkpoint, Finished, Observer, StepTiming, TrainError, TrainJob, Trained, Weights,
+    learning_rate, validation_due,
+};
+use dfdx::prelude::NoneTape;
+use std::time::Instant;
+
+/// Runs a job; see [`crate::train::Engine::train`].
+pub(crate) fn train<O: Operations>(
+    job: &TrainJob<'_>,
+    resume: Option<&Checkpoint>,
+    observer: &mut dyn Observer,
+) -> Result<Trained, TrainError> {
+    let ops = O::open(job.threads)?;
+    let mut trainer = Trainer::new(&ops, job, resume)?;
+    let steps = trainer.course.steps();
+    for step in trainer.step..steps {
+        let (point, timing, stop) = trainer.advance(step, observer)?;
+        let stop = observer.on_step(&point, timing).is_break() || stop;
+        let wanted = observer.wants_checkpoint();
+        if step + 1 < steps && (stop || wanted) {
+            let answer = observer.on_checkpoint(&trainer.checkpoint());
+            if stop || answer.is_break() {
+                return Ok(Trained::Stopped);
+            }
+        }
+    }
+    let checkpoint = trainer.checkpoint();
+    Ok(Trained::Finished(Box::new(Finished {
+        last: checkpoint.weights.clone(),
+        best: checkpoint.best.as_ref().map(|(_, best)| best.clone()),
+        checkpoint,
+    })))
+}
+
+/// Losses of a pass.
+#[derive(Clone, Copy, Default)]
+struct Losses {
+    ce: f64,
+    square: f64,
+}
+
+/// What validation measured.
+#[derive(Clone, Copy, Default)]
+struct Validated {
+    loss: f64,
+    ce: f64,
+    batch_mean: f64,
+    stop: bool,
+}
+
+/// The state of a job between steps.
+struct Trainer<'a, O: Operations> {
+    ops: &'a O,
+    job: &'a TrainJob<'a>,
+    course: Course<'a>,
+    formula: Formula,
+    network: Network<O>,
+    moments: Moments<O>,
+    /// The kept gradients; `None` only while a tape has them.
+    gradients: Option<Kept<O>>,
+    decays: Vec<bool>,
+    step: u64,
+    tokens: u64,
+    best: Option<(f64, Weights)>,
+    epoch_loss: (f64, u64),
+}
+
+impl<'a, O: Operations> Trainer<'a, O> {
+    fn new(
+        ops: &'a O,
+        job: &'a TrainJob<'a>,
+        resume: Option<&Checkpoint>,
+    ) -> Result<Self, TrainError> {
+        let layout = Layout::new(job.model);
+        let start;
+        let weights = match resume {
+            Some(checkpoint) => {
+                // The moments have no names: they follow the order of the weights.
+                let mut names = checkpoint.weights.0.iter().map(|tensor| &tensor.name);
+                if !layout.parts().all(|part| names.next() == Some(&part.name)) {
+                    let what = "the tensors of a checkpoint are not in the model's order";
+                    return Err(TrainError::Weights(what.to_owned()));
+                }
+                &checkpoint.weights
+            }
+            None => {
+                start = layout.initial(job.model, job.train.seed, job.threads);
+                &start
+            }
+        };
+        let network = Network::new(ops, job.model, weights)?;
+        let upload = |lists: Option<&Vec<Vec<f32>>>| {
+            let values = match lists {
+                Some(lists) => layout.pack(lists.iter().map(|list| &list[..]))?,
+                None => {
+                    let sizes = layout.slots.iter().map(|slot| slot.shape.0 * slot.shape.1);
+                    sizes.map(|size| vec![0.0; size]).collect()
+                }
+            };
+            let slots = layout.slots.iter().zip(values);
+            slots
+                .map(|(slot, values)| ops.upload(to_elements(values), slot.shape))
+                .collect::<Result<Vec<_>, TrainError>>()
+        };
+        let moments = Moments {
+            first: upload(resume.map(|checkpoint| &checkpoint.first_moments))?,
+            second: upload(resume.map(|checkpoint| &checkpoint.second_moments))?,
+        };
+        let Optimizer::Adamw(adamw) = &job.train.optimizer;
+        let decays = layout.slots.iter();
+        Ok(Self {
+            ops,
+            job,
+            course: Course::new(job.data, job.train),
+            formula: Formula::new(&job.train.loss, job.train.reduction, job.model.vocab_size),
+            gradients: Some(ops.gradients(&network.parameters)),
+            decays: decays
+                .map(|slot| adamw.decay == Decay::All || slot.is_matrix())
+                .collect(),
+            network,
+            moments,
+            step: resume.map_or(0, |checkpoint| checkpoint.step),
+            tokens: resume.map_or(0, |checkpoint| checkpoint.tokens),
+            best: resume.and_then(|checkpoint| checkpoint.best.clone()),
+            epoch_loss: resume.map_or((0.0, 0), |checkpoint| checkpoint.epoch_loss),
+        })
+    }
+
+    /// Makes step `step` and validates where due. The last value says that the observer wants to stop.
+    fn advance(
+        &mut self,
+        step: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<(MetricPoint, StepTiming, bool), TrainError> {
+        let train = self.job.train;
+        let started = Instant::now();
+        let batches = self.course.micro_batches(step);
+        let losses = self.accumulate(step, &batches)?;
+        let clip = self.update(step)?;
+        let train_seconds = started.elapsed().as_secs_f64();
+        let total = losses.ce + losses.square;
+        let first_of_epoch = step.is_multiple_of(self.course.steps_per_epoch().max(1));
+        let (sum, count) = if first_of_epoch {
+            (0.0, 0)
+        } else {
+            self.epoch_loss
+        };
+        self.epoch_loss = (sum + total, count + 1);
+        self.tokens += batches
+            .iter()
+            .map(|batch| batch.scored() as u64)
+            .sum::<u64>();
+        self.step = step + 1;
+        let started = Instant::now();
+        let end_of_epoch = (step + 1).is_multiple_of(self.course.steps_per_epoch().max(1));
+        let due = validation_due(train, step, self.course.steps(), end_of_epoch);
+        let validated = match due && !self.job.validation.is_empty() {
+            true => Some(self.validate(observer)?),
+            false => None,
+        };
+        let point = MetricPoint {
+            step: step + 1,
+            epoch: self.course.epochs_done(step + 1),
+            tokens: self.tokens,
+            train_loss: total,
+            train_ce: losses.ce,
+            train_square: losses.square,
+            val_loss: validated.map(|measured| measured.loss),
+            val_ce: validated.map(|measured| measured.ce),
+            val_loss_batch_mean: validated.map(|measured| measured.batch_mean),
+            lr: learning_rate(train, step),
+            grad_norm: clip.norm,
+        };
+        let timing = StepTiming {
+            train_seconds,
+            validation_seconds: started.elapsed().as_secs_f64(),
+            positions: batches.iter().map(|b| (b.rows * b.cols) as u64).sum(),
+        };
+        Ok((
+            point,
+            timing,
+            validated.is_some_and(|measured| measured.stop),
+        ))
+    }
+
+    /// Adds the gradients of all micro-batches; gives the mean of their losses.
+    fn accumulate(&mut self, step: u64, batches: &[Batch]) -> Result<Losses, TrainError> {
+        let scale = 1.0 / batches.len().max(1) as f64;
+        let mut mean = Losses::default();
+        for (micro, batch) in batches.iter().enumerate() {
+            if batch.inputs.is_empty() {
+                continue;
+            }
+            let kept = match self.gradients.take() {
+                Some(kept) => kept,
+                None => self.ops.gradients(&self.network.parameters),
+            };
+            let pass = Pass {
+                seed: self.job.train.seed,
+                step,
+                micro,
+                probability: self.job.model.dropout,
+            };
+            let tape = self.ops.tape(kept)?;
+            let value = self.loss(batch, Some(pass), scale, tape)?;
+            self.finite(step, "train/loss", value.total())?;
+            mean.ce += value.ce * scale;
+            mean.square += value.square * scale;
+            self.gradients = Some(self.ops.backward(value.objective)?);
+        }
+        Ok(mean)
+    }
+
+    fn loss<T: dfdx::prelude::Tape<O::Element, O::Device>>(
+        &self,
+        batch: &Batch,
+        pass: Option<Pass>,
+        scale: f64,
+        tape: T,
+    ) -> Result<LossValue<O, T>, TrainError> {
+        let network = &self.network;
+        network.check_batch(batch)?;
+        let grid = Grid {
+            sequences: batch.rows,
+            length: batch.cols,
+        };
+        let hidden = network.hidden(self.ops, &batch.inputs, grid, pass, tape)?;
+        let task = LossTask {
+            targets: &batch.targets,
+            mask: &batch.mask,
+            formula: &self.formula,
+            scale,
+        };
+        self.ops.head_loss(hidden, network.head(), &task)
+    }
+
+    fn update(&mut self, step: u64) -> Result<Clip, TrainError> {
+        let mut gradients = match self.gradients.take() {
+            Some(gradients) => gradients,
+            None => self.ops.gradients(&self.network.parameters),
+        };
+        let parameters = &mut self.network.parameters;
+        let limit = self.job.train.grad_clip;
+        let clip = self.ops.grad_norm_clip(parameters, &mut gradients, limit)?;
+        self.finite(step, "grad_norm", clip.norm)?;
+        let Optimizer::Adamw(adamw) = &self.job.train.optimizer;
+        let update = AdamwStep {
+            step: step + 1,
+            learning_rate: learning_rate(self.job.train, step),
+            betas: adamw.betas,
+            eps: adamw.eps,
+            weight_decay: adamw.weight_decay,
+            decays: &self.decays,
+            gradient_scale: clip.scale,
+        };
+        let parameters = &mut self.network.parameters;
+        self.ops
+            .adamw_step(parameters, &mut self.moments, &mut gradients, &update)?;
+        self.gradients = Some(gradients);
+        Ok(clip)
+    }
+
+    /// Measures the validation loss without dropout, in batches of the training's size, in order. A wish to stop is kept until the
+    /// end, because a step without its validation cannot be gone on from.
+    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Validated, TrainError> {
+        let (set, size) = (self.job.validation, self.job.train.batch_size.max(1));
+        let order: Vec<usize> = (0..set.len()).collect();
+        let (mut loss, mut ce, mut tokens) = (0.0, 0.0, 0usize);
+        let (mut batch_losses, mut batches) = (0.0, 0usize);
+        let (mut done, mut stop) = (0, false);
+        for chunk in order.chunks(size) {
+            let batch = Batch::gather(set, chunk, self.job.train.ignore_index);
+            let scored = batch.scored();
+            if scored > 0 {
+                let value = self.loss(&batch, None, 1.0, NoneTape)?;
+                loss += value.total() * scored as f64;
+                ce += value.ce * scored as f64;
+                tokens += scored;
+                batch_losses += value.total();
+                batches += 1;
+            }
+            done += chunk.len();
+            stop |= observer.on_validation(done, set.len()).is_break();
+        }
+        let measured = Validated {
+            loss: loss / tokens.max(1) as f64,
+            ce: ce / tokens.max(1) as f64,
+            batch_mean: batch_losses / batches.max(1) as f64,
+            stop,
+        };
+        self.finite(self.step - 1, "val/loss", measured.loss)?;
+        let kept = matches!(self.job.train.keep, Keep::Best | Keep::Both);
+        let lowest = self
+            .best
+            .as_ref()
+            .is_none_or(|(best, _)| measured.loss < *best);
+        if kept && lowest {
+            self.best = Some((measured.loss, self.network.weights(self.ops)));
+        }
+        Ok(measured)
+    }
+
+    fn finite(&self, step: u64, what: &'static str, value: f64) -> Result<(), TrainError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        Err(TrainError::Diverged {
+            step: step + 1,
+            what,
+            value,
+            last_good_step: step,
+        })
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let network = &self.network;
+        Checkpoint {
+            step: self.step,
+            tokens: self.tokens,
+            weights: network.weights(self.ops),
+            first_moments: network.lists(self.ops, &self.moments.first),
+            second_moments: network.lists(self.ops, &self.moments.second),
+            best: self.best.clone(),
+            epoch_loss: self.epoch_loss,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Weights as a safetensors file: an 8-byte little-endian length, a JSON header, the values as little-endian f32.
+//!
+//! The writer keeps the order of the tensors (and writes the same bytes for the same weights); the reader gives them back in the order
+//! in which their values lie. The header's metadata says what a reader of another program must know:
+//! linear weights are `(out, in)` for every architecture, GPT-2's too, and rotary pairs are adjacent `(2i, 2i + 1)`.
+
+use super::{NamedTensor, TrainError, Weights};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+
+/// The notes that every file carries.
+const NOTES: [(&str, &str); 3] = [
+    ("format", "pt"),
+    ("linear_layout", "out,in"),
+    ("rotary_pairs", "adjacent"),
+];
+
+fn header(weights: &Weights) -> Vec<u8> {
+    let mut entries = Map::new();
+    let notes: Map<String, Value> = NOTES
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    entries.insert("__metadata__".to_owned(), Value::Object(notes));
+    let mut start = 0;
+    for tensor in &weights.0 {
+        let end = start + 4 * tensor.data.len();
+        let entry = json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]});
+        entries.insert(tensor.name.clone(), entry);
+        start = end;
+    }
+    let mut text = Value::Object(entries).to_string().into_bytes();
+    // Values begin at a multiple of 8, as the format asks.
+    text.resize(text.len().next_multiple_of(8), b' ');
+    text
+}
+
+/// Writes `weights` to `out`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(weights: &Weights, out: &mut dyn Write) -> std::io::Result<()> {
+    let header = header(weights);
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    let mut buffer = Vec::with_capacity(1 << 16);
+    for tensor in &weights.0 {
+        for chunk in tensor.data.chunks(1 << 14) {
+            buffer.clear();
+            buffer.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
+            out.write_all(&buffer)?;
+        }
+    }
+    Ok(())
+}
+
+/// The file as bytes.
+pub fn to_bytes(weights: &Weights) -> Vec<u8> {
+    let values: usize = weights.0.iter().map(|tensor| tensor.data.len()).sum();
+    let mut bytes = Vec::with_capacity(4 * values + 1024);
+    write(weights, &mut bytes).expect("writing into memory does not fail");
+    bytes
+}
+
+/// Reads the weights of a file whose tensors are all f32.
+///
+/// # Errors
+/// A file that is cut off or damaged, or has tensors of other types.
+pub fn from_bytes(bytes: &[u8]) -> Result<Weights, TrainError> {
+    let wrong = |what: String| TrainError::Weights(format!("weights file: {what}"));
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|error| wrong(error.to_string()))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| wrong(error.to_string()))?;
+    let mut tensors = Vec::new();
+    for name in metadata.offset_keys() {
+        let view = file
+            .tensor(&name)
+            .map_err(|error| wrong(error.to_string()))?;
+        if view.dtype() != Dtype::F32 {
+            return Err(wrong(format!("`{name}` is {:?}, not F32", view.dtype())));
+        }
+        let values = view.data().chunks_exact(4);
+        let data = values
+            .filter_map(|value| value.try_into().ok().map(f32::from_le_bytes))
+            .collect();
+        tensors.push(NamedTensor {
+            name,
+            shape: view.shape().to_vec(),
+            data,
+        });
+    }
+    Ok(Weights(tensors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn weights() -> Weights {
+        let tensor = |name: &str, shape: &[usize]| NamedTensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            data: (0..shape.iter().product())
+                .map(|index| index as f32 * 0.5 - 1.0)
+                .collect(),
+        };
+        // Neither sorted by name nor by size.
+        Weights(vec![
+            tensor("z.weight", &[2, 3]),
+            tensor("a.weight", &[4]),
+            tensor("m.weight", &[1, 1]),
+        ])
+    }
+
+    #[test]
+    fn weights_come_back_in_their_order() {
+        let bytes = to_bytes(&weights());
+        assert_eq!(bytes, to_bytes(&weights()));
+        assert_eq!(from_bytes(&bytes).unwrap(), weights());
+        assert_eq!(from_bytes(&bytes).unwrap().digest(), weights().digest());
+        assert_eq!(
+            from_bytes(&to_bytes(&Weights::default())).unwrap(),
+            Weights::default()
+        );
+    }
+
+    #[test]
+    fn special_values_keep_their_bits() {
+        let mut odd = weights();
+        odd.0[1].data = vec![f32::NEG_INFINITY, -0.0, f32::MIN_POSITIVE / 2.0, f32::MAX];
+        let back = from_bytes(&to_bytes(&odd)).unwrap();
+        assert_eq!(back.digest(), odd.digest());
+    }
+
+    #[test]
+    fn other_types_are_refused() {
+        let text = String::from_utf8_lossy(&to_bytes(&weights())).replace("F32", "I32");
+        let error = from_bytes(text.as_bytes()).map(|_| ());
+        assert!(error.is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_files_do_not_panic(at in 0usize..400, byte: u8, cut in 0usize..400) {
+            let mut bytes = to_bytes(&weights());
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            let _ = from_bytes(&bytes);
+            let _ = from_bytes(&bytes[..cut % length]);
+        }
+
+        #[test]
+        fn any_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = from_bytes(&bytes);
+            let _ = crate::train::engine::llama2c::read(&bytes);
+        }
+
+        #[test]
+        fn hostile_headers_do_not_panic(text in "\\PC{0,80}", length in 0u64..100) {
+            let mut bytes = length.to_le_bytes().to_vec();
+            bytes.extend(text.as_bytes());
+            let _ = from_bytes(&bytes);
+        }
+    }
+}
