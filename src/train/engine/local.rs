@@ -13,8 +13,8 @@ use crate::train::{
 };
 use std::marker::PhantomData;
 
-/// The CPU engine's operations; the fused ones take this place.
-type CpuOperations = Reference<f32, dfdx::prelude::Cpu>;
+/// The CPU engine's operations.
+type CpuOperations = super::fused::Fused;
 
 /// A device to compute on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,15 +1,17 @@
 //! The trainer proper: the only place that names dfdx.
 //!
-//! - `ops`: the trait of operations; `reference` implements it with stock dfdx operations (any element, for checks); the fused CPU
-//!   operations implement it with own kernels.
+//! - `ops`: the trait of operations; `reference` implements it with stock dfdx operations (any element, for checks), `fused` with the
+//!   CPU kernels of `kernels`.
 //! - `llama`, `gpt2`: the models, written once over that trait; `layout`, `network`: their parameters and forward passes.
 //! - `loss`, `dropout`, `score`: what both implementations must agree on.
 //! - `trainer`, `evaluate`, `generate`: the jobs.
 
 mod dropout;
 mod evaluate;
+mod fused;
 mod generate;
 mod gpt2;
+mod kernels;
 mod layout;
 mod llama;
 pub mod llama2c;

@@ -1,0 +1,199 @@
+//! Projection to queries, keys and values, rotary positions and causal attention; and the same for new positions after cached ones.
+
+use super::Fused;
+use super::layers::{Projected, project};
+use super::memory::{Failure, take_gradient, zeros};
+use crate::train::engine::dropout::Dropout;
+use crate::train::engine::kernels::{
+    self as k, AttentionSaved, AttentionShape, Factors, RopeTable, values, values_mut,
+};
+use crate::train::engine::ops::{Grid, Heads, Linear, Matrix};
+use dfdx::prelude::*;
+
+fn shape(heads: &Heads<f32>, grid: Grid) -> AttentionShape {
+    AttentionShape {
+        batch: grid.sequences,
+        seq: grid.length,
+        heads: heads.n_heads,
+        kv_heads: heads.n_kv_heads,
+        head_dim: heads.head_dim,
+    }
+}
+
+fn rope_table(heads: &Heads<f32>) -> Option<RopeTable> {
+    let table = heads.rotary.as_ref()?;
+    Some(RopeTable::new(table.half, &table.cos, &table.sin))
+}
+
+/// Runs `f` with the factors of `dropout`.
+fn with_factors<R>(dropout: Option<Dropout>, f: impl FnOnce(Option<Factors<'_>>) -> R) -> R {
+    match dropout {
+        Some(dropout) => {
+            let kept = dropout.scale() as f32;
+            f(Some(&|first, factors: &mut [f32]| {
+                dropout.fill(first, kept, 0.0, factors)
+            }))
+        }
+        None => f(None),
+    }
+}
+
+pub(super) fn attention<T: Tape<f32, Cpu>>(
+    ops: &Fused,
+    x: Matrix<Fused, T>,
+    linear: Linear<'_, Fused>,
+    heads: &Heads<f32>,
+    grid: Grid,
+    dropout: Option<Dropout>,
+) -> Result<Matrix<Fused, T>, Failure> {
+    let (compute, device, stock) = (ops.compute.clone(), ops.device.clone(), ops.stock.clone());
+    let (x, mut tape) = x.split_tape();
+    let (shape, rope) = (shape(heads, grid), rope_table(heads));
+    let rows = grid.rows();
+    let mut qkv = stock.buffer(rows * shape.width());
+    project(&compute, values(&x), linear, &mut qkv, false);
+    let mut y = zeros(&device, rows, heads.dim())?;
+    let mut lse = stock.buffer(rows * shape.heads);
+    with_factors(dropout, |factors| {
+        let out = values_mut(&mut y);
+        k::attention(
+            &compute,
+            shape,
+            &mut qkv,
+            rope.as_ref(),
+            factors,
+            out,
+            &mut lse,
+        );
+    });
+    if T::OWNS_TAPE {
+        let (ghost, kept, projected) = (y.ghost(), y.clone(), Projected::new(x, linear));
+        tape.add_backward_op(move |store| {
+            let (gy, rows) = take_gradient!(store, ghost);
+            let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, rows)?;
+            let mut slopes = stock.buffer(qkv.len());
+            let saved = AttentionSaved {
+                qkv: &qkv,
+                y: values(&kept),
+                lse: &lse,
+            };
+            with_factors(dropout, |factors| {
+                k::attention_backward(
+                    &compute,
+                    shape,
+                    saved,
+                    rope.as_ref(),
+                    factors,
+                    values(&gy),
+                    &mut slopes,
+                );
+            });
+            drop((gy, qkv));
+            projected.backward(&compute, store, &slopes)
+        });
+    }
+    Ok(y.put_tape(tape))
+}
+
+/// Keys (turned) and values of one layer.
+pub(crate) struct Cache {
+    capacity: usize,
+    kv_dim: usize,
+    sequences: Vec<Sequence>,
+}
+
+#[derive(Clone)]
+struct Sequence {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Cache {
+    pub(super) fn new(sequences: usize, capacity: usize, kv_dim: usize) -> Self {
+        let empty = || Sequence {
+            keys: Vec::with_capacity(capacity * kv_dim),
+            values: Vec::with_capacity(capacity * kv_dim),
+        };
+        Self {
+            capacity,
+            kv_dim,
+            sequences: (0..sequences).map(|_| empty()).collect(),
+        }
+    }
+
+    /// Positions that sequence `at` has.
+    fn len(&self, at: usize) -> usize {
+        self.sequences[at].keys.len() / self.kv_dim
+    }
+}
+
+pub(super) fn attention_cached(
+    ops: &Fused,
+    x: &Matrix<Fused>,
+    linear: Linear<'_, Fused>,
+    heads: &Heads<f32>,
+    cache: &mut Cache,
+    sequences: &[usize],
+) -> Result<Matrix<Fused>, Failure> {
+    let compute = &*ops.compute;
+    let rows = x.shape().0;
+    let group = rows / sequences.len().max(1);
+    let grid = Grid {
+        sequences: sequences.len(),
+        length: group,
+    };
+    let (shape, rope) = (shape(heads, grid), rope_table(heads));
+    let (dim, kv_dim, head_dim) = (heads.dim(), heads.kv_dim(), heads.head_dim);
+    let mut qkv = ops.stock.buffer(rows * shape.width());
+    few_or_many(compute, values(x), linear, &mut qkv);
+    let before: Vec<usize> = sequences.iter().map(|&s| cache.len(s)).collect();
+    for (r, row) in qkv.chunks_exact_mut(shape.width()).enumerate() {
+        let position = before[r / group] + r % group;
+        debug_assert!(position < cache.capacity, "checked by the caller");
+        if let Some(table) = &rope {
+            for head in row[..dim + kv_dim].chunks_exact_mut(head_dim) {
+                table.turn(compute.isa, head, position, 1.0);
+            }
+        }
+        let sequence = &mut cache.sequences[sequences[r / group]];
+        sequence.keys.extend_from_slice(&row[dim..dim + kv_dim]);
+        sequence.values.extend_from_slice(&row[dim + kv_dim..]);
+    }
+    let mut y = zeros(&ops.device, rows, dim)?;
+    let cache = &*cache;
+    compute.rows(rows, 1, [(values_mut(&mut y), dim)], &|row, [y]| {
+        let r = row.start;
+        let positions = before[r / group] + r % group + 1;
+        let sequence = &cache.sequences[sequences[r / group]];
+        let query = &qkv[r * shape.width()..r * shape.width() + dim];
+        k::attend_one(
+            compute.isa,
+            shape,
+            query,
+            [&sequence.keys, &sequence.values],
+            positions,
+            y,
+        );
+    });
+    Ok(y)
+}
+
+/// A projection that reads the weight in place where there are few rows.
+pub(super) fn few_or_many(
+    compute: &k::Compute,
+    x: &[f32],
+    linear: Linear<'_, Fused>,
+    y: &mut [f32],
+) {
+    let inputs = linear.weight.shape().1;
+    if x.len() / inputs > FEW {
+        return project(compute, x, linear, y, false);
+    }
+    k::few_rows(compute, x, values(linear.weight), inputs, y);
+    if let Some(bias) = linear.bias {
+        k::add_bias(compute, values(bias), y);
+    }
+}
+
+/// Rows up to which packing a weight costs more than it saves.
+const FEW: usize = 4;

@@ -1,0 +1,84 @@
+//! Memory of a job: tensors from the device's cache, and a stock of plain buffers.
+
+use super::Fused;
+use crate::train::engine::ops::{Kept, Matrix};
+use dfdx::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The error of the tensor library.
+pub(super) type Failure = <Cpu as HasErr>::Err;
+
+/// Buffers that wait to be used again, by length.
+#[derive(Clone, Default)]
+pub(super) struct Stock(Arc<Mutex<BTreeMap<usize, Vec<Vec<f32>>>>>);
+
+impl Stock {
+    /// A buffer of `len` numbers with arbitrary content.
+    pub(super) fn buffer(&self, len: usize) -> Buffer {
+        let found = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_mut(&len)
+            .and_then(Vec::pop);
+        Buffer {
+            numbers: found.unwrap_or_else(|| vec![0.0; len]),
+            home: self.clone(),
+        }
+    }
+}
+
+/// A buffer that goes back to its stock.
+pub(super) struct Buffer {
+    numbers: Vec<f32>,
+    home: Stock,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let numbers = std::mem::take(&mut self.numbers);
+        let mut stock = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stock.entry(numbers.len()).or_default().push(numbers);
+    }
+}
+
+impl std::ops::Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.numbers
+    }
+}
+
+impl std::ops::DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers
+    }
+}
+
+/// A matrix of zeros from the device's cache.
+pub(super) fn zeros(device: &Cpu, rows: usize, columns: usize) -> Result<Matrix<Fused>, Failure> {
+    device.try_zeros_like(&(rows, columns))
+}
+
+/// Takes the gradient of an operation's output out of the store: nothing adds to it any more, and it is freed as soon as it was used.
+/// `$output` is a ghost, whose type the library does not name.
+macro_rules! take_gradient {
+    ($gradients:expr, $output:expr) => {{
+        let output = $output;
+        let shape = *dfdx::shapes::HasShape::shape(&output);
+        let stored = $gradients.get_or_alloc_mut(&output)?;
+        // Never an empty vector: the library's cache would keep its dangling address.
+        let numbers: Vec<f32> = std::mem::replace(&mut **stored, vec![0.0]);
+        (numbers, shape)
+    }};
+}
+pub(super) use take_gradient;
+
+/// The gradient of `x` in the store.
+pub(super) fn gradient<'a>(
+    store: &'a mut Kept<Fused>,
+    x: &Matrix<Fused>,
+) -> Result<&'a mut [f32], Failure> {
+    Ok(store.get_or_alloc_mut(x)?.as_mut_slice())
+}

@@ -1,0 +1,190 @@
+//! The operations on the CPU: own kernels ([`super::kernels`]) as custom operations on dfdx's own tape, f32.
+//!
+//! Each operation allocates its output from the device's cache, computes into it, and puts one closure on the tape, which adds the gradients
+//! of its inputs to the tape's store. What a closure needs of the forward pass it owns; buffers that are no tensors come from a stock of the
+//! job ([`memory::Stock`]) and go back to it. The same bits come out for every number of threads and every instruction set.
+
+mod attention;
+mod head;
+mod layers;
+mod memory;
+mod optimizer;
+
+use super::dropout::Dropout;
+use super::kernels::{Compute, Isa};
+use super::ops::{
+    Activation, AdamwStep, Clip, Grid, Heads, Kept, Linear, LossTask, LossValue, Matrix, Moments,
+    NormKind, Operations, ScoreTask, Scores, tensor_error,
+};
+use crate::train::TrainError;
+use attention::Cache;
+use dfdx::prelude::*;
+use dfdx::tensor::Cache as _;
+use memory::Stock;
+use std::sync::Arc;
+
+/// The operations of one job.
+pub(crate) struct Fused {
+    device: Cpu,
+    compute: Arc<Compute>,
+    stock: Stock,
+}
+
+impl Fused {
+    /// With a given instruction set.
+    ///
+    /// # Errors
+    /// The device cannot be used.
+    pub(crate) fn with(isa: Isa, threads: usize) -> Result<Self, TrainError> {
+        let device = Cpu::default();
+        device.try_enable_cache().map_err(tensor_error)?;
+        Ok(Self {
+            device,
+            compute: Arc::new(Compute::with(isa, threads.max(1))),
+            stock: Stock::default(),
+        })
+    }
+}
+
+impl Drop for Fused {
+    fn drop(&mut self) {
+        // The library's cache frees nothing by itself; what is dropped after this is freed at once.
+        let _ = self.device.try_disable_cache();
+    }
+}
+
+/// An error inside the backward pass.
+type Backward = Result<(), <Cpu as HasErr>::Err>;
+
+impl Operations for Fused {
+    type Element = f32;
+    type Device = Cpu;
+    type Cache = Cache;
+
+    const NAME: &'static str = "cpu-fused";
+
+    fn open(threads: usize) -> Result<Self, TrainError> {
+        Self::with(Isa::best(), threads)
+    }
+
+    fn isa() -> String {
+        Isa::best().name().to_owned()
+    }
+
+    fn device(&self) -> &Cpu {
+        &self.device
+    }
+
+    fn embed<T: Tape<f32, Cpu>>(
+        &self,
+        tokens: &Matrix<Self>,
+        positions: Option<(&Matrix<Self>, &[usize])>,
+        ids: &[u32],
+        dropout: Option<Dropout>,
+        tape: T,
+    ) -> Result<Matrix<Self, T>, TrainError> {
+        layers::embed(self, tokens, positions, ids, dropout, tape).map_err(tensor_error)
+    }
+
+    fn norm<T: Tape<f32, Cpu>>(
+        &self,
+        x: Matrix<Self, T>,
+        kind: NormKind,
+        weight: &Matrix<Self>,
+        bias: Option<&Matrix<Self>>,
+        eps: f64,
+    ) -> Result<Matrix<Self, T>, TrainError> {
+        layers::norm(self, x, kind, weight, bias, eps as f32).map_err(tensor_error)
+    }
+
+    fn qkv_rope_attention<T: Tape<f32, Cpu>>(
+        &self,
+        x: Matrix<Self, T>,
+        qkv: Linear<'_, Self>,
+        heads: &Heads<f32>,
+        grid: Grid,
+        dropout: Option<Dropout>,
+    ) -> Result<Matrix<Self, T>, TrainError> {
+        attention::attention(self, x, qkv, heads, grid, dropout).map_err(tensor_error)
+    }
+
+    fn mlp<T: Tape<f32, Cpu>>(
+        &self,
+        x: Matrix<Self, T>,
+        projection: Linear<'_, Self>,
+        activation: Activation,
+    ) -> Result<Matrix<Self, T>, TrainError> {
+        layers::mlp(self, x, projection, activation).map_err(tensor_error)
+    }
+
+    fn linear_residual<T: Tape<f32, Cpu>>(
+        &self,
+        x: Matrix<Self, T>,
+        linear: Linear<'_, Self>,
+        residual: Matrix<Self>,
+        dropout: Option<Dropout>,
+    ) -> Result<Matrix<Self, T>, TrainError> {
+        layers::linear_residual(self, x, linear, residual, dropout).map_err(tensor_error)
+    }
+
+    fn head_loss<T: Tape<f32, Cpu>>(
+        &self,
+        x: Matrix<Self, T>,
+        weight: &Matrix<Self>,
+        task: &LossTask<'_>,
+    ) -> Result<LossValue<Self, T>, TrainError> {
+        head::loss(self, x, weight, task).map_err(tensor_error)
+    }
+
+    fn head_scores(
+        &self,
+        x: Matrix<Self>,
+        weight: &Matrix<Self>,
+        task: &ScoreTask<'_>,
+    ) -> Result<Scores, TrainError> {
+        Ok(head::scores(self, &x, weight, task))
+    }
+
+    fn head_logits(&self, x: Matrix<Self>, weight: &Matrix<Self>) -> Result<Vec<f32>, TrainError> {
+        Ok(head::logits(self, &x, weight))
+    }
+
+    fn cache(&self, sequences: usize, capacity: usize, kv_dim: usize) -> Result<Cache, TrainError> {
+        Ok(Cache::new(sequences, capacity, kv_dim))
+    }
+
+    fn attention_cached(
+        &self,
+        x: Matrix<Self>,
+        qkv: Linear<'_, Self>,
+        heads: &Heads<f32>,
+        cache: &mut Cache,
+        sequences: &[usize],
+    ) -> Result<Matrix<Self>, TrainError> {
+        attention::attention_cached(self, &x, qkv, heads, cache, sequences).map_err(tensor_error)
+    }
+
+    fn grad_norm_clip(
+        &self,
+        parameters: &[Matrix<Self>],
+        gradients: &mut Kept<Self>,
+        max_norm: Option<f64>,
+    ) -> Result<Clip, TrainError> {
+        optimizer::grad_norm_clip(self, parameters, gradients, max_norm).map_err(tensor_error)
+    }
+
+    fn adamw_step(
+        &self,
+        parameters: &mut [Matrix<Self>],
+        moments: &mut Moments<Self>,
+        gradients: &mut Kept<Self>,
+        step: &AdamwStep<'_>,
+    ) -> Result<(), TrainError> {
+        optimizer::adamw_step(self, parameters, moments, gradients, step).map_err(tensor_error)
+    }
+}
+
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,458 @@
+//! Causal attention over rows of queries, keys and values, with rotary positions, grouped key/value heads and dropout.
+//!
+//! Probabilities exist only for [`BLOCK`] rows of one head at a time: the forward pass keeps the logarithm of each row's sum of exponentials,
+//! from which the backward pass works the probabilities out again. One task is one key/value head of one sequence, with all its query heads.
+
+use super::gemm::{Output, Raw, Sizes, product};
+use super::rows::{dot, exp_row, multiply, rope, row_max, scale, score_gradient};
+use super::{Compute, Isa, Scratch, SharedSlice};
+
+/// Rows of scores held at a time.
+const BLOCK: usize = 64;
+
+/// Sizes of an attention layer. A row of queries, keys and values holds `heads` queries, then `kv_heads` keys, then `kv_heads` values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttentionShape {
+    /// Sequences.
+    pub(crate) batch: usize,
+    /// Positions of each.
+    pub(crate) seq: usize,
+    /// Query heads.
+    pub(crate) heads: usize,
+    /// Key/value heads; divides `heads`.
+    pub(crate) kv_heads: usize,
+    /// Width of a head.
+    pub(crate) head_dim: usize,
+}
+
+impl AttentionShape {
+    /// Numbers in a row of queries, keys and values.
+    pub(crate) fn width(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.head_dim
+    }
+
+    /// Numbers in a row of the output.
+    pub(crate) fn dim(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    fn rows(&self) -> usize {
+        self.batch * self.seq
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.head_dim as f32).sqrt()
+    }
+}
+
+/// Cosines (each twice) and sines (−sin, +sin) of the rotary angles, one row of `head_dim` numbers a position.
+#[derive(Clone, Debug)]
+pub(crate) struct RopeTable {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    head_dim: usize,
+}
+
+impl RopeTable {
+    /// From tables with one cosine and one sine a pair, `half` pairs a position.
+    pub(crate) fn new(half: usize, cos: &[f32], sin: &[f32]) -> Self {
+        Self {
+            cos: cos.iter().flat_map(|&c| [c, c]).collect(),
+            sin: sin.iter().flat_map(|&s| [-s, s]).collect(),
+            head_dim: 2 * half,
+        }
+    }
+
+    /// Turns one head at `position` (back with `sign` −1).
+    pub(crate) fn turn(&self, isa: Isa, x: &mut [f32], position: usize, sign: f32) {
+        let at = position * self.head_dim..(position + 1) * self.head_dim;
+        rope(isa, x, &self.cos[at.clone()], &self.sin[at], sign);
+    }
+}
+
+/// Fills a run of dropout factors (0 or 1/(1 − p)) for the elements from an index on; element (sequence, head, i, j) of the probabilities
+/// has the index ((sequence · heads + head) · seq + i) · seq + j.
+pub(crate) type Factors<'a> = &'a (dyn Fn(u64, &mut [f32]) + Sync);
+
+/// Turns queries and keys of `qkv` in place, writes the attention output to `y` and each row's log-sum-exp to `lse` (sequence, head, row).
+pub(crate) fn attention(
+    compute: &Compute,
+    shape: AttentionShape,
+    qkv: &mut [f32],
+    rope: Option<&RopeTable>,
+    dropout: Option<Factors<'_>>,
+    y: &mut [f32],
+    lse: &mut [f32],
+) {
+    assert_eq!(qkv.len(), shape.rows() * shape.width());
+    assert_eq!(y.len(), shape.rows() * shape.dim());
+    assert_eq!(lse.len(), shape.rows() * shape.heads);
+    let (qkv, y, lse) = (
+        SharedSlice::new(qkv),
+        SharedSlice::new(y),
+        SharedSlice::new(lse),
+    );
+    let isa = compute.isa;
+    compute.pool.run(shape.batch * shape.kv_heads, &|task| {
+        let place = Place::new(shape, task);
+        // SAFETY: a task touches only the columns of its own key/value head and query heads, in the rows of its sequence.
+        unsafe {
+            if let Some(table) = rope {
+                place.turn(isa, table, &qkv, 1.0);
+            }
+            for head in place.heads() {
+                place.forward(isa, head, &qkv, dropout, &y, &lse);
+            }
+        }
+    });
+}
+
+/// What [`attention`] had and gave, for [`attention_backward`].
+#[derive(Clone, Copy)]
+pub(crate) struct AttentionSaved<'a> {
+    /// Queries and keys (turned) and values.
+    pub(crate) qkv: &'a [f32],
+    /// The output.
+    pub(crate) y: &'a [f32],
+    /// Log-sum-exps.
+    pub(crate) lse: &'a [f32],
+}
+
+/// Writes the gradient of the queries, keys and values as they were before they were turned to `gqkv`, given that of the output.
+pub(crate) fn attention_backward(
+    compute: &Compute,
+    shape: AttentionShape,
+    saved: AttentionSaved<'_>,
+    rope: Option<&RopeTable>,
+    dropout: Option<Factors<'_>>,
+    gy: &[f32],
+    gqkv: &mut [f32],
+) {
+    assert_eq!(saved.qkv.len(), shape.rows() * shape.width());
+    assert_eq!(saved.y.len(), shape.rows() * shape.dim());
+    assert_eq!(saved.lse.len(), shape.rows() * shape.heads);
+    assert_eq!((gy.len(), gqkv.len()), (saved.y.len(), saved.qkv.len()));
+    let gqkv = SharedSlice::new(gqkv);
+    let isa = compute.isa;
+    compute.pool.run(shape.batch * shape.kv_heads, &|task| {
+        let place = Place::new(shape, task);
+        // SAFETY: as in `attention`: each task writes its own columns.
+        unsafe {
+            for (number, head) in place.heads().enumerate() {
+                place.backward(isa, head, number == 0, saved, dropout, gy, &gqkv);
+            }
+            if let Some(table) = rope {
+                place.turn(isa, table, &gqkv, -1.0);
+            }
+        }
+    });
+}
+
+/// One key/value head of one sequence.
+struct Place {
+    shape: AttentionShape,
+    sequence: usize,
+    kv: usize,
+}
+
+impl Place {
+    fn new(shape: AttentionShape, task: usize) -> Self {
+        Self {
+            shape,
+            sequence: task / shape.kv_heads,
+            kv: task % shape.kv_heads,
+        }
+    }
+
+    /// The query heads that use this key/value head.
+    fn heads(&self) -> std::ops::Range<usize> {
+        let group = self.shape.heads / self.shape.kv_heads;
+        self.kv * group..(self.kv + 1) * group
+    }
+
+    /// Offset of column block `block` (of `head_dim` columns) of row `i` in rows of queries, keys and values.
+    fn at(&self, i: usize, block: usize) -> usize {
+        (self.sequence * self.shape.seq + i) * self.shape.width() + block * self.shape.head_dim
+    }
+
+    /// Offset of a head in row `i` of the output.
+    fn out(&self, i: usize, head: usize) -> usize {
+        (self.sequence * self.shape.seq + i) * self.shape.dim() + head * self.shape.head_dim
+    }
+
+    fn key(&self) -> usize {
+        self.shape.heads + self.kv
+    }
+
+    fn value(&self) -> usize {
+        self.shape.heads + self.shape.kv_heads + self.kv
+    }
+
+    /// Index of the first log-sum-exp of a head; times `seq`, that of its first probability.
+    fn row(&self, head: usize) -> usize {
+        (self.sequence * self.shape.heads + head) * self.shape.seq
+    }
+
+    /// Turns the query heads and the key of every row.
+    unsafe fn turn(&self, isa: Isa, table: &RopeTable, x: &SharedSlice<'_>, sign: f32) {
+        for i in 0..self.shape.seq {
+            for block in self.heads().chain([self.key()]) {
+                let at = self.at(i, block);
+                // SAFETY: the columns belong to this task.
+                let part = unsafe { x.part(at..at + self.shape.head_dim) };
+                table.turn(isa, part, i, sign);
+            }
+        }
+    }
+
+    unsafe fn forward(
+        &self,
+        isa: Isa,
+        head: usize,
+        qkv: &SharedSlice<'_>,
+        dropout: Option<Factors<'_>>,
+        y: &SharedSlice<'_>,
+        lse: &SharedSlice<'_>,
+    ) {
+        let AttentionShape { seq, head_dim, .. } = self.shape;
+        let (width, dim, c) = (self.shape.width(), self.shape.dim(), self.shape.scale());
+        let mut scores = Scratch::new(BLOCK * seq);
+        let mut factors = Scratch::new(if dropout.is_some() { seq } else { 0 });
+        // SAFETY: all offsets are inside the slices, whose lengths `attention` checked; only this task uses these columns and rows.
+        unsafe {
+            let base = qkv.start().cast_const();
+            let rows = |i: usize, block: usize| Raw {
+                at: base.add(self.at(i, block)),
+                row: width,
+                column: 1,
+            };
+            let (keys, values) = (rows(0, self.key()), rows(0, self.value()));
+            for q0 in (0..seq).step_by(BLOCK) {
+                let m = BLOCK.min(seq - q0);
+                let n = q0 + m;
+                product(
+                    isa,
+                    None,
+                    Sizes { m, n, k: head_dim },
+                    rows(q0, head),
+                    transposed(keys),
+                    output(scores.as_mut_ptr(), n, false),
+                );
+                for (i, row) in scores[..m * n].chunks_exact_mut(n).enumerate() {
+                    let (seen, rest) = row.split_at_mut(q0 + i + 1);
+                    let top = row_max(isa, seen) * c;
+                    let sum = exp_row(isa, seen, c, top);
+                    scale(isa, seen, 1.0 / sum);
+                    rest.fill(0.0);
+                    let at = self.row(head) + q0 + i;
+                    lse.part(at..at + 1)[0] = top + libm::logf(sum);
+                    if let Some(fill) = dropout {
+                        let factors = &mut factors[..seen.len()];
+                        fill((at * seq) as u64, factors);
+                        multiply(isa, seen, factors);
+                    }
+                }
+                let probabilities = dense(scores.as_ptr(), n);
+                let to = output(y.start().add(self.out(q0, head)), dim, false);
+                product(
+                    isa,
+                    None,
+                    Sizes {
+                        m,
+                        n: head_dim,
+                        k: n,
+                    },
+                    probabilities,
+                    values,
+                    to,
+                );
+            }
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a head has, and where its gradients go"
+    )]
+    unsafe fn backward(
+        &self,
+        isa: Isa,
+        head: usize,
+        first: bool,
+        saved: AttentionSaved<'_>,
+        dropout: Option<Factors<'_>>,
+        gy: &[f32],
+        gqkv: &SharedSlice<'_>,
+    ) {
+        let AttentionShape { seq, head_dim, .. } = self.shape;
+        let (width, dim, c) = (self.shape.width(), self.shape.dim(), self.shape.scale());
+        let (mut scores, mut slopes) = (Scratch::new(BLOCK * seq), Scratch::new(BLOCK * seq));
+        let mut factors = Scratch::new(if dropout.is_some() { BLOCK * seq } else { 0 });
+        // SAFETY: as in `forward`; the gradients' columns belong to this task.
+        unsafe {
+            let rows = |i: usize, block: usize| Raw {
+                at: saved.qkv.as_ptr().add(self.at(i, block)),
+                row: width,
+                column: 1,
+            };
+            let target = |i: usize, block: usize, add: bool| {
+                output(gqkv.start().add(self.at(i, block)), width, add)
+            };
+            let (keys, values) = (rows(0, self.key()), rows(0, self.value()));
+            // The last block first: it writes the gradients of all keys and values, the others add to them.
+            for (step, q0) in (0..seq).step_by(BLOCK).rev().enumerate() {
+                let m = BLOCK.min(seq - q0);
+                let n = q0 + m;
+                let add = step > 0 || !first;
+                let gradient = Raw {
+                    at: gy.as_ptr().add(self.out(q0, head)),
+                    row: dim,
+                    column: 1,
+                };
+                let queries = rows(q0, head);
+                let wide = Sizes { m, n, k: head_dim };
+                product(
+                    isa,
+                    None,
+                    wide,
+                    queries,
+                    transposed(keys),
+                    output(scores.as_mut_ptr(), n, false),
+                );
+                product(
+                    isa,
+                    None,
+                    wide,
+                    gradient,
+                    transposed(values),
+                    output(slopes.as_mut_ptr(), n, false),
+                );
+                for i in 0..m {
+                    let (seen, at) = (q0 + i + 1, self.row(head) + q0 + i);
+                    let row = &mut scores[i * n..(i + 1) * n];
+                    exp_row(isa, &mut row[..seen], c, saved.lse[at]);
+                    row[seen..].fill(0.0);
+                    if let Some(fill) = dropout {
+                        // The probabilities as they were used, and the slopes of those that were kept.
+                        let kept = &mut factors[i * n..(i + 1) * n];
+                        fill((at * seq) as u64, &mut kept[..seen]);
+                        kept[seen..].fill(0.0);
+                        multiply(isa, &mut slopes[i * n..(i + 1) * n], kept);
+                        multiply(isa, kept, row);
+                    }
+                }
+                let used = if dropout.is_some() {
+                    factors.as_ptr()
+                } else {
+                    scores.as_ptr()
+                };
+                let tall = Sizes {
+                    m: n,
+                    n: head_dim,
+                    k: m,
+                };
+                product(
+                    isa,
+                    None,
+                    tall,
+                    transposed(dense(used, n)),
+                    gradient,
+                    target(0, self.value(), add),
+                );
+                for i in 0..m {
+                    let out = self.out(q0 + i, head);
+                    let part = out..out + head_dim;
+                    let d = dot(isa, &gy[part.clone()], &saved.y[part]);
+                    score_gradient(
+                        isa,
+                        &scores[i * n..(i + 1) * n],
+                        &mut slopes[i * n..(i + 1) * n],
+                        d,
+                        c,
+                    );
+                }
+                let slopes = dense(slopes.as_ptr(), n);
+                product(
+                    isa,
+                    None,
+                    tall,
+                    transposed(slopes),
+                    queries,
+                    target(0, self.key(), add),
+                );
+                product(
+                    isa,
+                    None,
+                    Sizes {
+                        m,
+                        n: head_dim,
+                        k: n,
+                    },
+                    slopes,
+                    keys,
+                    target(q0, head, false),
+                );
+            }
+        }
+    }
+}
+
+fn transposed(x: Raw) -> Raw {
+    Raw {
+        row: x.column,
+        column: x.row,
+        ..x
+    }
+}
+
+fn dense(at: *const f32, columns: usize) -> Raw {
+    Raw {
+        at,
+        row: columns,
+        column: 1,
+    }
+}
+
+fn output(at: *mut f32, row: usize, add: bool) -> Output {
+    Output { at, row, add }
+}
+
+/// One position of attention for generation: the query heads `q` (turned) against the keys and values of `positions` positions, each row
+/// of the caches holding `kv_heads` heads. Writes `y`.
+pub(crate) fn attend_one(
+    isa: Isa,
+    shape: AttentionShape,
+    q: &[f32],
+    [keys, values]: [&[f32]; 2],
+    positions: usize,
+    y: &mut [f32],
+) {
+    let AttentionShape {
+        head_dim,
+        kv_heads,
+        heads,
+        ..
+    } = shape;
+    let mut scores = Scratch::new(positions);
+    y.fill(0.0);
+    for (head, (q, y)) in q
+        .chunks_exact(head_dim)
+        .zip(y.chunks_exact_mut(head_dim))
+        .enumerate()
+    {
+        let kv = head / (heads / kv_heads);
+        let part = |i: usize| {
+            let at = (i * kv_heads + kv) * head_dim;
+            at..at + head_dim
+        };
+        for (i, score) in scores.iter_mut().enumerate() {
+            *score = dot(isa, q, &keys[part(i)]);
+        }
+        let c = shape.scale();
+        let top = row_max(isa, &scores) * c;
+        let sum = exp_row(isa, &mut scores, c, top);
+        for (i, score) in scores.iter().enumerate() {
+            super::rows::add_scaled(isa, y, &values[part(i)], score / sum);
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! Matrix products: C = A·B or C += A·B for any strides of A and B, C in rows.
+//!
+//! Every element of C is one chain of fused multiply-adds over the inner dimension, cut into blocks of [`K_BLOCK`]; the sums of the blocks are
+//! added in order. The shape of the register tile, the packing and the threads do not enter, so all instruction sets and any number of
+//! threads give the same bits. Blocks of B are packed once for all threads; each thread packs its own rows of A.
+
+use super::isa::Kind;
+use super::lanes::{LANES, Lanes, Portable};
+use super::{Compute, Isa, Scratch};
+
+/// Length of the chains: part of the recipe, because it decides the rounding.
+pub(crate) const K_BLOCK: usize = 512;
+
+/// Register tiles that share one packed block of A.
+const A_TILES: usize = 6;
+/// Panels of B that are one task with a block of A.
+const GROUP: usize = 16;
+/// Panels of B packed at a time.
+const B_PANELS: usize = 64;
+/// Products below this are not worth waking another thread.
+const SMALL: usize = 1 << 17;
+
+/// A view of numbers as a matrix: element (i, j) is `data[i · row + j · column]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    data: &'a [f32],
+    row: usize,
+    column: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows of `stride` numbers one after the other.
+    pub(crate) fn rows(data: &'a [f32], stride: usize) -> Self {
+        Self {
+            data,
+            row: stride,
+            column: 1,
+        }
+    }
+
+    /// The transpose.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            row: self.column,
+            column: self.row,
+        }
+    }
+
+    /// As raw parts, after checking that `rows` × `columns` elements are inside.
+    fn raw(&self, rows: usize, columns: usize) -> Raw {
+        if rows > 0 && columns > 0 {
+            let last = (rows - 1) * self.row + (columns - 1) * self.column;
+            assert!(last < self.data.len(), "matrix view beyond its data");
+        }
+        Raw {
+            at: self.data.as_ptr(),
+            row: self.row,
+            column: self.column,
+        }
+    }
+}
+
+/// A matrix view by address.
+#[derive(Clone, Copy)]
+pub(super) struct Raw {
+    pub(super) at: *const f32,
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+/// Sizes of a product: C is m × n, the inner dimension k.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+}
+
+/// Where the result goes.
+#[derive(Clone, Copy)]
+pub(super) struct Output {
+    pub(super) at: *mut f32,
+    pub(super) row: usize,
+    pub(super) add: bool,
+}
+
+/// C (m × n, dense rows) = A·B, or C += A·B with `add`, on all threads of `compute`.
+pub(crate) fn gemm(
+    compute: &Compute,
+    [m, n, k]: [usize; 3],
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    c: &mut [f32],
+    add: bool,
+) {
+    assert_eq!(c.len(), m * n);
+    let output = Output {
+        at: c.as_mut_ptr(),
+        row: n,
+        add,
+    };
+    // SAFETY: the views were checked against the sizes, C has m·n elements and is borrowed mutably.
+    unsafe {
+        product(
+            compute.isa,
+            Some(compute),
+            Sizes { m, n, k },
+            a.raw(m, k),
+            b.raw(k, n),
+            output,
+        )
+    }
+}
+
+/// As [`gemm`], on this thread (`compute` none) or on all, by address.
+///
+/// # Safety
+/// A, B and C must be good for the sizes and strides; C overlaps neither and nobody else uses its elements meanwhile.
+pub(super) unsafe fn product(
+    isa: Isa,
+    compute: Option<&Compute>,
+    sizes: Sizes,
+    a: Raw,
+    b: Raw,
+    c: Output,
+) {
+    let Sizes { m, n, k } = sizes;
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        // SAFETY: as promised by the caller.
+        unsafe { clear(sizes, c) };
+        return;
+    }
+    let shared = compute.filter(|_| m * n * k > SMALL);
+    match isa.kind() {
+        // SAFETY: an `Isa` of this kind exists only where the machine has the features; the rest is promised by the caller.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => unsafe {
+            blocks::<super::lanes_x86::Avx512>(shared, sizes, a, b, c, [pack_avx512, tiles_avx512])
+        },
+        // SAFETY: likewise.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => unsafe {
+            blocks::<super::lanes_x86::Avx2>(shared, sizes, a, b, c, [pack_avx2, tiles_avx2])
+        },
+        // SAFETY: likewise.
+        Kind::Portable => unsafe {
+            blocks::<Portable>(
+                shared,
+                sizes,
+                a,
+                b,
+                c,
+                [pack_b::<Portable>, tiles::<Portable>],
+            )
+        },
+    }
+}
+
+/// C = 0 unless it is added to.
+unsafe fn clear(sizes: Sizes, c: Output) {
+    if !c.add {
+        for i in 0..sizes.m {
+            // SAFETY: row i of C.
+            unsafe { std::slice::from_raw_parts_mut(c.at.add(i * c.row), sizes.n).fill(0.0) };
+        }
+    }
+}
+
+/// A packed block of B and what is computed from it: sub-problem of one K block and up to [`B_PANELS`] panels.
+struct Block {
+    sizes: Sizes,
+    a: Raw,
+    b: Raw,
+    c: Output,
+    packed: *mut f32,
+}
+
+// SAFETY: the tasks of a block write disjoint panels of `packed`, and then disjoint tiles of C while they only read `packed`, A and B.
+unsafe impl Sync for Block {}
+
+/// One task on a block: `pack_b` or `tiles`, compiled for one instruction set.
+type Step = unsafe fn(&Block, usize, &mut Packed);
+
+/// The rows of A that a thread has packed.
+struct Packed {
+    buffer: Option<Scratch>,
+    block: usize,
+}
+
+unsafe fn blocks<L: Lanes>(
+    compute: Option<&Compute>,
+    sizes: Sizes,
+    a: Raw,
+    b: Raw,
+    c: Output,
+    [pack, tile]: [Step; 2],
+) {
+    let width = L::TILE_VECTORS * LANES;
+    let Sizes { m, n, k } = sizes;
+    let panels = n.div_ceil(width);
+    let at_once = B_PANELS.min(panels);
+    let mut buffer = Scratch::new(at_once * width * K_BLOCK.min(k));
+    for j0 in (0..panels).step_by(at_once) {
+        let column = j0 * width;
+        let columns = (at_once * width).min(n - column);
+        for k0 in (0..k).step_by(K_BLOCK) {
+            // SAFETY: offsets stay inside the matrices, since column < n and k0 < k.
+            let block = unsafe {
+                Block {
+                    sizes: Sizes {
+                        m,
+                        n: columns,
+                        k: K_BLOCK.min(k - k0),
+                    },
+                    a: Raw {
+                        at: a.at.add(k0 * a.column),
+                        ..a
+                    },
+                    b: Raw {
+                        at: b.at.add(k0 * b.row + column * b.column),
+                        ..b
+                    },
+                    c: Output {
+                        at: c.at.add(column),
+                        row: c.row,
+                        add: c.add || k0 > 0,
+                    },
+                    packed: buffer.as_mut_ptr(),
+                }
+            };
+            let panels = columns.div_ceil(width);
+            // SAFETY: each task number is run once, packing is finished before the tiles start, and `Step` has the features of L.
+            unsafe {
+                each_task(compute, panels.div_ceil(4), &block, pack);
+                let tasks = m.div_ceil(A_TILES * L::TILE_ROWS) * panels.div_ceil(GROUP);
+                each_task(compute, tasks, &block, tile);
+            }
+        }
+    }
+}
+
+/// Runs `step` for all tasks of a block.
+unsafe fn each_task(compute: Option<&Compute>, tasks: usize, block: &Block, step: Step) {
+    let run = |next: &mut dyn FnMut() -> usize| {
+        let mut packed = Packed {
+            buffer: None,
+            block: usize::MAX,
+        };
+        loop {
+            let task = next();
+            if task >= tasks {
+                break;
+            }
+            // SAFETY: promised by the caller; the counter gives each number once.
+            unsafe { step(block, task, &mut packed) };
+        }
+    };
+    if let Some(compute) = compute
+        && tasks > 1
+        && compute.pool.threads() > 1
+    {
+        let counter = std::sync::atomic::AtomicUsize::new(0);
+        compute.pool.on_all(tasks - 1, &|| {
+            run(&mut || counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        });
+    } else {
+        let mut counter = 0..;
+        run(&mut || counter.next().unwrap_or(usize::MAX));
+    }
+}
+
+/// Task: packs four panels of B.
+#[inline(always)]
+unsafe fn pack_b<L: Lanes>(block: &Block, task: usize, _: &mut Packed) {
+    let width = L::TILE_VECTORS * LANES;
+    let Sizes { n, k, .. } = block.sizes;
+    for panel in task * 4..(task * 4 + 4).min(n.div_ceil(width)) {
+        let column = panel * width;
+        // SAFETY: the panel's columns are inside B, its place inside the buffer.
+        unsafe {
+            let from = block.b.at.add(column * block.b.column);
+            let to = block.packed.add(panel * width * k);
+            pack::<L>(
+                from,
+                [block.b.column, block.b.row],
+                width.min(n - column),
+                k,
+                to,
+                width,
+            );
+        }
+    }
+}
+
+/// Task: a block of rows of A times a group of panels.
+#[inline(always)]
+unsafe fn tiles<L: Lanes>(block: &Block, task: usize, packed: &mut Packed) {
+    let (height, width) = (L::TILE_ROWS, L::TILE_VECTORS * LANES);
+    let Sizes { m, n, k } = block.sizes;
+    let panels = n.div_ceil(width);
+    let groups = panels.div_ceil(GROUP);
+    let (i, group) = (task / groups, task % groups);
+    let row0 = i * A_TILES * height;
+    let rows = (A_TILES * height).min(m - row0);
+    let own = packed
+        .buffer
+        .get_or_insert_with(|| Scratch::new(A_TILES * height * k))
+        .as_mut_ptr();
+    // SAFETY: rows, columns and panels are inside the matrices and buffers by construction.
+    unsafe {
+        if packed.block != i {
+            for t in 0..rows.div_ceil(height) {
+                let row = row0 + t * height;
+                let from = block.a.at.add(row * block.a.row);
+                pack::<L>(
+                    from,
+                    [block.a.row, block.a.column],
+                    height.min(m - row),
+                    k,
+                    own.add(t * height * k),
+                    height,
+                );
+            }
+            packed.block = i;
+        }
+        for panel in group * GROUP..(group * GROUP + GROUP).min(panels) {
+            let column = panel * width;
+            for t in 0..rows.div_ceil(height) {
+                let row = row0 + t * height;
+                let place = Place {
+                    k,
+                    a: own.add(t * height * k),
+                    b: block.packed.add(panel * width * k),
+                    c: Output {
+                        at: block.c.at.add(row * block.c.row + column),
+                        ..block.c
+                    },
+                    columns: width.min(n - column),
+                };
+                any_tile::<L>(height.min(m - row), &place);
+            }
+        }
+    }
+}
+
+macro_rules! compiled {
+    ($($name:ident = $step:ident<$lanes:ty> with $features:literal;)*) => {$(
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = $features)]
+        unsafe fn $name(block: &Block, task: usize, packed: &mut Packed) {
+            // SAFETY: this function has the features of the lanes; the rest is promised by the caller.
+            unsafe { $step::<$lanes>(block, task, packed) }
+        }
+    )*};
+}
+compiled! {
+    pack_avx512 = pack_b<super::lanes_x86::Avx512> with "avx512f,avx2,fma";
+    tiles_avx512 = tiles<super::lanes_x86::Avx512> with "avx512f,avx2,fma";
+    pack_avx2 = pack_b<super::lanes_x86::Avx2> with "avx2,fma";
+    tiles_avx2 = tiles<super::lanes_x86::Avx2> with "avx2,fma";
+}
+
+/// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; lanes up to `width` are 0.
+#[inline(always)]
+unsafe fn pack<L: Lanes>(
+    from: *const f32,
+    [lane_stride, k_stride]: [usize; 2],
+    lanes: usize,
+    k: usize,
+    to: *mut f32,
+    width: usize,
+) {
+    // SAFETY: the caller's contract: `lanes` × `k` elements at `from`, `width` × `k` at `to`.
+    unsafe {
+        if lane_stride == 1 {
+            for kk in 0..k {
+                let (source, target) = (from.add(kk * k_stride), to.add(kk * width));
+                let mut l = 0;
+                while l < width {
+                    let (n, filled) = ((width - l).min(LANES), lanes.saturating_sub(l).min(LANES));
+                    let v = match filled {
+                        0 => L::splat(0.0),
+                        LANES => L::load(source.add(l)),
+                        _ => L::load_n(source.add(l), filled),
+                    };
+                    if n == LANES {
+                        L::store(target.add(l), v);
+                    } else {
+                        L::store_n(target.add(l), n, v);
+                    }
+                    l += LANES;
+                }
+            }
+            return;
+        }
+        if lanes < width {
+            std::slice::from_raw_parts_mut(to, k * width).fill(0.0);
+        }
+        let whole = if k_stride == 1 { k - k % LANES } else { 0 };
+        for l in (0..lanes).step_by(LANES) {
+            let n = (lanes - l).min(LANES);
+            let source = from.add(l * lane_stride);
+            for kk in (0..whole).step_by(LANES) {
+                L::transpose(
+                    source.add(kk),
+                    lane_stride,
+                    n,
+                    to.add(kk * width + l),
+                    width,
+                );
+            }
+            for kk in whole..k {
+                for i in 0..n {
+                    *to.add(kk * width + l + i) = *source.add(i * lane_stride + kk * k_stride);
+                }
+            }
+        }
+    }
+}
+
+/// One register tile: packed rows and columns, and its place in C.
+struct Place {
+    k: usize,
+    a: *const f32,
+    b: *const f32,
+    c: Output,
+    columns: usize,
+}
+
+/// The tile with `rows` rows.
+#[inline(always)]
+unsafe fn any_tile<L: Lanes>(rows: usize, place: &Place) {
+    macro_rules! by_rows {
+        ($vectors:literal: $($rows:literal)*) => {
+            match rows {
+                $($rows => tile::<L, $rows, $vectors>(place),)*
+                _ => unreachable!("a tile has at most {} rows", L::TILE_ROWS),
+            }
+        };
+    }
+    // SAFETY: the caller's contract.
+    unsafe {
+        if L::TILE_VECTORS == 2 {
+            by_rows!(2: 14 13 12 11 10 9 8 7 6 5 4 3 2 1)
+        } else {
+            by_rows!(1: 6 5 4 3 2 1)
+        }
+    }
+}
+
+/// R × (W · 16) sums of products in registers.
+#[inline(always)]
+unsafe fn tile<L: Lanes, const R: usize, const W: usize>(place: &Place) {
+    // SAFETY: `a` holds k groups of TILE_ROWS numbers, `b` k groups of W · 16; C has R rows with `columns` elements here.
+    unsafe {
+        let mut sums = [[L::splat(0.0); W]; R];
+        let (mut a, mut b) = (place.a, place.b);
+        for _ in 0..place.k {
+            let mut columns = [L::splat(0.0); W];
+            for (w, column) in columns.iter_mut().enumerate() {
+                *column = L::load(b.add(w * LANES));
+                L::prefetch(b.wrapping_add(8 * W * LANES + w * LANES));
+            }
+            for (r, row) in sums.iter_mut().enumerate() {
+                let x = L::splat(*a.add(r));
+                for (sum, column) in row.iter_mut().zip(columns) {
+                    *sum = L::fma(x, column, *sum);
+                }
+            }
+            a = a.add(L::TILE_ROWS);
+            b = b.add(W * LANES);
+        }
+        for (r, row) in sums.iter().enumerate() {
+            let to = place.c.at.add(r * place.c.row);
+            for (w, &sum) in row.iter().enumerate() {
+                let n = place.columns.saturating_sub(w * LANES).min(LANES);
+                if n == 0 {
+                    break;
+                }
+                let to = to.add(w * LANES);
+                let sum = if place.c.add {
+                    L::add(L::load_n(to, n), sum)
+                } else {
+                    sum
+                };
+                L::store_n(to, n, sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Which instruction set a kernel uses. Results never depend on it, only the time they take.
+
+/// An instruction set that this machine has been found to have; every kernel takes one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Isa(Kind);
+
+/// The compiled variants. Private, so that nobody can ask for instructions the machine lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// All usable instruction sets, the fastest first; never empty.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                found.push(Self(Kind::Avx512));
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                found.push(Self(Kind::Avx2));
+            }
+        }
+        found.push(Self(Kind::Portable));
+        found
+    }
+
+    /// The fastest.
+    pub(crate) fn best() -> Self {
+        Self::available()[0]
+    }
+
+    /// The variant to run.
+    #[inline]
+    pub(super) fn kind(self) -> Kind {
+        self.0
+    }
+
+    /// As recorded with a run: `x86_64+avx512`, `x86_64+avx2`, or the architecture alone.
+    pub(crate) fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => std::env::consts::ARCH,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "x86_64+avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "x86_64+avx512",
+        }
+    }
+}
+
+/// Defines kernels: each body, generic over `L: Lanes`, is compiled for every instruction set and chosen by the first argument.
+/// The bodies are unsafe code: they must keep within the slices that they are given.
+macro_rules! kernels {
+    ($($(#[$meta:meta])* fn $name:ident<$l:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments, reason = "a kernel takes slices and numbers, not structures")]
+        pub(crate) fn $name(isa: $crate::train::engine::kernels::Isa, $($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            unsafe fn body<$l: $crate::train::engine::kernels::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller runs this under the features of `L`; the body asserts the lengths that it relies on.
+                unsafe { $body }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx2,fma")]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: this function has the features of these lanes.
+                unsafe { body::<$crate::train::engine::kernels::lanes_x86::Avx512>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: this function has the features of these lanes.
+                unsafe { body::<$crate::train::engine::kernels::lanes_x86::Avx2>($($arg),*) }
+            }
+            use $crate::train::engine::kernels::isa::Kind;
+            match isa.kind() {
+                // SAFETY: an `Isa` of this kind exists only where the machine has the features.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: likewise.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: the portable lanes need no feature.
+                Kind::Portable => unsafe { body::<$crate::train::engine::kernels::lanes::Portable>($($arg),*) },
+            }
+        }
+    )*};
+}
+pub(super) use kernels;

@@ -1,0 +1,97 @@
+//! CPU kernels: slices in, slices out. No tensor, no tape, no model: those are in `fused`.
+//!
+//! Two promises hold for every kernel here, and the tests check both:
+//! * **Same bits on every instruction set.** Each kernel is written once over sixteen virtual lanes ([`lanes`]) and compiled for AVX-512, AVX2 with FMA
+//!   and plain Rust; lane order, reduction tree, fused multiply-adds and polynomials are the same in all three.
+//! * **Same bits for every number of threads.** Threads share out tiles whose results do not depend on who computes them; the inner dimension of a
+//!   matrix product is never split between threads, and sums over rows go through partial sums of [`PARTIAL_ROWS`] rows, added in order.
+//!
+//! The functions are safe: lengths are asserted, and an [`Isa`] exists only for instruction sets that this machine has.
+#![expect(
+    unsafe_code,
+    reason = "vector intrinsics, shared output tiles and borrowed jobs of the thread pool"
+)]
+
+mod attention;
+mod gemm;
+mod head;
+mod isa;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
+mod layers;
+mod math;
+mod pool;
+mod rows;
+mod shared;
+mod view;
+
+pub(crate) use attention::{
+    AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
+};
+pub(crate) use gemm::{Matrix, gemm};
+pub(crate) use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
+pub(crate) use isa::Isa;
+pub(crate) use layers::*;
+pub(crate) use pool::Pool;
+pub(crate) use rows::*;
+pub(crate) use shared::Scratch;
+use shared::SharedSlice;
+pub(crate) use view::{values, values_mut};
+
+/// What a job computes with: an instruction set and threads.
+pub(crate) struct Compute {
+    /// The instruction set.
+    pub(crate) isa: Isa,
+    /// The threads.
+    pub(crate) pool: Pool,
+}
+
+/// What is run on a piece: its rows and its parts of the outputs.
+pub(crate) type PieceTask<'a, const N: usize> =
+    &'a (dyn Fn(std::ops::Range<usize>, [&mut [f32]; N]) + Sync + 'a);
+
+impl Compute {
+    /// The fastest instruction set of this machine and `threads` threads.
+    #[cfg(test)]
+    pub(crate) fn new(threads: usize) -> Self {
+        Self::with(Isa::best(), threads)
+    }
+
+    /// A given instruction set.
+    pub(crate) fn with(isa: Isa, threads: usize) -> Self {
+        Self {
+            isa,
+            pool: Pool::new(threads),
+        }
+    }
+
+    /// Cuts `0..rows` into pieces of `piece` and runs `task` on each with the parts of `outputs` that belong to it. An output is given with
+    /// its numbers per row; the last piece gets what is left of it.
+    pub(crate) fn rows<const N: usize>(
+        &self,
+        rows: usize,
+        piece: usize,
+        outputs: [(&mut [f32], usize); N],
+        task: PieceTask<'_, N>,
+    ) {
+        let outputs = outputs.map(|(slice, width)| (slice.len(), width, SharedSlice::new(slice)));
+        self.pool.pieces(rows, piece, &|a, b| {
+            let parts = std::array::from_fn(|i| {
+                let (len, width, slice) = &outputs[i];
+                let (start, end) = ((a * width).min(*len), (b * width).min(*len));
+                // SAFETY: the pieces a..b do not overlap, so neither do their parts, and each piece is run once.
+                unsafe { slice.part(start..end) }
+            });
+            task(a..b, parts);
+        });
+    }
+}
+
+/// Rows whose contributions to a column sum (gradients of norm weights and biases) are added up before the partial sums are.
+pub(crate) const PARTIAL_ROWS: usize = 64;
+
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod tests;
