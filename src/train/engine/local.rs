@@ -13,8 +13,8 @@ use crate::train::{
 };
 use std::marker::PhantomData;
 
-/// The CPU engine's operations; the fused ones take this place.
-type CpuOperations = Reference<f32, dfdx::prelude::Cpu>;
+/// The CPU engine's operations.
+type CpuOperations = super::fused::Fused;
 
 /// A device to compute on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,7 +161,7 @@ fn unsupported_model(model: &ModelConfig) -> Option<String> {
     if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
         return Some(format!("a model whose `{name}` is 0"));
     }
-    if dim % n_heads != 0 || n_heads % n_kv_heads != 0 {
+    if !dim.is_multiple_of(n_heads) || !n_heads.is_multiple_of(n_kv_heads) {
         return Some(format!(
             "a model of `dim: {dim}`, `n_heads: {n_heads}`, `n_kv_heads: {n_kv_heads}` (heads must divide the width, key/value heads the heads)"
         ));
@@ -179,7 +179,7 @@ fn unsupported_model(model: &ModelConfig) -> Option<String> {
     match model.arch {
         Arch::Llama if model.biases => Some("`model.biases` with `arch: llama`".to_owned()),
         Arch::Llama if model.dropout > 0.0 => Some("`model.dropout` with `arch: llama`".to_owned()),
-        Arch::Llama if model.head_dim() % 2 != 0 => Some(format!(
+        Arch::Llama if !model.head_dim().is_multiple_of(2) => Some(format!(
             "a head width of {} with `arch: llama` (rotary positions turn pairs)",
             model.head_dim()
         )),

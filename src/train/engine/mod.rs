@@ -1,7 +1,7 @@
 //! The trainer proper: the only place that names dfdx.
 //!
-//! - `ops`: the trait of operations; `reference` implements it with stock dfdx operations (any element, for checks); the fused CPU
-//!   operations implement it with own kernels.
+//! - `ops`: the trait of operations; `reference` implements it with stock dfdx operations (any element, for checks), `fused` with the
+//!   CPU kernels of `kernels`.
 //! - `llama`, `gpt2`: the models, written once over that trait; `layout`, `network`: their parameters and forward passes.
 //! - `loss`, `dropout`, `score`: what both implementations must agree on.
 //! - `trainer`, `evaluate`, `generate`: the jobs.

@@ -38,11 +38,6 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// The columns from `column` on of rows of `stride` numbers.
-    pub(crate) fn columns(data: &'a [f32], stride: usize, column: usize) -> Self {
-        Self::rows(&data[column..], stride)
-    }
-
     /// The transpose.
     pub(crate) fn transposed(self) -> Self {
         Self {
@@ -116,27 +111,6 @@ pub(crate) fn gemm(
             output,
         )
     }
-}
-
-/// As [`gemm`], but C is the columns from `column` on of rows of `stride` numbers.
-pub(crate) fn gemm_columns(
-    compute: &Compute,
-    [m, n, k]: [usize; 3],
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    c: &mut [f32],
-    [stride, column]: [usize; 2],
-    add: bool,
-) {
-    assert!(column + n <= stride && m * stride <= c.len());
-    let output = Output {
-        at: c[column..].as_mut_ptr(),
-        row: stride,
-        add,
-    };
-    let (a, b) = (a.raw(m, k), b.raw(k, n));
-    // SAFETY: the views were checked against the sizes; C's rows and columns are inside `c`, which is borrowed mutably.
-    unsafe { product(compute.isa, Some(compute), Sizes { m, n, k }, a, b, output) }
 }
 
 /// As [`gemm`], on this thread (`compute` none) or on all, by address.

@@ -2,11 +2,6 @@
 //!
 //! Every operation is exactly rounded (IEEE 754), so that the implementations agree bit for bit; what is not (division estimates,
 //! platform exponentials) is left out. Sums of lanes use one fixed tree: lane i + lane i+8, then +4, +2, +1.
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all: see the trait"
-)]
-
 /// Lanes per vector, on every machine.
 pub(super) const LANES: usize = 16;
 

@@ -33,7 +33,7 @@ pub(super) unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
                 8.333_452e-3,
                 4.166_579_6e-2,
                 1.666_666_5e-1,
-                5.000_000_1e-1,
+                0.5,
             ],
         );
         let p = L::add(L::fma(p, L::mul(r, r), r), L::splat(1.0));

@@ -29,10 +29,8 @@ mod view;
 pub(crate) use attention::{
     AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
 };
-pub(crate) use gemm::{Matrix, gemm, gemm_columns};
-pub(crate) use head::{
-    HeadGradients, LossTerms, RowScore, ScoreOptions, Square, head_loss, head_scores,
-};
+pub(crate) use gemm::{Matrix, gemm};
+pub(crate) use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
 pub(crate) use isa::Isa;
 pub(crate) use layers::*;
 pub(crate) use pool::Pool;
@@ -49,8 +47,13 @@ pub(crate) struct Compute {
     pub(crate) pool: Pool,
 }
 
+/// What is run on a piece: its rows and its parts of the outputs.
+pub(crate) type PieceTask<'a, const N: usize> =
+    &'a (dyn Fn(std::ops::Range<usize>, [&mut [f32]; N]) + Sync + 'a);
+
 impl Compute {
     /// The fastest instruction set of this machine and `threads` threads.
+    #[cfg(test)]
     pub(crate) fn new(threads: usize) -> Self {
         Self::with(Isa::best(), threads)
     }
@@ -70,7 +73,7 @@ impl Compute {
         rows: usize,
         piece: usize,
         outputs: [(&mut [f32], usize); N],
-        task: &(dyn Fn(std::ops::Range<usize>, [&mut [f32]; N]) + Sync),
+        task: PieceTask<'_, N>,
     ) {
         let outputs = outputs.map(|(slice, width)| (slice.len(), width, SharedSlice::new(slice)));
         self.pool.pieces(rows, piece, &|a, b| {

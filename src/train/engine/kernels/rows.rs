@@ -44,14 +44,6 @@ kernels! {
         L::sum(sum)
     }
 
-    /// Σ x
-    fn sum<L>(x: &[f32]) -> f32 {
-        let p = x.as_ptr();
-        let mut sum = L::splat(0.0);
-        sweep!(x.len(), |i, N| { sum = L::add(sum, L::load_n(p.add(i), N)); });
-        L::sum(sum)
-    }
-
     /// x ← e^(x·scale − shift); gives the sum.
     fn exp_row<L>(x: &mut [f32], scale: f32, shift: f32) -> f32 {
         let p = x.as_mut_ptr();

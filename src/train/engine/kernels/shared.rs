@@ -31,10 +31,6 @@ impl<'a, T> SharedSlice<'a, T> {
     ///
     /// # Safety
     /// No other part in use at the same time may overlap it.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "this is the point of the type: see the safety contract"
-    )]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: within the slice by the assertion, exclusive by the caller's promise.

@@ -2,6 +2,7 @@
 //! `cargo test --release --lib kernels::speed -- --ignored --nocapture`.
 
 use super::*;
+use std::fmt::Write;
 use std::time::Instant;
 
 /// Rows, columns, inner dimension, whether A and B are given transposed: shapes of L, then of S.
@@ -56,7 +57,7 @@ fn products_per_second() {
                     Matrix::rows(&b, n)
                 };
                 let s = best_seconds(flops, || gemm(&compute, [m, n, k], va, vb, &mut c, false));
-                line += &format!(" {}/{threads} {:.0}", isa.name(), flops / s / 1e9);
+                write!(line, " {}/{threads} {:.0}", isa.name(), flops / s / 1e9).unwrap();
             }
             let (ars, acs) = if ta { (1, m) } else { (k, 1) };
             let (brs, bcs) = if tb { (1, k) } else { (n, 1) };
@@ -91,7 +92,7 @@ fn products_per_second() {
                     );
                 }
             });
-            line += &format!(" gemm/{threads} {:.0}", flops / s / 1e9);
+            write!(line, " gemm/{threads} {:.0}", flops / s / 1e9).unwrap();
         }
         println!("{line}");
     }
