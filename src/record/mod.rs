@@ -2,6 +2,7 @@
 //!
 //! Everything here is reproducible except [`Timing`] and [`Provenance`], which no comparison looks at.
 
+pub mod format;
 mod results;
 
 pub use results::{Results, RunResult};

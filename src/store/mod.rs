@@ -1,1 +1,47 @@
-//! The store: finished runs, evaluations and plans as plain files.
+//! The store: finished runs, evaluations and plans as plain files that survive rsync and a shared file system.
+//!
+//! ```text
+//! runs-v1/3f/3fa9…/          key.json record.json metrics.jsonl timing.jsonl model.safetensors log.txt (checkpoint/)
+//! runs-v1/3f/3fa9….work-2/   the same, in the making: key.json metrics.jsonl timing.jsonl log.txt checkpoint/
+//! runs-v1/3f/3fa9….claim-2   who makes it: token, process, heartbeat counter
+//! evals-v1/8c/8c01…/         key.json result.json samples.json perplexity.jsonl
+//! tokens-v1/ plans-v1/ calibration.json damaged/
+//! ```
+//!
+//! A run is made in its work folder, `record.json` (sizes and digests of every other file) written last, and published by
+//! one rename of the folder, which fails where a folder is already: of any number of processes one publishes. Whoever takes
+//! a run over renames the work folder to its own number, so that a revived former owner finds nothing to write to.
+//! A damaged entry is a warned miss: it is moved to `damaged/` and kept.
+//!
+//! Not here: training, plans, what the numbers mean. Files of a store are untrusted input: sizes are bounded, names checked.
+
+mod cache;
+mod checkpoint;
+mod claim;
+mod error;
+mod evals;
+mod gc;
+mod layout;
+mod lines;
+mod owner;
+mod plans;
+mod runs;
+mod seal;
+mod verify;
+mod weights;
+mod work;
+
+pub use cache::{Calibration, CalibrationEntry};
+pub use checkpoint::Progress;
+pub use claim::ClaimTiming;
+pub use error::StoreError;
+pub(crate) use error::chain;
+pub use gc::{Garbage, GarbageKind, Usage, du, gc, remove_garbage};
+pub use plans::{Manifest, ManifestRun};
+pub use runs::{Entry, Store};
+pub use verify::{Problem, Verification, verify};
+pub use weights::{read_safetensors, write_safetensors};
+pub use work::{Begin, BeginOptions, Work};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+use std::sync::Arc;
+
+fn temp() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn an_atomic_write_leaves_the_old_file_or_the_new_one_at_every_fault() {
+    let count = {
+        let dir = temp();
+        let fs = FaultFs::counting(Arc::new(RealFs::without_sync()));
+        fs.write_atomic(&dir.path().join("a"), b"new").unwrap();
+        fs.operations()
+    };
+    assert_eq!(count, 5, "create, write, sync, rename, sync of the folder");
+    for at in 0..count {
+        for fault in [
+            Fault::Kill,
+            Fault::Fail(5),
+            Fault::FailFrom(28),
+            Fault::ShortWrite,
+        ] {
+            let dir = temp();
+            let path = dir.path().join("a");
+            std::fs::write(&path, "old").unwrap();
+            let fs = FaultFs::new(Arc::new(RealFs::without_sync()), at, fault);
+            let result = fs.write_atomic(&path, b"new");
+            let now = std::fs::read_to_string(&path).unwrap();
+            assert!(now == "old" || now == "new", "{at} {fault:?}: `{now}`");
+            if result.is_ok() {
+                assert_eq!(now, "new");
+            }
+            if matches!(fault, Fault::Fail(_)) {
+                assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_name_operation_and_path() {
+    let fs = FaultFs::new(Arc::new(RealFs::without_sync()), 0, Fault::Fail(28));
+    let error = fs.write_atomic(Path::new("/x/y"), b"").unwrap_err();
+    assert!(
+        error.to_string().starts_with("cannot create `/x/.tmp-"),
+        "{error}"
+    );
+    assert_eq!(error.source.raw_os_error(), Some(28));
+    let error = RealFs::new()
+        .read(Path::new("/no/such/file"), 1)
+        .unwrap_err();
+    insta::assert_snapshot!(error, @"cannot read `/no/such/file`");
+    assert!(error.is_not_found());
+}
+
+#[test]
+fn reading_is_bounded() {
+    let dir = temp();
+    let path = dir.path().join("long");
+    std::fs::write(&path, [7; 100]).unwrap();
+    let fs = RealFs::new();
+    assert_eq!(fs.read(&path, 100).unwrap().len(), 100);
+    insta::assert_snapshot!(fs.read(&path, 99).unwrap_err().source, @"it is longer than the 99 bytes that such a file may have");
+    assert_eq!(fs.read_tail(&path, 10).unwrap(), [7; 10]);
+    assert_eq!(fs.read_tail(&path, 1000).unwrap().len(), 100);
+}
+
+#[test]
+fn of_several_that_create_or_move_one_wins() {
+    let dir = temp();
+    let fs = RealFs::new();
+    let path = dir.path().join("claim");
+    assert!(fs.create_new(&path, b"a").unwrap());
+    assert!(!fs.create_new(&path, b"b").unwrap());
+    for name in ["one", "two"] {
+        fs.create_dir_all(&dir.path().join(name)).unwrap();
+        fs.write_atomic(&dir.path().join(name).join("f"), b"")
+            .unwrap();
+    }
+    let target = dir.path().join("target");
+    assert!(fs.rename_dir_new(&dir.path().join("one"), &target).unwrap());
+    assert!(!fs.rename_dir_new(&dir.path().join("two"), &target).unwrap());
+}

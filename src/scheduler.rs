@@ -1,1 +1,0 @@
-//! Runs a plan: skips what is cached, trains the rest, records failures and goes on.

@@ -1,0 +1,509 @@
+//! One run, from the claim to the record and the evaluation.
+
+use super::{Event, Events, Options, Prepared, Work, summarize};
+use crate::data::batch::Course;
+use crate::plan::Run;
+use crate::record::{
+    Counts, Digests, Failure, MetricPoint, Provenance, RECORD_FORMAT, RunRecord, RunStatus, Timing,
+};
+use crate::spec::Keep;
+use crate::store::{self, Begin, BeginOptions, Calibration, Store, StoreError};
+use crate::train::{
+    Checkpoint, Engine, Finished, Observer, StepTiming, TrainJob, Trained, Weights,
+};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// Checkpoints may take this share of the wall time.
+const CHECKPOINT_SHARE: f64 = 0.02;
+/// Lines of the log that a failure shows.
+const TAIL_LINES: usize = 20;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done {
+        trained: bool,
+        evaluated: bool,
+        steps: u64,
+    },
+    Failed {
+        message: String,
+        steps: u64,
+    },
+    Stopped {
+        steps: u64,
+    },
+    Busy,
+}
+
+/// One run with everything it needs.
+pub(super) struct Job<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a dyn Engine,
+    pub(super) options: &'a Options,
+    pub(super) work: &'a dyn Work,
+    pub(super) events: &'a dyn Events,
+    pub(super) halted: &'a dyn Fn() -> bool,
+    pub(super) spec: &'a str,
+    pub(super) run: &'a Run,
+    pub(super) index: usize,
+    pub(super) threads: usize,
+}
+
+/// What became of the training.
+enum Training {
+    /// The record is in the store; the weights are at hand where they were trained now.
+    Ready(Option<Weights>),
+    Ended(Outcome),
+}
+
+impl Job<'_> {
+    /// Makes the run, or finds it, and evaluates it.
+    pub(super) fn execute(&self) -> Result<Outcome, StoreError> {
+        let mut steps = 0;
+        // A second round only where the weights of a cached run turn out to be damaged.
+        for round in 0..2 {
+            let (trained, weights) = match self.train(&mut steps) {
+                // Another process took the run over: it is there or on its way.
+                Err(StoreError::LostClaim { .. }) => return Ok(Outcome::Busy),
+                other => match other? {
+                    Training::Ended(outcome) => return Ok(outcome),
+                    Training::Ready(weights) => (weights.is_some(), weights),
+                },
+            };
+            match self.evaluate(weights) {
+                Ok(evaluated) => {
+                    return Ok(Outcome::Done {
+                        trained,
+                        evaluated,
+                        steps,
+                    });
+                }
+                Err(EvaluationError::Store(error)) if error.is_damage() && round == 0 => {
+                    self.store.set_aside(&self.run.id, &error.chain())?;
+                }
+                Err(EvaluationError::Store(error)) => return Err(error),
+                Err(EvaluationError::Work(message)) => {
+                    let message = format!("evaluation: {message}");
+                    return self.report_failure(message, steps);
+                }
+            }
+        }
+        let message = "its weights are damaged again after training".to_owned();
+        Ok(Outcome::Failed { message, steps })
+    }
+
+    fn report_failure(&self, message: String, steps: u64) -> Result<Outcome, StoreError> {
+        let log = self.store.log_tail(&self.run.id, TAIL_LINES)?;
+        let (path, tail) = log.map_or((None, String::new()), |(path, tail)| (Some(path), tail));
+        self.events.on(Event::Failed {
+            index: self.index,
+            message: &message,
+            log: path.as_deref(),
+            tail: &tail,
+        });
+        Ok(Outcome::Failed { message, steps })
+    }
+
+    fn train(&self, steps: &mut u64) -> Result<Training, StoreError> {
+        let key = serde_json::to_vec(&self.run.key).map_err(|error| StoreError::Unstorable {
+            what: "a run's key",
+            reason: error.to_string(),
+        })?;
+        let options = BeginOptions {
+            retry_failed: self.options.retry_failed,
+            paranoid: self.options.paranoid,
+        };
+        let work = match self.store.begin(&self.run.id, &key, options)? {
+            Begin::Cached(_) => {
+                self.events.on(Event::Cached { index: self.index });
+                return Ok(Training::Ready(None));
+            }
+            Begin::Failed(record) => {
+                let message = record.failure.map(|failure| failure.message);
+                let message = message.unwrap_or_else(|| "it failed before".to_owned());
+                let outcome = self.report_failure(message, 0)?;
+                return Ok(Training::Ended(outcome));
+            }
+            Begin::Busy => return Ok(Training::Ended(Outcome::Busy)),
+            Begin::Ours(work) => *work,
+        };
+        self.train_ours(work, steps)
+    }
+
+    fn train_ours(&self, mut work: store::Work, steps: &mut u64) -> Result<Training, StoreError> {
+        work.log(&format!("run {} `{}`", self.run.id, self.run.name))?;
+        let prepared = match self.work.prepare(self.run) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let message = store_chain(error.as_ref());
+                return self.fail(work, message, None, None);
+            }
+        };
+        let (model, train) = (&self.run.model, &self.run.settings.train);
+        if let Some(reason) = self.engine.unsupported(model, train) {
+            return self.fail(work, reason, None, Some(&prepared));
+        }
+        let resume = work.take_checkpoint();
+        let job = TrainJob {
+            model,
+            train,
+            data: &prepared.training,
+            validation: &prepared.validation,
+            threads: self.threads,
+        };
+        let course = Course::new(&prepared.training, train);
+        let resumed_at = resume.as_ref().map(|checkpoint| checkpoint.step);
+        work.log(&format!(
+            "{} steps from step {} with {} threads",
+            course.steps(),
+            resumed_at.unwrap_or(0),
+            self.threads
+        ))?;
+        self.events.on(Event::Started {
+            index: self.index,
+            resumed_at,
+            steps: course.steps(),
+            threads: self.threads,
+            log: &work.log_path(),
+        });
+        let mut recorder = Recorder::new(self, work, course.steps());
+        let result = self.engine.train(&job, resume.as_ref(), &mut recorder);
+        let (work, error) = (recorder.work, recorder.error);
+        *steps += recorder.steps;
+        if let Some(error) = error {
+            return self.interrupted(work, error, &prepared);
+        }
+        match result {
+            Ok(Trained::Finished(finished)) => self
+                .finish(work, &prepared, &course, *finished)
+                .map(|weights| Training::Ready(Some(weights))),
+            Ok(Trained::Stopped) => {
+                let step = recorder.saved_step.or(resumed_at).unwrap_or(0);
+                work.suspend()?;
+                let index = self.index;
+                self.events.on(Event::Stopped { index, step });
+                Ok(Training::Ended(Outcome::Stopped { steps: *steps }))
+            }
+            Err(error) => self.fail(work, store_chain(&error), None, Some(&prepared)),
+        }
+    }
+
+    /// The recorder met an error: numbers that cannot be stored fail the run, a failing store ends the plan.
+    fn interrupted(
+        &self,
+        work: store::Work,
+        error: StoreError,
+        prepared: &Prepared,
+    ) -> Result<Training, StoreError> {
+        match error {
+            StoreError::Unstorable { .. } => self.fail(work, error.chain(), None, Some(prepared)),
+            error => {
+                // What can be saved still is; the error that came first is the one to tell.
+                let _ = work.suspend();
+                Err(error)
+            }
+        }
+    }
+
+    fn record(&self, work: &mut store::Work, prepared: Option<&Prepared>) -> RunRecord {
+        let points = work.points().len() as u64;
+        let tokens = work.points().last().map_or(0, |point| point.tokens);
+        let progress = *work.progress();
+        RunRecord {
+            format: RECORD_FORMAT,
+            id: self.run.id,
+            name: self.run.name.clone(),
+            spec: self.spec.to_owned(),
+            status: RunStatus::Failed,
+            key: serde_json::to_value(&self.run.key).unwrap_or_default(),
+            numerics: self.engine.numerics(self.run.settings.train.dtype),
+            counts: Counts {
+                params: self.run.model.parameters() as u64,
+                steps: points,
+                tokens,
+                docs: prepared.map_or(0, |prepared| prepared.docs),
+                sequences: prepared.map_or(0, |prepared| prepared.sequences),
+            },
+            metrics: std::collections::BTreeMap::new(),
+            digests: Digests {
+                weights: None,
+                metrics: crate::digest::Sha256Hex::of(b""),
+                tokenizer: prepared.map_or(crate::digest::Sha256Hex::of(b""), |prepared| {
+                    prepared.tokenizer
+                }),
+            },
+            files: std::collections::BTreeMap::new(),
+            failure: None,
+            timing: Timing {
+                train_seconds: progress.train_seconds,
+                validation_seconds: progress.validation_seconds,
+                train_tokens_per_second: if progress.train_seconds > 0.0 {
+                    progress.positions as f64 / progress.train_seconds
+                } else {
+                    0.0
+                },
+                peak_rss_bytes: peak_rss_bytes(),
+            },
+            provenance: Provenance {
+                specbook: env!("CARGO_PKG_VERSION").to_owned(),
+                device: self.options.device.clone(),
+                threads: self.threads,
+                platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+            },
+        }
+    }
+
+    fn finish(
+        &self,
+        mut work: store::Work,
+        prepared: &Prepared,
+        course: &Course<'_>,
+        finished: Finished,
+    ) -> Result<Weights, StoreError> {
+        let keep = self.run.settings.train.keep;
+        let (weights, best) = match (keep, finished.best) {
+            (Keep::Best, Some(best)) => (best, None),
+            (Keep::Both, best) => (finished.last, best),
+            (_, _) => (finished.last, None),
+        };
+        let mut record = self.record(&mut work, Some(prepared));
+        record.status = RunStatus::Cached;
+        record.metrics = summarize(work.points(), course.steps_per_epoch());
+        record.digests.weights = Some(weights.digest());
+        work.log(&format!("finished after {} steps", record.counts.steps))?;
+        let kept = self
+            .options
+            .keep_checkpoints
+            .then_some(&finished.checkpoint);
+        let record = work.finish(self.store, record, &weights, best.as_ref(), kept)?;
+        self.calibrate(&record)?;
+        let index = self.index;
+        let record = &record;
+        self.events.on(Event::Trained { index, record });
+        Ok(weights)
+    }
+
+    /// Remembers the speed, for estimates. Runs of less than a second say little.
+    fn calibrate(&self, record: &RunRecord) -> Result<(), StoreError> {
+        let seconds = record.timing.train_seconds + record.timing.validation_seconds;
+        if seconds < 1.0 || self.run.estimate.flops <= 0.0 {
+            return Ok(());
+        }
+        let mut calibration = self.store.calibration();
+        let key = Calibration::key(&record.numerics, self.threads);
+        calibration.add(key, self.run.estimate.flops, seconds);
+        self.store.put_calibration(&calibration)
+    }
+
+    fn fail(
+        &self,
+        mut work: store::Work,
+        message: String,
+        last_good_step: Option<u64>,
+        prepared: Option<&Prepared>,
+    ) -> Result<Training, StoreError> {
+        work.log(&format!("failed: {message}"))?;
+        let mut record = self.record(&mut work, prepared);
+        let last = work.points().last().map(|point| point.step);
+        record.failure = Some(Failure {
+            message: message.clone(),
+            last_good_step: last_good_step.or(last),
+        });
+        let steps = record.counts.steps;
+        work.fail(self.store, record)?;
+        self.report_failure(message, steps).map(Training::Ended)
+    }
+
+    fn evaluate(&self, weights: Option<Weights>) -> Result<bool, EvaluationError> {
+        if !self.work.has_evaluation(self.run) {
+            return Ok(false);
+        }
+        let id = &self.run.eval_id;
+        let there = if self.options.paranoid {
+            self.store.eval(id)?.is_some()
+        } else {
+            self.store.has_eval(id)?
+        };
+        if there {
+            return Ok(false);
+        }
+        // One that is there but does not fit is moved aside.
+        self.store.eval(id)?;
+        let weights = match weights {
+            Some(weights) => weights,
+            None => self.store.weights(&self.run.id)?,
+        };
+        self.events.on(Event::Evaluating { index: self.index });
+        let evaluated = self.work.evaluate(self.run, &weights, self.threads);
+        let evaluated = evaluated.map_err(|error| EvaluationError::Work(store_chain(&*error)))?;
+        let Some(evaluation) = evaluated else {
+            return Ok(false);
+        };
+        self.store
+            .put_eval(id, &evaluation.key, &evaluation.result)?;
+        let (index, result) = (self.index, &evaluation.result);
+        self.events.on(Event::Evaluated { index, result });
+        Ok(true)
+    }
+}
+
+enum EvaluationError {
+    Store(StoreError),
+    Work(String),
+}
+
+impl From<StoreError> for EvaluationError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unstorable { .. } => Self::Work(error.chain()),
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// A message with its causes.
+fn store_chain(error: &dyn std::error::Error) -> String {
+    crate::store::chain(error)
+}
+
+/// A line of `timing.jsonl`.
+#[derive(Serialize)]
+struct TimingLine {
+    step: u64,
+    train_seconds: f64,
+    validation_seconds: f64,
+    positions: u64,
+}
+
+/// Writes what the engine tells.
+struct Recorder<'a> {
+    job: &'a Job<'a>,
+    work: store::Work,
+    /// Steps in all.
+    all: u64,
+    /// Steps of this session.
+    steps: u64,
+    saved_step: Option<u64>,
+    saved_at: Instant,
+    interval: Duration,
+    error: Option<StoreError>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(job: &'a Job<'a>, work: store::Work, all: u64) -> Self {
+        Self {
+            job,
+            work,
+            all,
+            steps: 0,
+            saved_step: None,
+            saved_at: Instant::now(),
+            interval: job.options.checkpoint_every,
+            error: None,
+        }
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn on_step(&mut self, point: &MetricPoint, timing: StepTiming) -> ControlFlow<()> {
+        self.steps += 1;
+        let progress = self.work.progress();
+        progress.train_seconds += timing.train_seconds;
+        progress.validation_seconds += timing.validation_seconds;
+        progress.positions += timing.positions;
+        let line = TimingLine {
+            step: point.step,
+            train_seconds: timing.train_seconds,
+            validation_seconds: timing.validation_seconds,
+            positions: timing.positions,
+        };
+        let numbers = [point.train_loss, point.train_ce, point.grad_norm, point.lr];
+        let written = if numbers.iter().all(|number| number.is_finite()) {
+            self.work.push(point, &line)
+        } else {
+            Err(StoreError::Unstorable {
+                what: "metrics",
+                reason: format!("step {} has numbers that are not finite", point.step),
+            })
+        };
+        if let Err(error) = written {
+            self.error = Some(error);
+            return ControlFlow::Break(());
+        }
+        self.job.events.on(Event::Step {
+            index: self.job.index,
+            point,
+            timing,
+            steps: self.all,
+        });
+        // After the last step there is nothing left to stop.
+        if point.step < self.all && (self.job.halted)() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn wants_checkpoint(&mut self) -> bool {
+        self.saved_at.elapsed() >= self.interval
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()> {
+        if self.error.is_some() {
+            return ControlFlow::Break(());
+        }
+        let began = Instant::now();
+        match self.work.save(self.job.store, checkpoint) {
+            Ok(files) => {
+                self.saved_step = Some(checkpoint.step);
+                self.job.events.on(Event::Checkpoint {
+                    index: self.job.index,
+                    step: checkpoint.step,
+                    bytes: files.values().map(|file| file.bytes).sum(),
+                    seconds: began.elapsed().as_secs_f64(),
+                });
+            }
+            Err(error @ StoreError::LostClaim { .. }) => {
+                self.error = Some(error);
+                return ControlFlow::Break(());
+            }
+            Err(error) => {
+                // The run goes on from an older checkpoint if it is killed; the disk may have room again by the end.
+                let text = format!(
+                    "no checkpoint at step {}: {}",
+                    checkpoint.step,
+                    error.chain()
+                );
+                self.job.events.on(Event::Warning(&text));
+            }
+        }
+        let cost = began.elapsed().as_secs_f64();
+        let least = Duration::from_secs_f64(cost / CHECKPOINT_SHARE);
+        self.interval = self.job.options.checkpoint_every.max(least);
+        self.saved_at = Instant::now();
+        ControlFlow::Continue(())
+    }
+
+    fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
+        let index = self.job.index;
+        self.job.events.on(Event::Validation { index, done, all });
+        ControlFlow::Continue(())
+    }
+}
+
+/// Highest resident set of this process so far; 0 where the system does not tell.
+fn peak_rss_bytes() -> u64 {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{UsageWho, getrusage};
+        // Linux counts in KiB, macOS in bytes.
+        let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+        getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss() as u64 * unit)
+    }
+    #[cfg(not(unix))]
+    {
+        0
+    }
+}

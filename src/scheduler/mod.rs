@@ -1,0 +1,322 @@
+//! Runs a plan: skips what is cached, trains the rest, records failures and goes on; writes after every run.
+//!
+//! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from claim to record), `admission` (which run may start: order,
+//! memory, threads), `summary` (metrics of a record), [`Event`] (what is told while it runs).
+//!
+//! It knows neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to [`Events`]. Wall
+//! time is read here, for cadence and timing, and reaches only `timing.jsonl` and a record's `timing`.
+
+mod admission;
+mod events;
+mod job;
+mod summary;
+
+pub use events::{Event, Events, Silent};
+pub use summary::summarize;
+
+use crate::data::{SequenceSet, TrainingData};
+use crate::digest::Sha256Hex;
+use crate::plan::{Plan, Run};
+use crate::record::{EvalResult, RunId};
+use crate::store::{Store, StoreError};
+use crate::train::{Engine, Weights};
+use admission::{Admission, Next};
+use job::{Job, Outcome};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// An error of data or evaluation, whatever its kind.
+pub type WorkError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where data and evaluations come from.
+pub trait Work: Sync {
+    /// Reads and prepares what `run` trains on. Runs on one slice may share it.
+    ///
+    /// # Errors
+    /// Missing or damaged input: the run fails, the others go on.
+    fn prepare(&self, run: &Run) -> Result<Arc<Prepared>, WorkError>;
+
+    /// Scores and samples a finished run with at most `threads` threads; `None` where nothing is asked for.
+    ///
+    /// # Errors
+    /// The run then counts as failed in the summary; its record stays.
+    fn evaluate(
+        &self,
+        run: &Run,
+        weights: &Weights,
+        threads: usize,
+    ) -> Result<Option<Evaluation>, WorkError>;
+
+    /// Whether `run` has anything to evaluate.
+    fn has_evaluation(&self, run: &Run) -> bool;
+}
+
+/// What a run trains on: plain data.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Training sequences or stream.
+    pub training: TrainingData,
+    /// Validation sequences.
+    pub validation: SequenceSet,
+    /// Training documents.
+    pub docs: u64,
+    /// Training sequences.
+    pub sequences: u64,
+    /// Digest of the tokenizer.
+    pub tokenizer: Sha256Hex,
+}
+
+/// A finished evaluation.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// What its id is made of.
+    pub key: serde_json::Value,
+    /// Result.
+    pub result: EvalResult,
+}
+
+/// How a plan is run. Nothing here changes a result.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Runs at a time, at most; ≥ 1.
+    pub jobs: usize,
+    /// Threads of all runs together; ≥ 1.
+    pub threads: usize,
+    /// Whether other runs go on after one has failed.
+    pub keep_going: bool,
+    /// Whether runs that failed before are tried again.
+    pub retry_failed: bool,
+    /// Whether the final checkpoint of each run is kept.
+    pub keep_checkpoints: bool,
+    /// Wall time between checkpoints. Where writing one takes over 2 % of it, the interval grows.
+    pub checkpoint_every: Duration,
+    /// Whether every digest of a cached run is checked, not only its sizes.
+    pub paranoid: bool,
+    /// Free memory in bytes: the estimates of runs at a time stay below it (one run always starts).
+    pub free_memory: Option<u64>,
+    /// `cpu` or `cuda:0`, for the provenance.
+    pub device: String,
+    /// How often a run that another process makes is looked at.
+    pub poll: Duration,
+}
+
+impl Default for Options {
+    /// One run at a time, one thread, going on after failures, retrying, a checkpoint each 30 s.
+    fn default() -> Self {
+        Self {
+            jobs: 1,
+            threads: 1,
+            keep_going: true,
+            retry_failed: true,
+            keep_checkpoints: false,
+            checkpoint_every: Duration::from_secs(30),
+            paranoid: false,
+            free_memory: None,
+            device: "cpu".to_owned(),
+            poll: Duration::from_millis(200),
+        }
+    }
+}
+
+/// How a plan went. Runs that share an id count once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Different runs of the plan.
+    pub runs: usize,
+    /// Trained now.
+    pub trained: usize,
+    /// Found finished.
+    pub cached: usize,
+    /// Evaluated now.
+    pub evaluated: usize,
+    /// Steps trained now.
+    pub steps: u64,
+    /// Names and messages of runs that failed, in plan order.
+    pub failed: Vec<(String, String)>,
+    /// Names of runs that were stopped or not begun, in plan order.
+    pub stopped: Vec<String>,
+}
+
+impl Summary {
+    /// Whether every run is there and evaluated.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty() && self.stopped.is_empty()
+    }
+}
+
+/// What ends a plan before its runs have ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SchedulerError {
+    /// The store cannot be read or written. What was trained so far is in it, up to the last checkpoints.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Runs plans into a store.
+pub struct Scheduler<'a> {
+    /// Where results go.
+    pub store: &'a Store,
+    /// What trains.
+    pub engine: &'a dyn Engine,
+    /// How.
+    pub options: Options,
+}
+
+impl Scheduler<'_> {
+    /// Runs `plan`: every run is trained (or found) and evaluated once. When `stop` is set, runs save a checkpoint and end.
+    ///
+    /// # Errors
+    /// A store that cannot be read or written; a run that fails is no error but in the summary.
+    pub fn run(
+        &self,
+        plan: &Plan,
+        work: &dyn Work,
+        events: &dyn Events,
+        stop: &AtomicBool,
+    ) -> Result<Summary, SchedulerError> {
+        let unique = unique(plan);
+        let admission = Admission::new(&unique, &self.options);
+        let shared = Shared {
+            halt: AtomicBool::new(false),
+            outcomes: Mutex::new(BTreeMap::new()),
+            error: Mutex::new(None),
+        };
+        events.on(Event::Began {
+            runs: plan.runs.len(),
+            unique: unique.len(),
+        });
+        let workers = self.options.jobs.clamp(1, unique.len().max(1));
+        std::thread::scope(|scope| {
+            let worker = || self.worker(plan, work, events, stop, &admission, &shared);
+            for _ in 1..workers {
+                scope.spawn(worker);
+            }
+            worker();
+        });
+        self.pass_warnings(events);
+        let error = shared.error.into_inner();
+        if let Some(error) = error.unwrap_or_else(PoisonError::into_inner) {
+            return Err(error.into());
+        }
+        let outcomes = shared.outcomes.into_inner();
+        Ok(tally(
+            plan,
+            &unique,
+            &outcomes.unwrap_or_else(PoisonError::into_inner),
+        ))
+    }
+
+    fn pass_warnings(&self, events: &dyn Events) {
+        for warning in self.store.take_warnings() {
+            events.on(Event::Warning(&warning));
+        }
+    }
+
+    fn worker(
+        &self,
+        plan: &Plan,
+        work: &dyn Work,
+        events: &dyn Events,
+        stop: &AtomicBool,
+        admission: &Admission,
+        shared: &Shared,
+    ) {
+        // A run that panics must not leave the others waiting for its memory.
+        loop {
+            let halted = || stop.load(Ordering::SeqCst) || shared.halt.load(Ordering::SeqCst);
+            let (index, ticket) = match admission.next(&halted, self.options.poll) {
+                Next::Start(index, ticket) => (index, ticket),
+                Next::Done => return,
+            };
+            let job = Job {
+                store: self.store,
+                engine: self.engine,
+                options: &self.options,
+                work,
+                events,
+                halted: &halted,
+                spec: &plan.spec,
+                run: &plan.runs[index],
+                index,
+                threads: ticket.threads,
+            };
+            let outcome = job.execute();
+            self.pass_warnings(events);
+            match outcome {
+                Ok(Outcome::Busy) => {
+                    events.on(Event::Waiting { index });
+                    admission.put_back(index, ticket);
+                    continue;
+                }
+                Ok(outcome) => {
+                    if matches!(outcome, Outcome::Failed { .. }) && !self.options.keep_going {
+                        shared.halt.store(true, Ordering::SeqCst);
+                    }
+                    lock(&shared.outcomes).insert(index, outcome);
+                }
+                Err(error) => {
+                    // A store that cannot be written ends everything: hours of training would have nowhere to go.
+                    shared.halt.store(true, Ordering::SeqCst);
+                    lock(&shared.error).get_or_insert(error);
+                }
+            }
+            admission.finish(ticket);
+        }
+    }
+}
+
+struct Shared {
+    halt: AtomicBool,
+    outcomes: Mutex<BTreeMap<usize, Outcome>>,
+    error: Mutex<Option<StoreError>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Indices of the first run of each id, with the bytes it needs.
+fn unique(plan: &Plan) -> Vec<(usize, u64)> {
+    let mut seen = std::collections::BTreeSet::<(RunId, crate::record::EvalId)>::new();
+    let mut found = Vec::new();
+    for (index, run) in plan.runs.iter().enumerate() {
+        if seen.insert((run.id, run.eval_id)) {
+            found.push((index, run.estimate.peak_rss_bytes));
+        }
+    }
+    found
+}
+
+fn tally(plan: &Plan, unique: &[(usize, u64)], outcomes: &BTreeMap<usize, Outcome>) -> Summary {
+    let mut summary = Summary {
+        runs: unique.len(),
+        ..Summary::default()
+    };
+    for (index, _) in unique {
+        let name = plan.runs[*index].name.clone();
+        match outcomes.get(index) {
+            Some(Outcome::Done {
+                trained,
+                evaluated,
+                steps,
+            }) => {
+                summary.trained += usize::from(*trained);
+                summary.cached += usize::from(!trained);
+                summary.evaluated += usize::from(*evaluated);
+                summary.steps += steps;
+            }
+            Some(Outcome::Failed { message, steps }) => {
+                summary.failed.push((name, message.clone()));
+                summary.steps += steps;
+            }
+            Some(Outcome::Stopped { steps }) => {
+                summary.stopped.push(name);
+                summary.steps += steps;
+            }
+            Some(Outcome::Busy) | None => summary.stopped.push(name),
+        }
+    }
+    summary
+}

@@ -1,0 +1,95 @@
+//! What can go wrong with a store.
+
+use crate::fsx::FsError;
+use crate::record::RunId;
+use crate::record::format::FormatError;
+use std::path::PathBuf;
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// An entry is not what was written.
+    #[error("`{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An entry of another version of specbook.
+    #[error("`{}`: {source}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Too old or too new.
+        #[source]
+        source: FormatError,
+    },
+    /// Nothing matches.
+    #[error("no run `{text}` in the store; `specbook ls` lists the runs")]
+    NoSuchRun {
+        /// As asked for.
+        text: String,
+    },
+    /// Several runs match.
+    #[error("`{text}` fits {count} runs, among them `{}`; give more digits", examples.join("`, `"))]
+    Ambiguous {
+        /// As asked for.
+        text: String,
+        /// How many.
+        count: usize,
+        /// Some of them.
+        examples: Vec<String>,
+    },
+    /// Another process took the run over while this one was held up.
+    #[error("run {} was taken over by another process; its work goes on there", id.0.short())]
+    LostClaim {
+        /// The run.
+        id: RunId,
+    },
+    /// Values that cannot be stored.
+    #[error("cannot store {what}: {reason}")]
+    Unstorable {
+        /// What.
+        what: &'static str,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// Whether an entry has to be made anew: it is damaged, or of a format that is no longer read.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Version {
+                    source: FormatError::TooOld { .. },
+                    ..
+                }
+        )
+    }
+
+    /// The message with all its causes, joined by `: `.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// A message with all its causes, joined by `: ` (a cause that its parent prints already is not repeated).
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,204 @@
+//! Evaluations: entries of their own, so that a new prompt never retrains.
+
+use super::error::StoreError;
+use super::layout::{
+    JSON_LIMIT, KEY, LINES_LIMIT, PERPLEXITY, RESULT, SAMPLES, is_plain_path, join,
+};
+use super::owner::Owner;
+use super::runs::Store;
+use super::seal::{read_sealed, seal};
+use crate::digest::Sha256Hex;
+use crate::record::{DocumentScore, EvalId, EvalResult, FileEntry, Sample};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const FORMAT: u32 = 1;
+
+/// `result.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    format: u32,
+    id: EvalId,
+    metrics: BTreeMap<String, f64>,
+    files: BTreeMap<String, FileEntry>,
+}
+
+impl Store {
+    /// The result of an evaluation, every digest checked; `None` where there is none. A damaged one is moved aside, with a
+    /// warning.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a result of a newer version.
+    pub fn eval(&self, id: &EvalId) -> Result<Option<EvalResult>, StoreError> {
+        let dir = self.layout.eval(id);
+        match self.read_eval(id, &dir) {
+            Err(error) if error.is_damage() => {
+                let reason = format!("evaluation {}: {}", id.0.short(), error.chain());
+                // A store that cannot be written is still read.
+                if self
+                    .move_aside(&dir, &format!("eval-{id}"), &reason)
+                    .is_err()
+                {
+                    self.warn(reason);
+                }
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether a result is there whose files have the right sizes; nothing else is read.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn has_eval(&self, id: &EvalId) -> Result<bool, StoreError> {
+        let dir = self.layout.eval(id);
+        let head = match self.eval_head(id, &dir) {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ok(false),
+            Err(error) if error.is_damage() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        for (name, file) in &head.files {
+            let found = self.fs.metadata(&join(&dir, name))?;
+            if found.is_none_or(|found| found.bytes != file.bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn eval_head(&self, id: &EvalId, dir: &Path) -> Result<Option<Head>, StoreError> {
+        let path = dir.join(RESULT);
+        let damaged = |reason: &str| StoreError::Damaged {
+            path: path.clone(),
+            reason: reason.to_owned(),
+        };
+        let head: Option<Head> =
+            read_sealed(self.fs(), &path, JSON_LIMIT, "an evaluation", FORMAT)?;
+        match head {
+            None if self.fs.metadata(dir)?.is_some() => Err(damaged("it is missing")),
+            Some(head) if head.id != *id => Err(damaged("it is of another evaluation")),
+            Some(head) if !head.files.keys().all(|name| is_plain_path(name)) => {
+                Err(damaged("it lists files outside"))
+            }
+            other => Ok(other),
+        }
+    }
+
+    pub(crate) fn read_eval(
+        &self,
+        id: &EvalId,
+        dir: &Path,
+    ) -> Result<Option<EvalResult>, StoreError> {
+        let Some(head) = self.eval_head(id, dir)? else {
+            return Ok(None);
+        };
+        let read = |name: &str| {
+            let path = dir.join(name);
+            let damaged = |reason: &str| StoreError::Damaged {
+                path: path.clone(),
+                reason: reason.to_owned(),
+            };
+            let file = head.files.get(name).ok_or_else(|| damaged("not listed"))?;
+            let bytes = match self.fs.read(&path, LINES_LIMIT) {
+                Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
+                other => other?,
+            };
+            if Sha256Hex::of(&bytes) != file.sha256 {
+                return Err(damaged("it does not have the digest of the result"));
+            }
+            Ok(bytes)
+        };
+        let parse_error = |error: serde_json::Error| StoreError::Damaged {
+            path: dir.to_path_buf(),
+            reason: error.to_string(),
+        };
+        read(KEY)?;
+        let samples: Vec<Sample> = serde_json::from_slice(&read(SAMPLES)?).map_err(parse_error)?;
+        let mut documents: Vec<DocumentScore> = Vec::new();
+        for line in read(PERPLEXITY)?.split(|byte| *byte == b'\n') {
+            if !line.is_empty() {
+                documents.push(serde_json::from_slice(line).map_err(parse_error)?);
+            }
+        }
+        Ok(Some(EvalResult {
+            format: head.format,
+            metrics: head.metrics,
+            documents,
+            samples,
+        }))
+    }
+
+    /// Publishes the result of an evaluation; `key` is what its id is made of. Where one is there already, that one stays.
+    ///
+    /// # Errors
+    /// Files that cannot be written; numbers that are not finite.
+    pub fn put_eval(
+        &self,
+        id: &EvalId,
+        key: &serde_json::Value,
+        result: &EvalResult,
+    ) -> Result<(), StoreError> {
+        let finite = result.metrics.iter().find(|(_, value)| !value.is_finite());
+        if let Some((name, value)) = finite {
+            return Err(StoreError::Unstorable {
+                what: "an evaluation",
+                reason: format!("`{name}` is {value}"),
+            });
+        }
+        let unstorable = |error: serde_json::Error| StoreError::Unstorable {
+            what: "an evaluation",
+            reason: error.to_string(),
+        };
+        let target = self.layout.eval(id);
+        let shard = self.layout.evals().join(&id.to_string()[..2]);
+        let work = shard.join(format!("{id}.work-{}", Owner::new().token));
+        self.fs.create_dir_all(&work)?;
+        let mut lines = Vec::new();
+        for document in &result.documents {
+            serde_json::to_writer(&mut lines, document).map_err(unstorable)?;
+            lines.push(b'\n');
+        }
+        let contents = [
+            (KEY, serde_json::to_vec(key).map_err(unstorable)?),
+            (
+                SAMPLES,
+                serde_json::to_vec_pretty(&result.samples).map_err(unstorable)?,
+            ),
+            (PERPLEXITY, lines),
+        ];
+        let mut files = BTreeMap::new();
+        for (name, bytes) in &contents {
+            self.fs.write_atomic(&work.join(name), bytes)?;
+            let entry = FileEntry {
+                bytes: bytes.len() as u64,
+                sha256: Sha256Hex::of(bytes),
+            };
+            files.insert((*name).to_owned(), entry);
+        }
+        let head = Head {
+            format: FORMAT,
+            id: *id,
+            metrics: result.metrics.clone(),
+            files,
+        };
+        self.fs
+            .write_atomic(&work.join(RESULT), &seal("an evaluation", &head)?)?;
+        for _ in 0..3 {
+            if self.fs.rename_dir_new(&work, &target)? {
+                return Ok(self.fs.sync_dir(&shard)?);
+            }
+            // One that can be read stays; one that cannot is moved aside, and ours takes the place.
+            if self.eval(id)?.is_some() {
+                return Ok(self.fs.remove_dir_all(&work)?);
+            }
+        }
+        Err(StoreError::Damaged {
+            path: target,
+            reason: "it cannot be moved aside".to_owned(),
+        })
+    }
+}

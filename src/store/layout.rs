@@ -1,0 +1,177 @@
+//! Where things lie in a store, and what names mean.
+
+use crate::digest::Sha256Hex;
+use crate::record::{EvalId, RunId};
+use std::path::{Path, PathBuf};
+
+pub(crate) const RECORD: &str = "record.json";
+pub(crate) const KEY: &str = "key.json";
+pub(crate) const METRICS: &str = "metrics.jsonl";
+pub(crate) const TIMING: &str = "timing.jsonl";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const BEST: &str = "best.safetensors";
+pub(crate) const LOG: &str = "log.txt";
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+pub(crate) const RESULT: &str = "result.json";
+pub(crate) const SAMPLES: &str = "samples.json";
+pub(crate) const PERPLEXITY: &str = "perplexity.jsonl";
+
+/// Longest JSON file that is read.
+pub(crate) const JSON_LIMIT: u64 = 64 << 20;
+/// Longest file of lines that is read.
+pub(crate) const LINES_LIMIT: u64 = 4 << 30;
+/// Largest file of arrays that is read.
+pub(crate) const ARRAYS_LIMIT: u64 = 256 << 30;
+
+/// Paths of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.root.join("runs-v1")
+    }
+
+    pub(crate) fn evals(&self) -> PathBuf {
+        self.root.join("evals-v1")
+    }
+
+    pub(crate) fn tokens(&self) -> PathBuf {
+        self.root.join("tokens-v1")
+    }
+
+    pub(crate) fn plans(&self) -> PathBuf {
+        self.root.join("plans-v1")
+    }
+
+    pub(crate) fn damaged(&self) -> PathBuf {
+        self.root.join("damaged")
+    }
+
+    pub(crate) fn calibration(&self) -> PathBuf {
+        self.root.join("calibration.json")
+    }
+
+    /// Folder of the runs whose ids begin alike.
+    pub(crate) fn shard(&self, id: &RunId) -> PathBuf {
+        self.runs().join(&id.to_string()[..2])
+    }
+
+    pub(crate) fn run(&self, id: &RunId) -> PathBuf {
+        self.shard(id).join(id.to_string())
+    }
+
+    pub(crate) fn work(&self, id: &RunId, number: u64) -> PathBuf {
+        self.shard(id).join(format!("{id}.work-{number}"))
+    }
+
+    pub(crate) fn claim(&self, id: &RunId, number: u64) -> PathBuf {
+        self.shard(id).join(format!("{id}.claim-{number}"))
+    }
+
+    pub(crate) fn eval(&self, id: &EvalId) -> PathBuf {
+        let text = id.to_string();
+        self.evals().join(&text[..2]).join(text)
+    }
+}
+
+/// What a name in a shard of runs stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShardName {
+    Run(RunId),
+    Work(RunId, u64),
+    Claim(RunId, u64),
+}
+
+impl ShardName {
+    /// Reads a name; `None` for what is none of ours.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (id, rest) = name.split_at_checked(64)?;
+        // Our own names are in lower case; anything else would not be found by its id.
+        if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return None;
+        }
+        let id = RunId(Sha256Hex::parse(id)?);
+        if rest.is_empty() {
+            return Some(Self::Run(id));
+        }
+        let number = |text: &str| text.parse().ok().filter(|number| *number < 1 << 60);
+        match rest.strip_prefix(".work-") {
+            Some(text) => Some(Self::Work(id, number(text)?)),
+            None => Some(Self::Claim(id, number(rest.strip_prefix(".claim-")?)?)),
+        }
+    }
+}
+
+/// Whether `name` is a relative path of plain parts, at most one folder deep: what a record may list.
+pub(crate) fn is_plain_path(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    parts.len() <= 2
+        && parts.iter().all(|part| {
+            !part.is_empty()
+                && part.len() <= 128
+                && !part.starts_with('.')
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        })
+}
+
+/// `root` and `name`, whose `/` separate folders on every system.
+pub(crate) fn join(root: &Path, name: &str) -> PathBuf {
+    let mut path = root.to_path_buf();
+    path.extend(name.split('/'));
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        let id = RunId(Sha256Hex::of(b"a"));
+        assert_eq!(ShardName::parse(&id.to_string()), Some(ShardName::Run(id)));
+        assert_eq!(
+            ShardName::parse(&format!("{id}.work-12")),
+            Some(ShardName::Work(id, 12))
+        );
+        assert_eq!(
+            ShardName::parse(&format!("{id}.claim-1")),
+            Some(ShardName::Claim(id, 1))
+        );
+        for other in [
+            "",
+            "x",
+            &format!("{id}.work-"),
+            &format!("{id}x"),
+            &id.to_string().to_uppercase(),
+            &format!("{id}.claim-99999999999999999999"),
+        ] {
+            assert_eq!(ShardName::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn paths_stay_inside() {
+        for good in ["log.txt", "checkpoint/state-12.safetensors"] {
+            assert!(is_plain_path(good), "{good}");
+        }
+        for bad in [
+            "",
+            "..",
+            "../x",
+            "/etc/passwd",
+            "a//b",
+            "a/b/c",
+            ".tmp",
+            "a\\b",
+            "c:x",
+            "a/..",
+        ] {
+            assert!(!is_plain_path(bad), "{bad}");
+        }
+    }
+}

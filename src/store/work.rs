@@ -1,0 +1,522 @@
+//! A run in the making: its claim, its work folder, its way to a published record.
+
+use super::checkpoint::{self, Progress};
+use super::claim::{Claim, Numbers};
+use super::error::StoreError;
+use super::layout::{BEST, CHECKPOINT, KEY, LOG, METRICS, RECORD, TIMING, WEIGHTS};
+use super::lines::Lines;
+use super::runs::{Entry, Store, parse_points};
+use super::seal::seal;
+use super::weights::{ArrayRef, write_arrays};
+use crate::digest::Sha256Hex;
+use crate::fsx::{AtomicFile, Fs};
+use crate::record::{FileEntry, MetricPoint, RunId, RunRecord, RunStatus};
+use crate::train::{Checkpoint, Weights};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How a run is begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BeginOptions {
+    /// Whether a run that failed before is tried again.
+    pub retry_failed: bool,
+    /// Whether every digest of a finished run is checked, not only its sizes.
+    pub paranoid: bool,
+}
+
+/// What became of the wish to make a run.
+pub enum Begin {
+    /// It is finished.
+    Cached(Box<RunRecord>),
+    /// It failed before, and is not to be retried.
+    Failed(Box<RunRecord>),
+    /// Another process makes it; ask again later.
+    Busy,
+    /// It is ours.
+    Ours(Box<Work>),
+}
+
+/// A run that this process makes. Dropped, it stays where it is, to be gone on with.
+pub struct Work {
+    claim: Claim,
+    dir: PathBuf,
+    key: FileEntry,
+    log: Lines,
+    metrics: Lines,
+    timing: Lines,
+    resume: Option<Checkpoint>,
+    points: Vec<MetricPoint>,
+    progress: Progress,
+}
+
+impl Store {
+    /// Begins to make run `id`, or says why not. `key` is the run's key as compact JSON.
+    ///
+    /// A dead process's work is taken over; a damaged entry is moved aside, with a warning.
+    ///
+    /// # Errors
+    /// Files that cannot be written; a record of a newer version.
+    pub fn begin(
+        &self,
+        id: &RunId,
+        key: &[u8],
+        options: BeginOptions,
+    ) -> Result<Begin, StoreError> {
+        if let Some(done) = self.done(id, options)? {
+            return Ok(done);
+        }
+        let Some(claim) = Claim::acquire(&self.fs, &self.layout, id, &self.observed, self.timing)?
+        else {
+            return Ok(Begin::Busy);
+        };
+        // It may have been published between the look and the claim.
+        if let Some(done) = self.done(id, options)? {
+            return Ok(done);
+        }
+        let dir = self.take_over(&claim)?;
+        if let Some(record) = self.publish_left_over(&claim, &dir, options)? {
+            return Ok(Begin::Cached(Box::new(record)));
+        }
+        self.open_work(claim, dir, key)
+            .map(|work| Begin::Ours(Box::new(work)))
+    }
+
+    fn done(&self, id: &RunId, options: BeginOptions) -> Result<Option<Begin>, StoreError> {
+        let dir = self.layout.run(id);
+        match self.whole(id, &dir, options.paranoid)? {
+            Ok(Some(record)) if record.status == RunStatus::Cached => {
+                Ok(Some(Begin::Cached(Box::new(record))))
+            }
+            Ok(Some(record)) if !options.retry_failed => Ok(Some(Begin::Failed(Box::new(record)))),
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
+    /// The record in `dir`, where all files are as it says; inside, why it cannot be used.
+    fn whole(
+        &self,
+        id: &RunId,
+        dir: &Path,
+        paranoid: bool,
+    ) -> Result<Result<Option<RunRecord>, String>, StoreError> {
+        if let Entry::Damaged { reason } = self.finished_in(id, dir)? {
+            return Ok(Err(reason));
+        }
+        let record = match self.record_in(id, dir) {
+            Err(error) if error.is_damage() => return Ok(Err(error.chain())),
+            other => other?,
+        };
+        if let (Some(record), true) = (&record, paranoid) {
+            for (name, file) in &record.files {
+                let path = super::layout::join(dir, name);
+                if super::verify::digest(self.fs(), &path)? != Some(*file) {
+                    let path = path.display();
+                    return Ok(Err(format!("`{path}` does not have its digest")));
+                }
+            }
+        }
+        Ok(Ok(record))
+    }
+
+    /// Makes the run's work folder ours: that of a former owner, that of a failed run, or a new one.
+    fn take_over(&self, claim: &Claim) -> Result<PathBuf, StoreError> {
+        let (fs, id) = (self.fs.as_ref(), &claim.id);
+        let target = self.layout.work(id, claim.number);
+        let published = self.layout.run(id);
+        match self.whole(id, &published, false)? {
+            Ok(Some(record)) if record.status == RunStatus::Failed => {
+                fs.rename(&published, &target)?;
+                // From here on it is a run in the making.
+                fs.remove_file(&target.join(RECORD))?;
+            }
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                // Only where `paranoid` found what sizes do not show.
+                self.set_aside(id, &format!("run {} is damaged", id.0.short()))?;
+            }
+            Err(reason) => {
+                self.set_aside(id, &format!("run {}: {reason}", id.0.short()))?;
+            }
+        }
+        let works = Numbers::of(fs, &self.layout, id)?.works;
+        let mut others = works.iter().filter(|number| **number != claim.number);
+        if let (false, Some(latest)) = (works.contains(&claim.number), others.next_back()) {
+            fs.rename(&self.layout.work(id, *latest), &target)?;
+        }
+        for number in others {
+            fs.remove_dir_all(&self.layout.work(id, *number))?;
+        }
+        fs.create_dir_all(&target)?;
+        Ok(target)
+    }
+
+    /// Publishes what a process finished that died just before the last rename.
+    fn publish_left_over(
+        &self,
+        claim: &Claim,
+        dir: &Path,
+        options: BeginOptions,
+    ) -> Result<Option<RunRecord>, StoreError> {
+        if self.fs.metadata(&dir.join(RECORD))?.is_none() {
+            return Ok(None);
+        }
+        // Nobody has read it since it was written, so its digests are checked here.
+        match self.whole(&claim.id, dir, true)? {
+            Ok(Some(record)) if record.status == RunStatus::Cached => {
+                drop_unlisted(self.fs(), dir, &record)?;
+                self.publish(claim, dir, record, options).map(Some)
+            }
+            _ => {
+                self.fs.remove_file(&dir.join(RECORD))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn publish(
+        &self,
+        claim: &Claim,
+        dir: &Path,
+        record: RunRecord,
+        options: BeginOptions,
+    ) -> Result<RunRecord, StoreError> {
+        let target = self.layout.run(&claim.id);
+        for _ in 0..3 {
+            claim.check()?;
+            let moved = self.fs.rename_dir_new(dir, &target);
+            match moved {
+                Ok(true) => {
+                    self.fs.sync_dir(&self.layout.shard(&claim.id))?;
+                    return Ok(record);
+                }
+                Ok(false) => {}
+                Err(error) if error.is_not_found() => {
+                    return Err(StoreError::LostClaim { id: claim.id });
+                }
+                Err(error) => return Err(error.into()),
+            }
+            match self.whole(&claim.id, &target, options.paranoid)? {
+                Ok(Some(theirs)) if theirs.status == RunStatus::Cached => {
+                    self.fs.remove_dir_all(dir)?;
+                    return Ok(theirs);
+                }
+                Ok(Some(_)) => self.fs.remove_dir_all(&target)?,
+                Ok(None) => {}
+                Err(reason) => {
+                    self.set_aside(&claim.id, &format!("run {}: {reason}", claim.id.0.short()))?;
+                }
+            }
+        }
+        Err(StoreError::LostClaim { id: claim.id })
+    }
+
+    fn open_work(&self, claim: Claim, dir: PathBuf, key: &[u8]) -> Result<Work, StoreError> {
+        let fs = self.fs.as_ref();
+        fs.write_atomic(&dir.join(KEY), key)?;
+        let known = [KEY, LOG, METRICS, TIMING];
+        for entry in fs.list(&dir)? {
+            let path = dir.join(&entry.name);
+            if entry.is_dir && entry.name != CHECKPOINT {
+                fs.remove_dir_all(&path)?;
+            } else if !entry.is_dir && !known.contains(&entry.name.as_str()) {
+                fs.remove_file(&path)?;
+            }
+        }
+        let logged = Lines::open(&self.fs, &dir.join(LOG), None)?;
+        let (mut saved, mut metrics) = (None, None);
+        match checkpoint::load(fs, &dir.join(CHECKPOINT)) {
+            Ok(Some(found)) => {
+                metrics = kept_metrics(&self.fs, &dir, &found)?;
+                if metrics.is_some() {
+                    saved = Some(found);
+                } else {
+                    self.warn(format!(
+                        "run {}: `metrics.jsonl` does not fit the checkpoint; it starts anew",
+                        claim.id.0.short()
+                    ));
+                }
+            }
+            Ok(None) => {}
+            Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
+                let id = claim.id.0.short();
+                self.warn(format!("run {id}: {}; it starts anew", error.chain()));
+            }
+            Err(error) => return Err(error),
+        }
+        if saved.is_none() {
+            fs.remove_dir_all(&dir.join(CHECKPOINT))?;
+            fs.create_dir_all(&dir.join(CHECKPOINT))?;
+            let empty = Lines::open(&self.fs, &dir.join(METRICS), Some(0))?;
+            metrics = empty.map(|(lines, _)| (lines, Vec::new()));
+        }
+        let timing_keep = saved.as_ref().map_or(0, |saved| saved.timing_bytes);
+        let timing = match Lines::open(&self.fs, &dir.join(TIMING), Some(timing_keep))? {
+            Some(timing) => Some(timing),
+            // Shorter than it was: timing is never compared, so what is left will do.
+            None => Lines::open(&self.fs, &dir.join(TIMING), None)?,
+        };
+        let (Some((log, _)), Some((metrics, points)), Some((timing, _))) =
+            (logged, metrics, timing)
+        else {
+            return Err(StoreError::LostClaim { id: claim.id });
+        };
+        Ok(Work {
+            claim,
+            dir,
+            key: FileEntry {
+                bytes: key.len() as u64,
+                sha256: Sha256Hex::of(key),
+            },
+            log,
+            metrics,
+            timing,
+            progress: saved
+                .as_ref()
+                .map(|saved| saved.progress)
+                .unwrap_or_default(),
+            resume: saved.map(|saved| saved.checkpoint),
+            points,
+        })
+    }
+}
+
+/// Removes what the record does not list: a checkpoint that is no longer needed, what killed processes left.
+fn drop_unlisted(fs: &dyn Fs, dir: &Path, record: &RunRecord) -> Result<(), StoreError> {
+    for entry in fs.list(dir)? {
+        let path = dir.join(&entry.name);
+        let prefix = format!("{}/", entry.name);
+        if !entry.is_dir {
+            if entry.name != RECORD && !record.files.contains_key(&entry.name) {
+                fs.remove_file(&path)?;
+            }
+        } else if !record.files.keys().any(|name| name.starts_with(&prefix)) {
+            fs.remove_dir_all(&path)?;
+        } else {
+            for inner in fs.list(&path)? {
+                if !record
+                    .files
+                    .contains_key(&format!("{prefix}{}", inner.name))
+                {
+                    fs.remove_file(&path.join(&inner.name))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The metrics up to the checkpoint; `None` where the file does not hold them.
+fn kept_metrics(
+    fs: &Arc<dyn Fs>,
+    dir: &Path,
+    saved: &checkpoint::Saved,
+) -> Result<Option<(Lines, Vec<MetricPoint>)>, StoreError> {
+    let keep = Some(saved.metrics.bytes);
+    let Some((lines, kept)) = Lines::open(fs, &dir.join(METRICS), keep)? else {
+        return Ok(None);
+    };
+    if lines.entry() != saved.metrics {
+        return Ok(None);
+    }
+    Ok(parse_points(&kept)
+        .ok()
+        .filter(|points| points.len() as u64 == saved.checkpoint.step)
+        .map(|points| (lines, points)))
+}
+
+impl Work {
+    /// The run.
+    pub fn id(&self) -> RunId {
+        self.claim.id
+    }
+
+    /// Path of the log, which exists.
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join(LOG)
+    }
+
+    /// The checkpoint to go on from; taken out, because it is large.
+    pub fn take_checkpoint(&mut self) -> Option<Checkpoint> {
+        self.resume.take()
+    }
+
+    /// The metrics of all steps so far.
+    pub fn points(&self) -> &[MetricPoint] {
+        &self.points
+    }
+
+    /// Wall-clock sums so far.
+    pub fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
+    /// Appends a line to the log, at once.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn log(&mut self, line: &str) -> Result<(), StoreError> {
+        self.log.push(line.as_bytes())?;
+        Ok(self.log.flush()?)
+    }
+
+    /// Appends a step to the metrics, and `timing` to the file of wall-clock figures.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn push(
+        &mut self,
+        point: &MetricPoint,
+        timing: &impl serde::Serialize,
+    ) -> Result<(), StoreError> {
+        self.metrics.push_json(point)?;
+        self.timing.push_json(timing)?;
+        self.points.push(point.clone());
+        Ok(())
+    }
+
+    /// Saves a checkpoint, to which the metrics so far belong; gives its files.
+    ///
+    /// # Errors
+    /// Files that cannot be written (the former checkpoint then stays); [`StoreError::LostClaim`].
+    pub fn save(
+        &mut self,
+        store: &Store,
+        checkpoint: &Checkpoint,
+    ) -> Result<BTreeMap<String, FileEntry>, StoreError> {
+        if self.points.len() as u64 != checkpoint.step {
+            return Err(StoreError::Unstorable {
+                what: "a checkpoint",
+                reason: format!(
+                    "it is of step {}, the metrics of step {}",
+                    checkpoint.step,
+                    self.points.len()
+                ),
+            });
+        }
+        self.claim.check()?;
+        let metrics = self.metrics.sync()?;
+        self.timing.flush()?;
+        let timing_bytes = self.timing.entry().bytes;
+        checkpoint::save(
+            store.fs(),
+            &self.dir.join(CHECKPOINT),
+            checkpoint,
+            metrics,
+            timing_bytes,
+            self.progress,
+        )
+        .map_err(|error| self.lost_or(error))
+    }
+
+    /// A folder that is gone was taken over.
+    fn lost_or(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Fs(error) if error.is_not_found() => {
+                StoreError::LostClaim { id: self.claim.id }
+            }
+            other => other,
+        }
+    }
+
+    /// Digest of the metrics so far.
+    pub fn metrics_digest(&mut self) -> Result<Sha256Hex, StoreError> {
+        self.metrics.flush()?;
+        Ok(self.metrics.entry().sha256)
+    }
+
+    /// Publishes the run. `record.files` is filled in; `best` is written beside `weights` where both are kept. The checkpoint goes,
+    /// unless `final_checkpoint` is given, which is kept.
+    ///
+    /// # Errors
+    /// Files that cannot be written (the work folder then stays); [`StoreError::LostClaim`].
+    pub fn finish(
+        mut self,
+        store: &Store,
+        mut record: RunRecord,
+        weights: &Weights,
+        best: Option<&Weights>,
+        final_checkpoint: Option<&Checkpoint>,
+    ) -> Result<RunRecord, StoreError> {
+        record.files = BTreeMap::new();
+        for (name, weights) in [(WEIGHTS, Some(weights)), (BEST, best)] {
+            if let Some(weights) = weights {
+                let file = self.write_weights(store, name, weights);
+                let file = file.map_err(|error| self.lost_or(error))?;
+                record.files.insert(name.to_owned(), file);
+            }
+        }
+        if let Some(checkpoint) = final_checkpoint {
+            record.files.extend(self.save(store, checkpoint)?);
+        }
+        self.close(&mut record)?;
+        let bytes = seal("a run's record", &record)?;
+        let written = store.fs.write_atomic(&self.dir.join(RECORD), &bytes);
+        written.map_err(|error| self.lost_or(error.into()))?;
+        // After the record: a process killed before this line has lost nothing it could have gone on from.
+        drop_unlisted(store.fs(), &self.dir, &record)?;
+        store.publish(&self.claim, &self.dir, record, BeginOptions::default())
+    }
+
+    /// Publishes a failed run, with its log, its metrics so far and its last checkpoint.
+    ///
+    /// # Errors
+    /// Files that cannot be written; [`StoreError::LostClaim`].
+    pub fn fail(mut self, store: &Store, mut record: RunRecord) -> Result<RunRecord, StoreError> {
+        record.files = BTreeMap::new();
+        let dir = self.dir.join(CHECKPOINT);
+        for entry in store.fs.list(&dir)? {
+            let name = format!("{CHECKPOINT}/{}", entry.name);
+            if let Some(file) = super::verify::digest(store.fs(), &dir.join(&entry.name))? {
+                record.files.insert(name, file);
+            }
+        }
+        self.close(&mut record)?;
+        let bytes = seal("a run's record", &record)?;
+        let written = store.fs.write_atomic(&self.dir.join(RECORD), &bytes);
+        written.map_err(|error| self.lost_or(error.into()))?;
+        drop_unlisted(store.fs(), &self.dir, &record)?;
+        store.publish(&self.claim, &self.dir, record, BeginOptions::default())
+    }
+
+    /// Stops for now: what is pending reaches the files, the claim is released.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn suspend(mut self) -> Result<(), StoreError> {
+        self.log.flush()?;
+        self.metrics.flush()?;
+        Ok(self.timing.flush()?)
+    }
+
+    fn write_weights(
+        &self,
+        store: &Store,
+        name: &str,
+        weights: &Weights,
+    ) -> Result<FileEntry, StoreError> {
+        let arrays: Vec<_> = weights
+            .0
+            .iter()
+            .map(|tensor| ArrayRef::of("", tensor))
+            .collect();
+        let mut file = AtomicFile::create(store.fs(), &self.dir.join(name))?;
+        write_arrays(&mut file, &arrays)?;
+        let (bytes, sha256) = file.finish()?;
+        Ok(FileEntry { bytes, sha256 })
+    }
+
+    /// Brings the files of lines to the disk and lists them, and the key.
+    fn close(&mut self, record: &mut RunRecord) -> Result<(), StoreError> {
+        for (name, lines) in [
+            (METRICS, &mut self.metrics),
+            (TIMING, &mut self.timing),
+            (LOG, &mut self.log),
+        ] {
+            record.files.insert(name.to_owned(), lines.sync()?);
+        }
+        record.files.insert(KEY.to_owned(), self.key);
+        record.digests.metrics = record.files[METRICS].sha256;
+        Ok(())
+    }
+}
