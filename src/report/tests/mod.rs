@@ -1,0 +1,1 @@
+//! Tests of whole reports over made-up results.
