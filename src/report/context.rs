@@ -347,7 +347,7 @@ pub struct ClaimView {
     /// Why, where it is not plain.
     pub reason: Option<String>,
     /// Remark of the spec.
-    pub note: Option<String>,
+    pub note: Option<Prose>,
     /// The measure, as in the spec.
     pub measure: Option<String>,
 }

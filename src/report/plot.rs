@@ -129,7 +129,15 @@ fn draw_panel(
     size: Size,
     hints: usize,
 ) -> Result<Drawing, PlotError> {
-    let xs = panel.series.iter().flat_map(|series| {
+    // Histograms are compared across panels; curves may run over different lengths.
+    let has_bars = panel.series.iter().any(|series| !series.bars.is_empty());
+    let shown = if has_bars {
+        &figure.panels[..]
+    } else {
+        std::slice::from_ref(panel)
+    };
+    let all = shown.iter().flat_map(|panel| &panel.series);
+    let xs = all.flat_map(|series| {
         let points = series.points.iter().map(|point| point[0]);
         points.chain(series.bars.iter().flat_map(|bar| [bar[0], bar[1]]))
     });

@@ -6,7 +6,7 @@ use super::context::{
 };
 use super::plot::PlotError;
 use super::records::{self, ClaimLine};
-use super::scope::Scope;
+use super::scope::{Scope, groups};
 use super::text::{headings, one_line, shorten};
 use super::{number, render};
 use crate::record::{Results, RunStatus};
@@ -342,9 +342,10 @@ fn facts(results: &Results, scoreboard: Option<&Scoreboard>) -> Vec<Fact> {
     };
     facts.extend(span(&counts(|c| c.params)).map(|text| fact("parameters", text)));
     facts.extend(span(&counts(|c| c.steps)).map(|text| fact("steps a run", text)));
-    let seeds: BTreeSet<u64> = results.runs.iter().map(|run| run.seed).collect();
-    if seeds.len() > 1 {
-        facts.push(fact("seeds", seeds.len().to_string()));
+    let all: Vec<_> = results.runs.iter().collect();
+    let seeds = groups(&all).iter().map(|g| g.runs.len()).max();
+    if let Some(seeds) = seeds.filter(|seeds| *seeds > 1) {
+        facts.push(fact("seeds", seeds.to_string()));
     }
     if let Some(scoreboard) = scoreboard {
         let holds = scoreboard

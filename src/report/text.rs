@@ -1,6 +1,6 @@
 //! Text from specs, corpora and models, made safe for a page: control characters out, markup escaped, Markdown to HTML.
 
-use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// Removes what no reader sees and some programs obey: control characters (line feed and tab stay; carriage returns
 /// become line feeds) and the characters that turn the direction of text.
@@ -93,8 +93,8 @@ fn is_safe_link(target: &str) -> bool {
 }
 
 /// Turns Markdown into HTML. Raw HTML is shown as text; pictures become their description (a report loads nothing);
-/// headings are moved down by `level` so that they nest under the page's own.
-pub fn markdown_to_html(markdown: &str, level: usize) -> String {
+/// headings stand at level 2 or lower, under the page's own.
+pub fn markdown_to_html(markdown: &str) -> String {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
     let cleaned = clean(markdown);
@@ -116,12 +116,12 @@ pub fn markdown_to_html(markdown: &str, level: usize) -> String {
             classes: _,
             attrs: _,
         }) => Some(Event::Start(Tag::Heading {
-            level: lower(old, level),
+            level: nested(old),
             id: None,
             classes: Vec::<CowStr<'_>>::new(),
             attrs: Vec::new(),
         })),
-        Event::End(TagEnd::Heading(old)) => Some(Event::End(TagEnd::Heading(lower(old, level)))),
+        Event::End(TagEnd::Heading(old)) => Some(Event::End(TagEnd::Heading(nested(old)))),
         other => Some(other),
     });
     let mut out = String::with_capacity(markdown.len() * 5 / 4);
@@ -129,8 +129,8 @@ pub fn markdown_to_html(markdown: &str, level: usize) -> String {
     out
 }
 
-fn lower(level: pulldown_cmark::HeadingLevel, by: usize) -> pulldown_cmark::HeadingLevel {
-    pulldown_cmark::HeadingLevel::try_from((level as usize + by).min(6)).unwrap_or(level)
+fn nested(level: HeadingLevel) -> HeadingLevel {
+    level.max(HeadingLevel::H2)
 }
 
 /// The headings of a Markdown text (level 1 or 2), for the table of contents.
@@ -183,7 +183,6 @@ mod tests {
     fn raw_html_is_shown_not_run() {
         let html = markdown_to_html(
             "a <script>alert(1)</script> *b*\n\n<img src=x onerror=alert(1)>\n\n![alt](http://x/y.png) [l](javascript:alert(1)) [m](https://x.org)",
-            1,
         );
         assert!(
             !html.contains("<script") && !html.contains("<img"),
@@ -196,7 +195,7 @@ mod tests {
 
     #[test]
     fn headings_nest_under_the_page() {
-        assert_eq!(markdown_to_html("# A", 1), "<h2>A</h2>\n");
+        assert_eq!(markdown_to_html("# A\n### B"), "<h2>A</h2>\n<h3>B</h3>\n");
         assert_eq!(headings("# A `b`\n\ntext\n\n### no\n"), ["A b"]);
     }
 

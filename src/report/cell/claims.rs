@@ -1,8 +1,8 @@
 //! The cell `claims`: the scoreboard, and statement, published, ours, margin, verdict and source of every claim.
 
-use super::Builder;
+use super::{Builder, prose_line};
 use crate::report::context::{ClaimView, ClaimsView, Scoreboard, ValueView, VerdictCount};
-use crate::report::text::{clean, one_line, slug};
+use crate::report::text::{one_line, slug};
 use crate::report::{ClaimOutcome, ReportError, VerdictKind, csv, number};
 use crate::spec::{Claim, Expect, Mark, Selection};
 
@@ -126,10 +126,7 @@ fn view(claim: &Claim, outcome: &ClaimOutcome) -> ClaimView {
         class: outcome.verdict.class().to_owned(),
         sign: outcome.verdict.sign().to_owned(),
         reason: outcome.reason.as_deref().map(one_line),
-        note: claim
-            .note
-            .as_deref()
-            .map(|note| clean(note).trim().to_owned()),
+        note: claim.note.as_deref().map(prose_line),
         measure: claim.measure.as_deref().map(one_line),
     }
 }

@@ -146,7 +146,7 @@ fn panel_title(number: usize, title: &str) -> String {
 /// Prose of several paragraphs.
 pub(crate) fn prose(markdown: &str) -> Prose {
     Prose {
-        html: markdown_to_html(markdown, 1),
+        html: markdown_to_html(markdown),
         markdown: clean(markdown).trim_end().to_owned(),
     }
 }

@@ -21,7 +21,7 @@ const COLUMNS: [(&str, &str, &str); 5] = [
     ("perplexity_median", "Median", ""),
     ("perplexity_mean", "Mean", ""),
     ("perplexity_geometric_mean", "Geometric mean", ""),
-    ("bits_per_byte", "Bits per byte", "bits"),
+    ("bits_per_byte", "Bits per byte", ""),
 ];
 
 impl Builder<'_, '_> {

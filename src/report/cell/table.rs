@@ -51,8 +51,11 @@ impl<'a> Builder<'a, '_> {
             .map(|row| columns.iter().map(|c| column_value(row, c, cell)).collect())
             .collect();
         let mut views: Vec<RowView> = Vec::with_capacity(rows.len());
+        let decimals: Vec<Option<usize>> = (0..columns.len())
+            .map(|index| decimals(&measured, index, &columns[index].about))
+            .collect();
         for (row, values) in rows.iter().zip(&measured) {
-            views.push(self.row(row, values, &columns, cell));
+            views.push(self.row(row, values, &columns, &decimals, cell));
         }
         mark_best(&mut views, &measured, &columns, cell.pivot.is_some());
         let number = self.next_table();
@@ -122,6 +125,7 @@ impl<'a> Builder<'a, '_> {
         row: &Row<'_>,
         values: &[Option<Measured>],
         columns: &[Column],
+        decimals: &[Option<usize>],
         cell: &TableCell,
     ) -> RowView {
         let only = groups(&row.runs).len() == 1;
@@ -131,7 +135,7 @@ impl<'a> Builder<'a, '_> {
             run: run.map(|run| self.scope.anchor(run)),
             ..ValueView::default()
         }];
-        for (value, column) in values.iter().zip(columns) {
+        for ((value, column), decimals) in values.iter().zip(columns).zip(decimals) {
             cells.push(match value {
                 None => ValueView {
                     text: "–".to_owned(),
@@ -139,7 +143,7 @@ impl<'a> Builder<'a, '_> {
                 },
                 Some(measured) => {
                     let inside = inside(row, column, cell);
-                    self.value(measured, &column.about, &inside)
+                    self.value(measured, &column.about, *decimals, &inside)
                 }
             });
         }
@@ -153,8 +157,14 @@ impl<'a> Builder<'a, '_> {
         RowView { cells }
     }
 
-    fn value(&self, measured: &Measured, about: &Metric, runs: &[&RunResult]) -> ValueView {
-        let (text, spread) = format(measured, about);
+    fn value(
+        &self,
+        measured: &Measured,
+        about: &Metric,
+        decimals: Option<usize>,
+        runs: &[&RunResult],
+    ) -> ValueView {
+        let (text, spread) = format(measured, about, decimals);
         let names: Vec<String> = runs.iter().map(|run| one_line(&run.name)).take(4).collect();
         let hint = match measured.values.len() {
             0 | 1 => format!("run {}", names.join(", ")),
@@ -175,20 +185,43 @@ impl<'a> Builder<'a, '_> {
     }
 }
 
-/// A value as text, with its half-width.
-fn format(measured: &Measured, about: &Metric) -> (String, Option<String>) {
-    let scale = if about.shape == Shape::Percent {
+/// What values are multiplied by to be shown.
+fn scale(about: &Metric) -> f64 {
+    if about.shape == Shape::Percent {
         100.0
     } else {
         1.0
-    };
-    let mean = measured.mean * scale;
-    if let Some(half) = measured.half_width.map(|half| half * scale)
-        && half > 0.0
+    }
+}
+
+/// Decimals of a column with intervals, one number for all its rows: two significant digits of the median half-width.
+fn decimals(measured: &[Vec<Option<Measured>>], index: usize, about: &Metric) -> Option<usize> {
+    let mut halves: Vec<f64> = measured
+        .iter()
+        .filter_map(|row| row[index].as_ref()?.half_width)
+        .filter(|half| *half > 0.0)
+        .collect();
+    halves.sort_by(f64::total_cmp);
+    let median = halves.get(halves.len() / 2)? * scale(about);
+    usize::try_from(1 - number::exponent(median))
+        .ok()
+        .map(|decimals| decimals.min(5))
+        .or(Some(0))
+}
+
+/// A value as text, with its half-width.
+fn format(
+    measured: &Measured,
+    about: &Metric,
+    decimals: Option<usize>,
+) -> (String, Option<String>) {
+    let mean = measured.mean * scale(about);
+    let half = measured.half_width.map(|half| half * scale(about));
+    if let (Some(decimals), Some(half)) = (decimals, half)
         && about.shape != Shape::Count
     {
-        let (mean, half) = number::with_half_width(mean, half);
-        return (mean, Some(half));
+        let half = number::fixed(half, decimals);
+        return (number::fixed(mean, decimals), Some(half));
     }
     let text = match about.shape {
         Shape::Loss => number::fixed(mean, 3),
