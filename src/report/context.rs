@@ -87,7 +87,7 @@ pub enum CellView {
     /// Sampled text.
     Samples(SamplesView),
     /// Perplexity per document: a table, the documents at its ends, a figure.
-    Perplexity(PerplexityView),
+    Perplexity(Box<PerplexityView>),
     /// Claims and verdicts.
     Claims(ClaimsView),
     /// What was run.

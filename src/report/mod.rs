@@ -11,6 +11,7 @@
 //! Nothing here trains, reads a store, or knows of tensors. `data/records.jsonl` holds everything that a report used, so
 //! that [`check`] can compare a committed report with the one its own records give.
 
+mod build;
 mod cell;
 mod check;
 mod context;
@@ -24,7 +25,6 @@ mod palette;
 mod plot;
 mod records;
 mod render;
-mod report;
 mod scope;
 mod svg;
 #[cfg(test)]
@@ -32,11 +32,11 @@ mod tests;
 mod text;
 mod ticks;
 
+pub use build::{ClaimOutcome, Report, ReportError, ReportFile, VerdictKind};
 pub use check::{Difference, Differences, check};
 pub use context::*;
 pub use index::{IndexEntry, index};
 pub use plot::PlotError;
 pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records};
-pub use report::{ClaimOutcome, Report, ReportError, ReportFile, VerdictKind};
 
-pub(crate) use report::text_cell;
+pub(crate) use build::text_cell;

@@ -3,7 +3,7 @@
 
 use super::ReportError;
 use super::context::{FigureView, ReportContext};
-use super::{render, report};
+use super::{build, render};
 use serde_json::{Value, json};
 
 /// Renders the notebook.
@@ -14,7 +14,7 @@ pub(crate) fn notebook(report: &ReportContext) -> Result<Vec<u8>, ReportError> {
         if !text.trim().is_empty() {
             cells.push(markdown(&format!("cell-{}", index + 1), text));
         }
-        if let (Some(figure), _) = report::parts(cell) {
+        if let (Some(figure), _) = build::parts(cell) {
             cells.push(code(figure));
         }
     }

@@ -4,7 +4,7 @@
 const MINUS: char = '\u{2212}';
 
 /// Formats a count with thousands separators: `12,345`.
-pub fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     group(&n.to_string())
 }
 
@@ -21,7 +21,7 @@ fn group(digits: &str) -> String {
 }
 
 /// Formats `x` with so many decimals, a typographic minus and thousands separators.
-pub fn fixed(x: f64, decimals: usize) -> String {
+pub(crate) fn fixed(x: f64, decimals: usize) -> String {
     if x.is_nan() {
         return "not a number".to_owned();
     }
@@ -56,7 +56,7 @@ pub(crate) fn exponent(x: f64) -> i32 {
 }
 
 /// Formats `x` with so many significant digits: `0.0123`, `5.018`, `12,300`, `1.2×10⁻⁶`.
-pub fn significant(x: f64, digits: usize) -> String {
+pub(crate) fn significant(x: f64, digits: usize) -> String {
     if x == 0.0 || !x.is_finite() {
         return fixed(x, 0);
     }
@@ -80,7 +80,7 @@ pub fn significant(x: f64, digits: usize) -> String {
 }
 
 /// As [`significant`], without zeros at the end of the fraction: for settings and tick labels.
-pub fn plain(x: f64, digits: usize) -> String {
+pub(crate) fn plain(x: f64, digits: usize) -> String {
     let text = significant(x, digits);
     if text.contains('.') && !text.contains('×') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -105,7 +105,7 @@ fn superscript(number: i32) -> String {
 }
 
 /// A mean and the half-width of its interval, with two significant digits of the latter: `("5.018", "0.034")`.
-pub fn with_half_width(mean: f64, half_width: f64) -> (String, String) {
+pub(crate) fn with_half_width(mean: f64, half_width: f64) -> (String, String) {
     if !half_width.is_finite() || half_width <= 0.0 {
         return (significant(mean, 4), fixed(half_width, 0));
     }
@@ -115,7 +115,7 @@ pub fn with_half_width(mean: f64, half_width: f64) -> (String, String) {
 }
 
 /// A large number with a prefix: `9.9 M`, `1.25 k`; below 10,000 as [`count`].
-pub fn scaled(x: f64) -> String {
+pub(crate) fn scaled(x: f64) -> String {
     const STEPS: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     if x.abs() < 10_000.0 {
         return plain(x, 4);
@@ -136,7 +136,7 @@ pub(crate) fn scaled_short(x: f64) -> String {
 }
 
 /// Bytes in decimal units: `12.3 MB`.
-pub fn bytes(n: u64) -> String {
+pub(crate) fn bytes(n: u64) -> String {
     let x = n as f64;
     let (step, unit) = match n {
         0..1_000 => return format!("{n}\u{a0}B"),
@@ -148,19 +148,19 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// Mean of `values`; `None` where there are none.
-pub fn mean(values: &[f64]) -> Option<f64> {
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Sample standard deviation (divided by n − 1); `None` for fewer than two values.
-pub fn deviation(values: &[f64]) -> Option<f64> {
+pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
     let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
 /// Half-width of the 95 % Student-t interval of the mean; `None` for fewer than two values.
-pub fn half_width(values: &[f64]) -> Option<f64> {
+pub(crate) fn half_width(values: &[f64]) -> Option<f64> {
     // 0.975 quantiles of Student's t for 1 to 30 degrees of freedom.
     const T: [f64; 30] = [
         12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010,

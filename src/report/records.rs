@@ -5,7 +5,7 @@
 //! set only the processor family. Steps are kept by column, since most columns are constant or equal to another one.
 
 use super::ReportError;
-use crate::record::{EvalResult, MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
+use crate::record::{MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -427,9 +427,4 @@ pub(crate) fn is_finished(run: &RunResult) -> bool {
     run.record
         .as_ref()
         .is_some_and(|record: &RunRecord| record.status == crate::record::RunStatus::Cached)
-}
-
-/// The evaluation of a run, where it is finished.
-pub(crate) fn evaluation(run: &RunResult) -> Option<&EvalResult> {
-    run.eval.as_ref()
 }

@@ -7,6 +7,7 @@ use super::text;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
+use std::sync::LazyLock;
 
 const TEMPLATES: [(&str, &str); 8] = [
     (
@@ -31,7 +32,14 @@ const TEMPLATES: [(&str, &str); 8] = [
     ),
 ];
 
-fn environment() -> Result<Environment<'static>, ReportError> {
+/// The templates, parsed once.
+static ENVIRONMENT: LazyLock<Result<Environment<'static>, Broken>> = LazyLock::new(environment);
+
+/// A template that does not parse, told once for all.
+type Broken = (&'static str, String);
+
+fn environment() -> Result<Environment<'static>, Broken> {
+    let broken = |name| move |error: minijinja::Error| (name, format!("{error:#}"));
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let syntax = SyntaxConfig::builder()
@@ -39,32 +47,28 @@ fn environment() -> Result<Environment<'static>, ReportError> {
         .lstrip_blocks(true)
         .keep_trailing_newline(true)
         .build()
-        .map_err(|source| failed("syntax", source))?;
+        .map_err(broken("syntax"))?;
     environment.set_syntax(syntax);
     environment.add_filter("md", |text: &str| text::escape_markdown(text));
     for (name, source) in TEMPLATES {
-        environment
-            .add_template(name, source)
-            .map_err(|source| failed(name, source))?;
+        let added = environment.add_template(name, source);
+        added.map_err(broken(name))?;
     }
     Ok(environment)
 }
 
-fn failed(name: &str, source: minijinja::Error) -> ReportError {
-    ReportError::Template {
-        name: name.to_owned(),
-        source,
-    }
-}
-
 pub(super) fn render(name: &str, context: Value) -> Result<String, ReportError> {
-    let environment = environment()?;
-    let template = environment
+    let failed = |name: &str, message: String| ReportError::Template {
+        name: name.to_owned(),
+        message,
+    };
+    let environment = ENVIRONMENT
+        .as_ref()
+        .map_err(|(name, message)| failed(name, message.clone()))?;
+    environment
         .get_template(name)
-        .map_err(|e| failed(name, e))?;
-    template
-        .render(context)
-        .map_err(|source| failed(name, source))
+        .and_then(|template| template.render(context))
+        .map_err(|error| failed(name, format!("{error:#}")))
 }
 
 /// `index.html`.

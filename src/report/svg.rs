@@ -297,7 +297,7 @@ fn mark(element: &Element<'_>, role: &Role, dress: Dress, out: &mut String) {
 /// Literal attributes of a line; `unit` is the number of canvas units per pixel.
 fn line_paint(slot: Slot, style: Style, unit: u32) -> String {
     let (width, extra) = match style {
-        Style::Line | Style::Bars | Style::Steps => (18, String::new()),
+        Style::Line | Style::Bars => (18, String::new()),
         Style::Thin => (11, " stroke-opacity=\"0.7\"".to_owned()),
         Style::Raw => (8, " stroke-opacity=\"0.3\"".to_owned()),
         Style::Dotted => {

@@ -4,7 +4,7 @@ use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, 
 
 /// Removes what no reader sees and some programs obey: control characters (line feed and tab stay; carriage returns
 /// become line feeds) and the characters that turn the direction of text.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.replace("\r\n", "\n")
         .chars()
         .filter_map(|c| match c {
@@ -19,12 +19,12 @@ pub fn clean(text: &str) -> String {
 }
 
 /// Cleans and puts on one line.
-pub fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Cuts after `limit` characters, with an ellipsis.
-pub fn shorten(text: &str, limit: usize) -> String {
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }
@@ -35,7 +35,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
 }
 
 /// Escapes for HTML and XML, in text and in quoted attributes.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -51,7 +51,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Escapes for one line of Markdown, table cells included.
-pub fn escape_markdown(text: &str) -> String {
+pub(crate) fn escape_markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in one_line(text).chars() {
         match c {
@@ -73,7 +73,7 @@ pub fn escape_markdown(text: &str) -> String {
 }
 
 /// A fence of backticks longer than any run of them in `text`.
-pub fn fence(text: &str) -> String {
+pub(crate) fn fence(text: &str) -> String {
     let longest = text
         .split(|c| c != '`')
         .map(str::len)
@@ -94,7 +94,7 @@ fn is_safe_link(target: &str) -> bool {
 
 /// Turns Markdown into HTML. Raw HTML is shown as text; pictures become their description (a report loads nothing);
 /// headings stand at level 2 or lower, under the page's own.
-pub fn markdown_to_html(markdown: &str) -> String {
+pub(crate) fn markdown_to_html(markdown: &str) -> String {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
     let cleaned = clean(markdown);
@@ -134,7 +134,7 @@ fn nested(level: HeadingLevel) -> HeadingLevel {
 }
 
 /// The headings of a Markdown text (level 1 or 2), for the table of contents.
-pub fn headings(markdown: &str) -> Vec<String> {
+pub(crate) fn headings(markdown: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut current: Option<String> = None;
     for event in Parser::new(markdown) {
@@ -155,7 +155,7 @@ pub fn headings(markdown: &str) -> Vec<String> {
 }
 
 /// A name that is safe in file names and anchors: lower-case letters, digits and hyphens.
-pub fn slug(text: &str) -> String {
+pub(crate) fn slug(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         if c.is_ascii_alphanumeric() {

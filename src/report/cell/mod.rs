@@ -63,7 +63,9 @@ impl<'a, 'b> Builder<'a, 'b> {
             }
             Cell::Table(table) => CellView::Table(self.table(table, line)?),
             Cell::Samples(samples) => CellView::Samples(self.samples(anchor, samples, line)?),
-            Cell::Perplexity(cell) => CellView::Perplexity(self.perplexity(anchor, cell, line)?),
+            Cell::Perplexity(cell) => {
+                CellView::Perplexity(Box::new(self.perplexity(anchor, cell, line)?))
+            }
             Cell::Claims(selection) => CellView::Claims(self.claims(anchor, selection, line)?),
             Cell::Plan(selection) => CellView::Plan(self.plan(selection, line)?),
         })

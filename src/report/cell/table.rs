@@ -16,6 +16,8 @@ use serde_json::Value;
 /// A row before its values are computed.
 struct Row<'a> {
     name: String,
+    /// What stands before the values: the name, or one value per axis.
+    heads: Vec<String>,
     runs: Vec<&'a RunResult>,
 }
 

@@ -103,7 +103,8 @@ fn alt(cell: &PlotCell, panels: &[Panel], runs: usize) -> String {
     }
     if panels.len() > 1 {
         let titles: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
-        text.push_str(&format!(", one panel each: {}", titles.join("; ")));
+        text.push_str(", one panel each: ");
+        text.push_str(&titles.join("; "));
     }
     text.push('.');
     text

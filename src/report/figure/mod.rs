@@ -82,8 +82,6 @@ pub(crate) enum Style {
     Dotted,
     /// Filled bars.
     Bars,
-    /// The outline of bars: histograms that lie over each other.
-    Steps,
 }
 
 impl Style {
@@ -95,7 +93,6 @@ impl Style {
             Self::Raw => "raw",
             Self::Dotted => "dotted",
             Self::Bars => "bars",
-            Self::Steps => "line",
         }
     }
 }

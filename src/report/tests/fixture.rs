@@ -415,7 +415,7 @@ fn grid_shape(dim: u64, layers: u64, heads: u64, length: u64, seed: u64, seeds: 
     let mut name = group.clone();
     if seeds > 1 {
         axes.push(("seed".to_owned(), json!(seed)));
-        name.push_str(&format!(",seed={seed}"));
+        name = format!("{name},seed={seed}");
     }
     Shape {
         name,

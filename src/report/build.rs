@@ -97,12 +97,12 @@ pub enum ReportError {
         message: String,
     },
     /// A template failed (a fault of the program).
-    #[error("template `{name}`: {source}")]
+    #[error("template `{name}`: {message}")]
     Template {
         /// Name of the template.
         name: String,
         /// The error.
-        source: minijinja::Error,
+        message: String,
     },
     /// A figure failed (a fault of the program).
     #[error(transparent)]
@@ -303,7 +303,9 @@ fn command(spec: &Spec) -> String {
         command.push_str(&spec.profile);
     }
     for text in &spec.overrides {
-        command.push_str(&format!(" --set '{text}'").replace('\n', " "));
+        command.push_str(" --set '");
+        command.push_str(text);
+        command.push('\'');
     }
     one_line(&command)
 }
