@@ -59,7 +59,15 @@ impl<'a> Builder<'a, '_> {
         for (row, values) in rows.iter().zip(&measured) {
             views.push(self.row(row, values, &columns, &decimals, cell));
         }
-        mark_best(&mut views, &measured, &columns, cell.pivot.is_some());
+        let axes = self.head_axes(cell);
+        let head_count = axes.len().max(1);
+        mark_best(
+            &mut views,
+            &measured,
+            &columns,
+            cell.pivot.is_some(),
+            head_count,
+        );
         let number = self.next_table();
         let name = format!("table-{number}");
         let csv_text = csv_text(cell, &rows, &columns, &measured);
@@ -67,7 +75,7 @@ impl<'a> Builder<'a, '_> {
             anchor: name.clone(),
             number,
             caption: prose_line(&caption(cell, &columns, &measured, &rows)),
-            columns: heads(cell, &columns),
+            columns: heads(cell, &columns, &axes),
             rows: views,
             csv: format!("data/{name}.csv"),
             csv_text,
@@ -77,9 +85,20 @@ impl<'a> Builder<'a, '_> {
     fn rows(&self, cell: &TableCell, line: usize) -> Result<Vec<Row<'a>>, ReportError> {
         let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
         if cell.rows == "run" {
+            let axes = self.head_axes(cell);
+            let head = |run: &RunResult| -> Vec<String> {
+                let values = axes.iter().map(|axis| axis_value(run, axis));
+                values
+                    .map(|value| value.map_or_else(|| "–".to_owned(), |value| value_text(&value)))
+                    .collect()
+            };
             return Ok(groups(&all)
                 .into_iter()
                 .map(|group| Row {
+                    heads: match group.runs.first() {
+                        Some(run) if !axes.is_empty() => head(run),
+                        _ => vec![one_line(&group.name)],
+                    },
                     name: one_line(&group.name),
                     runs: group.runs,
                 })
@@ -91,6 +110,7 @@ impl<'a> Builder<'a, '_> {
             .values(&cell.rows, &all)
             .into_iter()
             .map(|value| Row {
+                heads: vec![value_text(&value)],
                 name: value_text(&value),
                 runs: all
                     .iter()
@@ -101,10 +121,30 @@ impl<'a> Builder<'a, '_> {
             .collect())
     }
 
+    /// The axes that name a run, where there are several: a column each reads better than one long name.
+    fn head_axes(&self, cell: &TableCell) -> Vec<String> {
+        let axes = self
+            .scope
+            .spec
+            .axes
+            .iter()
+            .filter(|axis| axis.name != "seed");
+        let axes: Vec<String> = axes.map(|axis| axis.name.clone()).collect();
+        if cell.rows == "run" && axes.len() > 1 {
+            axes
+        } else {
+            Vec::new()
+        }
+    }
+
     fn columns(&self, cell: &TableCell, line: usize) -> Result<Vec<Column>, ReportError> {
         let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
         let mut columns = Vec::new();
-        for metric in &cell.columns {
+        for metric in cell
+            .columns
+            .iter()
+            .filter(|name| published_head(name).is_none())
+        {
             let column = |pivot| Column {
                 metric: metric.clone(),
                 about: metric::describe(metric),
@@ -132,11 +172,16 @@ impl<'a> Builder<'a, '_> {
     ) -> RowView {
         let only = groups(&row.runs).len() == 1;
         let run = row.runs.first().filter(|_| only);
-        let mut cells = vec![ValueView {
-            text: row.name.clone(),
-            run: run.map(|run| self.scope.anchor(run)),
-            ..ValueView::default()
-        }];
+        let anchor = run.map(|run| self.scope.anchor(run));
+        let mut cells: Vec<ValueView> = row
+            .heads
+            .iter()
+            .map(|head| ValueView {
+                text: head.clone(),
+                run: anchor.clone(),
+                ..ValueView::default()
+            })
+            .collect();
         for ((value, column), decimals) in values.iter().zip(columns).zip(decimals) {
             cells.push(match value {
                 None => ValueView {
@@ -281,6 +326,7 @@ fn mark_best(
     measured: &[Vec<Option<Measured>>],
     columns: &[Column],
     is_pivot: bool,
+    heads: usize,
 ) {
     let best = |indices: &[usize]| {
         let mut best: Option<(usize, usize, f64)> = None;
@@ -311,22 +357,28 @@ fn mark_best(
         all.into_iter().map(|index| vec![index]).collect()
     };
     for (row, index, _) in sets.iter().filter_map(|set| best(set)) {
-        if let Some(cell) = views[row].cells.get_mut(index + 1) {
+        if let Some(cell) = views[row].cells.get_mut(index + heads) {
             cell.is_best = true;
         }
     }
 }
 
-fn heads(cell: &TableCell, columns: &[Column]) -> Vec<ColumnView> {
-    let mut heads = vec![ColumnView {
-        label: if cell.rows == "run" {
-            "Run".to_owned()
-        } else {
-            one_line(&cell.rows)
-        },
+/// The head of the column of published values, where an entry of `columns` gives one: `published: figure 3`.
+fn published_head(column: &str) -> Option<&str> {
+    column.strip_prefix("published:").map(str::trim)
+}
+
+fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnView> {
+    let head = |label: &str| ColumnView {
+        label: one_line(label),
         unit: String::new(),
         is_number: false,
-    }];
+    };
+    let mut heads: Vec<ColumnView> = match (axes, cell.rows.as_str()) {
+        ([], "run") => vec![head("Run")],
+        ([], axis) => vec![head(axis)],
+        (axes, _) => axes.iter().map(|axis| head(axis)).collect(),
+    };
     heads.extend(
         columns
             .iter()
@@ -345,7 +397,12 @@ fn heads(cell: &TableCell, columns: &[Column]) -> Vec<ColumnView> {
     );
     if !cell.published.is_empty() {
         heads.push(ColumnView {
-            label: "Published".to_owned(),
+            label: one_line(
+                cell.columns
+                    .iter()
+                    .find_map(|name| published_head(name))
+                    .unwrap_or("Published"),
+            ),
             unit: String::new(),
             is_number: true,
         });

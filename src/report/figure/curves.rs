@@ -55,6 +55,10 @@ pub(crate) fn curves(
             .collect(),
     };
     let notes = builder.notes(&runs);
+    // Ours first.
+    builder
+        .legend
+        .sort_by_key(|key| key.slot == Slot::Published);
     let alt = alt(cell, &panels, runs.len());
     Ok(Figure {
         x: Axis {

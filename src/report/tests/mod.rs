@@ -1,5 +1,7 @@
 //! Tests of whole reports over made-up results.
 
+mod browser;
+mod figures;
 pub(crate) mod fixture;
 mod whole;
 
