@@ -1,1 +1,11 @@
-//! Claims: measures, intervals over seeds, verdicts.
+//! Claims: what a study says, measured on our runs, with a verdict.
+//!
+//! Decides nothing about prose and knows no run by name: the spec says what is measured ([`crate::expr`]) and expected.
+
+mod interval;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use verdict::{Judged, Verdict, judge};

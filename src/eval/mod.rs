@@ -1,1 +1,19 @@
-//! Evaluation of trained weights: perplexity, calibration, text statistics.
+//! Evaluation of trained weights: perplexity, calibration, variety of samples, statistics of curves.
+//!
+//! Everything here works on plain data. It drives [`crate::train::Engine`] and never sees a tensor; it reads no file and
+//! knows no tokenizer (texts come in as ids, continuations go out through a function). Sums run in f64 in the order of the
+//! documents; `exp` and `ln` are those of `libm`, so that every machine gives the same numbers.
+//!
+//! A perplexity is always computed from cross-entropy, never from a training loss with auxiliary terms. Documents longer
+//! than the model's context are cut into windows that do not overlap; later windows start without context.
+
+mod calibration;
+pub mod curve;
+mod evaluate;
+mod metrics;
+mod perplexity;
+pub mod text;
+
+pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate};
+pub use metrics::{METRICS, Metric, metric};
+pub use perplexity::{PERPLEXITY_SHOWN_UP_TO, bounded_exp, displayed_perplexity};

@@ -1,0 +1,184 @@
+//! Perplexities and accuracies from token scores (PAPER-FACTS E8, E9).
+
+use crate::train::TokenScores;
+use std::collections::BTreeMap;
+
+/// Perplexities above this are shown as `> 1e6`: the number says no more than that the model failed.
+pub const PERPLEXITY_SHOWN_UP_TO: f64 = 1e6;
+
+/// `exp(nll)` that stays finite: exponents above 700 count as 700 (the NLL is reported beside it).
+pub fn bounded_exp(nll: f64) -> f64 {
+    libm::exp(nll.min(700.0))
+}
+
+/// The perplexity to show: at most [`PERPLEXITY_SHOWN_UP_TO`].
+pub fn displayed_perplexity(perplexity: f64) -> f64 {
+    perplexity.min(PERPLEXITY_SHOWN_UP_TO)
+}
+
+/// What was scored of one document.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct DocumentSum {
+    /// Scored targets.
+    pub(super) tokens: u64,
+    /// Summed negative log-likelihood, nats.
+    pub(super) nll: f64,
+    /// UTF-8 bytes of the text.
+    pub(super) bytes: u64,
+}
+
+impl DocumentSum {
+    fn mean_nll(&self) -> f64 {
+        self.nll / self.tokens as f64
+    }
+
+    /// `exp(nll / tokens)`.
+    pub(super) fn perplexity(&self) -> f64 {
+        bounded_exp(self.mean_nll())
+    }
+}
+
+/// Token-weighted mean NLL; `None` where nothing was scored.
+pub(super) fn corpus_nll(documents: &[DocumentSum]) -> Option<f64> {
+    let tokens: u64 = documents.iter().map(|document| document.tokens).sum();
+    let nll: f64 = documents.iter().map(|document| document.nll).sum();
+    (tokens > 0).then(|| nll / tokens as f64)
+}
+
+/// `nll`, `perplexity*` and `bits_per_byte`. Documents without a scored target are left out.
+pub(super) fn perplexities(documents: &[DocumentSum]) -> BTreeMap<String, f64> {
+    let mut metrics = BTreeMap::new();
+    let scored: Vec<DocumentSum> = documents
+        .iter()
+        .copied()
+        .filter(|document| document.tokens > 0)
+        .collect();
+    let Some(nll) = corpus_nll(&scored) else {
+        return metrics;
+    };
+    let each: Vec<f64> = scored.iter().map(DocumentSum::perplexity).collect();
+    let count = scored.len() as f64;
+    let mean_nll = scored.iter().map(DocumentSum::mean_nll).sum::<f64>() / count;
+    let sum_nll: f64 = scored.iter().map(|document| document.nll).sum();
+    let bytes: u64 = scored.iter().map(|document| document.bytes).sum();
+    let mut put = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
+    put("nll", nll);
+    put("perplexity", bounded_exp(nll));
+    put("perplexity_median", median(&each));
+    put("perplexity_mean", each.iter().sum::<f64>() / count);
+    put("perplexity_geometric", bounded_exp(mean_nll));
+    if bytes > 0 {
+        put(
+            "bits_per_byte",
+            sum_nll / (std::f64::consts::LN_2 * bytes as f64),
+        );
+    }
+    metrics
+}
+
+/// `accuracy`, `top5` and `ece`.
+pub(super) fn accuracies(scores: &TokenScores) -> BTreeMap<String, f64> {
+    let all = scores.rank.len();
+    if all == 0 {
+        return BTreeMap::new();
+    }
+    let share =
+        |below: u32| scores.rank.iter().filter(|rank| **rank < below).count() as f64 / all as f64;
+    BTreeMap::from([
+        ("accuracy".to_owned(), share(1)),
+        ("top5".to_owned(), share(5)),
+        ("ece".to_owned(), expected_calibration_error(scores)),
+    ])
+}
+
+/// `Σ_b n_b/N · |accuracy_b − confidence_b|` over ten equal-width bins `(lo, hi]` of the largest probability.
+fn expected_calibration_error(scores: &TokenScores) -> f64 {
+    const BINS: usize = 10;
+    let mut hits = [0.0; BINS];
+    let mut confidences = [0.0; BINS];
+    for (rank, confidence) in scores.rank.iter().zip(&scores.confidence) {
+        let confidence = f64::from(*confidence);
+        // Confidence is above 0 and at most 1; `(lo, hi]` means that 0.1 belongs to the first bin.
+        let bin = (0..BINS)
+            .find(|bin| confidence as f32 <= (bin + 1) as f32 / BINS as f32)
+            .unwrap_or(BINS - 1);
+        hits[bin] += f64::from(u8::from(*rank == 0));
+        confidences[bin] += confidence;
+    }
+    let gaps: f64 = hits
+        .iter()
+        .zip(&confidences)
+        .map(|(hits, sum): (&f64, &f64)| (hits - sum).abs())
+        .sum();
+    gaps / scores.rank.len() as f64
+}
+
+/// Median; the mean of the middle two for an even count. `values` is not empty.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        sorted[middle]
+    } else {
+        (sorted[middle - 1] + sorted[middle]) / 2.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(tokens: u64, nll: f64, bytes: u64) -> DocumentSum {
+        DocumentSum { tokens, nll, bytes }
+    }
+
+    #[test]
+    fn perplexities_of_two_documents_by_hand() {
+        // Means 1 and 2 nats; token-weighted (10 + 60) / 40 = 1.75.
+        let metrics = perplexities(&[
+            document(10, 10.0, 30),
+            document(30, 60.0, 70),
+            document(0, 0.0, 5),
+        ]);
+        let close = |name: &str, wanted: f64| {
+            assert!(
+                (metrics[name] - wanted).abs() < 1e-12 * wanted,
+                "{name} {}",
+                metrics[name]
+            );
+        };
+        close("nll", 1.75);
+        close("perplexity", 5.754_602_676_005_73);
+        close("perplexity_geometric", 4.481_689_070_338_065);
+        close("perplexity_mean", 5.053_668_963_694_848);
+        close("perplexity_median", 5.053_668_963_694_848);
+        close("bits_per_byte", 70.0 / 100.0 / std::f64::consts::LN_2);
+    }
+
+    #[test]
+    fn a_failed_model_has_finite_numbers() {
+        let metrics = perplexities(&[document(1, 5000.0, 1)]);
+        assert_eq!(metrics["nll"], 5000.0);
+        assert!(metrics.values().all(|value| value.is_finite()));
+        assert_eq!(displayed_perplexity(metrics["perplexity"]), 1e6);
+        assert!(perplexities(&[]).is_empty());
+    }
+
+    #[test]
+    fn calibration_bins_are_open_below() {
+        let scores = |confidence: &[f32], rank: &[u32]| TokenScores {
+            confidence: confidence.to_vec(),
+            rank: rank.to_vec(),
+            ..TokenScores::default()
+        };
+        // One bin: (0.5 + 0.6 → bins 5 and 6): gaps 0.5 and 0.4 of two targets.
+        let error = expected_calibration_error(&scores(&[0.5, 0.6], &[0, 0]));
+        assert!((error - 0.45).abs() < 1e-7, "{error}");
+        // 0.1 and 0.05 share the first bin: |1 − 0.15| / 2.
+        let error = expected_calibration_error(&scores(&[0.1, 0.05], &[0, 3]));
+        assert!((error - 0.425).abs() < 1e-7, "{error}");
+        let metrics = accuracies(&scores(&[0.5; 4], &[0, 4, 5, 9]));
+        assert_eq!((metrics["accuracy"], metrics["top5"]), (0.25, 0.5));
+    }
+}

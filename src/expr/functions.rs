@@ -1,0 +1,467 @@
+//! The functions and filters of expressions. Argument errors name the function and what it takes.
+
+use super::value::{Context, Many, Setting, plain};
+use super::{ExprError, number_of};
+use crate::eval::curve;
+use minijinja::value::{Kwargs, Rest};
+use minijinja::{Environment, Error, Value};
+
+/// Names of all functions.
+pub(super) const NAMES: &[&str] = &[
+    "run",
+    "runs",
+    "pairs",
+    "count",
+    "mean",
+    "sd",
+    "spearman",
+    "difference",
+    "first_step_below",
+    "at_step",
+    "fluctuation",
+    "min",
+    "max",
+    "abs",
+    "log",
+    "exp",
+    "sqrt",
+    "pow",
+    "formula",
+];
+
+/// Names of all filters.
+pub(super) const FILTERS: &[&str] = &["round", "thousands", "percent"];
+
+/// Longest list of numbers.
+const MAX_LIST: usize = 1_000_000;
+
+type Answer = Result<Value, ExprError>;
+
+/// Installs everything; functions note typed errors in `context`.
+pub(super) fn install(environment: &mut Environment<'static>, context: &Context) {
+    let mut add = |name: &'static str, function: fn(&Context, &[Value], &Kwargs) -> Answer| {
+        let context = context.clone();
+        environment.add_function(
+            name,
+            move |args: Rest<Value>, kwargs: Kwargs| -> Result<Value, Error> {
+                let value =
+                    function(&context, &args, &kwargs).map_err(|error| context.fail(error))?;
+                kwargs.assert_all_used()?;
+                Ok(value)
+            },
+        );
+    };
+    add("run", run);
+    add("runs", runs);
+    add("pairs", pairs);
+    add("count", count);
+    add("mean", |_, args, _| {
+        list_of("mean", args).and_then(|list| not_empty("mean", curve::mean(&list)))
+    });
+    add("sd", |_, args, _| {
+        list_of("sd", args).and_then(|list| not_empty("sd", curve::sd(&list)))
+    });
+    add("spearman", spearman);
+    add("difference", difference);
+    add("first_step_below", first_step_below);
+    add("at_step", at_step);
+    add("fluctuation", fluctuation);
+    add("min", |_, args, _| extreme("min", args, f64::min));
+    add("max", |_, args, _| extreme("max", args, f64::max));
+    add("abs", |_, args, _| scalar("abs", args, f64::abs));
+    add("log", |_, args, _| scalar("log", args, libm::log));
+    add("exp", |_, args, _| scalar("exp", args, libm::exp));
+    add("sqrt", |_, args, _| scalar("sqrt", args, f64::sqrt));
+    add("pow", |_, args, _| match args {
+        [x, y] => Ok(Value::from(libm::pow(one("pow", x)?, one("pow", y)?))),
+        _ => Err(wrong("pow", "two numbers")),
+    });
+    add("formula", |context, args, _| {
+        context.note_formula();
+        scalar("formula", args, |x| x)
+    });
+    environment.add_filter("round", |value: Value, digits: Option<usize>| {
+        filter(&value, |x| fixed(x, digits.unwrap_or(0)))
+    });
+    environment.add_filter("thousands", |value: Value, digits: Option<usize>| {
+        filter(&value, |x| thousands(&fixed(x, digits.unwrap_or(0))))
+    });
+    environment.add_filter("percent", |value: Value, digits: Option<usize>| {
+        filter(&value, |x| {
+            format!("{} %", fixed(100.0 * x, digits.unwrap_or(0)))
+        })
+    });
+}
+
+fn wrong(function: &str, takes: &str) -> ExprError {
+    ExprError::Invalid {
+        reason: format!("`{function}` takes {takes}"),
+    }
+}
+
+fn one(function: &str, value: &Value) -> Result<f64, ExprError> {
+    number_of(value).ok_or_else(|| wrong(function, &format!("numbers, not {}", value.kind())))
+}
+
+fn not_empty(function: &str, value: Option<f64>) -> Answer {
+    let what = || format!("`{function}` of no values");
+    value
+        .map(Value::from)
+        .ok_or_else(|| ExprError::NotAvailable { what: what() })
+}
+
+fn scalar(function: &str, args: &[Value], compute: fn(f64) -> f64) -> Answer {
+    match args {
+        [x] => Ok(Value::from(compute(one(function, x)?))),
+        _ => Err(wrong(function, "one number")),
+    }
+}
+
+fn numbers(function: &str, value: &Value) -> Result<Vec<f64>, ExprError> {
+    let items = value.try_iter().map_err(|_| {
+        wrong(
+            function,
+            &format!("a list of numbers, not {}", value.kind()),
+        )
+    })?;
+    let mut list = Vec::new();
+    for item in items {
+        if list.len() == MAX_LIST {
+            return Err(ExprError::TooCostly {
+                limit: format!("a list of more than {MAX_LIST} numbers"),
+            });
+        }
+        list.push(one(function, &item)?);
+    }
+    Ok(list)
+}
+
+fn list_of(function: &str, args: &[Value]) -> Result<Vec<f64>, ExprError> {
+    match args {
+        [list] => numbers(function, list),
+        _ => Err(wrong(function, "one list")),
+    }
+}
+
+fn extreme(function: &str, args: &[Value], pick: fn(f64, f64) -> f64) -> Answer {
+    let list = match args {
+        [list] if number_of(list).is_none() => numbers(function, list)?,
+        args => args
+            .iter()
+            .map(|value| one(function, value))
+            .collect::<Result<_, _>>()?,
+    };
+    // `f64::min` drops NaN; a measure must not.
+    let any_nan = list.iter().any(|value| value.is_nan());
+    let value = if any_nan {
+        Some(f64::NAN)
+    } else {
+        list.into_iter().reduce(pick)
+    };
+    not_empty(function, value)
+}
+
+/// The settings whose axes have the values of `kwargs`, in plan order.
+fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<String>, ExprError> {
+    let mut wanted = Vec::new();
+    for axis in kwargs.args() {
+        if !context.axis_names().contains(axis) {
+            return Err(ExprError::unknown("axis", axis, context.axis_names()));
+        }
+        let value: Value = kwargs.get(axis).map_err(|error| ExprError::Invalid {
+            reason: error.to_string(),
+        })?;
+        wanted.push((axis, value));
+    }
+    let fits = |group: &str| {
+        let run = context.runs.iter().find(|run| run.group == group);
+        run.is_some_and(|run| {
+            wanted.iter().all(|(axis, value)| {
+                run.axes
+                    .iter()
+                    .any(|(name, own)| name == axis && plain(own) == *value)
+            })
+        })
+    };
+    Ok(context
+        .groups()
+        .into_iter()
+        .filter(|group| fits(group))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
+    let name = match args {
+        [] if kwargs.args().next().is_some() => {
+            let groups = filtered(context, kwargs)?;
+            match groups.as_slice() {
+                [group] => group.clone(),
+                [] => {
+                    return Err(ExprError::NotAvailable {
+                        what: "no run has these axis values".to_owned(),
+                    });
+                }
+                several => {
+                    let reason = format!(
+                        "`run` needs one setting, these axis values have {}: use `runs`",
+                        several.len()
+                    );
+                    return Err(ExprError::Invalid { reason });
+                }
+            }
+        }
+        [name] if name.as_str().is_some() => name.to_string(),
+        _ => {
+            return Err(wrong(
+                "run",
+                "a name or axis values, such as `run('25x100')` or `run(dim=512)`",
+            ));
+        }
+    };
+    if context.groups().contains(&name.as_str()) {
+        return context.select(&name).map(Value::from_object);
+    }
+    match context.runs.iter().position(|run| run.name == name) {
+        Some(index) => Ok(Value::from_object(Setting {
+            context: context.clone(),
+            members: vec![index],
+        })),
+        None => Err(ExprError::unknown("run", &name, context.groups())),
+    }
+}
+
+fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
+    if !args.is_empty() {
+        return Err(wrong("runs", "axis values, such as `runs(dim=512)`"));
+    }
+    let first = filtered(context, kwargs)?
+        .iter()
+        .map(|group| context.select(group))
+        .collect::<Result<_, _>>()?;
+    Ok(Value::from_object(Many {
+        context: context.clone(),
+        first,
+        second: None,
+    }))
+}
+
+fn pairs(context: &Context, args: &[Value], _: &Kwargs) -> Answer {
+    let [axis, a, b] = args else {
+        return Err(wrong("pairs", "an axis and two of its values"));
+    };
+    let axis = axis
+        .as_str()
+        .ok_or_else(|| wrong("pairs", "an axis and two of its values"))?;
+    if !context.axis_names().contains(axis) {
+        return Err(ExprError::unknown("axis", axis, context.axis_names()));
+    }
+    let mut halves: [Vec<(Vec<(String, String)>, String)>; 2] = Default::default();
+    for group in context.groups() {
+        let Some(run) = context.runs.iter().find(|run| run.group == group) else {
+            continue;
+        };
+        let Some((_, own)) = run.axes.iter().find(|(name, _)| name == axis) else {
+            continue;
+        };
+        let rest = run.axes.iter().filter(|(name, _)| name != axis);
+        let rest: Vec<_> = rest
+            .map(|(name, value)| (name.clone(), value.to_string()))
+            .collect();
+        for (half, value) in halves.iter_mut().zip([a, b]) {
+            if plain(own) == *value {
+                half.push((rest.clone(), group.to_owned()));
+            }
+        }
+    }
+    let [firsts, seconds] = halves;
+    let mut many = Many {
+        context: context.clone(),
+        first: Vec::new(),
+        second: None,
+    };
+    let mut others = Vec::new();
+    for (rest, group) in &firsts {
+        if let Some((_, other)) = seconds.iter().find(|(other, _)| other == rest) {
+            many.first.push(context.select(group)?);
+            others.push(context.select(other)?);
+        }
+    }
+    if others.is_empty() {
+        return Err(ExprError::NotAvailable {
+            what: format!("no two runs differ only in `{axis}` ({a} and {b})"),
+        });
+    }
+    many.second = Some(others);
+    Ok(Value::from_object(many))
+}
+
+fn count(_: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
+    let [list] = args else {
+        return Err(wrong("count", "one list, and `above`, `below` or `equals`"));
+    };
+    let bound = |name: &str| -> Result<Option<f64>, ExprError> {
+        if !kwargs.has(name) {
+            return Ok(None);
+        }
+        let value: Value = kwargs.get(name).map_err(|error| ExprError::Invalid {
+            reason: error.to_string(),
+        })?;
+        one("count", &value).map(Some)
+    };
+    let (above, below, equals) = (bound("above")?, bound("below")?, bound("equals")?);
+    if above.is_none() && below.is_none() && equals.is_none() {
+        let items = list.try_iter().map_err(|_| wrong("count", "a list"))?;
+        return Ok(Value::from(items.take(MAX_LIST).count()));
+    }
+    let fits = |x: &&f64| {
+        above.is_none_or(|bound| **x > bound)
+            && below.is_none_or(|bound| **x < bound)
+            && equals.is_none_or(|bound| **x == bound)
+    };
+    Ok(Value::from(
+        numbers("count", list)?.iter().filter(fits).count(),
+    ))
+}
+
+fn two_lists(function: &str, args: &[Value]) -> Result<[Vec<f64>; 2], ExprError> {
+    match args {
+        [xs, ys] => {
+            let (xs, ys) = (numbers(function, xs)?, numbers(function, ys)?);
+            if xs.len() == ys.len() {
+                Ok([xs, ys])
+            } else {
+                Err(wrong(function, "two lists of one length"))
+            }
+        }
+        _ => Err(wrong(function, "two lists of one length")),
+    }
+}
+
+fn spearman(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
+    let [xs, ys] = two_lists("spearman", args)?;
+    let what = "`spearman` of fewer than two values, of a constant list or of NaN".to_owned();
+    curve::spearman(&xs, &ys)
+        .map(Value::from)
+        .ok_or(ExprError::NotAvailable { what })
+}
+
+fn difference(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
+    let [xs, ys] = two_lists("difference", args)?;
+    Ok(Value::from(
+        xs.iter().zip(&ys).map(|(x, y)| x - y).collect::<Vec<f64>>(),
+    ))
+}
+
+/// Applies `read` to a run (a number), to runs (a list) or to pairs (a list of differences).
+fn over(
+    function: &str,
+    target: &Value,
+    read: impl Fn(&Setting, usize) -> Result<f64, ExprError>,
+) -> Answer {
+    if let Some(setting) = target.downcast_object_ref::<Setting>() {
+        return read(setting, 1).map(Value::from);
+    }
+    match target.downcast_object_ref::<Many>() {
+        Some(many) => many.each(read).map(Value::from),
+        None => Err(wrong(function, "a run, runs or pairs first")),
+    }
+}
+
+fn first_step_below(_: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
+    let takes = "a run, runs or pairs, a series, and a bound or `drop=`";
+    let (target, name, bound) = match args {
+        [target, name] if kwargs.has("drop") => {
+            let drop: Value = kwargs
+                .get("drop")
+                .map_err(|_| wrong("first_step_below", takes))?;
+            (target, name, Err(one("first_step_below", &drop)?))
+        }
+        [target, name, bound] => (target, name, Ok(one("first_step_below", bound)?)),
+        _ => return Err(wrong("first_step_below", takes)),
+    };
+    let name = name
+        .as_str()
+        .ok_or_else(|| wrong("first_step_below", takes))?;
+    over("first_step_below", target, |setting, among| {
+        let series = setting.series(name, among)?;
+        let bound = match bound {
+            Ok(bound) => bound,
+            Err(drop) => series.first().map_or(f64::NAN, |(_, first)| first - drop),
+        };
+        let step =
+            curve::first_step_below(&series, bound).ok_or_else(|| ExprError::NotAvailable {
+                what: format!("`{name}` never falls below {bound}"),
+            })?;
+        Ok(step as f64)
+    })
+}
+
+fn at_step(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
+    let takes = "a run, runs or pairs, a series and a step";
+    let [target, name, step] = args else {
+        return Err(wrong("at_step", takes));
+    };
+    let name = name.as_str().ok_or_else(|| wrong("at_step", takes))?;
+    let step = one("at_step", step)?;
+    over("at_step", target, |setting, among| {
+        let series = setting.series(name, among)?;
+        let what = || format!("`{name}` was not measured at or before step {step}");
+        // A float below zero or NaN becomes step 0, which no series has.
+        curve::at_step(&series, step as u64).ok_or_else(|| ExprError::NotAvailable { what: what() })
+    })
+}
+
+fn fluctuation(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
+    let takes = "a run, runs or pairs, a series, and how many last values (default 50)";
+    let (target, name, last) = match args {
+        [target, name] => (target, name, 50.0),
+        [target, name, last] => (target, name, one("fluctuation", last)?),
+        _ => return Err(wrong("fluctuation", takes)),
+    };
+    let name = name.as_str().ok_or_else(|| wrong("fluctuation", takes))?;
+    over("fluctuation", target, |setting, among| {
+        let values: Vec<f64> = setting
+            .series(name, among)?
+            .iter()
+            .map(|point| point.1)
+            .collect();
+        let what = "`fluctuation` of no values".to_owned();
+        curve::fluctuation(&values, last as usize).ok_or(ExprError::NotAvailable { what })
+    })
+}
+
+fn filter(value: &Value, format: impl Fn(f64) -> String) -> Result<String, Error> {
+    match number_of(value) {
+        Some(number) => Ok(format(number)),
+        None => Err(Error::new(
+            minijinja::ErrorKind::InvalidOperation,
+            format!("the filter takes a number, not {}", value.kind()),
+        )),
+    }
+}
+
+/// `x` with `digits` decimals; never `-0.00`.
+pub(super) fn fixed(x: f64, digits: usize) -> String {
+    let text = format!("{x:.*}", digits.min(17));
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// Commas between groups of three digits before the point.
+fn thousands(text: &str) -> String {
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let (sign, digits) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |digits| ("-", digits));
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && digit.is_ascii_digit() {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{sign}{grouped}{rest}")
+}

@@ -1,0 +1,297 @@
+//! Expressions over results: the measures of claims and the `{{ }}` of text cells. Built on minijinja, limited by fuel.
+//!
+//! An expression sees [`Results`] only: no file, no clock, no other template. Corpus and sample texts are values, never
+//! templates. Statements (`{% %}`) are not available, so nothing can loop; lengths, fuel and output are bounded all the same.
+//!
+//! | Expression | Gives |
+//! |---|---|
+//! | `run('25x100')`, `run(dim=512, n_layers=2)` | one setting; `.val_loss` and every other metric, `.name`, axis values; `.series('val/loss')`, `.steps('val/loss')`, `.setting('train.epochs')` |
+//! | `runs()`, `runs(dim=512)` | several; `.val_loss` gives a list |
+//! | `pairs('dim', 512, 128)` | settings equal in all other axes; `.val_loss` gives the list of differences first − second; `.first`, `.second` are lists of runs |
+//! | `first_step_below(x, 'val/loss', 8.0)`, `first_step_below(x, 'val/loss', drop=2.4)` | first step below a bound, or below the first value minus `drop`; `x` a run, runs or pairs (differences) |
+//! | `at_step(x, 'val/loss', 100)`, `fluctuation(x, 'train/loss')` | likewise |
+//! | `count(list)`, `count(list, above=0)`, `below=`, `equals=` | how many |
+//! | `mean`, `sd` (population), `min`, `max`, `spearman(xs, ys)`, `difference(xs, ys)` | of lists; `min` and `max` also of numbers |
+//! | `abs`, `log`, `exp`, `sqrt`, `pow(x, y)` | of a number |
+//! | `formula(x)` | `x`, declared to be an identity or count that does not depend on the seed's luck |
+//! | `x | round(2)`, `x | thousands`, `x | percent(1)` | text of a number |
+//!
+//! With several seeds, [`Scope::Seed`] takes each setting's replicate with that seed and [`Scope::Mean`] averages every
+//! metric, and every series point by point, over the replicates. `run('25x100,seed=1')` is that replicate in any scope.
+
+mod functions;
+mod text;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use crate::record::Results;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use std::sync::Arc;
+use value::Context;
+
+/// Longest expression, in bytes.
+const MAX_EXPRESSION: usize = 4_000;
+/// Virtual machine steps per expression.
+const FUEL: u64 = 20_000;
+
+/// Which replicates an expression sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those with this seed.
+    Seed(u64),
+    /// The mean over all seeds.
+    Mean,
+}
+
+/// Why an expression gives nothing.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ExprError {
+    /// A run, metric or step that is not there (yet): the expression is right, the results lack it.
+    #[error("{what}")]
+    NotAvailable {
+        /// What is missing and why.
+        what: String,
+    },
+    /// A name that nothing has.
+    #[error("unknown {kind} `{name}`{}", hint(.near))]
+    Unknown {
+        /// `run`, `metric`, `series`, `axis`, `function`, `filter`.
+        kind: &'static str,
+        /// As written.
+        name: String,
+        /// Names it could be.
+        near: Vec<String>,
+    },
+    /// The expression cannot be read or evaluated.
+    #[error("{reason}")]
+    Invalid {
+        /// What is wrong.
+        reason: String,
+    },
+    /// It asks for more work or text than is allowed.
+    #[error("the expression is too costly: {limit}")]
+    TooCostly {
+        /// Which limit.
+        limit: String,
+    },
+    /// An error in a text cell.
+    #[error("line {line} of the text: {source}")]
+    InText {
+        /// Line inside the text, from 1.
+        line: usize,
+        /// The error.
+        source: Box<ExprError>,
+    },
+}
+
+fn hint(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        names => format!(", expected one of `{}`", names.join("`, `")),
+    }
+}
+
+impl ExprError {
+    /// Whether only results are missing: the claim is then `not checkable here`.
+    pub fn is_not_available(&self) -> bool {
+        match self {
+            Self::NotAvailable { .. } => true,
+            Self::InText { source, .. } => source.is_not_available(),
+            _ => false,
+        }
+    }
+
+    fn unknown<'a>(
+        kind: &'static str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let mut near: Vec<&str> = known.into_iter().collect();
+        near.dedup();
+        // Few names are all shown; of many, the likest.
+        if near.len() > 6 {
+            near.sort_by(|a, b| {
+                strsim::jaro(b, name)
+                    .total_cmp(&strsim::jaro(a, name))
+                    .then(a.cmp(b))
+            });
+            near.truncate(3);
+        }
+        let near = near.into_iter().map(str::to_owned).collect();
+        Self::Unknown {
+            kind,
+            name: name.to_owned(),
+            near,
+        }
+    }
+}
+
+/// What an expression gave, and what it looked at on the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The number.
+    pub value: f64,
+    /// Seeds that every setting it read has (settings pinned to one replicate do not count); empty where it read none.
+    pub seeds: Vec<u64>,
+    /// Whether one seed's luck can decide it: it reads metrics that vary with the seed from single runs, and is
+    /// neither a [count](crate::eval::Metric::varies), nor made of five or more runs or pairs, nor declared a `formula`.
+    pub by_luck: bool,
+}
+
+/// Results prepared for many expressions.
+pub struct Session {
+    runs: Arc<Vec<value::RunData>>,
+}
+
+impl Session {
+    /// Prepares `results`.
+    pub fn new(results: &Results) -> Self {
+        Self {
+            runs: Arc::new(results.runs.iter().map(value::RunData::new).collect()),
+        }
+    }
+
+    /// Evaluates `expression` to a number.
+    ///
+    /// # Errors
+    /// See [`ExprError`]; also where the result is no number. NaN is a number here.
+    pub fn measure(&self, expression: &str, at: Scope) -> Result<Measured, ExprError> {
+        let context = Context::new(Arc::clone(&self.runs), at);
+        let value = evaluate(expression, &context)?;
+        let value = number_of(&value).ok_or_else(|| ExprError::Invalid {
+            reason: format!("the expression gives {} instead of a number", value.kind()),
+        })?;
+        Ok(Measured {
+            value,
+            seeds: context.common_seeds(),
+            by_luck: context.by_luck(),
+        })
+    }
+
+    /// Replaces every `{{ expression }}` of `template` by its value ([`Scope::Mean`]).
+    ///
+    /// # Errors
+    /// [`ExprError::InText`] with the line inside the text.
+    pub fn text(&self, template: &str) -> Result<String, ExprError> {
+        text::render(template, &Context::new(Arc::clone(&self.runs), Scope::Mean))
+    }
+}
+
+/// Evaluates `expression` over `results` to a number.
+///
+/// # Errors
+/// See [`Session::measure`].
+pub fn number(expression: &str, results: &Results, at: Scope) -> Result<f64, ExprError> {
+    Session::new(results)
+        .measure(expression, at)
+        .map(|measured| measured.value)
+}
+
+/// Fills the `{{ }}` of a Markdown text.
+///
+/// # Errors
+/// See [`Session::text`].
+pub fn text(template: &str, results: &Results) -> Result<String, ExprError> {
+    Session::new(results).text(template)
+}
+
+/// Checks syntax, functions and filters of `expression`, without results.
+///
+/// # Errors
+/// [`ExprError::Invalid`], [`ExprError::Unknown`], [`ExprError::TooCostly`].
+pub fn check(expression: &str) -> Result<(), ExprError> {
+    let context = Context::new(Arc::new(Vec::new()), Scope::Mean);
+    checked_length(expression)?;
+    let environment = environment(&context);
+    let compiled = environment
+        .compile_expression(expression)
+        .map_err(|error| invalid(&error))?;
+    let mut names: Vec<String> = compiled.undeclared_variables(false).into_iter().collect();
+    names.sort();
+    if let Some(name) = names
+        .iter()
+        .find(|name| !functions::NAMES.contains(&name.as_str()))
+    {
+        return Err(ExprError::unknown(
+            "function",
+            name,
+            functions::NAMES.iter().copied(),
+        ));
+    }
+    text::unknown_filter(expression).map_or(Ok(()), Err)
+}
+
+/// Checks every `{{ }}` of a text, without results.
+///
+/// # Errors
+/// [`ExprError::InText`].
+pub fn check_text(template: &str) -> Result<(), ExprError> {
+    text::check(template)
+}
+
+fn checked_length(expression: &str) -> Result<(), ExprError> {
+    let limit = format!(
+        "{} bytes, at most {MAX_EXPRESSION} are allowed",
+        expression.len()
+    );
+    if expression.len() > MAX_EXPRESSION {
+        Err(ExprError::TooCostly { limit })
+    } else {
+        Ok(())
+    }
+}
+
+fn environment(context: &Context) -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(50);
+    environment.set_debug(false);
+    functions::install(&mut environment, context);
+    environment
+}
+
+/// Evaluates `expression`; what the context noted as missing goes before any other error.
+fn evaluate(expression: &str, context: &Context) -> Result<Value, ExprError> {
+    checked_length(expression)?;
+    let environment = environment(context);
+    let compiled = environment
+        .compile_expression(expression)
+        .map_err(|error| invalid(&error))?;
+    let value = compiled.eval(());
+    if let Some(error) = context.take_error() {
+        return Err(error);
+    }
+    match value {
+        Ok(value) if value.is_undefined() => check(expression).and(Err(ExprError::Invalid {
+            reason: "the expression gives nothing".to_owned(),
+        })),
+        Ok(value) => Ok(value),
+        // An unknown function is only seen when it is called: say its name and what there is.
+        Err(error) => check(expression).and(Err(invalid(&error))),
+    }
+}
+
+fn invalid(error: &minijinja::Error) -> ExprError {
+    if error.kind() == minijinja::ErrorKind::OutOfFuel {
+        return ExprError::TooCostly {
+            limit: format!("more than {FUEL} steps"),
+        };
+    }
+    let reason = match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    };
+    ExprError::Invalid { reason }
+}
+
+/// Numbers and truth values (1 and 0).
+fn number_of(value: &Value) -> Option<f64> {
+    match value.kind() {
+        minijinja::value::ValueKind::Number => f64::try_from(value.clone()).ok(),
+        minijinja::value::ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
+        _ => None,
+    }
+}

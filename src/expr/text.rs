@@ -1,0 +1,164 @@
+//! Text cells: finds `{{ expression }}` and puts its value there. Everything else stays as it is.
+
+use super::value::Context;
+use super::{ExprError, check as check_expression, evaluate, functions, number_of};
+use minijinja::Value;
+use minijinja::value::ValueKind;
+
+/// Longest rendered text, in bytes.
+const MAX_TEXT: usize = 1_000_000;
+/// Longest value of one expression, in bytes.
+const MAX_VALUE: usize = 10_000;
+
+/// A piece of a text.
+enum Piece<'a> {
+    Literal(&'a str),
+    Expression { source: &'a str, line: usize },
+}
+
+/// Fills `template`.
+pub(super) fn render(template: &str, context: &Context) -> Result<String, ExprError> {
+    let mut out = String::with_capacity(template.len());
+    for piece in pieces(template)? {
+        match piece {
+            Piece::Literal(text) => out.push_str(text),
+            Piece::Expression { source, line } => {
+                let value = evaluate(source, context).and_then(|value| shown(&value));
+                out.push_str(&value.map_err(|error| at(line, error))?);
+            }
+        }
+        if out.len() > MAX_TEXT {
+            return Err(ExprError::TooCostly {
+                limit: format!("a text of more than {MAX_TEXT} bytes"),
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// Checks every expression of `template`.
+pub(super) fn check(template: &str) -> Result<(), ExprError> {
+    for piece in pieces(template)? {
+        if let Piece::Expression { source, line } = piece {
+            check_expression(source).map_err(|error| at(line, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn at(line: usize, source: ExprError) -> ExprError {
+    ExprError::InText {
+        line,
+        source: Box::new(source),
+    }
+}
+
+/// Numbers in their shortest form, up to six decimals; texts and truth values as they are.
+fn shown(value: &Value) -> Result<String, ExprError> {
+    let text = match value.kind() {
+        ValueKind::Number if value.is_integer() => value.to_string(),
+        ValueKind::Number => {
+            let number = number_of(value).unwrap_or(f64::NAN);
+            let text = functions::fixed(number, 6);
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+        ValueKind::String => value.to_string(),
+        ValueKind::Bool => value.to_string(),
+        ValueKind::Plain => value.to_string(),
+        kind => {
+            let reason = format!("the expression gives {kind}; a text shows numbers and texts");
+            return Err(ExprError::Invalid { reason });
+        }
+    };
+    if text.len() > MAX_VALUE {
+        return Err(ExprError::TooCostly {
+            limit: format!("a value of more than {MAX_VALUE} bytes"),
+        });
+    }
+    Ok(text)
+}
+
+/// Splits a text at `{{` and `}}`; quotes inside an expression hide braces.
+fn pieces(template: &str) -> Result<Vec<Piece<'_>>, ExprError> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while let Some(offset) = template[start..].find("{{") {
+        let open = start + offset;
+        let line = template[..open].matches('\n').count() + 1;
+        let Some(length) = expression_length(&template[open + 2..]) else {
+            let reason = "`{{` without `}}`".to_owned();
+            return Err(at(line, ExprError::Invalid { reason }));
+        };
+        pieces.push(Piece::Literal(&template[start..open]));
+        let source = template[open + 2..open + 2 + length].trim();
+        pieces.push(Piece::Expression { source, line });
+        start = open + 2 + length + 2;
+    }
+    pieces.push(Piece::Literal(&template[start..]));
+    let mut lines_before = 0;
+    for piece in &pieces {
+        if let Piece::Literal(text) = piece
+            && let Some(found) = text.find("{%")
+        {
+            let line = lines_before + text[..found].matches('\n').count() + 1;
+            let reason =
+                "`{%` statements are not available in a text, only `{{ expressions }}`".to_owned();
+            return Err(at(line, ExprError::Invalid { reason }));
+        }
+        lines_before += match piece {
+            Piece::Literal(text) => text.matches('\n').count(),
+            Piece::Expression { source, .. } => source.matches('\n').count(),
+        };
+    }
+    Ok(pieces)
+}
+
+/// Bytes before the closing `}}`.
+fn expression_length(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut quote, mut index) = (None, 0);
+    while index < bytes.len() {
+        match (quote, bytes[index]) {
+            (Some(_), b'\\') => index += 1,
+            (Some(open), byte) if byte == open => quote = None,
+            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
+            (None, b'}') if bytes.get(index + 1) == Some(&b'}') => return Some(index),
+            _ => {}
+        }
+        index += 1;
+    }
+    None
+}
+
+/// The first `| name` of an expression that is no filter: minijinja sees it only when it is called.
+pub(super) fn unknown_filter(expression: &str) -> Option<ExprError> {
+    let bytes = expression.as_bytes();
+    let (mut quote, mut index) = (None, 0);
+    while index < bytes.len() {
+        match (quote, bytes[index]) {
+            (Some(_), b'\\') => index += 1,
+            (Some(open), byte) if byte == open => quote = None,
+            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
+            (None, b'|') => {
+                let rest = expression[index + 1..].trim_start();
+                let end = rest
+                    .find(|c: char| !c.is_alphanumeric() && c != '_')
+                    .unwrap_or(rest.len());
+                if !functions::FILTERS.contains(&&rest[..end]) {
+                    return Some(ExprError::unknown(
+                        "filter",
+                        &rest[..end],
+                        functions::FILTERS.iter().copied(),
+                    ));
+                }
+            }
+            _ => {}
+        }
+        index += 1;
+    }
+    None
+}

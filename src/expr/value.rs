@@ -1,0 +1,487 @@
+//! What expressions handle: runs, lists of runs, pairs of runs.
+
+use super::{ExprError, Scope};
+use crate::eval::{METRICS, curve, metric};
+use crate::record::{RunResult, RunStatus};
+use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::{Error, ErrorKind, State, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// From so many single runs or pairs on, a list counts as evidence of its own: all of five agree by chance once in 32.
+const MANY: usize = 5;
+
+/// What expressions see of a run.
+#[derive(Debug)]
+pub(super) struct RunData {
+    pub(super) name: String,
+    pub(super) group: String,
+    pub(super) axes: Vec<(String, serde_json::Value)>,
+    seed: u64,
+    key: serde_json::Value,
+    /// Why there are no results; `None` where there are.
+    absent: Option<String>,
+    metrics: BTreeMap<String, f64>,
+    series: Vec<crate::record::MetricPoint>,
+}
+
+impl RunData {
+    pub(super) fn new(run: &RunResult) -> Self {
+        let mut metrics = curve::training_metrics(&run.series);
+        if let Some(record) = &run.record {
+            let counts = record.counts;
+            let counts = [
+                ("steps", counts.steps),
+                ("params", counts.params),
+                ("tokens", counts.tokens),
+                ("docs", counts.docs),
+                ("sequences", counts.sequences),
+            ];
+            metrics.extend(counts.map(|(name, value)| (name.to_owned(), value as f64)));
+        }
+        metrics.extend(
+            run.metrics
+                .iter()
+                .map(|(name, value)| (name.clone(), *value)),
+        );
+        let failure = run
+            .record
+            .as_ref()
+            .and_then(|record| record.failure.as_ref());
+        let absent = match run.status {
+            RunStatus::Cached => None,
+            RunStatus::Failed => Some(format!(
+                "run `{}` failed{}",
+                run.name,
+                failure
+                    .map(|failure| format!(": {}", failure.message))
+                    .unwrap_or_default()
+            )),
+            RunStatus::Missing => Some(format!("run `{}` has not been trained", run.name)),
+            RunStatus::Partial | RunStatus::Running => {
+                Some(format!("run `{}` is not finished", run.name))
+            }
+        };
+        Self {
+            name: run.name.clone(),
+            group: run.group.clone(),
+            axes: run
+                .axes
+                .iter()
+                .filter(|(name, _)| name != "seed")
+                .cloned()
+                .collect(),
+            seed: run.seed,
+            key: run.key.clone(),
+            absent,
+            metrics,
+            series: run.series.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    error: Option<ExprError>,
+    groups: BTreeSet<String>,
+    by_luck: bool,
+    formula: bool,
+}
+
+/// Results, scope, and what an evaluation looked at. Cheap to clone; clones share their notes.
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    pub(super) runs: Arc<Vec<RunData>>,
+    scope: Scope,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Context {
+    pub(super) fn new(runs: Arc<Vec<RunData>>, scope: Scope) -> Self {
+        Self {
+            runs,
+            scope,
+            seen: Arc::default(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the first error with its type; minijinja carries only its text.
+    pub(super) fn fail(&self, error: ExprError) -> Error {
+        let text = error.to_string();
+        self.seen().error.get_or_insert(error);
+        Error::new(ErrorKind::InvalidOperation, text)
+    }
+
+    pub(super) fn take_error(&self) -> Option<ExprError> {
+        self.seen().error.take()
+    }
+
+    pub(super) fn note_formula(&self) {
+        self.seen().formula = true;
+    }
+
+    pub(super) fn by_luck(&self) -> bool {
+        let seen = self.seen();
+        seen.by_luck && !seen.formula
+    }
+
+    pub(super) fn common_seeds(&self) -> Vec<u64> {
+        let seen = self.seen();
+        let mut common: Option<BTreeSet<u64>> = None;
+        for group in &seen.groups {
+            let of_group = self.runs.iter().filter(|run| run.group == *group);
+            let seeds: BTreeSet<u64> = of_group.map(|run| run.seed).collect();
+            common = Some(match common {
+                Some(common) => common.intersection(&seeds).copied().collect(),
+                None => seeds,
+            });
+        }
+        common.unwrap_or_default().into_iter().collect()
+    }
+
+    /// Names of all settings, in plan order.
+    pub(super) fn groups(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for run in self.runs.iter() {
+            if !names.contains(&run.group.as_str()) {
+                names.push(&run.group);
+            }
+        }
+        names
+    }
+
+    /// The replicates of setting `group` that the scope asks for.
+    pub(super) fn select(&self, group: &str) -> Result<Setting, ExprError> {
+        let members = self
+            .runs
+            .iter()
+            .enumerate()
+            .filter(|(_, run)| run.group == group);
+        let members: Vec<usize> = match self.scope {
+            Scope::Mean => members.map(|(index, _)| index).collect(),
+            Scope::Seed(seed) => members
+                .filter(|(_, run)| run.seed == seed)
+                .map(|(index, _)| index)
+                .collect(),
+        };
+        match (self.scope, members.is_empty()) {
+            (_, false) => {
+                self.seen().groups.insert(group.to_owned());
+                Ok(Setting {
+                    context: self.clone(),
+                    members,
+                })
+            }
+            (Scope::Seed(seed), true) => Err(ExprError::NotAvailable {
+                what: format!("`{group}` has no run with seed {seed}"),
+            }),
+            (Scope::Mean, true) => Err(ExprError::unknown("run", group, self.groups())),
+        }
+    }
+
+    /// Axis names of all runs.
+    pub(super) fn axis_names(&self) -> BTreeSet<&str> {
+        self.runs
+            .iter()
+            .flat_map(|run| run.axes.iter().map(|(name, _)| name.as_str()))
+            .collect()
+    }
+
+    fn note_luck(&self, varies: bool, members: usize) {
+        if varies && members < MANY {
+            self.seen().by_luck = true;
+        }
+    }
+}
+
+/// One setting in a scope: one replicate, or several to be averaged.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) context: Context,
+    /// Indices of runs; never empty.
+    pub(super) members: Vec<usize>,
+}
+
+impl Setting {
+    fn replicates(&self) -> impl Iterator<Item = &RunData> {
+        self.members.iter().map(|index| &self.context.runs[*index])
+    }
+
+    fn first(&self) -> &RunData {
+        &self.context.runs[self.members[0]]
+    }
+
+    fn present(&self) -> Result<(), ExprError> {
+        match self.replicates().find_map(|run| run.absent.clone()) {
+            Some(what) => Err(ExprError::NotAvailable { what }),
+            None => Ok(()),
+        }
+    }
+
+    /// Metric `name`, averaged over the replicates.
+    pub(super) fn metric(&self, name: &str, among: usize) -> Result<f64, ExprError> {
+        let known = metric(name);
+        let elsewhere = || {
+            self.context
+                .runs
+                .iter()
+                .any(|run| run.metrics.contains_key(name))
+        };
+        if known.is_none() && !elsewhere() {
+            return Err(ExprError::unknown(
+                "metric",
+                name,
+                METRICS.iter().map(|metric| metric.name),
+            ));
+        }
+        self.present()?;
+        self.context
+            .note_luck(known.is_none_or(|metric| metric.varies), among);
+        let mut sum = 0.0;
+        for run in self.replicates() {
+            sum += run
+                .metrics
+                .get(name)
+                .ok_or_else(|| ExprError::NotAvailable {
+                    what: format!("run `{}` has no `{name}`", run.name),
+                })?;
+        }
+        Ok(sum / self.members.len() as f64)
+    }
+
+    /// Series `name`, averaged over the replicates point by point.
+    pub(super) fn series(&self, name: &str, among: usize) -> Result<Vec<(u64, f64)>, ExprError> {
+        if !curve::SERIES.contains(&name) {
+            return Err(ExprError::unknown(
+                "series",
+                name,
+                curve::SERIES.iter().copied(),
+            ));
+        }
+        self.present()?;
+        self.context.note_luck(true, among);
+        let mut all = self
+            .replicates()
+            .map(|run| curve::series(&run.series, name).unwrap_or_default());
+        let mut sum = all.next().unwrap_or_default();
+        for series in all {
+            if !series
+                .iter()
+                .map(|(step, _)| step)
+                .eq(sum.iter().map(|(step, _)| step))
+            {
+                return Err(ExprError::NotAvailable {
+                    what: format!(
+                        "the replicates of `{}` measured `{name}` at different steps",
+                        self.first().group
+                    ),
+                });
+            }
+            sum.iter_mut()
+                .zip(&series)
+                .for_each(|(sum, (_, value))| sum.1 += value);
+        }
+        if sum.is_empty() {
+            return Err(ExprError::NotAvailable {
+                what: format!("run `{}` has no `{name}`", self.first().name),
+            });
+        }
+        sum.iter_mut()
+            .for_each(|(_, value)| *value /= self.members.len() as f64);
+        Ok(sum)
+    }
+
+    fn attribute(&self, name: &str) -> Result<Value, ExprError> {
+        let first = self.first();
+        match name {
+            "name" if self.members.len() == 1 => return Ok(Value::from(first.name.clone())),
+            "name" | "group" => return Ok(Value::from(first.group.clone())),
+            "seed" => return Ok(Value::from(first.seed)),
+            "replicates" => return Ok(Value::from(self.members.len())),
+            _ => {}
+        }
+        if metric(name).is_none()
+            && let Some((_, value)) = first.axes.iter().find(|(axis, _)| axis == name)
+        {
+            return Ok(plain(value));
+        }
+        self.metric(name, 1).map(Value::from)
+    }
+
+    /// A setting of the run's key by dot path (`train.epochs`).
+    fn setting(&self, path: &str) -> Result<Value, ExprError> {
+        let mut value = &self.first().key;
+        for part in path.split('.') {
+            value = value.get(part).ok_or_else(|| {
+                let keys: Vec<&str> = value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, _)| key.as_str())
+                    .collect();
+                ExprError::unknown("setting", path, keys)
+            })?;
+        }
+        Ok(plain(value))
+    }
+}
+
+/// A setting or axis value: scalars as they are, lists and maps as JSON text.
+pub(super) fn plain(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(value) => Value::from(*value),
+        serde_json::Value::Number(value) => match value.as_i64() {
+            Some(whole) => Value::from(whole),
+            None => Value::from(value.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(value) => Value::from(value.as_str()),
+        other => Value::from(other.to_string()),
+    }
+}
+
+/// The one text argument of a method.
+fn one_text(method: &str, args: &[Value]) -> Result<String, ExprError> {
+    match args {
+        [name] if name.as_str().is_some() => Ok(name.to_string()),
+        _ => Err(ExprError::Invalid {
+            reason: format!("`{method}` takes one text, such as `.{method}('val/loss')`"),
+        }),
+    }
+}
+
+impl Object for Setting {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        Some(
+            self.attribute(name)
+                .unwrap_or_else(|error| Value::from(self.context.fail(error))),
+        )
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let list = |values: Vec<f64>| Value::from(values);
+        let result = one_text(method, args).and_then(|name| match method {
+            "series" => self
+                .series(&name, 1)
+                .map(|points| list(points.iter().map(|point| point.1).collect())),
+            "steps" => self
+                .series(&name, 1)
+                .map(|points| list(points.iter().map(|point| point.0 as f64).collect())),
+            "metric" => self.metric(&name, 1).map(Value::from),
+            "setting" => self.setting(&name),
+            _ => Err(ExprError::unknown(
+                "method",
+                method,
+                ["series", "steps", "metric", "setting"],
+            )),
+        });
+        result.map_err(|error| self.context.fail(error))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.first().group)
+    }
+}
+
+/// Several settings, or pairs of settings: reading a metric gives a list.
+#[derive(Clone, Debug)]
+pub(super) struct Many {
+    pub(super) context: Context,
+    pub(super) first: Vec<Setting>,
+    /// The other halves of pairs; as many as `first`.
+    pub(super) second: Option<Vec<Setting>>,
+}
+
+impl Many {
+    /// `read` of every setting; of pairs: first − second.
+    pub(super) fn each(
+        &self,
+        read: impl Fn(&Setting, usize) -> Result<f64, ExprError>,
+    ) -> Result<Vec<f64>, ExprError> {
+        let among = self.first.len();
+        let values = |settings: &[Setting]| -> Result<Vec<f64>, ExprError> {
+            settings
+                .iter()
+                .map(|setting| read(setting, among))
+                .collect()
+        };
+        let mut first = values(&self.first)?;
+        if let Some(second) = &self.second {
+            first
+                .iter_mut()
+                .zip(values(second)?)
+                .for_each(|(a, b)| *a -= b);
+        }
+        Ok(first)
+    }
+
+    fn half(&self, settings: &[Setting]) -> Value {
+        Value::from_object(Self {
+            context: self.context.clone(),
+            first: settings.to_vec(),
+            second: None,
+        })
+    }
+}
+
+impl Object for Many {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        match (name, &self.second) {
+            ("first", Some(_)) => return Some(self.half(&self.first)),
+            ("second", Some(second)) => return Some(self.half(second)),
+            _ => {}
+        }
+        let list = self.each(|setting, among| setting.metric(name, among));
+        Some(list.map_or_else(|error| Value::from(self.context.fail(error)), Value::from))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let values: Vec<Value> = match &self.second {
+            None => self.first.iter().cloned().map(Value::from_object).collect(),
+            Some(second) => self
+                .first
+                .iter()
+                .zip(second)
+                .map(|(a, b)| {
+                    Value::from(vec![
+                        Value::from_object(a.clone()),
+                        Value::from_object(b.clone()),
+                    ])
+                })
+                .collect(),
+        };
+        Enumerator::Values(values)
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} {}",
+            self.first.len(),
+            if self.second.is_some() {
+                "pairs"
+            } else {
+                "runs"
+            }
+        )
+    }
+}
