@@ -1,1 +1,42 @@
-//! Reports: from a spec and its results to Markdown, HTML and data files.
+//! Reports: from a spec and its results to HTML, Markdown, a notebook, figures and data.
+//!
+//! A report is a pure function of the spec, the results and the judged claims: no clock, host or absolute path enters it,
+//! and rendering twice gives the same bytes. What is volatile stands in `timing.json` alone. The way of a report is
+//!
+//! ```text
+//! Spec, Results, claims ─► ReportContext (typed, formatted) ─► templates (minijinja) ─► index.html, report.md, report.ipynb
+//!                              └─► figures as data ─► plotters ─► finishing step ─► inline SVG, figures/*.svg, data/*.csv
+//! ```
+//!
+//! Nothing here trains, reads a store, or knows of tensors. `data/records.jsonl` holds everything that a report used, so
+//! that [`check`] can compare a committed report with the one its own records give.
+
+mod build;
+mod cell;
+mod check;
+mod context;
+mod csv;
+mod figure;
+mod index;
+mod metric;
+mod notebook;
+mod number;
+mod palette;
+mod plot;
+mod records;
+mod render;
+mod scope;
+mod svg;
+#[cfg(test)]
+mod tests;
+mod text;
+mod ticks;
+
+pub use build::{ClaimOutcome, Report, ReportError, ReportFile, VerdictKind};
+pub use check::{Difference, Differences, check};
+pub use context::*;
+pub use index::{IndexEntry, index};
+pub use plot::PlotError;
+pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records};
+
+pub(crate) use build::text_cell;

@@ -1,0 +1,439 @@
+//! A report: built once from its inputs, written as files.
+
+use super::cell::{self, Builder};
+use super::context::{
+    CONTEXT_FORMAT, CellView, Entry, Fact, FigureView, ReportContext, Scoreboard, TableView,
+};
+use super::plot::PlotError;
+use super::records::{self, ClaimLine};
+use super::scope::{Scope, groups};
+use super::text::{headings, one_line, shorten};
+use super::{number, render};
+use crate::record::{Results, RunStatus};
+use crate::spec::Spec;
+use std::collections::BTreeSet;
+
+/// A verdict on a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerdictKind {
+    /// The results agree.
+    Holds,
+    /// They disagree.
+    Fails,
+    /// They do not decide.
+    Inconclusive,
+    /// Data, scale or a missing run stand in the way.
+    NotCheckable,
+    /// The study contradicts itself.
+    SourceInconsistent,
+}
+
+/// What judging a claim gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimOutcome {
+    /// Id of the claim in the spec.
+    pub id: String,
+    /// Verdict.
+    pub verdict: VerdictKind,
+    /// Why, where it is not plain.
+    pub reason: Option<String>,
+    /// The measure on the mean.
+    pub ours: Option<f64>,
+    /// Half-width of its 95 % interval over seeds.
+    pub half_width: Option<f64>,
+    /// Distance to the bound, positive where the claim is met.
+    pub margin: Option<f64>,
+    /// The measure by seed.
+    pub per_seed: Vec<f64>,
+}
+
+/// Why a report could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A plot names a curve that runs do not record.
+    #[error("line {line}: unknown curve `{name}`, expected one of {}", list(&super::metric::CURVES))]
+    UnknownCurve {
+        /// Line of the spec.
+        line: usize,
+        /// What it names.
+        name: String,
+    },
+    /// A cell names an axis that the spec does not have.
+    #[error("line {line}: unknown axis `{name}`, expected one of {}", list(known))]
+    UnknownAxis {
+        /// Line of the spec.
+        line: usize,
+        /// What it names.
+        name: String,
+        /// The axes.
+        known: Vec<String>,
+    },
+    /// A cell names a run that the plan does not have.
+    #[error("line {line}: unknown run `{name}`, expected one of {}", list(known))]
+    UnknownRun {
+        /// Line of the spec.
+        line: usize,
+        /// What it names.
+        name: String,
+        /// The runs.
+        known: Vec<String>,
+    },
+    /// A cell names a claim that the spec does not have.
+    #[error("line {line}: unknown claim `{name}`, expected one of {}", list(known))]
+    UnknownClaim {
+        /// Line of the spec.
+        line: usize,
+        /// What it names.
+        name: String,
+        /// The claims.
+        known: Vec<String>,
+    },
+    /// An expression in a text cell failed.
+    #[error("line {line}: {message}")]
+    Text {
+        /// Line of the spec.
+        line: usize,
+        /// The error.
+        message: String,
+    },
+    /// A template failed (a fault of the program).
+    #[error("template `{name}`: {message}")]
+    Template {
+        /// Name of the template.
+        name: String,
+        /// The error.
+        message: String,
+    },
+    /// A figure failed (a fault of the program).
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// Something could not be written as JSON (a fault of the program).
+    #[error("could not write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// `data/records.jsonl` is damaged.
+    #[error("`data/records.jsonl`, line {line}: {reason}")]
+    Records {
+        /// Line of the file.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// `data/records.jsonl` has another version.
+    #[error(
+        "`data/records.jsonl` has format {found}, expected {known}; run `specbook report` again to write it anew"
+    )]
+    RecordsFormat {
+        /// Version of the file.
+        found: u64,
+        /// Version that can be read.
+        known: u32,
+    },
+}
+
+/// Names in backticks, the first ten of them.
+fn list<T: AsRef<str>>(names: &[T]) -> String {
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(10)
+        .map(|n| format!("`{}`", n.as_ref()))
+        .collect();
+    if names.len() > 10 {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
+/// A file of a report folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportFile {
+    /// Path relative to the report folder, with forward slashes.
+    pub path: String,
+    /// Contents.
+    pub bytes: Vec<u8>,
+}
+
+/// A report, built.
+#[derive(Clone, Debug)]
+pub struct Report {
+    context: ReportContext,
+    records: Vec<u8>,
+    timing: Vec<u8>,
+}
+
+impl Report {
+    /// Builds the report of a spec from its results and the outcomes of its claims.
+    ///
+    /// # Errors
+    ///
+    /// Cells that name curves, axes, runs or claims that do not exist, with their line in the spec.
+    pub fn build(
+        spec: &Spec,
+        results: &Results,
+        claims: &[ClaimOutcome],
+    ) -> Result<Self, ReportError> {
+        let timing = records::timing(results)?;
+        let results = records::stable(results);
+        let scope = Scope::new(spec, &results);
+        let mut builder = Builder::new(&scope, claims);
+        let cells: Vec<CellView> = spec
+            .cells
+            .iter()
+            .enumerate()
+            .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))
+            .collect::<Result<_, _>>()?;
+        let (shared_settings, runs) = cell::runs::appendix(&scope);
+        let scoreboard = (!claims.is_empty())
+            .then(|| cell::claims::scoreboard(&claims.iter().collect::<Vec<_>>()));
+        let context = ReportContext {
+            format: CONTEXT_FORMAT,
+            name: one_line(&spec.name),
+            title: one_line(&spec.title),
+            summary: cell::prose(&spec.summary),
+            source: source(spec),
+            profile: one_line(&spec.profile),
+            overrides: spec.overrides.iter().map(|text| one_line(text)).collect(),
+            command: command(spec),
+            spec_digest: spec.digest.short(),
+            facts: facts(&results, scoreboard.as_ref()),
+            warnings: warnings(&results),
+            contents: contents(&cells),
+            scoreboard,
+            cells,
+            shared_settings,
+            runs,
+        };
+        let lines: Vec<ClaimLine> = claims
+            .iter()
+            .map(|outcome| {
+                let claim = spec.claims.iter().find(|claim| claim.id == outcome.id);
+                ClaimLine {
+                    id: outcome.id.clone(),
+                    verdict: outcome.verdict.text().to_owned(),
+                    published: claim
+                        .and_then(|claim| claim.published.as_ref())
+                        .map(|published| published.value.clone()),
+                    ours: outcome.ours.filter(|ours| ours.is_finite()),
+                }
+            })
+            .collect();
+        let records = records::write(spec, &results, &lines)?;
+        Ok(Self {
+            context,
+            records,
+            timing,
+        })
+    }
+
+    /// What the templates see.
+    pub fn context(&self) -> &ReportContext {
+        &self.context
+    }
+
+    /// The files of the report folder, `timing.json` left out: a pure function of the inputs' stable part.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the program only.
+    pub fn files(&self) -> Result<Vec<ReportFile>, ReportError> {
+        let file = |path: &str, bytes: Vec<u8>| ReportFile {
+            path: path.to_owned(),
+            bytes,
+        };
+        let mut files = vec![
+            file("index.html", render::html(&self.context)?.into_bytes()),
+            file("report.md", render::markdown(&self.context)?.into_bytes()),
+            file("report.ipynb", super::notebook::notebook(&self.context)?),
+            file("data/records.jsonl", self.records.clone()),
+        ];
+        for cell in &self.context.cells {
+            let (figure, table) = parts(cell);
+            if let Some(figure) = figure {
+                files.push(file(&figure.file, figure.svg.clone().into_bytes()));
+                files.push(file(&figure.csv, figure.csv_text.clone().into_bytes()));
+            }
+            if let Some(table) = table {
+                files.push(file(&table.csv, table.csv_text.clone().into_bytes()));
+            }
+            if let CellView::Claims(claims) = cell {
+                files.push(file(&claims.csv, claims.csv_text.clone().into_bytes()));
+            }
+        }
+        Ok(files)
+    }
+
+    /// `timing.json`: wall-clock figures and places, never compared.
+    pub fn timing(&self) -> ReportFile {
+        ReportFile {
+            path: "timing.json".to_owned(),
+            bytes: self.timing.clone(),
+        }
+    }
+}
+
+/// The figure and the table of a cell.
+pub(super) fn parts(cell: &CellView) -> (Option<&FigureView>, Option<&TableView>) {
+    match cell {
+        CellView::Figure(figure) => (Some(figure), None),
+        CellView::Table(table) | CellView::Plan(table) => (None, Some(table)),
+        CellView::Perplexity(perplexity) => (perplexity.figure.as_ref(), Some(&perplexity.table)),
+        CellView::Text(_) | CellView::Samples(_) | CellView::Claims(_) => (None, None),
+    }
+}
+
+/// Computes the expressions of a text cell.
+pub(crate) fn text_cell(text: &str, scope: &Scope<'_>, line: usize) -> Result<String, ReportError> {
+    let _ = (scope, line);
+    Ok(text.to_owned())
+}
+
+fn source(spec: &Spec) -> String {
+    let source = &spec.source;
+    let section = if source.section.is_empty() {
+        String::new()
+    } else {
+        format!(", section {}", source.section)
+    };
+    one_line(&format!("{}{section}", source.study))
+}
+
+fn command(spec: &Spec) -> String {
+    let mut command = format!("specbook run specs/{}.yaml", spec.name);
+    if spec.profile != "desk" {
+        command.push_str(" --profile ");
+        command.push_str(&spec.profile);
+    }
+    for text in &spec.overrides {
+        command.push_str(" --set '");
+        command.push_str(text);
+        command.push('\'');
+    }
+    one_line(&command)
+}
+
+fn facts(results: &Results, scoreboard: Option<&Scoreboard>) -> Vec<Fact> {
+    let fact = |label: &str, value: String| Fact {
+        label: label.to_owned(),
+        value,
+    };
+    let finished = results
+        .runs
+        .iter()
+        .filter(|run| records::is_finished(run))
+        .count();
+    let total = results.runs.len();
+    let mut facts = vec![fact(
+        "runs",
+        if finished == total {
+            number::count(total as u64)
+        } else {
+            format!("{finished} of {total}")
+        },
+    )];
+    let counts = |f: fn(&crate::record::Counts) -> u64| -> Vec<u64> {
+        let records = results.runs.iter().filter_map(|run| run.record.as_ref());
+        records.map(|record| f(&record.counts)).collect()
+    };
+    let span = |values: &[u64]| -> Option<String> {
+        let (low, high) = (values.iter().min()?, values.iter().max()?);
+        let text = |n: u64| number::scaled(n as f64);
+        Some(if low == high {
+            text(*low)
+        } else {
+            format!("{} – {}", text(*low), text(*high))
+        })
+    };
+    facts.extend(span(&counts(|c| c.params)).map(|text| fact("parameters", text)));
+    facts.extend(span(&counts(|c| c.steps)).map(|text| fact("steps a run", text)));
+    let all: Vec<_> = results.runs.iter().collect();
+    let seeds = groups(&all).iter().map(|g| g.runs.len()).max();
+    if let Some(seeds) = seeds.filter(|seeds| *seeds > 1) {
+        facts.push(fact("seeds", seeds.to_string()));
+    }
+    if let Some(scoreboard) = scoreboard {
+        let holds = scoreboard
+            .counts
+            .iter()
+            .find(|count| count.class == "holds");
+        let holds = holds.map_or(0, |count| count.count);
+        facts.push(fact(
+            "claims that hold",
+            format!("{holds} of {}", scoreboard.total),
+        ));
+    }
+    facts
+}
+
+fn warnings(results: &Results) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let count = |status: fn(RunStatus) -> bool| {
+        let runs = results.runs.iter().filter(|run| status(run.status));
+        runs.map(|run| one_line(&run.name)).collect::<Vec<_>>()
+    };
+    let failed = count(|status| status == RunStatus::Failed);
+    if !failed.is_empty() {
+        warnings.push(format!("Failed: {}.", failed.join(", ")));
+    }
+    let missing = count(|s| !matches!(s, RunStatus::Failed | RunStatus::Cached));
+    if !missing.is_empty() {
+        warnings.push(format!("Not finished: {}.", missing.join(", ")));
+    }
+    let engines: BTreeSet<&str> = results
+        .runs
+        .iter()
+        .filter_map(|run| run.record.as_ref())
+        .map(|record| record.numerics.engine.as_str())
+        .filter(|engine| *engine != "cpu-fused")
+        .collect();
+    for engine in engines {
+        warnings.push(match engine {
+            "cuda" => {
+                "Some runs were trained on a GPU: they repeat statistically, not bit for bit."
+                    .to_owned()
+            }
+            "fake" => {
+                "These runs come from the fake engine of the tests: the numbers mean nothing."
+                    .to_owned()
+            }
+            engine => format!("Some runs were trained by the engine {}.", one_line(engine)),
+        });
+    }
+    warnings
+}
+
+fn contents(cells: &[CellView]) -> Vec<Entry> {
+    let entry = |anchor: &str, title: String, is_minor| Entry {
+        anchor: anchor.to_owned(),
+        title,
+        is_minor,
+    };
+    // Enough of a caption to know what is seen.
+    let titled = |kind: &str, number: usize, caption: &str| {
+        let first = caption.split(['.', ';', ':']).next().unwrap_or_default();
+        format!("{kind} {number}. {}", shorten(&one_line(first), 48))
+    };
+    let mut contents = Vec::new();
+    for cell in cells {
+        match cell {
+            CellView::Text(text) => {
+                // Only the first heading: the anchor is the cell's.
+                let found = headings(&text.prose.markdown).into_iter().next();
+                contents.extend(found.map(|title| entry(&text.anchor, one_line(&title), false)));
+            }
+            CellView::Figure(figure) => {
+                let title = titled("Figure", figure.number, &figure.caption.markdown);
+                contents.push(entry(&figure.anchor, title, true));
+            }
+            CellView::Table(table) | CellView::Plan(table) => {
+                let title = titled("Table", table.number, &table.caption.markdown);
+                contents.push(entry(&table.anchor, title, true));
+            }
+            CellView::Samples(cell) => contents.push(entry(&cell.anchor, "Samples".into(), false)),
+            CellView::Perplexity(cell) => {
+                contents.push(entry(&cell.anchor, "Perplexity".into(), false));
+            }
+            CellView::Claims(cell) => contents.push(entry(&cell.anchor, "Claims".into(), false)),
+        }
+    }
+    contents.push(entry("runs", "Runs and settings".into(), false));
+    contents
+}

@@ -1,0 +1,168 @@
+//! Cells of the notebook, from settings and results to what the templates show.
+
+pub(crate) mod claims;
+pub(crate) mod perplexity;
+pub(crate) mod runs;
+pub(crate) mod samples;
+pub(crate) mod table;
+
+use super::context::{CellView, FigureView, LegendView, PanelView, Prose, TextView};
+use super::figure::{self, Figure};
+use super::plot::{self, Size};
+use super::scope::Scope;
+use super::text::{clean, markdown_to_html};
+use super::{ClaimOutcome, ReportError, svg};
+use crate::spec::{Cell, HistogramOf};
+
+/// Builds cells in reading order and numbers figures and tables.
+pub(crate) struct Builder<'a, 'b> {
+    pub(crate) scope: &'b Scope<'a>,
+    pub(crate) claims: &'b [ClaimOutcome],
+    figures: usize,
+    tables: usize,
+}
+
+impl<'a, 'b> Builder<'a, 'b> {
+    pub(crate) fn new(scope: &'b Scope<'a>, claims: &'b [ClaimOutcome]) -> Self {
+        Self {
+            scope,
+            claims,
+            figures: 0,
+            tables: 0,
+        }
+    }
+
+    /// Builds the cell that stands at `line` of the spec.
+    pub(crate) fn cell(
+        &mut self,
+        index: usize,
+        cell: &Cell,
+        line: usize,
+    ) -> Result<CellView, ReportError> {
+        let anchor = format!("cell-{}", index + 1);
+        Ok(match cell {
+            Cell::Text(text) => {
+                let markdown = super::text_cell(text, self.scope, line)?;
+                CellView::Text(TextView {
+                    anchor,
+                    prose: prose(&markdown),
+                })
+            }
+            Cell::Plot(plot) => {
+                let figure = figure::curves(self.scope, plot, line)?;
+                CellView::Figure(self.figure(&figure, plot.caption.as_deref())?)
+            }
+            Cell::Histogram(histogram) => {
+                let runs: Vec<_> = self.scope.results.runs.iter().collect();
+                let make = match histogram.of {
+                    HistogramOf::DocumentTokens => figure::document_tokens,
+                    HistogramOf::Perplexity => figure::perplexity,
+                };
+                let figure = make(self.scope, &runs, histogram.bins, &histogram.log);
+                CellView::Figure(self.figure(&figure, histogram.caption.as_deref())?)
+            }
+            Cell::Table(table) => CellView::Table(self.table(table, line)?),
+            Cell::Samples(samples) => CellView::Samples(self.samples(anchor, samples, line)?),
+            Cell::Perplexity(cell) => {
+                CellView::Perplexity(Box::new(self.perplexity(anchor, cell, line)?))
+            }
+            Cell::Claims(selection) => CellView::Claims(self.claims(anchor, selection, line)?),
+            Cell::Plan(selection) => CellView::Plan(self.plan(selection, line)?),
+        })
+    }
+
+    /// The number of the next table.
+    pub(crate) fn next_table(&mut self) -> usize {
+        self.tables += 1;
+        self.tables
+    }
+
+    /// Draws a figure in both forms.
+    pub(crate) fn figure(
+        &mut self,
+        figure: &Figure,
+        caption: Option<&str>,
+    ) -> Result<FigureView, ReportError> {
+        self.figures += 1;
+        let number = self.figures;
+        let count = figure.panels.len();
+        let (size, columns) = match count {
+            0 | 1 => ((640, 360), 1),
+            2 | 4 => ((400, 270), 2),
+            _ => ((340, 250), 3),
+        };
+        let (width, height) = size;
+        let drawings = plot::draw(figure, Size { width, height })?;
+        let head = caption.map(|text| clean(text).trim().to_owned());
+        let head = head.unwrap_or_else(|| figure.alt.clone());
+        let text = [head.as_str(), figure.notes.as_str()].join(" ");
+        let panels = figure
+            .panels
+            .iter()
+            .zip(&drawings)
+            .map(|(panel, drawing)| PanelView {
+                title: panel.title.clone(),
+                svg: svg::inline(drawing, &panel_title(number, &panel.title), &figure.alt),
+            })
+            .collect();
+        let titles = figure.panels.iter().map(|panel| panel.title.clone());
+        let titled: Vec<_> = titles.zip(drawings).collect();
+        let name = format!("figure-{number}");
+        Ok(FigureView {
+            anchor: name.clone(),
+            number,
+            alt: figure.alt.clone(),
+            caption: prose_line(text.trim()),
+            file: format!("figures/{name}.svg"),
+            csv: format!("data/{name}.csv"),
+            panels,
+            legend: figure
+                .legend
+                .iter()
+                .map(|key| LegendView {
+                    label: key.label.clone(),
+                    colour: key.slot.class(),
+                    style: key.style.class().to_owned(),
+                })
+                .collect(),
+            svg: svg::standalone(
+                &titled,
+                &figure.legend,
+                columns,
+                &format!("Figure {number}"),
+                &figure.alt,
+            ),
+            csv_text: figure::csv(figure),
+        })
+    }
+}
+
+fn panel_title(number: usize, title: &str) -> String {
+    if title.is_empty() {
+        format!("Figure {number}")
+    } else {
+        format!("Figure {number}: {title}")
+    }
+}
+
+/// Prose of several paragraphs.
+pub(crate) fn prose(markdown: &str) -> Prose {
+    Prose {
+        html: markdown_to_html(markdown),
+        markdown: clean(markdown).trim_end().to_owned(),
+    }
+}
+
+/// Prose of one line: without the paragraph about it.
+pub(crate) fn prose_line(markdown: &str) -> Prose {
+    let prose = prose(markdown);
+    let html = prose.html.trim();
+    let inner = html
+        .strip_prefix("<p>")
+        .and_then(|html| html.strip_suffix("</p>"))
+        .filter(|inner| !inner.contains("<p>"));
+    Prose {
+        html: inner.unwrap_or(html).to_owned(),
+        markdown: prose.markdown.replace('\n', " "),
+    }
+}

@@ -1,0 +1,81 @@
+//! The cell `samples`: continuations side by side, the prompt told apart from what the model wrote.
+
+use super::Builder;
+use crate::record::{RunResult, Sample};
+use crate::report::ReportError;
+use crate::report::context::{PromptView, SampleView, SamplesView};
+use crate::report::scope::Scope;
+use crate::report::text::{clean, fence, one_line};
+use crate::spec::SamplesCell;
+
+impl Builder<'_, '_> {
+    pub(crate) fn samples(
+        &mut self,
+        anchor: String,
+        cell: &SamplesCell,
+        line: usize,
+    ) -> Result<SamplesView, ReportError> {
+        let runs = self.scope.select(&cell.runs, line)?;
+        let mut prompts: Vec<PromptView> = Vec::new();
+        for run in &runs {
+            for sample in run.eval.iter().flat_map(|eval| &eval.samples) {
+                let prompt = clean(&sample.prompt);
+                let view = view(self.scope, run, sample);
+                match prompts.iter_mut().find(|known| known.prompt == prompt) {
+                    Some(known) => known.samples.push(view),
+                    None => prompts.push(PromptView {
+                        prompt,
+                        samples: vec![view],
+                    }),
+                }
+            }
+        }
+        Ok(SamplesView {
+            anchor,
+            note: note(self.scope, &runs),
+            prompts,
+        })
+    }
+}
+
+fn view(scope: &Scope<'_>, run: &RunResult, sample: &Sample) -> SampleView {
+    let prompt = clean(&sample.prompt);
+    let continuation = clean(&sample.continuation);
+    let whole = format!("{prompt}⟫{continuation}");
+    let fence = fence(&whole);
+    let end = if sample.ended {
+        "ended by itself"
+    } else {
+        "cut at the limit"
+    };
+    SampleView {
+        run_name: one_line(&run.name),
+        run: scope.anchor(run),
+        note: format!("{} tokens, {end}", sample.new_tokens),
+        markdown: format!("{fence}text\n{}\n{fence}", whole.trim_end()),
+        prompt,
+        continuation,
+    }
+}
+
+/// How the text was sampled, from the spec.
+fn note(scope: &Scope<'_>, runs: &[&RunResult]) -> String {
+    let settings = runs
+        .iter()
+        .find_map(|run| scope.spec.runs.iter().find(|known| known.name == run.name))
+        .and_then(|run| run.settings.eval.samples.as_ref());
+    let Some(settings) = settings else {
+        return String::new();
+    };
+    let mut parts = Vec::new();
+    if settings.temperature == 0.0 {
+        parts.push("always the likeliest token".to_owned());
+    } else {
+        parts.push(format!("temperature {}", settings.temperature));
+        parts.extend(settings.top_k.map(|k| format!("top-k {k}")));
+        parts.extend(settings.top_p.map(|p| format!("top-p {p}")));
+        parts.push(format!("seed {}", settings.seed));
+    }
+    parts.push(format!("at most {} new tokens", settings.max_new_tokens));
+    format!("Sampled with {}.", parts.join(", "))
+}

@@ -1,0 +1,495 @@
+//! The cell `table`: rows by an axis or by run, one column per metric or per value of another axis.
+
+use super::{Builder, prose_line};
+use crate::record::RunResult;
+use crate::report::ReportError;
+use crate::report::context::{ColumnView, RowView, TableView, ValueView};
+use crate::report::csv;
+use crate::report::metric::{self, Better, Metric, Shape};
+use crate::report::number;
+use crate::report::palette::same;
+use crate::report::scope::{axis_value, groups, value_text};
+use crate::report::text::{clean, one_line};
+use crate::spec::TableCell;
+use serde_json::Value;
+
+/// A row before its values are computed.
+struct Row<'a> {
+    name: String,
+    /// What stands before the values: the name, or one value per axis.
+    heads: Vec<String>,
+    runs: Vec<&'a RunResult>,
+}
+
+/// What a value is made of.
+struct Measured {
+    mean: f64,
+    /// Half-width of the 95 % interval, where the runs are replicates.
+    half_width: Option<f64>,
+    values: Vec<f64>,
+}
+
+/// A column: a metric, over all runs of a row or those with one value of the pivot.
+struct Column {
+    metric: String,
+    about: Metric,
+    pivot: Option<Value>,
+}
+
+impl<'a> Builder<'a, '_> {
+    pub(crate) fn table(
+        &mut self,
+        cell: &TableCell,
+        line: usize,
+    ) -> Result<TableView, ReportError> {
+        let mut rows = self.rows(cell, line)?;
+        let columns = self.columns(cell, line)?;
+        if let Some(sort) = &cell.sort {
+            let key = |row: &Row<'_>| measure(&row.runs, sort).map_or(f64::INFINITY, |m| m.mean);
+            rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        }
+        let measured: Vec<Vec<Option<Measured>>> = rows
+            .iter()
+            .map(|row| columns.iter().map(|c| column_value(row, c, cell)).collect())
+            .collect();
+        let mut views: Vec<RowView> = Vec::with_capacity(rows.len());
+        let decimals: Vec<Option<usize>> = (0..columns.len())
+            .map(|index| decimals(&measured, index, &columns[index].about))
+            .collect();
+        for (row, values) in rows.iter().zip(&measured) {
+            views.push(self.row(row, values, &columns, &decimals, cell));
+        }
+        let axes = self.head_axes(cell);
+        let head_count = axes.len().max(1);
+        mark_best(
+            &mut views,
+            &measured,
+            &columns,
+            cell.pivot.is_some(),
+            head_count,
+        );
+        let number = self.next_table();
+        let name = format!("table-{number}");
+        let csv_text = csv_text(cell, &rows, &columns, &measured);
+        Ok(TableView {
+            anchor: name.clone(),
+            number,
+            caption: prose_line(&caption(cell, &columns, &measured, &rows)),
+            columns: heads(cell, &columns, &axes),
+            rows: views,
+            csv: format!("data/{name}.csv"),
+            csv_text,
+        })
+    }
+
+    fn rows(&self, cell: &TableCell, line: usize) -> Result<Vec<Row<'a>>, ReportError> {
+        let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
+        if cell.rows == "run" {
+            let axes = self.head_axes(cell);
+            let head = |run: &RunResult| -> Vec<String> {
+                let values = axes.iter().map(|axis| axis_value(run, axis));
+                values
+                    .map(|value| value.map_or_else(|| "–".to_owned(), |value| value_text(&value)))
+                    .collect()
+            };
+            return Ok(groups(&all)
+                .into_iter()
+                .map(|group| Row {
+                    heads: match group.runs.first() {
+                        Some(run) if !axes.is_empty() => head(run),
+                        _ => vec![one_line(&group.name)],
+                    },
+                    name: one_line(&group.name),
+                    runs: group.runs,
+                })
+                .collect());
+        }
+        self.scope.axis(&cell.rows, line)?;
+        Ok(self
+            .scope
+            .values(&cell.rows, &all)
+            .into_iter()
+            .map(|value| Row {
+                heads: vec![value_text(&value)],
+                name: value_text(&value),
+                runs: all
+                    .iter()
+                    .copied()
+                    .filter(|run| axis_value(run, &cell.rows).is_some_and(|v| same(&v, &value)))
+                    .collect(),
+            })
+            .collect())
+    }
+
+    /// The axes that name a run, where there are several: a column each reads better than one long name.
+    fn head_axes(&self, cell: &TableCell) -> Vec<String> {
+        let axes = self
+            .scope
+            .spec
+            .axes
+            .iter()
+            .filter(|axis| axis.name != "seed");
+        let axes: Vec<String> = axes.map(|axis| axis.name.clone()).collect();
+        if cell.rows == "run" && axes.len() > 1 {
+            axes
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn columns(&self, cell: &TableCell, line: usize) -> Result<Vec<Column>, ReportError> {
+        let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
+        let mut columns = Vec::new();
+        for metric in cell
+            .columns
+            .iter()
+            .filter(|name| published_head(name).is_none())
+        {
+            let column = |pivot| Column {
+                metric: metric.clone(),
+                about: metric::describe(metric),
+                pivot,
+            };
+            match &cell.pivot {
+                None => columns.push(column(None)),
+                Some(axis) => {
+                    self.scope.axis(axis, line)?;
+                    let values = self.scope.values(axis, &all);
+                    columns.extend(values.into_iter().map(|value| column(Some(value))));
+                }
+            }
+        }
+        Ok(columns)
+    }
+
+    fn row(
+        &self,
+        row: &Row<'_>,
+        values: &[Option<Measured>],
+        columns: &[Column],
+        decimals: &[Option<usize>],
+        cell: &TableCell,
+    ) -> RowView {
+        let only = groups(&row.runs).len() == 1;
+        let run = row.runs.first().filter(|_| only);
+        let anchor = run.map(|run| self.scope.anchor(run));
+        let mut cells: Vec<ValueView> = row
+            .heads
+            .iter()
+            .map(|head| ValueView {
+                text: head.clone(),
+                run: anchor.clone(),
+                ..ValueView::default()
+            })
+            .collect();
+        for ((value, column), decimals) in values.iter().zip(columns).zip(decimals) {
+            cells.push(match value {
+                None => ValueView {
+                    text: "–".to_owned(),
+                    ..ValueView::default()
+                },
+                Some(measured) => {
+                    let inside = inside(row, column, cell);
+                    self.value(measured, &column.about, *decimals, &inside)
+                }
+            });
+        }
+        if !cell.published.is_empty() {
+            let published = cell.published.get(&row.name);
+            cells.push(ValueView {
+                text: published.map_or_else(|| "–".to_owned(), |text| one_line(text)),
+                ..ValueView::default()
+            });
+        }
+        RowView { cells }
+    }
+
+    fn value(
+        &self,
+        measured: &Measured,
+        about: &Metric,
+        decimals: Option<usize>,
+        runs: &[&RunResult],
+    ) -> ValueView {
+        let (text, spread) = format(measured, about, decimals);
+        let names: Vec<String> = runs.iter().map(|run| one_line(&run.name)).take(4).collect();
+        let hint = match measured.values.len() {
+            0 | 1 => format!("run {}", names.join(", ")),
+            n => {
+                let values = measured.values.iter().take(12);
+                let values: Vec<String> = values.map(|v| number::significant(*v, 5)).collect();
+                let more = if n > 12 { ", …" } else { "" };
+                format!("mean of {n} runs: {}{more}", values.join(", "))
+            }
+        };
+        ValueView {
+            text,
+            spread,
+            run: runs.first().map(|run| self.scope.anchor(run)),
+            hint: Some(hint),
+            is_best: false,
+        }
+    }
+}
+
+/// What values are multiplied by to be shown.
+fn scale(about: &Metric) -> f64 {
+    if about.shape == Shape::Percent {
+        100.0
+    } else {
+        1.0
+    }
+}
+
+/// Decimals of a column with intervals, one number for all its rows: two significant digits of the median half-width.
+fn decimals(measured: &[Vec<Option<Measured>>], index: usize, about: &Metric) -> Option<usize> {
+    let mut halves: Vec<f64> = measured
+        .iter()
+        .filter_map(|row| row[index].as_ref()?.half_width)
+        .filter(|half| *half > 0.0)
+        .collect();
+    halves.sort_by(f64::total_cmp);
+    let median = halves.get(halves.len() / 2)? * scale(about);
+    usize::try_from(1 - number::exponent(median))
+        .ok()
+        .map(|decimals| decimals.min(5))
+        .or(Some(0))
+}
+
+/// A value as text, with its half-width.
+fn format(
+    measured: &Measured,
+    about: &Metric,
+    decimals: Option<usize>,
+) -> (String, Option<String>) {
+    let mean = measured.mean * scale(about);
+    let half = measured.half_width.map(|half| half * scale(about));
+    if let (Some(decimals), Some(half)) = (decimals, half)
+        && about.shape != Shape::Count
+    {
+        let half = number::fixed(half, decimals);
+        return (number::fixed(mean, decimals), Some(half));
+    }
+    let text = match about.shape {
+        Shape::Loss => number::fixed(mean, 3),
+        Shape::Percent => number::fixed(mean, 1),
+        Shape::Ratio => number::significant(mean, 4),
+        Shape::Count if mean.fract() == 0.0 && mean >= 0.0 => number::count(mean as u64),
+        Shape::Count => number::significant(mean, 6),
+    };
+    (text, None)
+}
+
+/// The runs of a row that a column is about.
+fn inside<'a>(row: &Row<'a>, column: &Column, cell: &TableCell) -> Vec<&'a RunResult> {
+    let has = |run: &RunResult| match (&cell.pivot, &column.pivot) {
+        (Some(axis), Some(wanted)) => axis_value(run, axis).is_some_and(|v| same(&v, wanted)),
+        _ => true,
+    };
+    row.runs.iter().copied().filter(|run| has(run)).collect()
+}
+
+fn column_value(row: &Row<'_>, column: &Column, cell: &TableCell) -> Option<Measured> {
+    measure(&inside(row, column, cell), &column.metric)
+}
+
+/// The mean over runs: replicates first, so that settings count alike however many seeds they have.
+fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
+    let groups = groups(runs);
+    let of_group: Vec<Vec<f64>> = groups
+        .iter()
+        .map(|group| {
+            let values = group
+                .runs
+                .iter()
+                .filter_map(|run| metric::value(run, metric));
+            values.collect::<Vec<f64>>()
+        })
+        .filter(|values| !values.is_empty())
+        .collect();
+    let means: Vec<f64> = of_group.iter().filter_map(|v| number::mean(v)).collect();
+    let mean = number::mean(&means)?;
+    let half_width = match of_group.as_slice() {
+        [only] => number::half_width(only),
+        _ => None,
+    };
+    Some(Measured {
+        mean,
+        half_width,
+        values: of_group.into_iter().flatten().collect(),
+    })
+}
+
+/// Marks the best value of each column; in a pivot, of the whole table.
+fn mark_best(
+    views: &mut [RowView],
+    measured: &[Vec<Option<Measured>>],
+    columns: &[Column],
+    is_pivot: bool,
+    heads: usize,
+) {
+    let best = |indices: &[usize]| {
+        let mut best: Option<(usize, usize, f64)> = None;
+        let mut seen = 0;
+        for (row, values) in measured.iter().enumerate() {
+            for index in indices {
+                let Some(value) = values[*index].as_ref().map(|measured| measured.mean) else {
+                    continue;
+                };
+                seen += 1;
+                let is_better =
+                    best.is_none_or(|(_, _, known)| match columns[*index].about.better {
+                        Better::Lower => value < known,
+                        Better::Higher => value > known,
+                        Better::Neither => false,
+                    });
+                if is_better && columns[*index].about.better != Better::Neither {
+                    best = Some((row, *index, value));
+                }
+            }
+        }
+        best.filter(|_| seen > 1)
+    };
+    let all: Vec<usize> = (0..columns.len()).collect();
+    let sets: Vec<Vec<usize>> = if is_pivot {
+        vec![all]
+    } else {
+        all.into_iter().map(|index| vec![index]).collect()
+    };
+    for (row, index, _) in sets.iter().filter_map(|set| best(set)) {
+        if let Some(cell) = views[row].cells.get_mut(index + heads) {
+            cell.is_best = true;
+        }
+    }
+}
+
+/// The head of the column of published values, where an entry of `columns` gives one: `published: figure 3`.
+fn published_head(column: &str) -> Option<&str> {
+    column.strip_prefix("published:").map(str::trim)
+}
+
+fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnView> {
+    let head = |label: &str| ColumnView {
+        label: one_line(label),
+        unit: String::new(),
+        is_number: false,
+    };
+    let mut heads: Vec<ColumnView> = match (axes, cell.rows.as_str()) {
+        ([], "run") => vec![head("Run")],
+        ([], axis) => vec![head(axis)],
+        (axes, _) => axes.iter().map(|axis| head(axis)).collect(),
+    };
+    heads.extend(
+        columns
+            .iter()
+            .map(|column| match (&cell.pivot, &column.pivot) {
+                (Some(axis), Some(value)) => ColumnView {
+                    label: format!("{axis} = {}", value_text(value)),
+                    unit: String::new(),
+                    is_number: true,
+                },
+                _ => ColumnView {
+                    label: column.about.label.clone(),
+                    unit: column.about.unit.to_owned(),
+                    is_number: true,
+                },
+            }),
+    );
+    if !cell.published.is_empty() {
+        heads.push(ColumnView {
+            label: one_line(
+                cell.columns
+                    .iter()
+                    .find_map(|name| published_head(name))
+                    .unwrap_or("Published"),
+            ),
+            unit: String::new(),
+            is_number: true,
+        });
+    }
+    heads
+}
+
+fn caption(
+    cell: &TableCell,
+    columns: &[Column],
+    measured: &[Vec<Option<Measured>>],
+    rows: &[Row<'_>],
+) -> String {
+    let mut parts = Vec::new();
+    match &cell.caption {
+        Some(caption) => parts.push(clean(caption).trim().to_owned()),
+        None => {
+            let mut names: Vec<String> = Vec::new();
+            for column in columns {
+                let name = column.about.label.to_lowercase();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            let mut text = format!("{} by {}.", names.join(", "), cell.rows);
+            if let Some(first) = text.get_mut(0..1) {
+                first.make_ascii_uppercase();
+            }
+            parts.push(text);
+        }
+    }
+    if cell.pivot.is_some()
+        && let Some(column) = columns.first()
+        && !column.about.unit.is_empty()
+        && cell.caption.is_none()
+    {
+        parts.push(format!("Values in {}.", column.about.unit));
+    }
+    let values = || measured.iter().flatten().flatten();
+    if values().any(|value| value.half_width.is_some()) {
+        parts.push("Means over seeds ± half of the 95 % interval (Student's t).".to_owned());
+    } else if rows.iter().any(|row| groups(&row.runs).len() > 1) {
+        let most = values().map(|value| value.values.len()).max().unwrap_or(1);
+        if most > 1 {
+            parts.push(format!("Each value is a mean over up to {most} runs."));
+        }
+    }
+    if columns.iter().any(|c| c.about.better != Better::Neither) && rows.len() > 1 {
+        parts.push("The best value is bold.".to_owned());
+    }
+    parts.join(" ")
+}
+
+fn csv_text(
+    cell: &TableCell,
+    rows: &[Row<'_>],
+    columns: &[Column],
+    measured: &[Vec<Option<Measured>>],
+) -> String {
+    let mut head = vec![cell.rows.clone()];
+    for column in columns {
+        let name = match &column.pivot {
+            Some(value) => format!("{} {}", column.metric, value_text(value)),
+            None => column.metric.clone(),
+        };
+        head.push(name.clone());
+        head.push(format!("{name} half-width"));
+        head.push(format!("{name} runs"));
+    }
+    if !cell.published.is_empty() {
+        head.push("published".to_owned());
+    }
+    let mut out = csv::line(head.iter().map(String::as_str));
+    for (row, values) in rows.iter().zip(measured) {
+        let mut fields = vec![row.name.clone()];
+        for value in values {
+            let text = |f: &dyn Fn(&Measured) -> Option<String>| {
+                value.as_ref().and_then(f).unwrap_or_default()
+            };
+            fields.push(text(&|m| Some(m.mean.to_string())));
+            fields.push(text(&|m| m.half_width.map(|half| half.to_string())));
+            fields.push(text(&|m| Some(m.values.len().to_string())));
+        }
+        if !cell.published.is_empty() {
+            fields.push(cell.published.get(&row.name).cloned().unwrap_or_default());
+        }
+        out.push_str(&csv::line(fields.iter().map(String::as_str)));
+    }
+    out
+}

@@ -1,0 +1,197 @@
+//! Comparing a committed report with the one its records give.
+
+use super::ReportFile;
+use similar::{ChangeTag, TextDiff};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Most characters of a line that a difference shows.
+const WIDTH: usize = 160;
+
+/// Most files whose lines are shown.
+const FILES: usize = 5;
+
+/// Most lines shown of a file.
+const LINES: usize = 8;
+
+/// What differs.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", show(.0))]
+pub struct Differences(pub Vec<Difference>);
+
+/// How a file differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// It should be there and is not.
+    Missing {
+        /// The file.
+        path: String,
+    },
+    /// It could not be read.
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// It has other contents.
+    Changed {
+        /// The file.
+        path: String,
+        /// First line that differs, from 1.
+        line: usize,
+        /// The first differing lines: `-` as committed, `+` as the records give it.
+        lines: String,
+    },
+    /// It is there although the report has no such file.
+    Extra {
+        /// The file.
+        path: String,
+    },
+}
+
+/// Compares the files of a report folder with `files`, line ends aside. `timing.json` is not looked at; files that the
+/// report does not have are differences where they stand in its own folders (`figures`, `data`).
+///
+/// # Errors
+///
+/// What differs, readable.
+pub fn check(folder: &Path, files: &[ReportFile]) -> Result<(), Differences> {
+    let mut differences: Vec<Difference> = files
+        .iter()
+        .filter(|file| file.path != "timing.json")
+        .filter_map(|file| compare(folder, file))
+        .collect();
+    for sub in ["figures", "data"] {
+        let Ok(entries) = std::fs::read_dir(folder.join(sub)) else {
+            continue;
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .map(|entry| format!("{sub}/{}", entry.file_name().to_string_lossy()))
+            .filter(|path| !files.iter().any(|file| file.path == *path))
+            .collect();
+        names.sort();
+        differences.extend(names.into_iter().map(|path| Difference::Extra { path }));
+    }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(Differences(differences))
+    }
+}
+
+fn compare(folder: &Path, file: &ReportFile) -> Option<Difference> {
+    let path = file.path.clone();
+    let found = match std::fs::read(folder.join(&path)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Some(Difference::Missing { path });
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            return Some(Difference::Unreadable { path, reason });
+        }
+    };
+    if found == file.bytes {
+        return None;
+    }
+    // A checkout may have turned line ends; nothing in a report holds a carriage return.
+    let found = String::from_utf8_lossy(&found).replace("\r\n", "\n");
+    let expected = String::from_utf8_lossy(&file.bytes);
+    if found == expected {
+        return None;
+    }
+    let (line, lines) = first_lines(&found, &expected);
+    Some(Difference::Changed { path, line, lines })
+}
+
+/// The first lines that differ, and the number of the first.
+fn first_lines(found: &str, expected: &str) -> (usize, String) {
+    // Only the stretch between the first and the last difference: reports have lines of a hundred kilobytes.
+    let (old, new): (Vec<&str>, Vec<&str>) = (found.lines().collect(), expected.lines().collect());
+    let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let reach = |lines: &[&str]| lines.len().min(same + 200);
+    let old = &old[same.min(old.len())..reach(&old)];
+    let new = &new[same.min(new.len())..reach(&new)];
+    let diff = TextDiff::from_slices(old, new);
+    let mut out = String::new();
+    let changes = diff
+        .iter_all_changes()
+        .filter(|c| c.tag() != ChangeTag::Equal);
+    let mut pending: Option<&str> = None;
+    for change in changes.take(LINES) {
+        let text = change.value();
+        match change.tag() {
+            ChangeTag::Delete => {
+                let partner = new.get(change.old_index().unwrap_or_default());
+                pending = partner.copied();
+                let at = partner.map_or(0, |other| common_prefix(text, other));
+                let _ = writeln!(out, "  - {}", window(text, at));
+            }
+            ChangeTag::Insert => {
+                let partner = old.get(change.new_index().unwrap_or_default());
+                let at = match (pending, partner) {
+                    (_, Some(other)) => common_prefix(text, other),
+                    _ => 0,
+                };
+                let _ = writeln!(out, "  + {}", window(text, at));
+            }
+            ChangeTag::Equal => {}
+        }
+    }
+    (same + 1, out)
+}
+
+/// Number of characters that two lines begin with in common.
+fn common_prefix(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
+}
+
+/// The part of a line about a character, so that a changed digit in a long line is seen.
+fn window(line: &str, at: usize) -> String {
+    let length = line.chars().count();
+    if length <= WIDTH {
+        return line.to_owned();
+    }
+    let start = at.saturating_sub(60);
+    let start = if start + WIDTH > length {
+        length.saturating_sub(WIDTH)
+    } else {
+        start
+    };
+    let part: String = line.chars().skip(start).take(WIDTH).collect();
+    let before = if start > 0 { "…" } else { "" };
+    let after = if start + WIDTH < length { "…" } else { "" };
+    let column = start + 1;
+    format!("(from column {column}) {before}{part}{after}")
+}
+
+fn show(differences: &[Difference]) -> String {
+    let mut out = format!(
+        "the report differs from its records in {} file{}",
+        differences.len(),
+        if differences.len() == 1 { "" } else { "s" }
+    );
+    let mut shown = 0;
+    for difference in differences {
+        let _ = match difference {
+            Difference::Missing { path } => write!(out, "\n`{path}`: missing"),
+            Difference::Unreadable { path, reason } => write!(out, "\n`{path}`: {reason}"),
+            Difference::Extra { path } => write!(out, "\n`{path}`: not part of the report"),
+            Difference::Changed { path, line, lines } => {
+                shown += 1;
+                if shown <= FILES {
+                    write!(
+                        out,
+                        "\n`{path}`: line {line} (- committed, + from the records)\n{}",
+                        lines.trim_end()
+                    )
+                } else {
+                    write!(out, "\n`{path}`: line {line}")
+                }
+            }
+        };
+    }
+    out
+}

@@ -1,0 +1,310 @@
+//! Learning curves: panels by one axis, colours by another, means and bands over seeds, published curves beside ours.
+
+use super::{Axis, Figure, Key, Panel, Series, Style, reduce};
+use crate::record::RunResult;
+use crate::report::ReportError;
+use crate::report::metric::{CURVES, at, curve_label};
+use crate::report::number::{deviation, mean};
+use crate::report::palette::{self, Slot, same};
+use crate::report::scope::{Group, Scope, axis_value, groups, value_text, value_title};
+use crate::report::text::one_line;
+use crate::spec::{PlotAxis, PlotCell, PlotX};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Most points of a figure: beyond it every series is reduced.
+const POINTS: usize = 12_000;
+
+/// Makes the figure of a `plot` cell.
+pub(crate) fn curves(
+    scope: &Scope<'_>,
+    cell: &PlotCell,
+    line: usize,
+) -> Result<Figure, ReportError> {
+    for curve in &cell.curves {
+        if !CURVES.contains(&curve.as_str()) {
+            return Err(ReportError::UnknownCurve {
+                line,
+                name: curve.clone(),
+            });
+        }
+    }
+    for axis in cell.panels.iter().chain(&cell.colours) {
+        scope.axis(axis, line)?;
+    }
+    let runs: Vec<&RunResult> = scope.filtered(&cell.filter, line)?;
+    let runs: Vec<&RunResult> = runs.into_iter().filter(|r| !r.series.is_empty()).collect();
+    let mut builder = Builder {
+        scope,
+        cell,
+        legend: Vec::new(),
+        most_seeds: 1,
+        buckets: (POINTS / (4 * runs.len().max(1) * cell.curves.len().max(1))).clamp(12, 300),
+    };
+    let panels = match &cell.panels {
+        None => vec![builder.panel(String::new(), None, &runs)],
+        Some(axis) => scope
+            .values(axis, &runs)
+            .into_iter()
+            .map(|value| {
+                let has =
+                    |run: &&RunResult| axis_value(run, axis).is_some_and(|v| same(&v, &value));
+                let inside: Vec<&RunResult> = runs.iter().copied().filter(has).collect();
+                builder.panel(value_title(axis, &value), Some(&value), &inside)
+            })
+            .collect(),
+    };
+    let notes = builder.notes(&runs);
+    // Ours first.
+    builder
+        .legend
+        .sort_by_key(|key| key.slot == Slot::Published);
+    let alt = alt(cell, &panels, runs.len());
+    Ok(Figure {
+        x: Axis {
+            label: match cell.x {
+                PlotX::Step => "step",
+                PlotX::Epoch => "epoch",
+                PlotX::Tokens => "tokens",
+            }
+            .to_owned(),
+            is_log: cell.log.contains(&PlotAxis::X),
+            range: None,
+        },
+        y: Axis {
+            label: y_label(&cell.curves),
+            is_log: cell.log.contains(&PlotAxis::Y),
+            range: cell.y_range,
+        },
+        panels,
+        legend: builder.legend,
+        alt,
+        notes,
+    })
+}
+
+fn y_label(curves: &[String]) -> String {
+    match curves {
+        [only] => match only.as_str() {
+            "lr" => "learning rate".to_owned(),
+            "grad_norm" => "gradient norm".to_owned(),
+            curve => format!("{} (nats per token)", curve_label(curve)),
+        },
+        _ => "loss (nats per token)".to_owned(),
+    }
+}
+
+fn alt(cell: &PlotCell, panels: &[Panel], runs: usize) -> String {
+    let names: Vec<&str> = cell.curves.iter().map(|c| curve_label(c)).collect();
+    let x = match cell.x {
+        PlotX::Step => "step",
+        PlotX::Epoch => "epoch",
+        PlotX::Tokens => "tokens",
+    };
+    let mut text = format!("{} against {x} for {runs} runs", names.join(" and "));
+    if let Some(first) = text.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    if panels.len() > 1 {
+        let titles: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
+        text.push_str(", one panel each: ");
+        text.push_str(&titles.join("; "));
+    }
+    text.push('.');
+    text
+}
+
+struct Builder<'a, 'b> {
+    scope: &'b Scope<'a>,
+    cell: &'b PlotCell,
+    legend: Vec<Key>,
+    most_seeds: usize,
+    buckets: usize,
+}
+
+impl Builder<'_, '_> {
+    fn key(&mut self, label: &str, slot: Slot, style: Style) {
+        let key = Key {
+            label: label.to_owned(),
+            slot,
+            style,
+        };
+        if !self.legend.contains(&key) {
+            self.legend.push(key);
+        }
+    }
+
+    fn panel(&mut self, title: String, value: Option<&Value>, runs: &[&RunResult]) -> Panel {
+        let mut series = Vec::new();
+        for published in &self.cell.published {
+            let is_here = match (&published.panel, value) {
+                (Some(wanted), Some(value)) => value_text(value) == *wanted,
+                (Some(_), None) => false,
+                (None, _) => true,
+            };
+            if is_here {
+                let label = one_line(&published.label);
+                self.key(&label, Slot::Published, Style::Dotted);
+                series.push(Series {
+                    label,
+                    run: None,
+                    slot: Slot::Published,
+                    style: Style::Dotted,
+                    points: published.points.clone(),
+                    band: Vec::new(),
+                    bars: Vec::new(),
+                });
+            }
+        }
+        let groups = groups(runs);
+        for curve in &self.cell.curves {
+            for group in &groups {
+                self.series(curve, group, &mut series);
+            }
+        }
+        // Raw curves lie behind everything else.
+        series.sort_by_key(|series| series.style != Style::Raw);
+        Panel { title, series }
+    }
+
+    fn look(&mut self, curve: &str, group: &Group<'_>) -> (Slot, Style) {
+        let Some(axis) = &self.cell.colours else {
+            let slot = palette::of_curve(curve);
+            self.key(curve_label(curve), slot, Style::Line);
+            return (slot, Style::Line);
+        };
+        let value = group.runs.first().and_then(|run| axis_value(run, axis));
+        let value = value.unwrap_or(Value::Null);
+        let slot = palette::of_axis_value(self.scope.spec, axis, &value);
+        self.key(&value_title(axis, &value), slot, Style::Line);
+        if self.cell.curves.len() < 2 {
+            return (slot, Style::Line);
+        }
+        let style = if curve.starts_with("train/") {
+            Style::Thin
+        } else {
+            Style::Line
+        };
+        (slot, style)
+    }
+
+    fn series(&mut self, curve: &str, group: &Group<'_>, out: &mut Vec<Series>) {
+        let (slot, style) = self.look(curve, group);
+        let (points, band) = replicates(&group.runs, curve, self.cell.x);
+        if points.is_empty() {
+            return;
+        }
+        self.most_seeds = self.most_seeds.max(group.runs.len());
+        let label = format!("{}, {}", one_line(&group.name), curve_label(curve));
+        let run = group.runs.first().map(|run| self.scope.anchor(run));
+        let width = self.cell.smooth.unwrap_or(0);
+        let make = |points: &[[f64; 2]], band: &[[f64; 3]], style| {
+            let kept = reduce(points, self.buckets);
+            Series {
+                label: label.clone(),
+                run: run.clone(),
+                slot,
+                style,
+                points: kept.iter().map(|index| points[*index]).collect(),
+                band: kept.iter().filter_map(|i| band.get(*i)).copied().collect(),
+                bars: Vec::new(),
+            }
+        };
+        // Smoothing needs something to smooth: curves with few points stay as they are.
+        if width > 1 && points.len() >= 2 * width {
+            out.push(make(&points, &[], Style::Raw));
+            out.push(make(&moving_mean(&points, width), &[], style));
+        } else {
+            out.push(make(&points, &band, style));
+        }
+    }
+
+    fn notes(&mut self, runs: &[&RunResult]) -> String {
+        let mut notes: Vec<String> = Vec::new();
+        if self.cell.colours.is_some() && self.cell.curves.len() > 1 {
+            let (thin, full): (Vec<&String>, Vec<&String>) = self
+                .cell
+                .curves
+                .iter()
+                .partition(|c| c.starts_with("train/"));
+            let names = |curves: &[&String]| {
+                let names: Vec<&str> = curves.iter().map(|c| curve_label(c)).collect();
+                names.join(", ")
+            };
+            if !thin.is_empty() && !full.is_empty() {
+                self.key(&names(&full), Slot::Ink, Style::Line);
+                self.key(&names(&thin), Slot::Ink, Style::Thin);
+            }
+        }
+        if let Some(width) = self.cell.smooth.filter(|width| *width > 1) {
+            notes.push(format!(
+                "Full lines are moving means over {width} points; the raw curves lie behind them."
+            ));
+        }
+        if self.most_seeds > 1 {
+            let seeds = self.most_seeds;
+            let band = if self.cell.smooth.is_some() {
+                format!("Lines are means over {seeds} seeds.")
+            } else {
+                format!("Lines are means over {seeds} seeds, bands one standard deviation.")
+            };
+            notes.push(band);
+        }
+        if !self.cell.published.is_empty() {
+            notes.push("Dotted: as published.".to_owned());
+        }
+        if runs.is_empty() {
+            notes.push("No finished run has these curves yet.".to_owned());
+        }
+        notes.join(" ")
+    }
+}
+
+type Points = Vec<[f64; 2]>;
+type Band = Vec<[f64; 3]>;
+
+/// The mean curve of replicates, and the band of one standard deviation about it.
+fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
+    let mut by_step: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
+    let with_series: Vec<&&RunResult> = runs.iter().filter(|r| !r.series.is_empty()).collect();
+    for run in &with_series {
+        for point in &run.series {
+            if let Some(y) = at(point, curve) {
+                let x = match x {
+                    PlotX::Step => point.step as f64,
+                    PlotX::Epoch => point.epoch,
+                    PlotX::Tokens => point.tokens as f64,
+                };
+                let entry = by_step.entry(point.step).or_insert((x, Vec::new()));
+                entry.1.push(y);
+            }
+        }
+    }
+    let mut points = Vec::with_capacity(by_step.len());
+    let mut band = Vec::new();
+    for (x, ys) in by_step.into_values() {
+        // Where a seed is missing the mean would jump.
+        if ys.len() < with_series.len() {
+            continue;
+        }
+        let Some(mean) = mean(&ys) else { continue };
+        points.push([x, mean]);
+        if let Some(deviation) = deviation(&ys) {
+            band.push([x, mean - deviation, mean + deviation]);
+        }
+    }
+    (points, band)
+}
+
+/// Centred moving mean; at the ends over what is there.
+fn moving_mean(points: &[[f64; 2]], width: usize) -> Vec<[f64; 2]> {
+    let half = width / 2;
+    (0..points.len())
+        .map(|index| {
+            let reach = half.min(index).min(points.len() - 1 - index);
+            let window = &points[index - reach..=index + reach];
+            let sum: f64 = window.iter().map(|point| point[1]).sum();
+            [points[index][0], sum / window.len() as f64]
+        })
+        .collect()
+}

@@ -1,0 +1,212 @@
+//! Histograms: lengths of training documents, perplexity per held-out document.
+
+use super::{Axis, Figure, Key, Panel, Series, Style};
+use crate::record::RunResult;
+use crate::report::palette::{Slot, of_place};
+use crate::report::scope::{Scope, groups};
+use crate::report::text::one_line;
+use crate::spec::PlotAxis;
+
+/// Most groups that get a panel of their own.
+const PANELS: usize = 12;
+
+/// What is counted, by label: `(label, anchor of a run, values)`.
+type Populations = Vec<(String, Option<String>, Vec<f64>)>;
+
+/// Lengths of the training documents, one panel per distinct training slice.
+pub(crate) fn document_tokens(
+    scope: &Scope<'_>,
+    runs: &[&RunResult],
+    bins: usize,
+    log: &[PlotAxis],
+) -> Figure {
+    let mut populations: Populations = Vec::new();
+    for group in groups(runs) {
+        let Some(run) = group.runs.first() else {
+            continue;
+        };
+        let values: Vec<f64> = run.document_tokens.iter().map(|n| f64::from(*n)).collect();
+        if values.is_empty() {
+            continue;
+        }
+        match populations
+            .iter_mut()
+            .find(|(_, _, known)| *known == values)
+        {
+            Some((label, _, _)) => {
+                label.push_str(", ");
+                label.push_str(&one_line(&group.name));
+            }
+            None => populations.push((one_line(&group.name), Some(scope.anchor(run)), values)),
+        }
+    }
+    if let [only] = populations.as_mut_slice() {
+        only.0 = "training documents".to_owned();
+    }
+    histogram(
+        &populations,
+        bins,
+        log,
+        "tokens per document",
+        "lengths of the training documents",
+    )
+}
+
+/// Perplexity per held-out document, one panel per setting, seeds together.
+pub(crate) fn perplexity(
+    scope: &Scope<'_>,
+    runs: &[&RunResult],
+    bins: usize,
+    log: &[PlotAxis],
+) -> Figure {
+    let populations: Populations = groups(runs)
+        .iter()
+        .filter_map(|group| {
+            let values: Vec<f64> = group
+                .runs
+                .iter()
+                .filter_map(|run| run.eval.as_ref())
+                .flat_map(|eval| eval.documents.iter().map(|document| document.perplexity))
+                .collect();
+            let anchor = group.runs.first().map(|run| scope.anchor(run));
+            (!values.is_empty()).then(|| (one_line(&group.name), anchor, values))
+        })
+        .collect();
+    histogram(
+        &populations,
+        bins,
+        log,
+        "perplexity of a document",
+        "perplexities of the held-out documents",
+    )
+}
+
+fn histogram(
+    populations: &Populations,
+    bins: usize,
+    log: &[PlotAxis],
+    x: &str,
+    what: &str,
+) -> Figure {
+    let is_log = log.contains(&PlotAxis::X);
+    let shown = &populations[..populations.len().min(PANELS)];
+    let all = shown
+        .iter()
+        .flat_map(|(_, _, values)| values.iter().copied());
+    let edges = edges(
+        all.filter(|value| !is_log || *value > 0.0),
+        bins.clamp(1, 400),
+        is_log,
+    );
+    let slot = |place: usize| {
+        if shown.len() == 1 {
+            Slot::Colour(0)
+        } else {
+            of_place(place)
+        }
+    };
+    let panels: Vec<Panel> = shown
+        .iter()
+        .enumerate()
+        .map(|(place, (label, run, values))| Panel {
+            title: if shown.len() == 1 {
+                String::new()
+            } else {
+                label.clone()
+            },
+            series: vec![Series {
+                label: label.clone(),
+                run: run.clone(),
+                slot: slot(place),
+                style: Style::Bars,
+                points: Vec::new(),
+                band: Vec::new(),
+                bars: count(values, &edges),
+            }],
+        })
+        .collect();
+    let mut notes = Vec::new();
+    if populations.len() > PANELS {
+        notes.push(format!(
+            "The first {PANELS} of {} are shown.",
+            populations.len()
+        ));
+    }
+    if populations.is_empty() {
+        notes.push("Nothing has been counted yet.".to_owned());
+    }
+    let totals: Vec<String> = shown
+        .iter()
+        .map(|(label, _, values)| format!("{label}: {} documents", values.len()))
+        .collect();
+    Figure {
+        x: Axis {
+            label: x.to_owned(),
+            is_log,
+            range: None,
+        },
+        y: Axis {
+            label: "documents".to_owned(),
+            is_log: log.contains(&PlotAxis::Y),
+            range: None,
+        },
+        legend: if shown.len() > 1 {
+            Vec::new()
+        } else {
+            shown
+                .iter()
+                .map(|(label, _, _)| Key {
+                    label: label.clone(),
+                    slot: slot(0),
+                    style: Style::Bars,
+                })
+                .collect()
+        },
+        panels,
+        alt: format!("Histogram of the {what}; {}.", totals.join("; ")),
+        notes: notes.join(" "),
+    }
+}
+
+/// Edges of equal bins, or of bins with equal ratios.
+fn edges(values: impl Iterator<Item = f64>, bins: usize, is_log: bool) -> Vec<f64> {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for value in values {
+        low = low.min(value);
+        high = high.max(value);
+    }
+    if low > high {
+        return Vec::new();
+    }
+    if low == high {
+        high = low + if is_log { low } else { 1.0 };
+    }
+    (0..=bins)
+        .map(|edge| {
+            let part = edge as f64 / bins as f64;
+            if is_log {
+                low * libm::exp(part * libm::log(high / low))
+            } else {
+                low + part * (high - low)
+            }
+        })
+        .collect()
+}
+
+/// Counts values between edges; the last bin holds its upper edge. Empty bins are left out.
+fn count(values: &[f64], edges: &[f64]) -> Vec<[f64; 3]> {
+    let bins = edges.len().saturating_sub(1);
+    let mut counts = vec![0u64; bins];
+    for value in values {
+        let above = edges.partition_point(|edge| edge <= value);
+        if above > 0 && bins > 0 {
+            counts[(above - 1).min(bins - 1)] += 1;
+        }
+    }
+    counts
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0)
+        .map(|(bin, count)| [edges[bin], edges[bin + 1], *count as f64])
+        .collect()
+}

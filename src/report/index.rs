@@ -1,0 +1,72 @@
+//! The page over all reports: what was studied, and how its claims came out.
+
+use super::context::{Scoreboard, VerdictCount};
+use super::text::one_line;
+use super::{ReportError, ReportFile, VerdictKind, read_records, render};
+use serde::Serialize;
+
+/// A report in the index.
+#[derive(Clone, Debug, Serialize)]
+pub struct IndexEntry {
+    /// Folder of the report, relative to the index.
+    pub folder: String,
+    /// Title.
+    pub title: String,
+    /// Profile.
+    pub profile: String,
+    /// Number of runs.
+    pub runs: usize,
+    /// Claims by verdict.
+    pub scoreboard: Scoreboard,
+}
+
+impl IndexEntry {
+    /// Reads an entry from the `data/records.jsonl` of the report in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// A file that is damaged or of another version.
+    pub fn from_records(folder: &str, bytes: &[u8]) -> Result<Self, ReportError> {
+        let records = read_records(bytes)?;
+        let counts = VerdictKind::ALL
+            .into_iter()
+            .map(|verdict| VerdictCount {
+                verdict: verdict.text().to_owned(),
+                class: verdict.class().to_owned(),
+                sign: verdict.sign().to_owned(),
+                count: records
+                    .claims
+                    .iter()
+                    .filter(|c| c.verdict == verdict.text())
+                    .count(),
+            })
+            .filter(|count| count.count > 0)
+            .collect();
+        Ok(Self {
+            folder: folder.to_owned(),
+            title: one_line(&records.header.title),
+            profile: one_line(&records.header.profile),
+            runs: records.results.runs.len(),
+            scoreboard: Scoreboard {
+                total: records.claims.len(),
+                counts,
+            },
+        })
+    }
+}
+
+/// Renders the index page over reports, in the order given: `index.html` of the folder `reports`.
+///
+/// # Errors
+///
+/// Faults of the program only.
+pub fn index(entries: &[IndexEntry]) -> Result<ReportFile, ReportError> {
+    let html = render::render(
+        "index.html.j2",
+        minijinja::context! { entries => minijinja::value::Serde(entries) },
+    )?;
+    Ok(ReportFile {
+        path: "index.html".to_owned(),
+        bytes: html.into_bytes(),
+    })
+}

@@ -1,0 +1,224 @@
+//! Numbers as a reader wants them: sensible digits, thousands separators, units. Pure functions of the number, no locale.
+
+/// The minus sign of typeset numbers.
+const MINUS: char = '\u{2212}';
+
+/// Formats a count with thousands separators: `12,345`.
+pub(crate) fn count(n: u64) -> String {
+    group(&n.to_string())
+}
+
+/// Puts commas between groups of three digits.
+fn group(digits: &str) -> String {
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Formats `x` with so many decimals, a typographic minus and thousands separators.
+pub(crate) fn fixed(x: f64, decimals: usize) -> String {
+    if x.is_nan() {
+        return "not a number".to_owned();
+    }
+    if x.is_infinite() {
+        return if x > 0.0 {
+            "∞".to_owned()
+        } else {
+            format!("{MINUS}∞")
+        };
+    }
+    let text = format!("{:.decimals$}", x.abs());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text.as_str(), ""));
+    let is_zero = text.chars().all(|c| c == '0' || c == '.');
+    let mut out = String::new();
+    if x < 0.0 && !is_zero {
+        out.push(MINUS);
+    }
+    out.push_str(&group(whole));
+    if !fraction.is_empty() {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out
+}
+
+/// The decimal exponent of `x`: 0 for 1 ≤ |x| < 10. Computed by printing, so that every platform agrees.
+pub(crate) fn exponent(x: f64) -> i32 {
+    let text = format!("{x:e}");
+    text.split_once('e')
+        .and_then(|(_, exponent)| exponent.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Formats `x` with so many significant digits: `0.0123`, `5.018`, `12,300`, `1.2×10⁻⁶`.
+pub(crate) fn significant(x: f64, digits: usize) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return fixed(x, 0);
+    }
+    let rounded: f64 = format!("{x:.*e}", digits.saturating_sub(1))
+        .parse()
+        .unwrap_or(x);
+    let exponent = exponent(rounded);
+    if !(-4..9).contains(&exponent) {
+        let mantissa = format!("{:.*e}", digits.saturating_sub(1), rounded.abs());
+        let mantissa = mantissa.split('e').next().unwrap_or_default();
+        let mantissa = if mantissa.contains('.') {
+            mantissa.trim_end_matches('0').trim_end_matches('.')
+        } else {
+            mantissa
+        };
+        let sign = if x < 0.0 { "\u{2212}" } else { "" };
+        return format!("{sign}{mantissa}×10{}", superscript(exponent));
+    }
+    let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0);
+    fixed(rounded, decimals)
+}
+
+/// As [`significant`], without zeros at the end of the fraction: for settings and tick labels.
+pub(crate) fn plain(x: f64, digits: usize) -> String {
+    let text = significant(x, digits);
+    if text.contains('.') && !text.contains('×') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+fn superscript(number: i32) -> String {
+    number
+        .to_string()
+        .chars()
+        .map(|c| match c {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            '0' => '⁰',
+            c => char::from_u32('⁰' as u32 + c as u32 - '0' as u32).unwrap_or(c),
+        })
+        .collect()
+}
+
+/// A mean and the half-width of its interval, with two significant digits of the latter: `("5.018", "0.034")`.
+pub(crate) fn with_half_width(mean: f64, half_width: f64) -> (String, String) {
+    if !half_width.is_finite() || half_width <= 0.0 {
+        return (significant(mean, 4), fixed(half_width, 0));
+    }
+    let rounded: f64 = format!("{half_width:.1e}").parse().unwrap_or(half_width);
+    let decimals = usize::try_from(1 - exponent(rounded)).unwrap_or(0).min(6);
+    (fixed(mean, decimals), fixed(half_width, decimals))
+}
+
+/// A large number with a prefix: `9.9 M`, `1.25 k`; below 10,000 as [`count`].
+pub(crate) fn scaled(x: f64) -> String {
+    const STEPS: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    if x.abs() < 10_000.0 {
+        return plain(x, 4);
+    }
+    let (step, prefix) = STEPS
+        .into_iter()
+        .find(|(step, _)| x.abs() >= *step)
+        .unwrap_or((1.0, ""));
+    format!("{}\u{a0}{prefix}", plain(x / step, 3))
+}
+
+/// As [`scaled`], for tick labels: `20k`, `1.5M`.
+pub(crate) fn scaled_short(x: f64) -> String {
+    if x.abs() >= 1e3 && x.abs() < 1e4 {
+        return format!("{}k", plain(x / 1e3, 3));
+    }
+    scaled(x).replace('\u{a0}', "")
+}
+
+/// Bytes in decimal units: `12.3 MB`.
+pub(crate) fn bytes(n: u64) -> String {
+    let x = n as f64;
+    let (step, unit) = match n {
+        0..1_000 => return format!("{n}\u{a0}B"),
+        1_000..1_000_000 => (1e3, "kB"),
+        1_000_000..1_000_000_000 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    format!("{}\u{a0}{unit}", plain(x / step, 3))
+}
+
+/// Mean of `values`; `None` where there are none.
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Sample standard deviation (divided by n − 1); `None` for fewer than two values.
+pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
+    let mean = mean(values).filter(|_| values.len() > 1)?;
+    let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// Half-width of the 95 % Student-t interval of the mean; `None` for fewer than two values.
+pub(crate) fn half_width(values: &[f64]) -> Option<f64> {
+    // 0.975 quantiles of Student's t for 1 to 30 degrees of freedom.
+    const T: [f64; 30] = [
+        12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010,
+        2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860, 2.0796, 2.0739,
+        2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
+    ];
+    let deviation = deviation(values)?;
+    let freedom = values.len() - 1;
+    // Beyond the table: 1.96 + 2.4 / n is within 0.001 of the quantile.
+    let t = T
+        .get(freedom - 1)
+        .copied()
+        .unwrap_or_else(|| 1.96 + 2.4 / freedom as f64);
+    Some(t * deviation / (values.len() as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_separators_and_signs() {
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(fixed(-0.0004, 3), "0.000");
+        assert_eq!(fixed(-1234.5, 1), "\u{2212}1,234.5");
+        assert_eq!(significant(5.01849, 4), "5.018");
+        assert_eq!(significant(0.0012345, 3), "0.00123");
+        assert_eq!(significant(9.9996, 4), "10.00");
+        assert_eq!(significant(1.23e-6, 2), "1.2×10⁻⁶");
+        assert_eq!(significant(2e12, 3), "2×10¹²");
+        assert_eq!(plain(0.5, 4), "0.5");
+        assert_eq!(plain(1200.0, 4), "1,200");
+        assert_eq!(fixed(f64::INFINITY, 2), "∞");
+    }
+
+    #[test]
+    fn units() {
+        assert_eq!(scaled(9_898_112.0), "9.9\u{a0}M");
+        assert_eq!(scaled(2500.0), "2,500");
+        assert_eq!(bytes(999), "999\u{a0}B");
+        assert_eq!(bytes(34_500_000), "34.5\u{a0}MB");
+    }
+
+    #[test]
+    fn half_widths_decide_the_digits() {
+        assert_eq!(
+            with_half_width(5.01849, 0.0342),
+            ("5.018".into(), "0.034".into())
+        );
+        assert_eq!(with_half_width(412.7, 35.2), ("413".into(), "35".into()));
+        assert_eq!(with_half_width(5.0, 0.0996), ("5.00".into(), "0.10".into()));
+    }
+
+    #[test]
+    fn intervals_of_three_seeds() {
+        // mean 2, sd 1, t(2) = 4.3027: 4.3027 / sqrt(3)
+        let half = half_width(&[1.0, 2.0, 3.0]).unwrap();
+        assert!((half - 2.4842).abs() < 1e-3, "{half}");
+        assert_eq!(half_width(&[1.0]), None);
+    }
+}

@@ -1,0 +1,430 @@
+//! `data/records.jsonl`: the plan and every number a report used, enough to render it again without a store.
+//!
+//! One JSON object per line: the header; texts and lists that several runs share; one line per run, in plan order; the
+//! claims as they were judged. Nothing volatile is kept: no timing, no provenance, no file sizes, and of the instruction
+//! set only the processor family. Steps are kept by column, since most columns are constant or equal to another one.
+
+use super::ReportError;
+use crate::record::{MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
+use crate::spec::Spec;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Format number of `data/records.jsonl`.
+pub const RECORDS_FORMAT: u32 = 1;
+
+/// First line of `data/records.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordsHeader {
+    /// [`RECORDS_FORMAT`].
+    pub format: u32,
+    /// Name of the spec.
+    pub spec: String,
+    /// Title of the report.
+    pub title: String,
+    /// Profile.
+    pub profile: String,
+    /// `--set` arguments, in order.
+    pub overrides: Vec<String>,
+    /// SHA-256 of the spec file.
+    pub spec_sha256: String,
+    /// Number of runs that follow.
+    pub runs: usize,
+}
+
+/// A claim as it was judged, in `data/records.jsonl` and in the index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimLine {
+    /// Id of the claim.
+    pub id: String,
+    /// Verdict, as in the report.
+    pub verdict: String,
+    /// Published value, where there is one.
+    pub published: Option<String>,
+    /// Measured value, where there is one.
+    pub ours: Option<f64>,
+}
+
+/// What `data/records.jsonl` holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Records {
+    /// First line.
+    pub header: RecordsHeader,
+    /// The results, without anything volatile.
+    pub results: Results,
+    /// The claims as they were judged.
+    pub claims: Vec<ClaimLine>,
+}
+
+/// Lists and texts that runs refer to by index.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shared {
+    document_tokens: Vec<Vec<u32>>,
+    excerpts: Vec<String>,
+    keys: Vec<Value>,
+}
+
+/// Removes from `results` what differs between two computations of the same thing: time, place, files, estimates in
+/// seconds, steps that are not numbers. Reports see nothing else.
+pub(crate) fn stable(results: &Results) -> Results {
+    let mut stable = results.clone();
+    for run in &mut stable.runs {
+        run.estimate.seconds = None;
+        run.metrics.retain(|_, value| value.is_finite());
+        run.series.retain(is_finite);
+        if let Some(record) = &mut run.record {
+            record.timing = Timing::default();
+            record.provenance = Provenance::default();
+            record.files = BTreeMap::new();
+            record.key = run.key.clone();
+            record.name.clone_from(&run.name);
+            record.spec.clone_from(&results.spec);
+            let isa = record.numerics.isa.split('+').next().unwrap_or_default();
+            record.numerics.isa = isa.to_owned();
+        }
+        if let Some(eval) = &mut run.eval {
+            eval.metrics.retain(|_, value| value.is_finite());
+            eval.documents
+                .retain(|document| document.nll.is_finite() && document.perplexity.is_finite());
+        }
+    }
+    stable
+}
+
+fn is_finite(point: &MetricPoint) -> bool {
+    [
+        point.epoch,
+        point.train_loss,
+        point.train_ce,
+        point.train_square,
+        point.lr,
+        point.grad_norm,
+    ]
+    .into_iter()
+    .chain(point.val_loss)
+    .chain(point.val_ce)
+    .chain(point.val_loss_batch_mean)
+    .all(f64::is_finite)
+}
+
+/// Writes the file. `results` are [`stable`].
+pub(crate) fn write(
+    spec: &Spec,
+    results: &Results,
+    claims: &[ClaimLine],
+) -> Result<Vec<u8>, serde_json::Error> {
+    let header = RecordsHeader {
+        format: RECORDS_FORMAT,
+        spec: results.spec.clone(),
+        title: spec.title.clone(),
+        profile: results.profile.clone(),
+        overrides: spec.overrides.clone(),
+        spec_sha256: spec.digest.to_string(),
+        runs: results.runs.len(),
+    };
+    let mut shared = Shared::default();
+    let mut lines = Vec::with_capacity(results.runs.len());
+    for run in &results.runs {
+        lines.push(run_to_value(run, &mut shared)?);
+    }
+    let mut bytes = Vec::new();
+    let mut line = |value: &Value| {
+        serde_json::to_writer(&mut bytes, value)?;
+        bytes.push(b'\n');
+        Ok::<(), serde_json::Error>(())
+    };
+    line(&serde_json::to_value(&header)?)?;
+    line(&json!({"shared": shared}))?;
+    for run in &lines {
+        line(&json!({"run": run}))?;
+    }
+    line(&json!({"claims": claims}))?;
+    Ok(bytes)
+}
+
+fn index_of<T: PartialEq + Clone>(list: &mut Vec<T>, item: &T) -> usize {
+    list.iter()
+        .position(|known| known == item)
+        .unwrap_or_else(|| {
+            list.push(item.clone());
+            list.len() - 1
+        })
+}
+
+fn run_to_value(run: &RunResult, shared: &mut Shared) -> Result<Value, serde_json::Error> {
+    let mut value = serde_json::to_value(run)?;
+    let Some(map) = value.as_object_mut() else {
+        return Ok(value);
+    };
+    map.insert(
+        "document_tokens".into(),
+        index_of(&mut shared.document_tokens, &run.document_tokens).into(),
+    );
+    map.insert("key".into(), index_of(&mut shared.keys, &run.key).into());
+    map.insert("series".into(), series_to_value(&run.series)?);
+    if let Some(record) = map.get_mut("record").and_then(Value::as_object_mut) {
+        for volatile in ["timing", "provenance", "files", "key", "name", "spec"] {
+            record.shift_remove(volatile);
+        }
+    }
+    if let (Some(eval), Some(eval_map)) = (
+        &run.eval,
+        map.get_mut("eval").and_then(Value::as_object_mut),
+    ) {
+        let documents: Vec<Value> = eval
+            .documents
+            .iter()
+            .map(|d| {
+                let excerpt = index_of(&mut shared.excerpts, &d.excerpt);
+                json!([d.document, d.tokens, d.nll, d.perplexity, excerpt])
+            })
+            .collect();
+        eval_map.insert("documents".into(), documents.into());
+    }
+    Ok(value)
+}
+
+/// Points by column. A column is a list; or one value that all points have; or `"=other"`, equal to another column; or
+/// `"1.."`, counting from 1.
+fn series_to_value(series: &[MetricPoint]) -> Result<Value, serde_json::Error> {
+    let points: Vec<Map<String, Value>> = series
+        .iter()
+        .map(|point| match serde_json::to_value(point)? {
+            Value::Object(map) => Ok(map),
+            _ => Ok(Map::new()),
+        })
+        .collect::<Result<_, serde_json::Error>>()?;
+    let mut names: Vec<&String> = Vec::new();
+    for point in &points {
+        for name in point.keys() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let column = |name: &str| -> Vec<Value> {
+        points
+            .iter()
+            .map(|point| point.get(name).cloned().unwrap_or(Value::Null))
+            .collect()
+    };
+    let mut written: Vec<(&String, Vec<Value>)> = Vec::new();
+    let mut out = Map::new();
+    out.insert("points".into(), series.len().into());
+    for name in names {
+        let values = column(name);
+        let is_counting = (1..).zip(&values).all(|(n, v)| v.as_u64() == Some(n));
+        let short = if is_counting {
+            Value::from("1..")
+        } else if values.iter().all(|value| value == &values[0]) {
+            values[0].clone()
+        } else if let Some((other, _)) = written.iter().find(|(_, column)| *column == values) {
+            Value::from(format!("={other}"))
+        } else {
+            Value::Array(values.clone())
+        };
+        out.insert(name.clone(), short);
+        written.push((name, values));
+    }
+    Ok(Value::Object(out))
+}
+
+fn series_from_value(value: &Value) -> Result<Vec<MetricPoint>, String> {
+    let map = value.as_object().ok_or("`series` is not a map")?;
+    let count = map
+        .get("points")
+        .and_then(Value::as_u64)
+        .and_then(|count| usize::try_from(count).ok())
+        .ok_or("`series.points` is missing")?;
+    let longest = map.values().filter_map(Value::as_array).map(Vec::len).max();
+    if longest.is_some_and(|longest| longest != count) {
+        return Err("`series` has columns of different lengths".into());
+    }
+    let cell = |value: &Value, index: usize| -> Value {
+        match value {
+            Value::Array(list) => list.get(index).cloned().unwrap_or(Value::Null),
+            Value::String(word) if word == "1.." => Value::from(index + 1),
+            other => other.clone(),
+        }
+    };
+    (0..count)
+        .map(|index| {
+            let mut point = Map::new();
+            for (name, column) in map.iter().filter(|(name, _)| *name != "points") {
+                let source = match column.as_str().and_then(|word| word.strip_prefix('=')) {
+                    Some(other) => map
+                        .get(other)
+                        .ok_or_else(|| format!("no column `{other}`"))?,
+                    None => column,
+                };
+                let value = cell(source, index);
+                if !value.is_null() {
+                    point.insert(name.clone(), value);
+                }
+            }
+            serde_json::from_value(Value::Object(point)).map_err(|error| error.to_string())
+        })
+        .collect()
+}
+
+fn run_from_value(mut value: Value, shared: &Shared) -> Result<RunResult, String> {
+    let map = value.as_object_mut().ok_or("`run` is not a map")?;
+    let index = |map: &Map<String, Value>, name: &str| -> Result<usize, String> {
+        map.get(name)
+            .and_then(Value::as_u64)
+            .and_then(|index| usize::try_from(index).ok())
+            .ok_or_else(|| format!("`{name}` is not an index"))
+    };
+    let missing = |name: &str| format!("`{name}` points outside the shared list");
+    let tokens = index(map, "document_tokens")?;
+    let tokens = shared.document_tokens.get(tokens);
+    let tokens = tokens.ok_or_else(|| missing("document_tokens"))?;
+    let key = shared.keys.get(index(map, "key")?);
+    let key = key.ok_or_else(|| missing("key"))?.clone();
+    let series = series_from_value(map.get("series").unwrap_or(&Value::Null))?;
+    let documents = documents_from_value(map, shared)?;
+    map.insert("document_tokens".into(), json!([]));
+    map.insert("series".into(), json!([]));
+    map.insert("key".into(), key.clone());
+    let names = (map.get("name").cloned(), key);
+    if let Some(record) = map.get_mut("record").and_then(Value::as_object_mut) {
+        record.insert("name".into(), names.0.unwrap_or_default());
+        record.insert("spec".into(), "".into());
+        record.insert("key".into(), names.1);
+        record.insert("files".into(), json!({}));
+        record.insert("timing".into(), json!(Timing::default()));
+        record.insert("provenance".into(), json!(Provenance::default()));
+    }
+    let mut run: RunResult = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    run.document_tokens.clone_from(tokens);
+    run.series = series;
+    if let (Some(eval), Some(documents)) = (&mut run.eval, documents) {
+        eval.documents = documents;
+    }
+    Ok(run)
+}
+
+type Documents = Vec<crate::record::DocumentScore>;
+
+fn documents_from_value(
+    map: &mut Map<String, Value>,
+    shared: &Shared,
+) -> Result<Option<Documents>, String> {
+    let Some(eval) = map.get_mut("eval").and_then(Value::as_object_mut) else {
+        return Ok(None);
+    };
+    let rows: Vec<(usize, u64, f64, f64, usize)> = serde_json::from_value(
+        eval.insert("documents".into(), json!([]))
+            .unwrap_or_default(),
+    )
+    .map_err(|error| format!("`eval.documents`: {error}"))?;
+    rows.into_iter()
+        .map(|(document, tokens, nll, perplexity, excerpt)| {
+            let excerpt = shared.excerpts.get(excerpt).cloned();
+            Ok(crate::record::DocumentScore {
+                document,
+                tokens,
+                nll,
+                perplexity,
+                excerpt: excerpt.ok_or("`excerpt` points outside the shared list")?,
+            })
+        })
+        .collect::<Result<_, String>>()
+        .map(Some)
+}
+
+/// Reads `data/records.jsonl`.
+///
+/// # Errors
+///
+/// Names the line that cannot be read, and a format of another version.
+pub fn read_records(bytes: &[u8]) -> Result<Records, ReportError> {
+    let damaged = |line: usize, reason: String| ReportError::Records { line, reason };
+    let text = std::str::from_utf8(bytes).map_err(|error| damaged(1, error.to_string()))?;
+    let mut lines = text.lines().enumerate().map(|(index, line)| {
+        serde_json::from_str::<Value>(line)
+            .map(|value| (index + 1, value))
+            .map_err(|error| damaged(index + 1, error.to_string()))
+    });
+    let mut next = |what: &str, at: usize| {
+        lines
+            .next()
+            .unwrap_or_else(|| Err(damaged(at, format!("the file ends before {what}"))))
+    };
+    let (_, header) = next("its header", 1)?;
+    let format = header.get("format").and_then(Value::as_u64);
+    if format != Some(u64::from(RECORDS_FORMAT)) {
+        return Err(ReportError::RecordsFormat {
+            found: format.unwrap_or_default(),
+            known: RECORDS_FORMAT,
+        });
+    }
+    let header: RecordsHeader =
+        serde_json::from_value(header).map_err(|error| damaged(1, error.to_string()))?;
+    let part = |value: &mut Value, name: &str| value.get_mut(name).map(Value::take);
+    let (at, mut shared) = next("the shared lists", 2)?;
+    let shared: Shared = part(&mut shared, "shared")
+        .ok_or_else(|| "expected `shared`".to_owned())
+        .and_then(|value| serde_json::from_value(value).map_err(|error| error.to_string()))
+        .map_err(|reason| damaged(at, reason))?;
+    let mut runs = Vec::with_capacity(header.runs.min(10_000));
+    for index in 0..header.runs {
+        let (at, mut line) = next("its last run", index + 3)?;
+        let mut run = part(&mut line, "run")
+            .ok_or_else(|| "expected `run`".to_owned())
+            .and_then(|value| run_from_value(value, &shared))
+            .map_err(|reason| damaged(at, reason))?;
+        if let Some(record) = &mut run.record {
+            record.spec.clone_from(&header.spec);
+        }
+        runs.push(run);
+    }
+    let (at, mut line) = next("the claims", header.runs + 3)?;
+    let claims = part(&mut line, "claims")
+        .ok_or_else(|| "expected `claims`".to_owned())
+        .and_then(|value| serde_json::from_value(value).map_err(|error| error.to_string()))
+        .map_err(|reason| damaged(at, reason))?;
+    let results = Results {
+        spec: header.spec.clone(),
+        profile: header.profile.clone(),
+        runs,
+    };
+    Ok(Records {
+        header,
+        results,
+        claims,
+    })
+}
+
+/// `timing.json`: the volatile figures of the runs, the only place in a report folder that holds them.
+pub(crate) fn timing(results: &Results) -> Result<Vec<u8>, serde_json::Error> {
+    let runs: Vec<Value> = results
+        .runs
+        .iter()
+        .map(|run| {
+            let record = run.record.as_ref();
+            json!({
+                "name": run.name,
+                "id": run.id,
+                "estimated_seconds": run.estimate.seconds,
+                "timing": record.map(|record| record.timing),
+                "provenance": record.map(|record| &record.provenance),
+                "isa": record.map(|record| &record.numerics.isa),
+            })
+        })
+        .collect();
+    let mut bytes = serde_json::to_vec_pretty(&json!({"format": 1, "runs": runs}))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Whether a run has something to show.
+pub(crate) fn is_finished(run: &RunResult) -> bool {
+    run.record
+        .as_ref()
+        .is_some_and(|record: &RunRecord| record.status == crate::record::RunStatus::Cached)
+}

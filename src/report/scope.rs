@@ -1,0 +1,190 @@
+//! What all cells look at: the spec, the runs, and where in the page each run stands.
+
+use super::ReportError;
+use super::palette::same;
+use super::text::{one_line, slug};
+use crate::record::{Results, RunResult};
+use crate::spec::{Selection, Spec};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The spec, its results, and the anchors of the runs.
+pub(crate) struct Scope<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) results: &'a Results,
+    anchors: Vec<String>,
+}
+
+/// Replicates of one setting: runs that differ in their seed only.
+pub(crate) struct Group<'a> {
+    pub(crate) name: String,
+    pub(crate) runs: Vec<&'a RunResult>,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(spec: &'a Spec, results: &'a Results) -> Self {
+        let mut used = BTreeSet::new();
+        let anchors = results
+            .runs
+            .iter()
+            .map(|run| {
+                let base = format!("run-{}", slug(&run.name));
+                let mut anchor = base.clone();
+                let mut number = 2;
+                while !used.insert(anchor.clone()) {
+                    anchor = format!("{base}-{number}");
+                    number += 1;
+                }
+                anchor
+            })
+            .collect();
+        Self {
+            spec,
+            results,
+            anchors,
+        }
+    }
+
+    /// The anchor of a run of this report.
+    pub(crate) fn anchor(&self, run: &RunResult) -> String {
+        self.results
+            .runs
+            .iter()
+            .position(|known| known.name == run.name)
+            .and_then(|index| self.anchors.get(index).cloned())
+            .unwrap_or_default()
+    }
+
+    /// The runs that a cell selects by name, group or value of the axis `case`.
+    pub(crate) fn select(
+        &self,
+        selection: &Selection,
+        line: usize,
+    ) -> Result<Vec<&'a RunResult>, ReportError> {
+        let Selection::Only(names) = selection else {
+            return Ok(self.results.runs.iter().collect());
+        };
+        let mut runs = Vec::new();
+        for name in names {
+            let found: Vec<&RunResult> = self
+                .results
+                .runs
+                .iter()
+                .filter(|run| run.name == *name || run.group == *name)
+                .collect();
+            if found.is_empty() {
+                return Err(ReportError::UnknownRun {
+                    line,
+                    name: name.clone(),
+                    known: self.results.runs.iter().map(|r| r.name.clone()).collect(),
+                });
+            }
+            runs.extend(found);
+        }
+        Ok(runs)
+    }
+
+    /// Checks that an axis exists.
+    pub(crate) fn axis(&self, axis: &str, line: usize) -> Result<(), ReportError> {
+        let is_known = self.spec.axes.iter().any(|known| known.name == axis)
+            || axis == "seed"
+            || self
+                .results
+                .runs
+                .iter()
+                .any(|run| run.axes.iter().any(|(name, _)| name == axis));
+        if is_known {
+            return Ok(());
+        }
+        Err(ReportError::UnknownAxis {
+            line,
+            name: axis.to_owned(),
+            known: self.spec.axes.iter().map(|a| a.name.clone()).collect(),
+        })
+    }
+
+    /// The values of an axis among `runs`: in the order of the spec, values it does not name after them.
+    pub(crate) fn values(&self, axis: &str, runs: &[&RunResult]) -> Vec<Value> {
+        let mut occurring: Vec<Value> = Vec::new();
+        for run in runs {
+            if let Some(value) = axis_value(run, axis)
+                && !occurring.iter().any(|known| same(known, &value))
+            {
+                occurring.push(value);
+            }
+        }
+        let written = self.spec.axes.iter().find(|known| known.name == axis);
+        let place = |value: &Value| {
+            written
+                .and_then(|axis| axis.values.iter().position(|v| same(v, value)))
+                .unwrap_or(usize::MAX)
+        };
+        occurring.sort_by_key(place);
+        occurring
+    }
+
+    /// The runs that have all of these axis values.
+    pub(crate) fn filtered(
+        &self,
+        filter: &BTreeMap<String, Value>,
+        line: usize,
+    ) -> Result<Vec<&'a RunResult>, ReportError> {
+        for axis in filter.keys() {
+            self.axis(axis, line)?;
+        }
+        Ok(self
+            .results
+            .runs
+            .iter()
+            .filter(|run| {
+                filter
+                    .iter()
+                    .all(|(axis, wanted)| match (axis_value(run, axis), wanted) {
+                        (Some(value), Value::Array(list)) => list.iter().any(|w| same(&value, w)),
+                        (Some(value), wanted) => same(&value, wanted),
+                        (None, _) => false,
+                    })
+            })
+            .collect())
+    }
+}
+
+/// The value of an axis of a run.
+pub(crate) fn axis_value(run: &RunResult, axis: &str) -> Option<Value> {
+    run.axes
+        .iter()
+        .find(|(name, _)| name == axis)
+        .map(|(_, value)| value.clone())
+        .or_else(|| (axis == "seed").then(|| Value::from(run.seed)))
+}
+
+/// A value of an axis as text.
+pub(crate) fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => one_line(text),
+        other => one_line(&other.to_string()),
+    }
+}
+
+/// A value of an axis as the title of a panel or a row: cases speak for themselves, numbers need their axis.
+pub(crate) fn value_title(axis: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => one_line(text),
+        other => format!("{axis} = {other}"),
+    }
+}
+
+/// Puts runs that differ in their seed only together, in plan order.
+pub(crate) fn groups<'a>(runs: &[&'a RunResult]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for run in runs {
+        match groups.iter_mut().find(|group| group.name == run.group) {
+            Some(group) => group.runs.push(run),
+            None => groups.push(Group {
+                name: run.group.clone(),
+                runs: vec![run],
+            }),
+        }
+    }
+    groups
+}

@@ -1,0 +1,140 @@
+//! Figures as data: what is drawn, before it is drawn.
+
+use super::fixture::{self, Fixture, Shape, cells, run};
+use crate::report::figure::{self, Figure, reduce};
+use crate::report::scope::Scope;
+use crate::spec::{Cell, PlotAxis, PlotCell};
+use serde_json::json;
+
+fn plot(json: serde_json::Value) -> PlotCell {
+    match cells(json!([{ "plot": json }])).remove(0) {
+        Cell::Plot(plot) => plot,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn curves(fixture: &Fixture, json: serde_json::Value) -> Figure {
+    let scope = Scope::new(&fixture.spec, &fixture.results);
+    figure::curves(&scope, &plot(json), 1).unwrap()
+}
+
+/// Two seeds of one setting with four steps each.
+fn small() -> Fixture {
+    let mut fixture = fixture::three_runs();
+    fixture.results.runs = (0..2)
+        .map(|seed| {
+            let mut run = run(&Shape {
+                name: format!("25x100,seed={seed}"),
+                group: "25x100".into(),
+                axes: vec![
+                    ("case".into(), "25x100".into()),
+                    ("seed".into(), seed.into()),
+                ],
+                seed,
+                steps: 4,
+                epochs: 2.0,
+                validate_every: 2,
+                floor: 1.0,
+                rise: 0.0,
+            });
+            for point in &mut run.series {
+                point.train_loss = 5.0 - point.step as f64 + seed as f64 / 2.0;
+                point.val_loss = point.val_loss.map(|_| 6.0 - 0.5 * point.step as f64);
+            }
+            run
+        })
+        .collect();
+    fixture
+}
+
+#[test]
+fn seeds_make_a_mean_and_a_band() {
+    let figure = curves(
+        &small(),
+        json!({"curves": ["train/loss", "val/loss"], "x": "epoch", "panels": "case",
+            "published": [{"label": "as printed", "points": [[0.0, 6.0], [2.0, 3.0]]}]}),
+    );
+    insta::assert_json_snapshot!(figure);
+}
+
+#[test]
+fn colours_are_those_of_the_axis_whatever_is_filtered() {
+    let fixture = fixture::grid(1);
+    let colours = |json| {
+        let figure = curves(&fixture, json);
+        let keys = figure.legend.iter();
+        keys.map(|key| format!("{} {}", key.label, key.slot.class()))
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let all = json!({"curves": ["val/loss"], "panels": "dim", "colours": "n_heads"});
+    insta::assert_snapshot!(colours(all), @"n_heads = 2 s2; n_heads = 4 s3; n_heads = 8 s4");
+    let two =
+        json!({"curves": ["val/loss"], "colours": "n_heads", "filter": {"n_heads": [8, 4.0]}});
+    insta::assert_snapshot!(colours(two), @"n_heads = 4 s3; n_heads = 8 s4");
+}
+
+#[test]
+fn a_smoothed_curve_keeps_the_raw_one_behind() {
+    let figure = curves(
+        &fixture::three_runs(),
+        json!({"curves": ["train/loss"], "smooth": 9, "filter": {"case": "250x10"}}),
+    );
+    let styles: Vec<&str> = figure.panels[0]
+        .series
+        .iter()
+        .map(|s| s.style.class())
+        .collect();
+    assert_eq!(styles, ["raw", "line"]);
+    let roughness = |index: usize| -> f64 {
+        let points = &figure.panels[0].series[index].points;
+        points
+            .windows(2)
+            .map(|pair| (pair[1][1] - pair[0][1]).abs())
+            .sum()
+    };
+    assert!(
+        roughness(1) < 0.8 * roughness(0),
+        "{} {}",
+        roughness(1),
+        roughness(0)
+    );
+    assert!(figure.notes.contains("moving means over 9 points"));
+}
+
+#[test]
+fn reduction_keeps_ends_and_extremes() {
+    let mut points: Vec<[f64; 2]> = (0..10_000).map(|i| [f64::from(i), 1.0]).collect();
+    points[4321][1] = 9.0;
+    points[4322][1] = -9.0;
+    let kept = reduce(&points, 50);
+    assert!(kept.len() <= 200, "{}", kept.len());
+    for index in [0, 4321, 4322, 9_999] {
+        assert!(kept.contains(&index), "{index}");
+    }
+    assert!(kept.is_sorted_by(|a, b| a < b));
+    assert_eq!(reduce(&points[..100], 50).len(), 100);
+}
+
+#[test]
+fn histograms_count_every_document_once() {
+    let fixture = fixture::three_runs();
+    let scope = Scope::new(&fixture.spec, &fixture.results);
+    let runs: Vec<_> = fixture.results.runs.iter().collect();
+    for log in [&[][..], &[PlotAxis::X][..]] {
+        let figure = figure::perplexity(&scope, &runs, 30, log);
+        assert_eq!(figure.panels.len(), 3);
+        for panel in &figure.panels {
+            let counted: f64 = panel.series[0].bars.iter().map(|bar| bar[2]).sum();
+            assert_eq!(counted, 100.0);
+        }
+    }
+    // Two of the three made-up runs were trained on the same documents: one panel for both.
+    let lengths = figure::document_tokens(&scope, &runs, 10, &[]);
+    let titles: Vec<&str> = lengths
+        .panels
+        .iter()
+        .map(|panel| panel.title.as_str())
+        .collect();
+    assert_eq!(titles, ["25x100", "250x10, 2500x1"]);
+}

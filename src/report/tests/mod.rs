@@ -1,0 +1,57 @@
+//! Tests of whole reports over made-up results.
+
+mod browser;
+mod figures;
+pub(crate) mod fixture;
+mod whole;
+
+use super::{Report, ReportFile};
+use fixture::Fixture;
+
+pub(crate) fn report(fixture: &Fixture) -> Report {
+    Report::build(&fixture.spec, &fixture.results, &fixture.claims).unwrap()
+}
+
+pub(crate) fn files(fixture: &Fixture) -> Vec<ReportFile> {
+    report(fixture).files().unwrap()
+}
+
+/// The text of one file.
+pub(crate) fn text(files: &[ReportFile], path: &str) -> String {
+    let file = files.iter().find(|file| file.path == path);
+    let file = file.unwrap_or_else(|| panic!("no {path} among {:?}", paths(files)));
+    String::from_utf8(file.bytes.clone()).unwrap()
+}
+
+pub(crate) fn paths(files: &[ReportFile]) -> Vec<&str> {
+    files.iter().map(|file| file.path.as_str()).collect()
+}
+
+/// Writes files into a folder.
+pub(crate) fn put(root: &std::path::Path, files: &[ReportFile]) {
+    for file in files {
+        let path = root.join(&file.path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &file.bytes).unwrap();
+    }
+}
+
+/// Writes sample reports to the folder `specbook-sample` of the system's temporary folder, to be looked at.
+#[test]
+#[ignore = "writes files to look at"]
+fn write_sample() {
+    let root = std::env::temp_dir().join("specbook-sample");
+    let mut entries = Vec::new();
+    for (name, fixture) in [
+        ("three", fixture::three_runs()),
+        ("grid", fixture::grid(1)),
+        ("seeds", fixture::grid(3)),
+    ] {
+        let files = files(&fixture);
+        put(&root.join(name), &files);
+        let records = text(&files, "data/records.jsonl");
+        entries.push(super::IndexEntry::from_records(name, records.as_bytes()).unwrap());
+    }
+    put(&root, &[super::index(&entries).unwrap()]);
+    println!("{}", root.display());
+}

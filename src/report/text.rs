@@ -1,0 +1,211 @@
+//! Text from specs, corpora and models, made safe for a page: control characters out, markup escaped, Markdown to HTML.
+
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+/// Removes what no reader sees and some programs obey: control characters (line feed and tab stay; carriage returns
+/// become line feeds) and the characters that turn the direction of text.
+pub(crate) fn clean(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .chars()
+        .filter_map(|c| match c {
+            '\r' => Some('\n'),
+            '\n' | '\t' => Some(c),
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
+            '\u{feff}' | '\u{fffe}' | '\u{ffff}' => None,
+            c if c.is_control() => None,
+            c => Some(c),
+        })
+        .collect()
+}
+
+/// Cleans and puts on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Cuts after `limit` characters, with an ellipsis.
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let mut out: String = text.chars().take(limit.saturating_sub(1)).collect();
+    out.truncate(out.trim_end().len());
+    out.push('…');
+    out
+}
+
+/// Escapes for HTML and XML, in text and in quoted attributes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Escapes for one line of Markdown, table cells included.
+pub(crate) fn escape_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in one_line(text).chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            c => out.push(c),
+        }
+    }
+    // What would open a heading, a list or a rule at the start of a line.
+    match out.chars().next() {
+        Some('#' | '+' | '-' | '=') => format!("\\{out}"),
+        _ => out,
+    }
+}
+
+/// A fence of backticks longer than any run of them in `text`.
+pub(crate) fn fence(text: &str) -> String {
+    let longest = text
+        .split(|c| c != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or_default();
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// Whether a link may stand in a report: web, mail, or inside it. Everything else (scripts, data, files) is dropped.
+fn is_safe_link(target: &str) -> bool {
+    let lower = target.trim().to_ascii_lowercase();
+    lower.starts_with("https://")
+        || lower.starts_with("http://")
+        || lower.starts_with("mailto:")
+        || lower.starts_with('#')
+        || !lower.contains(':')
+}
+
+/// Turns Markdown into HTML. Raw HTML is shown as text; pictures become their description (a report loads nothing);
+/// headings stand at level 2 or lower, under the page's own.
+pub(crate) fn markdown_to_html(markdown: &str) -> String {
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
+    let cleaned = clean(markdown);
+    let mut dropped_links = Vec::new();
+    let events = Parser::new_ext(&cleaned, options).filter_map(|event| match event {
+        Event::Html(raw) | Event::InlineHtml(raw) => Some(Event::Text(raw)),
+        Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
+        Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
+        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => None,
+        Event::Start(Tag::Link { ref dest_url, .. }) => {
+            let is_safe = is_safe_link(dest_url);
+            dropped_links.push(!is_safe);
+            is_safe.then_some(event)
+        }
+        Event::End(TagEnd::Link) => (!dropped_links.pop().unwrap_or(false)).then_some(event),
+        Event::Start(Tag::Heading {
+            level: old,
+            id: _,
+            classes: _,
+            attrs: _,
+        }) => Some(Event::Start(Tag::Heading {
+            level: nested(old),
+            id: None,
+            classes: Vec::<CowStr<'_>>::new(),
+            attrs: Vec::new(),
+        })),
+        Event::End(TagEnd::Heading(old)) => Some(Event::End(TagEnd::Heading(nested(old)))),
+        other => Some(other),
+    });
+    let mut out = String::with_capacity(markdown.len() * 5 / 4);
+    html::push_html(&mut out, events);
+    out
+}
+
+fn nested(level: HeadingLevel) -> HeadingLevel {
+    level.max(HeadingLevel::H2)
+}
+
+/// The headings of a Markdown text (level 1 or 2), for the table of contents.
+pub(crate) fn headings(markdown: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut current: Option<String> = None;
+    for event in Parser::new(markdown) {
+        match event {
+            Event::Start(Tag::Heading { level, .. }) if (level as usize) <= 2 => {
+                current = Some(String::new());
+            }
+            Event::Text(text) | Event::Code(text) => {
+                if let Some(heading) = &mut current {
+                    heading.push_str(&text);
+                }
+            }
+            Event::End(TagEnd::Heading(_)) => found.extend(current.take()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A name that is safe in file names and anchors: lower-case letters, digits and hyphens.
+pub(crate) fn slug(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            out.push(c.to_ascii_lowercase());
+        } else if !out.is_empty() && !out.ends_with('-') {
+            out.push('-');
+        }
+    }
+    out.trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_and_direction_characters_go() {
+        assert_eq!(
+            clean("a\u{0}b\u{1b}[31mc\r\nd\u{202e}e\tf"),
+            "ab[31mc\nde\tf"
+        );
+    }
+
+    #[test]
+    fn raw_html_is_shown_not_run() {
+        let html = markdown_to_html(
+            "a <script>alert(1)</script> *b*\n\n<img src=x onerror=alert(1)>\n\n![alt](http://x/y.png) [l](javascript:alert(1)) [m](https://x.org)",
+        );
+        assert!(
+            !html.contains("<script") && !html.contains("<img"),
+            "{html}"
+        );
+        assert!(!html.contains("javascript:"), "{html}");
+        assert!(html.contains("&lt;script&gt;") && html.contains("<em>b</em>"));
+        assert!(html.contains("<a href=\"https://x.org\">m</a>") && html.contains("alt"));
+    }
+
+    #[test]
+    fn headings_nest_under_the_page() {
+        assert_eq!(markdown_to_html("# A\n### B"), "<h2>A</h2>\n<h3>B</h3>\n");
+        assert_eq!(headings("# A `b`\n\ntext\n\n### no\n"), ["A b"]);
+    }
+
+    #[test]
+    fn markdown_escapes_hold_in_tables() {
+        assert_eq!(
+            escape_markdown("a|b\n<b> `c` *d*"),
+            "a\\|b &lt;b&gt; \\`c\\` \\*d\\*"
+        );
+        assert_eq!(fence("x ```` y"), "`````");
+        assert_eq!(slug("25x100, seed=1"), "25x100-seed-1");
+    }
+}
