@@ -1,6 +1,7 @@
 //! From documents to batches: corpora, sources, tokenizers, sequence policies. No model, no store.
 
 pub mod batch;
+pub mod corpora;
 pub mod identity;
 
 /// Sequences of ids with their targets. Lengths differ; padding appears only in batches, as a mask by position.
