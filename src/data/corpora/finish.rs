@@ -16,7 +16,8 @@ pub(super) fn finish(raw: &str) -> String {
             let word = &raw[at..end];
             let before = &out[previous.0..previous.1];
             let joined = previous.1 > 0 && previous.1 + 1 == out.len() && out.ends_with(' ');
-            let article = joined && (before.eq_ignore_ascii_case("a") || before.eq_ignore_ascii_case("an"));
+            let article =
+                joined && (before.eq_ignore_ascii_case("a") || before.eq_ignore_ascii_case("an"));
             if joined && !capital && before.eq_ignore_ascii_case(word) {
                 out.truncate(previous.1);
             } else {
@@ -100,13 +101,21 @@ pub(super) fn sounds_as_vowel(word: &str) -> bool {
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
     if word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase()) {
         // Read letter by letter: an HTML page, a URL.
-        return matches!(lower.as_bytes()[0], b'a' | b'e' | b'f' | b'h' | b'i' | b'l' | b'm' | b'n' | b'o' | b'r' | b's' | b'x');
+        return matches!(
+            lower.as_bytes()[0],
+            b'a' | b'e' | b'f' | b'h' | b'i' | b'l' | b'm' | b'n' | b'o' | b'r' | b's' | b'x'
+        );
     }
     if starts(&["hour", "honest", "honour", "heir"]) {
         return true;
     }
-    if starts(&["uni", "use", "usu", "uti", "eu", "one", "once", "ubiq", "ura"]) {
+    if starts(&[
+        "uni", "use", "usu", "uti", "eu", "one", "once", "ubiq", "ura",
+    ]) {
         return starts(&["unin", "unim", "unid"]);
     }
-    matches!(lower.as_bytes().first(), Some(b'a' | b'e' | b'i' | b'o' | b'u'))
+    matches!(
+        lower.as_bytes().first(),
+        Some(b'a' | b'e' | b'i' | b'o' | b'u')
+    )
 }

@@ -4,7 +4,8 @@
 //! Inside an alternative: `[a|b|]` is a choice, `{rule}` another rule, `{$x=rule}` binds `x` to an expansion once per
 //! scope and `{$x}` repeats it (`{$x.1}` its second field, fields being cut at `/`), `{#3-9}` a number, `{H}` a mention of
 //! the character `H` (name or pronoun, whichever reads well), `{H.n}` name, `{H.s}` he, `{H.o}` him, `{H.p}` his,
-//! `{H.r}` himself, `{H.k}` the noun for its kind, `<H:words>` direct speech, `^` a capital, `\n` a new line.
+//! `{H.r}` himself, `{H.k}` the noun for its kind, `<H:words>` direct speech, `^` a capital, `\n` a new line, `{@n}` the rule `n_2` in
+//! a text on subject 2.
 
 use crate::rng::Stream;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ enum Node {
     Who(usize, Form),
     Say(usize, Sequence),
     Capital,
+    /// One rule for each subject.
+    Subject([usize; SUBJECTS]),
 }
 
 type Sequence = Vec<Node>;
@@ -50,6 +53,9 @@ pub(super) struct Character {
     /// Noun for their kind, such as «girl» or «fox».
     pub kind: String,
 }
+
+/// Subjects of which a text can treat: `{@n}` is the rule `n_` and the number of the text's subject.
+pub(super) const SUBJECTS: usize = 6;
 
 /// Letters by which a grammar names characters.
 const ROLES: &str = "HFEO";
@@ -188,6 +194,11 @@ impl Grammar {
             let parse = |digits: &str| digits.parse().expect("bounds are whole numbers");
             return Node::Number(parse(low), parse(high));
         }
+        if let Some(name) = inner.strip_prefix('@') {
+            return Node::Subject(std::array::from_fn(|i| {
+                self.rule_id(&format!("{name}_{i}"))
+            }));
+        }
         let (name, field) = inner.split_once('.').unwrap_or((inner, ""));
         if let Some(variable) = inner.strip_prefix('$') {
             let (variable, rule) = match variable.split_once('=') {
@@ -249,6 +260,11 @@ impl Draws {
         self.stream.below(self.next - 1, bound as u64) as usize
     }
 
+    /// Goes on `count` draws later.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.next += count;
+    }
+
     /// A whole number in `low..=high`.
     pub(super) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
@@ -280,6 +296,8 @@ pub(super) struct Writer<'g> {
     pub out: String,
     /// Characters by role: H, F, E, O.
     pub cast: [Character; 4],
+    /// What the text is about: `0..SUBJECTS`.
+    pub subject: usize,
     bound: Vec<Option<String>>,
     recent: Vec<[u16; 2]>,
     /// The character last mentioned as a subject, and mentions since the name.
@@ -295,6 +313,7 @@ impl<'g> Writer<'g> {
             draws,
             out: String::new(),
             cast: Default::default(),
+            subject: 0,
             bound: vec![None; grammar.variables.len()],
             recent: vec![[u16::MAX; 2]; grammar.rules.len()],
             last: None,
@@ -385,6 +404,7 @@ impl<'g> Writer<'g> {
                 Node::Who(role, form) => self.mention(*role, *form),
                 Node::Say(role, words) => self.say(*role, words),
                 Node::Capital => self.out.push('^'),
+                Node::Subject(rules) => self.expand(rules[self.subject]),
             }
         }
     }
