@@ -1,1 +1,115 @@
-//! The sum of the module errors, with kinds and hints.
+//! The sum of the module errors, with kinds (for exit codes) and hints.
+
+use crate::data::DataError;
+use crate::eval::EvalError;
+use crate::fsx::FsError;
+use crate::plan::PlanError;
+use crate::report::ReportError;
+use crate::scheduler::SchedulerError;
+use crate::spec::SpecError;
+use crate::store::StoreError;
+use crate::train::TrainError;
+
+/// Anything that can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum Error {
+    /// A spec.
+    Spec(#[from] SpecError),
+    /// A corpus, a tokenizer, a slice.
+    Data(#[from] DataError),
+    /// A plan.
+    Plan(#[from] PlanError),
+    /// Training, scoring, sampling.
+    Train(#[from] TrainError),
+    /// An evaluation.
+    Eval(#[from] EvalError),
+    /// The store.
+    Store(#[from] StoreError),
+    /// A scheduler.
+    Scheduler(#[from] SchedulerError),
+    /// A report.
+    Report(#[from] ReportError),
+    /// A file operation.
+    Fs(#[from] FsError),
+    /// JSON that cannot be written or read.
+    Json(#[from] serde_json::Error),
+}
+
+/// What an error means for whoever started the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Wrong usage.
+    Usage,
+    /// An invalid spec.
+    Spec,
+    /// Missing or damaged input.
+    Input,
+    /// A run failed.
+    Run,
+    /// The store or another place cannot be read or written.
+    Store,
+    /// A mistake of this program.
+    Internal,
+}
+
+impl Error {
+    /// Its kind.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Spec(SpecError::Read { .. }) => ErrorKind::Input,
+            Self::Spec(_) => ErrorKind::Spec,
+            Self::Data(_) | Self::Plan(_) => ErrorKind::Input,
+            Self::Train(TrainError::Device { .. } | TrainError::Unsupported { .. }) => ErrorKind::Usage,
+            Self::Train(_) | Self::Eval(_) => ErrorKind::Run,
+            Self::Store(error) | Self::Scheduler(SchedulerError::Store(error)) => store_kind(error),
+            Self::Report(ReportError::Cell { .. }) => ErrorKind::Spec,
+            Self::Report(_) => ErrorKind::Internal,
+            Self::Fs(_) => ErrorKind::Store,
+            Self::Json(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// What to do about it, where the message does not say it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Spec(SpecError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                "`specbook init` writes a spec to start from"
+            }
+            Self::Store(StoreError::NoSuchRun { .. }) => "a run is an id, a unique prefix of one, or `spec/name`",
+            Self::Train(TrainError::Diverged { .. }) => {
+                "a smaller learning rate or `train.grad_clip` often helps; the log has every step"
+            }
+            Self::Store(StoreError::Fs(error)) | Self::Fs(error) => match error.source.kind() {
+                std::io::ErrorKind::StorageFull => "the disk is full; `specbook store gc` lists what can go",
+                std::io::ErrorKind::PermissionDenied => "name a folder that can be written with `--store` or `--out`",
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// The message with its causes, joined by `: `; a cause that the message holds already is not said twice.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.contains(&message) {
+                text.push_str(": ");
+                text.push_str(&message);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+fn store_kind(error: &StoreError) -> ErrorKind {
+    match error {
+        StoreError::NoSuchRun { .. } | StoreError::Ambiguous { .. } => ErrorKind::Input,
+        StoreError::Damaged { .. } | StoreError::Version { .. } => ErrorKind::Input,
+        StoreError::Fs(_) | StoreError::LostClaim { .. } | StoreError::Unstorable { .. } => ErrorKind::Store,
+    }
+}

@@ -16,3 +16,4 @@ pub mod scheduler;
 pub mod spec;
 pub mod store;
 pub mod train;
+pub mod workload;

@@ -1,1 +1,78 @@
-//! The command line.
+//! The command line: parses, calls the library, prints. One file per command; nothing here computes.
+
+mod args;
+mod check;
+mod diff;
+mod eval;
+mod exit;
+mod explain;
+mod failure;
+mod init;
+mod ls;
+mod plan;
+mod print;
+mod progress;
+mod report;
+mod results;
+mod run;
+mod sample;
+mod show;
+mod signals;
+mod status;
+mod terminal_plot;
+mod workspace;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use failure::Failure;
+use print::Printer;
+use std::process::ExitCode;
+
+/// Runs the program: parses the arguments, does what they say, prints, and gives the exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe behind `--help` is not worth a message.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    let printer = Printer::new(&cli.global);
+    match dispatch(&cli, printer) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print(printer);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
+    let global = &cli.global;
+    if global.format == args::Format::Csv && !matches!(cli.command, Command::Ls(_)) {
+        return Err(Failure::usage("`--format csv` is for `ls` only").hint("use `--format json`"));
+    }
+    match &cli.command {
+        Command::Init(args) => init::execute(args, printer),
+        Command::Check(args) => check::execute(args, global, printer),
+        Command::Plan(args) => plan::execute(args, global, printer),
+        Command::Run(args) => run::execute(args, global, printer),
+        Command::Report(args) => report::execute(args, global, printer),
+        Command::Status(args) => status::execute(args, global, printer),
+        Command::Explain(args) => explain::execute(args, global, printer),
+        Command::Ls(args) => ls::execute(args, global, printer),
+        Command::Show(args) => show::execute(args, global, printer),
+        Command::Diff(args) => diff::execute(args, global, printer),
+        Command::Sample(args) => sample::execute(args, global, printer),
+        Command::Eval(args) => eval::execute(args, global, printer),
+        Command::Schema => {
+            printer.json_result(&crate::spec::json_schema())?;
+            Ok(exit::OK)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "specbook", &mut std::io::stdout());
+            Ok(exit::OK)
+        }
+    }
+}

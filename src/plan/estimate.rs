@@ -3,59 +3,6 @@
 use crate::data::batch::Length;
 use crate::record::Estimate;
 use crate::spec::{Arch, Every, Keep, ModelConfig, TrainSettings};
-use serde::{Deserialize, Serialize};
-
-/// How fast this machine trained: stored beside the runs by `run` and `bench`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// Measurements, newest last.
-    pub points: Vec<CalibrationPoint>,
-}
-
-/// One measurement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CalibrationPoint {
-    /// Engine.
-    pub engine: String,
-    /// Threads.
-    pub threads: usize,
-    /// Trained parameters of the model.
-    pub params: u64,
-    /// Estimated operations of the run divided by the seconds it took.
-    pub flops_per_second: f64,
-}
-
-impl Calibration {
-    /// Measurements kept per store.
-    const KEPT: usize = 64;
-
-    /// Adds a measurement; replaces one of the same engine, threads and size.
-    pub fn add(&mut self, point: CalibrationPoint) {
-        let same = |old: &CalibrationPoint| {
-            (&old.engine, old.threads, old.params) == (&point.engine, point.threads, point.params)
-        };
-        self.points.retain(|old| !same(old));
-        self.points.push(point);
-        let surplus = self.points.len().saturating_sub(Self::KEPT);
-        self.points.drain(..surplus);
-    }
-
-    /// Seconds that `flops` will take for a model of `params` parameters, by the measurement nearest in size.
-    pub fn seconds(&self, engine: &str, threads: usize, params: u64, flops: f64) -> Option<f64> {
-        let distance = |point: &CalibrationPoint| {
-            (libm::log((point.params.max(1)) as f64) - libm::log(params.max(1) as f64)).abs()
-        };
-        self.points
-            .iter()
-            .filter(|point| {
-                point.engine == engine && point.threads == threads && point.flops_per_second > 0.0
-            })
-            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
-            .map(|point| flops / point.flops_per_second)
-    }
-}
 
 /// What is known of the data before it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,23 +167,5 @@ mod tests {
             stream,
         );
         assert_eq!((steps.steps, steps.tokens), (7, 7 * 2 * 16 * 64));
-    }
-
-    #[test]
-    fn calibration_uses_the_nearest_size() {
-        let mut calibration = Calibration::default();
-        assert_eq!(calibration.seconds("cpu", 2, 1000, 1e9), None);
-        let point = |params, flops_per_second| CalibrationPoint {
-            engine: "cpu".to_owned(),
-            threads: 2,
-            params,
-            flops_per_second,
-        };
-        calibration.add(point(1_000, 1e9));
-        calibration.add(point(1_000_000, 1e10));
-        calibration.add(point(1_000, 2e9));
-        assert_eq!(calibration.points.len(), 2);
-        assert_eq!(calibration.seconds("cpu", 2, 2_000, 4e9), Some(2.0));
-        assert_eq!(calibration.seconds("cpu", 1, 2_000, 4e9), None);
     }
 }

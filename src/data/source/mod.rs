@@ -171,6 +171,20 @@ pub(crate) fn read_ranges(
 }
 
 /// Whether documents can be made one by one, without reading the earlier ones.
+/// All documents of a corpus as text, in order.
+///
+/// # Errors
+/// Missing or damaged files; a `.bin` corpus, whose ids only a tokenizer can read.
+pub fn read_all(corpus: &Corpus, context: &DataContext) -> Result<Vec<String>, DataError> {
+    let documents = open(corpus, 0, None, context)?;
+    let texts = documents.filter_map(|document| match document {
+        Ok(Document::Text(text)) => Some(Ok(text)),
+        Ok(Document::Ids(_)) => None,
+        Err(error) => Some(Err(error)),
+    });
+    texts.collect()
+}
+
 pub(crate) fn is_embedded(corpus: &Corpus) -> bool {
     matches!(corpus, Corpus::Stories(_) | Corpus::Documents(_))
 }

@@ -39,6 +39,7 @@ pub struct TextTokenizer {
     eos: u32,
     vocab_size: usize,
     sha256: Sha256Hex,
+    json: Box<[u8]>,
     notes: Vec<String>,
 }
 
@@ -127,9 +128,15 @@ impl TextTokenizer {
             eos,
             vocab_size,
             sha256: Sha256Hex::of(bytes),
+            json: bytes.into(),
             notes,
             inner,
         })
+    }
+
+    /// The `tokenizer.json` that it was read from, byte for byte.
+    pub fn json(&self) -> &[u8] {
+        &self.json
     }
 
     /// Trains a byte-level BPE of at most `vocab_size` entries on `texts` and gives its `tokenizer.json`. The same texts give

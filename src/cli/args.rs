@@ -1,0 +1,281 @@
+//! What can be typed: commands and flags, as clap sees them.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Runs experiments that are written down as YAML, caches them by content, and writes reports with a verdict on every published number.
+#[derive(Debug, Parser)]
+#[command(name = "specbook", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 unexpected, 2 usage or invalid spec, 3 a run failed, 4 missing or damaged input, \
+5 stale (status --exit-code), 6 a claim fails (--strict-claims), 7 verify mismatch, 8 report differs (report --check), \
+129/130/143 stopped by HUP/INT/TERM (checkpoints are kept).";
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of the store; default: `.specbook` of the project the spec is in.
+    #[arg(long, global = true, env = "SPECBOOK_STORE", value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Says less: only results and errors.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Says more.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Form of the results on standard output (`csv`: `ls` only).
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Form of results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Writes one of the shipped specs to start from.
+    Init(Init),
+    /// Checks specs; says every problem with its line.
+    Check(Check),
+    /// Lists the runs of specs, what each will cost, and which are cached.
+    Plan(Planned),
+    /// Trains what is missing, evaluates, and writes the reports.
+    Run(RunArgs),
+    /// Writes reports from what is stored, or checks committed ones.
+    Report(ReportArgs),
+    /// Says which runs are cached, missing, partial, running or failed.
+    Status(StatusArgs),
+    /// Says why runs are not cached: the settings that differ from the nearest cached run.
+    Explain(Planned),
+    /// Lists stored runs.
+    Ls(LsArgs),
+    /// Shows a stored run.
+    Show(ShowArgs),
+    /// Compares two stored runs: settings, metrics, curves, samples.
+    Diff(DiffArgs),
+    /// Samples text from a stored run.
+    Sample(SampleArgs),
+    /// Scores text under a stored run.
+    Eval(EvalArgs),
+    /// Prints the JSON Schema of specs, for editors.
+    Schema,
+    /// Prints a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which spec at which scale.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SpecArgs {
+    /// Spec files, or folders of them.
+    #[arg(required = true, value_name = "SPEC")]
+    pub(crate) specs: Vec<PathBuf>,
+    /// Profile: `desk` (as written in `base`), or one of the spec's `profiles`.
+    #[arg(short, long)]
+    pub(crate) profile: Option<String>,
+    /// Overrides a setting, e.g. `--set model.dim=64`; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Only runs whose name holds this text, or `axis=value`; may be repeated (any of them).
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
+    /// Reads no stat cache: digests every input again.
+    #[arg(long)]
+    pub(crate) paranoid: bool,
+}
+
+/// How to compute.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ComputeArgs {
+    /// Runs at a time; never more than fit in free memory.
+    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// Threads in all; default: one per core. Never changes a bit of the results.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Name of a shipped spec; without it they are listed.
+    pub(crate) name: Option<String>,
+    /// File to write; default `specs/NAME.yaml`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+}
+
+/// `plan`, `explain`
+#[derive(Debug, Args)]
+pub(crate) struct Planned {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+    /// Folder for reports; default: `reports` of the project the spec is in.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Says what would be done.
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Goes on with the other runs after one failed.
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
+    /// Leaves failed runs as they are.
+    #[arg(long)]
+    pub(crate) no_retry: bool,
+    /// Keeps the last checkpoint of finished runs (weights and optimizer moments).
+    #[arg(long)]
+    pub(crate) keep_checkpoints: bool,
+    /// Ends with exit code 6 if a claim fails.
+    #[arg(long)]
+    pub(crate) strict_claims: bool,
+    /// Writes no report.
+    #[arg(long)]
+    pub(crate) no_report: bool,
+    /// Accepted for scripts: specbook never uses the network.
+    #[arg(long, hide = true)]
+    pub(crate) offline: bool,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    /// Folder for reports; default: `reports` of the project the spec is in.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Renders again from `data/records.jsonl` of the report folder and compares; writes nothing.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Prints what the templates see, as JSON; writes nothing.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) context: bool,
+    /// Ends with exit code 6 if a claim fails.
+    #[arg(long)]
+    pub(crate) strict_claims: bool,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    /// Ends with exit code 5 unless every run is cached.
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// `ls`
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Metric, key path, `name`, `spec` or `id` to sort by.
+    #[arg(long, default_value = "name")]
+    pub(crate) sort: String,
+    /// Largest first.
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Columns, separated by commas: metrics (`val_loss`), key paths (`model.dim`), `id`, `name`, `spec`, `status`.
+    #[arg(long, value_delimiter = ',', default_value = "id,spec,name,status,val_loss,train_loss,steps,params")]
+    pub(crate) columns: Vec<String>,
+    /// Only runs whose `spec/name` holds this text.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
+}
+
+/// `show`
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// An id, a unique prefix of one, or `spec/name`.
+    pub(crate) run: String,
+    /// Draws a curve in the terminal; default `train/loss`.
+    #[arg(long, value_name = "METRIC", num_args = 0..=1, default_missing_value = "train/loss")]
+    pub(crate) plot: Option<String>,
+}
+
+/// `diff`
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// First run.
+    pub(crate) a: String,
+    /// Second run.
+    pub(crate) b: String,
+}
+
+/// `sample`
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    /// An id, a unique prefix of one, or `spec/name`.
+    pub(crate) run: String,
+    /// Text to continue; may be repeated.
+    #[arg(long, default_value = "Once upon a time")]
+    pub(crate) prompt: Vec<String>,
+    /// Longest continuation in tokens.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) max_new_tokens: usize,
+    /// 0 takes the likeliest token.
+    #[arg(long, default_value_t = 0.8)]
+    pub(crate) temperature: f64,
+    /// Samples among the k likeliest tokens.
+    #[arg(long)]
+    pub(crate) top_k: Option<usize>,
+    /// Samples from the smallest set whose probability exceeds this.
+    #[arg(long)]
+    pub(crate) top_p: Option<f64>,
+    /// Seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// `eval`
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// An id, a unique prefix of one, or `spec/name`.
+    pub(crate) run: String,
+    /// Text file to score; without it the stored evaluation is shown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text: Option<PathBuf>,
+    /// Line that ends a document of the text file.
+    #[arg(long, default_value = "<|endoftext|>")]
+    pub(crate) separator: String,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}

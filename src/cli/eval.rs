@@ -1,0 +1,70 @@
+//! `specbook eval`: a score for text under a stored run.
+
+use super::args::{EvalArgs, Global};
+use super::failure::Failure;
+use super::print::{self, Printer};
+use super::sample::TrainedRun;
+use super::{exit, workspace};
+use crate::data::{self, DataContext};
+use crate::eval::{self, EvalRequest};
+use crate::record::{EvalResult, RunId};
+use crate::spec::{Corpus, EvalSettings, PerplexitySettings, Split, TextFile};
+use crate::store::Store;
+use crate::workload::scored_documents;
+use serde_json::json;
+use std::path::Path;
+
+/// Scores a text file, or shows the stored evaluation.
+pub(crate) fn execute(args: &EvalArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let store = workspace::store_here(global)?;
+    let result = match &args.text {
+        Some(path) => score(args, path, &store)?,
+        None => stored(&store, &store.resolve(&args.run)?)?.ok_or_else(|| {
+            Failure::input(format!("run `{}` has no stored evaluation", args.run)).hint("name a text with `--text FILE`")
+        })?,
+    };
+    if printer.json() {
+        printer.json_result(&json!({"format": 1, "run": args.run, "metrics": result.metrics, "documents": result.documents}))?;
+    } else {
+        let rows: Vec<Vec<String>> = result.metrics.iter().map(|(name, value)| vec![name.clone(), format!("{value:.4}")]).collect();
+        printer.result(&print::table(&["metric", "value"], &rows));
+        printer.note(&format!("{} documents", result.documents.len()));
+    }
+    Ok(exit::OK)
+}
+
+/// The stored evaluation of a run, by the plans that ask for one.
+pub(crate) fn stored(store: &Store, id: &RunId) -> Result<Option<EvalResult>, Failure> {
+    for manifest in store.plans()? {
+        for run in manifest.runs.iter().filter(|run| run.id == *id) {
+            if let Some(result) = store.eval(&run.eval)? {
+                return Ok(Some(result));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Failure> {
+    let trained = TrainedRun::open(store, &args.run, &args.compute)?;
+    let (tokenizer, model) = (&trained.tokenizer, &trained.key.model);
+    let corpus = Corpus::Text(TextFile { path: path.to_path_buf(), separator: args.separator.clone() });
+    let texts = data::read_all(&corpus, &DataContext::default())?;
+    let documents = scored_documents(texts, tokenizer, model.max_seq_len)?;
+    let perplexity = PerplexitySettings { documents: documents.len(), split: Split::Validation, calibrated: false };
+    let settings = EvalSettings { perplexity: Some(perplexity), ..EvalSettings::default() };
+    let request = EvalRequest {
+        model,
+        settings: &settings,
+        documents: &documents,
+        stream: &[],
+        target_shift: trained.key.data.target_shift,
+        prompts: &[],
+        decode: &|ids| tokenizer.decode(ids).unwrap_or_default(),
+        eos: Some(tokenizer.eos()),
+        usable_vocab: tokenizer.vocab_size().min(model.vocab_size),
+        loss: trained.key.train.loss,
+        threads: trained.threads,
+    };
+    Ok(eval::evaluate(trained.engine.as_ref(), &trained.weights, &request)?)
+}

@@ -1,0 +1,92 @@
+//! `specbook explain`: why runs are not cached, as the settings that differ from the nearest cached relative.
+
+use super::args::{Global, Planned};
+use super::failure::Failure;
+use super::plan::status_word;
+use super::print::Printer;
+use super::{exit, workspace};
+use crate::plan::{self, Change, Run};
+use crate::record::{RunRecord, RunStatus};
+use crate::store::Store;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// The finished runs of a store, to be compared with.
+pub(crate) struct Relatives(Vec<RunRecord>);
+
+impl Relatives {
+    /// Reads them.
+    pub(crate) fn new(store: &Store) -> Result<Self, Failure> {
+        let mut records = store.list()?;
+        records.retain(|record| record.status == RunStatus::Cached);
+        Ok(Self(records))
+    }
+
+    /// The nearest relative of `run` (same spec preferred where equally near) and what differs.
+    fn nearest(&self, run: &Run) -> Option<(&RunRecord, Vec<Change>)> {
+        let key = serde_json::to_value(&run.key).ok()?;
+        plan::nearest(&key, self.0.iter().map(|record| (record, &record.key)))
+    }
+
+    /// One sentence on why `run` has `status`; `None` for cached runs.
+    pub(crate) fn reason(&self, run: &Run, status: RunStatus) -> Option<String> {
+        match status {
+            RunStatus::Cached => None,
+            RunStatus::Running => Some("another process is training it".to_owned()),
+            RunStatus::Partial => Some("stopped before its end; `run` goes on from its checkpoint".to_owned()),
+            RunStatus::Failed => Some("failed; `run` tries it again".to_owned()),
+            RunStatus::Missing => Some(match self.nearest(run) {
+                None => "the store has no finished run".to_owned(),
+                Some((record, changes)) => {
+                    let shown: Vec<String> = changes.iter().take(4).map(ToString::to_string).collect();
+                    let more = changes.len().saturating_sub(4);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    format!("differs from {}/{}: {}{more}", record.spec, record.name, shown.join("; "))
+                }
+            }),
+        }
+    }
+}
+
+/// Prints each reason, and each changed setting with the number of runs it affects.
+pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let store = workspace::store(global, &args.spec.specs[0])?;
+    let all = workspace::open(&args.spec, &store, printer)?;
+    let relatives = Relatives::new(&store)?;
+    let mut json_specs = Vec::new();
+    for opened in &all {
+        let mut affected: BTreeMap<String, usize> = BTreeMap::new();
+        let mut lines = Vec::new();
+        let mut json_runs = Vec::new();
+        for run in &opened.plan.runs {
+            let status = store.status(&run.id)?;
+            let reason = relatives.reason(run, status);
+            let changes = if status == RunStatus::Missing { relatives.nearest(run).map(|(_, changes)| changes) } else { None };
+            for change in changes.iter().flatten() {
+                *affected.entry(change.to_string()).or_default() += 1;
+            }
+            if let Some(reason) = &reason {
+                lines.push(format!("  {} ({}): {reason}", run.name, status_word(status)));
+            }
+            json_runs.push(json!({"id": run.id, "name": run.name, "status": status, "reason": reason, "changes": changes}));
+        }
+        if printer.json() {
+            json_specs.push(json!({"format": 1, "spec": opened.plan.spec, "profile": opened.plan.profile, "runs": json_runs}));
+            continue;
+        }
+        let runs = opened.plan.runs.len();
+        if lines.is_empty() {
+            printer.result(&format!("{}: all {runs} runs are cached", opened.plan.spec));
+            continue;
+        }
+        printer.result(&format!("{}: {} of {runs} runs are not cached", opened.plan.spec, lines.len()));
+        for (change, count) in &affected {
+            printer.result(&format!("{change}; affects {count} of {runs} runs"));
+        }
+        printer.result(&lines.join("\n"));
+    }
+    if printer.json() {
+        printer.json_result(&json_specs)?;
+    }
+    Ok(exit::OK)
+}

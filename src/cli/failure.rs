@@ -1,0 +1,55 @@
+//! A command that ends with a message and an exit code.
+
+use super::exit;
+use super::print::Printer;
+use crate::error::{Error, ErrorKind};
+
+/// Why a command ends.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Exit code.
+    pub(crate) code: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Wrong usage.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: exit::USAGE, message: message.into(), hint: None }
+    }
+
+    /// Missing or damaged input.
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self { code: exit::INPUT, message: message.into(), hint: None }
+    }
+
+    /// A run that cannot be done.
+    pub(crate) fn run(message: impl Into<String>) -> Self {
+        Self { code: exit::RUN_FAILED, message: message.into(), hint: None }
+    }
+
+    /// Adds what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says it.
+    pub(crate) fn print(&self, printer: Printer) {
+        printer.error(&self.message, self.hint.as_deref());
+    }
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let code = match error.kind() {
+            ErrorKind::Usage | ErrorKind::Spec => exit::USAGE,
+            ErrorKind::Input => exit::INPUT,
+            ErrorKind::Run => exit::RUN_FAILED,
+            ErrorKind::Store | ErrorKind::Internal => exit::UNEXPECTED,
+        };
+        Self { code, message: error.chain(), hint: error.hint() }
+    }
+}

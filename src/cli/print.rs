@@ -1,0 +1,192 @@
+//! The only place that writes to the terminal: results on standard output, everything else on standard error.
+
+use super::args::{Format, Global};
+use anstream::{eprintln, println};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use std::borrow::Cow;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// How much is said, and in which form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    /// Only results and errors.
+    pub(crate) quiet: bool,
+    /// More.
+    pub(crate) verbose: bool,
+    /// Form of results.
+    pub(crate) format: Format,
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the place for it")]
+impl Printer {
+    /// Takes the global flags.
+    pub(crate) fn new(global: &Global) -> Self {
+        Self { quiet: global.quiet, verbose: global.verbose, format: global.format }
+    }
+
+    /// Whether results are JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a result.
+    pub(crate) fn result(&self, text: &str) {
+        println!("{}", clean(text).trim_end_matches('\n'));
+    }
+
+    /// Prints a result as JSON.
+    pub(crate) fn json_result(&self, value: &impl Serialize) -> Result<(), serde_json::Error> {
+        println!("{}", serde_json::to_string_pretty(value)?);
+        Ok(())
+    }
+
+    /// Says what is going on.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{}", clean(text));
+        }
+    }
+
+    /// Says details.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            eprintln!("{DIM}{}{DIM:#}", clean(text));
+        }
+    }
+
+    /// Says that something is not as it should be, and that the work goes on.
+    pub(crate) fn warning(&self, text: &str) {
+        eprintln!("{WARNING}warning{WARNING:#}: {}", clean(text));
+    }
+
+    /// Says why the work ends.
+    pub(crate) fn error(&self, text: &str, hint: Option<&str>) {
+        eprintln!("{ERROR}error{ERROR:#}: {}", clean(text));
+        if let Some(hint) = hint {
+            eprintln!("\n{HINT}hint{HINT:#}: {}", clean(hint));
+        }
+    }
+}
+
+/// Text from specs, corpora and models without control characters: escape sequences never reach the terminal.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    let bad = |c: char| c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(bad) {
+        Cow::Owned(text.chars().map(|c| if bad(c) { '\u{fffd}' } else { c }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A plain table: a header, a rule, rows; columns are as wide as their longest entry.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let mut widths: Vec<usize> = header.iter().map(|name| name.width()).collect();
+    for row in rows {
+        for (width, entry) in widths.iter_mut().zip(row) {
+            *width = (*width).max(entry.width());
+        }
+    }
+    let numeric: Vec<bool> = (0..header.len())
+        .map(|column| rows.iter().all(|row| row.get(column).is_none_or(|entry| entry.is_empty() || entry == "–" || starts_like_a_number(entry))))
+        .collect();
+    let line = |entries: Vec<&str>| {
+        let mut line = String::new();
+        for (column, entry) in entries.iter().enumerate() {
+            let padding = " ".repeat(widths[column] - entry.width());
+            let (before, after) = if numeric[column] { (padding.as_str(), "") } else { ("", padding.as_str()) };
+            line.push_str(if column > 0 { "  " } else { "" });
+            line.push_str(before);
+            line.push_str(entry);
+            line.push_str(after);
+        }
+        line.trim_end().to_owned()
+    };
+    let mut text = line(header.to_vec());
+    for row in rows {
+        text.push('\n');
+        text.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    text
+}
+
+fn starts_like_a_number(entry: &str) -> bool {
+    entry.trim_start_matches(['-', '−', '+', '~', '<']).starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// A count with thousands separators.
+pub(crate) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size in bytes for people (binary units).
+pub(crate) fn bytes(value: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut scaled = value as f64;
+    let mut unit = 0;
+    while scaled >= 1024.0 && unit + 1 < units.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", units[unit]) }
+}
+
+/// A duration for people.
+pub(crate) fn seconds(value: f64) -> String {
+    match value {
+        value if value < 0.1 => format!("{:.0} ms", value * 1000.0),
+        value if value < 100.0 => format!("{value:.1} s"),
+        value if value < 5400.0 => format!("{:.0} min", value / 60.0),
+        value => format!("{:.1} h", value / 3600.0),
+    }
+}
+
+/// A large number of operations.
+pub(crate) fn flops(value: f64) -> String {
+    let units = [("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)];
+    match units.iter().find(|(_, size)| value >= *size) {
+        Some((unit, size)) => format!("{:.1} {unit}FLOP", value / size),
+        None => format!("{value:.0} FLOP"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_made_for_people() {
+        assert_eq!((count(1), count(1234), count(60_039_680)), ("1".to_owned(), "1,234".to_owned(), "60,039,680".to_owned()));
+        assert_eq!((bytes(12), bytes(1536), bytes(5 << 30)), ("12 B".to_owned(), "1.5 KiB".to_owned(), "5.0 GiB".to_owned()));
+        assert_eq!((seconds(0.012), seconds(3.26), seconds(600.0)), ("12 ms".to_owned(), "3.3 s".to_owned(), "10 min".to_owned()));
+        assert_eq!(flops(2.5e12), "2.5 TFLOP");
+    }
+
+    #[test]
+    fn escape_sequences_never_reach_the_terminal() {
+        assert_eq!(clean("a\u{1b}[31mb\u{7}\n\tc\u{202e}d"), "a\u{fffd}[31mb\u{fffd}\n\tc\u{fffd}d");
+    }
+
+    #[test]
+    fn tables_align_numbers_to_the_right() {
+        let rows = [vec!["a".to_owned(), "1.5".to_owned()], vec!["bcd".to_owned(), "12.25".to_owned()]];
+        insta::assert_snapshot!(table(&["name", "loss"], &rows), @r"
+        name   loss
+        a       1.5
+        bcd   12.25
+        ");
+    }
+}

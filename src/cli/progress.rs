@@ -1,0 +1,160 @@
+//! Progress of runs: bars on a terminal, plain lines elsewhere.
+
+use super::print::{self, Printer, clean};
+use super::workspace::Opened;
+use crate::plan::Run;
+use crate::record::Numerics;
+use crate::scheduler::{Event, Events};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Shows what a scheduler tells.
+pub(crate) struct Progress<'a> {
+    runs: &'a [Run],
+    printer: Printer,
+    bars: MultiProgress,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    bars: BTreeMap<usize, ProgressBar>,
+    /// Steps, positions and seconds of each run so far.
+    pace: BTreeMap<usize, Pace>,
+    speeds: Vec<(Numerics, f64, f64)>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    positions: u64,
+    seconds: f64,
+    lines: u64,
+    resumed: bool,
+    val_loss: Option<f64>,
+}
+
+/// Plain lines per run, where there is no terminal.
+const LINES: u64 = 5;
+
+impl<'a> Progress<'a> {
+    /// Progress of the runs of `opened`.
+    pub(crate) fn new(opened: &'a Opened, printer: Printer) -> Self {
+        let visible = std::io::stderr().is_terminal() && !printer.quiet;
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { runs: &opened.plan.runs, printer, bars: MultiProgress::with_draw_target(target), state: Mutex::default() }
+    }
+
+    /// Takes the bars away.
+    pub(crate) fn finish(&self) {
+        for (_, bar) in std::mem::take(&mut self.state().bars) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// What computed, operations and seconds of every run that was trained from its start.
+    pub(crate) fn speeds(&self) -> Vec<(Numerics, f64, f64)> {
+        self.state().speeds.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn name(&self, index: usize) -> std::borrow::Cow<'_, str> {
+        clean(&self.runs[index].name)
+    }
+
+    fn say(&self, text: &str) {
+        self.bars.suspend(|| self.printer.note(text));
+    }
+
+    fn started(&self, index: usize, resumed_at: Option<u64>, steps: u64, threads: usize) {
+        let bar = self.bars.add(ProgressBar::new(steps));
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg} ETA {eta}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(self.name(index).into_owned());
+        bar.set_position(resumed_at.unwrap_or(0));
+        let mut state = self.state();
+        state.bars.insert(index, bar);
+        state.pace.insert(index, Pace { resumed: resumed_at.is_some(), ..Pace::default() });
+        drop(state);
+        match resumed_at {
+            Some(step) => self.say(&format!("{}: goes on at step {step} of {steps}", self.name(index))),
+            None if self.bars.is_hidden() => self.say(&format!("{}: {steps} steps on {threads} threads", self.name(index))),
+            None => {}
+        }
+    }
+
+    fn step(&self, index: usize, point: &crate::record::MetricPoint, timing: crate::train::StepTiming, steps: u64) {
+        let mut state = self.state();
+        let pace = state.pace.entry(index).or_default();
+        pace.positions += timing.positions;
+        pace.seconds += timing.train_seconds;
+        pace.val_loss = point.val_loss.or(pace.val_loss);
+        let rate = if pace.seconds > 0.0 { pace.positions as f64 / pace.seconds } else { 0.0 };
+        let val = pace.val_loss.map_or_else(String::new, |loss| format!(", val {loss:.3}"));
+        let message = format!("loss {:.3}{val}, {} tokens/s", point.train_loss, print::count(rate as u64));
+        let due = point.step * LINES / steps.max(1) > pace.lines;
+        pace.lines = point.step * LINES / steps.max(1);
+        if let Some(bar) = state.bars.get(&index) {
+            bar.set_position(point.step);
+            bar.set_message(message.clone());
+        }
+        drop(state);
+        if due && self.bars.is_hidden() {
+            self.say(&format!("{}: step {}/{steps}, {message}", self.name(index), point.step));
+        }
+    }
+
+    fn trained(&self, index: usize, record: &crate::record::RunRecord) {
+        let mut state = self.state();
+        if let Some(bar) = state.bars.remove(&index) {
+            bar.finish_and_clear();
+        }
+        let timing = record.timing;
+        let seconds = timing.train_seconds + timing.validation_seconds;
+        let whole = state.pace.get(&index).is_none_or(|pace| !pace.resumed);
+        if whole && seconds > 0.0 {
+            let flops = self.runs[index].estimate.flops;
+            state.speeds.push((record.numerics.clone(), flops, seconds));
+        }
+        drop(state);
+        let loss = record.metrics.get("val_loss").map_or_else(String::new, |loss| format!(", validation loss {loss:.3}"));
+        let speed = print::count(timing.train_tokens_per_second as u64);
+        self.say(&format!("{}: trained in {}{loss}, {speed} tokens/s", self.name(index), print::seconds(seconds)));
+    }
+
+    fn failed(&self, index: usize, message: &str, log: Option<&std::path::Path>, tail: &str) {
+        if let Some(bar) = self.state().bars.remove(&index) {
+            bar.finish_and_clear();
+        }
+        self.bars.suspend(|| self.printer.error(&format!("run `{}` failed: {message}", self.name(index)), None));
+        if let Some(log) = log {
+            let lines: Vec<String> = tail.lines().map(|line| format!("  | {line}")).collect();
+            self.say(&format!("log: {}\n{}", log.display(), lines.join("\n")));
+        }
+    }
+}
+
+impl Events for Progress<'_> {
+    fn on(&self, event: Event<'_>) {
+        match event {
+            Event::Started { index, resumed_at, steps, threads, .. } => self.started(index, resumed_at, steps, threads),
+            Event::Step { index, point, timing, steps } => self.step(index, point, timing, steps),
+            Event::Trained { index, record } => self.trained(index, record),
+            Event::Failed { index, message, log, tail } => self.failed(index, message, log, tail),
+            Event::Stopped { index, step } => self.say(&format!("{}: stopped at step {step}, which is saved", self.name(index))),
+            Event::Waiting { index } => self.say(&format!("{}: another process is training it; waiting", self.name(index))),
+            Event::Warning(text) => self.bars.suspend(|| self.printer.warning(text)),
+            Event::Checkpoint { index, step, bytes, seconds } => {
+                self.printer.detail(&format!("{}: checkpoint at step {step}, {} in {}", self.name(index), print::bytes(bytes), print::seconds(seconds)));
+            }
+            Event::Cached { index } => self.printer.detail(&format!("{}: cached", self.name(index))),
+            Event::Evaluating { index } => self.printer.detail(&format!("{}: evaluating", self.name(index))),
+            Event::Validation { .. } | Event::Evaluated { .. } | Event::Began { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `specbook report`: reports from what is stored, and checks of committed ones.
+
+use super::args::{Global, ReportArgs};
+use super::failure::Failure;
+use super::print::Printer;
+use super::workspace::{self, Opened};
+use super::{exit, results};
+use crate::claim::{Judged, Verdict};
+use crate::report::Report;
+use crate::store::Store;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Writes, checks or dumps the reports.
+pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
+    if args.check {
+        return check(args, &reports, printer);
+    }
+    let store = workspace::store(global, &args.spec.specs[0])?;
+    let mut all = Vec::new();
+    let mut fails = false;
+    for opened in workspace::open(&args.spec, &store, printer)? {
+        let (report, judged) = build(&opened, &store)?;
+        fails |= judged.iter().any(|judged| judged.verdict == Verdict::Fails);
+        if args.context {
+            printer.json_result(report.context())?;
+            continue;
+        }
+        write(&report, &reports, printer)?;
+        all.push(summary(&opened, &judged));
+    }
+    if printer.json() && !args.context {
+        printer.json_result(&all)?;
+    }
+    Ok(if fails && args.strict_claims { exit::CLAIM_FAILS } else { exit::OK })
+}
+
+/// Builds the report of an opened spec.
+pub(crate) fn build(opened: &Opened, store: &Store) -> Result<(Report, Vec<Judged>), Failure> {
+    let (results, judged) = results::judged(opened, store)?;
+    Ok((Report::build(&opened.spec, &results, &judged)?, judged))
+}
+
+/// Writes a report into its folder below `reports`, and the index over all reports there.
+pub(crate) fn write(report: &Report, reports: &Path, printer: Printer) -> Result<(), Failure> {
+    let folder = reports.join(report.name());
+    crate::report::write(report, &folder, &crate::fsx::RealFs)?;
+    crate::report::write_index(reports, &crate::fsx::RealFs)?;
+    printer.note(&format!("report: {}", folder.join("index.html").display()));
+    Ok(())
+}
+
+/// What `run` and `report` say of a report in JSON.
+pub(crate) fn summary(opened: &Opened, judged: &[Judged]) -> Value {
+    let claims: Vec<Value> = judged
+        .iter()
+        .map(|judged| json!({"id": judged.id, "verdict": judged.verdict, "published": judged.published, "ours": judged.ours}))
+        .collect();
+    let runs: Vec<Value> = opened.plan.runs.iter().map(|run| json!({"id": run.id, "name": run.name})).collect();
+    json!({"format": 1, "spec": opened.spec.name, "profile": opened.spec.profile, "claims": claims, "runs": runs})
+}
+
+fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Failure> {
+    let mut code = exit::OK;
+    for file in workspace::spec_files(&args.spec.specs)? {
+        let differences = crate::report::check(&file, reports)?;
+        if differences.is_empty() {
+            printer.note(&format!("{}: the committed report is what its records give", file.display()));
+        } else {
+            code = exit::REPORT_DIFFERS;
+            printer.error(&differences.to_string(), Some("`specbook report` writes it again; commit the result if the change is meant"));
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,50 @@
+//! From a plan and a store to what claims and reports see.
+
+use super::failure::Failure;
+use super::workspace::Opened;
+use crate::claim::{self, Judged};
+use crate::data;
+use crate::record::{Results, RunResult, RunStatus};
+use crate::spec::{Cell, HistogramOf};
+use crate::store::Store;
+
+/// Reads the results of every run of the plan.
+pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure> {
+    let wants_lengths = opened.spec.cells.iter().any(|cell| matches!(&cell.value, Cell::Histogram(cell) if cell.of == HistogramOf::DocumentTokens));
+    let mut runs = Vec::with_capacity(opened.plan.runs.len());
+    for run in &opened.plan.runs {
+        let record = store.record(&run.id)?;
+        let finished = record.as_ref().is_some_and(|record| record.status == RunStatus::Cached);
+        let eval = if finished { store.eval(&run.eval_id)? } else { None };
+        let mut metrics = record.as_ref().map(|record| record.metrics.clone()).unwrap_or_default();
+        metrics.extend(eval.iter().flat_map(|eval| eval.metrics.clone()));
+        let document_tokens = if wants_lengths {
+            data::document_lengths(&run.settings, &opened.context)?
+        } else {
+            Vec::new()
+        };
+        runs.push(RunResult {
+            id: run.id,
+            name: run.name.clone(),
+            group: run.group().to_owned(),
+            axes: run.axes.clone(),
+            seed: run.seed,
+            estimate: run.estimate,
+            key: serde_json::to_value(&run.key)?,
+            status: record.as_ref().map_or_else(|| store.status(&run.id), |record| Ok(record.status))?,
+            series: if finished { store.metrics(&run.id)? } else { Vec::new() },
+            record,
+            metrics,
+            eval,
+            document_tokens,
+        });
+    }
+    Ok(Results { spec: opened.spec.name.clone(), profile: opened.spec.profile.clone(), runs })
+}
+
+/// Results and verdicts.
+pub(crate) fn judged(opened: &Opened, store: &Store) -> Result<(Results, Vec<Judged>), Failure> {
+    let results = collect(opened, store)?;
+    let judged = claim::judge(&opened.spec.claims, &opened.spec.profile, &results);
+    Ok((results, judged))
+}

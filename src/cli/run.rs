@@ -1,0 +1,151 @@
+//! `specbook run`: trains what is missing, evaluates, writes reports.
+
+use super::args::{Global, RunArgs};
+use super::failure::Failure;
+use super::print::{self, Printer};
+use super::progress::Progress;
+use super::signals::Signals;
+use super::workspace::{self, Opened};
+use super::{check, exit, plan, report, sample};
+use crate::claim::Verdict;
+use crate::scheduler::{Options, Scheduler, Summary};
+use crate::store::{Calibration, Manifest, Store};
+use crate::train::Engine;
+use crate::train::engine;
+use crate::workload::Workload;
+use std::sync::atomic::Ordering;
+
+/// Runs the specs, one after another.
+pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let store = workspace::store(global, &args.spec.specs[0])?;
+    let engine = engine::open(sample::device(&args.compute.device)?)?;
+    let all = workspace::open(&args.spec, &store, printer)?;
+    for opened in &all {
+        check::supported(&opened.spec, engine.as_ref())?;
+    }
+    if args.dry_run {
+        for opened in &all {
+            printer.result(&plan::as_text(opened, &store)?);
+        }
+        return Ok(exit::OK);
+    }
+    let signals = Signals::listen()?;
+    let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
+    let session = Session { args, store: &store, engine: engine.as_ref(), signals: &signals, printer };
+    let mut code = exit::OK;
+    let mut summaries = Vec::new();
+    for opened in &all {
+        let summary = session.train(opened)?;
+        if signals.flag().load(Ordering::SeqCst) {
+            printer.note("stopped; checkpoints are kept, the next `run` goes on from them");
+            return Ok(signals.exit_code().unwrap_or(exit::UNEXPECTED));
+        }
+        if !summary.failed.is_empty() {
+            code = exit::RUN_FAILED;
+        }
+        if !args.no_report && !opened.filtered {
+            let (report, judged) = report::build(opened, &store)?;
+            if code == exit::OK && args.strict_claims && judged.iter().any(|judged| judged.verdict == Verdict::Fails) {
+                code = exit::CLAIM_FAILS;
+            }
+            report::write(&report, &reports, printer)?;
+            summaries.push(report::summary(opened, &judged));
+        } else if opened.filtered {
+            printer.note("no report is written for a part of the runs");
+        }
+        if !summary.failed.is_empty() && !args.keep_going {
+            break;
+        }
+    }
+    if printer.json() {
+        printer.json_result(&summaries)?;
+    }
+    Ok(code)
+}
+
+struct Session<'a> {
+    args: &'a RunArgs,
+    store: &'a Store,
+    engine: &'a dyn Engine,
+    signals: &'a Signals,
+    printer: Printer,
+}
+
+impl Session<'_> {
+    fn train(&self, opened: &Opened) -> Result<Summary, Failure> {
+        let threads = sample::threads(&self.args.compute);
+        let free_memory = free_memory();
+        self.fits(opened, free_memory)?;
+        self.store.put_plan(&Manifest::new(&opened.plan, opened.spec.digest, opened.spec.overrides.clone()))?;
+        let workload = Workload::new(self.store, self.engine, &opened.context);
+        let scheduler = Scheduler {
+            store: self.store,
+            engine: self.engine,
+            options: Options {
+                jobs: usize::from(self.args.compute.jobs),
+                threads,
+                keep_going: self.args.keep_going,
+                retry_failed: !self.args.no_retry,
+                keep_checkpoints: self.args.keep_checkpoints,
+                paranoid: self.args.spec.paranoid,
+                free_memory,
+                device: self.args.compute.device.clone(),
+                ..Options::default()
+            },
+        };
+        let progress = Progress::new(opened, self.printer);
+        let summary = scheduler.run(&opened.plan, &workload, &progress, self.signals.flag())?;
+        progress.finish();
+        self.calibrate(&progress, threads)?;
+        self.printer.note(&format!("{}: {}", opened.plan.spec, sentence(&summary)));
+        Ok(summary)
+    }
+
+    /// Refuses a run that cannot fit, before anything is trained.
+    fn fits(&self, opened: &Opened, free: Option<u64>) -> Result<(), Failure> {
+        let Some(free) = free else { return Ok(()) };
+        for run in &opened.plan.runs {
+            let needed = run.estimate.peak_rss_bytes;
+            if needed > free && self.store.status(&run.id)? != crate::record::RunStatus::Cached {
+                let message = format!("run `{}` needs about {} of memory; {} are free", run.name, print::bytes(needed), print::bytes(free));
+                return Err(Failure::run(message).hint("a smaller `train.batch_size` with more `train.grad_accum_steps` gives nearly the same training in less memory"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps how fast this machine was, for estimates.
+    fn calibrate(&self, progress: &Progress<'_>, threads: usize) -> Result<(), Failure> {
+        let speeds = progress.speeds();
+        if speeds.is_empty() || self.args.compute.jobs > 1 {
+            return Ok(());
+        }
+        let mut calibration = self.store.calibration();
+        for (numerics, flops, seconds) in speeds {
+            calibration.add(Calibration::key(&numerics, threads), flops, seconds);
+        }
+        Ok(self.store.put_calibration(&calibration)?)
+    }
+}
+
+/// Bytes that can be had without swapping.
+fn free_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    Some(system.available_memory()).filter(|bytes| *bytes > 0)
+}
+
+fn sentence(summary: &Summary) -> String {
+    let mut parts = vec![format!("{} trained", summary.trained), format!("{} cached", summary.cached)];
+    if summary.evaluated > 0 {
+        parts.push(format!("{} evaluated", summary.evaluated));
+    }
+    if !summary.failed.is_empty() {
+        let names: Vec<String> = summary.failed.iter().map(|(name, message)| format!("\n  {name}: {message}")).collect();
+        parts.push(format!("{} failed:{}", summary.failed.len(), names.concat()));
+    }
+    if !summary.stopped.is_empty() {
+        parts.push(format!("{} not finished", summary.stopped.len()));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,104 @@
+//! `specbook sample`: text from a stored run.
+
+use super::args::{ComputeArgs, Global, SampleArgs};
+use super::failure::Failure;
+use super::print::Printer;
+use super::{exit, workspace};
+use crate::data::TextTokenizer;
+use crate::plan::RunKey;
+use crate::record::{RunId, RunRecord, RunStatus};
+use crate::store::Store;
+use crate::train::engine::{self, DeviceKind};
+use crate::train::{Engine, SampleJob, Weights};
+use serde_json::json;
+
+/// Continues the prompts.
+pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
+        return Err(Failure::usage("`--temperature` is a number from 0"));
+    }
+    if args.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
+        return Err(Failure::usage("`--top-p` is a number above 0, at most 1"));
+    }
+    let store = workspace::store_here(global)?;
+    let trained = TrainedRun::open(&store, &args.run, &args.compute)?;
+    let tokenizer = &trained.tokenizer;
+    let prompts: Vec<Vec<u32>> = args
+        .prompt
+        .iter()
+        .map(|prompt| Ok([vec![tokenizer.bos()], tokenizer.encode(prompt)?].concat()))
+        .collect::<Result<_, crate::data::DataError>>()?;
+    let job = SampleJob {
+        model: &trained.key.model,
+        prompts: &prompts,
+        max_new_tokens: args.max_new_tokens,
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+        seed: args.seed,
+        stop: Some(tokenizer.eos()),
+        usable_vocab: tokenizer.vocab_size().min(trained.key.model.vocab_size),
+        threads: trained.threads,
+    };
+    let continuations = trained.engine.generate(&trained.weights, &job)?;
+    let texts: Vec<String> = continuations.iter().map(|ids| tokenizer.decode(ids)).collect::<Result<_, _>>()?;
+    if printer.json() {
+        let samples: Vec<_> = args.prompt.iter().zip(&texts).map(|(prompt, text)| json!({"prompt": prompt, "continuation": text})).collect();
+        printer.json_result(&json!({"format": 1, "run": trained.id, "samples": samples}))?;
+    } else {
+        let shown: Vec<String> = args.prompt.iter().zip(&texts).map(|(prompt, text)| format!("{prompt}{text}")).collect();
+        printer.result(&shown.join("\n\n"));
+    }
+    Ok(exit::OK)
+}
+
+/// A finished run, ready to be used.
+pub(crate) struct TrainedRun {
+    /// Its id.
+    pub(crate) id: RunId,
+    /// Its record.
+    pub(crate) record: RunRecord,
+    /// Its settings.
+    pub(crate) key: RunKey,
+    /// Its tokenizer.
+    pub(crate) tokenizer: TextTokenizer,
+    /// Its weights.
+    pub(crate) weights: Weights,
+    /// What computes.
+    pub(crate) engine: Box<dyn Engine>,
+    /// With how many threads.
+    pub(crate) threads: usize,
+}
+
+impl TrainedRun {
+    /// Finds the run and reads what is needed.
+    pub(crate) fn open(store: &Store, name: &str, compute: &ComputeArgs) -> Result<Self, Failure> {
+        let id = store.resolve(name)?;
+        let Some(record) = store.record(&id)?.filter(|record| record.status == RunStatus::Cached) else {
+            return Err(Failure::input(format!("run `{name}` is not finished")).hint("train it with `specbook run`"));
+        };
+        let key: RunKey = serde_json::from_value(record.key.clone())?;
+        let weights = store.weights(&id)?;
+        let Some(json) = store.tokens(&record.digests.tokenizer)? else {
+            return Err(Failure::input(format!("the tokenizer of run `{name}` is not in the store")).hint("`specbook run` on its spec puts it there"));
+        };
+        let tokenizer = TextTokenizer::from_bytes(&json, std::path::Path::new("tokenizer.json"))?;
+        let threads = threads(compute);
+        Ok(Self { id, key, tokenizer, weights, engine: engine::open(device(&compute.device)?)?, threads, record })
+    }
+}
+
+/// The number of threads asked for, or one per core.
+pub(crate) fn threads(compute: &ComputeArgs) -> usize {
+    compute.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+/// The device asked for.
+pub(crate) fn device(name: &str) -> Result<DeviceKind, Failure> {
+    match name.split_once(':').unwrap_or((name, "0")) {
+        ("cpu", "0") => Ok(DeviceKind::Cpu),
+        ("cpu-reference", "0") => Ok(DeviceKind::CpuReference),
+        ("cuda", ordinal) if ordinal.parse::<usize>().is_ok() => Ok(DeviceKind::Cuda(ordinal.parse().unwrap_or_default())),
+        _ => Err(Failure::usage(format!("no device is called `{name}`")).hint("devices are `cpu`, `cpu-reference`, `cuda`, `cuda:1`, …")),
+    }
+}

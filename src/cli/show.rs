@@ -1,0 +1,108 @@
+//! `specbook show`: one stored run.
+
+use super::args::{Global, ShowArgs};
+use super::failure::Failure;
+use super::plan::status_word;
+use super::print::{self, Printer};
+use super::{exit, terminal_plot, workspace};
+use crate::record::{MetricPoint, RunRecord, RunStatus};
+use serde_json::Value;
+
+/// Prints the record, and a curve where asked.
+pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let store = workspace::store_here(global)?;
+    let id = store.resolve(&args.run)?;
+    let Some(record) = store.record(&id)? else {
+        return Err(Failure::input(format!("run `{}` has no finished record; it is {}", args.run, status_word(store.status(&id)?))));
+    };
+    if printer.json() {
+        printer.json_result(&record)?;
+        return Ok(exit::OK);
+    }
+    printer.result(&text(&record));
+    if record.status == RunStatus::Failed {
+        if let Some((path, tail)) = store.log_tail(&id, 20)? {
+            printer.result(&format!("\nlog {}\n{tail}", path.display()));
+        }
+    }
+    if let Some(metric) = &args.plot {
+        let points = store.metrics(&id)?;
+        let curve: Vec<(f64, f64)> = points.iter().filter_map(|point| series_value(point, metric).map(|value| (point.step as f64, value))).collect();
+        match terminal_plot::curve(&curve) {
+            Some(drawn) => printer.result(&format!("\n{metric} by step\n{drawn}")),
+            None => return Err(Failure::usage(format!("run `{}` has no curve `{metric}`", args.run)).hint(format!("curves are: {}", SERIES.join(", ")))),
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// Names of the curves of `metrics.jsonl`.
+const SERIES: &[&str] = &["train/loss", "train/ce", "train/square", "val/loss", "val/ce", "val/loss_batch_mean", "lr", "grad_norm"];
+
+/// The value of a curve at a step.
+pub(crate) fn series_value(point: &MetricPoint, metric: &str) -> Option<f64> {
+    match metric {
+        "train/loss" => Some(point.train_loss),
+        "train/ce" => Some(point.train_ce),
+        "train/square" => Some(point.train_square),
+        "val/loss" => point.val_loss,
+        "val/ce" => point.val_ce,
+        "val/loss_batch_mean" => point.val_loss_batch_mean,
+        "lr" => Some(point.lr),
+        "grad_norm" => Some(point.grad_norm),
+        _ => None,
+    }
+}
+
+fn text(record: &RunRecord) -> String {
+    let mut lines = vec![
+        format!("{}/{}  {}", record.spec, record.name, status_word(record.status)),
+        format!("id       {}", record.id),
+    ];
+    if let Some(failure) = &record.failure {
+        lines.push(format!("failure  {}", failure.message));
+    }
+    let counts = &record.counts;
+    lines.push(format!(
+        "counts   {} parameters, {} steps, {} tokens, {} documents, {} sequences",
+        print::count(counts.params),
+        print::count(counts.steps),
+        print::count(counts.tokens),
+        print::count(counts.docs),
+        print::count(counts.sequences)
+    ));
+    let numerics = &record.numerics;
+    lines.push(format!("numerics {}, recipe {}, {}, {}", numerics.engine, numerics.recipe, numerics.isa, numerics.dtype));
+    if let Some(weights) = &record.digests.weights {
+        lines.push(format!("digests  weights {}, metrics {}", weights.short(), record.digests.metrics.short()));
+    }
+    let timing = &record.timing;
+    lines.push(format!(
+        "timing   {} training, {} validation, {} tokens/s, {} peak memory",
+        print::seconds(timing.train_seconds),
+        print::seconds(timing.validation_seconds),
+        print::count(timing.train_tokens_per_second as u64),
+        print::bytes(timing.peak_rss_bytes)
+    ));
+    lines.push("\nmetrics".to_owned());
+    let rows: Vec<Vec<String>> = record.metrics.iter().map(|(name, value)| vec![format!("  {name}"), format!("{value:.6}")]).collect();
+    lines.extend(print::table(&["", ""], &rows).lines().skip(1).map(str::to_owned));
+    lines.push("\nsettings".to_owned());
+    settings("  ", &record.key, &mut lines);
+    lines.join("\n")
+}
+
+/// The key as indented lines.
+fn settings(indent: &str, value: &Value, lines: &mut Vec<String>) {
+    let Value::Object(map) = value else { return };
+    for (name, value) in map {
+        match value {
+            Value::Object(inner) if inner.values().any(Value::is_object) || indent.len() == 2 => {
+                lines.push(format!("{indent}{name}:"));
+                settings(&format!("{indent}  "), value, lines);
+            }
+            Value::String(text) => lines.push(format!("{indent}{name}: {text}")),
+            value => lines.push(format!("{indent}{name}: {value}")),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a checkpoint and a stop, the second stops at once.
+
+use super::failure::Failure;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// What signals have said so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals {
+    stop: Arc<AtomicBool>,
+    which: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    /// Starts to listen.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let signals = Self::default();
+        #[cfg(unix)]
+        let all = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
+        #[cfg(not(unix))]
+        let all = [SIGINT, SIGTERM];
+        for signal in all {
+            // In this order: the first signal finds the flag unset and sets it, the second finds it set and ends the
+            // program at once. The store is valid after every write.
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, signals.stop.clone())
+                .and_then(|_| signal_hook::flag::register_usize(signal, signals.which.clone(), signal as usize))
+                .and_then(|_| signal_hook::flag::register(signal, signals.stop.clone()))
+                .map_err(|error| Failure::usage(format!("cannot listen for signals: {error}")))?;
+        }
+        Ok(signals)
+    }
+
+    /// Turns true at the first signal.
+    pub(crate) fn flag(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// Exit code of the signal that came: 128 and its number.
+    pub(crate) fn exit_code(&self) -> Option<u8> {
+        let signal = self.which.load(Ordering::SeqCst);
+        (signal > 0).then_some((128 + signal) as u8)
+    }
+}

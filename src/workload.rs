@@ -1,0 +1,219 @@
+//! What a scheduler works on: the data of runs and the evaluation of trained weights, made from settings and files.
+//!
+//! Runs that share their data share it in memory. Nothing here trains.
+
+use crate::data::identity::DataKey;
+use crate::data::{self, DataContext, DataError, LoadedData, TextTokenizer, scoring_windows};
+use crate::eval::{self, EvalError, EvalRequest, ScoredDocument};
+use crate::plan::Run;
+use crate::record::EvalResult;
+use crate::scheduler::{Evaluation, Prepared, Work, WorkError};
+use crate::spec::{EvalSettings, ModelConfig, Settings, Split};
+use crate::store::Store;
+use crate::train::{Engine, Weights};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Reads the data of a plan's runs and evaluates them.
+pub struct Workload<'a> {
+    store: &'a Store,
+    engine: &'a dyn Engine,
+    context: &'a DataContext,
+    /// The data read last, with what it belongs to: plans keep runs of one slice together.
+    recent: Mutex<Vec<(DataKey, usize, Arc<Loaded>)>>,
+}
+
+/// Data of a run in the forms that training and evaluation need.
+struct Loaded {
+    data: LoadedData,
+    prepared: Arc<Prepared>,
+}
+
+/// Data sets kept in memory at a time.
+const KEPT: usize = 4;
+
+impl<'a> Workload<'a> {
+    /// Evaluates with `engine`; files are found through `context`; tokenizers are kept in `store`.
+    pub fn new(store: &'a Store, engine: &'a dyn Engine, context: &'a DataContext) -> Self {
+        Self {
+            store,
+            engine,
+            context,
+            recent: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// What the reader of a run's report should know of its data (settings of a tokenizer file that were switched off, …).
+    ///
+    /// # Errors
+    /// Missing or damaged input.
+    pub fn notes(&self, run: &Run) -> Result<Vec<String>, WorkError> {
+        Ok(self.load(run)?.data.notes.clone())
+    }
+
+    fn load(&self, run: &Run) -> Result<Arc<Loaded>, WorkError> {
+        let (key, length) = (&run.key.data, run.model.max_seq_len);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = recent
+            .iter()
+            .find(|(data, max_seq_len, _)| data == key && *max_seq_len == length);
+        if let Some((_, _, loaded)) = found {
+            return Ok(loaded.clone());
+        }
+        // Read under the lock: runs that start together on one slice wait for it instead of reading it twice.
+        let mut data = data::load(&run.settings, &run.model, self.context)?;
+        let tokenizer = &data.tokenizer;
+        // So that `sample` and `eval` need nothing but the store.
+        if self.store.tokens(&tokenizer.sha256())?.is_none() {
+            self.store.put_tokens(&tokenizer.sha256(), tokenizer.json())?;
+        }
+        let prepared = Arc::new(Prepared {
+            training: std::mem::replace(
+                &mut data.training,
+                data::TrainingData::Sequences(data::SequenceSet::new()),
+            ),
+            validation: std::mem::take(&mut data.validation),
+            docs: data.documents as u64,
+            sequences: data.sequences as u64,
+            tokenizer: data.tokenizer.sha256(),
+        });
+        let loaded = Arc::new(Loaded { data, prepared });
+        if recent.len() == KEPT {
+            recent.remove(0);
+        }
+        recent.push((key.clone(), length, loaded.clone()));
+        Ok(loaded)
+    }
+
+    /// Evaluates `weights` as the settings of `run` ask.
+    fn score(&self, run: &Run, weights: &Weights, threads: usize) -> Result<EvalResult, WorkError> {
+        let tokenizer = self.load(run)?.data.tokenizer.clone();
+        let materials = Materials::new(&run.settings, &run.model, &tokenizer, self.context)?;
+        Ok(materials.evaluate(self.engine, weights, threads)?)
+    }
+}
+
+impl Work for Workload<'_> {
+    fn prepare(&self, run: &Run) -> Result<Arc<Prepared>, WorkError> {
+        Ok(self.load(run)?.prepared.clone())
+    }
+
+    fn evaluate(
+        &self,
+        run: &Run,
+        weights: &Weights,
+        threads: usize,
+    ) -> Result<Option<Evaluation>, WorkError> {
+        if !self.has_evaluation(run) {
+            return Ok(None);
+        }
+        let key = serde_json::to_value(&run.eval_key)?;
+        let result = self.score(run, weights, threads)?;
+        Ok(Some(Evaluation { key, result }))
+    }
+
+    fn has_evaluation(&self, run: &Run) -> bool {
+        run.settings.eval != EvalSettings::default()
+    }
+}
+
+/// Documents, windows and prompts of an evaluation, tokenised.
+pub struct Materials<'a> {
+    model: &'a ModelConfig,
+    eval: &'a EvalSettings,
+    loss: crate::spec::Loss,
+    target_shift: usize,
+    tokenizer: &'a TextTokenizer,
+    documents: Vec<ScoredDocument>,
+    stream: Vec<u32>,
+    prompts: Vec<Vec<u32>>,
+}
+
+impl<'a> Materials<'a> {
+    /// Reads and tokenises what `settings.eval` asks for.
+    ///
+    /// # Errors
+    /// Fewer held-out documents than asked for; missing or damaged files.
+    pub fn new(
+        settings: &'a Settings,
+        model: &'a ModelConfig,
+        tokenizer: &'a TextTokenizer,
+        context: &DataContext,
+    ) -> Result<Self, DataError> {
+        let eval = &settings.eval;
+        let documents = match &eval.perplexity {
+            None => Vec::new(),
+            Some(set) => {
+                let texts = data::held_out(&settings.data, set.split, set.documents, context)?;
+                scored_documents(texts, tokenizer, model.max_seq_len)?
+            }
+        };
+        let stream = match &eval.random_windows {
+            None => Vec::new(),
+            Some(_) => {
+                let count = settings.data.validation.take;
+                let texts = data::held_out(&settings.data, Split::Validation, count, context)?;
+                data::sequence::stream(&tokenizer.encode_all(&texts)?, tokenizer.eos())
+            }
+        };
+        let prompts = eval.samples.iter().flat_map(|samples| &samples.prompts);
+        let prompts = prompts
+            .map(|prompt| Ok([vec![tokenizer.bos()], tokenizer.encode(prompt)?].concat()))
+            .collect::<Result<_, DataError>>()?;
+        Ok(Self {
+            model,
+            eval,
+            loss: settings.train.loss,
+            target_shift: settings.data.target_shift,
+            tokenizer,
+            documents,
+            stream,
+            prompts,
+        })
+    }
+
+    /// Scores and samples.
+    ///
+    /// # Errors
+    /// As [`eval::evaluate`].
+    pub fn evaluate(
+        &self,
+        engine: &dyn Engine,
+        weights: &Weights,
+        threads: usize,
+    ) -> Result<EvalResult, EvalError> {
+        let request = EvalRequest {
+            model: self.model,
+            settings: self.eval,
+            documents: &self.documents,
+            stream: &self.stream,
+            target_shift: self.target_shift,
+            prompts: &self.prompts,
+            decode: &|ids| self.tokenizer.decode(ids).unwrap_or_default(),
+            eos: Some(self.tokenizer.eos()),
+            usable_vocab: self.tokenizer.vocab_size().min(self.model.vocab_size),
+            loss: self.loss,
+            threads,
+        };
+        eval::evaluate(engine, weights, &request)
+    }
+}
+
+/// Tokenises texts into windows of at most `max_seq_len` positions, every target scored.
+///
+/// # Errors
+/// Text that the tokenizer refuses.
+pub fn scored_documents(
+    texts: Vec<String>,
+    tokenizer: &TextTokenizer,
+    max_seq_len: usize,
+) -> Result<Vec<ScoredDocument>, DataError> {
+    let ids = tokenizer.encode_all(&texts)?;
+    let windows = |ids: &[u32]| scoring_windows(ids, tokenizer.bos(), tokenizer.eos(), max_seq_len);
+    let documents = texts.into_iter().zip(&ids);
+    Ok(documents
+        .map(|(text, ids)| ScoredDocument {
+            windows: windows(ids),
+            text,
+        })
+        .collect())
+}
