@@ -275,7 +275,8 @@ fn margin(expect: &Expect, value: f64) -> f64 {
         Expect::Above(bound) => value - bound,
         Expect::Below(bound) => bound - value,
         Expect::Within([centre, tolerance]) => tolerance - (value - centre).abs(),
-        Expect::Equals(wanted) => -(value - wanted).abs(),
+        // From 0.0, so that equality gives 0 and not -0.
+        Expect::Equals(wanted) => 0.0 - (value - wanted).abs(),
     }
 }
 
