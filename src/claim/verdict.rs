@@ -280,7 +280,8 @@ fn margin(expect: &Expect, value: f64) -> f64 {
     }
 }
 
-/// The values at which the verdict changes. An equality has none: an interval that holds the value is not enough for it.
+/// The values at which the verdict changes; an interval that holds one decides nothing. For an equality, the value itself:
+/// replicates that scatter around it do not prove it.
 fn bounds(expect: &Expect) -> Vec<f64> {
     match *expect {
         Expect::Above(bound) | Expect::Below(bound) => vec![bound],
