@@ -9,43 +9,10 @@ use super::records::{self, ClaimLine};
 use super::scope::{Scope, groups};
 use super::text::{headings, one_line, shorten};
 use super::{number, render};
+use crate::claim::Judged;
 use crate::record::{Results, RunStatus};
 use crate::spec::Spec;
 use std::collections::BTreeSet;
-
-/// A verdict on a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VerdictKind {
-    /// The results agree.
-    Holds,
-    /// They disagree.
-    Fails,
-    /// They do not decide.
-    Inconclusive,
-    /// Data, scale or a missing run stand in the way.
-    NotCheckable,
-    /// The study contradicts itself.
-    SourceInconsistent,
-}
-
-/// What judging a claim gave.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClaimOutcome {
-    /// Id of the claim in the spec.
-    pub id: String,
-    /// Verdict.
-    pub verdict: VerdictKind,
-    /// Why, where it is not plain.
-    pub reason: Option<String>,
-    /// The measure on the mean.
-    pub ours: Option<f64>,
-    /// Half-width of its 95 % interval over seeds.
-    pub half_width: Option<f64>,
-    /// Distance to the bound, positive where the claim is met.
-    pub margin: Option<f64>,
-    /// The measure by seed.
-    pub per_seed: Vec<f64>,
-}
 
 /// Why a report could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -161,16 +128,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Builds the report of a spec from its results and the outcomes of its claims.
+    /// Builds the report of a spec from its results and its judged claims.
     ///
     /// # Errors
     ///
     /// Cells that name curves, axes, runs or claims that do not exist, with their line in the spec.
-    pub fn build(
-        spec: &Spec,
-        results: &Results,
-        claims: &[ClaimOutcome],
-    ) -> Result<Self, ReportError> {
+    pub fn build(spec: &Spec, results: &Results, claims: &[Judged]) -> Result<Self, ReportError> {
         let timing = records::timing(results)?;
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
@@ -182,8 +145,14 @@ impl Report {
             .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))
             .collect::<Result<_, _>>()?;
         let (shared_settings, runs) = cell::runs::appendix(&scope);
-        let scoreboard = (!claims.is_empty())
-            .then(|| cell::claims::scoreboard(&claims.iter().collect::<Vec<_>>()));
+        let scoreboard = (!claims.is_empty()).then(|| {
+            cell::claims::scoreboard(
+                &claims
+                    .iter()
+                    .map(|judged| judged.verdict)
+                    .collect::<Vec<_>>(),
+            )
+        });
         let context = ReportContext {
             format: CONTEXT_FORMAT,
             name: one_line(&spec.name),
@@ -204,16 +173,11 @@ impl Report {
         };
         let lines: Vec<ClaimLine> = claims
             .iter()
-            .map(|outcome| {
-                let claim = spec.claims.iter().find(|claim| claim.id == outcome.id);
-                ClaimLine {
-                    id: outcome.id.clone(),
-                    verdict: outcome.verdict.text().to_owned(),
-                    published: claim
-                        .and_then(|claim| claim.published.as_ref())
-                        .map(|published| published.value.clone()),
-                    ours: outcome.ours.filter(|ours| ours.is_finite()),
-                }
+            .map(|judged| ClaimLine {
+                id: judged.id.clone(),
+                verdict: judged.verdict,
+                published: judged.published.as_ref().map(|p| p.value.clone()),
+                ours: judged.ours.filter(|ours| ours.is_finite()),
             })
             .collect();
         let records = records::write(spec, &results, &lines)?;
@@ -278,12 +242,6 @@ pub(super) fn parts(cell: &CellView) -> (Option<&FigureView>, Option<&TableView>
         CellView::Perplexity(perplexity) => (perplexity.figure.as_ref(), Some(&perplexity.table)),
         CellView::Text(_) | CellView::Samples(_) | CellView::Claims(_) => (None, None),
     }
-}
-
-/// Computes the expressions of a text cell.
-pub(crate) fn text_cell(text: &str, scope: &Scope<'_>, line: usize) -> Result<String, ReportError> {
-    let _ = (scope, line);
-    Ok(text.to_owned())
 }
 
 fn source(spec: &Spec) -> String {

@@ -1,8 +1,9 @@
 //! The page over all reports: what was studied, and how its claims came out.
 
-use super::context::{Scoreboard, VerdictCount};
+use super::cell::claims::scoreboard;
+use super::context::Scoreboard;
 use super::text::one_line;
-use super::{ReportError, ReportFile, VerdictKind, read_records, render};
+use super::{ReportError, ReportFile, read_records, render};
 use serde::Serialize;
 
 /// A report in the index.
@@ -28,29 +29,13 @@ impl IndexEntry {
     /// A file that is damaged or of another version.
     pub fn from_records(folder: &str, bytes: &[u8]) -> Result<Self, ReportError> {
         let records = read_records(bytes)?;
-        let counts = VerdictKind::ALL
-            .into_iter()
-            .map(|verdict| VerdictCount {
-                verdict: verdict.text().to_owned(),
-                class: verdict.class().to_owned(),
-                sign: verdict.sign().to_owned(),
-                count: records
-                    .claims
-                    .iter()
-                    .filter(|c| c.verdict == verdict.text())
-                    .count(),
-            })
-            .filter(|count| count.count > 0)
-            .collect();
+        let verdicts: Vec<_> = records.claims.iter().map(|claim| claim.verdict).collect();
         Ok(Self {
             folder: folder.to_owned(),
             title: one_line(&records.header.title),
             profile: one_line(&records.header.profile),
             runs: records.results.runs.len(),
-            scoreboard: Scoreboard {
-                total: records.claims.len(),
-                counts,
-            },
+            scoreboard: scoreboard(&verdicts),
         })
     }
 }

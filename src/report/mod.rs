@@ -32,11 +32,9 @@ mod tests;
 mod text;
 mod ticks;
 
-pub use build::{ClaimOutcome, Report, ReportError, ReportFile, VerdictKind};
+pub use build::{Report, ReportError, ReportFile};
 pub use check::{Difference, Differences, check};
 pub use context::*;
 pub use index::{IndexEntry, index};
 pub use plot::PlotError;
 pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records};
-
-pub(crate) use build::text_cell;

@@ -5,6 +5,7 @@
 //! set only the processor family. Steps are kept by column, since most columns are constant or equal to another one.
 
 use super::ReportError;
+use crate::claim::Verdict;
 use crate::record::{MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -40,8 +41,8 @@ pub struct RecordsHeader {
 pub struct ClaimLine {
     /// Id of the claim.
     pub id: String,
-    /// Verdict, as in the report.
-    pub verdict: String,
+    /// Verdict.
+    pub verdict: Verdict,
     /// Published value, where there is one.
     pub published: Option<String>,
     /// Measured value, where there is one.

@@ -1,67 +1,46 @@
 //! The cell `claims`: the scoreboard, and statement, published, ours, margin, verdict and source of every claim.
 
 use super::{Builder, prose_line};
+use crate::claim::{Judged, Verdict};
 use crate::report::context::{ClaimView, ClaimsView, Scoreboard, ValueView, VerdictCount};
 use crate::report::text::{one_line, slug};
-use crate::report::{ClaimOutcome, ReportError, VerdictKind, csv, number};
-use crate::spec::{Claim, Expect, Mark, Selection};
+use crate::report::{ReportError, csv, number};
+use crate::spec::{Mark, Selection};
 
-impl VerdictKind {
-    /// Every verdict, in the order of the scoreboard.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Holds,
-        Self::Fails,
-        Self::Inconclusive,
-        Self::NotCheckable,
-        Self::SourceInconsistent,
-    ];
+/// Every verdict, in the order of the scoreboard.
+pub(crate) const VERDICTS: [Verdict; 5] = [
+    Verdict::Holds,
+    Verdict::Fails,
+    Verdict::Inconclusive,
+    Verdict::NotCheckableHere,
+    Verdict::SourceInconsistent,
+];
 
-    /// As in the report.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Fails => "fails",
-            Self::Inconclusive => "inconclusive",
-            Self::NotCheckable => "not checkable here",
-            Self::SourceInconsistent => "source inconsistent",
-        }
-    }
-
-    pub(crate) fn class(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Fails => "fails",
-            Self::Inconclusive => "inconclusive",
-            Self::NotCheckable => "unchecked",
-            Self::SourceInconsistent => "inconsistent",
-        }
-    }
-
-    pub(crate) fn sign(self) -> &'static str {
-        match self {
-            Self::Holds => "✓",
-            Self::Fails => "✗",
-            Self::Inconclusive => "≈",
-            Self::NotCheckable => "–",
-            Self::SourceInconsistent => "≠",
-        }
+/// CSS class of a verdict, and a sign that tells it without colour.
+fn look(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Holds => ("holds", "✓"),
+        Verdict::Fails => ("fails", "✗"),
+        Verdict::Inconclusive => ("inconclusive", "≈"),
+        Verdict::NotCheckableHere => ("unchecked", "–"),
+        Verdict::SourceInconsistent => ("inconsistent", "≠"),
     }
 }
 
 /// Counts verdicts.
-pub(crate) fn scoreboard(outcomes: &[&ClaimOutcome]) -> Scoreboard {
-    let counts = VerdictKind::ALL
+pub(crate) fn scoreboard(verdicts: &[Verdict]) -> Scoreboard {
+    let counts = VERDICTS
         .into_iter()
         .map(|verdict| VerdictCount {
-            verdict: verdict.text().to_owned(),
-            class: verdict.class().to_owned(),
-            sign: verdict.sign().to_owned(),
-            count: outcomes.iter().filter(|o| o.verdict == verdict).count(),
+            verdict: verdict.to_string(),
+            class: look(verdict).0.to_owned(),
+            sign: look(verdict).1.to_owned(),
+            count: verdicts.iter().filter(|other| **other == verdict).count(),
         })
         .filter(|count| count.count > 0)
         .collect();
     Scoreboard {
-        total: outcomes.len(),
+        total: verdicts.len(),
         counts,
     }
 }
@@ -73,67 +52,68 @@ impl Builder<'_, '_> {
         selection: &Selection,
         line: usize,
     ) -> Result<ClaimsView, ReportError> {
-        let spec = self.scope.spec;
-        let chosen: Vec<&Claim> = match selection {
-            Selection::All => spec.claims.iter().collect(),
-            Selection::Only(ids) => ids
-                .iter()
-                .map(|id| {
-                    let found = spec.claims.iter().find(|claim| claim.id == *id);
-                    found.ok_or_else(|| ReportError::UnknownClaim {
+        let all = &self.scope.spec.claims;
+        let judged = |id: &str| self.claims.iter().find(|judged| judged.id == id);
+        let chosen: Vec<&Judged> = match selection {
+            Selection::All => self.claims.iter().collect(),
+            Selection::Only(ids) => {
+                let unknown = ids
+                    .iter()
+                    .find(|id| all.iter().all(|claim| claim.id != **id));
+                if let Some(id) = unknown {
+                    return Err(ReportError::UnknownClaim {
                         line,
                         name: id.clone(),
-                        known: spec.claims.iter().map(|claim| claim.id.clone()).collect(),
-                    })
-                })
-                .collect::<Result<_, _>>()?,
+                        known: all.iter().map(|claim| claim.id.clone()).collect(),
+                    });
+                }
+                ids.iter().filter_map(|id| judged(id)).collect()
+            }
         };
-        let outcomes: Vec<(&Claim, &ClaimOutcome)> = chosen
-            .into_iter()
-            .filter_map(|claim| {
-                let outcome = self.claims.iter().find(|outcome| outcome.id == claim.id)?;
-                Some((claim, outcome))
-            })
-            .collect();
-        let only: Vec<&ClaimOutcome> = outcomes.iter().map(|(_, outcome)| *outcome).collect();
-        let claims: Vec<ClaimView> = outcomes.iter().map(|(c, o)| view(c, o)).collect();
+        let verdicts: Vec<Verdict> = chosen.iter().map(|judged| judged.verdict).collect();
         Ok(ClaimsView {
-            scoreboard: scoreboard(&only),
+            scoreboard: scoreboard(&verdicts),
             csv: format!("data/{anchor}-claims.csv"),
-            csv_text: csv_text(&outcomes),
+            csv_text: csv_text(&chosen),
             anchor,
-            claims,
+            claims: chosen.into_iter().map(view).collect(),
         })
     }
 }
 
-fn view(claim: &Claim, outcome: &ClaimOutcome) -> ClaimView {
-    let published = claim.published.as_ref();
+fn view(judged: &Judged) -> ClaimView {
+    let published = judged.published.as_ref();
+    let (class, sign) = look(judged.verdict);
     ClaimView {
-        anchor: format!("claim-{}", slug(&claim.id)),
-        id: one_line(&claim.id),
-        says: one_line(&claim.says),
-        place: one_line(&claim.place),
+        anchor: format!("claim-{}", slug(&judged.id)),
+        id: one_line(&judged.id),
+        says: one_line(&judged.says),
+        place: one_line(&judged.place),
         published: published.map(|published| one_line(&published.value)),
         mark: published.map(|published| mark(published.mark).to_owned()),
-        ours: outcome.ours.map(|ours| ours_view(ours, outcome)),
-        expected: claim.expect.map(expected),
-        margin: outcome.margin.map(|margin| {
+        ours: judged.ours.map(|ours| ours_view(ours, judged)),
+        expected: judged.expect.as_deref().map(one_line),
+        margin: judged.margin.map(|margin| {
             let sign = if margin > 0.0 { "+" } else { "" };
             format!("{sign}{}", number::significant(margin, 3))
         }),
-        verdict: outcome.verdict.text().to_owned(),
-        class: outcome.verdict.class().to_owned(),
-        sign: outcome.verdict.sign().to_owned(),
-        reason: outcome.reason.as_deref().map(one_line),
-        note: claim.note.as_deref().map(prose_line),
-        measure: claim.measure.as_deref().map(one_line),
+        verdict: judged.verdict.to_string(),
+        class: class.to_owned(),
+        sign: sign.to_owned(),
+        reason: (!judged.reason.is_empty()).then(|| one_line(&judged.reason)),
+        note: judged.note.as_deref().map(prose_line),
+        measure: judged.measure.as_deref().map(one_line),
     }
 }
 
-fn ours_view(ours: f64, outcome: &ClaimOutcome) -> ValueView {
+/// Half of the interval over seeds.
+fn half_width(judged: &Judged) -> Option<f64> {
+    judged.interval.map(|[low, high]| (high - low) / 2.0)
+}
+
+fn ours_view(ours: f64, judged: &Judged) -> ValueView {
     let is_whole = ours.fract() == 0.0 && ours.abs() < 1e12;
-    let (text, spread) = match outcome.half_width.filter(|half| *half > 0.0) {
+    let (text, spread) = match half_width(judged).filter(|half| *half > 0.0) {
         Some(half) => {
             let (ours, half) = number::with_half_width(ours, half);
             (ours, Some(half))
@@ -141,15 +121,15 @@ fn ours_view(ours: f64, outcome: &ClaimOutcome) -> ValueView {
         None if is_whole => (number::fixed(ours, 0), None),
         None => (number::significant(ours, 4), None),
     };
-    let seeds: Vec<String> = outcome
+    let seeds: Vec<String> = judged
         .per_seed
         .iter()
-        .map(|value| number::significant(*value, 5))
+        .map(|(seed, value)| format!("seed {seed}: {}", number::significant(*value, 5)))
         .collect();
     ValueView {
         text,
         spread,
-        hint: (seeds.len() > 1).then(|| format!("by seed: {}", seeds.join(", "))),
+        hint: (seeds.len() > 1).then(|| seeds.join(", ")),
         ..ValueView::default()
     }
 }
@@ -163,17 +143,7 @@ fn mark(mark: Mark) -> &'static str {
     }
 }
 
-fn expected(expect: Expect) -> String {
-    let plain = |x| number::plain(x, 6);
-    match expect {
-        Expect::Above(bound) => format!("> {}", plain(bound)),
-        Expect::Below(bound) => format!("< {}", plain(bound)),
-        Expect::Within([centre, tolerance]) => format!("{} ± {}", plain(centre), plain(tolerance)),
-        Expect::Equals(value) => format!("= {}", plain(value)),
-    }
-}
-
-fn csv_text(outcomes: &[(&Claim, &ClaimOutcome)]) -> String {
+fn csv_text(claims: &[&Judged]) -> String {
     let mut out = csv::line([
         "id",
         "says",
@@ -189,25 +159,22 @@ fn csv_text(outcomes: &[(&Claim, &ClaimOutcome)]) -> String {
         "reason",
     ]);
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    for (claim, outcome) in outcomes {
-        let published = claim.published.as_ref();
+    let text = |value: Option<&str>| value.map(one_line).unwrap_or_default();
+    for judged in claims {
+        let published = judged.published.as_ref();
         let fields = [
-            claim.id.clone(),
-            one_line(&claim.says),
-            one_line(&claim.place),
-            published
-                .map(|published| one_line(&published.value))
-                .unwrap_or_default(),
-            published
-                .map(|published| mark(published.mark).to_owned())
-                .unwrap_or_default(),
-            claim.measure.as_deref().map(one_line).unwrap_or_default(),
-            claim.expect.map(expected).unwrap_or_default(),
-            number(outcome.ours),
-            number(outcome.half_width),
-            number(outcome.margin),
-            outcome.verdict.text().to_owned(),
-            outcome.reason.as_deref().map(one_line).unwrap_or_default(),
+            one_line(&judged.id),
+            one_line(&judged.says),
+            one_line(&judged.place),
+            text(published.map(|published| published.value.as_str())),
+            text(published.map(|published| mark(published.mark))),
+            text(judged.measure.as_deref()),
+            text(judged.expect.as_deref()),
+            number(judged.ours),
+            number(half_width(judged)),
+            number(judged.margin),
+            judged.verdict.to_string(),
+            one_line(&judged.reason),
         ];
         out.push_str(&csv::line(fields.iter().map(String::as_str)));
     }

@@ -10,23 +10,27 @@ use super::context::{CellView, FigureView, LegendView, PanelView, Prose, TextVie
 use super::figure::{self, Figure};
 use super::plot::{self, Size};
 use super::scope::Scope;
-use super::text::{clean, markdown_to_html};
-use super::{ClaimOutcome, ReportError, svg};
+use super::text::{clean, escape_markdown, markdown_to_html};
+use super::{ReportError, svg};
+use crate::claim::Judged;
+use crate::expr::{ExprError, Session};
 use crate::spec::{Cell, HistogramOf};
 
 /// Builds cells in reading order and numbers figures and tables.
 pub(crate) struct Builder<'a, 'b> {
     pub(crate) scope: &'b Scope<'a>,
-    pub(crate) claims: &'b [ClaimOutcome],
+    pub(crate) claims: &'b [Judged],
+    session: Session,
     figures: usize,
     tables: usize,
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
-    pub(crate) fn new(scope: &'b Scope<'a>, claims: &'b [ClaimOutcome]) -> Self {
+    pub(crate) fn new(scope: &'b Scope<'a>, claims: &'b [Judged]) -> Self {
         Self {
             scope,
             claims,
+            session: Session::new(scope.results),
             figures: 0,
             tables: 0,
         }
@@ -42,7 +46,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let anchor = format!("cell-{}", index + 1);
         Ok(match cell {
             Cell::Text(text) => {
-                let markdown = super::text_cell(text, self.scope, line)?;
+                let markdown = self.text(text, line)?;
                 CellView::Text(TextView {
                     anchor,
                     prose: prose(&markdown),
@@ -69,6 +73,27 @@ impl<'a, 'b> Builder<'a, 'b> {
             Cell::Claims(selection) => CellView::Claims(self.claims(anchor, selection, line)?),
             Cell::Plan(selection) => CellView::Plan(self.plan(selection, line)?),
         })
+    }
+
+    /// Computes the expressions of a text. Where results are missing the text stands all the same, with a dash for each
+    /// value, and says so: a plan that has not run has a report too.
+    fn text(&self, text: &str, line: usize) -> Result<String, ReportError> {
+        match self.session.text(text) {
+            Ok(text) => Ok(text),
+            Err(error) if error.is_not_available() => {
+                let reason = match &error {
+                    ExprError::InText { source, .. } => source.to_string(),
+                    other => other.to_string(),
+                };
+                let text = without_values(text);
+                Ok(format!(
+                    "{}\n\n*Some values are not there yet: {}.*",
+                    text.trim_end(),
+                    escape_markdown(&reason)
+                ))
+            }
+            Err(error) => Err(located(error, text, line)),
+        }
     }
 
     /// The number of the next table.
@@ -134,6 +159,40 @@ impl<'a, 'b> Builder<'a, 'b> {
             ),
             csv_text: figure::csv(figure),
         })
+    }
+}
+
+/// The text with a dash for every expression.
+fn without_values(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        out.push_str(before);
+        out.push('–');
+        rest = after.split_once("}}").map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The error with its line in the spec. A text of several lines is a block that begins below the line of its cell.
+fn located(error: ExprError, text: &str, line: usize) -> ReportError {
+    match error {
+        ExprError::InText {
+            line: inner,
+            source,
+        } => ReportError::Text {
+            line: if text.contains('\n') {
+                line + inner
+            } else {
+                line
+            },
+            message: source.to_string(),
+        },
+        other => ReportError::Text {
+            line,
+            message: other.to_string(),
+        },
     }
 }
 

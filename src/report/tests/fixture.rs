@@ -1,8 +1,8 @@
 //! Made-up specs and results: three runs like epoch frenzy, and grids.
 
+use crate::claim::{Judged, Verdict};
 use crate::digest::Sha256Hex;
 use crate::record::*;
-use crate::report::{ClaimOutcome, VerdictKind};
 use crate::rng::{Purpose, Stream};
 use crate::spec::*;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Fixture {
     pub(crate) spec: Spec,
     pub(crate) results: Results,
-    pub(crate) claims: Vec<ClaimOutcome>,
+    pub(crate) claims: Vec<Judged>,
 }
 
 pub(crate) fn settings() -> Settings {
@@ -286,14 +286,14 @@ pub(crate) fn three_runs() -> Fixture {
             profile: "desk".into(),
             runs,
         },
-        claims: outcomes(),
+        claims: judged(&spec.claims),
         spec,
     }
 }
 
 fn three_cells() -> Value {
     json!([
-        {"text": "## What happens\n\nWith 25 documents the model learns them **by heart**: its training loss falls to almost nothing while the validation loss rises again after the first few epochs. One pass over 2,500 documents keeps both curves together.\n\n- equal budgets: 25 · 100 = 250 · 10 = 2500 · 1\n- `validate` differs between the runs, as in the study"},
+        {"text": "## What happens\n\nWith 25 documents the model learns them **by heart**: its training loss falls to {{ run('25x100').train_loss | round(2) }} while the validation loss rises again, to {{ run('25x100').val_loss | round(2) }}. One pass over 2,500 documents keeps both curves together.\n\n- equal budgets: 25 · 100 = 250 · 10 = 2500 · 1\n- `validate` differs between the runs, as in the study"},
         {"plot": {"curves": ["train/loss", "val/loss"], "x": "epoch", "panels": "case", "smooth": 9,
             "published": [{"label": "published validation loss", "panel": "2500x1", "points": [[0.004, 10.188], [0.04, 7.858], [0.1, 7.577], [0.2, 7.304], [0.4, 6.942], [0.6, 6.668], [0.8, 6.549], [1.0, 6.394]]}],
             "caption": "Training and validation loss of the three runs. Note the different numbers of epochs."}},
@@ -319,37 +319,54 @@ fn claims() -> Vec<Claim> {
     .unwrap()
 }
 
-fn outcomes() -> Vec<ClaimOutcome> {
-    let outcome = |id: &str, verdict, ours, margin, reason: &str| ClaimOutcome {
-        id: id.into(),
-        verdict,
-        reason: (!reason.is_empty()).then(|| reason.to_owned()),
-        ours,
-        half_width: None,
-        margin,
-        per_seed: ours.into_iter().collect(),
-    };
-    use VerdictKind::*;
-    vec![
-        outcome("EF-1", Holds, Some(0.0), Some(0.0), ""),
-        outcome(
+fn judged(claims: &[Claim]) -> Vec<Judged> {
+    use Verdict::*;
+    let outcomes = [
+        ("EF-1", Holds, Some(0.0), Some(0.0), ""),
+        (
             "EF-3",
             Inconclusive,
             Some(0.64213),
             Some(0.54213),
             "too few seeds",
         ),
-        outcome("EF-10", NotCheckable, None, None, "needs the profile paper"),
-        outcome("EF-11", NotCheckable, None, None, "needs a reader"),
-        outcome("EF-6", Fails, Some(-0.8731), Some(-0.8731), ""),
-        outcome(
+        (
+            "EF-10",
+            NotCheckableHere,
+            None,
+            None,
+            "needs the profile paper",
+        ),
+        ("EF-11", NotCheckableHere, None, None, "needs a reader"),
+        ("EF-6", Fails, Some(-0.8731), Some(-0.8731), ""),
+        (
             "D-3",
             SourceInconsistent,
             None,
             None,
             "exp(1.826) is 6.21, not 3.8",
         ),
-    ]
+    ];
+    outcomes
+        .into_iter()
+        .zip(claims)
+        .map(|((id, verdict, ours, margin, reason), claim)| Judged {
+            id: id.into(),
+            says: claim.says.clone(),
+            place: claim.place.clone(),
+            published: claim.published.clone(),
+            measure: claim.measure.clone(),
+            expect: claim.expect.map(|_| "above 0.1".to_owned()),
+            ours,
+            per_seed: ours.map(|ours| (0, ours)).into_iter().collect(),
+            interval: None,
+            margin,
+            verdict,
+            reason: reason.into(),
+            note: claim.note.clone(),
+            needs_reading: claim.needs.reading,
+        })
+        .collect()
 }
 
 /// A grid over dim, n_layers, n_heads and max_seq_len: 36 runs with one seed, or 12 settings with three.

@@ -162,6 +162,7 @@ fn a_plan_without_results_is_a_report_too() {
     let files = files(&fixture);
     let html = text(&files, "index.html");
     assert!(html.contains("Not finished: 25x100, 250x10, 2500x1."));
+    assert!(html.contains("Some values are not there yet") && html.contains("loss falls to –"));
     assert!(html.contains("0 of 3") && html.contains("No sample has been drawn yet."));
 }
 
@@ -196,13 +197,11 @@ fn hostile() -> Fixture {
     );
     spec.source.study = HOSTILE.into();
     spec.overrides = vec![HOSTILE.into()];
-    for claim in &mut spec.claims {
-        claim.says = HOSTILE.into();
-        claim.note = Some(HOSTILE.into());
-        claim.measure = Some(HOSTILE.into());
-    }
-    for outcome in &mut fixture.claims {
-        outcome.reason = Some(HOSTILE.into());
+    for judged in &mut fixture.claims {
+        judged.says = HOSTILE.into();
+        judged.note = Some(HOSTILE.into());
+        judged.measure = Some(HOSTILE.into());
+        judged.reason = HOSTILE.into();
     }
     for run in &mut fixture.results.runs {
         run.group = format!("{}{HOSTILE}", run.group);
@@ -396,4 +395,24 @@ fn errors_are_of_the_reader_or_of_the_program() {
     let fixture = with_cells(fixture::three_runs(), json!([{"plot": {"curves": ["x"]}}]));
     let error = Report::build(&fixture.spec, &fixture.results, &[]).unwrap_err();
     assert!(matches!(error, ReportError::UnknownCurve { line: 7, .. }));
+}
+
+#[test]
+fn text_cells_show_values_and_errors_with_their_line() {
+    let html = |text: &str| {
+        let fixture = with_cells(fixture::three_runs(), json!([{ "text": text }]));
+        Report::build(&fixture.spec, &fixture.results, &[]).map(|report| text_of_first(&report))
+    };
+    let shown = html("Loss {{ run('25x100').val_loss | round(1) }}.").unwrap();
+    assert_eq!(shown, "<p>Loss 7.2.</p>\n");
+    let message = |text: &str| html(text).unwrap_err().to_string();
+    insta::assert_snapshot!(message("{{ run('25x10').val_loss }}"), @"line 7: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`");
+    insta::assert_snapshot!(message("one\ntwo {{ run('25x100').val_los }}\n"), @"line 9: unknown metric `val_los`, expected one of `val_loss`, `val_loss_max`, `val_loss_min`");
+}
+
+fn text_of_first(report: &Report) -> String {
+    match &report.context().cells[0] {
+        crate::report::CellView::Text(text) => text.prose.html.clone(),
+        other => panic!("{other:?}"),
+    }
 }
