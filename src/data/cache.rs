@@ -7,8 +7,9 @@
 //! | `slices/<2 digits>/<hash>.ids` | ids of a slice: magic, number of documents, lengths (u32), ids (u32), sha256 of all before |
 //! | `slices/<2 digits>/<hash>.lengths` | the lengths alone, in the same form, for plans |
 //!
-//! All numbers are little-endian. A hash is over what the contents follow from, never over a path's spelling or a time.
-//! Files are digested when they are read; a damaged one counts as missing and is written again.
+//! All numbers are little-endian. The hash of a tokenizer or slice is over what its contents follow from: identities, never
+//! paths or times. That of a `stat` entry is over the path and the range. Tokenizers and slices are digested when they
+//! are read; a damaged entry counts as missing and is written again.
 
 use super::DataError;
 use super::source::{Fingerprint, modified_nanos};

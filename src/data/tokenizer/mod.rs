@@ -34,7 +34,7 @@ const ENDS: [(&str, &str); 3] = [
 /// A tokenizer with a begin-of-text and an end-of-text id (they may be the same).
 pub struct TextTokenizer {
     inner: Tokenizer,
-    words: Option<split::WordCache>,
+    parts: Option<split::PartCache>,
     bos: u32,
     eos: u32,
     vocab_size: usize,
@@ -123,7 +123,7 @@ impl TextTokenizer {
         }
         let (bos, eos) = ends(&inner)?;
         Ok(Self {
-            words: split::WordCache::for_tokenizer(&inner),
+            parts: split::PartCache::for_tokenizer(&inner),
             bos,
             eos,
             vocab_size,
@@ -166,9 +166,9 @@ impl TextTokenizer {
                 .map(|encoding| encoding.get_ids().to_vec())
                 .map_err(|error| error.to_string())
         };
-        match &self.words {
-            Some(words) if text.is_ascii() => words.encode(text, slow),
-            _ => slow(text),
+        match &self.parts {
+            Some(parts) => parts.encode(text, slow),
+            None => slow(text),
         }
     }
 

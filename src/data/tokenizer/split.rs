@@ -1,19 +1,20 @@
-//! GPT-2's rule for cutting text into words, for ASCII, and a cache of the words' ids.
+//! Cutting text into parts that are encoded once each, and a cache of their ids.
 //!
-//! The rule, as byte-level BPE tokenizers state it:
-//! `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`. A regular expression engine with look-ahead
-//! costs more than the merges themselves; most text is ASCII, where the rule is a few comparisons of bytes. Other text
-//! goes through the library.
+//! Byte-level BPE tokenizers cut text into words by GPT-2's rule,
+//! `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
+//! The library's regular expression with look-ahead costs more than the merges themselves, but most text is ASCII, where
+//! the rule is a few comparisons of bytes; what stands around other characters goes through the library. LLaMA's tokenizer
+//! merges over the whole text; it is cut before spaces, over which its merges never reach.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
-use tokenizers::Tokenizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::{Model, ModelWrapper, Tokenizer};
 
-/// Words kept at most.
-const MAX_WORDS: usize = 1 << 17;
-/// Longest word that is kept, in bytes.
-const MAX_WORD: usize = 64;
+/// Parts kept at most.
+const MAX_PARTS: usize = 1 << 17;
+/// Longest part that is kept, in bytes.
+const MAX_PART: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -65,70 +66,174 @@ fn word_length(bytes: &[u8]) -> usize {
     }
 }
 
-/// The words of an ASCII text, in order; together they are the text.
-pub(super) fn ascii_words(text: &str) -> impl Iterator<Item = &str> {
+/// A part of a text that can be encoded by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part<'a> {
+    /// A word of GPT-2's rule.
+    Word(&'a str),
+    /// Text around characters beyond ASCII, which the library cuts.
+    Other(&'a str),
+}
+
+/// The parts of a text, in order; together they are the text.
+pub(super) fn gpt2_parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+    let mut rest = text;
+    // Length of the start of `rest` that is known to be ASCII and to end at a border.
+    let mut ascii = 0;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if ascii == 0 {
+            let (length, is_ascii) = stretch(rest.as_bytes());
+            if !is_ascii {
+                let (part, after) = rest.split_at(length);
+                rest = after;
+                return Some(Part::Other(part));
+            }
+            ascii = length;
+        }
+        let (word, after) = rest.split_at(word_length(&rest.as_bytes()[..ascii]));
+        ascii -= word.len();
+        rest = after;
+        Some(Part::Word(word))
+    })
+}
+
+/// Length of the first stretch of a text between borders, and whether it is ASCII. A border stands between an ASCII character
+/// that is no white space and ASCII white space: no word of the rule reaches over it, and none looks over it.
+fn stretch(bytes: &[u8]) -> (usize, bool) {
+    let is_border = |at: &usize| {
+        let before = bytes[*at - 1];
+        before.is_ascii() && class(before) != Class::Space && class(bytes[*at]) == Class::Space
+    };
+    let Some(foreign) = bytes.iter().position(|byte| !byte.is_ascii()) else {
+        return (bytes.len(), true);
+    };
+    match (1..foreign).rev().find(is_border) {
+        Some(border) => (border, true),
+        None => (
+            (foreign + 1..bytes.len())
+                .find(is_border)
+                .unwrap_or(bytes.len()),
+            false,
+        ),
+    }
+}
+
+/// Pieces of a text for a tokenizer that writes spaces as a letter of its own and merges over the whole text, none of whose
+/// entries has that letter behind another: no merge reaches over the beginning of a space.
+fn spaced_parts(text: &str, letter: char) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let (word, after) = rest.split_at(word_length(rest.as_bytes()));
+        let begins = |at: &usize| {
+            rest.as_bytes()[*at] == b' '
+                && rest.as_bytes()[*at - 1] != b' '
+                && !rest[..*at].ends_with(letter)
+        };
+        let end = (1..rest.len()).find(begins).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
         rest = after;
-        Some(word)
+        Some(part)
     })
 }
 
-/// Ids of words seen before. Only speed depends on it: a word's ids are always the library's.
-pub(super) struct WordCache {
-    words: RwLock<HashMap<Box<str>, Box<[u32]>>>,
+/// How a tokenizer's text can be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    Gpt2,
+    Spaces(char),
 }
 
-impl WordCache {
-    /// A cache for a tokenizer that cuts by GPT-2's rule and does nothing else to a text; `None` for any other.
+/// Ids of parts seen before. Only speed depends on it: the ids of a part are always the library's.
+pub(super) struct PartCache {
+    rule: Rule,
+    known: RwLock<HashMap<Box<str>, Box<[u32]>>>,
+}
+
+impl PartCache {
+    /// A cache for a tokenizer whose texts can be cut into parts that do not touch each other's ids; `None` for any other.
     pub(super) fn for_tokenizer(inner: &Tokenizer) -> Option<Self> {
-        let by_rule = match inner.get_pre_tokenizer() {
-            Some(PreTokenizerWrapper::ByteLevel(level)) => {
-                level.use_regex && !level.add_prefix_space
-            }
-            _ => false,
-        };
-        let ordinary = inner
+        let only_special = inner
             .get_added_tokens_decoder()
             .values()
             .all(|token| token.special);
-        (by_rule && ordinary && inner.get_normalizer().is_none()).then(|| Self {
-            words: RwLock::default(),
+        if !only_special || inner.get_normalizer().is_some() {
+            return None;
+        }
+        let rule = match (inner.get_pre_tokenizer()?, inner.get_model()) {
+            (PreTokenizerWrapper::ByteLevel(level), ModelWrapper::BPE(_))
+                if level.use_regex && !level.add_prefix_space =>
+            {
+                Rule::Gpt2
+            }
+            (PreTokenizerWrapper::Metaspace(space), ModelWrapper::BPE(bpe)) => {
+                let letter = space.get_replacement();
+                let plain = bpe
+                    .continuing_subword_prefix
+                    .as_ref()
+                    .is_none_or(String::is_empty)
+                    && bpe.end_of_word_suffix.as_ref().is_none_or(String::is_empty)
+                    && !bpe.ignore_merges
+                    && bpe.token_to_id(letter.encode_utf8(&mut [0; 4])).is_some();
+                let reaches_over =
+                    |entry: &String| entry.trim_start_matches(letter).contains(letter);
+                if !plain || inner.get_vocab(true).keys().any(reaches_over) {
+                    return None;
+                }
+                Rule::Spaces(letter)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            rule,
+            known: RwLock::default(),
         })
     }
 
-    /// Ids of an ASCII text, its unknown words encoded by `slow`.
+    /// Ids of a text, parts that are not known encoded by `slow`.
     pub(super) fn encode(
         &self,
         text: &str,
         slow: impl Fn(&str) -> Result<Vec<u32>, String>,
     ) -> Result<Vec<u32>, String> {
+        if text.is_empty() {
+            return slow(text);
+        }
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut new: HashMap<&str, Vec<u32>> = HashMap::new();
         {
             // A poisoned lock means a panic between two whole entries: what is there is right.
-            let known = self.words.read().unwrap_or_else(PoisonError::into_inner);
-            for word in ascii_words(text) {
-                if let Some(found) = known.get(word) {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let mut add = |part| {
+                if let Some(found) = known.get(part) {
                     ids.extend_from_slice(found);
-                } else if let Some(found) = new.get(word) {
+                } else if let Some(found) = new.get(part) {
                     ids.extend_from_slice(found);
                 } else {
-                    let found = slow(word)?;
+                    let found = slow(part)?;
                     ids.extend_from_slice(&found);
-                    new.insert(word, found);
+                    if part.len() <= MAX_PART {
+                        new.insert(part, found);
+                    }
                 }
+                Ok::<(), String>(())
+            };
+            match self.rule {
+                Rule::Gpt2 => gpt2_parts(text).try_for_each(|part| match part {
+                    Part::Word(part) | Part::Other(part) => add(part),
+                })?,
+                Rule::Spaces(letter) => spaced_parts(text, letter).try_for_each(add)?,
             }
         }
         if !new.is_empty() {
-            let mut known = self.words.write().unwrap_or_else(PoisonError::into_inner);
-            for (word, found) in new {
-                if word.len() <= MAX_WORD && known.len() < MAX_WORDS {
-                    known.insert(word.into(), found.into());
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            for (part, found) in new {
+                if known.len() < MAX_PARTS {
+                    known.insert(part.into(), found.into());
                 }
             }
         }

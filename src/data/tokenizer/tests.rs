@@ -317,9 +317,27 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn ascii_words_are_the_librarys(text in "[ -~\t\n\r\u{b}\u{c}\u{1c}\u{0}]{0,60}|[' a-zA-Z0-9\n]{0,40}|('(s|t|re|ve|m|ll|d|l|r|v)|[ a.]){0,20}") {
-        let words: Vec<&str> = split::ascii_words(&text).collect();
+    fn words_are_the_librarys(text in "[ -~\t\n\r\u{b}\u{c}\u{1c}\u{0}]{0,60}|[' a-zA-Z0-9\n]{0,40}|('(s|t|re|ve|m|ll|d|l|r|v)|[ a.]){0,20}|[ab \n1.\u{e9}\u{a0}\u{2028}\u{4f60}'s]{0,40}") {
+        let mut words = Vec::new();
+        for part in split::gpt2_parts(&text) {
+            match part {
+                split::Part::Word(word) => words.push(word.to_owned()),
+                split::Part::Other(part) => words.extend(train::library_words(part).unwrap()),
+            }
+        }
         prop_assert_eq!(words, train::library_words(&text).unwrap());
+    }
+
+    #[test]
+    fn llama_parts_give_the_librarys_ids(text in "[a-z \u{2581}\n.]{0,40}|\\PC{0,30}|( |the|The|\u{e9}|\u{4f60}|<s>|</s>|_|  ){0,20}") {
+        use std::sync::OnceLock;
+        static LLAMA: OnceLock<Option<TextTokenizer>> = OnceLock::new();
+        let llama = LLAMA.get_or_init(|| real("llama-tokenizer/tokenizer.json").map(|path| TextTokenizer::read(&path).unwrap()));
+        if let Some(llama) = llama {
+            prop_assert!(llama.parts.is_some());
+            let expected = llama.inner.encode_fast(text.as_str(), false).unwrap();
+            prop_assert_eq!(llama.encode(&text).unwrap(), expected.get_ids());
+        }
     }
 
     #[test]
@@ -381,7 +399,7 @@ fn speed() {
     })
     .unwrap();
     let bytes: usize = texts.iter().map(String::len).sum();
-    let mut said = |what: &str, start: std::time::Instant| {
+    let said = |what: &str, start: std::time::Instant| {
         println!(
             "{what}: {:?} for {:.1} MB, {} texts",
             start.elapsed(),

@@ -5,7 +5,7 @@
 //! with the smaller left id, then the smaller right id. Training ends at the wanted size or when no pair occurs twice.
 
 use super::DataError;
-use super::split::ascii_words;
+use super::split::{Part, gpt2_parts};
 use rayon::prelude::*;
 use serde_json::json;
 use std::cmp::Reverse;
@@ -43,36 +43,37 @@ fn count_words<T: AsRef<str> + Sync>(texts: &[T]) -> Result<BTreeMap<String, u64
     let counted: Vec<_> = texts
         .par_chunks(64)
         .map(|chunk| {
-            let mut counts: HashMap<&str, u64> = HashMap::new();
-            let mut other: HashMap<String, u64> = HashMap::new();
-            for text in chunk.iter().map(AsRef::as_ref) {
-                if text.is_ascii() {
-                    ascii_words(text).for_each(|word| *counts.entry(word).or_default() += 1);
-                } else {
-                    for word in library_words(text)? {
-                        *other.entry(word).or_default() += 1;
-                    }
+            let mut words: HashMap<&str, u64> = HashMap::new();
+            let mut other: HashMap<&str, u64> = HashMap::new();
+            for part in chunk.iter().flat_map(|text| gpt2_parts(text.as_ref())) {
+                match part {
+                    Part::Word(word) => *words.entry(word).or_default() += 1,
+                    Part::Other(part) => *other.entry(part).or_default() += 1,
                 }
             }
-            Ok((counts, other))
+            let mut cut: HashMap<String, u64> = HashMap::new();
+            for (part, count) in other {
+                for word in library_words(part)? {
+                    *cut.entry(word).or_default() += count;
+                }
+            }
+            Ok((words, cut))
         })
         .collect();
-    let mut words = BTreeMap::new();
+    let mut all: HashMap<String, u64> = HashMap::new();
     for chunk in counted {
-        let (counts, other) = chunk?;
-        for (word, count) in counts {
-            match words.get_mut(word) {
-                Some(all) => *all += count,
+        let (words, cut) = chunk?;
+        let owned = cut.iter().map(|(word, count)| (word.as_str(), *count));
+        for (word, count) in words.into_iter().chain(owned) {
+            match all.get_mut(word) {
+                Some(sum) => *sum += count,
                 None => {
-                    words.insert(word.to_owned(), count);
+                    all.insert(word.to_owned(), count);
                 }
             }
         }
-        for (word, count) in other {
-            *words.entry(word).or_default() += count;
-        }
     }
-    Ok(words)
+    Ok(all.into_iter().collect())
 }
 
 /// Cuts any text into words by the library's rule; gives the words as they stand in the text.
@@ -143,6 +144,13 @@ impl Merger {
         }
     }
 
+    /// Takes `count` occurrences away; the pair that is being merged is gone already.
+    fn drop_one(&mut self, pair: Pair, count: u64) {
+        if let Some(seen) = self.pairs.get_mut(&pair) {
+            seen.count = seen.count.saturating_sub(count);
+        }
+    }
+
     /// Merges until `entries` holds `vocab_size` entries; gives the merges in order.
     fn run(mut self, entries: &mut Vec<String>, vocab_size: usize) -> Vec<Pair> {
         let mut ids: HashMap<String, u32> = entries
@@ -196,27 +204,24 @@ impl Merger {
             let mut merged = Vec::with_capacity(symbols.len());
             let mut at = 0;
             while at < symbols.len() {
-                if at + 1 < symbols.len() && (symbols[at], symbols[at + 1]) == pair {
-                    merged.push(id);
-                    at += 2;
-                } else {
+                if at + 1 == symbols.len() || (symbols[at], symbols[at + 1]) != pair {
                     merged.push(symbols[at]);
                     at += 1;
+                    continue;
                 }
-            }
-            if merged.len() < symbols.len() {
-                for old in symbols.windows(2) {
-                    if let Some(seen) = self.pairs.get_mut(&(old[0], old[1])) {
-                        seen.count = seen.count.saturating_sub(count);
-                    }
+                // The word as it stands now: `merged`, the pair, and what is behind it.
+                if let Some(before) = merged.last().copied() {
+                    self.drop_one((before, pair.0), count);
+                    self.add((before, id), count, index);
+                    grown.push((before, id));
                 }
-                for new in merged.windows(2) {
-                    let new = (new[0], new[1]);
-                    self.add(new, count, index);
-                    if new.0 == id || new.1 == id {
-                        grown.push(new);
-                    }
+                if let Some(after) = symbols.get(at + 2).copied() {
+                    self.drop_one((pair.1, after), count);
+                    self.add((id, after), count, index);
+                    grown.push((id, after));
                 }
+                merged.push(id);
+                at += 2;
             }
             self.words[index as usize] = (merged, count);
         }
