@@ -149,51 +149,21 @@ fn move_to(
     let Some((last, way)) = own.split_last() else {
         return;
     };
-    let mut node = map;
-    for part in way {
-        let entry = |name: &str| Key {
-            name: name.to_owned(),
-            span: key.span,
-        };
-        if node.get(part).is_none() {
-            let empty = Node {
-                value: Value::Map(Vec::new()),
-                span: key.span,
-            };
-            node.put(entry(part), empty);
+    let setting = join_path(&[section, own].concat());
+    let node = match enter(map, way, &key) {
+        Ok(node) => node,
+        Err(found) => {
+            let message = format!("`{}` stands for `{setting}`, but {found}", key.name);
+            return problems.push(Problem::new(message).at(key.span));
         }
-        let Value::Map(entries) = &mut node.value else {
-            return;
-        };
-        let Some((_, child)) = entries.iter_mut().find(|(key, _)| key.name == *part) else {
-            return;
-        };
-        if !matches!(child.value, Value::Map(_)) {
-            let setting = join_path(&[section, own].concat());
-            let message = format!(
-                "`{}` stands for `{setting}`, but `{part}` is {}",
-                key.name,
-                child.describe()
-            );
-            problems.push(Problem::new(message).at(key.span));
-            return;
-        }
-        node = child;
-    }
+    };
     match node.entry(last) {
         Some((other, old)) if !old.same(&value) => {
-            let setting = join_path(&[section, own].concat());
             let message = format!("`{}` and another name of `{setting}` disagree", key.name);
-            problems.push(
-                Problem::new(message)
-                    .at(key.span)
-                    .note(format!(
-                        "the other value is {}, at line {}",
-                        old.describe(),
-                        other.span.line
-                    ))
-                    .hint(format!("keep `{last}` alone")),
-            );
+            let (found, line) = (old.describe(), other.span.line);
+            let problem = Problem::new(message).at(key.span);
+            let problem = problem.note(format!("the other value is {found}, at line {line}"));
+            problems.push(problem.hint(format!("keep `{last}` alone")));
         }
         Some(_) => {}
         None => {
@@ -201,6 +171,26 @@ fn move_to(
             node.put(Key { name, ..key }, value);
         }
     }
+}
+
+/// The map at `way` below `node`, made where it is not there; or what stands in the way.
+fn enter<'a>(mut node: &'a mut Node, way: &[&str], key: &Key) -> Result<&'a mut Node, String> {
+    for part in way {
+        if node.get(part).is_none() {
+            let name = (*part).to_owned();
+            let empty = Node {
+                value: Value::Map(Vec::new()),
+                span: key.span,
+            };
+            let span = key.span;
+            node.put(Key { name, span }, empty);
+        }
+        node = descend(node, &[part]).ok_or("there is no map")?;
+        if !matches!(node.value, Value::Map(_)) {
+            return Err(format!("`{part}` is {}", node.describe()));
+        }
+    }
+    Ok(node)
 }
 
 /// `mse` stands for `{square: {k: 1, m: 1}}`, `scaled_mse` for `{square: {k: 100, m: 1}}`.

@@ -257,7 +257,9 @@ pub(crate) fn list(names: &[&str]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if names.len() > MOST {
-        text += &format!(" and {} more", names.len() - MOST);
+        text.push_str(" and ");
+        text.push_str(&(names.len() - MOST).to_string());
+        text.push_str(" more");
     }
     text
 }

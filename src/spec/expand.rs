@@ -3,99 +3,18 @@
 //! A section is decoded once for each combination of the axes that touch it, so that ten thousand seeds decode one model.
 
 use super::axes::{Axes, AxisKind, Combination};
+use super::decode::decode;
 use super::error::{Problem, Problems, nearest};
 use super::experiment::Experiment;
 use super::schema;
-use super::setting::{SECTIONS, Setting, report_covered, set};
+use super::setting::{SECTIONS, Setting, set};
 use super::structure::Check;
-use super::tree::{Key, Node, Span, Value, join_path};
+use super::tree::{Key, Node, Span, Value};
 use super::validate::{self, Sections};
 use super::{DataSettings, EvalSettings, ModelSettings, Settings, SpecRun, TrainSettings};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-/// Reports settings that no run would use: overrides under an axis, cases and axes that set the same.
-pub(crate) fn report_dead(experiment: &Experiment, overrides: &[Setting], problems: &mut Problems) {
-    for (index, axis) in experiment.vary.iter().enumerate() {
-        let name = join_path(&axis.path);
-        for other in &experiment.vary[..index] {
-            if overlap(&axis.path, &other.path) {
-                let message = format!(
-                    "the axes `{}` and `{name}` set the same",
-                    join_path(&other.path)
-                );
-                problems.push(Problem::new(message).at(axis.place));
-            }
-        }
-        let settings = experiment.cases.iter().flat_map(|case| &case.settings);
-        for setting in settings.filter(|setting| overlap(&setting.path, &axis.path)) {
-            let message = format!("the axis `{name}` and a case set the same");
-            let problem = Problem::new(message).at(setting.place);
-            problems.push(problem.note(format!("the axis stands at line {}", axis.place.line)));
-        }
-        for setting in overrides {
-            if setting.path.starts_with(&axis.path) {
-                let message = format!(
-                    "`{}` is an axis: every run sets it",
-                    join_path(&setting.path)
-                );
-                let hint = format!("override the axis: `vary.{name}: […]`");
-                problems.push(Problem::new(message).at(setting.place).hint(hint));
-            }
-        }
-        for setting in experiment
-            .sets
-            .iter()
-            .filter(|set| overlap(&set.path, &axis.path))
-        {
-            let message = format!("`{}` is an axis: its runs are named by its values", name);
-            let hint = format!("override the axis: `--set 'vary.{name}=[…]'`");
-            problems.push(Problem::new(message).at(setting.place).hint(hint));
-        }
-    }
-    if let Some((place, _)) = &experiment.seeds {
-        let seed = ["train".to_owned(), "seed".to_owned()];
-        let own = experiment.cases.iter().flat_map(|case| &case.settings);
-        let varied = experiment.vary.iter().map(|axis| (&axis.path, axis.place));
-        let settings = own.chain(overrides).chain(&experiment.sets);
-        for (path, at) in settings.map(|one| (&one.path, one.place)).chain(varied) {
-            if path.starts_with(&seed) {
-                let problem = Problem::new("`train.seed` is never used: `seeds` sets it").at(at);
-                let line = place.line;
-                problems.push(
-                    problem
-                        .note(format!("`seeds` stands at line {line}"))
-                        .hint("override `seeds`"),
-                );
-            }
-        }
-    }
-    for (index, setting) in overrides.iter().enumerate() {
-        report_covered(&overrides[..index], setting, problems);
-        let covers = |case: &super::experiment::Case| {
-            case.settings
-                .iter()
-                .any(|own| setting.path.starts_with(&own.path))
-        };
-        if !experiment.cases.is_empty() && experiment.cases.iter().all(covers) {
-            let path = join_path(&setting.path);
-            let problem = Problem::new(format!(
-                "`{path}` is set by every case: no run would use this"
-            ));
-            let hint = format!(
-                "override the cases: `cases.{}.{path}: …`",
-                experiment.cases[0].name
-            );
-            problems.push(problem.at(setting.place).hint(hint));
-        }
-    }
-}
-
-/// Whether one path leads to the other.
-fn overlap(a: &[String], b: &[String]) -> bool {
-    a.starts_with(b) || b.starts_with(a)
-}
 
 /// Makes the runs of `experiment`; problems name the runs they were met in.
 pub(crate) fn runs(
@@ -117,6 +36,7 @@ pub(crate) fn runs(
     };
     let mut runs = Vec::new();
     for combination in axes.walk() {
+        problems.checked_runs += 1;
         if let Some(run) = maker.run(&combination, &mut memo, problems) {
             runs.push(run);
         }
@@ -270,7 +190,7 @@ impl Maker<'_> {
             run: (!self.axes.list.is_empty()).then_some(name.as_str()),
         };
         check.node(&tree, &field.shape, &mut vec![section.to_owned()], place);
-        match super::decode::decode(&tree) {
+        match decode(&tree) {
             Ok(decoded) => Some(decoded),
             Err(error) => {
                 if problems.len() == before && problems.is_empty() {

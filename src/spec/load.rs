@@ -211,8 +211,8 @@ enum Raw {
     /// A number that JSON cannot hold: NaN, an infinity, or more than 64 bits.
     Unfit,
     String(String),
-    List(Vec<Raw>),
-    Map(Vec<(Raw, Raw)>),
+    List(Vec<Self>),
+    Map(Vec<(Self, Self)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {

@@ -8,6 +8,7 @@ mod axes;
 mod cell;
 mod claim;
 mod data;
+mod dead;
 mod decode;
 mod error;
 mod eval;

@@ -1,5 +1,8 @@
 //! Reading a spec from file to checked runs: the order of the steps, and nothing else.
 
+use super::axes::Axes;
+use super::dead::report_dead;
+use super::decode::decode;
 use super::error::{Problem, Problems, Sources, SpecError};
 use super::experiment::{Experiment, Layer};
 use super::load::{self, MAX_BYTES, Origin};
@@ -8,7 +11,7 @@ use super::schema;
 use super::setting::Setting;
 use super::structure::{Check, show};
 use super::tree::{Key, Node, Span, Value};
-use super::{Axis, Cell, Claim, Located, Source, Spec, axes::Axes, expand};
+use super::{Cell, Claim, Located, Source, Spec, expand};
 use crate::digest::Sha256Hex;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -125,50 +128,13 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
     }
     check_top(root, problems);
     let name = read_name(root, problems);
-    let base = Experiment::read(root, problems);
-    let place = root.place(&["base"], false);
-
-    let mut names = Names::default();
-    let wanted = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
     let profiles = profile_names(root, request, problems);
-    let mut chosen = None;
-    expand::report_dead(&base, &[], problems);
-    let base_walks = Axes::new(&base, problems).is_some();
-    for profile in &profiles {
-        let active = profile == wanted;
-        let entry = root.get("profiles").and_then(|all| all.entry(profile));
-        let mut experiment = base.clone();
-        experiment.own_exclude = false;
-        let mut overrides = Vec::new();
-        if let Some((key, node)) = entry {
-            overrides = apply_profile(&mut experiment, key, node, problems);
-            if problems.is_empty() && sets_nothing(&base, &experiment) {
-                let message = format!("the profile `{profile}` sets nothing new");
-                problems.push(Problem::new(message).at(key.span));
-            }
-        }
-        if active {
-            apply_sets(&mut experiment, &request.overrides, problems);
-        }
-        expand::report_dead(&experiment, &overrides, problems);
-        if !base_walks && !active {
-            continue;
-        }
-        if let Some(axes) = Axes::new(&experiment, problems) {
-            let axes = Rc::new(axes);
-            names.add(Rc::clone(&axes));
-            if active {
-                chosen = Some((experiment, axes));
-            }
-        } else {
-            names.incomplete = true;
-        }
-    }
+    let mut names = Names::default();
+    let chosen = lay_out(root, request, &profiles, &mut names, problems);
     let claims = read_list::<Claim>(root, "claims", problems);
     let cells = read_list::<Cell>(root, "cells", problems);
     let runs = chosen.as_ref().map(|(experiment, axes)| {
-        let runs = expand::runs(experiment, axes, place, problems);
-        problems.checked_runs = axes.walk().count();
+        let runs = expand::runs(experiment, axes, root.place(&["base"], false), problems);
         if runs.is_empty() && problems.is_empty() {
             let place = root.place(&["exclude"], false);
             problems.push(Problem::new("no run is left: `exclude` removes all").at(place));
@@ -183,29 +149,24 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
             .unwrap_or_default()
             .to_owned()
     };
-    let title = text("title");
-    let source = root.get("source").map(Node::to_json);
+    let title = Some(text("title")).filter(|title| !title.is_empty());
+    let source = root
+        .get("source")
+        .and_then(|node| decode::<Source>(node).ok());
     Some(Spec {
         path: std::path::PathBuf::new(),
         digest: Sha256Hex::of(b""),
-        title: if title.is_empty() {
-            name.clone()
-        } else {
-            title
-        },
+        title: title.unwrap_or_else(|| name.clone()),
         name,
-        source: source
-            .and_then(|json| serde_json::from_value::<Source>(json).ok())
-            .unwrap_or_default(),
+        source: source.unwrap_or_default(),
         summary: text("summary"),
-        profile: wanted.to_owned(),
+        profile: request
+            .profile
+            .clone()
+            .unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
         profiles,
         overrides: request.overrides.clone(),
-        axes: axes
-            .list
-            .iter()
-            .map(|plan| plan.axis.clone())
-            .collect::<Vec<Axis>>(),
+        axes: axes.list.iter().map(|plan| plan.axis.clone()).collect(),
         runs: runs?,
         claims: claims
             .into_iter()
@@ -214,6 +175,51 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
             .collect(),
         cells: cells.into_iter().flatten().collect(),
     })
+}
+
+/// Lays every profile over the base, so that all of them are checked; gives the wanted one, `--set` laid over it.
+fn lay_out(
+    root: &Node,
+    request: &LoadRequest,
+    profiles: &[String],
+    names: &mut Names,
+    problems: &mut Problems,
+) -> Option<(Experiment, Rc<Axes>)> {
+    let wanted = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+    let base = Experiment::read(root, problems);
+    report_dead(&base, &[], problems);
+    let base_has_axes = Axes::new(&base, problems).is_some();
+    names.incomplete = !base_has_axes;
+    let mut chosen = None;
+    for profile in profiles {
+        let active = profile == wanted;
+        let mut experiment = base.clone();
+        experiment.own_exclude = false;
+        let mut overrides = Vec::new();
+        if let Some((key, node)) = root.get("profiles").and_then(|all| all.entry(profile)) {
+            overrides = apply_profile(&mut experiment, key, node, problems);
+            if problems.is_empty() && sets_nothing(&base, &experiment) {
+                let message = format!("the profile `{profile}` sets nothing new");
+                problems.push(Problem::new(message).at(key.span));
+            }
+        }
+        if active {
+            apply_sets(&mut experiment, &request.overrides, problems);
+        }
+        report_dead(&experiment, &overrides, problems);
+        // axes that fail in the base would fail again here, in the same words
+        let axes = base_has_axes
+            .then(|| Axes::new(&experiment, problems))
+            .flatten();
+        names.incomplete |= axes.is_none();
+        if let Some(axes) = axes.map(Rc::new) {
+            names.add(Rc::clone(&axes));
+            if active {
+                chosen = Some((experiment, axes));
+            }
+        }
+    }
+    chosen
 }
 
 /// Checks the keys of the file; `base` and what makes runs are checked where they are read.
@@ -351,7 +357,7 @@ fn read_list<T: DeserializeOwned>(
     problems: &mut Problems,
 ) -> Vec<Option<Located<T>>> {
     let items = root.get(key).map(Node::items).unwrap_or_default();
-    let decode = |(index, item): (usize, &Node)| match super::decode::decode(item) {
+    let one = |(index, item): (usize, &Node)| match decode(item) {
         Ok(value) => Some(Located {
             value,
             line: item.span.line as usize,
@@ -364,5 +370,5 @@ fn read_list<T: DeserializeOwned>(
             None
         }
     };
-    items.iter().enumerate().map(decode).collect()
+    items.iter().enumerate().map(one).collect()
 }

@@ -25,7 +25,7 @@ fn bombs_are_refused_quickly() {
     let mut aliases = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let items = vec![format!("*a{}", level - 1); 10].join(", ");
-        aliases += &format!("a{level}: &a{level} [{items}]\n");
+        aliases = format!("{aliases}a{level}: &a{level} [{items}]\n");
     }
     assert_snapshot!(quickly(&aliases), @"aliases repeat more than 100000 values");
     assert_snapshot!(quickly("a: &a [*a]"), @"this alias stands inside the value that it names");
@@ -161,8 +161,8 @@ fn files_that_cannot_be_read() {
 #[derive(Clone, Debug)]
 enum Tree {
     Scalar(&'static str, serde_json::Value),
-    List(Vec<Tree>, bool),
-    Map(Vec<Tree>, bool),
+    List(Vec<Self>, bool),
+    Map(Vec<Self>, bool),
 }
 
 fn trees() -> impl Strategy<Value = Tree> {

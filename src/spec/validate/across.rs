@@ -3,7 +3,8 @@
 use super::{Findings, add, at_least, between, in_range, say};
 use crate::spec::error::Problem;
 use crate::spec::{
-    DataSettings, EvalSettings, Every, ModelSettings, SeqLen, Sequence, Split, TrainSettings,
+    DataSettings, EvalSettings, Every, ModelSettings, SampleSettings, SeqLen, Sequence, Split,
+    TrainSettings,
 };
 
 pub(super) fn eval_in_range(eval: &EvalSettings, findings: &mut Findings) {
@@ -16,60 +17,81 @@ pub(super) fn eval_in_range(eval: &EvalSettings, findings: &mut Findings) {
         );
     }
     if let Some(samples) = &eval.samples {
-        if samples.prompts.is_empty() {
-            let problem = Problem::new("`eval.samples.prompts` is empty: nothing would be sampled");
-            let problem = problem.hint("write a prompt, or leave `eval.samples` out");
-            add(findings, "eval.samples.prompts", problem);
-        }
-        for (index, prompt) in samples.prompts.iter().enumerate() {
-            if prompt.is_empty() {
-                let path = format!("eval.samples.prompts.{index}");
-                say(
-                    findings,
-                    &path,
-                    "an empty prompt leaves nothing to continue",
-                );
-            }
-        }
-        between(
-            findings,
-            "eval.samples.max_new_tokens",
-            samples.max_new_tokens,
-            1,
-            1 << 20,
-        );
-        between(
-            findings,
-            "eval.samples.per_prompt",
-            samples.per_prompt,
-            1,
-            10_000,
-        );
-        let temperature = samples.temperature;
-        in_range(
-            findings,
-            "eval.samples.temperature",
-            temperature,
-            temperature >= 0.0,
-            "at least 0",
-        );
-        if let Some(k) = samples.top_k {
-            at_least(findings, "eval.samples.top_k", k, 1);
-        }
-        if let Some(p) = samples.top_p {
-            in_range(
-                findings,
-                "eval.samples.top_p",
-                p,
-                p > 0.0 && p <= 1.0,
-                "above 0 and at most 1",
-            );
-        }
+        samples_in_range(samples, findings);
     }
     if let Some(windows) = &eval.random_windows {
         at_least(findings, "eval.random_windows.batches", windows.batches, 1);
         at_least(findings, "eval.random_windows.windows", windows.windows, 1);
         at_least(findings, "eval.random_windows.tokens", windows.tokens, 1);
+    }
+}
+
+fn samples_in_range(samples: &SampleSettings, findings: &mut Findings) {
+    if samples.prompts.is_empty() {
+        let problem = Problem::new("`eval.samples.prompts` is empty: nothing would be sampled");
+        let problem = problem.hint("write a prompt, or leave `eval.samples` out");
+        add(findings, "eval.samples.prompts", problem);
+    }
+    for (index, prompt) in samples.prompts.iter().enumerate() {
+        if prompt.is_empty() {
+            let path = format!("eval.samples.prompts.{index}");
+            say(
+                findings,
+                &path,
+                "an empty prompt leaves nothing to continue",
+            );
+        }
+    }
+    between(
+        findings,
+        "eval.samples.max_new_tokens",
+        samples.max_new_tokens,
+        1,
+        1 << 20,
+    );
+    between(
+        findings,
+        "eval.samples.per_prompt",
+        samples.per_prompt,
+        1,
+        10_000,
+    );
+    let temperature = samples.temperature;
+    in_range(
+        findings,
+        "eval.samples.temperature",
+        temperature,
+        temperature >= 0.0,
+        "at least 0",
+    );
+    if let Some(k) = samples.top_k {
+        at_least(findings, "eval.samples.top_k", k, 1);
+    }
+    if let Some(p) = samples.top_p {
+        in_range(
+            findings,
+            "eval.samples.top_p",
+            p,
+            p > 0.0 && p <= 1.0,
+            "above 0 and at most 1",
+        );
+    }
+}
+
+/// A window is scored by one pass of the model.
+pub(super) fn windows_fit_model(
+    eval: &EvalSettings,
+    model: &ModelSettings,
+    findings: &mut Findings,
+) {
+    let most = model.max_seq_len;
+    if let Some(windows) = &eval.random_windows
+        && windows.tokens > most
+    {
+        let tokens = windows.tokens;
+        let message =
+            format!("windows of {tokens} tokens are longer than `model.max_seq_len` {most}");
+        say(findings, "eval.random_windows.tokens", message);
     }
 }
 

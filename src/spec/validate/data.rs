@@ -40,6 +40,17 @@ pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
         }
         _ => {}
     }
+    corpus_is_whole("data.corpus", &data.corpus, findings);
+    for (path, slice, _) in slices(data) {
+        if let Some(corpus) = &slice.corpus {
+            corpus_is_whole(&format!("{path}.corpus"), corpus, findings);
+        }
+    }
+}
+
+/// A tokenizer has room for the bytes, and learns from text where it learns.
+pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings) {
+    const MOST: usize = 1 << 40;
     match &data.tokenizer {
         Tokenizer::TrainBpe(bpe) => {
             let path = "data.tokenizer.train_bpe.vocab_size";
@@ -63,15 +74,14 @@ pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
         }
         Tokenizer::File(_) => {}
     }
-    corpus_is_whole("data.corpus", &data.corpus, findings);
-    for (path, slice, _) in slices(data) {
-        if let Some(corpus) = &slice.corpus {
-            corpus_is_whole(&format!("{path}.corpus"), corpus, findings);
-        }
+    if let (Tokenizer::TrainBpe(_), Corpus::Bin(_)) = (&data.tokenizer, &data.corpus) {
+        let message = "`bin` holds token ids, not text that a tokenizer could learn from";
+        let hint = "name the tokenizer that made them: `data.tokenizer: {file: …}`";
+        add(findings, "data.tokenizer", Problem::new(message).hint(hint));
     }
 }
 
-pub(super) fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] {
+fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] {
     [
         ("data.train", &data.train, 1),
         ("data.validation", &data.validation, 1),
@@ -79,7 +89,7 @@ pub(super) fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] 
     ]
 }
 
-pub(super) fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
+fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
     let (kind, file) = match corpus {
         Corpus::Stories(embedded) | Corpus::Documents(embedded) => {
             let name = if matches!(corpus, Corpus::Stories(_)) {

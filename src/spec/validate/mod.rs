@@ -7,8 +7,10 @@ mod train;
 
 use super::error::Problem;
 use super::{DataSettings, EvalSettings, ModelSettings, TrainSettings};
-use across::{eval_fits_slices, eval_in_range, length_fits_sequence, sequence_fits_model};
-use data::{data_counts, slices_do_not_overlap};
+use across::{
+    eval_fits_slices, eval_in_range, length_fits_sequence, sequence_fits_model, windows_fit_model,
+};
+use data::{data_counts, slices_do_not_overlap, tokenizer_fits_corpus};
 use model::{arch_has_its_settings, heads_divide_dim, model_sizes};
 use train::{loss_in_range, optimizer_in_range, schedule_fits, train_counts};
 
@@ -44,6 +46,7 @@ pub(crate) fn check(sections: &Sections<'_>) -> Findings {
     }
     if let Some(data) = sections.data {
         data_counts(data, &mut findings);
+        tokenizer_fits_corpus(data, &mut findings);
         slices_do_not_overlap(data, &mut findings);
     }
     if let Some(eval) = sections.eval {
@@ -54,6 +57,9 @@ pub(crate) fn check(sections: &Sections<'_>) -> Findings {
     }
     if let (Some(data), Some(train)) = (sections.data, sections.train) {
         length_fits_sequence(data, train, &mut findings);
+    }
+    if let (Some(eval), Some(model)) = (sections.eval, sections.model) {
+        windows_fit_model(eval, model, &mut findings);
     }
     if let (Some(data), Some(eval)) = (sections.data, sections.eval) {
         eval_fits_slices(data, eval, &mut findings);

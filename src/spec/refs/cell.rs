@@ -1,11 +1,8 @@
-//! What claims and cells refer to: ids, profiles, axes, runs, metrics. A name of any profile is known: a notebook serves all.
+//! What cells refer to.
 
-use super::axes::Axes;
-use super::error::{Problem, Problems};
-use super::tree::{Node, Span};
-use super::{Cell, Claim, Expect, Located, PlotCell, Selection, TableCell};
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use super::Refs;
+use crate::spec::error::{Problem, list};
+use crate::spec::{Cell, HistogramCell, PlotCell, Selection, TableCell};
 
 /// Curves of `metrics.jsonl`.
 pub(crate) const CURVES: [&str; 8] = [
@@ -45,177 +42,8 @@ const METRICS: [&str; 22] = [
     "seconds",
 ];
 
-/// The axes of all profiles.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    all: Vec<Rc<Axes>>,
-    /// Whether some could not be laid out; then no name is called unknown.
-    pub(crate) incomplete: bool,
-}
-
-impl Names {
-    /// Adds those of one profile.
-    pub(crate) fn add(&mut self, axes: Rc<Axes>) {
-        self.all.push(axes);
-    }
-
-    fn axes(&self) -> BTreeSet<&str> {
-        let plans = self.all.iter().flat_map(|axes| &axes.list);
-        plans.map(|plan| plan.axis.name.as_str()).collect()
-    }
-
-    /// The values of an axis, as JSON.
-    fn values(&self, axis: &str) -> BTreeSet<String> {
-        let plans = self.all.iter().flat_map(|axes| &axes.list);
-        let same = plans.filter(|plan| plan.axis.name == axis);
-        same.flat_map(|plan| plan.axis.values.iter().map(ToString::to_string))
-            .collect()
-    }
-
-    /// Names of runs, with and without their seeds.
-    fn runs(&self) -> BTreeSet<String> {
-        let combinations = self.all.iter().flat_map(|axes| axes.walk());
-        combinations
-            .flat_map(|run| [run.name(), run.group()])
-            .collect()
-    }
-}
-
-/// Checks all claims and cells.
-pub(crate) fn check(
-    root: &Node,
-    claims: &[Option<Located<Claim>>],
-    cells: &[Option<Located<Cell>>],
-    profiles: &[String],
-    names: &Names,
-    problems: &mut Problems,
-) {
-    let mut refs = Refs {
-        root,
-        profiles,
-        names,
-        problems,
-    };
-    let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, claim) in claims.iter().enumerate() {
-        if let Some(claim) = claim {
-            refs.claim(index, &claim.value);
-            let id = claim.value.id.as_str();
-            if let Some(line) = ids.get(id) {
-                let problem = Problem::new(format!("the claim id `{id}` is given twice"));
-                let problem = problem.note(format!("first given at line {line}"));
-                refs.push("claims", index, &["id"], problem);
-            } else {
-                ids.insert(id, claim.line);
-            }
-        }
-    }
-    let ids: Vec<&str> = ids.into_keys().collect();
-    for (index, cell) in cells.iter().enumerate() {
-        if let Some(cell) = cell {
-            refs.cell(index, &cell.value, &ids);
-        }
-    }
-}
-
-struct Refs<'a> {
-    root: &'a Node,
-    profiles: &'a [String],
-    names: &'a Names,
-    problems: &'a mut Problems,
-}
-
 impl Refs<'_> {
-    fn place(&self, list: &str, index: usize, path: &[&str]) -> Span {
-        let index = index.to_string();
-        let mut whole = vec![list, &index];
-        whole.extend(path);
-        self.root.place(&whole, true)
-    }
-
-    fn push(&mut self, list: &str, index: usize, path: &[&str], problem: Problem) {
-        let place = self.place(list, index, path);
-        self.problems.push(problem.at(place));
-    }
-
-    fn claim(&mut self, index: usize, claim: &Claim) {
-        let id = &claim.id;
-        let mut push = |path: &[&str], problem: Problem| self.push("claims", index, path, problem);
-        if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            push(
-                &["id"],
-                Problem::new("a claim needs an id without spaces, such as `EF-3`"),
-            );
-        }
-        if claim.says.trim().is_empty() {
-            push(
-                &["says"],
-                Problem::new(format!("the claim `{id}` says nothing")),
-            );
-        }
-        match (&claim.measure, &claim.expect) {
-            (Some(_), None) => {
-                let problem =
-                    Problem::new(format!("the claim `{id}` has a `measure` but no `expect`"));
-                let problem = problem.allowed(
-                    "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`",
-                );
-                push(&["measure"], problem);
-            }
-            (None, Some(_)) => {
-                let problem =
-                    Problem::new(format!("the claim `{id}` has an `expect` but no `measure`"));
-                push(
-                    &["expect"],
-                    problem.hint("write `measure:` with an expression that gives one number"),
-                );
-            }
-            (None, None)
-                if claim.inconsistent.is_none() && claim.needs == super::Needs::default() =>
-            {
-                let problem = Problem::new(format!("nothing decides the claim `{id}`"));
-                let hint = "write `measure` and `expect`, `inconsistent: why`, or `needs: {reading: true}`";
-                push(&[], problem.hint(hint));
-            }
-            _ => {}
-        }
-        if claim
-            .measure
-            .as_ref()
-            .is_some_and(|measure| measure.trim().is_empty())
-        {
-            push(
-                &["measure"],
-                Problem::new(format!("the `measure` of the claim `{id}` is empty")),
-            );
-        }
-        if let Some(Expect::Within([_, tolerance])) = claim.expect
-            && tolerance < 0.0
-        {
-            let problem = Problem::new(format!("the tolerance {tolerance} is below 0"));
-            push(
-                &["expect", "within", "1"],
-                problem.allowed("`within: [centre, tolerance]`"),
-            );
-        }
-        for (at, profile) in claim.needs.profiles.iter().enumerate() {
-            if !self.profiles.contains(profile) {
-                let known = self.profiles.iter().map(String::as_str);
-                let problem = Problem::new(format!(
-                    "the claim `{id}` needs a profile `{profile}`, which there is not"
-                ));
-                let at = at.to_string();
-                self.push(
-                    "claims",
-                    index,
-                    &["needs", "profiles", &at],
-                    problem.choices(profile, known),
-                );
-            }
-        }
-    }
-
-    fn cell(&mut self, index: usize, cell: &Cell, ids: &[&str]) {
+    pub(super) fn cell(&mut self, index: usize, cell: &Cell, ids: &[&str]) {
         match cell {
             Cell::Text(text) if text.trim().is_empty() => {
                 self.push(
@@ -225,7 +53,7 @@ impl Refs<'_> {
                     Problem::new("this text cell is empty"),
                 );
             }
-            Cell::Text(_) | Cell::Histogram(super::HistogramCell { bins: 1..=1000, .. }) => {}
+            Cell::Text(_) | Cell::Histogram(HistogramCell { bins: 1..=1000, .. }) => {}
             Cell::Histogram(histogram) => {
                 let problem =
                     Problem::new(format!("a histogram cannot have {} bins", histogram.bins));
@@ -303,8 +131,7 @@ impl Refs<'_> {
 
     fn plot(&mut self, index: usize, plot: &PlotCell) {
         if plot.curves.is_empty() {
-            let problem =
-                Problem::new("this plot has no curves").allowed(super::error::list(&CURVES));
+            let problem = Problem::new("this plot has no curves").allowed(list(&CURVES));
             self.push("cells", index, &["plot", "curves"], problem);
         }
         for (at, curve) in plot.curves.iter().enumerate() {
@@ -408,7 +235,7 @@ impl Refs<'_> {
                 known.ends_with("calibrat") || rest.is_empty() || rest.starts_with('_')
             })
         };
-        if !METRICS.iter().any(|one| known(&one)) && !CURVES.contains(&name) {
+        if !METRICS.iter().any(|one| known(one)) && !CURVES.contains(&name) {
             let problem = Problem::new(format!("there is no metric `{name}`"));
             let problem = problem.choices(name, METRICS).allowed(
                 "names that begin with `train_loss`, `val_loss`, `perplexity`, `bits_per_byte`, `accuracy` and the like; \

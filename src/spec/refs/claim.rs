@@ -1,0 +1,71 @@
+//! What claims need, and what decides them.
+
+use super::Refs;
+use crate::spec::error::Problem;
+use crate::spec::{Claim, Expect, Needs};
+
+/// What `expect` may be.
+const EXPECT: &str = "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`";
+
+impl Refs<'_> {
+    /// Checks a claim by itself.
+    pub(super) fn claim(&mut self, index: usize, claim: &Claim) {
+        let id = &claim.id;
+        if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            let problem = Problem::new("a claim needs an id without spaces, such as `EF-3`");
+            self.push("claims", index, &["id"], problem);
+        }
+        if claim.says.trim().is_empty() {
+            let problem = Problem::new(format!("the claim `{id}` says nothing"));
+            self.push("claims", index, &["says"], problem);
+        }
+        self.measure_and_expect(index, claim);
+        for (at, profile) in claim.needs.profiles.iter().enumerate() {
+            if !self.profiles.contains(profile) {
+                let known = self.profiles.iter().map(String::as_str);
+                let message =
+                    format!("the claim `{id}` needs a profile `{profile}`, which there is not");
+                let problem = Problem::new(message).choices(profile, known);
+                let path = ["needs", "profiles", &at.to_string()];
+                self.push("claims", index, &path, problem);
+            }
+        }
+    }
+
+    /// A measure and what it has to be belong together; without both, something else has to decide.
+    fn measure_and_expect(&mut self, index: usize, claim: &Claim) {
+        let id = &claim.id;
+        let mut push = |path: &[&str], problem: Problem| self.push("claims", index, path, problem);
+        match (&claim.measure, &claim.expect) {
+            (Some(_), None) => {
+                let message = format!("the claim `{id}` has a `measure` but no `expect`");
+                push(&["measure"], Problem::new(message).allowed(EXPECT));
+            }
+            (None, Some(_)) => {
+                let message = format!("the claim `{id}` has an `expect` but no `measure`");
+                let hint = "write `measure:` with an expression that gives one number";
+                push(&["expect"], Problem::new(message).hint(hint));
+            }
+            (None, None) if claim.inconsistent.is_none() && claim.needs == Needs::default() => {
+                let problem = Problem::new(format!("nothing decides the claim `{id}`"));
+                let hint = "write `measure` and `expect`, `inconsistent: why`, or `needs: {reading: true}`";
+                push(&[], problem.hint(hint));
+            }
+            _ => {}
+        }
+        let is_blank = |measure: &String| measure.trim().is_empty();
+        if claim.measure.as_ref().is_some_and(is_blank) {
+            let message = format!("the `measure` of the claim `{id}` is empty");
+            push(&["measure"], Problem::new(message));
+        }
+        if let Some(Expect::Within([_, tolerance])) = claim.expect
+            && tolerance < 0.0
+        {
+            let problem = Problem::new(format!("the tolerance {tolerance} is below 0"));
+            push(
+                &["expect", "within", "1"],
+                problem.allowed("`within: [centre, tolerance]`"),
+            );
+        }
+    }
+}

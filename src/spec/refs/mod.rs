@@ -1,0 +1,105 @@
+//! What claims and cells refer to: ids, profiles, axes, runs, metrics. A name of any profile is known: a notebook serves all.
+
+mod cell;
+mod claim;
+
+use super::axes::Axes;
+use super::error::{Problem, Problems};
+use super::tree::{Node, Span};
+use super::{Cell, Claim, Located};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// The axes of all profiles.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    all: Vec<Rc<Axes>>,
+    /// Whether some could not be laid out; then no name is called unknown.
+    pub(crate) incomplete: bool,
+}
+
+impl Names {
+    /// Adds those of one profile.
+    pub(crate) fn add(&mut self, axes: Rc<Axes>) {
+        self.all.push(axes);
+    }
+
+    fn axes(&self) -> BTreeSet<&str> {
+        let plans = self.all.iter().flat_map(|axes| &axes.list);
+        plans.map(|plan| plan.axis.name.as_str()).collect()
+    }
+
+    /// The values of an axis, as JSON.
+    fn values(&self, axis: &str) -> BTreeSet<String> {
+        let plans = self.all.iter().flat_map(|axes| &axes.list);
+        let same = plans.filter(|plan| plan.axis.name == axis);
+        same.flat_map(|plan| plan.axis.values.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    /// Names of runs, with and without their seeds.
+    fn runs(&self) -> BTreeSet<String> {
+        let combinations = self.all.iter().flat_map(|axes| axes.walk());
+        combinations
+            .flat_map(|run| [run.name(), run.group()])
+            .collect()
+    }
+}
+
+/// Checks all claims and cells.
+pub(crate) fn check(
+    root: &Node,
+    claims: &[Option<Located<Claim>>],
+    cells: &[Option<Located<Cell>>],
+    profiles: &[String],
+    names: &Names,
+    problems: &mut Problems,
+) {
+    let mut refs = Refs {
+        root,
+        profiles,
+        names,
+        problems,
+    };
+    let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, claim) in claims.iter().enumerate() {
+        if let Some(claim) = claim {
+            refs.claim(index, &claim.value);
+            let id = claim.value.id.as_str();
+            if let Some(line) = ids.get(id) {
+                let problem = Problem::new(format!("the claim id `{id}` is given twice"));
+                let problem = problem.note(format!("first given at line {line}"));
+                refs.push("claims", index, &["id"], problem);
+            } else {
+                ids.insert(id, claim.line);
+            }
+        }
+    }
+    let ids: Vec<&str> = ids.into_keys().collect();
+    for (index, cell) in cells.iter().enumerate() {
+        if let Some(cell) = cell {
+            refs.cell(index, &cell.value, &ids);
+        }
+    }
+}
+
+struct Refs<'a> {
+    root: &'a Node,
+    profiles: &'a [String],
+    names: &'a Names,
+    problems: &'a mut Problems,
+}
+
+impl Refs<'_> {
+    fn place(&self, list: &str, index: usize, path: &[&str]) -> Span {
+        let index = index.to_string();
+        let mut whole = vec![list, &index];
+        whole.extend(path);
+        self.root.place(&whole, true)
+    }
+
+    fn push(&mut self, list: &str, index: usize, path: &[&str], problem: Problem) {
+        let place = self.place(list, index, path);
+        self.problems.push(problem.at(place));
+    }
+}
