@@ -7,19 +7,17 @@ mod optimizer;
 mod published;
 mod training;
 
-use super::local::LocalEngine;
+use super::local::{DeviceKind, open};
 use super::reference::Reference;
 use crate::data::{SequenceSet, TrainingData};
 use crate::record::MetricPoint;
 use crate::rng::{Purpose, Stream};
 use crate::spec::{Arch, Init, ModelConfig, TrainSettings};
-use crate::train::{
-    Checkpoint, Engine as _, Finished, Observer, StepTiming, TrainError, TrainJob, Trained,
-};
+use crate::train::{Checkpoint, Finished, Observer, StepTiming, TrainError, TrainJob, Trained};
 use dfdx::prelude::Cpu;
 use std::ops::ControlFlow;
 
-/// The engine under test.
+/// Stock operations.
 pub(super) type Stock = Reference<f32, Cpu>;
 
 /// A tiny model; tests change what they are about.
@@ -114,6 +112,8 @@ pub(super) struct Setting {
     pub(super) train: TrainSettings,
     pub(super) data: TrainingData,
     pub(super) validation: SequenceSet,
+    pub(super) device: DeviceKind,
+    pub(super) threads: usize,
 }
 
 impl Setting {
@@ -123,6 +123,8 @@ impl Setting {
             train: settings(train),
             data: TrainingData::Sequences(sequences(12, 1)),
             validation: sequences(5, 2),
+            device: DeviceKind::Cpu,
+            threads: 1,
         }
     }
 
@@ -136,9 +138,9 @@ impl Setting {
             train: &self.train,
             data: &self.data,
             validation: &self.validation,
-            threads: 1,
+            threads: self.threads,
         };
-        LocalEngine::<Stock>::new().train(&job, resume, recorder)
+        open(self.device)?.train(&job, resume, recorder)
     }
 
     pub(super) fn finish(&self, recorder: &mut Recorder) -> Finished {

@@ -120,7 +120,8 @@ fn the_published_model_tells_a_story() {
         usable_vocab: 512,
         threads: 1,
     };
-    let ids = LocalEngine::<Stock>::new()
+    let ids = open(DeviceKind::Cpu)
+        .unwrap()
         .generate(&weights, &job)
         .unwrap();
     insta::assert_snapshot!(pieces.decode(&ids[0]), @", there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball.");
@@ -156,7 +157,8 @@ fn the_published_model_predicts_stories_as_well_as_published() {
         clipped_linear_eps: None,
         threads: 1,
     };
-    let scores = LocalEngine::<Stock>::new()
+    let scores = open(DeviceKind::Cpu)
+        .unwrap()
         .evaluate(&weights, &job)
         .unwrap();
     let sum: f64 = scores.log_likelihood.iter().map(|l| f64::from(*l)).sum();

@@ -4,13 +4,20 @@ use super::super::super::TrainError;
 use super::*;
 use crate::spec::Every;
 
+const DEVICES: [DeviceKind; 2] = [DeviceKind::Cpu, DeviceKind::CpuReference];
+
 const LONG: &str = "{epochs: 2, grad_accum_steps: 2, grad_clip: 0.5, keep: both, seed: 4, validate: {every: step}, \
                      schedule: {cosine: {warmup_steps: 2, decay_steps: 6, min_lr: 0.001}}}";
 
 #[test]
 fn going_on_from_any_step_gives_the_same_bits() {
-    for arch in [Arch::Llama, Arch::Gpt2] {
+    let archs = [Arch::Llama, Arch::Gpt2];
+    for (arch, device) in archs
+        .iter()
+        .flat_map(|arch| DEVICES.map(|device| (*arch, device)))
+    {
         let mut setting = Setting::new(arch, LONG);
+        setting.device = device;
         if arch == Arch::Gpt2 {
             setting.model.dropout = 0.2;
         }
@@ -40,6 +47,47 @@ fn going_on_from_any_step_gives_the_same_bits() {
             assert_eq!(rest.checkpoint, finished.checkpoint);
             assert_eq!(rest.last.digest(), finished.last.digest());
             assert_eq!(rest.best, finished.best);
+        }
+    }
+}
+
+#[test]
+fn threads_never_change_a_bit() {
+    for arch in [Arch::Llama, Arch::Gpt2] {
+        let digest = |threads| {
+            let mut setting = Setting::new(arch, LONG);
+            setting.model.dim = 32;
+            setting.model.vocab_size = 300;
+            setting.threads = threads;
+            let mut recorder = Recorder::default();
+            let last = setting.finish(&mut recorder).last;
+            (last.digest(), recorder.points)
+        };
+        let one = digest(1);
+        assert_eq!(one, digest(2));
+        assert_eq!(one, digest(3));
+    }
+}
+
+#[test]
+fn both_engines_take_the_same_course() {
+    for arch in [Arch::Llama, Arch::Gpt2] {
+        let points = |device| {
+            let mut setting = Setting::new(arch, LONG);
+            setting.device = device;
+            if arch == Arch::Gpt2 {
+                setting.model.dropout = 0.2;
+            }
+            let mut recorder = Recorder::default();
+            setting.finish(&mut recorder);
+            recorder.points
+        };
+        let [fast, stock] = DEVICES.map(points);
+        for (a, b) in fast.iter().zip(&stock) {
+            assert!((a.train_loss - b.train_loss).abs() < 1e-4, "{a:?} {b:?}");
+            assert!((a.grad_norm - b.grad_norm).abs() < 1e-3 * a.grad_norm);
+            let [a, b] = [a, b].map(|point| point.val_loss.unwrap());
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
     }
 }
@@ -133,7 +181,8 @@ fn validation_agrees_with_the_evaluation_of_the_same_weights() {
         clipped_linear_eps: Some(1e-6),
         threads: 1,
     };
-    let scores = LocalEngine::<Stock>::new()
+    let scores = open(setting.device)
+        .unwrap()
         .evaluate(&finished.last, &job)
         .unwrap();
     let all = setting.validation.targets.len();
@@ -286,7 +335,7 @@ fn inputs_that_do_not_fit_are_errors() {
     setting.data = TrainingData::Sequences(bad);
     insta::assert_snapshot!(message(&setting), @"a sequence has 9 positions, `max_seq_len` is 8");
     setting.train.dtype = crate::spec::Dtype::Bf16;
-    insta::assert_snapshot!(message(&setting), @"`train.dtype: bf16` (available: `f32`) is not supported by the cpu-reference engine");
+    insta::assert_snapshot!(message(&setting), @"`train.dtype: bf16` (available: `f32`) is not supported by the cpu-fused engine");
 }
 
 #[test]
@@ -294,7 +343,9 @@ fn unsupported_settings_say_what_is_wrong() {
     let refusal = |change: fn(&mut Setting)| {
         let mut setting = Setting::new(Arch::Llama, "{}");
         change(&mut setting);
-        LocalEngine::<Stock>::new().unsupported(&setting.model, &setting.train)
+        open(setting.device)
+            .unwrap()
+            .unsupported(&setting.model, &setting.train)
     };
     assert_eq!(refusal(|_| ()), None);
     assert_eq!(refusal(|s| s.model = tiny(Arch::Gpt2)), None);
