@@ -488,14 +488,14 @@ impl<'g> Writer<'g> {
                     self.out.push(' ');
                     self.mention(role, Form::Name);
                 }
-                self.manner(40);
+                self.manner(if verb == "speech_cry" { 0 } else { 40 });
                 self.out.push('.');
             }
             3..=5 => {
                 self.mention(role, Form::Subject);
                 self.out.push(' ');
                 self.rule(verb);
-                self.manner(30);
+                self.manner(if verb == "speech_cry" { 0 } else { 30 });
                 self.out.push_str(&format!(", \"{words}\""));
             }
             6 => {

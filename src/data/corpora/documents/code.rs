@@ -11,7 +11,7 @@ const VERBS: &[&str] = &[
     "trim", "unpack", "update", "visit", "walk", "wrap", "write",
 ];
 const NOUNS: &[&str] = &[
-    "account", "age", "batch", "block", "bucket", "buffer", "byte", "cell", "chunk", "code",
+    "account", "age", "batch", "block", "bucket", "buffer", "octet", "cell", "chunk", "code",
     "column", "cost", "count", "cursor", "delta", "depth", "edge", "entry", "error", "event",
     "field", "file", "flag", "frame", "gap", "grid", "group", "head", "height", "index", "item",
     "key", "label", "layer", "length", "level", "limit", "line", "mask", "message", "node",

@@ -17,8 +17,8 @@ static GRAMMAR: LazyLock<Grammar> =
 
 /// Median length in words and spread of its logarithm; bounds keep single documents from filling a corpus.
 const MEDIAN_WORDS: f64 = 380.0;
-const LOG_SPREAD: f64 = 1.4;
-const MIN_WORDS: f64 = 34.0;
+const LOG_SPREAD: f64 = 1.5;
+const MIN_WORDS: f64 = 40.0;
 const MAX_WORDS: f64 = 40_000.0;
 
 /// A kind of document.

@@ -8,6 +8,7 @@ mod plots_one;
 mod plots_two;
 mod scenes;
 mod things;
+mod wares;
 mod words;
 
 use super::finish::finish;
@@ -18,6 +19,7 @@ static GRAMMAR: LazyLock<Grammar> = LazyLock::new(|| {
     Grammar::compile(&[
         people::RULES,
         things::RULES,
+        wares::RULES,
         words::RULES,
         scenes::RULES,
         plots_one::RULES,
@@ -26,7 +28,7 @@ static GRAMMAR: LazyLock<Grammar> = LazyLock::new(|| {
 });
 
 /// Plots; a name that stands twice is drawn twice as often.
-const PLOTS: [&str; 20] = [
+const PLOTS: [&str; 22] = [
     "plot_lost",
     "plot_lost",
     "plot_share",
@@ -47,20 +49,15 @@ const PLOTS: [&str; 20] = [
     "plot_new",
     "plot_wish",
     "plot_learn",
+    "plot_swap",
+    "plot_mess",
 ];
-
-/// The plots that are not in [`PLOTS`] for their length; drawn now and then.
-const LONG_PLOTS: [&str; 2] = ["plot_swap", "plot_mess"];
 
 /// The story of these draws.
 pub(super) fn story(draws: Draws) -> String {
     let mut writer = Writer::new(&GRAMMAR, draws);
     writer.cast = cast(&mut writer);
-    let plot = if writer.draws.chance(9) {
-        *writer.draws.pick(&LONG_PLOTS)
-    } else {
-        *writer.draws.pick(&PLOTS)
-    };
+    let plot = *writer.draws.pick(&PLOTS);
     writer.rule(plot);
     finish(&writer.out)
 }
