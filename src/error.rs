@@ -60,11 +60,12 @@ impl Error {
             Self::Spec(SpecError::Read { .. }) => ErrorKind::Input,
             Self::Spec(_) => ErrorKind::Spec,
             Self::Data(_) | Self::Plan(_) => ErrorKind::Input,
-            Self::Train(TrainError::Device { .. } | TrainError::Unsupported { .. }) => ErrorKind::Usage,
+            Self::Train(TrainError::Device { .. } | TrainError::Unsupported { .. }) => {
+                ErrorKind::Usage
+            }
             Self::Train(_) | Self::Eval(_) => ErrorKind::Run,
             Self::Store(error) | Self::Scheduler(SchedulerError::Store(error)) => store_kind(error),
-            Self::Report(ReportError::Cell { .. }) => ErrorKind::Spec,
-            Self::Report(_) => ErrorKind::Internal,
+            Self::Report(error) => report_kind(error),
             Self::Fs(_) => ErrorKind::Store,
             Self::Json(_) => ErrorKind::Internal,
         }
@@ -73,16 +74,26 @@ impl Error {
     /// What to do about it, where the message does not say it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Spec(SpecError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Self::Spec(SpecError::Read { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
                 "`specbook init` writes a spec to start from"
             }
-            Self::Store(StoreError::NoSuchRun { .. }) => "a run is an id, a unique prefix of one, or `spec/name`",
+            Self::Store(StoreError::NoSuchRun { .. }) => {
+                "a run is an id, a unique prefix of one, or `spec/name`"
+            }
             Self::Train(TrainError::Diverged { .. }) => {
                 "a smaller learning rate or `train.grad_clip` often helps; the log has every step"
             }
-            Self::Store(StoreError::Fs(error)) | Self::Fs(error) => match error.source.kind() {
-                std::io::ErrorKind::StorageFull => "the disk is full; `specbook store gc` lists what can go",
-                std::io::ErrorKind::PermissionDenied => "name a folder that can be written with `--store` or `--out`",
+            Self::Store(StoreError::Fs(error))
+            | Self::Report(ReportError::Fs(error))
+            | Self::Fs(error) => match error.source.kind() {
+                std::io::ErrorKind::StorageFull => {
+                    "the disk is full; `specbook store gc` lists what can go"
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "name a folder that can be written with `--store` or `--out`"
+                }
                 _ => return None,
             },
             _ => return None,
@@ -106,10 +117,28 @@ impl Error {
     }
 }
 
+fn report_kind(error: &ReportError) -> ErrorKind {
+    match error {
+        ReportError::UnknownCurve { .. }
+        | ReportError::UnknownAxis { .. }
+        | ReportError::UnknownRun { .. }
+        | ReportError::UnknownClaim { .. }
+        | ReportError::Text { .. } => ErrorKind::Spec,
+        ReportError::Records { .. } | ReportError::RecordsFormat { .. } => ErrorKind::Input,
+        ReportError::Fs(error) if error.is_not_found() => ErrorKind::Input,
+        ReportError::Fs(_) => ErrorKind::Store,
+        ReportError::Template { .. } | ReportError::Plot(_) | ReportError::Json(_) => {
+            ErrorKind::Internal
+        }
+    }
+}
+
 fn store_kind(error: &StoreError) -> ErrorKind {
     match error {
         StoreError::NoSuchRun { .. } | StoreError::Ambiguous { .. } => ErrorKind::Input,
         StoreError::Damaged { .. } | StoreError::Version { .. } => ErrorKind::Input,
-        StoreError::Fs(_) | StoreError::LostClaim { .. } | StoreError::Unstorable { .. } => ErrorKind::Store,
+        StoreError::Fs(_) | StoreError::LostClaim { .. } | StoreError::Unstorable { .. } => {
+            ErrorKind::Store
+        }
     }
 }

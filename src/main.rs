@@ -1,3 +1,7 @@
 //! The command `specbook`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    specbook::cli::run()
+}

@@ -64,7 +64,8 @@ impl<'a> Workload<'a> {
         let tokenizer = &data.tokenizer;
         // So that `sample` and `eval` need nothing but the store.
         if self.store.tokens(&tokenizer.sha256())?.is_none() {
-            self.store.put_tokens(&tokenizer.sha256(), tokenizer.json())?;
+            self.store
+                .put_tokens(&tokenizer.sha256(), tokenizer.json())?;
         }
         let prepared = Arc::new(Prepared {
             training: std::mem::replace(

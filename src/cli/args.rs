@@ -212,7 +212,11 @@ pub(crate) struct LsArgs {
     #[arg(long)]
     pub(crate) reverse: bool,
     /// Columns, separated by commas: metrics (`val_loss`), key paths (`model.dim`), `id`, `name`, `spec`, `status`.
-    #[arg(long, value_delimiter = ',', default_value = "id,spec,name,status,val_loss,train_loss,steps,params")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "id,spec,name,status,val_loss,train_loss,steps,params"
+    )]
     pub(crate) columns: Vec<String>,
     /// Only runs whose `spec/name` holds this text.
     #[arg(long, value_name = "TEXT")]

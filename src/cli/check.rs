@@ -42,7 +42,11 @@ pub(crate) fn supported(spec: &Spec, engine: &dyn crate::train::Engine) -> Resul
         // The vocabulary does not matter for what is supported; any size will do.
         let model = run.settings.model.resolve(1);
         if let Some(reason) = engine.unsupported(&model, &run.settings.train) {
-            return Err(Failure::usage(format!("run `{}` of `{}`: {reason}", run.name, spec.path.display())));
+            return Err(Failure::usage(format!(
+                "run `{}` of `{}`: {reason}",
+                run.name,
+                spec.path.display()
+            )));
         }
     }
     Ok(())

@@ -20,13 +20,18 @@ pub(crate) fn execute(args: &EvalArgs, global: &Global, printer: Printer) -> Res
     let result = match &args.text {
         Some(path) => score(args, path, &store)?,
         None => stored(&store, &store.resolve(&args.run)?)?.ok_or_else(|| {
-            Failure::input(format!("run `{}` has no stored evaluation", args.run)).hint("name a text with `--text FILE`")
+            Failure::input(format!("run `{}` has no stored evaluation", args.run))
+                .hint("name a text with `--text FILE`")
         })?,
     };
     if printer.json() {
         printer.json_result(&json!({"format": 1, "run": args.run, "metrics": result.metrics, "documents": result.documents}))?;
     } else {
-        let rows: Vec<Vec<String>> = result.metrics.iter().map(|(name, value)| vec![name.clone(), format!("{value:.4}")]).collect();
+        let rows: Vec<Vec<String>> = result
+            .metrics
+            .iter()
+            .map(|(name, value)| vec![name.clone(), format!("{value:.4}")])
+            .collect();
         printer.result(&print::table(&["metric", "value"], &rows));
         printer.note(&format!("{} documents", result.documents.len()));
     }
@@ -48,11 +53,21 @@ pub(crate) fn stored(store: &Store, id: &RunId) -> Result<Option<EvalResult>, Fa
 fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Failure> {
     let trained = TrainedRun::open(store, &args.run, &args.compute)?;
     let (tokenizer, model) = (&trained.tokenizer, &trained.key.model);
-    let corpus = Corpus::Text(TextFile { path: path.to_path_buf(), separator: args.separator.clone() });
+    let corpus = Corpus::Text(TextFile {
+        path: path.to_path_buf(),
+        separator: args.separator.clone(),
+    });
     let texts = data::read_all(&corpus, &DataContext::default())?;
     let documents = scored_documents(texts, tokenizer, model.max_seq_len)?;
-    let perplexity = PerplexitySettings { documents: documents.len(), split: Split::Validation, calibrated: false };
-    let settings = EvalSettings { perplexity: Some(perplexity), ..EvalSettings::default() };
+    let perplexity = PerplexitySettings {
+        documents: documents.len(),
+        split: Split::Validation,
+        calibrated: false,
+    };
+    let settings = EvalSettings {
+        perplexity: Some(perplexity),
+        ..EvalSettings::default()
+    };
     let request = EvalRequest {
         model,
         settings: &settings,
@@ -66,5 +81,9 @@ fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Fail
         loss: trained.key.train.loss,
         threads: trained.threads,
     };
-    Ok(eval::evaluate(trained.engine.as_ref(), &trained.weights, &request)?)
+    Ok(eval::evaluate(
+        trained.engine.as_ref(),
+        &trained.weights,
+        &request,
+    )?)
 }

@@ -33,15 +33,27 @@ impl Relatives {
         match status {
             RunStatus::Cached => None,
             RunStatus::Running => Some("another process is training it".to_owned()),
-            RunStatus::Partial => Some("stopped before its end; `run` goes on from its checkpoint".to_owned()),
+            RunStatus::Partial => {
+                Some("stopped before its end; `run` goes on from its checkpoint".to_owned())
+            }
             RunStatus::Failed => Some("failed; `run` tries it again".to_owned()),
             RunStatus::Missing => Some(match self.nearest(run) {
                 None => "the store has no finished run".to_owned(),
                 Some((record, changes)) => {
-                    let shown: Vec<String> = changes.iter().take(4).map(ToString::to_string).collect();
+                    let shown: Vec<String> =
+                        changes.iter().take(4).map(ToString::to_string).collect();
                     let more = changes.len().saturating_sub(4);
-                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                    format!("differs from {}/{}: {}{more}", record.spec, record.name, shown.join("; "))
+                    let more = if more > 0 {
+                        format!(" and {more} more")
+                    } else {
+                        String::new()
+                    };
+                    format!(
+                        "differs from {}/{}: {}{more}",
+                        record.spec,
+                        record.name,
+                        shown.join("; ")
+                    )
                 }
             }),
         }
@@ -61,12 +73,20 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
         for run in &opened.plan.runs {
             let status = store.status(&run.id)?;
             let reason = relatives.reason(run, status);
-            let changes = if status == RunStatus::Missing { relatives.nearest(run).map(|(_, changes)| changes) } else { None };
+            let changes = if status == RunStatus::Missing {
+                relatives.nearest(run).map(|(_, changes)| changes)
+            } else {
+                None
+            };
             for change in changes.iter().flatten() {
                 *affected.entry(change.to_string()).or_default() += 1;
             }
             if let Some(reason) = &reason {
-                lines.push(format!("  {} ({}): {reason}", run.name, status_word(status)));
+                lines.push(format!(
+                    "  {} ({}): {reason}",
+                    run.name,
+                    status_word(status)
+                ));
             }
             json_runs.push(json!({"id": run.id, "name": run.name, "status": status, "reason": reason, "changes": changes}));
         }
@@ -79,7 +99,11 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
             printer.result(&format!("{}: all {runs} runs are cached", opened.plan.spec));
             continue;
         }
-        printer.result(&format!("{}: {} of {runs} runs are not cached", opened.plan.spec, lines.len()));
+        printer.result(&format!(
+            "{}: {} of {runs} runs are not cached",
+            opened.plan.spec,
+            lines.len()
+        ));
         for (change, count) in &affected {
             printer.result(&format!("{change}; affects {count} of {runs} runs"));
         }

@@ -16,17 +16,29 @@ pub(crate) struct Failure {
 impl Failure {
     /// Wrong usage.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: exit::USAGE, message: message.into(), hint: None }
+        Self {
+            code: exit::USAGE,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Missing or damaged input.
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self { code: exit::INPUT, message: message.into(), hint: None }
+        Self {
+            code: exit::INPUT,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A run that cannot be done.
     pub(crate) fn run(message: impl Into<String>) -> Self {
-        Self { code: exit::RUN_FAILED, message: message.into(), hint: None }
+        Self {
+            code: exit::RUN_FAILED,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Adds what to do.
@@ -50,6 +62,10 @@ impl<E: Into<Error>> From<E> for Failure {
             ErrorKind::Run => exit::RUN_FAILED,
             ErrorKind::Store | ErrorKind::Internal => exit::UNEXPECTED,
         };
-        Self { code, message: error.chain(), hint: error.hint() }
+        Self {
+            code,
+            message: error.chain(),
+            hint: error.hint(),
+        }
     }
 }

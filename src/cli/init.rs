@@ -8,7 +8,10 @@ use crate::fsx::{Fs as _, RealFs};
 use std::path::PathBuf;
 
 /// The shipped specs: name and text.
-const SHIPPED: &[(&str, &str)] = &[("epoch-frenzy", include_str!("../../specs/epoch-frenzy.yaml"))];
+const SHIPPED: &[(&str, &str)] = &[(
+    "epoch-frenzy",
+    include_str!("../../specs/epoch-frenzy.yaml"),
+)];
 
 /// Writes the spec, or lists what there is.
 pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
@@ -22,17 +25,30 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
         return Ok(exit::OK);
     };
     let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| shipped == name) else {
-        return Err(Failure::usage(format!("no shipped spec is called `{name}`")).hint(format!("there are: {}", names.join(", "))));
+        return Err(
+            Failure::usage(format!("no shipped spec is called `{name}`"))
+                .hint(format!("there are: {}", names.join(", "))),
+        );
     };
-    let path = args.out.clone().unwrap_or_else(|| PathBuf::from("specs").join(format!("{name}.yaml")));
+    let path = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("specs").join(format!("{name}.yaml")));
     if path.exists() {
-        return Err(Failure::usage(format!("`{}` exists already", path.display())).hint("name another file with `--out`"));
+        return Err(
+            Failure::usage(format!("`{}` exists already", path.display()))
+                .hint("name another file with `--out`"),
+        );
     }
     let fs = RealFs::new();
     if let Some(folder) = path.parent() {
         fs.create_dir_all(folder)?;
     }
     fs.write_atomic(&path, text.as_bytes())?;
-    printer.note(&format!("wrote {}\nnext: specbook run {}", path.display(), path.display()));
+    printer.note(&format!(
+        "wrote {}\nnext: specbook run {}",
+        path.display(),
+        path.display()
+    ));
     Ok(exit::OK)
 }

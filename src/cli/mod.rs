@@ -35,7 +35,11 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // A closed pipe behind `--help` is not worth a message.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+            return ExitCode::from(if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            });
         }
     };
     let printer = Printer::new(&cli.global);
@@ -71,7 +75,12 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
             Ok(exit::OK)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "specbook", &mut std::io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Cli::command(),
+                "specbook",
+                &mut std::io::stdout(),
+            );
             Ok(exit::OK)
         }
     }

@@ -18,7 +18,10 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
     let all = workspace::open(&args.spec, &store, printer)?;
     let relatives = explain::Relatives::new(&store)?;
     if printer.json() {
-        let plans = all.iter().map(|opened| as_json(opened, &store, &relatives)).collect::<Result<Vec<_>, _>>()?;
+        let plans = all
+            .iter()
+            .map(|opened| as_json(opened, &store, &relatives))
+            .collect::<Result<Vec<_>, _>>()?;
         printer.json_result(&plans)?;
         return Ok(exit::OK);
     }
@@ -28,7 +31,11 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
     Ok(exit::OK)
 }
 
-fn as_json(opened: &Opened, store: &Store, relatives: &explain::Relatives) -> Result<Value, Failure> {
+fn as_json(
+    opened: &Opened,
+    store: &Store,
+    relatives: &explain::Relatives,
+) -> Result<Value, Failure> {
     let pace = Pace::new(store)?;
     let runs = opened.plan.runs.iter().map(|run| {
         let status = store.status(&run.id)?;
@@ -57,18 +64,28 @@ impl Pace {
     /// Reads the measurements of `store`.
     pub(crate) fn new(store: &Store) -> Result<Self, Failure> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { calibration: store.calibration(), engine: engine::open(DeviceKind::Cpu)?, threads })
+        Ok(Self {
+            calibration: store.calibration(),
+            engine: engine::open(DeviceKind::Cpu)?,
+            threads,
+        })
     }
 
     fn seconds(&self, run: &Run) -> Option<f64> {
         let numerics = self.engine.numerics(run.settings.train.dtype);
-        self.calibration.seconds(&Calibration::key(&numerics, self.threads), run.estimate.flops)
+        self.calibration.seconds(
+            &Calibration::key(&numerics, self.threads),
+            run.estimate.flops,
+        )
     }
 }
 
 /// The estimate, with seconds where this machine has a calibration.
 pub(crate) fn with_seconds(run: &Run, pace: &Pace) -> Estimate {
-    Estimate { seconds: pace.seconds(run), ..run.estimate }
+    Estimate {
+        seconds: pace.seconds(run),
+        ..run.estimate
+    }
 }
 
 pub(crate) fn as_text(opened: &Opened, store: &Store) -> Result<String, Failure> {
@@ -95,14 +112,20 @@ pub(crate) fn as_text(opened: &Opened, store: &Store) -> Result<String, Failure>
             print::flops(estimate.flops),
             print::bytes(estimate.peak_rss_bytes),
             print::bytes(estimate.disk_bytes),
-            estimate.seconds.map_or_else(|| "–".to_owned(), print::seconds),
+            estimate
+                .seconds
+                .map_or_else(|| "–".to_owned(), print::seconds),
         ]);
     }
-    let header = ["run", "id", "status", "params", "steps", "tokens", "work", "memory", "disk", "time"];
+    let header = [
+        "run", "id", "status", "params", "steps", "tokens", "work", "memory", "disk", "time",
+    ];
     let time = match (missing, known) {
         (0, _) => "nothing to train".to_owned(),
         (missing, true) => format!("{missing} to train, about {}", print::seconds(total)),
-        (missing, false) => format!("{missing} to train; times are known after a first run on this machine"),
+        (missing, false) => {
+            format!("{missing} to train; times are known after a first run on this machine")
+        }
     };
     Ok(format!(
         "{} (profile {}): {} runs, {time}\n{}",

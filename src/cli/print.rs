@@ -22,11 +22,19 @@ pub(crate) struct Printer {
     pub(crate) format: Format,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the place for it")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the place for it"
+)]
 impl Printer {
     /// Takes the global flags.
     pub(crate) fn new(global: &Global) -> Self {
-        Self { quiet: global.quiet, verbose: global.verbose, format: global.format }
+        Self {
+            quiet: global.quiet,
+            verbose: global.verbose,
+            format: global.format,
+        }
     }
 
     /// Whether results are JSON.
@@ -75,9 +83,16 @@ impl Printer {
 
 /// Text from specs, corpora and models without control characters: escape sequences never reach the terminal.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    let bad = |c: char| c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let bad = |c: char| {
+        c.is_control() && c != '\n' && c != '\t'
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if text.contains(bad) {
-        Cow::Owned(text.chars().map(|c| if bad(c) { '\u{fffd}' } else { c }).collect())
+        Cow::Owned(
+            text.chars()
+                .map(|c| if bad(c) { '\u{fffd}' } else { c })
+                .collect(),
+        )
     } else {
         Cow::Borrowed(text)
     }
@@ -93,13 +108,23 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         }
     }
     let numeric: Vec<bool> = (0..header.len())
-        .map(|column| rows.iter().all(|row| row.get(column).is_none_or(|entry| entry.is_empty() || entry == "–" || starts_like_a_number(entry))))
+        .map(|column| {
+            rows.iter().all(|row| {
+                row.get(column).is_none_or(|entry| {
+                    entry.is_empty() || entry == "–" || starts_like_a_number(entry)
+                })
+            })
+        })
         .collect();
     let line = |entries: Vec<&str>| {
         let mut line = String::new();
         for (column, entry) in entries.iter().enumerate() {
             let padding = " ".repeat(widths[column] - entry.width());
-            let (before, after) = if numeric[column] { (padding.as_str(), "") } else { ("", padding.as_str()) };
+            let (before, after) = if numeric[column] {
+                (padding.as_str(), "")
+            } else {
+                ("", padding.as_str())
+            };
             line.push_str(if column > 0 { "  " } else { "" });
             line.push_str(before);
             line.push_str(entry);
@@ -116,7 +141,9 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 fn starts_like_a_number(entry: &str) -> bool {
-    entry.trim_start_matches(['-', '−', '+', '~', '<']).starts_with(|c: char| c.is_ascii_digit())
+    entry
+        .trim_start_matches(['-', '−', '+', '~', '<'])
+        .starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// A count with thousands separators.
@@ -141,7 +168,11 @@ pub(crate) fn bytes(value: u64) -> String {
         scaled /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", units[unit]) }
+    if unit == 0 {
+        format!("{value} B")
+    } else {
+        format!("{scaled:.1} {}", units[unit])
+    }
 }
 
 /// A duration for people.
@@ -169,20 +200,39 @@ mod tests {
 
     #[test]
     fn numbers_are_made_for_people() {
-        assert_eq!((count(1), count(1234), count(60_039_680)), ("1".to_owned(), "1,234".to_owned(), "60,039,680".to_owned()));
-        assert_eq!((bytes(12), bytes(1536), bytes(5 << 30)), ("12 B".to_owned(), "1.5 KiB".to_owned(), "5.0 GiB".to_owned()));
-        assert_eq!((seconds(0.012), seconds(3.26), seconds(600.0)), ("12 ms".to_owned(), "3.3 s".to_owned(), "10 min".to_owned()));
+        assert_eq!(
+            (count(1), count(1234), count(60_039_680)),
+            ("1".to_owned(), "1,234".to_owned(), "60,039,680".to_owned())
+        );
+        assert_eq!(
+            (bytes(12), bytes(1536), bytes(5 << 30)),
+            (
+                "12 B".to_owned(),
+                "1.5 KiB".to_owned(),
+                "5.0 GiB".to_owned()
+            )
+        );
+        assert_eq!(
+            (seconds(0.012), seconds(3.26), seconds(600.0)),
+            ("12 ms".to_owned(), "3.3 s".to_owned(), "10 min".to_owned())
+        );
         assert_eq!(flops(2.5e12), "2.5 TFLOP");
     }
 
     #[test]
     fn escape_sequences_never_reach_the_terminal() {
-        assert_eq!(clean("a\u{1b}[31mb\u{7}\n\tc\u{202e}d"), "a\u{fffd}[31mb\u{fffd}\n\tc\u{fffd}d");
+        assert_eq!(
+            clean("a\u{1b}[31mb\u{7}\n\tc\u{202e}d"),
+            "a\u{fffd}[31mb\u{fffd}\n\tc\u{fffd}d"
+        );
     }
 
     #[test]
     fn tables_align_numbers_to_the_right() {
-        let rows = [vec!["a".to_owned(), "1.5".to_owned()], vec!["bcd".to_owned(), "12.25".to_owned()]];
+        let rows = [
+            vec!["a".to_owned(), "1.5".to_owned()],
+            vec!["bcd".to_owned(), "12.25".to_owned()],
+        ];
         insta::assert_snapshot!(table(&["name", "loss"], &rows), @r"
         name   loss
         a       1.5

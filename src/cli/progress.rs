@@ -42,8 +42,17 @@ impl<'a> Progress<'a> {
     /// Progress of the runs of `opened`.
     pub(crate) fn new(opened: &'a Opened, printer: Printer) -> Self {
         let visible = std::io::stderr().is_terminal() && !printer.quiet;
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { runs: &opened.plan.runs, printer, bars: MultiProgress::with_draw_target(target), state: Mutex::default() }
+        let target = if visible {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            runs: &opened.plan.runs,
+            printer,
+            bars: MultiProgress::with_draw_target(target),
+            state: Mutex::default(),
+        }
     }
 
     /// Takes the bars away.
@@ -72,31 +81,61 @@ impl<'a> Progress<'a> {
 
     fn started(&self, index: usize, resumed_at: Option<u64>, steps: u64, threads: usize) {
         let bar = self.bars.add(ProgressBar::new(steps));
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg} ETA {eta}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg} ETA {eta}")
+        {
             bar.set_style(style);
         }
         bar.set_prefix(self.name(index).into_owned());
         bar.set_position(resumed_at.unwrap_or(0));
         let mut state = self.state();
         state.bars.insert(index, bar);
-        state.pace.insert(index, Pace { resumed: resumed_at.is_some(), ..Pace::default() });
+        state.pace.insert(
+            index,
+            Pace {
+                resumed: resumed_at.is_some(),
+                ..Pace::default()
+            },
+        );
         drop(state);
         match resumed_at {
-            Some(step) => self.say(&format!("{}: goes on at step {step} of {steps}", self.name(index))),
-            None if self.bars.is_hidden() => self.say(&format!("{}: {steps} steps on {threads} threads", self.name(index))),
+            Some(step) => self.say(&format!(
+                "{}: goes on at step {step} of {steps}",
+                self.name(index)
+            )),
+            None if self.bars.is_hidden() => self.say(&format!(
+                "{}: {steps} steps on {threads} threads",
+                self.name(index)
+            )),
             None => {}
         }
     }
 
-    fn step(&self, index: usize, point: &crate::record::MetricPoint, timing: crate::train::StepTiming, steps: u64) {
+    fn step(
+        &self,
+        index: usize,
+        point: &crate::record::MetricPoint,
+        timing: crate::train::StepTiming,
+        steps: u64,
+    ) {
         let mut state = self.state();
         let pace = state.pace.entry(index).or_default();
         pace.positions += timing.positions;
         pace.seconds += timing.train_seconds;
         pace.val_loss = point.val_loss.or(pace.val_loss);
-        let rate = if pace.seconds > 0.0 { pace.positions as f64 / pace.seconds } else { 0.0 };
-        let val = pace.val_loss.map_or_else(String::new, |loss| format!(", val {loss:.3}"));
-        let message = format!("loss {:.3}{val}, {} tokens/s", point.train_loss, print::count(rate as u64));
+        let rate = if pace.seconds > 0.0 {
+            pace.positions as f64 / pace.seconds
+        } else {
+            0.0
+        };
+        let val = pace
+            .val_loss
+            .map_or_else(String::new, |loss| format!(", val {loss:.3}"));
+        let message = format!(
+            "loss {:.3}{val}, {} tokens/s",
+            point.train_loss,
+            print::count(rate as u64)
+        );
         let due = point.step * LINES / steps.max(1) > pace.lines;
         pace.lines = point.step * LINES / steps.max(1);
         if let Some(bar) = state.bars.get(&index) {
@@ -105,7 +144,11 @@ impl<'a> Progress<'a> {
         }
         drop(state);
         if due && self.bars.is_hidden() {
-            self.say(&format!("{}: step {}/{steps}, {message}", self.name(index), point.step));
+            self.say(&format!(
+                "{}: step {}/{steps}, {message}",
+                self.name(index),
+                point.step
+            ));
         }
     }
 
@@ -122,16 +165,28 @@ impl<'a> Progress<'a> {
             state.speeds.push((record.numerics.clone(), flops, seconds));
         }
         drop(state);
-        let loss = record.metrics.get("val_loss").map_or_else(String::new, |loss| format!(", validation loss {loss:.3}"));
+        let loss = record
+            .metrics
+            .get("val_loss")
+            .map_or_else(String::new, |loss| format!(", validation loss {loss:.3}"));
         let speed = print::count(timing.train_tokens_per_second as u64);
-        self.say(&format!("{}: trained in {}{loss}, {speed} tokens/s", self.name(index), print::seconds(seconds)));
+        self.say(&format!(
+            "{}: trained in {}{loss}, {speed} tokens/s",
+            self.name(index),
+            print::seconds(seconds)
+        ));
     }
 
     fn failed(&self, index: usize, message: &str, log: Option<&std::path::Path>, tail: &str) {
         if let Some(bar) = self.state().bars.remove(&index) {
             bar.finish_and_clear();
         }
-        self.bars.suspend(|| self.printer.error(&format!("run `{}` failed: {message}", self.name(index)), None));
+        self.bars.suspend(|| {
+            self.printer.error(
+                &format!("run `{}` failed: {message}", self.name(index)),
+                None,
+            )
+        });
         if let Some(log) = log {
             let lines: Vec<String> = tail.lines().map(|line| format!("  | {line}")).collect();
             self.say(&format!("log: {}\n{}", log.display(), lines.join("\n")));
@@ -142,18 +197,54 @@ impl<'a> Progress<'a> {
 impl Events for Progress<'_> {
     fn on(&self, event: Event<'_>) {
         match event {
-            Event::Started { index, resumed_at, steps, threads, .. } => self.started(index, resumed_at, steps, threads),
-            Event::Step { index, point, timing, steps } => self.step(index, point, timing, steps),
+            Event::Started {
+                index,
+                resumed_at,
+                steps,
+                threads,
+                ..
+            } => self.started(index, resumed_at, steps, threads),
+            Event::Step {
+                index,
+                point,
+                timing,
+                steps,
+            } => self.step(index, point, timing, steps),
             Event::Trained { index, record } => self.trained(index, record),
-            Event::Failed { index, message, log, tail } => self.failed(index, message, log, tail),
-            Event::Stopped { index, step } => self.say(&format!("{}: stopped at step {step}, which is saved", self.name(index))),
-            Event::Waiting { index } => self.say(&format!("{}: another process is training it; waiting", self.name(index))),
+            Event::Failed {
+                index,
+                message,
+                log,
+                tail,
+            } => self.failed(index, message, log, tail),
+            Event::Stopped { index, step } => self.say(&format!(
+                "{}: stopped at step {step}, which is saved",
+                self.name(index)
+            )),
+            Event::Waiting { index } => self.say(&format!(
+                "{}: another process is training it; waiting",
+                self.name(index)
+            )),
             Event::Warning(text) => self.bars.suspend(|| self.printer.warning(text)),
-            Event::Checkpoint { index, step, bytes, seconds } => {
-                self.printer.detail(&format!("{}: checkpoint at step {step}, {} in {}", self.name(index), print::bytes(bytes), print::seconds(seconds)));
+            Event::Checkpoint {
+                index,
+                step,
+                bytes,
+                seconds,
+            } => {
+                self.printer.detail(&format!(
+                    "{}: checkpoint at step {step}, {} in {}",
+                    self.name(index),
+                    print::bytes(bytes),
+                    print::seconds(seconds)
+                ));
             }
-            Event::Cached { index } => self.printer.detail(&format!("{}: cached", self.name(index))),
-            Event::Evaluating { index } => self.printer.detail(&format!("{}: evaluating", self.name(index))),
+            Event::Cached { index } => self
+                .printer
+                .detail(&format!("{}: cached", self.name(index))),
+            Event::Evaluating { index } => self
+                .printer
+                .detail(&format!("{}: evaluating", self.name(index))),
             Event::Validation { .. } | Event::Evaluated { .. } | Event::Began { .. } => {}
         }
     }

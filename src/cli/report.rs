@@ -5,11 +5,16 @@ use super::failure::Failure;
 use super::print::Printer;
 use super::workspace::{self, Opened};
 use super::{exit, results};
-use crate::claim::{Judged, Verdict};
+use crate::claim::{self, Judged, Verdict};
+use crate::fsx::RealFs;
 use crate::report::Report;
+use crate::spec::{self, LoadRequest};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::path::Path;
+
+/// Name of the profile that is a spec's `base`.
+const DESK: &str = "desk";
 
 /// Writes, checks or dumps the reports.
 pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
@@ -33,7 +38,11 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     if printer.json() && !args.context {
         printer.json_result(&all)?;
     }
-    Ok(if fails && args.strict_claims { exit::CLAIM_FAILS } else { exit::OK })
+    Ok(if fails && args.strict_claims {
+        exit::CLAIM_FAILS
+    } else {
+        exit::OK
+    })
 }
 
 /// Builds the report of an opened spec.
@@ -44,9 +53,10 @@ pub(crate) fn build(opened: &Opened, store: &Store) -> Result<(Report, Vec<Judge
 
 /// Writes a report into its folder below `reports`, and the index over all reports there.
 pub(crate) fn write(report: &Report, reports: &Path, printer: Printer) -> Result<(), Failure> {
-    let folder = reports.join(report.name());
-    crate::report::write(report, &folder, &crate::fsx::RealFs)?;
-    crate::report::write_index(reports, &crate::fsx::RealFs)?;
+    let folder = reports.join(&report.context().name);
+    let fs = RealFs::new();
+    crate::report::write(report, &folder, &fs)?;
+    crate::report::write_index(reports, &fs)?;
     printer.note(&format!("report: {}", folder.join("index.html").display()));
     Ok(())
 }
@@ -57,19 +67,42 @@ pub(crate) fn summary(opened: &Opened, judged: &[Judged]) -> Value {
         .iter()
         .map(|judged| json!({"id": judged.id, "verdict": judged.verdict, "published": judged.published, "ours": judged.ours}))
         .collect();
-    let runs: Vec<Value> = opened.plan.runs.iter().map(|run| json!({"id": run.id, "name": run.name})).collect();
+    let runs: Vec<Value> = opened
+        .plan
+        .runs
+        .iter()
+        .map(|run| json!({"id": run.id, "name": run.name}))
+        .collect();
     json!({"format": 1, "spec": opened.spec.name, "profile": opened.spec.profile, "claims": claims, "runs": runs})
 }
 
+/// Renders each report again from its own records, with the spec as it is now, and compares.
 fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Failure> {
     let mut code = exit::OK;
     for file in workspace::spec_files(&args.spec.specs)? {
-        let differences = crate::report::check(&file, reports)?;
-        if differences.is_empty() {
-            printer.note(&format!("{}: the committed report is what its records give", file.display()));
-        } else {
-            code = exit::REPORT_DIFFERS;
-            printer.error(&differences.to_string(), Some("`specbook report` writes it again; commit the result if the change is meant"));
+        let name = spec::load(&file, &LoadRequest::default())?.name;
+        let folder = reports.join(name);
+        let records = crate::report::records_of(&folder, &RealFs::new())?;
+        let header = &records.header;
+        let profile = Some(header.profile.clone()).filter(|profile| profile != DESK);
+        let spec = spec::load(
+            &file,
+            &LoadRequest {
+                profile,
+                overrides: header.overrides.clone(),
+            },
+        )?;
+        let judged = claim::judge(&spec.claims, &spec.profile, &records.results);
+        let report = Report::build(&spec, &records.results, &judged)?;
+        match crate::report::check(&folder, &report.files()?) {
+            Ok(()) => printer.note(&format!(
+                "{}: the report is what its records give",
+                folder.display()
+            )),
+            Err(differences) => {
+                code = exit::REPORT_DIFFERS;
+                printer.error(&differences.to_string(), Some("`specbook report` writes it again; commit the result if the change is meant"));
+            }
         }
     }
     Ok(code)

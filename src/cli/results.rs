@@ -14,9 +14,18 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
     let mut runs = Vec::with_capacity(opened.plan.runs.len());
     for run in &opened.plan.runs {
         let record = store.record(&run.id)?;
-        let finished = record.as_ref().is_some_and(|record| record.status == RunStatus::Cached);
-        let eval = if finished { store.eval(&run.eval_id)? } else { None };
-        let mut metrics = record.as_ref().map(|record| record.metrics.clone()).unwrap_or_default();
+        let finished = record
+            .as_ref()
+            .is_some_and(|record| record.status == RunStatus::Cached);
+        let eval = if finished {
+            store.eval(&run.eval_id)?
+        } else {
+            None
+        };
+        let mut metrics = record
+            .as_ref()
+            .map(|record| record.metrics.clone())
+            .unwrap_or_default();
         metrics.extend(eval.iter().flat_map(|eval| eval.metrics.clone()));
         let document_tokens = if wants_lengths {
             data::document_lengths(&run.settings, &opened.context)?
@@ -31,15 +40,25 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             seed: run.seed,
             estimate: run.estimate,
             key: serde_json::to_value(&run.key)?,
-            status: record.as_ref().map_or_else(|| store.status(&run.id), |record| Ok(record.status))?,
-            series: if finished { store.metrics(&run.id)? } else { Vec::new() },
+            status: record
+                .as_ref()
+                .map_or_else(|| store.status(&run.id), |record| Ok(record.status))?,
+            series: if finished {
+                store.metrics(&run.id)?
+            } else {
+                Vec::new()
+            },
             record,
             metrics,
             eval,
             document_tokens,
         });
     }
-    Ok(Results { spec: opened.spec.name.clone(), profile: opened.spec.profile.clone(), runs })
+    Ok(Results {
+        spec: opened.spec.name.clone(),
+        profile: opened.spec.profile.clone(),
+        runs,
+    })
 }
 
 /// Results and verdicts.

@@ -31,7 +31,13 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     }
     let signals = Signals::listen()?;
     let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
-    let session = Session { args, store: &store, engine: engine.as_ref(), signals: &signals, printer };
+    let session = Session {
+        args,
+        store: &store,
+        engine: engine.as_ref(),
+        signals: &signals,
+        printer,
+    };
     let mut code = exit::OK;
     let mut summaries = Vec::new();
     for opened in &all {
@@ -45,7 +51,10 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         }
         if !args.no_report && !opened.filtered {
             let (report, judged) = report::build(opened, &store)?;
-            if code == exit::OK && args.strict_claims && judged.iter().any(|judged| judged.verdict == Verdict::Fails) {
+            if code == exit::OK
+                && args.strict_claims
+                && judged.iter().any(|judged| judged.verdict == Verdict::Fails)
+            {
                 code = exit::CLAIM_FAILS;
             }
             report::write(&report, &reports, printer)?;
@@ -76,7 +85,11 @@ impl Session<'_> {
         let threads = sample::threads(&self.args.compute);
         let free_memory = free_memory();
         self.fits(opened, free_memory)?;
-        self.store.put_plan(&Manifest::new(&opened.plan, opened.spec.digest, opened.spec.overrides.clone()))?;
+        self.store.put_plan(&Manifest::new(
+            &opened.plan,
+            opened.spec.digest,
+            opened.spec.overrides.clone(),
+        ))?;
         let workload = Workload::new(self.store, self.engine, &opened.context);
         let scheduler = Scheduler {
             store: self.store,
@@ -97,7 +110,8 @@ impl Session<'_> {
         let summary = scheduler.run(&opened.plan, &workload, &progress, self.signals.flag())?;
         progress.finish();
         self.calibrate(&progress, threads)?;
-        self.printer.note(&format!("{}: {}", opened.plan.spec, sentence(&summary)));
+        self.printer
+            .note(&format!("{}: {}", opened.plan.spec, sentence(&summary)));
         Ok(summary)
     }
 
@@ -107,7 +121,12 @@ impl Session<'_> {
         for run in &opened.plan.runs {
             let needed = run.estimate.peak_rss_bytes;
             if needed > free && self.store.status(&run.id)? != crate::record::RunStatus::Cached {
-                let message = format!("run `{}` needs about {} of memory; {} are free", run.name, print::bytes(needed), print::bytes(free));
+                let message = format!(
+                    "run `{}` needs about {} of memory; {} are free",
+                    run.name,
+                    print::bytes(needed),
+                    print::bytes(free)
+                );
                 return Err(Failure::run(message).hint("a smaller `train.batch_size` with more `train.grad_accum_steps` gives nearly the same training in less memory"));
             }
         }
@@ -136,13 +155,24 @@ fn free_memory() -> Option<u64> {
 }
 
 fn sentence(summary: &Summary) -> String {
-    let mut parts = vec![format!("{} trained", summary.trained), format!("{} cached", summary.cached)];
+    let mut parts = vec![
+        format!("{} trained", summary.trained),
+        format!("{} cached", summary.cached),
+    ];
     if summary.evaluated > 0 {
         parts.push(format!("{} evaluated", summary.evaluated));
     }
     if !summary.failed.is_empty() {
-        let names: Vec<String> = summary.failed.iter().map(|(name, message)| format!("\n  {name}: {message}")).collect();
-        parts.push(format!("{} failed:{}", summary.failed.len(), names.concat()));
+        let names: Vec<String> = summary
+            .failed
+            .iter()
+            .map(|(name, message)| format!("\n  {name}: {message}"))
+            .collect();
+        parts.push(format!(
+            "{} failed:{}",
+            summary.failed.len(),
+            names.concat()
+        ));
     }
     if !summary.stopped.is_empty() {
         parts.push(format!("{} not finished", summary.stopped.len()));

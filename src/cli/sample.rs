@@ -41,12 +41,25 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         threads: trained.threads,
     };
     let continuations = trained.engine.generate(&trained.weights, &job)?;
-    let texts: Vec<String> = continuations.iter().map(|ids| tokenizer.decode(ids)).collect::<Result<_, _>>()?;
+    let texts: Vec<String> = continuations
+        .iter()
+        .map(|ids| tokenizer.decode(ids))
+        .collect::<Result<_, _>>()?;
     if printer.json() {
-        let samples: Vec<_> = args.prompt.iter().zip(&texts).map(|(prompt, text)| json!({"prompt": prompt, "continuation": text})).collect();
+        let samples: Vec<_> = args
+            .prompt
+            .iter()
+            .zip(&texts)
+            .map(|(prompt, text)| json!({"prompt": prompt, "continuation": text}))
+            .collect();
         printer.json_result(&json!({"format": 1, "run": trained.id, "samples": samples}))?;
     } else {
-        let shown: Vec<String> = args.prompt.iter().zip(&texts).map(|(prompt, text)| format!("{prompt}{text}")).collect();
+        let shown: Vec<String> = args
+            .prompt
+            .iter()
+            .zip(&texts)
+            .map(|(prompt, text)| format!("{prompt}{text}"))
+            .collect();
         printer.result(&shown.join("\n\n"));
     }
     Ok(exit::OK)
@@ -74,23 +87,41 @@ impl TrainedRun {
     /// Finds the run and reads what is needed.
     pub(crate) fn open(store: &Store, name: &str, compute: &ComputeArgs) -> Result<Self, Failure> {
         let id = store.resolve(name)?;
-        let Some(record) = store.record(&id)?.filter(|record| record.status == RunStatus::Cached) else {
-            return Err(Failure::input(format!("run `{name}` is not finished")).hint("train it with `specbook run`"));
+        let Some(record) = store
+            .record(&id)?
+            .filter(|record| record.status == RunStatus::Cached)
+        else {
+            return Err(Failure::input(format!("run `{name}` is not finished"))
+                .hint("train it with `specbook run`"));
         };
         let key: RunKey = serde_json::from_value(record.key.clone())?;
         let weights = store.weights(&id)?;
         let Some(json) = store.tokens(&record.digests.tokenizer)? else {
-            return Err(Failure::input(format!("the tokenizer of run `{name}` is not in the store")).hint("`specbook run` on its spec puts it there"));
+            return Err(Failure::input(format!(
+                "the tokenizer of run `{name}` is not in the store"
+            ))
+            .hint("`specbook run` on its spec puts it there"));
         };
         let tokenizer = TextTokenizer::from_bytes(&json, std::path::Path::new("tokenizer.json"))?;
         let threads = threads(compute);
-        Ok(Self { id, key, tokenizer, weights, engine: engine::open(device(&compute.device)?)?, threads, record })
+        Ok(Self {
+            id,
+            key,
+            tokenizer,
+            weights,
+            engine: engine::open(device(&compute.device)?)?,
+            threads,
+            record,
+        })
     }
 }
 
 /// The number of threads asked for, or one per core.
 pub(crate) fn threads(compute: &ComputeArgs) -> usize {
-    compute.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    compute.threads.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    )
 }
 
 /// The device asked for.
@@ -98,7 +129,10 @@ pub(crate) fn device(name: &str) -> Result<DeviceKind, Failure> {
     match name.split_once(':').unwrap_or((name, "0")) {
         ("cpu", "0") => Ok(DeviceKind::Cpu),
         ("cpu-reference", "0") => Ok(DeviceKind::CpuReference),
-        ("cuda", ordinal) if ordinal.parse::<usize>().is_ok() => Ok(DeviceKind::Cuda(ordinal.parse().unwrap_or_default())),
-        _ => Err(Failure::usage(format!("no device is called `{name}`")).hint("devices are `cpu`, `cpu-reference`, `cuda`, `cuda:1`, …")),
+        ("cuda", ordinal) if ordinal.parse::<usize>().is_ok() => {
+            Ok(DeviceKind::Cuda(ordinal.parse().unwrap_or_default()))
+        }
+        _ => Err(Failure::usage(format!("no device is called `{name}`"))
+            .hint("devices are `cpu`, `cpu-reference`, `cuda`, `cuda:1`, …")),
     }
 }

@@ -13,7 +13,11 @@ pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Res
     let store = workspace::store_here(global)?;
     let id = store.resolve(&args.run)?;
     let Some(record) = store.record(&id)? else {
-        return Err(Failure::input(format!("run `{}` has no finished record; it is {}", args.run, status_word(store.status(&id)?))));
+        return Err(Failure::input(format!(
+            "run `{}` has no finished record; it is {}",
+            args.run,
+            status_word(store.status(&id)?)
+        )));
     };
     if printer.json() {
         printer.json_result(&record)?;
@@ -27,17 +31,34 @@ pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Res
     }
     if let Some(metric) = &args.plot {
         let points = store.metrics(&id)?;
-        let curve: Vec<(f64, f64)> = points.iter().filter_map(|point| series_value(point, metric).map(|value| (point.step as f64, value))).collect();
+        let curve: Vec<(f64, f64)> = points
+            .iter()
+            .filter_map(|point| series_value(point, metric).map(|value| (point.step as f64, value)))
+            .collect();
         match terminal_plot::curve(&curve) {
             Some(drawn) => printer.result(&format!("\n{metric} by step\n{drawn}")),
-            None => return Err(Failure::usage(format!("run `{}` has no curve `{metric}`", args.run)).hint(format!("curves are: {}", SERIES.join(", ")))),
+            None => {
+                return Err(
+                    Failure::usage(format!("run `{}` has no curve `{metric}`", args.run))
+                        .hint(format!("curves are: {}", SERIES.join(", "))),
+                );
+            }
         }
     }
     Ok(exit::OK)
 }
 
 /// Names of the curves of `metrics.jsonl`.
-const SERIES: &[&str] = &["train/loss", "train/ce", "train/square", "val/loss", "val/ce", "val/loss_batch_mean", "lr", "grad_norm"];
+const SERIES: &[&str] = &[
+    "train/loss",
+    "train/ce",
+    "train/square",
+    "val/loss",
+    "val/ce",
+    "val/loss_batch_mean",
+    "lr",
+    "grad_norm",
+];
 
 /// The value of a curve at a step.
 pub(crate) fn series_value(point: &MetricPoint, metric: &str) -> Option<f64> {
@@ -56,7 +77,12 @@ pub(crate) fn series_value(point: &MetricPoint, metric: &str) -> Option<f64> {
 
 fn text(record: &RunRecord) -> String {
     let mut lines = vec![
-        format!("{}/{}  {}", record.spec, record.name, status_word(record.status)),
+        format!(
+            "{}/{}  {}",
+            record.spec,
+            record.name,
+            status_word(record.status)
+        ),
         format!("id       {}", record.id),
     ];
     if let Some(failure) = &record.failure {
@@ -72,9 +98,16 @@ fn text(record: &RunRecord) -> String {
         print::count(counts.sequences)
     ));
     let numerics = &record.numerics;
-    lines.push(format!("numerics {}, recipe {}, {}, {}", numerics.engine, numerics.recipe, numerics.isa, numerics.dtype));
+    lines.push(format!(
+        "numerics {}, recipe {}, {}, {}",
+        numerics.engine, numerics.recipe, numerics.isa, numerics.dtype
+    ));
     if let Some(weights) = &record.digests.weights {
-        lines.push(format!("digests  weights {}, metrics {}", weights.short(), record.digests.metrics.short()));
+        lines.push(format!(
+            "digests  weights {}, metrics {}",
+            weights.short(),
+            record.digests.metrics.short()
+        ));
     }
     let timing = &record.timing;
     lines.push(format!(
@@ -85,8 +118,17 @@ fn text(record: &RunRecord) -> String {
         print::bytes(timing.peak_rss_bytes)
     ));
     lines.push("\nmetrics".to_owned());
-    let rows: Vec<Vec<String>> = record.metrics.iter().map(|(name, value)| vec![format!("  {name}"), format!("{value:.6}")]).collect();
-    lines.extend(print::table(&["", ""], &rows).lines().skip(1).map(str::to_owned));
+    let rows: Vec<Vec<String>> = record
+        .metrics
+        .iter()
+        .map(|(name, value)| vec![format!("  {name}"), format!("{value:.6}")])
+        .collect();
+    lines.extend(
+        print::table(&["", ""], &rows)
+            .lines()
+            .skip(1)
+            .map(str::to_owned),
+    );
     lines.push("\nsettings".to_owned());
     settings("  ", &record.key, &mut lines);
     lines.join("\n")

@@ -23,10 +23,16 @@ impl Signals {
         for signal in all {
             // In this order: the first signal finds the flag unset and sets it, the second finds it set and ends the
             // program at once. The store is valid after every write.
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, signals.stop.clone())
-                .and_then(|_| signal_hook::flag::register_usize(signal, signals.which.clone(), signal as usize))
-                .and_then(|_| signal_hook::flag::register(signal, signals.stop.clone()))
-                .map_err(|error| Failure::usage(format!("cannot listen for signals: {error}")))?;
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                128 + signal,
+                signals.stop.clone(),
+            )
+            .and_then(|_| {
+                signal_hook::flag::register_usize(signal, signals.which.clone(), signal as usize)
+            })
+            .and_then(|_| signal_hook::flag::register(signal, signals.stop.clone()))
+            .map_err(|error| Failure::usage(format!("cannot listen for signals: {error}")))?;
         }
         Ok(signals)
     }

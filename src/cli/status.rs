@@ -15,9 +15,17 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
     let mut stale = false;
     let mut json_specs = Vec::new();
     for opened in &all {
-        let statuses = opened.plan.runs.iter().map(|run| store.status(&run.id)).collect::<Result<Vec<_>, _>>()?;
+        let statuses = opened
+            .plan
+            .runs
+            .iter()
+            .map(|run| store.status(&run.id))
+            .collect::<Result<Vec<_>, _>>()?;
         stale |= statuses.iter().any(|status| *status != RunStatus::Cached);
-        let cached = statuses.iter().filter(|status| **status == RunStatus::Cached).count();
+        let cached = statuses
+            .iter()
+            .filter(|status| **status == RunStatus::Cached)
+            .count();
         if printer.json() {
             let runs: Vec<_> = opened
                 .plan
@@ -29,10 +37,29 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
             json_specs.push(json!({"format": 1, "spec": opened.plan.spec, "profile": opened.plan.profile, "cached": cached, "runs": runs}));
             continue;
         }
-        printer.result(&format!("{} (profile {}): {cached} of {} cached", opened.plan.spec, opened.plan.profile, statuses.len()));
-        let shown = opened.plan.runs.iter().zip(&statuses).filter(|(_, status)| !printer.quiet && (**status != RunStatus::Cached || printer.verbose));
-        let rows: Vec<Vec<String>> =
-            shown.map(|(run, status)| vec![format!("  {}", run.name), run.id.0.short(), status_word(*status).to_owned()]).collect();
+        printer.result(&format!(
+            "{} (profile {}): {cached} of {} cached",
+            opened.plan.spec,
+            opened.plan.profile,
+            statuses.len()
+        ));
+        let shown = opened
+            .plan
+            .runs
+            .iter()
+            .zip(&statuses)
+            .filter(|(_, status)| {
+                !printer.quiet && (**status != RunStatus::Cached || printer.verbose)
+            });
+        let rows: Vec<Vec<String>> = shown
+            .map(|(run, status)| {
+                vec![
+                    format!("  {}", run.name),
+                    run.id.0.short(),
+                    status_word(*status).to_owned(),
+                ]
+            })
+            .collect();
         if !rows.is_empty() {
             printer.result(&print::table(&["  run", "id", "status"], &rows));
         }
@@ -40,5 +67,9 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
     if printer.json() {
         printer.json_result(&json_specs)?;
     }
-    Ok(if stale && args.exit_code { exit::STALE } else { exit::OK })
+    Ok(if stale && args.exit_code {
+        exit::STALE
+    } else {
+        exit::OK
+    })
 }

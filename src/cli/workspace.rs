@@ -26,7 +26,10 @@ pub(crate) struct Opened {
 
 /// Opens the store that belongs to `near` (a spec or a folder).
 pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
-    let root = global.store.clone().unwrap_or_else(|| project(near).join(".specbook"));
+    let root = global
+        .store
+        .clone()
+        .unwrap_or_else(|| project(near).join(".specbook"));
     Ok(Store::open(root, Arc::new(RealFs::new())))
 }
 
@@ -43,19 +46,34 @@ pub(crate) fn reports(out: Option<&Path>, near: &Path) -> PathBuf {
 /// The project that `near` is in: the nearest ancestor with `.specbook`, else the nearest with `.git`, else the folder beside `specs`.
 fn project(near: &Path) -> PathBuf {
     let near = std::path::absolute(near).unwrap_or_else(|_| near.to_path_buf());
-    let folder = if near.is_dir() { near.as_path() } else { near.parent().unwrap_or(Path::new("/")) };
-    let marked = |mark: &str| folder.ancestors().find(|ancestor| ancestor.join(mark).exists());
+    let folder = if near.is_dir() {
+        near.as_path()
+    } else {
+        near.parent().unwrap_or(Path::new("/"))
+    };
+    let marked = |mark: &str| {
+        folder
+            .ancestors()
+            .find(|ancestor| ancestor.join(mark).exists())
+    };
     let beside_specs = || match folder.file_name() {
         Some(name) if name == "specs" => folder.parent(),
         _ => None,
     };
-    let found = marked(".specbook").or_else(|| marked(".git")).or_else(beside_specs).unwrap_or(folder);
+    let found = marked(".specbook")
+        .or_else(|| marked(".git"))
+        .or_else(beside_specs)
+        .unwrap_or(folder);
     shorten(found)
 }
 
 /// The path as seen from the current folder where it lies below or above it, so that messages stay short.
 fn shorten(path: &Path) -> PathBuf {
-    match std::env::current_dir().ok().as_deref().map(|here| path.strip_prefix(here)) {
+    match std::env::current_dir()
+        .ok()
+        .as_deref()
+        .map(|here| path.strip_prefix(here))
+    {
         Some(Ok(rest)) if rest.as_os_str().is_empty() => PathBuf::from("."),
         Some(Ok(rest)) => rest.to_path_buf(),
         _ => path.to_path_buf(),
@@ -70,16 +88,24 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             files.push(path.clone());
             continue;
         }
-        let unreadable = |error: std::io::Error| Failure::input(format!("cannot read folder `{}`: {error}", path.display()));
+        let unreadable = |error: std::io::Error| {
+            Failure::input(format!("cannot read folder `{}`: {error}", path.display()))
+        };
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
             let file = entry.map_err(unreadable)?.path();
-            if file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "yaml" || extension == "yml")
+            {
                 found.push(file);
             }
         }
         if found.is_empty() {
-            return Err(Failure::input(format!("no specs (`*.yaml`) in folder `{}`", path.display())));
+            return Err(Failure::input(format!(
+                "no specs (`*.yaml`) in folder `{}`",
+                path.display()
+            )));
         }
         found.sort();
         files.append(&mut found);
@@ -89,7 +115,10 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 /// Loads all specs; all problems of all of them are printed before the command ends.
 pub(crate) fn load(args: &SpecArgs, printer: Printer) -> Result<Vec<Spec>, Failure> {
-    let request = LoadRequest { profile: args.profile.clone(), overrides: args.overrides.clone() };
+    let request = LoadRequest {
+        profile: args.profile.clone(),
+        overrides: args.overrides.clone(),
+    };
     let mut specs = Vec::new();
     let mut failures = Vec::new();
     for file in spec_files(&args.specs)? {
@@ -108,29 +137,57 @@ pub(crate) fn load(args: &SpecArgs, printer: Printer) -> Result<Vec<Spec>, Failu
 }
 
 /// Loads specs and plans their runs.
-pub(crate) fn open(args: &SpecArgs, store: &Store, printer: Printer) -> Result<Vec<Opened>, Failure> {
-    load(args, printer)?.into_iter().map(|spec| opened(spec, args, store)).collect()
+pub(crate) fn open(
+    args: &SpecArgs,
+    store: &Store,
+    printer: Printer,
+) -> Result<Vec<Opened>, Failure> {
+    load(args, printer)?
+        .into_iter()
+        .map(|spec| opened(spec, args, store))
+        .collect()
 }
 
 fn opened(spec: Spec, args: &SpecArgs, store: &Store) -> Result<Opened, Failure> {
     let base = spec.path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let context = DataContext { base, cache: Some(store.root().join("tokens-v1")), paranoid: args.paranoid };
+    let context = DataContext {
+        base,
+        cache: Some(store.root().join("tokens-v1")),
+        paranoid: args.paranoid,
+    };
     let mut plan = plan::expand(&spec, &context).map_err(Error::from)?;
     let all = plan.runs.len();
     if !args.filter.is_empty() {
-        plan.runs.retain(|run| args.filter.iter().any(|filter| matches(run, filter)));
+        plan.runs
+            .retain(|run| args.filter.iter().any(|filter| matches(run, filter)));
         if plan.runs.is_empty() {
-            let names: Vec<String> = spec.runs.iter().take(8).map(|run| format!("`{}`", run.name)).collect();
-            return Err(Failure::usage(format!("no run of `{}` matches the filter", spec.name)).hint(format!("runs are: {} …", names.join(", "))));
+            let names: Vec<String> = spec
+                .runs
+                .iter()
+                .take(8)
+                .map(|run| format!("`{}`", run.name))
+                .collect();
+            return Err(
+                Failure::usage(format!("no run of `{}` matches the filter", spec.name))
+                    .hint(format!("runs are: {} …", names.join(", "))),
+            );
         }
     }
-    Ok(Opened { filtered: plan.runs.len() < all, spec, plan, context })
+    Ok(Opened {
+        filtered: plan.runs.len() < all,
+        spec,
+        plan,
+        context,
+    })
 }
 
 fn matches(run: &Run, filter: &str) -> bool {
     let by_axis = filter.split_once('=').is_some_and(|(axis, value)| {
         run.axes.iter().any(|(name, found)| {
-            name == axis && found.as_str().map_or_else(|| found.to_string() == value, |text| text == value)
+            name == axis
+                && found
+                    .as_str()
+                    .map_or_else(|| found.to_string() == value, |text| text == value)
         })
     });
     by_axis || run.name.contains(filter)

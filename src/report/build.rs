@@ -77,6 +77,9 @@ pub enum ReportError {
     /// Something could not be written as JSON (a fault of the program).
     #[error("could not write JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// A file of a report cannot be read or written.
+    #[error(transparent)]
+    Fs(#[from] crate::fsx::FsError),
     /// `data/records.jsonl` is damaged.
     #[error("`data/records.jsonl`, line {line}: {reason}")]
     Records {
