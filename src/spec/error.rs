@@ -66,7 +66,7 @@ pub struct SpecProblems {
 }
 
 /// One problem of a spec.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SpecProblem {
     /// What is wrong: `model.dmi: unknown key`.
     pub message: String,
@@ -81,7 +81,7 @@ pub struct SpecProblem {
 }
 
 /// A place in a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// The file as given, or `--set`.
     pub file: String,
@@ -249,7 +249,7 @@ impl Problem {
 
 /// `a`, `b`, `c`; long lists are cut.
 pub(crate) fn list(names: &[&str]) -> String {
-    const MOST: usize = 24;
+    const MOST: usize = 40;
     let mut text = names
         .iter()
         .take(MOST)
