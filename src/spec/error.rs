@@ -9,6 +9,8 @@ use unicode_width::UnicodeWidthStr as _;
 const SHOWN: usize = 20;
 /// Most problems that are gathered.
 const GATHERED: usize = 1000;
+/// Most names that one is compared with to find the nearest.
+const COMPARED: usize = 500;
 /// Widest line of source that is shown, in characters.
 const WIDTH: usize = 120;
 
@@ -266,7 +268,7 @@ pub(crate) fn list(names: &[&str]) -> String {
 
 /// The name nearest to `given`, if any is near enough to be a slip of the finger.
 pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
-    if given.parse::<f64>().is_ok() {
+    if given.parse::<f64>().is_ok() || names.len() > COMPARED {
         return None;
     }
     let given = given.to_lowercase();
