@@ -211,7 +211,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     ]);
     let leaf = scalars
         .prop_filter("a lone dash opens a list", |text| *text != "-")
-        .prop_map(|text| Tree::Scalar(text, serde_yaml_value(text)));
+        .prop_map(|text| Tree::Scalar(text, meaning(text)));
     leaf.prop_recursive(4, 40, 5, |inner| {
         let list = (prop::collection::vec(inner.clone(), 0..5), any::<bool>());
         let map = (prop::collection::vec(inner, 0..5), any::<bool>());
@@ -223,7 +223,7 @@ fn trees() -> impl Strategy<Value = Tree> {
 }
 
 /// What a scalar means, by hand: the test does not ask the parser that it tests.
-fn serde_yaml_value(text: &str) -> serde_json::Value {
+fn meaning(text: &str) -> serde_json::Value {
     use serde_json::json;
     match text {
         "3" => json!(3),
