@@ -79,7 +79,7 @@ pub struct Needs {
     /// Only with one of these profiles; empty: any.
     #[serde(default)]
     pub profiles: Vec<String>,
-    /// Only with this kind of data.
+    /// Only with this kind of data: `stories`, `documents` (embedded) or `files`.
     #[serde(default)]
     pub data: Option<String>,
     /// Needs a reader: never decided by the program.

@@ -9,6 +9,8 @@ use unicode_width::UnicodeWidthStr as _;
 const SHOWN: usize = 20;
 /// Most problems that are gathered.
 const GATHERED: usize = 1000;
+/// Most names that one is compared with to find the nearest.
+const COMPARED: usize = 500;
 /// Widest line of source that is shown, in characters.
 const WIDTH: usize = 120;
 
@@ -66,7 +68,7 @@ pub struct SpecProblems {
 }
 
 /// One problem of a spec.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SpecProblem {
     /// What is wrong: `model.dmi: unknown key`.
     pub message: String,
@@ -81,7 +83,7 @@ pub struct SpecProblem {
 }
 
 /// A place in a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// The file as given, or `--set`.
     pub file: String,
@@ -249,7 +251,7 @@ impl Problem {
 
 /// `a`, `b`, `c`; long lists are cut.
 pub(crate) fn list(names: &[&str]) -> String {
-    const MOST: usize = 24;
+    const MOST: usize = 40;
     let mut text = names
         .iter()
         .take(MOST)
@@ -266,7 +268,7 @@ pub(crate) fn list(names: &[&str]) -> String {
 
 /// The name nearest to `given`, if any is near enough to be a slip of the finger.
 pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
-    if given.parse::<f64>().is_ok() {
+    if given.parse::<f64>().is_ok() || names.len() > COMPARED {
         return None;
     }
     let given = given.to_lowercase();

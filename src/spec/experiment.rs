@@ -238,11 +238,15 @@ impl Experiment {
                 let shape = schema::FILE.child("cases").unwrap_or(&Shape::Any);
                 if check(node, shape, &["cases".to_owned()], key.span, true, problems) {
                     for (key, node) in node.entries() {
-                        self.whole_case(&key.name, key, node, problems);
+                        // the keys of a map differ: there is no case to replace
+                        self.whole_case(&key.name, None, key, node, problems);
                     }
                 }
             }
-            [name] => self.whole_case(name, key, node, problems),
+            [name] => {
+                let old = self.cases.iter().position(|case| case.name == *name);
+                self.whole_case(name, old, key, node, problems);
+            }
             [name, rest @ ..] => {
                 let Some(setting) = Setting::read(rest.to_vec(), key, node, problems) else {
                     return;
@@ -258,9 +262,15 @@ impl Experiment {
         }
     }
 
-    /// Sets, adds or (with nothing as its settings) removes a case.
-    fn whole_case(&mut self, name: &str, key: &Key, node: &Node, problems: &mut Problems) {
-        let old = self.cases.iter().position(|case| case.name == name);
+    /// Sets, adds or (with nothing as its settings) removes a case; `old` is where one of that name stands.
+    fn whole_case(
+        &mut self,
+        name: &str,
+        old: Option<usize>,
+        key: &Key,
+        node: &Node,
+        problems: &mut Problems,
+    ) {
         let settings = match &node.value {
             Value::Map(entries) => read_settings(entries, problems),
             Value::Null if old.is_some() => {

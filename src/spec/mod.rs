@@ -1,7 +1,29 @@
 //! The spec: an experiment as data. YAML in, [`Spec`] out, or every problem at once with its line and column.
 //!
-//! A spec is read twice: `load` takes values and marks, `settings` decides overrides and aliases on the tree, the section
-//! types below are decoded from it, `validate` checks what types cannot. Nothing here opens a corpus or trains.
+//! `load` reads a text twice (values by one parser, places by another) into one `tree`; `alias` replaces other tools' names on
+//! it; `experiment` lays the profile over the base; `axes` and `expand` make the runs; `structure` holds every section against
+//! the shape in `schema`, `decode` makes settings of it, `validate` and `refs` check what types cannot. Nothing here opens a
+//! corpus or trains.
+//!
+//! # Overrides
+//!
+//! A setting is named by its dot path below `base`: `model.dim`, `train.optimizer.adamw.learning_rate`. An override replaces
+//! the value at its path whole; one through a choice takes that choice (`data.corpus.jsonl.path` turns `documents` into
+//! `jsonl`), and one into a slice keeps its number as `take`. `null` removes an optional setting. A part that holds a dot
+//! stands in double quotes: `cases."v1.5".train.epochs`.
+//!
+//! Later wins: base, profile, case, `vary`, `seeds`, `--set`. What would win over everything and so silence something else
+//! (a profile's value under an axis, two axes on one setting) is refused. Profiles and `--set` may also name `seeds`,
+//! `exclude`, `max_runs`, `vary` or `vary.<path>`, `cases`, `cases.<name>` or `cases.<name>.<path>`; `null` removes an axis or a
+//! case. An inherited `exclude` that names values which the profile's axes have not leaves nothing out.
+//!
+//! # Names
+//!
+//! The axes are `case` (where there are cases), those of `vary` in written order, and `seed` (where there are `seeds`); the
+//! first is the outermost. An axis is called by the last part of its path, or by the whole path where another ends alike. A
+//! run is called by its case and its values: `25x100`, `dim=512,n_layers=8`, `,seed=1` only where there are several seeds, and
+//! `base` where there is no axis. A choice stands in a name without its parameters where that is unique:
+//! `loss=squentropy`, else `loss=square{k=100}`.
 
 mod alias;
 mod axes;

@@ -184,19 +184,20 @@ mod tests {
     use super::*;
 
     fn llama(dim: usize, n_layers: usize, multiple_of: usize) -> ModelConfig {
-        let text = format!(
-            "{{dim: {dim}, n_layers: {n_layers}, n_heads: 8, max_seq_len: 512, multiple_of: {multiple_of}}}"
-        );
-        serde_yaml::from_str::<ModelSettings>(&text)
+        let settings = serde_json::json!({
+            "dim": dim, "n_layers": n_layers, "n_heads": 8, "max_seq_len": 512, "multiple_of": multiple_of
+        });
+        serde_json::from_value::<ModelSettings>(settings)
             .unwrap()
             .resolve(32_000)
     }
 
     fn gpt2(n_layers: usize) -> ModelConfig {
-        let text = format!(
-            "{{arch: gpt2, dim: 768, n_layers: {n_layers}, n_heads: 12, max_seq_len: 1024, pad_vocab_to_multiple: 64}}"
-        );
-        serde_yaml::from_str::<ModelSettings>(&text)
+        let settings = serde_json::json!({
+            "arch": "gpt2", "dim": 768, "n_layers": n_layers, "n_heads": 12, "max_seq_len": 1024,
+            "pad_vocab_to_multiple": 64
+        });
+        serde_json::from_value::<ModelSettings>(settings)
             .unwrap()
             .resolve(50_257)
     }

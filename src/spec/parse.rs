@@ -19,6 +19,8 @@ use std::rc::Rc;
 
 /// Format of spec files that this version reads.
 const FORMAT: u64 = 1;
+/// Most profiles of a spec.
+const MAX_PROFILES: usize = 64;
 /// Name of the profile that is the base as written.
 pub(crate) const DEFAULT_PROFILE: &str = "desk";
 
@@ -254,6 +256,13 @@ fn read_name(root: &Node, problems: &mut Problems) -> String {
 /// All profiles, `desk` first.
 fn profile_names(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Vec<String> {
     let mut names = vec![DEFAULT_PROFILE.to_owned()];
+    if let Some((key, node)) = root.entry("profiles")
+        && node.entries().len() > MAX_PROFILES
+    {
+        let message = format!("a spec has at most {MAX_PROFILES} profiles");
+        problems.push(Problem::new(message).at(key.span));
+        return names;
+    }
     for (key, _) in root.get("profiles").map(Node::entries).unwrap_or_default() {
         if key.name == DEFAULT_PROFILE {
             let message = "the profile `desk` is the base as written; it cannot be defined";

@@ -230,7 +230,7 @@ impl Check<'_> {
                     problem
                 }
             }
-            (Shape::Integer(_), Value::String(text)) if is_grouped(text) => {
+            (Shape::Integer(_) | Shape::Either(_), Value::String(text)) if is_grouped(text) => {
                 problem.hint(format!("write `{}`", text.replace(['_', ','], "")))
             }
             (Shape::Number, Value::String(text)) => match text.parse::<f64>() {

@@ -4,6 +4,9 @@ use super::Refs;
 use crate::spec::error::Problem;
 use crate::spec::{Claim, Expect, Needs};
 
+/// Kinds of data that a claim may need: an embedded corpus, or files.
+const DATA: [&str; 3] = ["stories", "documents", "files"];
+
 /// What `expect` may be.
 const EXPECT: &str = "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`";
 
@@ -20,6 +23,14 @@ impl Refs<'_> {
             self.push("claims", index, &["says"], problem);
         }
         self.measure_and_expect(index, claim);
+        if let Some(data) = &claim.needs.data
+            && !DATA.contains(&data.as_str())
+        {
+            let message =
+                format!("the claim `{id}` needs the data `{data}`, which no run can have");
+            let problem = Problem::new(message).choices(data, DATA);
+            self.push("claims", index, &["needs", "data"], problem);
+        }
         for (at, profile) in claim.needs.profiles.iter().enumerate() {
             if !self.profiles.contains(profile) {
                 let known = self.profiles.iter().map(String::as_str);

@@ -120,7 +120,7 @@ fn tables() {
       --> s.yaml:46:47
     46 |   - table: {rows: case, columns: [train_loss, val_los, perplexity]}
        |                                               ^^^^^^^
-       = allowed: names that begin with `train_loss`, `val_loss`, `perplexity`, `bits_per_byte`, `accuracy` and the like; `params`, `steps`, `tokens`, `docs`, `sequences`; axes; `published: name`
+       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `train_sd50`, `val_loss`, `val_loss_first`, `val_loss_min`, `val_loss_max`, `val_loss_batch_mean`, `val_ce`, `steps`, `params`, `tokens`, `docs`, `sequences`, `nll`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `perplexity_calibrated`, `perplexity_clipped_linear`, `perplexity_random_windows`, `temperature`, `bits_per_byte`, `accuracy`, `top5`, `ece`, `distinct_1`, `distinct_2`, `repetition`
        = hint: did you mean `val_loss`?
     ");
     assert_snapshot!(edit("val_loss, perplexity]", "val_loss], pivot: seed"), @"
@@ -134,7 +134,7 @@ fn tables() {
       --> s.yaml:46:76
     46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], sort: valu}
        |                                                                            ^^^^
-       = allowed: names that begin with `train_loss`, `val_loss`, `perplexity`, `bits_per_byte`, `accuracy` and the like; `params`, `steps`, `tokens`, `docs`, `sequences`; axes; `published: name`
+       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `train_sd50`, `val_loss`, `val_loss_first`, `val_loss_min`, `val_loss_max`, `val_loss_batch_mean`, `val_ce`, `steps`, `params`, `tokens`, `docs`, `sequences`, `nll`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `perplexity_calibrated`, `perplexity_clipped_linear`, `perplexity_random_windows`, `temperature`, `bits_per_byte`, `accuracy`, `top5`, `ece`, `distinct_1`, `distinct_2`, `repetition`
     ");
 }
 
@@ -179,4 +179,42 @@ fn everything_is_gathered() {
     13 |   model: {arch: llama, dmi: 128, n_layers: 2, n_heads: 4, max_seq_len: 64, norm_eps: 1e-5}
     ");
     assert_snapshot!(super::many(), @"and 10 more problems");
+}
+
+#[test]
+fn columns_and_data() {
+    assert_snapshot!(edit("val_loss, perplexity]", "case]"), @"
+    there is no metric `case`
+      --> s.yaml:46:47
+    46 |   - table: {rows: case, columns: [train_loss, case]}
+       |                                               ^^^^
+       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `train_sd50`, `val_loss`, `val_loss_first`, `val_loss_min`, `val_loss_max`, `val_loss_batch_mean`, `val_ce`, `steps`, `params`, `tokens`, `docs`, `sequences`, `nll`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `perplexity_calibrated`, `perplexity_clipped_linear`, `perplexity_random_windows`, `temperature`, `bits_per_byte`, `accuracy`, `top5`, `ece`, `distinct_1`, `distinct_2`, `repetition`
+       = hint: the values of the axes head the rows by themselves
+    ");
+    assert_snapshot!(edit("    where: figure 3", "    needs: {data: pile}"), @"
+    the claim `EF-3` needs the data `pile`, which no run can have
+      --> s.yaml:37:19
+    37 |     needs: {data: pile}
+       |                   ^^^^
+       = allowed: `stories`, `documents`, `files`
+    ");
+    assert_snapshot!(edit("    measure: min(", "    note: min("), @"
+    the claim `EF-3` has an `expect` but no `measure`
+      --> s.yaml:40:13
+    40 |     expect: {above: 0.1}
+       |             ^
+       = hint: write `measure:` with an expression that gives one number
+    ");
+    assert_snapshot!(edit("where: figure 3", "measure: ''\n    where: figure 3"), @"
+    the `measure` of the claim `EF-3` is empty
+      --> s.yaml:37:14
+    37 |     measure: ''
+       |              ^^
+
+    `measure` is given twice
+      --> s.yaml:40:5
+    40 |     measure: min(run('25x100').val_loss - run('250x10').val_loss, run('250x10').val_loss - run('2500x1').val_loss)
+       |     ^^^^^^^
+       = note: first given at line 37
+    ");
 }

@@ -205,3 +205,21 @@ fn a_set_on_an_axis() {
       = hint: override the axis: `--set 'vary.model.n_layers=[…]'`
     ");
 }
+
+#[test]
+fn paths_that_name_too_little_or_too_much() {
+    assert_snapshot!(edit("seeds: [0], model.dim: 32", "seeds.x: [0], model.dim: 32"), @"
+    `seeds.x`: `seeds` has no parts
+      --> s.yaml:31:11
+    31 |   smoke: {seeds.x: [0], model.dim: 32, data.validation: 10, eval.perplexity.documents: 10}
+       |           ^^^^^^^
+    ");
+    assert_snapshot!(edit("seeds: [0], model.dim: 32", "train.epochs: 3"), @"no problem");
+    assert_snapshot!(super::told(&super::FRENZY.replace("2500x1: {", "2500x1: {train.epochs: 1, ").replace("model.dim: 32", "train.epochs: 3"), None, &[]), @"
+    `train.epochs` is set by every case: no run would use this
+      --> s.yaml:31:23
+    31 |   smoke: {seeds: [0], train.epochs: 3, data.validation: 10, eval.perplexity.documents: 10}
+       |                       ^^^^^^^^^^^^
+       = hint: override the cases: `cases.25x100.train.epochs: …`
+    ");
+}

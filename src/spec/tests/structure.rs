@@ -121,6 +121,7 @@ fn wrong_types() {
     10 |     train: 2_500
        |            ^^^^^
        = allowed: a whole number of at least 0, or a map with the keys `skip`, `take`, `corpus`
+       = hint: write `2500`
     ");
     assert_snapshot!(edit("n_layers: 2", "n_layers: [2]"), @"
     `model.n_layers` has to be a whole number of at least 0, not a list

@@ -236,3 +236,20 @@ fn samples() {
        |                                                                               ^^
     "#);
 }
+
+#[test]
+fn windows_and_ids() {
+    assert_snapshot!(edit("    perplexity: {documents: 100}", "    random_windows: {batches: 10, windows: 4, tokens: 256}"), @"
+    windows of 256 tokens are longer than `model.max_seq_len` 64
+      --> s.yaml:21:55
+    21 |     random_windows: {batches: 10, windows: 4, tokens: 256}
+       |                                                       ^^^
+    ");
+    assert_snapshot!(edit("{documents: {version: 1}}", "{bin: {path: train.bin}}"), @"
+    `bin` holds token ids, not text that a tokenizer could learn from
+     --> s.yaml:9:16
+    9 |     tokenizer: {train_bpe: {vocab_size: 2048}}
+      |                ^
+      = hint: name the tokenizer that made them: `data.tokenizer: {file: …}`
+    ");
+}
