@@ -73,6 +73,44 @@ fn zst(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn embedded_documents_come_in_order_over_gaps() {
+    let corpus: Corpus = yaml("{documents: {version: 1, seed: 4}}");
+    let wanted = [600..603, 0..300, 299..301].map(|range| Wanted {
+        slice: "train",
+        range,
+    });
+    let mut found = vec![Vec::new(); 3];
+    read_ranges(
+        &corpus,
+        &wanted,
+        None,
+        &DataContext::default(),
+        |number, document| {
+            found[number].push(document.clone());
+            Ok(())
+        },
+    )
+    .unwrap();
+    let parameters = Embedded {
+        version: 1,
+        seed: 4,
+    };
+    for (documents, w) in found.into_iter().zip(wanted) {
+        let expected: Vec<Document> = w
+            .range
+            .map(|index| {
+                Document::Text(corpora::document(
+                    Generator::Documents,
+                    &parameters,
+                    index as u64,
+                ))
+            })
+            .collect();
+        assert!(documents == expected);
+    }
+}
+
+#[test]
 fn text_is_cut_at_separator_lines() {
     let dir = Dir::new().with(
         "a.txt",
