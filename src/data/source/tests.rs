@@ -410,4 +410,23 @@ proptest! {
             exhaust_all(&bytes[..cut.index(bytes.len())]);
         }
     }
+
+    #[test]
+    fn mutated_real_zst_does_no_harm(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        use std::sync::OnceLock;
+        static HEAD: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+        let head = HEAD.get_or_init(|| {
+            let mut bytes = std::fs::read(real("pile-test-a/pile-test-a.jsonl.zst")?).unwrap();
+            bytes.truncate(60_000);
+            Some(bytes)
+        });
+        if let Some(head) = head {
+            let mut bytes = head.clone();
+            for (at, value) in &edits {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            exhaust_all(&bytes);
+        }
+    }
 }
