@@ -147,4 +147,57 @@ mod tests {
             assert!(text.contains(name_of(policy).0));
         }
     }
+
+    #[test]
+    fn a_table_counts_every_policy() {
+        let lengths = [39, 500, 120, 99, 60, 1000];
+        let table = count_table(&lengths, 2, SeqLen::Tokens(100), 256).unwrap();
+        let shown: Vec<String> = table
+            .iter()
+            .map(|row| {
+                let number =
+                    |value: Option<usize>| value.map_or("-".to_owned(), |value| value.to_string());
+                format!(
+                    "{:<24}{:>4}{:>5}{:>5}{:>5}",
+                    row.policy,
+                    number(row.tol),
+                    row.seq_len,
+                    number(row.sequences),
+                    number(row.batches)
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"), @"
+        discard                    -   39    6    3
+        impute_concat              -   39   47   24
+        next_token                 -  100    6    3
+        discard                    -  100    6    3
+        impute_concat              -  100   18    9
+        pad_discard                -  100    6    3
+        pad_impute_concat          -  100   18    9
+        pad_impute_per_document    -  100   22   11
+        informed_as_run           50  100    3    2
+        informed_as_run          100  100    5    3
+        informed_as_run          150  100    7    4
+        informed_as_run          200  100    7    4
+        informed_as_described     50  100   18    9
+        informed_as_described    100  100   17    9
+        informed_as_described    150  100   17    9
+        informed_as_described    200  100   17    9
+        stream                     -  100    -    -
+        ");
+        assert!(count_table(&lengths, 2, SeqLen::Tokens(300), 256).is_err());
+        let summary = summarise(&lengths);
+        assert_eq!(
+            (
+                summary.documents,
+                summary.tokens,
+                summary.shortest,
+                summary.median,
+                summary.longest
+            ),
+            (6, 1818, 39, 99, 1000)
+        );
+        assert_eq!(summarise(&[]), LengthSummary::default());
+    }
 }

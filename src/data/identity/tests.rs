@@ -190,6 +190,14 @@ fn damaged_entries_of_the_cache_are_ignored() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_is_no_error() {
+    let dir = Dir::new();
+    dir.write("a.jsonl", lines(&["v", "t1", "t2"]));
+    dir.write("tokens-v1", "a file where the folder should be");
+    assert_eq!(dir.jsonl(SLICES).train_documents, 2);
+}
+
+#[test]
 fn the_tokenizer_file_counts_by_its_bytes() {
     let dir = Dir::new();
     let json = TextTokenizer::train_bpe(&["a b a b"], 260).unwrap();

@@ -12,7 +12,8 @@ mod zst;
 
 use super::corpora::{self, Generator};
 use super::{DataContext, DataError};
-use crate::spec::Corpus;
+use crate::spec::{Corpus, Embedded};
+use rayon::prelude::*;
 use std::fs::File;
 use std::io::BufReader;
 use std::ops::Range;
@@ -22,6 +23,9 @@ use std::path::Path;
 pub(crate) const MAX_DOCUMENT: usize = 64 << 20;
 /// Largest zstd window in bytes: what `zstd --long=27` needs.
 pub(crate) const MAX_WINDOW: u64 = 128 << 20;
+
+/// Documents of an embedded corpus that are made together.
+const GENERATED_TOGETHER: usize = 256;
 
 /// One document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,25 +58,14 @@ pub(crate) struct BinVocabulary {
 /// A stream of documents.
 pub(crate) type Documents = Box<dyn Iterator<Item = Result<Document, DataError>> + Send>;
 
-/// Opens `corpus` at document `skip`; `vocabulary` is needed for `.bin` files.
+/// Opens a corpus of files at its first document; `vocabulary` is needed for `.bin` files.
 fn open(
     corpus: &Corpus,
-    skip: usize,
     vocabulary: Option<BinVocabulary>,
     context: &DataContext,
 ) -> Result<Documents, DataError> {
-    let embedded = |generator, parameters| -> Documents {
-        Box::new((skip as u64..).map(move |index| {
-            Ok(Document::Text(corpora::document(
-                generator,
-                &parameters,
-                index,
-            )))
-        }))
-    };
     let documents: Documents = match corpus {
-        Corpus::Stories(parameters) => return Ok(embedded(Generator::Stories, *parameters)),
-        Corpus::Documents(parameters) => return Ok(embedded(Generator::Documents, *parameters)),
+        Corpus::Stories(_) | Corpus::Documents(_) => Box::new(std::iter::empty()),
         Corpus::Text(text) => {
             let path = context.resolve(&text.path);
             Box::new(text::TextDocuments::new(
@@ -139,14 +132,18 @@ pub(crate) fn read_ranges(
     context: &DataContext,
     mut take: impl FnMut(usize, &Document) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let start = if is_embedded(corpus) {
-        wanted.iter().map(|w| w.range.start).min().unwrap_or(0)
-    } else {
-        0
-    };
     let end = wanted.iter().map(|w| w.range.end).max().unwrap_or(0);
-    let mut documents = open(corpus, start, vocabulary, context)?;
-    for index in start..end {
+    match corpus {
+        Corpus::Stories(parameters) => {
+            return generate(Generator::Stories, parameters, wanted, take);
+        }
+        Corpus::Documents(parameters) => {
+            return generate(Generator::Documents, parameters, wanted, take);
+        }
+        _ => {}
+    }
+    let mut documents = open(corpus, vocabulary, context)?;
+    for index in 0..end {
         let Some(document) = documents.next().transpose()? else {
             let short = wanted
                 .iter()
@@ -170,7 +167,46 @@ pub(crate) fn read_ranges(
     Ok(())
 }
 
-/// Whether documents can be made one by one, without reading the earlier ones.
+/// Makes the wanted documents of an embedded corpus, some at a time on all threads of the current pool.
+fn generate(
+    generator: Generator,
+    parameters: &Embedded,
+    wanted: &[Wanted],
+    mut take: impl FnMut(usize, &Document) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let is_wanted = |index: usize| wanted.iter().any(|w| w.range.contains(&index));
+    let mut index = 0;
+    // From one wanted document to the next, over the gaps between ranges.
+    while let Some(start) = wanted
+        .iter()
+        .filter(|w| w.range.end > index && !w.range.is_empty())
+        .map(|w| w.range.start.max(index))
+        .min()
+    {
+        let texts: Vec<(usize, Document)> = (start..start.saturating_add(GENERATED_TOGETHER))
+            .into_par_iter()
+            .filter(|index| is_wanted(*index))
+            .map(|index| {
+                (
+                    index,
+                    Document::Text(corpora::document(generator, parameters, index as u64)),
+                )
+            })
+            .collect();
+        for (index, document) in &texts {
+            for (number, _) in wanted
+                .iter()
+                .enumerate()
+                .filter(|(_, w)| w.range.contains(index))
+            {
+                take(number, document)?;
+            }
+        }
+        index = start.saturating_add(GENERATED_TOGETHER);
+    }
+    Ok(())
+}
+
 /// All documents of a corpus as text, in order.
 ///
 /// # Errors
@@ -183,10 +219,6 @@ pub fn read_all(corpus: &Corpus, context: &DataContext) -> Result<Vec<String>, D
         Err(error) => Some(Err(error)),
     });
     texts.collect()
-}
-
-pub(crate) fn is_embedded(corpus: &Corpus) -> bool {
-    matches!(corpus, Corpus::Stories(_) | Corpus::Documents(_))
 }
 
 /// The corpus in words, for messages.

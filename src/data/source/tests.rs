@@ -73,6 +73,44 @@ fn zst(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn embedded_documents_come_in_order_over_gaps() {
+    let corpus: Corpus = yaml("{documents: {version: 1, seed: 4}}");
+    let wanted = [600..603, 0..300, 299..301].map(|range| Wanted {
+        slice: "train",
+        range,
+    });
+    let mut found = vec![Vec::new(); 3];
+    read_ranges(
+        &corpus,
+        &wanted,
+        None,
+        &DataContext::default(),
+        |number, document| {
+            found[number].push(document.clone());
+            Ok(())
+        },
+    )
+    .unwrap();
+    let parameters = Embedded {
+        version: 1,
+        seed: 4,
+    };
+    for (documents, w) in found.into_iter().zip(wanted) {
+        let expected: Vec<Document> = w
+            .range
+            .map(|index| {
+                Document::Text(corpora::document(
+                    Generator::Documents,
+                    &parameters,
+                    index as u64,
+                ))
+            })
+            .collect();
+        assert!(documents == expected);
+    }
+}
+
+#[test]
 fn text_is_cut_at_separator_lines() {
     let dir = Dir::new().with(
         "a.txt",
@@ -370,6 +408,25 @@ proptest! {
             }
             exhaust_all(&bytes);
             exhaust_all(&bytes[..cut.index(bytes.len())]);
+        }
+    }
+
+    #[test]
+    fn mutated_real_zst_does_no_harm(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        use std::sync::OnceLock;
+        static HEAD: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+        let head = HEAD.get_or_init(|| {
+            let mut bytes = std::fs::read(real("pile-test-a/pile-test-a.jsonl.zst")?).unwrap();
+            bytes.truncate(60_000);
+            Some(bytes)
+        });
+        if let Some(head) = head {
+            let mut bytes = head.clone();
+            for (at, value) in &edits {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            exhaust_all(&bytes);
         }
     }
 }
