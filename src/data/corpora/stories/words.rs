@@ -21,6 +21,7 @@ sad = ashamed | bitter | blue | crushed | dejected | dismal | downcast | empty |
  | sorrowful | tearful | troubled | wretched | sad | upset | unhappy | lonely | worried | gloomy | sorry | disappointed | heartbroken | miserable | hurt | low
 scared = edgy | fearful | fretful | helpless | hesitant | horrified | panicky | petrified | rattled | startled | tense | trembly | uneasy | unsure | wary | scared
  | afraid | frightened | nervous | shaky | timid | alarmed | anxious | terrified | jumpy
+afraid = afraid | scared | frightened | terrified
 angry = angry | cross | mad | furious | grumpy | annoyed | jealous | sulky
 tired = tired | sleepy | worn out | weary | exhausted | dizzy | sore | out of breath
 very = very | so | really | quite | a bit | rather | terribly | truly
