@@ -1,5 +1,5 @@
 //! Measures the embedded corpora beside real text: `cargo bench --bench corpora [-- show GENERATOR FIRST COUNT]`.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout)]
 
 use specbook::data::corpora::{Generator, document};
 use specbook::spec::Embedded;

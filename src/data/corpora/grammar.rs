@@ -4,7 +4,7 @@
 //! Inside an alternative: `[a|b|]` is a choice, `{rule}` another rule, `{$x=rule}` binds `x` to an expansion once per
 //! scope and `{$x}` repeats it (`{$x.1}` its second field, fields being cut at `/`), `{#3-9}` a number, `{H}` a mention of
 //! the character `H` (name or pronoun, whichever reads well), `{H.n}` name, `{H.s}` he, `{H.o}` him, `{H.p}` his,
-//! `{H.r}` himself, `{H.k}` the noun for its kind, `<H:words>` direct speech, `^` a capital, `\n` a new line, `{@n}` the rule `n_2` in
+//! `{H.r}` himself, `{H.k}` the noun for its kind, `{H.t}` «Pip the fox», `<H:words>` direct speech, `^` a capital, `\n` a new line, `{@n}` the rule `n_2` in
 //! a text on subject 2.
 
 use crate::rng::Stream;
@@ -41,6 +41,8 @@ pub(super) enum Form {
     His,
     Himself,
     Kind,
+    /// Name, and for an animal its kind.
+    Title,
 }
 
 /// Someone in a text.
@@ -217,11 +219,6 @@ impl Grammar {
             None => Node::Rule(self.rule_id(inner)),
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn rule_count(&self) -> usize {
-        self.rules.len()
-    }
 }
 
 fn role_of(name: &str) -> Option<usize> {
@@ -237,6 +234,7 @@ fn form_of(field: &str) -> Form {
         "p" => Form::His,
         "r" => Form::Himself,
         "k" => Form::Kind,
+        "t" => Form::Title,
         other => panic!("unknown form `{other}`"),
     }
 }
@@ -338,13 +336,6 @@ impl<'g> Writer<'g> {
         std::mem::replace(&mut self.out, held)
     }
 
-    /// Binds a variable to a text.
-    pub(super) fn bind(&mut self, variable: &str, text: String) {
-        if let Some(id) = self.grammar.variables.get(variable) {
-            self.bound[*id] = Some(text);
-        }
-    }
-
     /// Forgets every variable whose name starts with `prefix`.
     pub(super) fn forget(&mut self, prefix: &str) {
         for (name, id) in &self.grammar.variables {
@@ -352,14 +343,6 @@ impl<'g> Writer<'g> {
                 self.bound[*id] = None;
             }
         }
-    }
-
-    /// Starts a paragraph: the next mention of anyone is by name.
-    pub(super) fn paragraph(&mut self) {
-        if !self.out.is_empty() {
-            self.out.push('\n');
-        }
-        self.last = None;
     }
 
     fn expand(&mut self, rule: usize) {
@@ -433,6 +416,16 @@ impl<'g> Writer<'g> {
             Form::Subject => Form::Name,
             form => form,
         };
+        if form == Form::Title {
+            let who = &self.cast[role];
+            self.out.push_str(&who.name);
+            if !matches!(who.kind.as_str(), "girl" | "boy" | "") {
+                self.out.push_str(" the ");
+                self.out.push_str(&who.kind);
+            }
+            self.last = Some((role, 0));
+            return;
+        }
         if !self.quoting {
             match (form, self.last) {
                 (Form::Name, _) => self.last = Some((role, 0)),
@@ -444,7 +437,7 @@ impl<'g> Writer<'g> {
         }
         let who = &self.cast[role];
         let word = match (form, who.female) {
-            (Form::Name | Form::Subject, _) => &who.name,
+            (Form::Name | Form::Subject | Form::Title, _) => &who.name,
             (Form::Kind, _) => &who.kind,
             (Form::He, true) => "she",
             (Form::He, false) => "he",
@@ -477,7 +470,7 @@ impl<'g> Writer<'g> {
         };
         match self.draws.below(8) {
             0..=2 => {
-                self.out.push_str(&format!("\"{}\" ", comma(&words)));
+                self.push(&["\"", &comma(&words), "\" "]);
                 let pronoun = self.last.is_some_and(|(last, _)| last == role);
                 if pronoun && self.draws.chance(50) {
                     self.mention(role, Form::He);
@@ -496,16 +489,16 @@ impl<'g> Writer<'g> {
                 self.out.push(' ');
                 self.rule(verb);
                 self.manner(if verb == "speech_cry" { 0 } else { 30 });
-                self.out.push_str(&format!(", \"{words}\""));
+                self.push(&[", \"", &words, "\""]);
             }
             6 => {
                 self.mention(role, Form::Subject);
                 self.out.push(' ');
                 self.rule("gesture");
-                self.out.push_str(&format!(". \"{words}\""));
+                self.push(&[". \"", &words, "\""]);
             }
             _ => {
-                self.out.push_str(&format!("\"{words}\" ^"));
+                self.push(&["\"", &words, "\" ^"]);
                 self.mention(role, Form::Name);
                 self.out.push(' ');
                 self.rule("gesture");
@@ -514,6 +507,10 @@ impl<'g> Writer<'g> {
         }
         // What follows a quotation starts a sentence.
         self.out.push('^');
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        self.out.extend(parts.iter().copied());
     }
 
     fn manner(&mut self, percent: usize) {

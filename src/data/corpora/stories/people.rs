@@ -24,16 +24,30 @@ pet_name = Acorn | Amber | Apple | Bean | Biscuit | Blossom | Bobbin | Bounce | 
  | Patch | Peanut | Pebble | Pepper | Pickle | Pip | Pippin | Puddle | Pudding | Quill | Rusty | Sable | Scamper | Shadow | Skip | Smoky
  | Snap | Snowy | Sooty | Sorrel | Speckle | Spark | Spot | Sprout | Squeak | Sunny | Tansy | Teasel | Thimble | Thistle | Tiptoe | Toffee
  | Truffle | Tumble | Twig | Velvet | Waffle | Whisk | Whistle | Willow | Wink | Wobble | Zigzag | Zippy
-animal_hero = fox | bear | rabbit | mouse | squirrel | hedgehog | owl | duck | frog | beaver | badger | otter | mole | lamb | kitten | puppy
+animal_hero = alpaca | antelope | armadillo | badger cub | bison | bobcat | buffalo | canary | capybara | chameleon | cheetah | cockatoo | coyote | dormouse
+ | ferret | flamingo | gazelle | gecko | gerbil | gopher | heron | iguana | jackal | kangaroo | lemur | leopard | llama | lynx | meerkat | mongoose | newt
+ | octopus | opossum | ostrich | pelican | platypus | porcupine | puffin | raven | reindeer | salamander | skunk | sloth | stork | tapir | tortoise | toucan
+ | walrus | wombat | woodchuck | yak | zebra | fox | bear | rabbit | mouse | squirrel | hedgehog | owl | duck | frog | beaver | badger | otter | mole | lamb
+ | kitten | puppy
  | piglet | pony | calf | goat | turtle | penguin | koala | panda | monkey | elephant | lion cub | wolf pup | tiger cub | raccoon | hamster | parrot
  | sparrow | hen | goose | snail | beetle | cricket | dragon | bat | lizard | toad | donkey | fawn | seal | robin | chipmunk | camel
 size = little | small | tiny | young
-trait_good = brave | kind | curious | clever | cheerful | gentle | friendly | merry | thoughtful | patient | careful | lively | polite | quiet | playful | eager
+trait_good = adventurous | attentive | bold | bubbly | considerate | courageous | courteous | creative | determined | diligent | dreamy | energetic | fearless
+ | generous | giggly | gracious | handy | hardy | imaginative | inventive | kindhearted | modest | musical | nimble | obedient | optimistic | plucky | practical
+ | quick | reliable | resourceful | sincere | skillful | spirited | steady | sturdy | tender | tidy | trusting | upright | warmhearted | witty | brave | kind
+ | curious | clever | cheerful | gentle | friendly | merry | thoughtful | patient | careful | lively | polite | quiet | playful | eager
  | helpful | bright | jolly | loving | hopeful | honest | sweet | calm | daring | sensible
-trait_bad = stubborn | impatient | forgetful | proud | grumpy | shy | bossy | lazy | messy | greedy | nosy | clumsy | jealous | careless | fussy | boastful
+trait_bad = absent-minded | cheeky | cranky | disorderly | envious | gloomy | hasty | headstrong | moody | naughty | pushy | reckless | restless | rude | selfish
+ | silly | sleepy | snappish | sneaky | sulky | touchy | unfair | vain | wasteful | whiny | stubborn | impatient | forgetful | proud | grumpy | shy | bossy | lazy
+ | messy | greedy | nosy | clumsy | jealous | careless | fussy | boastful
 fem_elder = Mom | Mommy | Grandma | Aunt {girl_name} | Miss {girl_name} | Grandma {girl_name} | Mrs. {surname} | Mama | Nana | Granny | old Mrs. {surname}
 masc_elder = Dad | Daddy | Grandpa | Uncle {boy_name} | Mr. {surname} | Grandpa {boy_name} | Papa | old Mr. {surname} | Gramps | Farmer {surname} | Captain {surname}
-surname = Apple | Baker | Barley | Bell | Berry | Birch | Brook | Brown | Button | Carter | Cherry | Cook | Cooper | Dale | Day | Dove
+surname = Abbot | Acre | Alder | Ash | Badger | Bagshaw | Barrow | Basil | Beach | Bishop | Bloom | Bridge | Butterworth | Chandler | Clay | Crisp | Dapper
+ | Drake | Eastwood | Fairweather | Fiddle | Flint | Frost | Gale | Gardner | Glover | Hare | Hawthorn | Hutch | Inkwell | Juniper | Kindly | Lamb | Linden
+ | Marsh | Mason | Nettle | Nightingale | Orchard | Partridge | Pebble | Pickett | Quince | Rowan | Saddler | Shepherd | Spindle | Tanner | Thatcher | Tinker
+ | Underhill | Vale | Weaver | Whitlock | Yarrow | Apple | Baker | Barley | Bell | Berry | Birch | Brook | Brown | Button | Carter | Cherry | Cook | Cooper | Dale
+ | Day | Dove
  | Finch | Fisher | Fern | Green | Grove | Hill | Holm | Hood | Jolly | Kettle | Lark | Lemon | Lock | March | Meadow | Miller
- | Moon | Moss | Oak | Pepper | Plum | Pond | Potter | Reed | River | Sharp | Snow | Stone | Sugar | Summer | Swift | Taylor | Thorn | Wells | White | Winter | Wood | Wren
+ | Moon | Moss | Oak | Pepper | Plum | Pond | Potter | Reed | River | Sharp | Snow | Stone | Sugar | Summer | Swift | Taylor | Thorn | Wells | White | Winter
+ | Wood | Wren
 "##;
