@@ -38,6 +38,26 @@ impl std::fmt::Display for DeviceKind {
     }
 }
 
+impl std::str::FromStr for DeviceKind {
+    type Err = TrainError;
+
+    /// Reads `cpu`, `cpu-reference`, `cuda` (the first device) or `cuda:N`.
+    fn from_str(text: &str) -> Result<Self, TrainError> {
+        let number = match text {
+            "cpu" => return Ok(Self::Cpu),
+            "cpu-reference" => return Ok(Self::CpuReference),
+            "cuda" => Some(0),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok()),
+        };
+        number.map(Self::Cuda).ok_or_else(|| TrainError::Device {
+            device: text.to_owned(),
+            reason: "expected `cpu`, `cpu-reference`, `cuda` or `cuda:N`".to_owned(),
+        })
+    }
+}
+
 /// Opens the engine of `device`.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use super::layout::Layout;
 use super::loss::Formula;
 use super::network::{Network, upload};
 use super::ops::{AdamwStep, Clip, Grid, Kept, LossTask, LossValue, Moments, Operations};
+use crate::data::TrainingData;
 use crate::data::batch::{Batch, Course};
 use crate::record::MetricPoint;
 use crate::spec::{Decay, Keep, Optimizer};
@@ -25,6 +26,7 @@ pub(crate) fn train<O: Operations>(
     resume: Option<&Checkpoint>,
     observer: &mut dyn Observer,
 ) -> Result<Trained, TrainError> {
+    check(job.data)?;
     let ops = O::open(job.threads)?;
     let mut trainer = Trainer::new(&ops, job, resume)?;
     let steps = trainer.course.steps();
@@ -40,6 +42,22 @@ pub(crate) fn train<O: Operations>(
         }
     }
     Ok(Trained::Finished(Box::new(trainer.finish())))
+}
+
+/// Checks what [`Course`] takes for granted.
+fn check(data: &TrainingData) -> Result<(), TrainError> {
+    match data {
+        TrainingData::Stream { ids, window, shift }
+            if ids.len() < window.saturating_add(*shift) =>
+        {
+            Err(TrainError::Input(format!(
+                "the training stream has {} ids, a window of {window} and its targets need {}",
+                ids.len(),
+                window.saturating_add(*shift)
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Losses of a pass.

@@ -78,6 +78,7 @@ pub(super) struct Recorder {
     pub(super) stop_after: Option<u64>,
     pub(super) checkpoint_every_step: bool,
     pub(super) validations: usize,
+    pub(super) stop_in_validation: bool,
 }
 
 impl Observer for Recorder {
@@ -102,6 +103,9 @@ impl Observer for Recorder {
     fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         assert!(done <= all);
         self.validations += 1;
+        if self.stop_in_validation {
+            return ControlFlow::Break(());
+        }
         ControlFlow::Continue(())
     }
 }

@@ -93,6 +93,39 @@ fn both_engines_take_the_same_course() {
 }
 
 #[test]
+fn stopping_in_a_validation_loses_nothing() {
+    let setting = Setting::new(Arch::Llama, LONG);
+    let mut whole = Recorder::default();
+    setting.finish(&mut whole);
+    let mut first = Recorder {
+        stop_in_validation: true,
+        ..Recorder::default()
+    };
+    let stopped = setting.run(None, &mut first).unwrap();
+    assert!(matches!(stopped, Trained::Stopped));
+    assert_eq!(first.points, whole.points[..1]);
+    assert_eq!(first.checkpoints.len(), 1);
+    let mut rest = Recorder::default();
+    setting.run(first.checkpoints.first(), &mut rest).unwrap();
+    assert_eq!(rest.points, whole.points[1..]);
+}
+
+#[test]
+fn a_checkpoint_of_another_model_is_refused() {
+    let setting = Setting::new(Arch::Llama, "{epochs: 1}");
+    let checkpoint = setting.finish(&mut Recorder::default()).checkpoint;
+    let refusal = |change: fn(&mut Checkpoint)| {
+        let mut bad = checkpoint.clone();
+        change(&mut bad);
+        let trained = setting.run(Some(&bad), &mut Recorder::default());
+        trained.map(|_| ()).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(refusal(|c| c.weights.0.reverse()), @"weights do not fit the model: the tensors of a checkpoint are not in the model's order");
+    insta::assert_snapshot!(refusal(|c| { c.second_moments.pop(); }), @"weights do not fit the model: the values of `lm_head.weight` are missing or not 88 many");
+    insta::assert_snapshot!(refusal(|c| c.first_moments[0].push(0.0)), @"weights do not fit the model: the values of `model.embed_tokens.weight` are missing or not 88 many");
+}
+
+#[test]
 fn stopping_at_the_last_step_finishes() {
     let setting = Setting::new(Arch::Llama, "{epochs: 1}");
     let mut recorder = Recorder {
@@ -334,6 +367,12 @@ fn inputs_that_do_not_fit_are_errors() {
     bad.push(&[1; 9], &[1; 9]);
     setting.data = TrainingData::Sequences(bad);
     insta::assert_snapshot!(message(&setting), @"a sequence has 9 positions, `max_seq_len` is 8");
+    setting.data = TrainingData::Stream {
+        ids: vec![1; 8],
+        window: 8,
+        shift: 1,
+    };
+    insta::assert_snapshot!(message(&setting), @"the training stream has 8 ids, a window of 8 and its targets need 9");
     setting.train.dtype = crate::spec::Dtype::Bf16;
     insta::assert_snapshot!(message(&setting), @"`train.dtype: bf16` (available: `f32`) is not supported by the cpu-fused engine");
 }
