@@ -5,6 +5,7 @@ mod gradients;
 mod models;
 mod optimizer;
 mod published;
+mod scalar;
 mod training;
 
 use super::local::{DeviceKind, open};
