@@ -4,8 +4,7 @@ use super::layout::Layout;
 use super::ops::Operations;
 use super::reference::Reference;
 use super::{evaluate, generate, trainer};
-use crate::plan::RECIPE;
-use crate::record::Numerics;
+use crate::record::{Numerics, RECIPE};
 use crate::spec::{Arch, Dtype, ModelConfig, TrainSettings};
 use crate::train::{
     Checkpoint, Engine, EvalJob, Observer, SampleJob, TokenScores, TrainError, TrainJob, Trained,
@@ -35,6 +34,26 @@ impl std::fmt::Display for DeviceKind {
             Self::CpuReference => f.write_str("cpu-reference"),
             Self::Cuda(number) => write!(f, "cuda:{number}"),
         }
+    }
+}
+
+impl std::str::FromStr for DeviceKind {
+    type Err = TrainError;
+
+    /// Reads `cpu`, `cpu-reference`, `cuda` (the first device) or `cuda:N`.
+    fn from_str(text: &str) -> Result<Self, TrainError> {
+        let number = match text {
+            "cpu" => return Ok(Self::Cpu),
+            "cpu-reference" => return Ok(Self::CpuReference),
+            "cuda" => Some(0),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok()),
+        };
+        number.map(Self::Cuda).ok_or_else(|| TrainError::Device {
+            device: text.to_owned(),
+            reason: "expected `cpu`, `cpu-reference`, `cuda` or `cuda:N`".to_owned(),
+        })
     }
 }
 

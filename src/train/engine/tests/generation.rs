@@ -41,7 +41,8 @@ fn generate(weights: &Weights, job: &SampleJob<'_>) -> Vec<Vec<u32>> {
         .unwrap()
 }
 
-fn cache_equals_whole_passes<O: Operations>() {
+/// Compares every `stride`-th of 200 ids with a pass over the whole text.
+fn cache_equals_whole_passes<O: Operations>(stride: usize) {
     for arch in [Arch::Llama, Arch::Gpt2] {
         let mut config = tiny(arch);
         config.max_seq_len = 210;
@@ -61,21 +62,23 @@ fn cache_equals_whole_passes<O: Operations>() {
         let mut text = prompts[0].clone();
         let mut fed = 0;
         for (count, &id) in ids.iter().enumerate() {
-            let grid = Grid {
-                sequences: 1,
-                length: text.len(),
-            };
-            let hidden = network.hidden(&ops, &text, grid, None, NoneTape).unwrap();
-            let last = ops.select_rows(hidden, &[text.len() - 1]).unwrap();
-            let whole = ops.head_logits(last, network.head()).unwrap();
             let cached = logits(&ops, &network, &text[fed..], &mut caches, &[0]).unwrap();
             fed = text.len();
-            let largest = whole.iter().fold(1.0f32, |max, f| max.max(f.abs()));
-            for (a, b) in whole.iter().zip(&cached) {
-                assert!((a - b).abs() < 1e-5 * largest, "{arch:?}: {a} {b}");
+            if count % stride == 0 {
+                let grid = Grid {
+                    sequences: 1,
+                    length: text.len(),
+                };
+                let hidden = network.hidden(&ops, &text, grid, None, NoneTape).unwrap();
+                let last = ops.select_rows(hidden, &[text.len() - 1]).unwrap();
+                let whole = ops.head_logits(last, network.head()).unwrap();
+                let largest = whole.iter().fold(1.0f32, |max, f| max.max(f.abs()));
+                for (a, b) in whole.iter().zip(&cached) {
+                    assert!((a - b).abs() < 1e-5 * largest, "{arch:?}: {a} {b}");
+                }
+                let draw = Stream::new(1, Purpose::Sample, text.len() as u64).uniform(0);
+                assert_eq!(sample(&job, &whole, draw), id, "{arch:?} id {count}");
             }
-            let draw = Stream::new(1, Purpose::Sample, text.len() as u64).uniform(0);
-            assert_eq!(sample(&job, &whole, draw), id, "{arch:?} id {count}");
             text.push(id);
         }
     }
@@ -83,8 +86,8 @@ fn cache_equals_whole_passes<O: Operations>() {
 
 #[test]
 fn cached_passes_equal_whole_passes_over_200_ids() {
-    cache_equals_whole_passes::<Stock>();
-    cache_equals_whole_passes::<Fused>();
+    cache_equals_whole_passes::<Stock>(33);
+    cache_equals_whole_passes::<Fused>(1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::super::llama2c;
 use super::*;
 use crate::train::{EvalJob, SampleJob, Weights};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The folder of test data, if it is there.
@@ -21,6 +22,7 @@ fn data() -> Option<PathBuf> {
 /// llama2.c's tokenizer file: longest piece, then per id a score (f32), a length and the bytes.
 struct Pieces {
     pieces: Vec<(f32, Vec<u8>)>,
+    ids: BTreeMap<Vec<u8>, u32>,
 }
 
 impl Pieces {
@@ -33,12 +35,17 @@ impl Pieces {
             pieces.push((f32::from_le_bytes(word(at)), piece));
             at += 8 + length;
         }
-        Self { pieces }
+        // The first of equal pieces counts.
+        let numbered = pieces.iter().enumerate().rev();
+        let ids = numbered.map(|(id, (_, piece))| (piece.clone(), id as u32));
+        Self {
+            ids: ids.collect(),
+            pieces,
+        }
     }
 
     fn id(&self, piece: &[u8]) -> Option<u32> {
-        let found = self.pieces.iter().position(|(_, own)| own == piece);
-        found.map(|id| id as u32)
+        self.ids.get(piece).copied()
     }
 
     /// BOS, then the merges of highest score first; characters without a piece become bytes (ids from 3).
