@@ -91,12 +91,12 @@ impl Engine for FakeEngine {
             let stop = observer
                 .on_step(&Self::point(job, &course, step, tokens), timing)
                 .is_break();
-            if (stop || observer.wants_checkpoint())
-                && step + 1 < course.steps()
-                && observer.on_checkpoint(&checkpoint).is_break()
-                || stop
-            {
-                return Ok(Trained::Stopped);
+            let wanted = observer.wants_checkpoint();
+            if step + 1 < course.steps() && (stop || wanted) {
+                let answer = observer.on_checkpoint(&checkpoint);
+                if stop || answer.is_break() {
+                    return Ok(Trained::Stopped);
+                }
             }
         }
         let last = checkpoint.weights.clone();

@@ -7,6 +7,7 @@ mod fake;
 mod schedule;
 pub mod weights_file;
 
+pub use engine::{DeviceKind, open};
 pub use fake::FakeEngine;
 pub use schedule::{learning_rate, validation_due};
 
@@ -132,7 +133,8 @@ pub trait Observer {
     /// Receives a checkpoint. `Break` stops training; the engine always offers one before it stops by [`ControlFlow::Break`].
     fn on_checkpoint(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()>;
 
-    /// Reports progress of a long validation (sequences done, of all); for display only.
+    /// Reports progress of a long validation (sequences done, of all). After `Break` the engine finishes the validation, because a step
+    /// without it cannot be gone on from, then stops as after [`Observer::on_step`].
     fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         let _ = (done, all);
         ControlFlow::Continue(())
@@ -241,7 +243,7 @@ pub enum TrainError {
     Diverged {
         /// The bad step.
         step: u64,
-        /// `train/loss` or `grad_norm`.
+        /// `train/loss`, `grad_norm` or `val/loss`.
         what: &'static str,
         /// NaN or infinity.
         value: f64,

@@ -186,14 +186,13 @@ impl Layout {
         }
     }
 
-    /// Values of each slot, from one list of values per named tensor (weights or moments).
+    /// Values of each slot with its shape, one slot at a time, from one list of values per named tensor (weights or moments).
     pub(crate) fn pack<'a>(
-        &self,
-        lists: impl Iterator<Item = &'a [f32]>,
-    ) -> Result<Vec<Vec<f32>>, TrainError> {
+        &'a self,
+        lists: impl Iterator<Item = &'a [f32]> + 'a,
+    ) -> impl Iterator<Item = Result<(Vec<f32>, (usize, usize)), TrainError>> + 'a {
         let mut lists = lists;
-        let mut slots = Vec::with_capacity(self.slots.len());
-        for slot in &self.slots {
+        self.slots.iter().map(move |slot| {
             let mut values = Vec::with_capacity(slot.shape.0 * slot.shape.1);
             for part in &slot.parts {
                 match lists.next() {
@@ -207,9 +206,8 @@ impl Layout {
                     }
                 }
             }
-            slots.push(values);
-        }
-        Ok(slots)
+            Ok((values, slot.shape))
+        })
     }
 
     /// Values of each named tensor, from the values of each slot.

@@ -48,7 +48,9 @@ pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), TrainError> {
         dropout: 0.0,
         init: Init::XavierNormal,
     };
-    if config.dim % config.n_heads != 0 || config.n_heads % config.n_kv_heads != 0 {
+    if !config.dim.is_multiple_of(config.n_heads)
+        || !config.n_heads.is_multiple_of(config.n_kv_heads)
+    {
         return Err(wrong("the numbers of heads do not divide the width"));
     }
     let tables = 2 * config.max_seq_len * (config.head_dim() / 2);

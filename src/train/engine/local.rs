@@ -38,6 +38,26 @@ impl std::fmt::Display for DeviceKind {
     }
 }
 
+impl std::str::FromStr for DeviceKind {
+    type Err = TrainError;
+
+    /// Reads `cpu`, `cpu-reference`, `cuda` (the first device) or `cuda:N`.
+    fn from_str(text: &str) -> Result<Self, TrainError> {
+        let number = match text {
+            "cpu" => return Ok(Self::Cpu),
+            "cpu-reference" => return Ok(Self::CpuReference),
+            "cuda" => Some(0),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok()),
+        };
+        number.map(Self::Cuda).ok_or_else(|| TrainError::Device {
+            device: text.to_owned(),
+            reason: "expected `cpu`, `cpu-reference`, `cuda` or `cuda:N`".to_owned(),
+        })
+    }
+}
+
 /// Opens the engine of `device`.
 ///
 /// # Errors
@@ -161,7 +181,7 @@ fn unsupported_model(model: &ModelConfig) -> Option<String> {
     if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
         return Some(format!("a model whose `{name}` is 0"));
     }
-    if dim % n_heads != 0 || n_heads % n_kv_heads != 0 {
+    if !dim.is_multiple_of(n_heads) || !n_heads.is_multiple_of(n_kv_heads) {
         return Some(format!(
             "a model of `dim: {dim}`, `n_heads: {n_heads}`, `n_kv_heads: {n_kv_heads}` (heads must divide the width, key/value heads the heads)"
         ));
@@ -179,7 +199,7 @@ fn unsupported_model(model: &ModelConfig) -> Option<String> {
     match model.arch {
         Arch::Llama if model.biases => Some("`model.biases` with `arch: llama`".to_owned()),
         Arch::Llama if model.dropout > 0.0 => Some("`model.dropout` with `arch: llama`".to_owned()),
-        Arch::Llama if model.head_dim() % 2 != 0 => Some(format!(
+        Arch::Llama if !model.head_dim().is_multiple_of(2) => Some(format!(
             "a head width of {} with `arch: llama` (rotary positions turn pairs)",
             model.head_dim()
         )),

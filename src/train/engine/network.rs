@@ -53,11 +53,8 @@ impl<O: Operations> Network<O> {
     ) -> Result<Self, TrainError> {
         let layout = Layout::new(config);
         let tensors = layout.arranged(weights)?;
-        let packed = layout.pack(tensors.into_iter().map(|tensor| &tensor.data[..]))?;
-        let mut parameters = Vec::with_capacity(packed.len());
-        for (slot, values) in layout.slots.iter().zip(packed) {
-            parameters.push(ops.upload(to_elements(values), slot.shape)?);
-        }
+        let lists = tensors.into_iter().map(|tensor| &tensor.data[..]);
+        let parameters = upload(ops, layout.pack(lists))?;
         let rotary = (config.arch == Arch::Llama).then(|| {
             let tables = Rotary::new(config.max_seq_len, config.head_dim(), config.rope_theta);
             Arc::new(tables)
@@ -90,6 +87,14 @@ impl<O: Operations> Network<O> {
     /// Values of matrices that lie as the parameters do (parameters, moments), one list per named tensor.
     pub(crate) fn lists(&self, ops: &O, matrices: &[Matrix<O>]) -> Vec<Vec<f32>> {
         let values = matrices.iter().map(|matrix| to_f32(ops.download(matrix)));
+        self.layout.unpack(values)
+    }
+
+    /// As [`Network::lists`], freeing each matrix once it is read.
+    pub(crate) fn drained(&self, ops: &O, matrices: Vec<Matrix<O>>) -> Vec<Vec<f32>> {
+        let values = matrices
+            .into_iter()
+            .map(|matrix| to_f32(ops.download(&matrix)));
         self.layout.unpack(values)
     }
 
@@ -206,8 +211,20 @@ impl<O: Operations> Network<O> {
     }
 }
 
+/// Puts matrices on the device, one after another.
+pub(crate) fn upload<O: Operations>(
+    ops: &O,
+    matrices: impl Iterator<Item = Result<(Vec<f32>, (usize, usize)), TrainError>>,
+) -> Result<Vec<Matrix<O>>, TrainError> {
+    let upload = |matrix: Result<(Vec<f32>, _), _>| {
+        let (values, shape) = matrix?;
+        ops.upload(to_elements(values), shape)
+    };
+    matrices.map(upload).collect()
+}
+
 /// Rounds or widens f32 values to elements.
-pub(crate) fn to_elements<E: Element>(values: Vec<f32>) -> Vec<E> {
+fn to_elements<E: Element>(values: Vec<f32>) -> Vec<E> {
     values
         .into_iter()
         .map(|value| E::narrow(f64::from(value)))
@@ -215,7 +232,7 @@ pub(crate) fn to_elements<E: Element>(values: Vec<f32>) -> Vec<E> {
 }
 
 /// Elements as f32 values.
-pub(crate) fn to_f32<E: Element>(values: Vec<E>) -> Vec<f32> {
+fn to_f32<E: Element>(values: Vec<E>) -> Vec<f32> {
     values
         .into_iter()
         .map(|value| value.widen() as f32)

@@ -1,6 +1,11 @@
 //! The operations out of stock dfdx operations, for any element and device: slow, and correct. It is what the fused operations are
 //! tested against, and with f64 elements what gradients are tested with. dfdx's own `exp` and `ln` are the platform's.
 
+mod attention;
+mod head;
+
+use self::attention::Groups;
+use self::head::scored_rows;
 use super::dropout::Dropout;
 use super::ops::{
     Activation, AdamwStep, Clip, Element, Grid, Heads, Kept, Linear, LossTask, LossValue, Matrix,
@@ -25,14 +30,8 @@ pub(crate) struct HostCache<E> {
 type Result<T, E = TrainError> = std::result::Result<T, E>;
 type M<E, D, T = NoneTape> = Tensor<(usize, usize), E, D, T>;
 type V<E, D, T = NoneTape> = Tensor<(usize,), E, D, T>;
-type T4<E, D, T = NoneTape> = Tensor<(usize, usize, usize, usize), E, D, T>;
-
-/// Queries, keys or values of several sequences.
-struct Groups {
-    sequences: usize,
-    queries: usize,
-    keys: usize,
-}
+/// Queries, keys and values, one row per position.
+type Qkv<E, D, T = NoneTape> = (M<E, D, T>, M<E, D, T>, M<E, D, T>);
 
 impl<E: Element, D: Device<E> + Storage<usize>> Reference<E, D> {
     fn matrix(&self, values: Vec<E>, shape: (usize, usize)) -> Result<M<E, D>> {
@@ -94,112 +93,6 @@ impl<E: Element, D: Device<E> + Storage<usize>> Reference<E, D> {
         x.try_mul(mask).map_err(tensor_error)
     }
 
-    /// Rotates the heads of `x` `(n, heads · Dh)`; row `r` stands at `positions[r]`.
-    fn rotated<T: Tape<E, D>>(
-        &self,
-        x: M<E, D, T>,
-        heads: &Heads<E>,
-        positions: &[usize],
-    ) -> Result<M<E, D, T>> {
-        let Some(rotary) = &heads.rotary else {
-            return Ok(x);
-        };
-        let (shape, width) = (*x.shape(), heads.head_dim);
-        let count = shape.1 / width;
-        let split = (shape.0 * count, width); // (n · heads, Dh)
-        let table = |values: &[E]| -> Vec<E> {
-            let mut all = Vec::with_capacity(split.0 * width);
-            for &position in positions {
-                let row = &values[position * rotary.half..(position + 1) * rotary.half];
-                for _ in 0..count {
-                    all.extend(row.iter().flat_map(|&value| [value, value]));
-                }
-            }
-            all
-        };
-        // x · swap puts −b in the place of a and a in the place of b of each pair (a, b).
-        let mut swap = vec![E::default(); width * width];
-        for pair in 0..width / 2 {
-            swap[(2 * pair + 1) * width + 2 * pair] = E::narrow(-1.0);
-            swap[2 * pair * width + 2 * pair + 1] = E::ONE;
-        }
-        let swap = self.matrix(swap, (width, width))?;
-        let cos = self.matrix(table(&rotary.cos), split)?;
-        let sin = self.matrix(table(&rotary.sin), split)?;
-        let rotate = || -> std::result::Result<M<E, D, T>, D::Err> {
-            let x = x.try_reshape_like(&split)?;
-            let turned = x.with_empty_tape().try_matmul(swap)?.try_mul(sin)?;
-            x.try_mul(cos)?.try_add(turned)?.try_reshape_like(&shape)
-        };
-        rotate().map_err(tensor_error)
-    }
-
-    /// `softmax(q kᵀ / sqrt(Dh) + causal) v`: `q` `(B·Tq, H·Dh)`, `k` and `v` `(B·Tk, K·Dh)`; the queries are the last positions.
-    fn attend<T: Tape<E, D>>(
-        &self,
-        (q, k, v): (M<E, D, T>, M<E, D, T>, M<E, D, T>),
-        heads: &Heads<E>,
-        groups: &Groups,
-        dropout: Option<Dropout>,
-    ) -> Result<M<E, D, T>> {
-        let (b, tq, tk) = (groups.sequences, groups.queries, groups.keys);
-        let (h, kv, dh) = (heads.n_heads, heads.n_kv_heads, heads.head_dim);
-        let causal = (0..tq * tk).map(|index| {
-            let visible = index % tk <= index / tk + tk - tq;
-            E::narrow(if visible { 0.0 } else { -1e30 })
-        });
-        let causal = self.matrix(causal.collect(), (tq, tk))?;
-        let scale = E::narrow(1.0 / (dh as f64).sqrt());
-        let square = (b, h, tq, tk);
-        let kept = match dropout {
-            Some(dropout) => Some(
-                self.device
-                    .try_tensor_from_vec(mask(dropout, b * h * tq * tk), square)
-                    .map_err(tensor_error)?,
-            ),
-            None => None,
-        };
-        let run = || -> std::result::Result<M<E, D, T>, D::Err> {
-            let q: T4<E, D, T> = q.try_reshape_like(&(b, tq, h, dh))?;
-            let q: T4<E, D, T> = q
-                .try_permute::<_, Axes4<0, 2, 1, 3>>()? // (B, H, Tq, Dh)
-                .try_reshape_like(&(b, kv, h / kv * tq, dh))?; // (B, K, H/K · Tq, Dh)
-            let k: T4<E, D, T> = k.try_reshape_like(&(b, tk, kv, dh))?;
-            let k: T4<E, D, T> = k.try_permute::<_, Axes4<0, 2, 3, 1>>()?; // (B, K, Dh, Tk)
-            let v: T4<E, D, T> = v.try_reshape_like(&(b, tk, kv, dh))?;
-            let v: T4<E, D, T> = v.try_permute::<_, Axes4<0, 2, 1, 3>>()?; // (B, K, Tk, Dh)
-            let scores = q.try_matmul(k)?.try_mul(scale)?.try_reshape_like(&square)?;
-            let mask = causal.try_broadcast_like::<_, Axes2<0, 1>>(&square)?;
-            let mut probabilities = scores.try_add(mask)?.try_softmax::<Axis<3>>()?;
-            if let Some(kept) = kept {
-                probabilities = probabilities.try_mul(kept)?;
-            }
-            let mixed: T4<E, D, T> = probabilities
-                .try_reshape_like(&(b, kv, h / kv * tq, tk))?
-                .try_matmul(v)? // (B, K, H/K · Tq, Dh)
-                .try_reshape_like(&(b, h, tq, dh))?;
-            let mixed: T4<E, D, T> = mixed.try_permute::<_, Axes4<0, 2, 1, 3>>()?; // (B, Tq, H, Dh)
-            mixed.try_reshape_like(&(b * tq, h * dh))
-        };
-        run().map_err(tensor_error)
-    }
-
-    /// Splits a projection into queries, keys and values, queries and keys rotated.
-    fn split<T: Tape<E, D>>(
-        &self,
-        projected: M<E, D, T>,
-        heads: &Heads<E>,
-        positions: &[usize],
-    ) -> Result<(M<E, D, T>, M<E, D, T>, M<E, D, T>)> {
-        let (dim, kv) = (heads.dim(), heads.kv_dim());
-        let q = Self::columns(projected.with_empty_tape(), 0..dim)?;
-        let k = Self::columns(projected.with_empty_tape(), dim..dim + kv)?;
-        let v = Self::columns(projected, dim + kv..dim + 2 * kv)?;
-        let q = self.rotated(q, heads, positions)?;
-        let k = self.rotated(k, heads, positions)?;
-        Ok((q, k, v))
-    }
-
     /// Exact GELU.
     ///
     /// dfdx's `accurate_gelu` has the wrong derivative (√2 times the density term), so it is put together: `x · Φ`, Φ held constant,
@@ -223,51 +116,6 @@ impl<E: Element, D: Device<E> + Storage<usize>> Reference<E, D> {
         };
         run().map_err(tensor_error)
     }
-
-    fn parts<T: Tape<E, D>>(
-        &self,
-        logits: M<E, D, T>,
-        targets: Vec<usize>,
-        task: &LossTask<'_>,
-    ) -> Result<(Option<V<E, D, T>>, Option<V<E, D, T>>)> {
-        let targets = self.index(targets)?;
-        let cross_entropy = |logits: M<E, D, T>| -> std::result::Result<V<E, D, T>, D::Err> {
-            let chosen: V<E, D, T> = logits
-                .try_log_softmax::<Axis<1>>()?
-                .try_select(targets.clone())?;
-            chosen.try_negate()
-        };
-        let ce = match task.formula.cross_entropy {
-            true => Some(cross_entropy(logits.with_empty_tape()).map_err(tensor_error)?),
-            false => None,
-        };
-        let Some(term) = task.formula.square else {
-            // The main tape travels with the last part.
-            let tape = logits.split_tape().1;
-            let ce = ce.map(|ce| {
-                let (ce, own) = ce.split_tape();
-                ce.put_tape(own.merge(tape))
-            });
-            return Ok((ce, None));
-        };
-        let square = || -> std::result::Result<V<E, D, T>, D::Err> {
-            let s = match term.on_probabilities {
-                true => logits.try_softmax::<Axis<1>>()?,
-                false => logits,
-            };
-            let target: V<E, D, T> = s.with_empty_tape().try_select(targets.clone())?;
-            let all: V<E, D, T> = s.try_square()?.try_sum::<(usize,), Axis<1>>()?;
-            let wrong = all
-                .try_sub(target.with_empty_tape().try_square()?)?
-                .try_mul(E::narrow(term.wrong))?;
-            let correct = target
-                .try_sub(E::narrow(term.target))?
-                .try_square()?
-                .try_mul(E::narrow(term.correct))?;
-            wrong.try_add(correct)
-        };
-        Ok((ce, Some(square().map_err(tensor_error)?)))
-    }
 }
 
 /// Values of a dropout mask: `1 / (1 − p)` or 0.
@@ -275,20 +123,6 @@ fn mask<E: Element>(dropout: Dropout, elements: usize) -> Vec<E> {
     let mut values = vec![E::default(); elements];
     dropout.fill(0, E::narrow(dropout.scale()), E::default(), &mut values);
     values
-}
-
-fn mean<E: Element, D: Device<E>, T>(rows: &Option<V<E, D, T>>, scored: usize) -> f64 {
-    match (rows, scored) {
-        (Some(rows), 1..) => {
-            rows.as_vec().into_iter().map(Element::widen).sum::<f64>() / scored as f64
-        }
-        _ => 0.0,
-    }
-}
-
-/// Rows whose mask is set.
-fn scored_rows(mask: &[bool]) -> Vec<usize> {
-    (0..mask.len()).filter(|&row| mask[row]).collect()
 }
 
 impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
@@ -428,38 +262,7 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
         weight: &Matrix<Self>,
         task: &LossTask<'_>,
     ) -> Result<LossValue<Self, T>> {
-        let mut rows = scored_rows(task.mask);
-        let scored = rows.len();
-        let mut targets: Vec<usize> = rows.iter().map(|&row| task.targets[row] as usize).collect();
-        if scored == 0 {
-            // Nothing counts: one row with weight 0 keeps the tape whole.
-            rows.push(0);
-            targets.push(0);
-        }
-        let share = if scored == 0 {
-            0.0
-        } else {
-            task.scale / scored as f64
-        };
-        let x: M<E, D, T> = x.try_gather(self.index(rows)?).map_err(tensor_error)?;
-        let head = Linear { weight, bias: None };
-        let logits = Self::linear(x, head).map_err(tensor_error)?;
-        let (ce, square) = self.parts(logits, targets, task)?;
-        let (ce_mean, square_mean) = (mean(&ce, scored), mean(&square, scored));
-        let rows = match (ce, square) {
-            (Some(ce), Some(square)) => ce.try_add(square).map_err(tensor_error)?,
-            (Some(rows), None) | (None, Some(rows)) => rows,
-            (None, None) => return Err(tensor_error("a loss without terms")),
-        };
-        let objective = rows
-            .try_sum::<(), Axis<0>>()
-            .and_then(|sum| sum.try_mul(E::narrow(share)))
-            .map_err(tensor_error)?;
-        Ok(LossValue {
-            objective,
-            ce: ce_mean,
-            square: square_mean,
-        })
+        self.loss_of_rows(x, weight, task)
     }
 
     fn head_scores(

@@ -7,8 +7,9 @@
 use super::dropout::Pass;
 use super::layout::Layout;
 use super::loss::Formula;
-use super::network::{Network, to_elements};
+use super::network::{Network, upload};
 use super::ops::{AdamwStep, Clip, Grid, Kept, LossTask, LossValue, Moments, Operations};
+use crate::data::TrainingData;
 use crate::data::batch::{Batch, Course};
 use crate::record::MetricPoint;
 use crate::spec::{Decay, Keep, Optimizer};
@@ -25,6 +26,7 @@ pub(crate) fn train<O: Operations>(
     resume: Option<&Checkpoint>,
     observer: &mut dyn Observer,
 ) -> Result<Trained, TrainError> {
+    check(job.data)?;
     let ops = O::open(job.threads)?;
     let mut trainer = Trainer::new(&ops, job, resume)?;
     let steps = trainer.course.steps();
@@ -39,12 +41,23 @@ pub(crate) fn train<O: Operations>(
             }
         }
     }
-    let checkpoint = trainer.checkpoint();
-    Ok(Trained::Finished(Box::new(Finished {
-        last: checkpoint.weights.clone(),
-        best: checkpoint.best.as_ref().map(|(_, best)| best.clone()),
-        checkpoint,
-    })))
+    Ok(Trained::Finished(Box::new(trainer.finish())))
+}
+
+/// Checks what [`Course`] takes for granted.
+fn check(data: &TrainingData) -> Result<(), TrainError> {
+    match data {
+        TrainingData::Stream { ids, window, shift }
+            if ids.len() < window.saturating_add(*shift) =>
+        {
+            Err(TrainError::Input(format!(
+                "the training stream has {} ids, a window of {window} and its targets need {}",
+                ids.len(),
+                window.saturating_add(*shift)
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Losses of a pass.
@@ -104,22 +117,19 @@ impl<'a, O: Operations> Trainer<'a, O> {
             }
         };
         let network = Network::new(ops, job.model, weights)?;
-        let upload = |lists: Option<&Vec<Vec<f32>>>| {
-            let values = match lists {
-                Some(lists) => layout.pack(lists.iter().map(|list| &list[..]))?,
-                None => {
-                    let sizes = layout.slots.iter().map(|slot| slot.shape.0 * slot.shape.1);
-                    sizes.map(|size| vec![0.0; size]).collect()
-                }
-            };
-            let slots = layout.slots.iter().zip(values);
-            slots
-                .map(|(slot, values)| ops.upload(to_elements(values), slot.shape))
-                .collect::<Result<Vec<_>, TrainError>>()
+        let moments = |lists: Option<&Vec<Vec<f32>>>| match lists {
+            Some(lists) => upload(ops, layout.pack(lists.iter().map(|list| &list[..]))),
+            None => {
+                let shapes = layout.slots.iter().map(|slot| slot.shape);
+                upload(
+                    ops,
+                    shapes.map(|shape| Ok((vec![0.0; shape.0 * shape.1], shape))),
+                )
+            }
         };
         let moments = Moments {
-            first: upload(resume.map(|checkpoint| &checkpoint.first_moments))?,
-            second: upload(resume.map(|checkpoint| &checkpoint.second_moments))?,
+            first: moments(resume.map(|checkpoint| &checkpoint.first_moments))?,
+            second: moments(resume.map(|checkpoint| &checkpoint.second_moments))?,
         };
         let Optimizer::Adamw(adamw) = &job.train.optimizer;
         let decays = layout.slots.iter();
@@ -325,6 +335,29 @@ impl<'a, O: Operations> Trainer<'a, O> {
             value,
             last_good_step: step,
         })
+    }
+
+    /// The result, freeing what is read on the way: at the end of a large run memory is scarcest.
+    fn finish(mut self) -> Finished {
+        self.gradients = None;
+        let (ops, network) = (self.ops, &mut self.network);
+        let first_moments = network.drained(ops, std::mem::take(&mut self.moments.first));
+        let second_moments = network.drained(ops, std::mem::take(&mut self.moments.second));
+        let parameters = std::mem::take(&mut network.parameters);
+        let weights = network.layout.named(network.drained(ops, parameters));
+        Finished {
+            last: weights.clone(),
+            best: self.best.as_ref().map(|(_, best)| best.clone()),
+            checkpoint: Checkpoint {
+                step: self.step,
+                tokens: self.tokens,
+                weights,
+                first_moments,
+                second_moments,
+                best: self.best,
+                epoch_loss: self.epoch_loss,
+            },
+        }
     }
 
     fn checkpoint(&self) -> Checkpoint {
