@@ -364,7 +364,8 @@ compiled! {
     tiles_avx2 = tiles<super::lanes_x86::Avx2> with "avx2,fma";
 }
 
-/// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; lanes up to `width` are 0.
+/// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; lanes up to `width` hold
+/// anything: what is computed from them is not stored.
 #[inline(always)]
 unsafe fn pack<L: Lanes>(
     from: *const f32,
@@ -396,9 +397,6 @@ unsafe fn pack<L: Lanes>(
                 }
             }
             return;
-        }
-        if lanes < width {
-            std::slice::from_raw_parts_mut(to, k * width).fill(0.0);
         }
         let whole = if k_stride == 1 { k - k % LANES } else { 0 };
         for l in (0..lanes).step_by(LANES) {
@@ -474,20 +472,41 @@ unsafe fn tile<L: Lanes, const R: usize, const W: usize>(place: &Place) {
             a = a.add(L::TILE_ROWS);
             b = b.add(W * LANES);
         }
+        let (c, stride) = (place.c.at, place.c.row);
+        // Written out, so that the index of every sum is a constant: a loop would keep all of them in memory, not in registers.
+        macro_rules! store_rows {
+            ($add:literal: $($r:literal)*) => {$(
+                if $r < R {
+                    let to = c.add($r * stride);
+                    for w in 0..W {
+                        let to = to.add(w * LANES);
+                        let sum = sums[$r][w];
+                        L::store(to, if $add { L::add(L::load(to), sum) } else { sum });
+                    }
+                }
+            )*};
+        }
+        if place.columns == W * LANES {
+            if place.c.add {
+                store_rows!(true: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+            } else {
+                store_rows!(false: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+            }
+            return;
+        }
+        let sums = std::hint::black_box(sums);
         for (r, row) in sums.iter().enumerate() {
-            let to = place.c.at.add(r * place.c.row);
             for (w, &sum) in row.iter().enumerate() {
                 let n = place.columns.saturating_sub(w * LANES).min(LANES);
-                if n == 0 {
-                    break;
+                if n > 0 {
+                    let to = c.add(r * stride + w * LANES);
+                    let sum = if place.c.add {
+                        L::add(L::load_n(to, n), sum)
+                    } else {
+                        sum
+                    };
+                    L::store_n(to, n, sum);
                 }
-                let to = to.add(w * LANES);
-                let sum = if place.c.add {
-                    L::add(L::load_n(to, n), sum)
-                } else {
-                    sum
-                };
-                L::store_n(to, n, sum);
             }
         }
     }

@@ -137,12 +137,8 @@ impl Lanes for Avx512 {
     ) {
         let zero = _mm512_setzero_ps();
         let (mut r, mut t) = ([zero; 16], [zero; 16]);
-        if rows == 16 {
-            for (i, row) in r.iter_mut().enumerate() {
-                *row = _mm512_loadu_ps(from.add(i * from_stride));
-            }
-        } else {
-            for (i, row) in r.iter_mut().enumerate().take(rows) {
+        for (i, row) in r.iter_mut().enumerate() {
+            if i < rows {
                 *row = _mm512_loadu_ps(from.add(i * from_stride));
             }
         }
