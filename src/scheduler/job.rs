@@ -15,8 +15,6 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// Checkpoints may take this share of the wall time.
-const CHECKPOINT_SHARE: f64 = 0.02;
 /// Lines of the log that a failure shows.
 const TAIL_LINES: usize = 20;
 
@@ -479,8 +477,9 @@ impl Observer for Recorder<'_> {
                 self.job.events.on(Event::Warning(&text));
             }
         }
-        let cost = began.elapsed().as_secs_f64();
-        let least = Duration::from_secs_f64(cost / CHECKPOINT_SHARE);
+        let share = self.job.options.checkpoint_share;
+        let least = Duration::try_from_secs_f64(began.elapsed().as_secs_f64() / share);
+        let least = least.unwrap_or(Duration::ZERO);
         self.interval = self.job.options.checkpoint_every.max(least);
         self.saved_at = Instant::now();
         ControlFlow::Continue(())

@@ -90,8 +90,10 @@ pub struct Options {
     pub retry_failed: bool,
     /// Whether the final checkpoint of each run is kept.
     pub keep_checkpoints: bool,
-    /// Wall time between checkpoints. Where writing one takes over 2 % of it, the interval grows.
+    /// Wall time between checkpoints.
     pub checkpoint_every: Duration,
+    /// Largest share of the wall time that checkpoints may take: where writing one is slow, the interval grows.
+    pub checkpoint_share: f64,
     /// Whether every digest of a cached run is checked, not only its sizes.
     pub paranoid: bool,
     /// Free memory in bytes: the estimates of runs at a time stay below it (one run always starts).
@@ -112,6 +114,7 @@ impl Default for Options {
             retry_failed: true,
             keep_checkpoints: false,
             checkpoint_every: Duration::from_secs(30),
+            checkpoint_share: 0.02,
             paranoid: false,
             free_memory: None,
             device: "cpu".to_owned(),
@@ -320,3 +323,10 @@ fn tally(plan: &Plan, unique: &[(usize, u64)], outcomes: &BTreeMap<usize, Outcom
     }
     summary
 }
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
