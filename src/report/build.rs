@@ -191,6 +191,16 @@ impl Report {
         })
     }
 
+    /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides
+    /// the spec, so that a report can be made again without store or training.
+    ///
+    /// # Errors
+    ///
+    /// A file that is damaged or of another version.
+    pub fn from_records(bytes: &[u8]) -> Result<Results, ReportError> {
+        super::read_records(bytes).map(|records| records.results)
+    }
+
     /// What the templates see.
     pub fn context(&self) -> &ReportContext {
         &self.context

@@ -177,6 +177,8 @@ pub struct ColumnView {
     pub label: String,
     /// Unit; may be empty.
     pub unit: String,
+    /// What it holds, in one sentence.
+    pub about: Option<String>,
     /// Whether it holds numbers (set flush right).
     pub is_number: bool,
 }

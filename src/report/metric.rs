@@ -17,6 +17,8 @@ pub(crate) struct Metric {
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
     pub(crate) shape: Shape,
+    /// What it is, in one sentence.
+    pub(crate) about: Option<&'static str>,
 }
 
 /// How many digits a metric gets.
@@ -32,58 +34,69 @@ pub(crate) enum Shape {
     Count,
 }
 
-/// What is known of the metric `name`.
+/// What is known of the metric `name`: its meaning and direction from [`crate::eval`], its looks from here.
 pub(crate) fn describe(name: &str) -> Metric {
-    let entry = |label: &str, unit, better, shape| Metric {
-        label: label.to_owned(),
-        unit,
+    let known = crate::eval::metric(name);
+    let better = match known.and_then(|metric| metric.lower_is_better) {
+        Some(true) => Better::Lower,
+        Some(false) => Better::Higher,
+        None => Better::Neither,
+    };
+    let shape = match name {
+        "accuracy" | "top5" => Shape::Percent,
+        "bits_per_byte" | "nll" => Shape::Loss,
+        "params" | "steps" | "tokens" | "docs" | "sequences" => Shape::Count,
+        _ if known.is_some_and(|metric| metric.unit == "nats") => Shape::Loss,
+        _ => Shape::Ratio,
+    };
+    let unit = match shape {
+        Shape::Percent => "%",
+        _ => known.map_or("", |metric| metric.unit),
+    };
+    Metric {
+        label: label(name),
+        unit: if name == "bits_per_byte" { "" } else { unit },
         better,
         shape,
-    };
-    use Better::{Higher, Lower, Neither};
-    use Shape::{Count, Loss, Percent, Ratio};
-    match name {
-        "train_loss" => entry("Training loss", "nats", Lower, Loss),
-        "train_loss_first" | "initial_loss" => entry("First training loss", "nats", Neither, Loss),
-        "train_loss_mean" => entry("Mean training loss", "nats", Lower, Loss),
-        "val_loss" => entry("Validation loss", "nats", Lower, Loss),
-        "val_loss_min" => entry("Lowest validation loss", "nats", Lower, Loss),
-        "val_ce" => entry("Validation cross-entropy", "nats", Lower, Loss),
-        "val_loss_batch_mean" => entry("Validation loss (mean of batches)", "nats", Lower, Loss),
-        "perplexity" => entry("Perplexity", "", Lower, Ratio),
-        "perplexity_median" => entry("Median perplexity", "", Lower, Ratio),
-        "perplexity_mean" => entry("Mean perplexity", "", Lower, Ratio),
-        "perplexity_geometric_mean" => entry("Geometric mean perplexity", "", Lower, Ratio),
-        "bits_per_byte" => entry("Bits per byte", "bits", Lower, Loss),
-        "accuracy" => entry("Accuracy", "%", Higher, Percent),
-        "accuracy_top5" => entry("Top-5 accuracy", "%", Higher, Percent),
-        "params" => entry("Parameters", "", Neither, Count),
-        "steps" => entry("Steps", "", Neither, Count),
-        "tokens" => entry("Tokens", "", Neither, Count),
-        "docs" => entry("Documents", "", Neither, Count),
-        "sequences" => entry("Sequences", "", Neither, Count),
-        "lr" => entry("Learning rate", "", Neither, Ratio),
-        _ => {
-            let mut words = name.replace(['_', '/'], " ");
-            if let Some(first) = words.get_mut(0..1) {
-                first.make_ascii_uppercase();
-            }
-            let better = if name.contains("loss") || name.contains("perplexity") {
-                Lower
-            } else if name.contains("accuracy") {
-                Higher
-            } else {
-                Neither
-            };
-            let shape = if name.contains("loss") { Loss } else { Ratio };
-            Metric {
-                label: words,
-                unit: "",
-                better,
-                shape,
-            }
-        }
+        about: known.map(|metric| metric.about),
     }
+}
+
+/// The head of a column.
+fn label(name: &str) -> String {
+    let label = match name {
+        "train_loss" => "Training loss",
+        "train_loss_first" => "First training loss",
+        "train_loss_last" => "Last training loss",
+        "train_loss_mean" => "Mean training loss",
+        "train_sd50" => "Fluctuation of the training loss",
+        "val_loss" => "Validation loss",
+        "val_loss_min" => "Lowest validation loss",
+        "val_loss_max" => "Highest validation loss",
+        "val_loss_first" => "First validation loss",
+        "val_ce" => "Validation cross-entropy",
+        "val_loss_batch_mean" => "Validation loss, mean of batches",
+        "nll" => "Negative log-likelihood",
+        "perplexity_median" => "Median perplexity",
+        "perplexity_mean" => "Mean perplexity",
+        "perplexity_geometric" => "Geometric mean perplexity",
+        "perplexity_calibrated" => "Calibrated perplexity",
+        "perplexity_clipped_linear" => "Clipped-linear perplexity",
+        "perplexity_random_windows" => "Perplexity of random windows",
+        "top5" => "Top-5 accuracy",
+        "ece" => "Calibration error",
+        "params" => "Parameters",
+        "docs" => "Documents",
+        _ => "",
+    };
+    if !label.is_empty() {
+        return label.to_owned();
+    }
+    let mut words = name.replace(['_', '/'], " ");
+    if let Some(first) = words.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    words
 }
 
 /// The value of the metric `name` of a run: a result, or one of its sizes.

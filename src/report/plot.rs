@@ -20,6 +20,9 @@ pub(crate) const TENTHS: u32 = 10;
 /// Height of a tick label in pixels.
 pub(crate) const FONT: u32 = 11;
 
+/// Lines in a panel from which on they are thin and their ends are not marked.
+const CROWD: usize = 8;
+
 /// Most points of a figure that show their value to a pointer.
 const HINTS: usize = 240;
 
@@ -37,6 +40,8 @@ pub(crate) struct Drawing {
     pub(crate) size: Size,
     /// Left edge of the plotting area in pixels: the label of the vertical axis starts there.
     pub(crate) left: u32,
+    /// Whether there are so many lines that each has to be thin.
+    pub(crate) is_crowded: bool,
     pub(crate) x_label: String,
     pub(crate) y_label: String,
 }
@@ -143,8 +148,17 @@ fn draw_panel(
     });
     let wanted = if size.width > 450 { 7 } else { 4 };
     let x = Scale::new(xs, figure.x.range, figure.x.is_log, wanted, false);
+    let lines = panel
+        .series
+        .iter()
+        .filter(|s| s.style != Style::Raw)
+        .count();
+    let is_crowded = lines > CROWD;
     let left = (y.longest_label() as u32 * 65).div_ceil(10) + 12;
-    let mut pen = Pen { roles: Vec::new() };
+    let mut pen = Pen {
+        roles: Vec::new(),
+        is_crowded,
+    };
     let mut raw = String::new();
     {
         let canvas = SVGBackend::with_string(&mut raw, (size.width * TENTHS, size.height * TENTHS));
@@ -162,6 +176,7 @@ fn draw_panel(
         roles: pen.roles,
         size,
         left,
+        is_crowded,
         x_label: figure.x.label.clone(),
         y_label: figure.y.label.clone(),
     })
@@ -170,6 +185,7 @@ fn draw_panel(
 /// Hands out colours that name roles.
 struct Pen {
     roles: Vec<Role>,
+    is_crowded: bool,
 }
 
 impl Pen {
@@ -308,7 +324,8 @@ fn points(
             number::plain(px, 4)
         );
         let is_last = index + 1 == count;
-        let is_visible = is_sparse || (is_last && series.slot != Slot::Published);
+        let is_visible =
+            is_sparse || (is_last && series.slot != Slot::Published && !pen.is_crowded);
         let style = pen.fill(Role::Point(series.slot, is_visible, title));
         let radius = if is_visible { 22 } else { 50 };
         chart.draw_series([Circle::new((cx, cy), radius, style)])?;

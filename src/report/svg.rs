@@ -33,7 +33,8 @@ enum Dress {
 pub(crate) fn inline(drawing: &Drawing, title: &str, description: &str) -> String {
     let (width, height) = (drawing.size.width * TENTHS, drawing.size.height * TENTHS);
     let mut out = format!(
-        "<svg class=\"plot\" viewBox=\"0 0 {width} {height}\" role=\"img\"><title>{}</title><desc>{}</desc>",
+        "<svg class=\"plot{}\" viewBox=\"0 0 {width} {height}\" role=\"img\"><title>{}</title><desc>{}</desc>",
+        if drawing.is_crowded { " crowd" } else { "" },
         escape(&clean(title)),
         escape(&clean(description)),
     );
@@ -108,7 +109,7 @@ fn legend_rows(legend: &[Key], width: u32) -> (String, u32) {
             row += 1;
         }
         let y = row * ROW + 10;
-        let paint = line_paint(key.slot, key.style, 1);
+        let paint = line_paint(key.slot, key.style, 1, false);
         let _ = match key.style {
             Style::Bars => writeln!(
                 out,
@@ -159,7 +160,7 @@ fn body(drawing: &Drawing, dress: Dress, out: &mut String) {
             }
             (_, Some(Role::Grid)) => grid.push_str(&element.path(true)),
             (_, Some(Role::Axis)) => axis.push_str(&element.path(true)),
-            (_, Some(role)) => mark(&element, role, dress, &mut marks),
+            (_, Some(role)) => mark(&element, role, dress, drawing.is_crowded, &mut marks),
             (_, None) => {}
         }
     }
@@ -228,7 +229,7 @@ fn tick(element: &Element<'_>, text: &str, dress: Dress, out: &mut String) {
     };
 }
 
-fn mark(element: &Element<'_>, role: &Role, dress: Dress, out: &mut String) {
+fn mark(element: &Element<'_>, role: &Role, dress: Dress, is_crowded: bool, out: &mut String) {
     let get = |name| element.get(name).unwrap_or_default();
     let title = |text: &str| format!("<title>{}</title>", escape(&clean(text)));
     let _ = match (role, dress) {
@@ -257,7 +258,7 @@ fn mark(element: &Element<'_>, role: &Role, dress: Dress, out: &mut String) {
         (Role::Line(slot, style, name), Dress::Literal) => write!(
             out,
             "<path {} d=\"{}\">{}</path>",
-            line_paint(*slot, *style, TENTHS),
+            line_paint(*slot, *style, TENTHS, is_crowded),
             element.path(false),
             title(name)
         ),
@@ -295,8 +296,10 @@ fn mark(element: &Element<'_>, role: &Role, dress: Dress, out: &mut String) {
 }
 
 /// Literal attributes of a line; `unit` is the number of canvas units per pixel.
-fn line_paint(slot: Slot, style: Style, unit: u32) -> String {
+fn line_paint(slot: Slot, style: Style, unit: u32, is_crowded: bool) -> String {
     let (width, extra) = match style {
+        Style::Line if is_crowded => (10, " stroke-opacity=\"0.85\"".to_owned()),
+        Style::Thin if is_crowded => (7, " stroke-opacity=\"0.5\"".to_owned()),
         Style::Line | Style::Bars => (18, String::new()),
         Style::Thin => (11, " stroke-opacity=\"0.7\"".to_owned()),
         Style::Raw => (8, " stroke-opacity=\"0.3\"".to_owned()),

@@ -119,13 +119,14 @@ fn label(value: f64, decimals: usize, largest: f64) -> String {
 
 fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let (first, last) = (low.floor() as i32, high.ceil() as i32);
+    let is_large = high >= 4.0;
     let make = |factors: &[f64], stride: i32| -> Vec<(f64, String)> {
         (first..=last)
             .filter(|decade| decade.rem_euclid(stride) == 0)
             .flat_map(|decade| factors.iter().map(move |factor| (decade, *factor)))
             .map(|(decade, factor)| {
                 let value: f64 = format!("{factor}e{decade}").parse().unwrap_or(1.0);
-                let text = if value >= 10_000.0 {
+                let text = if is_large && value >= 1_000.0 {
                     number::scaled_short(value)
                 } else {
                     number::plain(value, 2)
@@ -201,7 +202,7 @@ mod tests {
         let scale = |low, high| Scale::new([low, high].into_iter(), None, true, 5, false);
         assert_eq!(
             labels(&scale(1.0, 100_000.0)),
-            ["1", "10", "100", "1,000", "10k", "100k"]
+            ["1", "10", "100", "1k", "10k", "100k"]
         );
         assert_eq!(
             labels(&scale(0.02, 12.0)),

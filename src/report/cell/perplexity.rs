@@ -20,7 +20,7 @@ const COLUMNS: [(&str, &str, &str); 5] = [
     ("perplexity", "All tokens", ""),
     ("perplexity_median", "Median", ""),
     ("perplexity_mean", "Mean", ""),
-    ("perplexity_geometric_mean", "Geometric mean", ""),
+    ("perplexity_geometric", "Geometric mean", ""),
     ("bits_per_byte", "Bits per byte", ""),
 ];
 
@@ -140,6 +140,7 @@ fn column(label: &str, unit: &str, is_number: bool) -> ColumnView {
     ColumnView {
         label: label.to_owned(),
         unit: unit.to_owned(),
+        about: None,
         is_number,
     }
 }

