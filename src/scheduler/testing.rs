@@ -3,8 +3,8 @@
 use super::*;
 use crate::data::identity::{DataKey, SliceKey, TokenizerKey};
 use crate::fsx::{Fs, RealFs};
-use crate::plan::{RECIPE, RunKey};
-use crate::record::{Estimate, EvalId};
+use crate::plan::{EVAL_RECIPE, EvalKey, RECIPE, RunKey};
+use crate::record::Estimate;
 use crate::spec::{Embedded, SeqLen, Sequence, Settings};
 use crate::store::ClaimTiming;
 use std::path::Path;
@@ -66,9 +66,16 @@ fn run(seed: u64, steps: usize) -> Run {
         train: settings.train.clone(),
     };
     let id = key.id();
+    let eval_key = EvalKey {
+        recipe: EVAL_RECIPE,
+        run: id,
+        eval: settings.eval.clone(),
+        test: None,
+    };
     Run {
         id,
-        eval_id: EvalId(Sha256Hex::of(id.to_string().as_bytes())),
+        eval_id: eval_key.id(),
+        eval_key,
         name: format!("seed={seed}"),
         axes: Vec::new(),
         seed,

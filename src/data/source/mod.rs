@@ -207,12 +207,12 @@ fn generate(
     Ok(())
 }
 
-/// All documents of a corpus as text, in order.
+/// All documents of a corpus of files as text, in order.
 ///
 /// # Errors
 /// Missing or damaged files; a `.bin` corpus, whose ids only a tokenizer can read.
 pub fn read_all(corpus: &Corpus, context: &DataContext) -> Result<Vec<String>, DataError> {
-    let documents = open(corpus, 0, None, context)?;
+    let documents = open(corpus, None, context)?;
     let texts = documents.filter_map(|document| match document {
         Ok(Document::Text(text)) => Some(Ok(text)),
         Ok(Document::Ids(_)) => None,

@@ -219,6 +219,7 @@ fn eval(shape: &Shape, val_loss: f64, noise: &Stream) -> EvalResult {
 
 pub(crate) fn spec(name: &str, runs: &[RunResult], axes: Vec<Axis>, cells: Vec<Cell>) -> Spec {
     Spec {
+        profiles: vec!["desk".to_owned()],
         path: format!("specs/{name}.yaml").into(),
         digest: Sha256Hex::of(name.as_bytes()),
         name: name.into(),
