@@ -275,11 +275,13 @@ fn margin(expect: &Expect, value: f64) -> f64 {
         Expect::Above(bound) => value - bound,
         Expect::Below(bound) => bound - value,
         Expect::Within([centre, tolerance]) => tolerance - (value - centre).abs(),
-        Expect::Equals(wanted) => -(value - wanted).abs(),
+        // From 0.0, so that equality gives 0 and not -0.
+        Expect::Equals(wanted) => 0.0 - (value - wanted).abs(),
     }
 }
 
-/// The values at which the verdict changes. An equality has none: an interval that holds the value is not enough for it.
+/// The values at which the verdict changes; an interval that holds one decides nothing. For an equality, the value itself:
+/// replicates that scatter around it do not prove it.
 fn bounds(expect: &Expect) -> Vec<f64> {
     match *expect {
         Expect::Above(bound) | Expect::Below(bound) => vec![bound],

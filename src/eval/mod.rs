@@ -14,6 +14,9 @@ mod metrics;
 mod perplexity;
 pub mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate};
 pub use metrics::{METRICS, Metric, metric};
 pub use perplexity::{PERPLEXITY_SHOWN_UP_TO, bounded_exp, displayed_perplexity};

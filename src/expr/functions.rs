@@ -27,6 +27,8 @@ pub(super) const NAMES: &[&str] = &[
     "sqrt",
     "pow",
     "formula",
+    "trend",
+    "after_min",
 ];
 
 /// Names of all filters.
@@ -63,6 +65,12 @@ pub(super) fn install(environment: &mut Environment<'static>, context: &Context)
     });
     add("spearman", spearman);
     add("difference", difference);
+    add("trend", |_, args, _| {
+        list_of("trend", args).map(|list| Value::from(trend(&list)))
+    });
+    add("after_min", |_, args, _| {
+        list_of("after_min", args).map(|list| Value::from(after_min(&list)))
+    });
     add("first_step_below", first_step_below);
     add("at_step", at_step);
     add("fluctuation", fluctuation);
@@ -246,6 +254,9 @@ fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     }))
 }
 
+/// Names and values of a setting's axes but one.
+type OtherAxes = Vec<(String, String)>;
+
 fn pairs(context: &Context, args: &[Value], _: &Kwargs) -> Answer {
     let [axis, a, b] = args else {
         return Err(wrong("pairs", "an axis and two of its values"));
@@ -256,7 +267,7 @@ fn pairs(context: &Context, args: &[Value], _: &Kwargs) -> Answer {
     if !context.axis_names().contains(axis) {
         return Err(ExprError::unknown("axis", axis, context.axis_names()));
     }
-    let mut halves: [Vec<(Vec<(String, String)>, String)>; 2] = Default::default();
+    let mut halves: [Vec<(OtherAxes, String)>; 2] = Default::default();
     for group in context.groups() {
         let Some(run) = context.runs.iter().find(|run| run.group == group) else {
             continue;
@@ -344,6 +355,21 @@ fn spearman(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
     curve::spearman(&xs, &ys)
         .map(Value::from)
         .ok_or(ExprError::NotAvailable { what })
+}
+
+/// Spearman's correlation of a list with its positions; 0 where there is no trend to speak of (short, constant).
+fn trend(list: &[f64]) -> f64 {
+    let positions: Vec<f64> = (0..list.len()).map(|index| index as f64).collect();
+    if list.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
+    curve::spearman(&positions, list).unwrap_or(0.0)
+}
+
+/// The list from its (first) minimum on.
+fn after_min(list: &[f64]) -> Vec<f64> {
+    let lowest = (0..list.len()).min_by(|&a, &b| list[a].total_cmp(&list[b]));
+    lowest.map_or(Vec::new(), |start| list[start..].to_vec())
 }
 
 fn difference(_: &Context, args: &[Value], _: &Kwargs) -> Answer {

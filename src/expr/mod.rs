@@ -12,6 +12,7 @@
 //! | `at_step(x, 'val/loss', 100)`, `fluctuation(x, 'train/loss')` | likewise |
 //! | `count(list)`, `count(list, above=0)`, `below=`, `equals=` | how many |
 //! | `mean`, `sd` (population), `min`, `max`, `spearman(xs, ys)`, `difference(xs, ys)` | of lists; `min` and `max` also of numbers |
+//! | `trend(list)`, `after_min(list)` | Spearman's correlation with the position; the list from its minimum on |
 //! | `abs`, `log`, `exp`, `sqrt`, `pow(x, y)` | of a number |
 //! | `formula(x)` | `x`, declared to be an identity or count that does not depend on the seed's luck |
 //! | `x | round(2)`, `x | thousands`, `x | percent(1)` | text of a number |
@@ -24,7 +25,7 @@ mod text;
 mod value;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::record::Results;
 use minijinja::{Environment, UndefinedBehavior, Value};
@@ -55,14 +56,16 @@ pub enum ExprError {
         what: String,
     },
     /// A name that nothing has.
-    #[error("unknown {kind} `{name}`{}", hint(.near))]
+    #[error("unknown {kind} `{name}`{}", hint(.near, *.all))]
     Unknown {
         /// `run`, `metric`, `series`, `axis`, `function`, `filter`.
         kind: &'static str,
         /// As written.
         name: String,
-        /// Names it could be.
+        /// Names it could be, nearest first where there are many.
         near: Vec<String>,
+        /// Whether `near` is all there is.
+        all: bool,
     },
     /// The expression cannot be read or evaluated.
     #[error("{reason}")]
@@ -82,14 +85,15 @@ pub enum ExprError {
         /// Line inside the text, from 1.
         line: usize,
         /// The error.
-        source: Box<ExprError>,
+        source: Box<Self>,
     },
 }
 
-fn hint(near: &[String]) -> String {
+fn hint(near: &[String], all: bool) -> String {
     match near {
         [] => String::new(),
-        names => format!(", expected one of `{}`", names.join("`, `")),
+        names if all => format!(", expected one of `{}`", names.join("`, `")),
+        names => format!(", the nearest names are `{}`", names.join("`, `")),
     }
 }
 
@@ -110,13 +114,13 @@ impl ExprError {
     ) -> Self {
         let mut near: Vec<&str> = known.into_iter().collect();
         near.dedup();
-        // Few names are all shown; of many, the likest.
-        if near.len() > 6 {
-            near.sort_by(|a, b| {
-                strsim::jaro(b, name)
-                    .total_cmp(&strsim::jaro(a, name))
-                    .then(a.cmp(b))
-            });
+        // Few names are all shown; of many, the likest: those that hold the word first.
+        let all = near.len() <= 6;
+        if !all {
+            let likeness = |known: &str| {
+                strsim::jaro_winkler(known, name) + f64::from(u8::from(known.contains(name)))
+            };
+            near.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then(a.cmp(b)));
             near.truncate(3);
         }
         let near = near.into_iter().map(str::to_owned).collect();
@@ -124,6 +128,7 @@ impl ExprError {
             kind,
             name: name.to_owned(),
             near,
+            all,
         }
     }
 }

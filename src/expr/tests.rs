@@ -1,1 +1,315 @@
+use super::*;
+use crate::digest::Sha256Hex;
+use crate::record::{
+    Counts, Digests, Estimate, MetricPoint, Numerics, Provenance, RECORD_FORMAT, RunId, RunRecord,
+    RunResult, RunStatus, Timing,
+};
+use insta::assert_snapshot;
+use serde_json::json;
+use std::collections::BTreeMap;
 
+/// A finished run whose curve falls from 10 by `slope` a step, over 10 steps.
+pub(crate) fn run(
+    group: &str,
+    axes: &[(&str, serde_json::Value)],
+    seed: u64,
+    slope: f64,
+) -> RunResult {
+    let digest = Sha256Hex::of(group.as_bytes());
+    let point = |step: u64| MetricPoint {
+        step,
+        epoch: step as f64 / 5.0,
+        tokens: step * 100,
+        train_loss: 10.0 - slope * step as f64,
+        val_loss: step.is_multiple_of(2).then_some(10.5 - slope * step as f64),
+        ..MetricPoint::default()
+    };
+    RunResult {
+        id: RunId(digest),
+        name: format!("{group},seed={seed}"),
+        group: group.to_owned(),
+        axes: axes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        seed,
+        estimate: Estimate::default(),
+        key: json!({"train": {"epochs": 2, "optimizer": {"adamw": {"learning_rate": 0.001}}}}),
+        status: RunStatus::Cached,
+        record: Some(RunRecord {
+            format: RECORD_FORMAT,
+            id: RunId(digest),
+            name: group.to_owned(),
+            spec: "test".to_owned(),
+            status: RunStatus::Cached,
+            key: json!({}),
+            numerics: Numerics {
+                engine: "fake".to_owned(),
+                recipe: 0,
+                isa: "none".to_owned(),
+                dtype: "f32".to_owned(),
+            },
+            counts: Counts {
+                params: 1_234_567,
+                steps: 10,
+                tokens: 1000,
+                docs: 25,
+                sequences: 25,
+            },
+            metrics: BTreeMap::new(),
+            digests: Digests {
+                weights: None,
+                metrics: digest,
+                tokenizer: digest,
+            },
+            files: BTreeMap::new(),
+            failure: None,
+            timing: Timing::default(),
+            provenance: Provenance::default(),
+        }),
+        metrics: BTreeMap::from([("perplexity".to_owned(), 6.25)]),
+        series: (1..=10).map(point).collect(),
+        eval: None,
+        document_tokens: Vec::new(),
+    }
+}
+
+/// Two axes, two seeds; `dim` 512 learns faster.
+pub(crate) fn grid(seeds: &[u64]) -> Results {
+    let mut runs = Vec::new();
+    for dim in [128, 512] {
+        for layers in [2, 4, 8] {
+            for &seed in seeds {
+                let slope = dim as f64 / 1024.0 + 0.01 * seed as f64 + 0.001 * layers as f64;
+                let axes = [
+                    ("dim", json!(dim)),
+                    ("n_layers", json!(layers)),
+                    ("seed", json!(seed)),
+                ];
+                runs.push(run(
+                    &format!("dim={dim},n_layers={layers}"),
+                    &axes,
+                    seed,
+                    slope,
+                ));
+            }
+        }
+    }
+    Results {
+        spec: "test".to_owned(),
+        profile: "desk".to_owned(),
+        runs,
+    }
+}
+
+fn mean_of(expression: &str) -> f64 {
+    number(expression, &grid(&[0, 1]), Scope::Mean)
+        .unwrap_or_else(|error| panic!("{expression}: {error}"))
+}
+
+fn error_of(expression: &str) -> String {
+    number(expression, &grid(&[0, 1]), Scope::Mean)
+        .expect_err(expression)
+        .to_string()
+}
+
+#[test]
+fn runs_metrics_and_series() {
+    let close = |expression: &str, wanted: f64| {
+        let got = mean_of(expression);
+        assert!(
+            (got - wanted).abs() < 1e-12,
+            "{expression}: {got}, not {wanted}"
+        );
+    };
+    // Slopes at dim 128, 2 layers: 0.127 and 0.137.
+    close("run('dim=128,n_layers=2').val_loss", 10.5 - 1.32);
+    close("run('dim=128,n_layers=2,seed=1').val_loss", 10.5 - 1.37);
+    close("run(dim=128, n_layers=2).val_loss_first", 10.5 - 0.264);
+    close("run(dim=128, n_layers=2).train_loss", 10.0 - 0.132 * 8.0);
+    close(
+        "run(dim=128, n_layers=2).series('val/loss')[1]",
+        10.5 - 0.528,
+    );
+    close("run(dim=128, n_layers=2).steps('val/loss')[4]", 10.0);
+    close(
+        "run(dim=512, n_layers=8).dim * run(dim=512, n_layers=8).n_layers",
+        4096.0,
+    );
+    close(
+        "run(dim=512, n_layers=8).setting('train.optimizer.adamw.learning_rate')",
+        0.001,
+    );
+    close("run(dim=128, n_layers=2).params", 1_234_567.0);
+    close("count(runs(dim=512))", 3.0);
+    close("count(runs().val_loss, below=8)", 3.0);
+    close("count(pairs('dim', 512, 128).val_loss, below=0)", 3.0);
+    close("mean(pairs('dim', 512, 128).val_loss)", -3.75);
+    close(
+        "count(difference(runs(dim=512).val_loss, runs(dim=128).val_loss), below=0)",
+        3.0,
+    );
+    close(
+        "trend(run(dim=128, n_layers=2).series('val/loss')) + count(after_min([3, 1, 2, 5]))",
+        2.0,
+    );
+    close(
+        "mean(run(dim=128, n_layers=2).series('train/loss')[-2:])",
+        10.0 - 0.132 * 9.5,
+    );
+    close(
+        "first_step_below(run(dim=512, n_layers=2), 'val/loss', 8.0)",
+        6.0,
+    );
+    close(
+        "first_step_below(run(dim=512, n_layers=2), 'train/loss', drop=2.4)",
+        6.0,
+    );
+    close("max(first_step_below(runs(dim=512), 'val/loss', 8.0))", 6.0);
+    close(
+        "at_step(run(dim=128, n_layers=2), 'val/loss', 5)",
+        10.5 - 0.528,
+    );
+    close("spearman(runs(dim=128).val_loss, [3, 2, 1])", 1.0);
+    close(
+        "sd([1, 3]) + min(4, 2, 3) + max([1, 2]) + abs(-1) + log(exp(2)) + sqrt(4) + pow(2, 3)",
+        18.0,
+    );
+    close("run(dim=128, n_layers=2).val_loss > 9", 1.0);
+}
+
+#[test]
+fn scopes_choose_replicates() {
+    let results = grid(&[0, 1]);
+    let at = |scope| number("run(dim=128, n_layers=2).val_loss", &results, scope);
+    let (mean, zero, one) = (at(Scope::Mean), at(Scope::Seed(0)), at(Scope::Seed(1)));
+    assert_eq!(
+        (zero, one),
+        (Ok(10.5 - 0.127 * 10.0), Ok(10.5 - 0.137 * 10.0))
+    );
+    assert!((mean.unwrap() - 9.18).abs() < 1e-12);
+    assert_snapshot!(at(Scope::Seed(7)).unwrap_err(), @"`dim=128,n_layers=2` has no run with seed 7");
+}
+
+#[test]
+fn luck_is_recognised() {
+    let results = grid(&[0, 1]);
+    let by_luck = |expression: &str| {
+        Session::new(&results)
+            .measure(expression, Scope::Mean)
+            .unwrap()
+            .by_luck
+    };
+    assert!(by_luck("run(dim=128, n_layers=2).val_loss"));
+    assert!(by_luck("run(dim=128, n_layers=2).series('val/loss')[0]"));
+    assert!(
+        by_luck("count(pairs('dim', 512, 128).val_loss, below=0)"),
+        "three pairs are few"
+    );
+    assert!(
+        !by_luck("count(runs().val_loss, below=8)"),
+        "six runs are many"
+    );
+    assert!(!by_luck("run(dim=128, n_layers=2).steps"));
+    assert!(!by_luck("formula(exp(run(dim=128, n_layers=2).val_loss))"));
+}
+
+#[test]
+fn missing_results_have_their_own_error() {
+    let mut results = grid(&[0]);
+    results.runs[0].status = RunStatus::Missing;
+    results.runs[1].status = RunStatus::Failed;
+    let error = |expression: &str| {
+        let error = number(expression, &results, Scope::Mean).unwrap_err();
+        assert!(error.is_not_available(), "{error:?}");
+        error.to_string()
+    };
+    assert_snapshot!(error("run(dim=128, n_layers=2).val_loss"), @"run `dim=128,n_layers=2,seed=0` has not been trained");
+    assert_snapshot!(error("mean(runs(n_layers=4).val_loss)"), @"run `dim=128,n_layers=4,seed=0` failed");
+    assert_snapshot!(error("run(dim=128, n_layers=8).accuracy"), @"run `dim=128,n_layers=8,seed=0` has no `accuracy`");
+    assert_snapshot!(error("first_step_below(run(dim=512, n_layers=2), 'val/loss', 1)"), @"`val/loss` never falls below 1");
+    assert_snapshot!(error("mean([])"), @"`mean` of no values");
+    // A missing value is never talked away.
+    assert_snapshot!(error("run(dim=128, n_layers=8).accuracy or 1"), @"run `dim=128,n_layers=8,seed=0` has no `accuracy`");
+}
+
+#[test]
+fn mistakes_name_what_there_is() {
+    assert_snapshot!(error_of("run('dim=129').val_loss"), @"unknown run `dim=129`, expected one of `dim=128,n_layers=2`, `dim=128,n_layers=4`, `dim=128,n_layers=8`, `dim=512,n_layers=2`, `dim=512,n_layers=4`, `dim=512,n_layers=8`");
+    assert_snapshot!(error_of("run(dim=128, n_layers=2).val_los"), @"unknown metric `val_los`, the nearest names are `val_loss`, `val_loss_max`, `val_loss_min`");
+    assert_snapshot!(error_of("run(dim=128).val_loss"), @"`run` needs one setting, these axis values have 3: use `runs`");
+    assert_snapshot!(error_of("runs(dimm=128).val_loss"), @"unknown axis `dimm`, expected one of `dim`, `n_layers`");
+    assert_snapshot!(error_of("run(dim=128, n_layers=2).series('loss')"), @"unknown series `loss`, the nearest names are `val/loss_batch_mean`, `val/loss`, `train/loss`");
+    assert_snapshot!(error_of("runs().val_loss"), @"the expression gives sequence instead of a number");
+    assert_snapshot!(error_of("mean(3)"), @"`mean` takes a list of numbers, not number");
+    assert_snapshot!(error_of("1 +"), @"syntax error: unexpected end of input, expected expression");
+    assert_snapshot!(error_of("avg([1])"), @"unknown function `avg`, the nearest names are `abs`, `log`, `pairs`");
+    assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `percent`");
+    assert_snapshot!(check("foo + 1").unwrap_err(), @"unknown function `foo`, the nearest names are `formula`, `log`, `pow`");
+    assert_eq!(check("run('x').val_loss - min(1, 2) | round(2)"), Ok(()));
+}
+
+#[test]
+fn texts_are_filled() {
+    let results = grid(&[0]);
+    let template = "# {{ run(dim=128, n_layers=2).val_loss | round(2) }}\n{{ run(dim=128, n_layers=2).params | thousands }} \
+        parameters, {{ 0.125 | percent(1) }}, {{ -0.0001 | round(1) }}, {{ 1/3 }}, {{ 0.00012 }}, {{ '}}' }}, {{ run(dim=128, n_layers=2).name }} { }";
+    assert_snapshot!(text(template, &results).unwrap(), @"
+    # 9.23
+    1,234,567 parameters, 12.5 %, 0.0, 0.333333, 1.2e-4, }}, dim=128,n_layers=2,seed=0 { }
+    ");
+    let error = |template: &str| text(template, &results).unwrap_err().to_string();
+    assert_snapshot!(error("one\ntwo {{ run('x').loss }}"), @"line 2 of the text: unknown run `x`, expected one of `dim=128,n_layers=2`, `dim=128,n_layers=4`, `dim=128,n_layers=8`, `dim=512,n_layers=2`, `dim=512,n_layers=4`, `dim=512,n_layers=8`");
+    assert_snapshot!(error("a\n\n{{ 1 "), @"line 3 of the text: `{{` without `}}`");
+    assert_snapshot!(error("a\n{% for x in y %}"), @"line 2 of the text: `{%` statements are not available in a text, only `{{ expressions }}`");
+    assert_snapshot!(error("{{ runs().val_loss }}"), @"line 1 of the text: the expression gives sequence; a text shows numbers and texts");
+    assert_eq!(check_text("a {{ run('later').val_loss }}"), Ok(()));
+    assert!(check_text("a {{ run( }}").is_err());
+}
+
+#[test]
+fn sample_texts_are_never_templates() {
+    let mut results = grid(&[0]);
+    results.runs[0].axes[0].1 = json!("{{ 7 * 7 }}");
+    let text = text("{{ run(n_layers=2, dim='{{ 7 * 7 }}').dim }}", &results).unwrap();
+    assert_eq!(text, "{{ 7 * 7 }}");
+}
+
+#[test]
+fn hostile_expressions_end() {
+    for expression in [
+        "[x for x in range(10)]".to_owned(),
+        "range(1000000000)".to_owned(),
+        "mean([1] * 1000000000000)".to_owned(),
+        "count([1] * 90000000, above=0)".to_owned(),
+        format!("{}1", "1+".repeat(100_000)),
+        format!("{}1{}", "(".repeat(1900), ")".repeat(1900)),
+        "'x' * 1000000000000".to_owned(),
+        "10 ** 400 ** 400".to_owned(),
+        "1 / 0 * 'a'".to_owned(),
+        "run.__class__".to_owned(),
+        "{}[{}]".to_owned(),
+    ] {
+        let result = number(&expression, &grid(&[0]), Scope::Mean);
+        assert!(
+            result.is_err(),
+            "{}: {result:?}",
+            &expression[..expression.len().min(60)]
+        );
+    }
+    // Deep, but short enough to be evaluated: an even number of signs.
+    let signs = format!("{}1", "-".repeat(3900));
+    assert_eq!(number(&signs, &grid(&[0]), Scope::Mean), Ok(1.0));
+    let long = "{{ 'x' * 20000 }}";
+    assert_snapshot!(text(long, &grid(&[0])).unwrap_err(), @"line 1 of the text: the expression is too costly: a value of more than 10000 bytes");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_expression_panics(expression in "[a-z0-9'(){}\\[\\]|.,+*/ %=-]{0,40}") {
+        let results = grid(&[0]);
+        let _ = number(&expression, &results, Scope::Mean);
+        let _ = check(&expression);
+        let _ = text(&format!("{{{{{expression}"), &results);
+    }
+}

@@ -59,6 +59,10 @@ fn shown(value: &Value) -> Result<String, ExprError> {
         ValueKind::Number if value.is_integer() => value.to_string(),
         ValueKind::Number => {
             let number = number_of(value).unwrap_or(f64::NAN);
+            if number != 0.0 && number.abs() < 1e-3 {
+                // Four significant digits; decimals would show 0.
+                return Ok(rounded_small(number));
+            }
             let text = functions::fixed(number, 6);
             if text.contains('.') {
                 text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -80,6 +84,17 @@ fn shown(value: &Value) -> Result<String, ExprError> {
         });
     }
     Ok(text)
+}
+
+fn rounded_small(number: f64) -> String {
+    let text = format!("{number:.3e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) => format!(
+            "{}e{exponent}",
+            digits.trim_end_matches('0').trim_end_matches('.')
+        ),
+        None => text,
+    }
 }
 
 /// Splits a text at `{{` and `}}`; quotes inside an expression hide braces.
