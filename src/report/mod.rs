@@ -37,4 +37,4 @@ pub use check::{Difference, Differences, check};
 pub use context::*;
 pub use index::{IndexEntry, index};
 pub use plot::PlotError;
-pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records};
+pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records, stable};
