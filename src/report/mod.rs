@@ -39,4 +39,4 @@ pub use context::*;
 pub use folder::{records_of, write, write_index};
 pub use index::{IndexEntry, index};
 pub use plot::PlotError;
-pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records};
+pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records, stable};
