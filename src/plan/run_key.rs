@@ -13,8 +13,7 @@ use crate::record::RunId;
 use crate::spec::{ModelConfig, TrainSettings};
 use serde::{Deserialize, Serialize};
 
-/// Number of the training mathematics; raised by whoever changes the bits of a training run.
-pub const RECIPE: u32 = 1;
+pub use crate::record::RECIPE;
 
 /// Domain prefix of the digest.
 const DOMAIN: &[u8] = b"specbook.run.v1\n";

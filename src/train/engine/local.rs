@@ -4,8 +4,7 @@ use super::layout::Layout;
 use super::ops::Operations;
 use super::reference::Reference;
 use super::{evaluate, generate, trainer};
-use crate::plan::RECIPE;
-use crate::record::Numerics;
+use crate::record::{Numerics, RECIPE};
 use crate::spec::{Arch, Dtype, ModelConfig, TrainSettings};
 use crate::train::{
     Checkpoint, Engine, EvalJob, Observer, SampleJob, TokenScores, TrainError, TrainJob, Trained,

@@ -5,6 +5,7 @@ mod gradients;
 mod models;
 mod optimizer;
 mod published;
+mod scalar;
 mod training;
 
 use super::local::{DeviceKind, open};
@@ -45,15 +46,16 @@ pub(super) fn tiny(arch: Arch) -> ModelConfig {
     }
 }
 
-/// Training settings out of YAML, over a short default.
+/// Training settings out of JSON, over a short default.
 pub(super) fn settings(more: &str) -> TrainSettings {
-    let mut map: serde_yaml::Mapping = serde_yaml::from_str(
-        "{batch_size: 2, optimizer: {adamw: {learning_rate: 0.01}}, validate: {every: end}}",
-    )
-    .unwrap();
-    map.extend(serde_yaml::from_str::<serde_yaml::Mapping>(more).unwrap());
-    // Through JSON, whose enums are one-key maps.
-    serde_json::from_value(serde_json::to_value(map).unwrap()).unwrap()
+    let mut settings = serde_json::json!({
+        "batch_size": 2,
+        "optimizer": {"adamw": {"learning_rate": 0.01}},
+        "validate": {"every": "end"},
+    });
+    let more: serde_json::Map<String, serde_json::Value> = serde_json::from_str(more).unwrap();
+    settings.as_object_mut().unwrap().extend(more);
+    serde_json::from_value(settings).unwrap()
 }
 
 /// `count` sequences of 3 to 7 ids below 11, targets one further.

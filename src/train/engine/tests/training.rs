@@ -6,8 +6,8 @@ use crate::spec::Every;
 
 const DEVICES: [DeviceKind; 2] = [DeviceKind::Cpu, DeviceKind::CpuReference];
 
-const LONG: &str = "{epochs: 2, grad_accum_steps: 2, grad_clip: 0.5, keep: both, seed: 4, validate: {every: step}, \
-                     schedule: {cosine: {warmup_steps: 2, decay_steps: 6, min_lr: 0.001}}}";
+const LONG: &str = r#"{"epochs": 2, "grad_accum_steps": 2, "grad_clip": 0.5, "keep": "both", "seed": 4, "validate": {"every": "step"},
+    "schedule": {"cosine": {"warmup_steps": 2, "decay_steps": 6, "min_lr": 0.001}}}"#;
 
 #[test]
 fn going_on_from_any_step_gives_the_same_bits() {
@@ -112,7 +112,7 @@ fn stopping_in_a_validation_loses_nothing() {
 
 #[test]
 fn a_checkpoint_of_another_model_is_refused() {
-    let setting = Setting::new(Arch::Llama, "{epochs: 1}");
+    let setting = Setting::new(Arch::Llama, r#"{"epochs": 1}"#);
     let checkpoint = setting.finish(&mut Recorder::default()).checkpoint;
     let refusal = |change: fn(&mut Checkpoint)| {
         let mut bad = checkpoint.clone();
@@ -127,7 +127,7 @@ fn a_checkpoint_of_another_model_is_refused() {
 
 #[test]
 fn stopping_at_the_last_step_finishes() {
-    let setting = Setting::new(Arch::Llama, "{epochs: 1}");
+    let setting = Setting::new(Arch::Llama, r#"{"epochs": 1}"#);
     let mut recorder = Recorder {
         stop_after: Some(6),
         ..Recorder::default()
@@ -139,7 +139,7 @@ fn stopping_at_the_last_step_finishes() {
 
 #[test]
 fn a_finished_run_can_be_made_longer() {
-    let mut setting = Setting::new(Arch::Llama, "{epochs: 1}");
+    let mut setting = Setting::new(Arch::Llama, r#"{"epochs": 1}"#);
     let short = setting.finish(&mut Recorder::default());
     setting.train.epochs = Some(2);
     let mut whole = Recorder::default();
@@ -156,7 +156,7 @@ fn a_finished_run_can_be_made_longer() {
 #[test]
 fn seeds_and_dropout_change_the_run() {
     let digest = |seed: u64, dropout: f64| {
-        let mut setting = Setting::new(Arch::Gpt2, "{epochs: 1}");
+        let mut setting = Setting::new(Arch::Gpt2, r#"{"epochs": 1}"#);
         setting.train.seed = seed;
         setting.model.dropout = dropout;
         setting.finish(&mut Recorder::default()).last.digest()
@@ -170,7 +170,7 @@ fn seeds_and_dropout_change_the_run() {
 fn metrics_count_what_they_say() {
     let setting = Setting::new(
         Arch::Llama,
-        "{epochs: 2, loss: squentropy, validate: {every: epoch}, keep: best, ignore_index: 3}",
+        r#"{"epochs": 2, "loss": "squentropy", "validate": {"every": "epoch"}, "keep": "best", "ignore_index": 3}"#,
     );
     let mut recorder = Recorder::default();
     let finished = setting.finish(&mut recorder);
@@ -203,7 +203,7 @@ fn metrics_count_what_they_say() {
 
 #[test]
 fn validation_agrees_with_the_evaluation_of_the_same_weights() {
-    let setting = Setting::new(Arch::Gpt2, "{epochs: 1, keep: last}");
+    let setting = Setting::new(Arch::Gpt2, r#"{"epochs": 1, "keep": "last"}"#);
     let mut recorder = Recorder::default();
     let finished = setting.finish(&mut recorder);
     assert_eq!(finished.best, None);
@@ -256,8 +256,8 @@ fn accumulated_micro_batches_of_equal_length_equal_one_batch() {
         let finished = setting.finish(&mut recorder);
         (recorder.points, finished.last)
     };
-    let (whole, weights) = run("{epochs: 2, batch_size: 4}");
-    let (parts, other) = run("{epochs: 2, batch_size: 2, grad_accum_steps: 2}");
+    let (whole, weights) = run(r#"{"epochs": 2, "batch_size": 4}"#);
+    let (parts, other) = run(r#"{"epochs": 2, "batch_size": 2, "grad_accum_steps": 2}"#);
     assert_eq!(whole.len(), parts.len());
     for (a, b) in whole.iter().zip(&parts) {
         assert!((a.train_loss - b.train_loss).abs() < 1e-4 * a.train_loss);
@@ -269,7 +269,10 @@ fn accumulated_micro_batches_of_equal_length_equal_one_batch() {
 #[test]
 fn one_batch_is_learned_by_heart() {
     for arch in [Arch::Llama, Arch::Gpt2] {
-        let mut setting = Setting::new(arch, "{batch_size: 4, max_steps: 150, shuffle: false}");
+        let mut setting = Setting::new(
+            arch,
+            r#"{"batch_size": 4, "max_steps": 150, "shuffle": false}"#,
+        );
         setting.model.dim = 16;
         let mut set = SequenceSet::new();
         for row in 0..4u32 {
@@ -290,12 +293,12 @@ fn one_batch_is_learned_by_heart() {
 #[test]
 fn every_loss_trains() {
     for loss in [
-        "{square: {k: 15, m: 30}}",
-        "{square_softmax: {w: 100}}",
-        "squentropy",
-        "{squentropy_capstone: {w: {per_50304: 65}}}",
+        r#"{"square": {"k": 15, "m": 30}}"#,
+        r#"{"square_softmax": {"w": 100}}"#,
+        r#""squentropy""#,
+        r#"{"squentropy_capstone": {"w": {"per_50304": 65}}}"#,
     ] {
-        let setting = Setting::new(Arch::Llama, &format!("{{epochs: 12, loss: {loss}}}"));
+        let setting = Setting::new(Arch::Llama, &format!(r#"{{"epochs": 12, "loss": {loss}}}"#));
         let mut recorder = Recorder::default();
         setting.finish(&mut recorder);
         let epoch = |range: std::ops::Range<usize>| -> f64 {
@@ -307,7 +310,7 @@ fn every_loss_trains() {
 
 #[test]
 fn random_windows_over_a_stream_train() {
-    let mut setting = Setting::new(Arch::Gpt2, "{max_steps: 4}");
+    let mut setting = Setting::new(Arch::Gpt2, r#"{"max_steps": 4}"#);
     setting.data = TrainingData::Stream {
         ids: (0..60).map(|index| index * 7 % 11).collect(),
         window: 8,
@@ -330,7 +333,7 @@ fn random_windows_over_a_stream_train() {
 fn divergence_names_the_last_good_step() {
     let setting = Setting::new(
         Arch::Llama,
-        "{epochs: 3, optimizer: {adamw: {learning_rate: 1.0e38, weight_decay: 0}}}",
+        r#"{"epochs": 3, "optimizer": {"adamw": {"learning_rate": 1.0e38, "weight_decay": 0}}}"#,
     );
     let mut recorder = Recorder::default();
     let error = setting.run(None, &mut recorder).unwrap_err();
@@ -348,7 +351,7 @@ fn divergence_names_the_last_good_step() {
 
 #[test]
 fn inputs_that_do_not_fit_are_errors() {
-    let mut setting = Setting::new(Arch::Llama, "{epochs: 1}");
+    let mut setting = Setting::new(Arch::Llama, r#"{"epochs": 1}"#);
     let mut bad = SequenceSet::new();
     bad.push(&[1, 99], &[2, 3]);
     setting.data = TrainingData::Sequences(bad.clone());
