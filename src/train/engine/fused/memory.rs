@@ -29,6 +29,47 @@ impl Stock {
     }
 }
 
+impl Stock {
+    /// Frees all buffers that wait.
+    pub(super) fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Numbers in the buffers that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let stock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stock.iter().map(|(len, buffers)| len * buffers.len()).sum()
+    }
+}
+
+/// The batch sizes (in rows) whose memory waits to be used again.
+///
+/// Memory is kept by exact length, and batches are padded to their longest sequence, so that each could have a length of its own.
+/// What waits is bounded: the sizes kept add up to at most twice the largest.
+#[derive(Default)]
+pub(super) struct Sizes(Mutex<Vec<usize>>);
+
+impl Sizes {
+    /// Notes a batch of `rows` rows. True where everything that waits must be freed first.
+    pub(super) fn crowded_by(&self, rows: usize) -> bool {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sizes.contains(&rows) {
+            return false;
+        }
+        sizes.push(rows);
+        let largest = sizes.iter().copied().max().unwrap_or(0);
+        if sizes.iter().sum::<usize>() <= 2 * largest {
+            return false;
+        }
+        *sizes = vec![rows];
+        true
+    }
+}
+
 /// A buffer that goes back to its stock.
 pub(super) struct Buffer {
     numbers: Vec<f32>,

@@ -20,7 +20,7 @@ use crate::train::TrainError;
 use attention::Cache;
 use dfdx::prelude::*;
 use dfdx::tensor::Cache as _;
-use memory::Stock;
+use memory::{Sizes, Stock};
 use std::sync::Arc;
 
 /// The operations of one job.
@@ -28,6 +28,7 @@ pub(crate) struct Fused {
     device: Cpu,
     compute: Arc<Compute>,
     stock: Stock,
+    sizes: Sizes,
 }
 
 impl Fused {
@@ -42,6 +43,7 @@ impl Fused {
             device,
             compute: Arc::new(Compute::with(isa, threads.max(1))),
             stock: Stock::default(),
+            sizes: Sizes::default(),
         })
     }
 }
@@ -83,6 +85,11 @@ impl Operations for Fused {
         dropout: Option<Dropout>,
         tape: T,
     ) -> Result<Matrix<Self, T>, TrainError> {
+        // Every pass begins here.
+        if self.sizes.crowded_by(ids.len()) {
+            self.device.try_empty_cache().map_err(tensor_error)?;
+            self.stock.clear();
+        }
         layers::embed(self, tokens, positions, ids, dropout, tape).map_err(tensor_error)
     }
 
@@ -184,7 +191,5 @@ impl Operations for Fused {
     }
 }
 
-#[cfg(test)]
-mod speed;
 #[cfg(test)]
 mod tests;

@@ -478,3 +478,32 @@ fn nothing_counts_where_every_target_is_masked() {
         .unwrap();
     assert_eq!((clip.norm, clip.scale), (0.0, 1.0));
 }
+
+#[test]
+fn memory_that_waits_is_bounded_however_many_lengths_there_are() {
+    let ops = Fused::open(1).unwrap();
+    let config = llama();
+    let network = Network::new(&ops, &config, &weights(&config)).unwrap();
+    let mut waiting = Vec::new();
+    for length in (1..=64).rev() {
+        let grid = Grid {
+            sequences: 2,
+            length,
+        };
+        let input = ids(1, grid.rows(), config.vocab_size);
+        network.hidden(&ops, &input, grid, None, NoneTape).unwrap();
+        waiting.push(ops.stock.waiting());
+    }
+    let most = waiting.iter().max().unwrap();
+    assert!(
+        *most <= 2 * waiting[0],
+        "{most} numbers wait, {} after the first",
+        waiting[0]
+    );
+    let sizes = Sizes::default();
+    let crowded: Vec<bool> = [100, 30, 100, 60, 30, 90, 100]
+        .iter()
+        .map(|&rows| sizes.crowded_by(rows))
+        .collect();
+    assert_eq!(crowded, [false, false, false, false, false, true, false]);
+}

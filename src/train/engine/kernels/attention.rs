@@ -230,10 +230,9 @@ impl Place {
             for q0 in (0..seq).step_by(BLOCK) {
                 let m = BLOCK.min(seq - q0);
                 let n = q0 + m;
-                product(
+                alone(
                     isa,
-                    None,
-                    Sizes { m, n, k: head_dim },
+                    [m, n, head_dim],
                     rows(q0, head),
                     transposed(keys),
                     output(scores.as_mut_ptr(), n, false),
@@ -254,18 +253,34 @@ impl Place {
                 }
                 let probabilities = dense(scores.as_ptr(), n);
                 let to = output(y.start().add(self.out(q0, head)), dim, false);
-                product(
-                    isa,
-                    None,
-                    Sizes {
-                        m,
-                        n: head_dim,
-                        k: n,
-                    },
-                    probabilities,
-                    values,
-                    to,
-                );
+                alone(isa, [m, head_dim, n], probabilities, values, to);
+            }
+        }
+    }
+
+    /// Turns scores into probabilities by the log-sum-exps. With dropout, the third of `block` gets the probabilities as they were used,
+    /// and the second, their slopes, loses those that were dropped.
+    fn probabilities(
+        &self,
+        isa: Isa,
+        head: usize,
+        q0: usize,
+        lse: &[f32],
+        dropout: Option<Factors<'_>>,
+        [scores, slopes, used]: &mut [&mut [f32]; 3],
+    ) {
+        let (seq, c) = (self.shape.seq, self.shape.scale());
+        let n = q0 + BLOCK.min(seq - q0);
+        for (i, row) in scores.chunks_exact_mut(n).enumerate() {
+            let (seen, at) = (q0 + i + 1, self.row(head) + q0 + i);
+            exp_row(isa, &mut row[..seen], c, lse[at]);
+            row[seen..].fill(0.0);
+            if let Some(fill) = dropout {
+                let used = &mut used[i * n..(i + 1) * n];
+                fill((at * seq) as u64, &mut used[..seen]);
+                used[seen..].fill(0.0);
+                multiply(isa, &mut slopes[i * n..(i + 1) * n], used);
+                multiply(isa, used, row);
             }
         }
     }
@@ -310,51 +325,30 @@ impl Place {
                     column: 1,
                 };
                 let queries = rows(q0, head);
-                let wide = Sizes { m, n, k: head_dim };
-                product(
+                alone(
                     isa,
-                    None,
-                    wide,
+                    [m, n, head_dim],
                     queries,
                     transposed(keys),
                     output(scores.as_mut_ptr(), n, false),
                 );
-                product(
+                alone(
                     isa,
-                    None,
-                    wide,
+                    [m, n, head_dim],
                     gradient,
                     transposed(values),
                     output(slopes.as_mut_ptr(), n, false),
                 );
-                for i in 0..m {
-                    let (seen, at) = (q0 + i + 1, self.row(head) + q0 + i);
-                    let row = &mut scores[i * n..(i + 1) * n];
-                    exp_row(isa, &mut row[..seen], c, saved.lse[at]);
-                    row[seen..].fill(0.0);
-                    if let Some(fill) = dropout {
-                        // The probabilities as they were used, and the slopes of those that were kept.
-                        let kept = &mut factors[i * n..(i + 1) * n];
-                        fill((at * seq) as u64, &mut kept[..seen]);
-                        kept[seen..].fill(0.0);
-                        multiply(isa, &mut slopes[i * n..(i + 1) * n], kept);
-                        multiply(isa, kept, row);
-                    }
-                }
+                let block = &mut [&mut scores[..m * n], &mut slopes[..m * n], &mut factors[..]];
+                self.probabilities(isa, head, q0, saved.lse, dropout, block);
                 let used = if dropout.is_some() {
                     factors.as_ptr()
                 } else {
                     scores.as_ptr()
                 };
-                let tall = Sizes {
-                    m: n,
-                    n: head_dim,
-                    k: m,
-                };
-                product(
+                alone(
                     isa,
-                    None,
-                    tall,
+                    [n, head_dim, m],
                     transposed(dense(used, n)),
                     gradient,
                     target(0, self.value(), add),
@@ -372,29 +366,26 @@ impl Place {
                     );
                 }
                 let slopes = dense(slopes.as_ptr(), n);
-                product(
+                alone(
                     isa,
-                    None,
-                    tall,
+                    [n, head_dim, m],
                     transposed(slopes),
                     queries,
                     target(0, self.key(), add),
                 );
-                product(
-                    isa,
-                    None,
-                    Sizes {
-                        m,
-                        n: head_dim,
-                        k: n,
-                    },
-                    slopes,
-                    keys,
-                    target(q0, head, false),
-                );
+                alone(isa, [m, head_dim, n], slopes, keys, target(q0, head, false));
             }
         }
     }
+}
+
+/// A product on this thread.
+///
+/// # Safety
+/// That of [`product`].
+unsafe fn alone(isa: Isa, [m, n, k]: [usize; 3], a: Raw, b: Raw, c: Output) {
+    // SAFETY: as promised by the caller.
+    unsafe { product(isa, None, Sizes { m, n, k }, a, b, c) }
 }
 
 fn transposed(x: Raw) -> Raw {

@@ -75,32 +75,20 @@ pub(crate) fn head_loss(
             false,
         );
         let with_gradient = gradients.is_some();
-        compute.rows(
-            m,
-            4,
-            [(&mut *logits, classes), (&mut *losses, 2)],
-            &|part, [logits, losses]| {
-                for ((r, row), loss) in part
-                    .zip(logits.chunks_exact_mut(classes))
-                    .zip(losses.chunks_exact_mut(2))
-                {
-                    if !mask[r0 + r] {
-                        row.fill(0.0);
-                        loss.fill(0.0);
-                        continue;
-                    }
+        let outputs = [(&mut *logits, classes), (&mut *losses, 2)];
+        compute.rows(m, 4, outputs, &|part, [logits, losses]| {
+            let rows = logits.chunks_exact_mut(classes);
+            for ((r, row), loss) in part.zip(rows).zip(losses.chunks_exact_mut(2)) {
+                if mask[r0 + r] {
                     let target = targets[r0 + r] as usize;
-                    loss.copy_from_slice(&row_loss(
-                        compute.isa,
-                        row,
-                        target,
-                        factor,
-                        terms,
-                        with_gradient,
-                    ));
+                    let value = row_loss(compute.isa, row, target, factor, terms, with_gradient);
+                    loss.copy_from_slice(&value);
+                } else {
+                    row.fill(0.0);
+                    loss.fill(0.0);
                 }
-            },
-        );
+            }
+        });
         for loss in losses.chunks_exact(2) {
             sums.0 += f64::from(loss[0]);
             sums.1 += f64::from(loss[1]);
