@@ -22,11 +22,6 @@ pub(crate) struct Printer {
     pub(crate) format: Format,
 }
 
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the place for it"
-)]
 impl Printer {
     /// Takes the global flags.
     pub(crate) fn new(global: &Global) -> Self {

@@ -64,6 +64,8 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
 /// Results and verdicts.
 pub(crate) fn judged(opened: &Opened, store: &Store) -> Result<(Results, Vec<Judged>), Failure> {
     let results = collect(opened, store)?;
-    let judged = claim::judge(&opened.spec.claims, &opened.spec.profile, &results);
+    // Claims see what `report --check` sees: nothing volatile.
+    let stable = crate::report::stable(&results);
+    let judged = claim::judge(&opened.spec.claims, &opened.spec.profile, &stable);
     Ok((results, judged))
 }

@@ -6,7 +6,7 @@ use super::print::Printer;
 use super::{exit, workspace};
 use crate::data::TextTokenizer;
 use crate::plan::RunKey;
-use crate::record::{RunId, RunRecord, RunStatus};
+use crate::record::{RunId, RunStatus};
 use crate::store::Store;
 use crate::train::engine::{self, DeviceKind};
 use crate::train::{Engine, SampleJob, Weights};
@@ -69,8 +69,6 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
 pub(crate) struct TrainedRun {
     /// Its id.
     pub(crate) id: RunId,
-    /// Its record.
-    pub(crate) record: RunRecord,
     /// Its settings.
     pub(crate) key: RunKey,
     /// Its tokenizer.
@@ -111,7 +109,6 @@ impl TrainedRun {
             weights,
             engine: engine::open(device(&compute.device)?)?,
             threads,
-            record,
         })
     }
 }

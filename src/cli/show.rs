@@ -24,10 +24,10 @@ pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Res
         return Ok(exit::OK);
     }
     printer.result(&text(&record));
-    if record.status == RunStatus::Failed {
-        if let Some((path, tail)) = store.log_tail(&id, 20)? {
-            printer.result(&format!("\nlog {}\n{tail}", path.display()));
-        }
+    if record.status == RunStatus::Failed
+        && let Some((path, tail)) = store.log_tail(&id, 20)?
+    {
+        printer.result(&format!("\nlog {}\n{tail}", path.display()));
     }
     if let Some(metric) = &args.plot {
         let points = store.metrics(&id)?;

@@ -187,7 +187,7 @@ fn matches(run: &Run, filter: &str) -> bool {
             name == axis
                 && found
                     .as_str()
-                    .map_or_else(|| found.to_string() == value, |text| text == value)
+                    .map_or_else(|| *found.to_string() == *value, |text| text == value)
         })
     });
     by_axis || run.name.contains(filter)

@@ -209,9 +209,9 @@ impl Fs for FaultFs {
         let struck = self.check("remove", dir, true);
         if struck.is_err() && !was_dead {
             // Removing a folder is many operations: leave it half done.
-            for entry in self.inner.list(dir)?.iter().filter(|entry| !entry.is_dir) {
+            let entries = self.inner.list(dir)?;
+            if let Some(entry) = entries.iter().find(|entry| !entry.is_dir) {
                 self.inner.remove_file(&dir.join(&entry.name))?;
-                break;
             }
         }
         struck?;

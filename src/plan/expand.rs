@@ -20,7 +20,7 @@ pub enum PlanError {
         /// Name of the run.
         run: String,
         /// What is wrong with the data.
-        source: crate::data::DataError,
+        source: Box<crate::data::DataError>,
     },
 }
 
@@ -42,7 +42,7 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
                         PlanError::Data {
                             spec: spec.name.clone(),
                             run: run.name.clone(),
-                            source,
+                            source: Box::new(source),
                         }
                     })?;
                 known.entry(memo).or_insert(identified)

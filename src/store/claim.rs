@@ -36,9 +36,12 @@ impl Default for ClaimTiming {
     }
 }
 
+/// What a claim held when it was last seen to change, and when that was.
+type Sighting = (Vec<u8>, Instant);
+
 /// Claims seen by an observer, and since when they have not changed.
 #[derive(Debug, Default)]
-pub(crate) struct Observed(Mutex<HashMap<(RunId, u64), (Vec<u8>, Instant)>>);
+pub(crate) struct Observed(Mutex<HashMap<(RunId, u64), Sighting>>);
 
 /// Numbers in use for a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
