@@ -10,6 +10,7 @@ pub mod expr;
 pub mod fsx;
 pub mod plan;
 pub mod record;
+pub mod rehearsal;
 pub mod report;
 pub mod rng;
 pub mod scheduler;

@@ -14,6 +14,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     let engine = engine::open(DeviceKind::Cpu)?;
     for spec in &specs {
         supported(spec, engine.as_ref())?;
+        rehearse(spec)?;
     }
     if printer.json() {
         let all: Vec<_> = specs
@@ -50,4 +51,9 @@ pub(crate) fn supported(spec: &Spec, engine: &dyn crate::train::Engine) -> Resul
         }
     }
     Ok(())
+}
+
+/// Finds mistakes in expressions and cells before anything is trained.
+pub(crate) fn rehearse(spec: &Spec) -> Result<(), Failure> {
+    crate::rehearsal::rehearse(spec).map_err(|error| Failure::from(error).at(&spec.path))
 }

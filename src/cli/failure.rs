@@ -47,6 +47,12 @@ impl Failure {
         self
     }
 
+    /// Names the file that it is about.
+    pub(crate) fn at(mut self, path: &std::path::Path) -> Self {
+        self.message = format!("`{}`: {}", path.display(), self.message);
+        self
+    }
+
     /// Says it.
     pub(crate) fn print(&self, printer: Printer) {
         printer.error(&self.message, self.hint.as_deref());

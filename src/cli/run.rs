@@ -8,6 +8,7 @@ use super::signals::Signals;
 use super::workspace::{self, Opened};
 use super::{check, exit, plan, report, sample};
 use crate::claim::Verdict;
+use crate::record::RunStatus;
 use crate::scheduler::{Options, Scheduler, Summary};
 use crate::store::{Calibration, Manifest, Store};
 use crate::train::Engine;
@@ -22,6 +23,13 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     let all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
         check::supported(&opened.spec, engine.as_ref())?;
+        let statuses = opened.plan.runs.iter().map(|run| store.status(&run.id));
+        if statuses
+            .into_iter()
+            .any(|status| !matches!(status, Ok(RunStatus::Cached)))
+        {
+            check::rehearse(&opened.spec)?;
+        }
     }
     if args.dry_run {
         for opened in &all {
@@ -120,7 +128,7 @@ impl Session<'_> {
         let Some(free) = free else { return Ok(()) };
         for run in &opened.plan.runs {
             let needed = run.estimate.peak_rss_bytes;
-            if needed > free && self.store.status(&run.id)? != crate::record::RunStatus::Cached {
+            if needed > free && self.store.status(&run.id)? != RunStatus::Cached {
                 let message = format!(
                     "run `{}` needs about {} of memory; {} are free",
                     run.name,

@@ -6,3 +6,7 @@
 )]
 
 mod architecture;
+mod bad_input;
+mod project;
+mod real_text;
+mod run;

@@ -3,6 +3,40 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+/// Two runs of five steps: seconds in a debug build.
+pub(crate) const TINY: &str = r#"
+specbook: 1
+name: tiny
+title: Tiny
+base:
+  data:
+    corpus: {stories: {version: 1}}
+    tokenizer: {train_bpe: {vocab_size: 320, documents: 20}}
+    train: 20
+    validation: 4
+  model: {dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 24, multiple_of: 16}
+  train:
+    batch_size: 4
+    optimizer: {adamw: {learning_rate: 1e-2}}
+    validate: {every: step}
+  eval:
+    perplexity: {documents: 4}
+    samples: {prompts: ["Once"], max_new_tokens: 6}
+vary:
+  model.dim: [16, 32]
+claims:
+  - id: T-1
+    says: A run of twenty documents in batches of four takes five steps.
+    measure: run('dim=16').steps
+    expect: {equals: 5}
+cells:
+  - text: "Width 32 ends at {{ run('dim=32').val_loss | round(2) }} nats."
+  - plot: {curves: [train/loss, val/loss], panels: dim}
+  - table: {rows: dim, columns: [val_loss, perplexity]}
+  - samples: {runs: all}
+  - claims: all
+"#;
+
 /// A folder with `specs/`, removed at the end of the test.
 pub(crate) struct Project {
     folder: tempfile::TempDir,
@@ -50,14 +84,21 @@ impl Project {
 
     /// Reads a file.
     pub(crate) fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+        std::fs::read_to_string(self.path().join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// The program, to be run in this folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_specbook"));
-        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
-        command.env_remove("SPECBOOK_STORE").env("NO_COLOR", "1").env("COLUMNS", "100");
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        command
+            .env_remove("SPECBOOK_STORE")
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "100");
         command
     }
 
@@ -69,7 +110,11 @@ impl Project {
     /// Filters what a finished program printed.
     pub(crate) fn ran(&self, output: Output) -> Ran {
         let text = |bytes: &[u8]| filtered(&String::from_utf8_lossy(bytes), self.path());
-        Ran { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 }
 
@@ -77,7 +122,11 @@ impl Ran {
     /// Asserts that the program ended with `code`; gives itself back.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
@@ -90,7 +139,8 @@ impl Ran {
     /// Standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
     }
 }
 
@@ -105,7 +155,10 @@ pub(crate) fn real_data() -> Option<PathBuf> {
         Some(folder) => PathBuf::from(folder),
         None => repository().join("../shared/data"),
     };
-    let folder = folder.canonicalize().ok().filter(|folder| folder.join("MANIFEST.md").exists());
+    let folder = folder
+        .canonicalize()
+        .ok()
+        .filter(|folder| folder.join("MANIFEST.md").exists());
     if folder.is_none() {
         println!("skipped: no real text at ../shared/data or SPECBOOK_TEST_DATA");
     }
@@ -128,8 +181,13 @@ fn filtered(text: &str, folder: &Path) -> String {
         let mut shown: Vec<&str> = Vec::with_capacity(words.len());
         let mut skip = false;
         for (at, word) in words.iter().enumerate() {
-            let number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',');
-            let unit = words.get(at + 1).map(|unit| unit.trim_end_matches([',', ')', '.', ';']));
+            let number = !word.is_empty()
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || c == '.' || c == ',');
+            let unit = words
+                .get(at + 1)
+                .map(|unit| unit.trim_end_matches([',', ')', '.', ';']));
             if skip {
                 skip = false;
             } else if number && matches!(unit, Some("ms" | "s" | "min" | "h" | "tokens/s")) {
