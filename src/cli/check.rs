@@ -44,7 +44,7 @@ pub(crate) fn supported(spec: &Spec, engine: &dyn crate::train::Engine) -> Resul
         let model = run.settings.model.resolve(1);
         if let Some(reason) = engine.unsupported(&model, &run.settings.train) {
             return Err(Failure::usage(format!(
-                "run `{}` of `{}`: {reason}",
+                "run `{}` of `{}` cannot be trained here: {reason}",
                 run.name,
                 spec.path.display()
             )));

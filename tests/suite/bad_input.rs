@@ -18,7 +18,11 @@ fn line(number: usize) -> String {
 #[test]
 fn a_missing_spec() {
     let ran = Project::new().run(&["run", "specs/none.yaml"]).code(4);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"
+    error: cannot read `specs/none.yaml`: No such file or directory (os error 2)
+
+    hint: `specbook init` writes a spec to start from
+    ");
 }
 
 #[test]
@@ -30,7 +34,30 @@ fn a_spec_with_problems() {
             .replace("batch_size: 4", "batch_sice: 4"),
     );
     let ran = project.run(&["run", "specs/tiny.yaml"]).code(2);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"
+    error: invalid spec `specs/tiny.yaml`
+
+    `model.dim` 16 is not a multiple of `model.n_heads` 3
+      --> specs/tiny.yaml:11:41
+    11 |   model: {dim: 16, n_layers: 1, n_head: 3, max_seq_len: 24, multiple_of: 16}
+       |                                         ^
+       = allowed: for 16: 1, 2, 4, 8 heads
+       = note: in run `dim=16`
+
+    `model.dim` 32 is not a multiple of `model.n_heads` 3
+      --> specs/tiny.yaml:11:41
+    11 |   model: {dim: 16, n_layers: 1, n_head: 3, max_seq_len: 24, multiple_of: 16}
+       |                                         ^
+       = allowed: for 32: 1, 2, 4, 8, 16 heads
+       = note: in run `dim=32`
+
+    unknown key `batch_sice` in `train`
+      --> specs/tiny.yaml:13:5
+    13 |     batch_sice: 4
+       |     ^^^^^^^^^^
+       = allowed: `batch_size`, `grad_accum_steps`, `epochs`, `max_steps`, `max_batches`, `shuffle`, `last_batch`, `loss`, `reduction`, `ignore_index`, `optimizer`, `schedule`, `grad_clip`, `dtype`, `validate`, `keep`, `seed`
+       = hint: did you mean `batch_size`?
+    ");
 }
 
 #[test]
@@ -38,7 +65,7 @@ fn a_missing_corpus() {
     let project = Project::new();
     with_corpus(&project, "{jsonl: {path: none.jsonl}}");
     let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: cannot read `specs/none.jsonl`: No such file or directory (os error 2)");
     assert!(!project.path().join("reports").exists());
 }
 
@@ -51,7 +78,7 @@ fn an_unreadable_line() {
     text.extend((6..40).map(line));
     project.write("specs/lines.jsonl", text);
     let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: `specs/lines.jsonl`, line 7: expected a JSON object with the text in `text`, found EOF while parsing a value (column 9); 6 documents read before it");
 }
 
 #[test]
@@ -60,7 +87,7 @@ fn too_few_documents() {
     with_corpus(&project, "{jsonl: {path: lines.jsonl}}");
     project.write("specs/lines.jsonl", (0..10).map(line).collect::<String>());
     let ran = project.run(&["plan", "specs/tiny.yaml"]).code(4);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: `lines.jsonl` has 10 documents, but `data.train` asks for documents 5 to 24");
 }
 
 #[test]
@@ -91,7 +118,7 @@ fn a_tokenizer_without_an_end_of_text() {
         ),
     );
     let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: tokenizer `specs/tokenizer.json`: it has no tokens that begin and end a text; looked for `<s>` and `</s>`, `<|begin_of_text|>` and `<|end_of_text|>`, and `<|endoftext|>` for both");
 }
 
 #[test]
@@ -199,7 +226,11 @@ fn a_report_folder_that_cannot_be_written() {
 #[test]
 fn a_run_that_is_not_there() {
     let ran = Project::new().run(&["show", "none/run"]).code(4);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"
+    error: no run `none/run` in the store; `specbook ls` lists the runs
+
+    hint: a run is an id, a unique prefix of one, or `spec/name`
+    ");
 }
 
 #[test]
@@ -209,7 +240,11 @@ fn a_filter_that_matches_nothing() {
     let ran = project
         .run(&["run", "specs/tiny.yaml", "--filter", "dim=64"])
         .code(2);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"
+    error: no run of `tiny` matches the filter
+
+    hint: runs are: `dim=16`, `dim=32` …
+    ");
 }
 
 #[test]
@@ -219,11 +254,15 @@ fn a_device_that_is_not_there() {
     let ran = project
         .run(&["run", "specs/tiny.yaml", "--device", "cuda"])
         .code(2);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"error: device `cuda:0` cannot be used: this build has no CUDA support; use `cpu`");
     let ran = project
         .run(&["run", "specs/tiny.yaml", "--device", "tpu"])
         .code(2);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"
+    error: no device is called `tpu`
+
+    hint: devices are `cpu`, `cpu-reference`, `cuda`, `cuda:1`, …
+    ");
 }
 
 #[test]
@@ -233,7 +272,7 @@ fn bf16_is_refused_by_check() {
     let ran = project
         .run(&["check", "specs/tiny.yaml", "--set", "train.dtype=bf16"])
         .code(2);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `specs/tiny.yaml` cannot be trained here: `train.dtype: bf16` (available: `f32`)");
 }
 
 #[test]
