@@ -62,7 +62,10 @@ impl Builder<'_, '_> {
             None
         } else {
             let figure = figure::perplexity(self.scope, &runs, 30, &[PlotAxis::X]);
-            let pooled = if crate::report::scope::groups(&runs).iter().any(|g| g.runs.len() > 1) {
+            let pooled = if crate::report::scope::groups(&runs)
+                .iter()
+                .any(|g| g.runs.len() > 1)
+            {
                 ", the seeds of a setting together"
             } else {
                 ""

@@ -258,7 +258,11 @@ impl Builder<'_, '_> {
         }
         if !self.cell.published.is_empty() {
             let is_dashed = self.legend.iter().any(|key| key.style == Style::Dashed);
-            let lines = if is_dashed { "Dotted and dashed" } else { "Dotted" };
+            let lines = if is_dashed {
+                "Dotted and dashed"
+            } else {
+                "Dotted"
+            };
             notes.push(format!("{lines}: as published."));
         }
         if runs.is_empty() {
