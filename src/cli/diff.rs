@@ -9,7 +9,7 @@ use crate::record::{MetricPoint, RunId, RunRecord, RunStatus};
 use crate::report::compare::{self, Compared, Comparison, CurveDifference, MetricDifference};
 use crate::store::Store;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Largest record file that is read, bytes.
 const LIMIT: u64 = 256 << 20;
@@ -70,7 +70,7 @@ fn open(name: &str, global: &Global) -> Result<Settings, Failure> {
 }
 
 /// The runs of a record file.
-fn records(path: &PathBuf) -> Result<Settings, Failure> {
+fn records(path: &Path) -> Result<Settings, Failure> {
     let fs = RealFs::new();
     let bytes = fs.read(path, LIMIT)?;
     if path
