@@ -26,7 +26,7 @@ fn probability(t: f64, degrees: usize) -> f64 {
 }
 
 /// The 0.975 quantile of Student's t; `degrees` ≥ 1.
-pub(super) fn quantile_975(degrees: usize) -> f64 {
+pub(crate) fn quantile_975(degrees: usize) -> f64 {
     let (mut low, mut high) = (1.9, 13.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
@@ -40,7 +40,7 @@ pub(super) fn quantile_975(degrees: usize) -> f64 {
 }
 
 /// The two-sided 95 % interval of the mean of `values`; `None` for fewer than two.
-pub(super) fn interval(values: &[f64]) -> Option<[f64; 2]> {
+pub(crate) fn interval(values: &[f64]) -> Option<[f64; 2]> {
     let count = values.len() as f64;
     if values.len() < 2 {
         return None;

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing about prose and knows no run by name: the spec says what is measured ([`crate::expr`]) and expected.
 
-mod interval;
+pub(crate) mod interval;
 mod verdict;
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Shows a stored run.
     Show(ShowArgs),
-    /// Compares two stored runs: settings, metrics, curves, samples.
+    /// Compares two runs or two record files: settings, metrics, curves, samples.
     Diff(DiffArgs),
     /// Samples text from a stored run.
     Sample(SampleArgs),
@@ -236,9 +236,9 @@ pub(crate) struct ShowArgs {
 /// `diff`
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// First run.
+    /// A run of the store, a report folder, `records.jsonl` or `record.json`.
     pub(crate) a: String,
-    /// Second run.
+    /// What it is compared with.
     pub(crate) b: String,
 }
 

@@ -1,157 +1,232 @@
-//! `specbook diff`: two stored runs beside each other.
+//! `specbook diff`: two runs, or the runs of two record files, beside each other.
 
 use super::args::{DiffArgs, Global};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::{exit, workspace};
-use crate::plan::changes;
-use crate::record::{MetricPoint, RunRecord, RunStatus, Sample};
+use crate::fsx::{Fs, RealFs};
+use crate::record::{MetricPoint, RunId, RunRecord, RunStatus};
+use crate::report::compare::{self, Compared, Comparison, CurveDifference, MetricDifference};
 use crate::store::Store;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::json;
+use std::path::Path;
 
-/// Prints what differs: settings, metrics, the first step at which the curves part, samples.
+/// Largest record file that is read, bytes.
+const LIMIT: u64 = 256 << 20;
+
+/// Settings by name, each with its runs.
+type Settings = Vec<(String, Vec<Compared>)>;
+
+/// Prints what differs: settings, metrics, curves, samples.
 pub(crate) fn execute(args: &DiffArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store_here(global)?;
-    let a = Side::open(&store, &args.a)?;
-    let b = Side::open(&store, &args.b)?;
-    let settings = changes(&a.record.key, &b.record.key);
-    let first_difference = a
-        .points
-        .iter()
-        .zip(&b.points)
-        .find(|(a, b)| a != b)
-        .map(|(a, _)| a.step);
-    let first_difference = first_difference.or_else(|| {
-        (a.points.len() != b.points.len()).then(|| a.points.len().min(b.points.len()) as u64 + 1)
-    });
+    let (a, b) = (open(&args.a, global)?, open(&args.b, global)?);
+    let is_single = a.len() == 1 && b.len() == 1;
+    let mut comparisons = Vec::new();
+    for (name, runs) in &a {
+        // One setting on each side is meant to be compared, whatever it is called.
+        let other = b.iter().find(|(other, _)| is_single || other == name);
+        comparisons.extend(other.and_then(|(_, others)| compare::compare(runs, others)));
+    }
+    let names = |side: &Settings, other: &Settings| -> Vec<String> {
+        let alone = side
+            .iter()
+            .filter(|(name, _)| !is_single && other.iter().all(|(n, _)| n != name));
+        alone.map(|(name, _)| name.clone()).collect()
+    };
+    let (only_a, only_b) = (names(&a, &b), names(&b, &a));
     if printer.json() {
         printer.json_result(&json!({
-            "format": 1,
-            "a": {"id": a.record.id, "name": a.record.name, "spec": a.record.spec},
-            "b": {"id": b.record.id, "name": b.record.name, "spec": b.record.spec},
-            "same_weights": a.record.digests.weights == b.record.digests.weights,
-            "same_engine": a.record.numerics == b.record.numerics,
-            "settings": settings,
-            "metrics": metrics(&a.record, &b.record).into_iter().map(|(name, a, b)| json!({"name": name, "a": a, "b": b})).collect::<Vec<Value>>(),
-            "first_differing_step": first_difference,
-            "samples": samples(&a.samples, &b.samples),
+            "format": compare::COMPARISON_FORMAT,
+            "comparisons": comparisons,
+            "only_a": only_a,
+            "only_b": only_b,
         }))?;
         return Ok(exit::OK);
     }
-    printer.result(&format!(
-        "a: {}/{} ({})\nb: {}/{} ({})",
-        a.record.spec,
-        a.record.name,
-        a.record.id.0.short(),
-        b.record.spec,
-        b.record.name,
-        b.record.id.0.short()
-    ));
-    if a.record.numerics != b.record.numerics {
-        printer.note(&format!(
-            "computed differently: {} and {}; their bits are not comparable",
-            a.record.numerics.engine, b.record.numerics.engine
-        ));
-    }
-    let lines: Vec<String> = settings
-        .iter()
-        .map(|change| format!("  {change}"))
-        .collect();
-    printer.result(&format!(
-        "\nsettings: {}\n{}",
-        if lines.is_empty() { "equal" } else { "a → b" },
-        lines.join("\n")
-    ));
-    let rows: Vec<Vec<String>> = metrics(&a.record, &b.record)
-        .into_iter()
-        .map(|(name, a, b)| {
-            let show = |value: Option<f64>| {
-                value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"))
-            };
-            let difference = a.zip(b).map(|(a, b)| b - a);
-            vec![
-                name,
-                show(a),
-                show(b),
-                difference.map_or_else(|| "–".to_owned(), |difference| format!("{difference:+.4}")),
-            ]
-        })
-        .collect();
-    printer.result(&format!(
-        "\n{}",
-        print::table(&["metric", "a", "b", "b − a"], &rows)
-    ));
-    printer.result(&match first_difference {
-        None => "\ncurves: equal bit for bit".to_owned(),
-        Some(step) => format!("\ncurves: first differ at step {step}"),
-    });
-    printer.result(&format!(
-        "weights: {}",
-        if a.record.digests.weights == b.record.digests.weights {
-            "equal bit for bit"
-        } else {
-            "differ"
+    let texts: Vec<String> = comparisons.iter().map(text).collect();
+    printer.result(&texts.join("\n\n"));
+    for (side, names) in [("a", only_a), ("b", only_b)] {
+        if !names.is_empty() {
+            printer.note(&format!("only in {side}: {}", names.join(", ")));
         }
-    ));
-    for pair in samples(&a.samples, &b.samples) {
-        let text = |side: &str| pair[side].as_str().unwrap_or("–").to_owned();
-        printer.result(&format!(
-            "\nprompt: {}\n  a: {}\n  b: {}",
-            text("prompt"),
-            text("a"),
-            text("b")
-        ));
     }
     Ok(exit::OK)
 }
 
-struct Side {
-    record: RunRecord,
-    points: Vec<MetricPoint>,
-    samples: Vec<Sample>,
+/// What `name` stands for: a report folder or one of its or a store's record files, else a run of the store.
+fn open(name: &str, global: &Global) -> Result<Settings, Failure> {
+    let path = Path::new(name);
+    let in_folder = path.join("data/records.jsonl");
+    let file = if in_folder.is_file() {
+        Some(in_folder)
+    } else {
+        path.is_file().then(|| path.to_path_buf())
+    };
+    if let Some(file) = file {
+        return records(&file);
+    }
+    let store = workspace::store_here(global)?;
+    Ok(vec![(name.to_owned(), stored(&store, name)?)])
 }
 
-impl Side {
-    fn open(store: &Store, name: &str) -> Result<Self, Failure> {
-        let id = store.resolve(name)?;
-        match store.record(&id)? {
-            Some(record) if record.status == RunStatus::Cached => {
-                let samples = super::eval::stored(store, &id)?
-                    .map(|eval| eval.samples)
-                    .unwrap_or_default();
-                Ok(Self {
-                    points: store.metrics(&id)?,
-                    record,
-                    samples,
-                })
-            }
-            _ => Err(Failure::input(format!("run `{name}` is not finished"))),
+/// The runs of a record file.
+fn records(path: &Path) -> Result<Settings, Failure> {
+    let fs = RealFs::new();
+    let bytes = fs.read(path, LIMIT)?;
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "jsonl")
+    {
+        let records = crate::report::read_records(&bytes)?;
+        return Ok(compare::by_setting(&records.results));
+    }
+    let damaged = |path: &Path, error: &serde_json::Error| {
+        Failure::input(format!("`{}`: {error}", path.display())).hint(
+            "`diff` takes runs of the store, report folders, `records.jsonl` and `record.json`",
+        )
+    };
+    let record: RunRecord = serde_json::from_slice(&bytes).map_err(|e| damaged(path, &e))?;
+    // The steps stand beside the record in a store.
+    let beside = path.with_file_name("metrics.jsonl");
+    let mut points: Vec<MetricPoint> = Vec::new();
+    if beside.is_file() {
+        let bytes = fs.read(&beside, LIMIT)?;
+        for point in serde_json::Deserializer::from_slice(&bytes).into_iter() {
+            points.push(point.map_err(|e| damaged(&beside, &e))?);
         }
     }
+    Ok(vec![(
+        record.name.clone(),
+        vec![Compared::new(&record, points, None)],
+    )])
 }
 
-fn metrics(a: &RunRecord, b: &RunRecord) -> Vec<(String, Option<f64>, Option<f64>)> {
-    let names: BTreeSet<&String> = a.metrics.keys().chain(b.metrics.keys()).collect();
-    names
-        .into_iter()
-        .map(|name| {
-            (
-                name.clone(),
-                a.metrics.get(name).copied(),
-                b.metrics.get(name).copied(),
-            )
-        })
-        .collect()
+/// A run of the store, and after it the finished runs that differ from it in the seed alone.
+fn stored(store: &Store, name: &str) -> Result<Vec<Compared>, Failure> {
+    let id = store.resolve(name)?;
+    let Some(record) = finished(store, &id)? else {
+        return Err(Failure::input(format!("run `{name}` is not finished")));
+    };
+    let mut runs = vec![whole(store, &record)?];
+    for other in store.list()? {
+        let is_finished = other.status == RunStatus::Cached && other.id != id;
+        if is_finished
+            && other.numerics == record.numerics
+            && compare::are_replicates(&record.key, &other.key)
+        {
+            runs.push(whole(store, &other)?);
+        }
+    }
+    Ok(runs)
 }
 
-fn samples(a: &[Sample], b: &[Sample]) -> Vec<Value> {
-    a.iter()
-        .filter_map(|sample| {
-            let other = b.iter().find(|other| other.prompt == sample.prompt)?;
-            Some(
-                json!({"prompt": sample.prompt, "a": sample.continuation, "b": other.continuation}),
-            )
-        })
-        .collect()
+fn finished(store: &Store, id: &RunId) -> Result<Option<RunRecord>, Failure> {
+    Ok(store
+        .record(id)?
+        .filter(|record| record.status == RunStatus::Cached))
+}
+
+fn whole(store: &Store, record: &RunRecord) -> Result<Compared, Failure> {
+    let eval = super::eval::stored(store, &record.id)?;
+    Ok(Compared::new(record, store.metrics(&record.id)?, eval))
+}
+
+fn text(comparison: &Comparison) -> String {
+    let side = |letter: &str, side: &compare::Side| {
+        let id: String = side.id.chars().take(12).collect();
+        let seeds = match side.seeds.len() {
+            0 | 1 => String::new(),
+            n => format!(", means over {n} seeds"),
+        };
+        format!("{letter}: {} ({id}{seeds})\n", side.name)
+    };
+    let mut out = side("a", &comparison.a) + &side("b", &comparison.b);
+    if !comparison.same_numerics {
+        out.push_str("computed differently: the bits of the sides are not comparable\n");
+    }
+    out.push_str("\nsettings: ");
+    if comparison.settings.is_empty() {
+        out.push_str("equal\n");
+    } else {
+        out.push_str("a → b\n");
+    }
+    for change in &comparison.settings {
+        out.push_str("  ");
+        out.push_str(&change.to_string());
+        out.push('\n');
+    }
+    let head = ["metric", "a", "b", "b − a", "95 % interval", ""];
+    let rows: Vec<Vec<String>> = comparison.metrics.iter().map(metric_row).collect();
+    out.push('\n');
+    out.push_str(&print::table(&head, &rows));
+    let head = [
+        "curve",
+        "steps",
+        "first differs at",
+        "largest difference",
+        "at step",
+    ];
+    let rows: Vec<Vec<String>> = comparison.curves.iter().map(curve_row).collect();
+    if !rows.is_empty() {
+        out.push_str("\n\n");
+        out.push_str(&print::table(&head, &rows));
+    }
+    out.push_str(match comparison.same_weights {
+        Some(true) => "\n\nweights: equal bit for bit",
+        Some(false) => "\n\nweights: differ",
+        None => "\n\nweights: not known",
+    });
+    for pair in &comparison.samples {
+        out.push_str(&format_sample(pair));
+    }
+    out
+}
+
+fn format_sample(pair: &compare::SamplePair) -> String {
+    let inner = |text: &str| text.trim_end().replace('\n', "\n     ");
+    let (a, b) = (inner(&pair.a), inner(&pair.b));
+    format!("\n\nprompt: {}\n  a: {a}\n  b: {b}", inner(&pair.prompt))
+}
+
+fn metric_row(metric: &MetricDifference) -> Vec<String> {
+    let show = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
+    let sign = |value: f64| format!("{value:+.4}");
+    vec![
+        metric.name.clone(),
+        show(metric.a),
+        show(metric.b),
+        metric.difference.map_or_else(|| "–".to_owned(), sign),
+        metric.interval.map_or_else(
+            || "–".to_owned(),
+            |[low, high]| format!("{low:+.4} to {high:+.4}"),
+        ),
+        match (metric.is_significant, metric.method) {
+            (Some(true), Some(compare::Method::Paired)) => "differs (paired t)".to_owned(),
+            (Some(true), _) => "differs (Welch's t)".to_owned(),
+            (Some(false), _) => "within the seeds' spread".to_owned(),
+            (None, _) => String::new(),
+        },
+    ]
+}
+
+fn curve_row(curve: &CurveDifference) -> Vec<String> {
+    let step = |step: Option<u64>| step.map_or_else(|| "–".to_owned(), |step| step.to_string());
+    let is_equal = curve.first_step.is_none();
+    vec![
+        curve.name.clone(),
+        curve.common.to_string(),
+        if is_equal {
+            "equal bit for bit".to_owned()
+        } else {
+            step(curve.first_step)
+        },
+        curve
+            .largest
+            .map_or_else(|| "–".to_owned(), |value| format!("{value:.4e}")),
+        if is_equal {
+            "–".to_owned()
+        } else {
+            step(curve.largest_step)
+        },
+    ]
 }

@@ -141,12 +141,13 @@ impl Report {
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
         let mut builder = Builder::new(&scope, claims);
-        let cells: Vec<CellView> = spec
+        let mut cells: Vec<CellView> = spec
             .cells
             .iter()
             .enumerate()
             .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))
             .collect::<Result<_, _>>()?;
+        drop_headings(&mut cells);
         let (shared_settings, runs) = cell::runs::appendix(&scope);
         let scoreboard = (!claims.is_empty()).then(|| {
             cell::claims::scoreboard(
@@ -371,6 +372,20 @@ fn warnings(results: &Results) -> Vec<String> {
     warnings
 }
 
+/// A cell that follows a text with a heading stands under that heading.
+fn drop_headings(cells: &mut [CellView]) {
+    let mut is_under_one = false;
+    for cell in cells {
+        match cell {
+            CellView::Text(text) => is_under_one = !headings(&text.prose.markdown).is_empty(),
+            CellView::Samples(cell) => cell.has_heading = !std::mem::take(&mut is_under_one),
+            CellView::Perplexity(cell) => cell.has_heading = !std::mem::take(&mut is_under_one),
+            CellView::Claims(cell) => cell.has_heading = !std::mem::take(&mut is_under_one),
+            CellView::Figure(_) | CellView::Table(_) | CellView::Plan(_) => is_under_one = false,
+        }
+    }
+}
+
 fn contents(cells: &[CellView]) -> Vec<Entry> {
     let entry = |anchor: &str, title: String, is_minor| Entry {
         anchor: anchor.to_owned(),
@@ -398,11 +413,16 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
                 let title = titled("Table", table.number, &table.caption.markdown);
                 contents.push(entry(&table.anchor, title, true));
             }
-            CellView::Samples(cell) => contents.push(entry(&cell.anchor, "Samples".into(), false)),
-            CellView::Perplexity(cell) => {
+            CellView::Samples(cell) if cell.has_heading => {
+                contents.push(entry(&cell.anchor, "Samples".into(), false));
+            }
+            CellView::Perplexity(cell) if cell.has_heading => {
                 contents.push(entry(&cell.anchor, "Perplexity".into(), false));
             }
-            CellView::Claims(cell) => contents.push(entry(&cell.anchor, "Claims".into(), false)),
+            CellView::Claims(cell) if cell.has_heading => {
+                contents.push(entry(&cell.anchor, "Claims".into(), false));
+            }
+            CellView::Samples(_) | CellView::Perplexity(_) | CellView::Claims(_) => {}
         }
     }
     contents.push(entry("runs", "Runs and settings".into(), false));

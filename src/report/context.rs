@@ -146,7 +146,7 @@ pub struct LegendView {
     pub label: String,
     /// CSS class of the colour: `s0` to `s7`, `published`.
     pub colour: String,
-    /// `line`, `thin`, `dotted`, `band`, `bars`.
+    /// `line`, `thin`, `dotted`, `dashed`, `band`, `bars`.
     pub style: String,
 }
 
@@ -210,6 +210,8 @@ pub struct ValueView {
 pub struct SamplesView {
     /// Anchor.
     pub anchor: String,
+    /// Whether it needs a heading of its own: the text before it has none.
+    pub has_heading: bool,
     /// How they were sampled.
     pub note: String,
     /// One group per prompt.
@@ -221,6 +223,8 @@ pub struct SamplesView {
 pub struct PromptView {
     /// The prompt.
     pub prompt: String,
+    /// How many of `samples`, from the first, are shown at once: one per setting; the replicates follow.
+    pub shown: usize,
     /// Its continuations.
     pub samples: Vec<SampleView>,
 }
@@ -247,6 +251,8 @@ pub struct SampleView {
 pub struct PerplexityView {
     /// Anchor.
     pub anchor: String,
+    /// Whether it needs a heading of its own: the text before it has none.
+    pub has_heading: bool,
     /// Summary by run.
     pub table: TableView,
     /// Best, median and worst document by run.
@@ -286,6 +292,8 @@ pub struct DocumentView {
 pub struct ClaimsView {
     /// Anchor.
     pub anchor: String,
+    /// Whether it needs a heading of its own: the text before it has none.
+    pub has_heading: bool,
     /// Verdicts counted.
     pub scoreboard: Scoreboard,
     /// The claims.

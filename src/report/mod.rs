@@ -14,6 +14,7 @@
 mod build;
 mod cell;
 mod check;
+pub mod compare;
 mod context;
 mod csv;
 mod figure;
@@ -29,7 +30,7 @@ mod render;
 mod scope;
 mod svg;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod ticks;
 

@@ -303,6 +303,10 @@ fn line_paint(slot: Slot, style: Style, unit: u32, is_crowded: bool) -> String {
         Style::Line | Style::Bars => (18, String::new()),
         Style::Thin => (11, " stroke-opacity=\"0.7\"".to_owned()),
         Style::Raw => (8, " stroke-opacity=\"0.3\"".to_owned()),
+        Style::Dashed => (
+            14,
+            format!(" stroke-dasharray=\"{} {}\"", 5 * unit, 3 * unit),
+        ),
         Style::Dotted => {
             let (dash, gap) = (f64::from(unit) * 0.1, 4 * unit);
             (

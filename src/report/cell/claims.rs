@@ -73,6 +73,7 @@ impl Builder<'_, '_> {
         let verdicts: Vec<Verdict> = chosen.iter().map(|judged| judged.verdict).collect();
         Ok(ClaimsView {
             scoreboard: scoreboard(&verdicts),
+            has_heading: true,
             csv: format!("data/{anchor}-claims.csv"),
             csv_text: csv_text(&chosen),
             anchor,
@@ -100,10 +101,22 @@ fn view(judged: &Judged) -> ClaimView {
         verdict: judged.verdict.to_string(),
         class: class.to_owned(),
         sign: sign.to_owned(),
-        reason: (!judged.reason.is_empty()).then(|| one_line(&judged.reason)),
+        reason: reason(judged),
         note: judged.note.as_deref().map(prose_line),
         measure: judged.measure.as_deref().map(one_line),
     }
+}
+
+/// Why the verdict is what it is. Where the measure decided, the numbers stand beside it: only their basis is left to say.
+fn reason(judged: &Judged) -> Option<String> {
+    let reason = one_line(&judged.reason);
+    let is_decided = matches!(judged.verdict, Verdict::Holds | Verdict::Fails);
+    let basis = reason
+        .strip_suffix(')')
+        .and_then(|rest| rest.rsplit_once(" ("))
+        .filter(|_| is_decided);
+    Some(basis.map_or_else(|| reason.clone(), |(_, basis)| basis.to_owned()))
+        .filter(|reason| !reason.is_empty())
 }
 
 /// Half of the interval over seeds.
@@ -119,7 +132,7 @@ fn ours_view(ours: f64, judged: &Judged) -> ValueView {
             (ours, Some(half))
         }
         None if is_whole => (number::fixed(ours, 0), None),
-        None => (number::significant(ours, 4), None),
+        None => (number::plain(ours, 4), None),
     };
     let seeds: Vec<String> = judged
         .per_seed

@@ -12,6 +12,9 @@ use crate::spec::{PerplexityCell, PlotAxis};
 /// Characters of an excerpt that are shown.
 const EXCERPT: usize = 160;
 
+/// Characters from which on an excerpt is taken to be cut: evaluations keep the first 80.
+const WHOLE: usize = 79;
+
 /// Most runs whose documents are listed one by one.
 const LISTED: usize = 12;
 
@@ -59,11 +62,22 @@ impl Builder<'_, '_> {
             None
         } else {
             let figure = figure::perplexity(self.scope, &runs, 30, &[PlotAxis::X]);
-            let caption = "Perplexity of each held-out document; the axis is logarithmic.";
-            Some(self.figure(&figure, Some(caption))?)
+            let pooled = if crate::report::scope::groups(&runs)
+                .iter()
+                .any(|g| g.runs.len() > 1)
+            {
+                ", the seeds of a setting together"
+            } else {
+                ""
+            };
+            let caption = format!(
+                "How many documents have which perplexity{pooled}; the horizontal axis is logarithmic."
+            );
+            Some(self.figure(&figure, Some(&caption))?)
         };
         Ok(PerplexityView {
             anchor,
+            has_heading: true,
             table,
             documents,
             figure,
@@ -174,6 +188,16 @@ fn computed(documents: &[DocumentScore], name: &str) -> Option<f64> {
     }
 }
 
+/// The first words of a document, marked as such.
+fn beginning(excerpt: &str) -> String {
+    let text = shorten(&one_line(excerpt), EXCERPT);
+    if text.chars().count() < WHOLE || text.ends_with('…') {
+        return text;
+    }
+    let (words, _) = text.rsplit_once(' ').unwrap_or((&text, ""));
+    format!("{} …", words.trim_end())
+}
+
 /// The best, the median and the worst document.
 fn ends(documents: &[DocumentScore]) -> Vec<DocumentView> {
     let mut order: Vec<&DocumentScore> = documents.iter().collect();
@@ -197,7 +221,7 @@ fn ends(documents: &[DocumentScore]) -> Vec<DocumentView> {
                 perplexity: number::significant(document.perplexity, 4),
                 tokens: number::count(document.tokens),
                 document: document.document,
-                excerpt: shorten(&one_line(&document.excerpt), EXCERPT),
+                excerpt: beginning(&document.excerpt),
             }
         })
         .collect()

@@ -4,9 +4,12 @@ use super::Builder;
 use crate::record::{RunResult, Sample};
 use crate::report::ReportError;
 use crate::report::context::{PromptView, SampleView, SamplesView};
-use crate::report::scope::Scope;
+use crate::report::scope::{Scope, groups};
 use crate::report::text::{clean, fence, one_line};
 use crate::spec::SamplesCell;
+
+/// Most samples of a prompt that are shown without being asked for.
+const AT_ONCE: usize = 6;
 
 impl Builder<'_, '_> {
     pub(crate) fn samples(
@@ -17,21 +20,34 @@ impl Builder<'_, '_> {
     ) -> Result<SamplesView, ReportError> {
         let runs = self.scope.select(&cell.runs, line)?;
         let mut prompts: Vec<PromptView> = Vec::new();
-        for run in &runs {
+        // One replicate of every setting first, so that the settings can be compared at a glance.
+        let groups = groups(&runs);
+        let first = groups.iter().filter_map(|group| group.runs.first());
+        let others = groups.iter().flat_map(|group| group.runs.iter().skip(1));
+        let count = groups.len();
+        for (index, run) in first.chain(others).enumerate() {
             for sample in run.eval.iter().flat_map(|eval| &eval.samples) {
                 let prompt = clean(&sample.prompt);
                 let view = view(self.scope, run, sample);
-                match prompts.iter_mut().find(|known| known.prompt == prompt) {
-                    Some(known) => known.samples.push(view),
-                    None => prompts.push(PromptView {
+                let known = prompts.iter().position(|known| known.prompt == prompt);
+                let known = known.unwrap_or_else(|| {
+                    prompts.push(PromptView {
                         prompt,
-                        samples: vec![view],
-                    }),
+                        shown: 0,
+                        samples: Vec::new(),
+                    });
+                    prompts.len() - 1
+                });
+                let known = &mut prompts[known];
+                known.samples.push(view);
+                if index < count && known.shown < AT_ONCE {
+                    known.shown += 1;
                 }
             }
         }
         Ok(SamplesView {
             anchor,
+            has_heading: true,
             note: note(self.scope, &runs),
             prompts,
         })

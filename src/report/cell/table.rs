@@ -412,7 +412,10 @@ fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnVie
             ),
             unit: String::new(),
             about: None,
-            is_number: true,
+            is_number: cell
+                .published
+                .values()
+                .all(|text| text.trim().parse::<f64>().is_ok()),
         });
     }
     heads

@@ -144,12 +144,18 @@ impl Builder<'_, '_> {
             };
             if is_here {
                 let label = one_line(&published.label);
-                self.key(&label, Slot::Published, Style::Dotted);
+                let dots = series.iter().filter(|s: &&Series| s.style == Style::Dotted);
+                let style = if dots.count() % 2 == 0 {
+                    Style::Dotted
+                } else {
+                    Style::Dashed
+                };
+                self.key(&label, Slot::Published, style);
                 series.push(Series {
                     label,
                     run: None,
                     slot: Slot::Published,
-                    style: Style::Dotted,
+                    style,
                     points: published.points.clone(),
                     band: Vec::new(),
                     bars: Vec::new(),
@@ -251,7 +257,13 @@ impl Builder<'_, '_> {
             notes.push(band);
         }
         if !self.cell.published.is_empty() {
-            notes.push("Dotted: as published.".to_owned());
+            let is_dashed = self.legend.iter().any(|key| key.style == Style::Dashed);
+            let lines = if is_dashed {
+                "Dotted and dashed"
+            } else {
+                "Dotted"
+            };
+            notes.push(format!("{lines}: as published."));
         }
         if runs.is_empty() {
             notes.push("No finished run has these curves yet.".to_owned());

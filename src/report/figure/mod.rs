@@ -80,6 +80,8 @@ pub(crate) enum Style {
     Raw,
     /// A published curve.
     Dotted,
+    /// Another published curve of the same panel.
+    Dashed,
     /// Filled bars.
     Bars,
 }
@@ -92,6 +94,7 @@ impl Style {
             Self::Thin => "thin",
             Self::Raw => "raw",
             Self::Dotted => "dotted",
+            Self::Dashed => "dashed",
             Self::Bars => "bars",
         }
     }

@@ -3,6 +3,7 @@
 mod browser;
 mod figures;
 pub(crate) mod fixture;
+mod validity;
 mod whole;
 
 use super::{Report, ReportFile};

@@ -1,0 +1,140 @@
+//! Differences of metrics, and whether they are more than the luck of the seeds.
+
+use super::Compared;
+use crate::claim::interval::{interval, quantile_975};
+use crate::report::number::mean;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// How an interval was computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Student's t over the differences of runs with the same seed.
+    Paired,
+    /// Welch's t over two unpaired sets of seeds, its degrees of freedom rounded down.
+    Welch,
+}
+
+/// A metric on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetricDifference {
+    /// Name.
+    pub name: String,
+    /// Mean of the first side over its seeds.
+    pub a: Option<f64>,
+    /// Mean of the second.
+    pub b: Option<f64>,
+    /// `b − a`.
+    pub difference: Option<f64>,
+    /// 95 % interval of the difference; with two seeds or more on both sides.
+    pub interval: Option<[f64; 2]>,
+    /// How `interval` was computed.
+    pub method: Option<Method>,
+    /// Whether `interval` leaves out 0.
+    pub is_significant: Option<bool>,
+}
+
+/// All metrics that either side has, by name.
+pub(super) fn differences(a: &[Compared], b: &[Compared]) -> Vec<MetricDifference> {
+    let names: BTreeSet<&String> = a
+        .iter()
+        .chain(b)
+        .flat_map(|run| run.metrics.keys())
+        .collect();
+    names
+        .into_iter()
+        .map(|name| difference(name, a, b))
+        .collect()
+}
+
+fn difference(name: &str, a: &[Compared], b: &[Compared]) -> MetricDifference {
+    let values = |side: &[Compared]| -> Vec<(u64, f64)> {
+        let runs = side.iter();
+        let finite = |value: &f64| value.is_finite();
+        runs.filter_map(|run| Some((run.seed, *run.metrics.get(name).filter(|v| finite(v))?)))
+            .collect()
+    };
+    let (a, b) = (values(a), values(b));
+    let plain = |side: &[(u64, f64)]| side.iter().map(|(_, value)| *value).collect::<Vec<f64>>();
+    let (mean_a, mean_b) = (mean(&plain(&a)), mean(&plain(&b)));
+    let found = paired(&a, &b)
+        .map(|interval| (interval, Method::Paired))
+        .or_else(|| Some((welch(&plain(&a), &plain(&b))?, Method::Welch)));
+    MetricDifference {
+        name: name.to_owned(),
+        a: mean_a,
+        b: mean_b,
+        difference: mean_a.zip(mean_b).map(|(a, b)| b - a),
+        interval: found.map(|(interval, _)| interval),
+        method: found.map(|(_, method)| method),
+        is_significant: found.map(|([low, high], _)| low > 0.0 || high < 0.0),
+    }
+}
+
+/// The interval over pairs, where both sides have the same seeds, each once.
+fn paired(a: &[(u64, f64)], b: &[(u64, f64)]) -> Option<[f64; 2]> {
+    let seeds = |side: &[(u64, f64)]| {
+        side.iter()
+            .map(|(seed, _)| *seed)
+            .collect::<BTreeSet<u64>>()
+    };
+    let own = seeds(a);
+    if own.len() != a.len() || a.len() != b.len() || own != seeds(b) {
+        return None;
+    }
+    let pairs = a.iter().filter_map(|(seed, a)| {
+        let (_, b) = b.iter().find(|(other, _)| other == seed)?;
+        Some(b - a)
+    });
+    interval(&pairs.collect::<Vec<f64>>())
+}
+
+/// Welch's interval of `mean(b) − mean(a)`; `None` with fewer than two values on a side.
+fn welch(a: &[f64], b: &[f64]) -> Option<[f64; 2]> {
+    if a.len() < 2 || b.len() < 2 {
+        return None;
+    }
+    let (mean_a, mean_b) = (mean(a)?, mean(b)?);
+    // The squared error of a mean.
+    let error = |values: &[f64], mean: f64| {
+        let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+        let count = values.len() as f64;
+        squares / (count - 1.0) / count
+    };
+    let (error_a, error_b) = (error(a, mean_a), error(b, mean_b));
+    let sum = error_a + error_b;
+    let difference = mean_b - mean_a;
+    if sum <= 0.0 {
+        return Some([difference, difference]);
+    }
+    let parts = error_a * error_a / (a.len() - 1) as f64 + error_b * error_b / (b.len() - 1) as f64;
+    let degrees = (sum * sum / parts).floor().max(1.0) as usize;
+    let half = quantile_975(degrees) * sum.sqrt();
+    Some([difference - half, difference + half])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn welch_agrees_with_a_worked_example() {
+        // Variances 2.5 and 10, five values each: error² 0.5 and 2, degrees 6.25 / (0.0625 + 1) = 5.88, taken as 5.
+        let [low, high] = welch(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 4.0, 6.0, 8.0, 10.0]).unwrap();
+        let half = 2.5706 * 2.5_f64.sqrt();
+        assert!((low - (3.0 - half)).abs() < 1e-3 && (high - (3.0 + half)).abs() < 1e-3);
+        assert_eq!(welch(&[1.0], &[1.0, 2.0]), None);
+        assert_eq!(welch(&[1.0, 1.0], &[2.0, 2.0]), Some([1.0, 1.0]));
+    }
+
+    #[test]
+    fn pairs_are_those_of_equal_seeds() {
+        // The seeds' luck is common to both sides: only pairs see the constant difference.
+        let a = [(0, 1.0), (1, 9.0), (2, 5.0)];
+        let b = [(2, 5.5), (0, 1.5), (1, 9.5)];
+        assert_eq!(paired(&a, &b), Some([0.5, 0.5]));
+        assert_eq!(paired(&a, &[(3, 1.0), (1, 1.0), (2, 1.0)]), None);
+        assert_eq!(paired(&a[..1], &b[1..2]), None);
+    }
+}

@@ -1,0 +1,264 @@
+//! Two settings beside each other: what was set, how the curves part, what the metrics say, what the models write.
+//!
+//! A side is one setting with its replicates. Where both sides have at least two seeds the difference of a metric gets a
+//! 95 % interval: over the pairs where the seeds are the same, by Welch's method where they are not. Reads nothing and
+//! prints nothing; [`Comparison`] is what `diff --json` shows.
+
+mod metrics;
+#[cfg(test)]
+mod tests;
+
+pub use metrics::{Method, MetricDifference};
+
+use super::metric::{CURVES, at};
+use crate::digest::Sha256Hex;
+use crate::plan::{Change, changes};
+use crate::record::{EvalResult, MetricPoint, Numerics, Results, RunRecord, RunResult, Sample};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Format number of [`Comparison`].
+pub const COMPARISON_FORMAT: u32 = 1;
+
+/// A run, as far as it can be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// Identity.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Seed.
+    pub seed: u64,
+    /// Its key.
+    pub key: Value,
+    /// What computed it.
+    pub numerics: Option<Numerics>,
+    /// Digest of its weights.
+    pub weights: Option<Sha256Hex>,
+    /// Metrics of record and evaluation.
+    pub metrics: BTreeMap<String, f64>,
+    /// Steps.
+    pub series: Vec<MetricPoint>,
+    /// Sampled text.
+    pub samples: Vec<Sample>,
+}
+
+impl Compared {
+    /// A run from its parts, as a store has them. `record.json` alone has no steps and no evaluation.
+    pub fn new(record: &RunRecord, series: Vec<MetricPoint>, eval: Option<EvalResult>) -> Self {
+        let eval = eval.unwrap_or_default();
+        let mut metrics = record.metrics.clone();
+        metrics.extend(eval.metrics);
+        Self {
+            id: record.id.0.to_string(),
+            name: format!("{}/{}", record.spec, record.name),
+            seed: seed(&record.key),
+            key: record.key.clone(),
+            numerics: Some(record.numerics.clone()),
+            weights: record.digests.weights,
+            metrics,
+            series,
+            samples: eval.samples,
+        }
+    }
+}
+
+impl From<&RunResult> for Compared {
+    fn from(run: &RunResult) -> Self {
+        let record = run.record.as_ref();
+        let mut metrics = run.metrics.clone();
+        metrics.extend(run.eval.iter().flat_map(|eval| eval.metrics.clone()));
+        Self {
+            id: run.id.0.to_string(),
+            name: run.name.clone(),
+            seed: run.seed,
+            key: run.key.clone(),
+            numerics: record.map(|record| record.numerics.clone()),
+            weights: record.and_then(|record| record.digests.weights),
+            metrics,
+            series: run.series.clone(),
+            samples: run
+                .eval
+                .iter()
+                .flat_map(|eval| eval.samples.clone())
+                .collect(),
+        }
+    }
+}
+
+/// The seed of a key; 0 where it has none.
+fn seed(key: &Value) -> u64 {
+    key.pointer("/train/seed")
+        .and_then(Value::as_u64)
+        .unwrap_or(0)
+}
+
+/// Whether two keys are equal but for the seed: whether their runs are replicates.
+pub fn are_replicates(a: &Value, b: &Value) -> bool {
+    changes(a, b)
+        .iter()
+        .all(|change| change.path == "train.seed")
+}
+
+/// The runs of `results` by setting, in plan order; runs that are not finished are left out.
+pub fn by_setting(results: &Results) -> Vec<(String, Vec<Compared>)> {
+    let mut settings: Vec<(String, Vec<Compared>)> = Vec::new();
+    let finished = results
+        .runs
+        .iter()
+        .filter(|run| super::records::is_finished(run));
+    for run in finished {
+        let place = settings.iter().position(|(name, _)| *name == run.group);
+        let place = place.unwrap_or_else(|| {
+            settings.push((run.group.clone(), Vec::new()));
+            settings.len() - 1
+        });
+        settings[place].1.push(run.into());
+    }
+    settings
+}
+
+/// A side of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// Identity of the run whose curves and samples are compared.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Seeds of the replicates that the metrics are means of.
+    pub seeds: Vec<u64>,
+}
+
+/// How a curve differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CurveDifference {
+    /// `train/loss`, `val/loss`, …
+    pub name: String,
+    /// Steps at which both sides have a value.
+    pub common: usize,
+    /// First step at which the sides differ in any bit, or at which only one has a value.
+    pub first_step: Option<u64>,
+    /// Largest absolute difference over the common steps.
+    pub largest: Option<f64>,
+    /// The step where it is.
+    pub largest_step: Option<u64>,
+}
+
+/// The same prompt, continued by both.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SamplePair {
+    /// The prompt.
+    pub prompt: String,
+    /// The first side's text.
+    pub a: String,
+    /// The second side's text.
+    pub b: String,
+}
+
+/// Two settings compared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// [`COMPARISON_FORMAT`].
+    pub format: u32,
+    /// First side.
+    pub a: Side,
+    /// Second side.
+    pub b: Side,
+    /// Whether the weights are equal bit for bit; unknown where a side has no digest.
+    pub same_weights: Option<bool>,
+    /// Whether engine, recipe and instruction set are equal: only then can bits be compared.
+    pub same_numerics: bool,
+    /// Settings that differ.
+    pub settings: Vec<Change>,
+    /// Metrics of either side.
+    pub metrics: Vec<MetricDifference>,
+    /// Curves that both sides have.
+    pub curves: Vec<CurveDifference>,
+    /// Prompts that both sides continued.
+    pub samples: Vec<SamplePair>,
+}
+
+/// Compares two settings, each with at least one run; `None` where a side is empty. Curves, settings and samples are those
+/// of the first run of `a` and of the run of `b` with the same seed, or its first.
+pub fn compare(a: &[Compared], b: &[Compared]) -> Option<Comparison> {
+    let first = a.first()?;
+    let second = b.iter().find(|run| run.seed == first.seed).or(b.first())?;
+    let side = |run: &Compared, all: &[Compared]| Side {
+        id: run.id.clone(),
+        name: run.name.clone(),
+        seeds: all.iter().map(|run| run.seed).collect(),
+    };
+    Some(Comparison {
+        format: COMPARISON_FORMAT,
+        a: side(first, a),
+        b: side(second, b),
+        same_weights: first.weights.zip(second.weights).map(|(a, b)| a == b),
+        same_numerics: first.numerics == second.numerics,
+        settings: changes(&first.key, &second.key),
+        metrics: metrics::differences(a, b),
+        curves: CURVES
+            .iter()
+            .filter_map(|name| curve(name, &first.series, &second.series))
+            .collect(),
+        samples: samples(&first.samples, &second.samples),
+    })
+}
+
+fn curve(name: &str, a: &[MetricPoint], b: &[MetricPoint]) -> Option<CurveDifference> {
+    let values = |series: &[MetricPoint]| -> BTreeMap<u64, f64> {
+        let points = series.iter();
+        points
+            .filter_map(|point| Some((point.step, at(point, name)?)))
+            .collect()
+    };
+    let (a, b) = (values(a), values(b));
+    let mut steps: Vec<u64> = a.keys().chain(b.keys()).copied().collect();
+    steps.sort_unstable();
+    steps.dedup();
+    let mut difference = CurveDifference {
+        name: name.to_owned(),
+        common: 0,
+        first_step: None,
+        largest: None,
+        largest_step: None,
+    };
+    for step in steps {
+        let is_equal = match (a.get(&step), b.get(&step)) {
+            (Some(a), Some(b)) => {
+                difference.common += 1;
+                let distance = (a - b).abs();
+                if difference.largest.is_none_or(|largest| distance > largest) {
+                    difference.largest = Some(distance);
+                    difference.largest_step = Some(step);
+                }
+                a.to_bits() == b.to_bits()
+            }
+            _ => false,
+        };
+        if !is_equal && difference.first_step.is_none() {
+            difference.first_step = Some(step);
+        }
+    }
+    (difference.common > 0).then_some(difference)
+}
+
+fn samples(a: &[Sample], b: &[Sample]) -> Vec<SamplePair> {
+    let mut pairs = Vec::new();
+    for (index, sample) in a.iter().enumerate() {
+        // The n-th continuation of a prompt belongs to the n-th of the other side.
+        let earlier = a[..index]
+            .iter()
+            .filter(|other| other.prompt == sample.prompt)
+            .count();
+        let mut same = b.iter().filter(|other| other.prompt == sample.prompt);
+        if let Some(other) = same.nth(earlier) {
+            pairs.push(SamplePair {
+                prompt: sample.prompt.clone(),
+                a: sample.continuation.clone(),
+                b: other.continuation.clone(),
+            });
+        }
+    }
+    pairs
+}
