@@ -1,7 +1,8 @@
 //! Runs a plan: skips what is cached, trains the rest, records failures and goes on; writes after every run.
 //!
 //! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from claim to record), `admission` (which run may start: order,
-//! memory, threads), `summary` (metrics of a record), [`Event`] (what is told while it runs).
+//! memory, threads), `summary` (metrics of a record), `reproduce` (a stored run trained again, to compare), [`Event`] (what is told
+//! while it runs).
 //!
 //! It knows neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to [`Events`]. Wall
 //! time is read here, for cadence and timing, and reaches only `timing.jsonl` and a record's `timing`.
@@ -9,9 +10,11 @@
 mod admission;
 mod events;
 mod job;
+mod reproduce;
 mod summary;
 
 pub use events::{Event, Events, Silent};
+pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
 pub use summary::summarize;
 
 use crate::data::{SequenceSet, TrainingData};
