@@ -1,13 +1,13 @@
 //! Finished runs: what is there, and reading it with every digest checked.
 
-use super::claim::{ClaimTiming, Numbers, Observed, is_held};
+use super::claim::{Claim, ClaimTiming, Numbers, Observed, is_held};
 use super::error::StoreError;
 use super::layout::{
     ARRAYS_LIMIT, BEST, CHECKPOINT, JSON_LIMIT, LINES_LIMIT, LOG, Layout, METRICS, RECORD,
     ShardName, TIMING, WEIGHTS, is_plain_path, join,
 };
 use super::seal::read_sealed;
-use super::weights::read_safetensors;
+use super::weights::read_arrays;
 use super::{checkpoint, error};
 use crate::digest::Sha256Hex;
 use crate::fsx::Fs;
@@ -99,6 +99,11 @@ impl Store {
     /// The file system it is written through.
     pub fn fs(&self) -> &dyn Fs {
         self.fs.as_ref()
+    }
+
+    /// Claims a run; `None` where another process that may be alive holds it.
+    pub(crate) fn claim(&self, id: &RunId) -> Result<Option<Claim>, StoreError> {
+        Claim::acquire(&self.fs, &self.layout, id, &self.observed, self.timing)
     }
 
     /// Folder of a finished run.
@@ -351,7 +356,7 @@ impl Store {
 
     fn weights_of(&self, id: &RunId, name: &str) -> Result<Weights, StoreError> {
         let bytes = self.file(id, name)?;
-        let tensors = read_safetensors(&bytes).map_err(|reason| StoreError::Damaged {
+        let tensors = read_arrays(&bytes).map_err(|reason| StoreError::Damaged {
             path: self.layout.run(id).join(name),
             reason,
         })?;

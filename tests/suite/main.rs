@@ -6,3 +6,6 @@
 )]
 
 mod architecture;
+mod project;
+#[cfg(unix)]
+mod store;

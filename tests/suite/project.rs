@@ -50,14 +50,21 @@ impl Project {
 
     /// Reads a file.
     pub(crate) fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+        std::fs::read_to_string(self.path().join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// The program, to be run in this folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_specbook"));
-        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
-        command.env_remove("SPECBOOK_STORE").env("NO_COLOR", "1").env("COLUMNS", "100");
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        command
+            .env_remove("SPECBOOK_STORE")
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "100");
         command
     }
 
@@ -69,7 +76,11 @@ impl Project {
     /// Filters what a finished program printed.
     pub(crate) fn ran(&self, output: Output) -> Ran {
         let text = |bytes: &[u8]| filtered(&String::from_utf8_lossy(bytes), self.path());
-        Ran { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 }
 
@@ -77,7 +88,11 @@ impl Ran {
     /// Asserts that the program ended with `code`; gives itself back.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
@@ -90,7 +105,8 @@ impl Ran {
     /// Standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
     }
 }
 
@@ -105,7 +121,10 @@ pub(crate) fn real_data() -> Option<PathBuf> {
         Some(folder) => PathBuf::from(folder),
         None => repository().join("../shared/data"),
     };
-    let folder = folder.canonicalize().ok().filter(|folder| folder.join("MANIFEST.md").exists());
+    let folder = folder
+        .canonicalize()
+        .ok()
+        .filter(|folder| folder.join("MANIFEST.md").exists());
     if folder.is_none() {
         println!("skipped: no real text at ../shared/data or SPECBOOK_TEST_DATA");
     }
@@ -128,8 +147,13 @@ fn filtered(text: &str, folder: &Path) -> String {
         let mut shown: Vec<&str> = Vec::with_capacity(words.len());
         let mut skip = false;
         for (at, word) in words.iter().enumerate() {
-            let number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',');
-            let unit = words.get(at + 1).map(|unit| unit.trim_end_matches([',', ')', '.', ';']));
+            let number = !word.is_empty()
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || c == '.' || c == ',');
+            let unit = words
+                .get(at + 1)
+                .map(|unit| unit.trim_end_matches([',', ')', '.', ';']));
             if skip {
                 skip = false;
             } else if number && matches!(unit, Some("ms" | "s" | "min" | "h" | "tokens/s")) {
