@@ -124,7 +124,7 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
         list(store, &garbage, printer);
     }
     let question = format!(
-        "remove {} entries ({})?",
+        "remove these {} ({})?",
         print::count(garbage.len() as u64),
         print::bytes(bytes)
     );

@@ -95,12 +95,23 @@ fn conclude(found: &[Verified], printer: Printer) -> Result<u8, Failure> {
         let runs: Vec<Value> = found.iter().map(as_json).collect();
         printer.json_result(&json!({"format": 1, "runs": runs}))?;
     } else {
-        let equal = found
-            .iter()
-            .filter(|run| run.result == Some(Reproduction::Equal));
+        let count = |is: fn(&Reproduction) -> bool| {
+            let results = found.iter().filter_map(|run| run.result.as_ref());
+            results.filter(|result| is(result)).count()
+        };
+        let mut parts = vec![format!(
+            "{} equal in every bit",
+            count(|result| *result == Reproduction::Equal)
+        )];
+        let by_loss = count(|result| matches!(result, Reproduction::NotComparable(_)));
+        if by_loss > 0 {
+            parts.push(format!("{by_loss} compared by their losses"));
+        }
+        parts.push(format!("{mismatches} differ"));
+        let runs = if compared == 1 { "run" } else { "runs" };
         printer.result(&format!(
-            "{compared} runs trained again: {} equal in every bit, {mismatches} differ",
-            equal.count()
+            "{compared} {runs} trained again: {}",
+            parts.join(", ")
         ));
     }
     Ok(match mismatches {

@@ -136,6 +136,11 @@ impl Store {
         Ok(entry.status())
     }
 
+    /// Whether a run is finished, as far as sizes show; `false` too where that cannot be read.
+    pub fn has_run(&self, id: &RunId) -> bool {
+        matches!(self.finished(id), Ok(Entry::Cached))
+    }
+
     /// States of many runs, in their order.
     ///
     /// # Errors
