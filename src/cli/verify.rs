@@ -280,23 +280,20 @@ fn as_text(run: &Verified) -> String {
 fn differs(difference: &Difference) -> String {
     let number =
         |value: &Option<f64>| value.map_or("nothing".to_owned(), |value| value.to_string());
-    let mut text = match difference.step {
+    let mut lines = vec![match difference.step {
         Some(step) => format!("DIFFERS, first at step {step}"),
         None => "DIFFERS in the weights alone; the metrics of every step are equal".to_owned(),
-    };
+    }];
     for (name, stored, now) in difference.metrics.iter().take(SHOWN) {
-        text.push_str(&format!(
-            "\n  {name}: stored {}, now {}",
-            number(stored),
-            number(now)
-        ));
+        let (stored, now) = (number(stored), number(now));
+        lines.push(format!("  {name}: stored {stored}, now {now}"));
     }
-    match &difference.tensor {
-        Some(tensor) => text.push_str(&format!("\n  weights: `{tensor}` is the first to differ")),
-        None if difference.weights => text.push_str("\n  weights: they differ"),
-        None => text.push_str("\n  weights: equal"),
-    }
-    text
+    lines.push(match &difference.tensor {
+        Some(tensor) => format!("  weights: `{tensor}` is the first to differ"),
+        None if difference.weights => "  weights: they differ".to_owned(),
+        None => "  weights: equal".to_owned(),
+    });
+    lines.join("\n")
 }
 
 fn not_comparable(losses: &Losses) -> String {
