@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Runs experiments that are written down as YAML, caches them by content, and writes reports with a verdict on every published number.
 #[derive(Debug, Parser)]
@@ -73,6 +74,11 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Scores text under a stored run.
     Eval(EvalArgs),
+    /// Trains stored runs again, in memory, and compares every bit.
+    Verify(VerifyArgs),
+    /// Looks after the store: checks it, lists what can go, says what takes the space.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Prints the JSON Schema of specs, for editors.
     Schema,
     /// Prints a completion script for a shell.
@@ -171,6 +177,20 @@ pub(crate) struct RunArgs {
     /// Accepted for scripts: specbook never uses the network.
     #[arg(long, hide = true)]
     pub(crate) offline: bool,
+    /// Seconds between checkpoints, whatever they cost; for tests.
+    #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) checkpoint_every: Option<Duration>,
+    /// Seconds without a heartbeat after which another process's claim counts as dead; for tests.
+    #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) claim_stale: Option<Duration>,
+}
+
+/// A duration in seconds, with fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 /// `report`
@@ -282,4 +302,58 @@ pub(crate) struct EvalArgs {
     pub(crate) separator: String,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Spec files or folders, or runs (an id, a unique prefix of one, or `spec/name`).
+    #[arg(required = true, value_name = "SPEC|RUN")]
+    pub(crate) targets: Vec<String>,
+    /// Profile of the specs.
+    #[arg(short, long)]
+    pub(crate) profile: Option<String>,
+    /// Overrides a setting, e.g. `--set model.dim=64`; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Only runs whose name holds this text, or `axis=value`; may be repeated (any of them).
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
+    /// Threads; default: one per core. Never changes a bit of the results.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+}
+
+/// `store …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Reads every file and checks its digest; changes nothing.
+    Verify,
+    /// Lists what neither a plan that was run nor the specs given refer to; asks, then removes it.
+    Gc(GcArgs),
+    /// Says what takes the space.
+    Du,
+}
+
+/// `store gc`
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Spec files, or folders of them, whose runs are kept too.
+    #[arg(value_name = "SPEC")]
+    pub(crate) specs: Vec<PathBuf>,
+    /// Profile of the specs.
+    #[arg(short, long, requires = "specs")]
+    pub(crate) profile: Option<String>,
+    /// Overrides a setting of the specs; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE", requires = "specs")]
+    pub(crate) overrides: Vec<String>,
+    /// Removes without asking.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Lists damaged entries too, which were moved aside and kept.
+    #[arg(long)]
+    pub(crate) damaged: bool,
 }

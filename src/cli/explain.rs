@@ -12,6 +12,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// The finished runs of a store, to be compared with.
+#[derive(Default)]
 pub(crate) struct Relatives(Vec<RunRecord>);
 
 impl Relatives {

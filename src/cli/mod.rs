@@ -19,7 +19,9 @@ mod sample;
 mod show;
 mod signals;
 mod status;
+mod store;
 mod terminal_plot;
+mod verify;
 mod workspace;
 
 use args::{Cli, Command};
@@ -70,6 +72,8 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Diff(args) => diff::execute(args, global, printer),
         Command::Sample(args) => sample::execute(args, global, printer),
         Command::Eval(args) => eval::execute(args, global, printer),
+        Command::Verify(args) => verify::execute(args, global, printer),
+        Command::Store(command) => store::execute(command, global, printer),
         Command::Schema => {
             printer.json_result(&crate::spec::json_schema())?;
             Ok(exit::OK)

@@ -16,11 +16,10 @@ use serde_json::{Value, json};
 pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = workspace::store(global, &args.spec.specs[0])?;
     let all = workspace::open(&args.spec, &store, printer)?;
-    let relatives = explain::Relatives::new(&store)?;
     if printer.json() {
         let plans = all
             .iter()
-            .map(|opened| as_json(opened, &store, &relatives))
+            .map(|opened| as_json(opened, &store))
             .collect::<Result<Vec<_>, _>>()?;
         printer.json_result(&plans)?;
         return Ok(exit::OK);
@@ -31,24 +30,30 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
     Ok(exit::OK)
 }
 
-fn as_json(
-    opened: &Opened,
-    store: &Store,
-    relatives: &explain::Relatives,
-) -> Result<Value, Failure> {
+fn as_json(opened: &Opened, store: &Store) -> Result<Value, Failure> {
     let pace = Pace::new(store)?;
-    let runs = opened.plan.runs.iter().map(|run| {
-        let status = store.status(&run.id)?;
-        Ok(json!({
-            "id": run.id,
-            "name": run.name,
-            "axes": run.axes.iter().cloned().collect::<serde_json::Map<String, Value>>(),
-            "seed": run.seed,
-            "status": status,
-            "reason": relatives.reason(run, status),
-            "estimate": with_seconds(run, &pace),
-        }))
-    });
+    let statuses = statuses(opened, store)?;
+    // Other runs are looked at only where one is missing.
+    let relatives = match statuses.contains(&RunStatus::Missing) {
+        true => explain::Relatives::new(store)?,
+        false => explain::Relatives::default(),
+    };
+    let runs = opened
+        .plan
+        .runs
+        .iter()
+        .zip(&statuses)
+        .map(|(run, &status)| {
+            Ok(json!({
+                "id": run.id,
+                "name": run.name,
+                "axes": run.axes.iter().cloned().collect::<serde_json::Map<String, Value>>(),
+                "seed": run.seed,
+                "status": status,
+                "reason": relatives.reason(run, status),
+                "estimate": with_seconds(run, &pace),
+            }))
+        });
     let runs = runs.collect::<Result<Vec<Value>, Failure>>()?;
     Ok(json!({"format": 1, "spec": opened.plan.spec, "profile": opened.plan.profile, "runs": runs}))
 }
@@ -88,12 +93,16 @@ pub(crate) fn with_seconds(run: &Run, pace: &Pace) -> Estimate {
     }
 }
 
+fn statuses(opened: &Opened, store: &Store) -> Result<Vec<RunStatus>, Failure> {
+    let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
+    Ok(store.statuses(&ids)?)
+}
+
 pub(crate) fn as_text(opened: &Opened, store: &Store) -> Result<String, Failure> {
     let pace = Pace::new(store)?;
     let mut rows = Vec::new();
     let (mut missing, mut total, mut known) = (0, 0.0, true);
-    for run in &opened.plan.runs {
-        let status = store.status(&run.id)?;
+    for (run, status) in opened.plan.runs.iter().zip(statuses(opened, store)?) {
         let estimate = with_seconds(run, &pace);
         if status != RunStatus::Cached {
             missing += 1;

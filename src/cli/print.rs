@@ -1,10 +1,11 @@
 //! The only place that writes to the terminal: results on standard output, everything else on standard error.
 
 use super::args::{Format, Global};
-use anstream::{eprintln, println};
+use anstream::{eprint, eprintln, println};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::io::IsTerminal;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -53,6 +54,18 @@ impl Printer {
         if !self.quiet {
             eprintln!("{}", clean(text));
         }
+    }
+
+    /// Asks a question whose answer is yes or no; `None` where nobody can answer.
+    pub(crate) fn ask(&self, question: &str) -> Option<bool> {
+        let terminals = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if !terminals {
+            return None;
+        }
+        eprint!("{} [y/N] ", clean(question));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// Says details.

@@ -10,7 +10,7 @@ use super::{check, exit, plan, report, sample};
 use crate::claim::Verdict;
 use crate::record::RunStatus;
 use crate::scheduler::{Options, Scheduler, Summary};
-use crate::store::{Calibration, Manifest, Store};
+use crate::store::{Calibration, ClaimTiming, Manifest, Store};
 use crate::train::Engine;
 use crate::train::engine;
 use crate::workload::Workload;
@@ -18,7 +18,11 @@ use std::sync::atomic::Ordering;
 
 /// Runs the specs, one after another.
 pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store(global, &args.spec.specs[0])?;
+    let mut store = workspace::store(global, &args.spec.specs[0])?;
+    if let Some(stale) = args.claim_stale {
+        let beat = stale / 8;
+        store = store.with_claim_timing(ClaimTiming { beat, stale });
+    }
     let engine = engine::open(sample::device(&args.compute.device)?)?;
     let all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
@@ -99,6 +103,7 @@ impl Session<'_> {
             opened.spec.overrides.clone(),
         ))?;
         let workload = Workload::new(self.store, self.engine, &opened.context);
+        let defaults = Options::default();
         let scheduler = Scheduler {
             store: self.store,
             engine: self.engine,
@@ -111,7 +116,15 @@ impl Session<'_> {
                 paranoid: self.args.spec.paranoid,
                 free_memory,
                 device: self.args.compute.device.clone(),
-                ..Options::default()
+                checkpoint_every: self
+                    .args
+                    .checkpoint_every
+                    .unwrap_or(defaults.checkpoint_every),
+                checkpoint_share: match self.args.checkpoint_every {
+                    Some(_) => f64::INFINITY,
+                    None => defaults.checkpoint_share,
+                },
+                ..defaults
             },
         };
         let progress = Progress::new(opened, self.printer);

@@ -15,12 +15,8 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
     let mut stale = false;
     let mut json_specs = Vec::new();
     for opened in &all {
-        let statuses = opened
-            .plan
-            .runs
-            .iter()
-            .map(|run| store.status(&run.id))
-            .collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
+        let statuses = store.statuses(&ids)?;
         stale |= statuses.iter().any(|status| *status != RunStatus::Cached);
         let cached = statuses
             .iter()

@@ -2,12 +2,17 @@
 
 use super::{Fs, FsError, FsResult, Open, WriteFile};
 use crate::digest::{Hasher, Sha256Hex};
+use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Numbers the temporary files of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Tells processes apart, also those of two machines on one folder, whose process numbers may be the same.
+static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
 
 /// A file being written beside its path; [`finish`](Self::finish) puts it there. Dropped before that, it is removed.
 pub struct AtomicFile<'a, F: Fs + ?Sized> {
@@ -30,8 +35,8 @@ impl<'a, F: Fs + ?Sized> AtomicFile<'a, F> {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
         let temporary = path.with_file_name(format!(
-            ".tmp-{}-{number}-{}",
-            std::process::id(),
+            ".tmp-{:016x}-{number}-{}",
+            *PROCESS,
             name.unwrap_or_default()
         ));
         let file = fs.open_write(&temporary, Open::Truncate)?;

@@ -1,9 +1,16 @@
 //! What survives: every file operation of a small sweep fails, or is the last one of the process.
+//!
+//! The usual test run takes every [`SAMPLED`]th operation, `cargo test faults -- --ignored` all of them.
 
 use super::testing::*;
 use crate::fsx::{Fault, FaultFs, RealFs};
 use crate::store::verify;
 use std::sync::Arc;
+
+/// One in so many operations is tried; odd, so that writes, syncs and renames, which follow one another in a rhythm, all are.
+const SAMPLED: usize = 9;
+/// All operations are tried.
+const ALL: usize = 1;
 
 fn inner() -> Arc<RealFs> {
     Arc::new(RealFs::without_sync())
@@ -20,12 +27,12 @@ fn undisturbed(runs: u64, steps: usize) -> (u64, Vec<String>) {
     (count, fingerprint(&store, &plan))
 }
 
-/// Lets every operation in turn suffer `fault`; then the next run must complete with the same digests.
-fn sweep(runs: u64, steps: usize, fault: Fault) -> u64 {
+/// Lets one in `every` operations in turn suffer `fault`; then the next run must complete with the same digests.
+fn sweep(runs: u64, steps: usize, fault: Fault, every: usize) -> u64 {
     let (count, expected) = undisturbed(runs, steps);
     let plan = plan(runs, steps);
     let mut repeated = 0;
-    for at in 0..count {
+    for at in (0..count).step_by(every) {
         let dir = tempfile::tempdir().unwrap();
         let fs = FaultFs::new(inner(), at, fault);
         let broken = store_on(dir.path(), Arc::new(fs.clone()));
@@ -52,27 +59,39 @@ fn sweep(runs: u64, steps: usize, fault: Fault) -> u64 {
 }
 
 #[test]
-fn killed_at_every_operation() {
-    let count = sweep(2, 3, Fault::Kill);
+fn killed_at_some_operations() {
+    let count = sweep(2, 3, Fault::Kill, SAMPLED);
     assert!(count > 150, "{count} operations");
 }
 
 #[test]
-fn one_error_at_every_operation() {
-    sweep(1, 3, Fault::Fail(5));
-    sweep(1, 3, Fault::Fail(13));
+#[ignore = "minutes"]
+fn killed_at_every_operation() {
+    sweep(2, 3, Fault::Kill, ALL);
+}
+
+/// One error, and a disk that is full from some moment on.
+const ERRORS: [Fault; 3] = [Fault::Fail(5), Fault::Fail(13), Fault::FailFrom(28)];
+
+#[test]
+fn an_error_at_some_operations() {
+    for fault in ERRORS {
+        sweep(1, 3, fault, SAMPLED);
+    }
 }
 
 #[test]
-fn disk_full_from_every_operation_on() {
-    sweep(1, 3, Fault::FailFrom(28));
+#[ignore = "minutes"]
+fn an_error_at_every_operation() {
+    for fault in ERRORS {
+        sweep(1, 3, fault, ALL);
+    }
 }
 
-#[test]
-fn short_writes_at_every_operation() {
+fn short_writes(every: usize) {
     let (count, expected) = undisturbed(1, 2);
     let plan = plan(1, 2);
-    for at in 0..count {
+    for at in (0..count).step_by(every) {
         let dir = tempfile::tempdir().unwrap();
         let fs = FaultFs::new(inner(), at, Fault::ShortWrite);
         let store = store_on(dir.path(), Arc::new(fs));
@@ -82,11 +101,21 @@ fn short_writes_at_every_operation() {
 }
 
 #[test]
-fn a_killed_run_goes_on_from_its_checkpoint() {
+fn short_writes_at_some_operations() {
+    short_writes(SAMPLED);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn short_writes_at_every_operation() {
+    short_writes(ALL);
+}
+
+fn killed_runs_go_on(every: usize) {
     let plan = plan(1, 6);
     let (count, _) = undisturbed(1, 6);
-    let mut resumed = 0;
-    for at in 0..count {
+    let (mut resumed, mut tried) = (0, 0);
+    for at in (0..count).step_by(every) {
         let dir = tempfile::tempdir().unwrap();
         let fs = FaultFs::new(inner(), at, Fault::Kill);
         let broken = store_on(dir.path(), Arc::new(fs.clone()));
@@ -102,6 +131,18 @@ fn a_killed_run_goes_on_from_its_checkpoint() {
         // The rename that was killed did not happen.
         assert!(again.steps <= 6 - saved.saturating_sub(1).min(6), "{at}");
         resumed += u64::from(again.steps < 6);
+        tried += 1;
     }
-    assert!(resumed > count / 2, "{resumed} of {count}");
+    assert!(resumed > tried / 2, "{resumed} of {tried}");
+}
+
+#[test]
+fn a_killed_run_goes_on_from_its_checkpoint() {
+    killed_runs_go_on(SAMPLED);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_run_killed_at_any_operation_goes_on_from_its_checkpoint() {
+    killed_runs_go_on(ALL);
 }

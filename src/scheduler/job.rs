@@ -261,22 +261,17 @@ impl Job<'_> {
         course: &Course<'_>,
         finished: Finished,
     ) -> Result<Weights, StoreError> {
-        let keep = self.run.settings.train.keep;
-        let (weights, best) = match (keep, finished.best) {
-            (Keep::Best, Some(best)) => (best, None),
-            (Keep::Both, best) => (finished.last, best),
-            (_, _) => (finished.last, None),
-        };
+        let kept = self
+            .options
+            .keep_checkpoints
+            .then(|| finished.checkpoint.clone());
+        let (weights, best) = kept_weights(self.run.settings.train.keep, finished);
         let mut record = self.record(&mut work, Some(prepared));
         record.status = RunStatus::Cached;
         record.metrics = summarize(work.points(), course.steps_per_epoch());
         record.digests.weights = Some(weights.digest());
         work.log(&format!("finished after {} steps", record.counts.steps))?;
-        let kept = self
-            .options
-            .keep_checkpoints
-            .then_some(&finished.checkpoint);
-        let record = work.finish(self.store, record, &weights, best.as_ref(), kept)?;
+        let record = work.finish(self.store, record, &weights, best.as_ref(), kept.as_ref())?;
         self.calibrate(&record)?;
         let index = self.index;
         let record = &record;
@@ -359,6 +354,15 @@ impl From<StoreError> for EvaluationError {
             StoreError::Unstorable { .. } => Self::Work(error.chain()),
             other => Self::Store(other),
         }
+    }
+}
+
+/// The weights that a record's digest is of, and those kept beside them.
+pub(super) fn kept_weights(keep: Keep, finished: Finished) -> (Weights, Option<Weights>) {
+    match (keep, finished.best) {
+        (Keep::Best, Some(best)) => (best, None),
+        (Keep::Both, best) => (finished.last, best),
+        (_, _) => (finished.last, None),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Runs a plan: skips what is cached, trains the rest, records failures and goes on; writes after every run.
 //!
 //! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from claim to record), `admission` (which run may start: order,
-//! memory, threads), `summary` (metrics of a record), [`Event`] (what is told while it runs).
+//! memory, threads), `summary` (metrics of a record), `reproduce` (a stored run trained again, to compare), [`Event`] (what is told
+//! while it runs).
 //!
 //! It knows neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to [`Events`]. Wall
 //! time is read here, for cadence and timing, and reaches only `timing.jsonl` and a record's `timing`.
@@ -9,9 +10,11 @@
 mod admission;
 mod events;
 mod job;
+mod reproduce;
 mod summary;
 
 pub use events::{Event, Events, Silent};
+pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
 pub use summary::summarize;
 
 use crate::data::{SequenceSet, TrainingData};
@@ -22,6 +25,7 @@ use crate::store::{Store, StoreError};
 use crate::train::{Engine, Weights};
 use admission::{Admission, Next};
 use job::{Job, Outcome};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -180,17 +184,21 @@ impl Scheduler<'_> {
         stop: &AtomicBool,
     ) -> Result<Summary, SchedulerError> {
         let unique = unique(plan);
-        let admission = Admission::new(&unique, &self.options);
-        let shared = Shared {
-            halt: AtomicBool::new(false),
-            outcomes: Mutex::new(BTreeMap::new()),
-            error: Mutex::new(None),
-        };
         events.on(Event::Began {
             runs: plan.runs.len(),
             unique: unique.len(),
         });
-        let workers = self.options.jobs.clamp(1, unique.len().max(1));
+        let (done, open) = self.divide(plan, work, &unique);
+        for index in done.keys() {
+            events.on(Event::Cached { index: *index });
+        }
+        let admission = Admission::new(&open, &self.options);
+        let shared = Shared {
+            halt: AtomicBool::new(false),
+            outcomes: Mutex::new(done),
+            error: Mutex::new(None),
+        };
+        let workers = self.options.jobs.clamp(1, open.len().max(1));
         std::thread::scope(|scope| {
             let worker = || self.worker(plan, work, events, stop, &admission, &shared);
             for _ in 1..workers {
@@ -209,6 +217,37 @@ impl Scheduler<'_> {
             &unique,
             &outcomes.unwrap_or_else(PoisonError::into_inner),
         ))
+    }
+
+    /// Tells the runs that are trained and evaluated, as far as sizes show, from the others. A run that cannot be looked at is
+    /// left to its worker.
+    fn divide(
+        &self,
+        plan: &Plan,
+        work: &dyn Work,
+        unique: &[(usize, u64)],
+    ) -> (BTreeMap<usize, Outcome>, Vec<(usize, u64)>) {
+        let is_done = |(index, _): &(usize, u64)| {
+            let run = &plan.runs[*index];
+            let is_scored = || {
+                !work.has_evaluation(run) || matches!(self.store.has_eval(&run.eval_id), Ok(true))
+            };
+            !self.options.paranoid && self.store.has_run(&run.id) && is_scored()
+        };
+        let done: Vec<bool> = unique.par_iter().with_min_len(64).map(is_done).collect();
+        let found = Outcome::Done {
+            trained: false,
+            evaluated: false,
+            steps: 0,
+        };
+        let all = || unique.iter().zip(&done);
+        let done = all().filter(|(_, done)| **done);
+        let open = all().filter(|(_, done)| !**done);
+        (
+            done.map(|((index, _), _)| (*index, found.clone()))
+                .collect(),
+            open.map(|(run, _)| *run).collect(),
+        )
     }
 
     fn pass_warnings(&self, events: &dyn Events) {

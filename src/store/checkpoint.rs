@@ -5,10 +5,11 @@
 use super::error::StoreError;
 use super::layout::{ARRAYS_LIMIT, JSON_LIMIT};
 use super::seal::{read_sealed, seal};
-use super::weights::{ArrayRef, read_safetensors, write_arrays};
+use super::weights::{read_arrays, write_arrays};
 use crate::digest::Sha256Hex;
 use crate::fsx::{AtomicFile, Fs};
 use crate::record::FileEntry;
+use crate::train::weights_file::TensorRef;
 use crate::train::{Checkpoint, NamedTensor, Weights};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,23 +63,23 @@ fn state_name(step: u64) -> String {
     format!("state-{step}.safetensors")
 }
 
-fn arrays(checkpoint: &Checkpoint) -> Vec<ArrayRef<'_>> {
+fn arrays(checkpoint: &Checkpoint) -> Vec<TensorRef<'_>> {
     let weights = checkpoint.weights.0.iter();
     let mut arrays: Vec<_> = weights
-        .map(|tensor| ArrayRef::of("weights/", tensor))
+        .map(|tensor| TensorRef::of("weights/", tensor))
         .collect();
     for (prefix, moments) in [
         ("first/", &checkpoint.first_moments),
         ("second/", &checkpoint.second_moments),
     ] {
-        arrays.extend(moments.iter().enumerate().map(|(index, data)| ArrayRef {
+        arrays.extend(moments.iter().enumerate().map(|(index, data)| TensorRef {
             name: format!("{prefix}{index}"),
             shape: vec![data.len()],
             data,
         }));
     }
     if let Some((_, best)) = &checkpoint.best {
-        arrays.extend(best.0.iter().map(|tensor| ArrayRef::of("best/", tensor)));
+        arrays.extend(best.0.iter().map(|tensor| TensorRef::of("best/", tensor)));
     }
     arrays
 }
@@ -156,7 +157,7 @@ pub(crate) fn load(fs: &dyn Fs, dir: &Path) -> Result<Option<Saved>, StoreError>
     if Sha256Hex::of(&state) != head.state_file.sha256 {
         return Err(damaged("its state does not have the digest".into()));
     }
-    let arrays = read_safetensors(&state).map_err(damaged)?;
+    let arrays = read_arrays(&state).map_err(damaged)?;
     drop(state);
     let checkpoint = assemble(&head, arrays).map_err(damaged)?;
     Ok(Some(Saved {

@@ -15,6 +15,24 @@ use std::path::Path;
 
 const FORMAT: u32 = 1;
 
+/// Name of the folder in which `owner` makes an evaluation.
+fn work_name(id: &EvalId, owner: &Owner) -> String {
+    let process = owner.process.replace(':', "_");
+    format!("{id}.work-{}-{process}", owner.token)
+}
+
+/// Whether `name` is of a folder in which an evaluation was being made by a process that is known to have died.
+pub(crate) fn is_left_over(name: &str) -> bool {
+    let owner = name.split_once(".work-").and_then(|(_, rest)| {
+        let (token, process) = rest.split_once('-')?;
+        Some(Owner {
+            token: token.to_owned(),
+            process: process.replace('_', ":"),
+        })
+    });
+    owner.is_some_and(|owner| owner.is_dead())
+}
+
 /// `result.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,7 +173,7 @@ impl Store {
         };
         let target = self.layout.eval(id);
         let shard = self.layout.evals().join(&id.to_string()[..2]);
-        let work = shard.join(format!("{id}.work-{}", Owner::new().token));
+        let work = shard.join(work_name(id, &Owner::new()));
         self.fs.create_dir_all(&work)?;
         let mut lines = Vec::new();
         for document in &result.documents {

@@ -2,12 +2,16 @@
 
 use super::claim::is_held;
 use super::error::StoreError;
+use super::evals;
 use super::layout::{CHECKPOINT, ShardName};
 use super::runs::Store;
 use crate::fsx::Fs;
 use crate::record::{EvalId, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// End of the name of a folder that is being removed.
+const GONE: &str = ".work-gone";
 
 /// What kind of thing nothing refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,12 +91,15 @@ pub fn gc(
     let mut eval_roots: BTreeSet<EvalId> = evals.iter().copied().collect();
     eval_roots.extend(listed().map(|run| run.eval));
     let mut found = Vec::new();
-    runs_garbage(store, &roots, &mut found)?;
+    let is_in_use = runs_garbage(store, &roots, &mut found)?;
     evals_garbage(store, &eval_roots, &mut found)?;
-    for dir in [store.layout.tokens(), store.layout.plans()] {
-        temporary(store, &dir, &mut found)?;
+    // A process that makes runs may be writing one of these.
+    if !is_in_use {
+        for dir in [store.layout.tokens(), store.layout.plans()] {
+            temporary(store, &dir, &mut found)?;
+        }
+        temporary(store, store.root(), &mut found)?;
     }
-    temporary(store, store.root(), &mut found)?;
     if damaged {
         let dir = store.layout.damaged();
         for entry in store.fs().list(&dir)? {
@@ -125,12 +132,14 @@ fn temporary(store: &Store, dir: &Path, found: &mut Vec<Garbage>) -> Result<(), 
     Ok(())
 }
 
+/// Lists runs, works and claims; says whether a process that may be alive makes any run.
 fn runs_garbage(
     store: &Store,
     roots: &BTreeSet<RunId>,
     found: &mut Vec<Garbage>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let root = store.layout.runs();
+    let mut is_in_use = false;
     for shard in store.fs().list(&root)? {
         let dir = root.join(&shard.name);
         let entries = store.fs().list(&dir)?;
@@ -142,6 +151,7 @@ fn runs_garbage(
                 held.insert(id);
             }
         }
+        is_in_use |= !held.is_empty();
         for entry in &entries {
             let kind = match ShardName::parse(&entry.name) {
                 Some(ShardName::Run(id)) if !roots.contains(&id) && !held.contains(&id) => {
@@ -151,12 +161,13 @@ fn runs_garbage(
                     GarbageKind::Unfinished
                 }
                 Some(ShardName::Claim(id, _)) if !held.contains(&id) => GarbageKind::Temporary,
+                None if entry.name.ends_with(GONE) => GarbageKind::Temporary,
                 _ => continue,
             };
             push(store, found, dir.join(&entry.name), kind, entry.is_dir)?;
         }
     }
-    Ok(())
+    Ok(is_in_use)
 }
 
 fn evals_garbage(
@@ -171,7 +182,8 @@ fn evals_garbage(
             let kind = match ShardName::parse(&entry.name) {
                 Some(ShardName::Run(id)) if roots.contains(&EvalId(id.0)) => continue,
                 Some(ShardName::Run(_)) => GarbageKind::Eval,
-                _ if entry.name.contains(".work-") => GarbageKind::Temporary,
+                _ if entry.name.ends_with(GONE) => GarbageKind::Temporary,
+                _ if evals::is_left_over(&entry.name) => GarbageKind::Temporary,
                 _ => continue,
             };
             push(store, found, dir.join(&entry.name), kind, entry.is_dir)?;
@@ -180,34 +192,65 @@ fn evals_garbage(
     Ok(())
 }
 
-/// Removes what [`gc`] listed; gives the bytes that this freed.
+/// Removes what [`gc`] listed; gives the bytes that this freed. What a process has begun to make since is left alone.
 ///
 /// # Errors
 /// Something that cannot be removed.
 pub fn remove_garbage(store: &Store, garbage: &[Garbage]) -> Result<u64, StoreError> {
     let mut freed = 0;
     for item in garbage {
-        // A rename first, so that a run is there as a whole or not at all.
-        let is_dir = store
-            .fs()
-            .metadata(&item.path)?
-            .is_some_and(|found| found.is_dir);
-        if is_dir {
-            let gone = item.path.with_file_name(format!(
-                "{}.work-gone",
-                item.path
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-                    .unwrap_or_default()
-            ));
-            store.fs().rename(&item.path, &gone)?;
-            store.fs().remove_dir_all(&gone)?;
-        } else {
-            store.fs().remove_file(&item.path)?;
+        let claim = match (item.kind, run_of(&item.path)) {
+            (GarbageKind::Run | GarbageKind::Unfinished, Some(id)) => {
+                let claim = store.claim(&id)?;
+                if claim.is_none() {
+                    let path = item.path.display();
+                    store.warn(format!("`{path}` stays: a process has begun to make it"));
+                    continue;
+                }
+                claim
+            }
+            _ => None,
+        };
+        if remove(store, &item.path)? {
+            freed += item.bytes;
         }
-        freed += item.bytes;
+        drop(claim);
     }
     Ok(freed)
+}
+
+/// The run that a folder of a run, or of one in the making, belongs to.
+fn run_of(path: &Path) -> Option<RunId> {
+    match ShardName::parse(path.file_name()?.to_str()?)? {
+        ShardName::Run(id) | ShardName::Work(id, _) | ShardName::Claim(id, _) => Some(id),
+    }
+}
+
+/// Removes a file, or a folder: by a rename first, so that a run is there as a whole or not at all. Gives `false` where it is gone.
+fn remove(store: &Store, path: &Path) -> Result<bool, StoreError> {
+    let fs = store.fs();
+    let Some(found) = fs.metadata(path)? else {
+        return Ok(false);
+    };
+    if !found.is_dir {
+        fs.remove_file(path)?;
+        return Ok(true);
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let name = name.unwrap_or_default();
+    if name.ends_with(GONE) {
+        fs.remove_dir_all(path)?;
+        return Ok(true);
+    }
+    let gone = path.with_file_name(format!("{name}{GONE}"));
+    // What a killed removal left is in the way of the rename.
+    fs.remove_dir_all(&gone)?;
+    match fs.rename(path, &gone) {
+        Err(error) if error.is_not_found() => return Ok(false),
+        other => other?,
+    }
+    fs.remove_dir_all(&gone)?;
+    Ok(true)
 }
 
 /// What takes the space: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `tokens`, `plans`,

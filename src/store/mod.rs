@@ -40,7 +40,6 @@ pub use gc::{Garbage, GarbageKind, Usage, du, gc, remove_garbage};
 pub use plans::{Manifest, ManifestRun};
 pub use runs::{Entry, Store};
 pub use verify::{Problem, Verification, verify};
-pub use weights::{read_safetensors, write_safetensors};
 pub use work::{Begin, BeginOptions, Work};
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Finished runs: what is there, and reading it with every digest checked.
 
-use super::claim::{ClaimTiming, Numbers, Observed, is_held};
+use super::claim::{Claim, ClaimTiming, Numbers, Observed, is_held};
 use super::error::StoreError;
 use super::layout::{
     ARRAYS_LIMIT, BEST, CHECKPOINT, JSON_LIMIT, LINES_LIMIT, LOG, Layout, METRICS, RECORD,
     ShardName, TIMING, WEIGHTS, is_plain_path, join,
 };
 use super::seal::read_sealed;
-use super::weights::read_safetensors;
+use super::weights::read_arrays;
 use super::{checkpoint, error};
 use crate::digest::Sha256Hex;
 use crate::fsx::Fs;
@@ -101,6 +101,11 @@ impl Store {
         self.fs.as_ref()
     }
 
+    /// Claims a run; `None` where another process that may be alive holds it.
+    pub(crate) fn claim(&self, id: &RunId) -> Result<Option<Claim>, StoreError> {
+        Claim::acquire(&self.fs, &self.layout, id, &self.observed, self.timing)
+    }
+
     /// Folder of a finished run.
     pub fn run_dir(&self, id: &RunId) -> PathBuf {
         self.layout.run(id)
@@ -129,6 +134,11 @@ impl Store {
             self.warn(format!("run {}: {reason}; it will run again", id.0.short()));
         }
         Ok(entry.status())
+    }
+
+    /// Whether a run is finished, as far as sizes show; `false` too where that cannot be read.
+    pub fn has_run(&self, id: &RunId) -> bool {
+        matches!(self.finished(id), Ok(Entry::Cached))
     }
 
     /// States of many runs, in their order.
@@ -351,7 +361,7 @@ impl Store {
 
     fn weights_of(&self, id: &RunId, name: &str) -> Result<Weights, StoreError> {
         let bytes = self.file(id, name)?;
-        let tensors = read_safetensors(&bytes).map_err(|reason| StoreError::Damaged {
+        let tensors = read_arrays(&bytes).map_err(|reason| StoreError::Damaged {
             path: self.layout.run(id).join(name),
             reason,
         })?;

@@ -111,6 +111,37 @@ fn garbage_is_what_no_plan_refers_to() {
 }
 
 #[test]
+fn what_a_process_makes_is_no_garbage_and_what_a_killed_one_left_is() {
+    let (dir, store, plan) = finished();
+    let [first, second] = [plan.runs[0].id, plan.runs[1].id];
+    let found = || gc(&store, &[], &[], false).unwrap();
+    let listed = found();
+    assert_eq!(listed.len(), 4, "no plan refers to anything");
+    fs::write(dir.path().join(".tmp-1-calibration.json"), "{").unwrap();
+    let other = testing::store(dir.path());
+    let claim = other.claim(&first).unwrap().unwrap();
+    remove_garbage(&store, &listed).unwrap();
+    assert!(store.has_run(&first) && !store.has_run(&second));
+    assert_eq!(store.take_warnings().len(), 1);
+    assert_eq!(
+        found(),
+        [],
+        "the claimed run, and what its process may be writing"
+    );
+    drop(claim);
+    let gone = store
+        .run_dir(&first)
+        .with_file_name(format!("{first}.work-gone"));
+    fs::create_dir_all(gone.join("checkpoint")).unwrap();
+    let kinds: Vec<_> = found().iter().map(|item| item.kind).collect();
+    let temporary = GarbageKind::Temporary;
+    assert_eq!(kinds, [GarbageKind::Run, temporary, temporary]);
+    remove_garbage(&store, &found()).unwrap();
+    assert_eq!(found(), []);
+    assert!(!gone.exists() && !store.has_run(&first));
+}
+
+#[test]
 fn another_version_is_not_damage() {
     let (_dir, store, plan) = finished();
     let id = plan.runs[0].id;

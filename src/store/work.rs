@@ -7,10 +7,11 @@ use super::layout::{BEST, CHECKPOINT, KEY, LOG, METRICS, RECORD, TIMING, WEIGHTS
 use super::lines::Lines;
 use super::runs::{Entry, Store, parse_points};
 use super::seal::seal;
-use super::weights::{ArrayRef, write_arrays};
+use super::weights::write_arrays;
 use crate::digest::Sha256Hex;
 use crate::fsx::{AtomicFile, Fs};
 use crate::record::{FileEntry, MetricPoint, RunId, RunRecord, RunStatus};
+use crate::train::weights_file::TensorRef;
 use crate::train::{Checkpoint, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,8 +67,7 @@ impl Store {
         if let Some(done) = self.done(id, options)? {
             return Ok(done);
         }
-        let Some(claim) = Claim::acquire(&self.fs, &self.layout, id, &self.observed, self.timing)?
-        else {
+        let Some(claim) = self.claim(id)? else {
             return Ok(Begin::Busy);
         };
         // It may have been published between the look and the claim.
@@ -498,7 +498,7 @@ impl Work {
         let arrays: Vec<_> = weights
             .0
             .iter()
-            .map(|tensor| ArrayRef::of("", tensor))
+            .map(|tensor| TensorRef::of("", tensor))
             .collect();
         let mut file = AtomicFile::create(store.fs(), &self.dir.join(name))?;
         write_arrays(&mut file, &arrays)?;

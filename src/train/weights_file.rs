@@ -16,7 +16,30 @@ const NOTES: [(&str, &str); 3] = [
     ("rotary_pairs", "adjacent"),
 ];
 
-fn header(weights: &Weights) -> Vec<u8> {
+/// A named array that is not owned.
+#[derive(Clone, Debug)]
+pub struct TensorRef<'a> {
+    /// Name.
+    pub name: String,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// Values in row-major order.
+    pub data: &'a [f32],
+}
+
+impl<'a> TensorRef<'a> {
+    /// `tensor`, with `prefix` before its name.
+    pub fn of(prefix: &str, tensor: &'a NamedTensor) -> Self {
+        Self {
+            name: format!("{prefix}{}", tensor.name),
+            shape: tensor.shape.clone(),
+            data: &tensor.data,
+        }
+    }
+}
+
+/// Length and text of the header; in words, why there can be none.
+fn header(tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, String> {
     let mut entries = Map::new();
     let notes: Map<String, Value> = NOTES
         .iter()
@@ -24,28 +47,39 @@ fn header(weights: &Weights) -> Vec<u8> {
         .collect();
     entries.insert("__metadata__".to_owned(), Value::Object(notes));
     let mut start = 0;
-    for tensor in &weights.0 {
+    for tensor in tensors {
+        let mut sizes = tensor.shape.iter();
+        let elements = sizes.try_fold(1usize, |n, size| n.checked_mul(*size));
+        if elements != Some(tensor.data.len()) || tensor.data.is_empty() {
+            let (name, count, shape) = (&tensor.name, tensor.data.len(), &tensor.shape);
+            return Err(format!(
+                "`{name}` has {count} values for the shape {shape:?}"
+            ));
+        }
         let end = start + 4 * tensor.data.len();
         let entry = json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]});
-        entries.insert(tensor.name.clone(), entry);
+        if entries.insert(tensor.name.clone(), entry).is_some() {
+            return Err(format!("the name `{}` is taken", tensor.name));
+        }
         start = end;
     }
     let mut text = Value::Object(entries).to_string().into_bytes();
     // Values begin at a multiple of 8, as the format asks.
     text.resize(text.len().next_multiple_of(8), b' ');
-    text
+    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+    bytes.append(&mut text);
+    Ok(bytes)
 }
 
-/// Writes `weights` to `out`.
+/// Writes `tensors` to `out`, in their order.
 ///
 /// # Errors
-/// Those of `out`.
-pub fn write(weights: &Weights, out: &mut dyn Write) -> std::io::Result<()> {
-    let header = header(weights);
-    out.write_all(&(header.len() as u64).to_le_bytes())?;
-    out.write_all(&header)?;
+/// [`std::io::ErrorKind::InvalidInput`] for two tensors of one name, a shape that does not fit its values, an empty tensor; those of `out`.
+pub fn write_tensors(tensors: &[TensorRef<'_>], out: &mut dyn Write) -> std::io::Result<()> {
+    let invalid = |reason| std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+    out.write_all(&header(tensors).map_err(invalid)?)?;
     let mut buffer = Vec::with_capacity(1 << 16);
-    for tensor in &weights.0 {
+    for tensor in tensors {
         for chunk in tensor.data.chunks(1 << 14) {
             buffer.clear();
             buffer.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
@@ -55,11 +89,21 @@ pub fn write(weights: &Weights, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Writes `weights` to `out`.
+///
+/// # Errors
+/// As [`write_tensors`].
+pub fn write(weights: &Weights, out: &mut dyn Write) -> std::io::Result<()> {
+    let tensors = weights.0.iter().map(|tensor| TensorRef::of("", tensor));
+    write_tensors(&tensors.collect::<Vec<_>>(), out)
+}
+
 /// The file as bytes.
 pub fn to_bytes(weights: &Weights) -> Vec<u8> {
     let values: usize = weights.0.iter().map(|tensor| tensor.data.len()).sum();
     let mut bytes = Vec::with_capacity(4 * values + 1024);
-    write(weights, &mut bytes).expect("writing into memory does not fail");
+    write(weights, &mut bytes)
+        .expect("a model's tensors have names of their own and fit their shapes");
     bytes
 }
 
@@ -132,6 +176,25 @@ mod tests {
         odd.0[1].data = vec![f32::NEG_INFINITY, -0.0, f32::MIN_POSITIVE / 2.0, f32::MAX];
         let back = from_bytes(&to_bytes(&odd)).unwrap();
         assert_eq!(back.digest(), odd.digest());
+    }
+
+    #[test]
+    fn what_would_not_read_back_is_refused() {
+        let [a, b] = [[1.0], [2.0]];
+        let tensor = |name: &str, shape: &[usize], data| TensorRef {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            data,
+        };
+        for tensors in [
+            vec![tensor("a", &[1], &a), tensor("a", &[1], &b)],
+            vec![tensor("b", &[2], &b)],
+            vec![tensor("e", &[0], &[])],
+            vec![tensor("__metadata__", &[1], &a)],
+        ] {
+            let error = write_tensors(&tensors, &mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
+        }
     }
 
     #[test]

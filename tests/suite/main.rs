@@ -10,3 +10,5 @@ mod bad_input;
 mod project;
 mod real_text;
 mod run;
+#[cfg(unix)]
+mod store;

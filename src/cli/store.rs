@@ -1,0 +1,192 @@
+//! `specbook store`: checks the store, lists what can go, says what takes the space.
+
+use super::args::{GcArgs, Global, SpecArgs, StoreCommand};
+use super::failure::Failure;
+use super::print::{self, Printer};
+use super::{exit, workspace};
+use crate::store::{self, Garbage, GarbageKind, Store};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Does what the subcommand says.
+pub(crate) fn execute(
+    command: &StoreCommand,
+    global: &Global,
+    printer: Printer,
+) -> Result<u8, Failure> {
+    match command {
+        StoreCommand::Verify => verify(&workspace::store_here(global)?, printer),
+        StoreCommand::Du => du(&workspace::store_here(global)?, printer),
+        StoreCommand::Gc(args) => {
+            let near = args.specs.first().map_or(Path::new("."), |spec| spec);
+            gc(args, &workspace::store(global, near)?, printer)
+        }
+    }
+}
+
+fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
+    let found = store::verify(store)?;
+    if printer.json() {
+        let problems: Vec<Value> = found
+            .problems
+            .iter()
+            .map(|problem| json!({"path": problem.path, "reason": problem.reason, "run": problem.run}))
+            .collect();
+        printer.json_result(&json!({
+            "format": 1, "runs": found.runs, "evals": found.evals, "files": found.files, "bytes": found.bytes, "problems": problems,
+        }))?;
+    } else {
+        for problem in &found.problems {
+            printer.result(&format!("{}: {}", problem.path.display(), problem.reason));
+        }
+        let verdict = match found.problems.len() {
+            0 => "all sound".to_owned(),
+            1 => "1 problem".to_owned(),
+            many => format!("{many} problems"),
+        };
+        printer.result(&format!(
+            "{} runs, {} evaluations, {} files, {}: {verdict}",
+            print::count(found.runs as u64),
+            print::count(found.evals as u64),
+            print::count(found.files as u64),
+            print::bytes(found.bytes),
+        ));
+        if !found.problems.is_empty() {
+            printer.note(
+                "`specbook run --paranoid` moves damaged entries to `damaged/` and makes them anew",
+            );
+        }
+    }
+    Ok(if found.problems.is_empty() {
+        exit::OK
+    } else {
+        exit::INPUT
+    })
+}
+
+fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
+    let usage = store::du(store)?;
+    if printer.json() {
+        let kinds: serde_json::Map<String, Value> = usage
+            .iter()
+            .map(|(kind, used)| {
+                let value = json!({"entries": used.entries, "bytes": used.bytes});
+                ((*kind).to_owned(), value)
+            })
+            .collect();
+        printer.json_result(&json!({"format": 1, "root": store.root(), "usage": kinds}))?;
+        return Ok(exit::OK);
+    }
+    // Weights and checkpoints lie within runs.
+    let within = |kind: &str| matches!(kind, "weights" | "checkpoints");
+    let row = |name: String, entries: u64, bytes: u64| {
+        vec![name, print::count(entries), print::bytes(bytes)]
+    };
+    let mut rows = Vec::new();
+    for (kind, used) in usage.iter().filter(|(kind, _)| !within(kind)) {
+        rows.push(row((*kind).to_owned(), used.entries, used.bytes));
+        if *kind == "runs" {
+            for (part, used) in usage.iter().filter(|(part, _)| within(part)) {
+                rows.push(row(format!("  {part}"), used.entries, used.bytes));
+            }
+        }
+    }
+    let all = usage.iter().filter(|(kind, _)| !within(kind));
+    let bytes = all.map(|(_, used)| used.bytes).sum();
+    printer.result(&print::table(&["kind", "entries", "size"], &rows));
+    printer.result(&format!(
+        "{} in {}",
+        print::bytes(bytes),
+        store.root().display()
+    ));
+    Ok(exit::OK)
+}
+
+fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
+    let (mut runs, mut evals) = (Vec::new(), Vec::new());
+    if !args.specs.is_empty() {
+        let specs = SpecArgs {
+            specs: args.specs.clone(),
+            profile: args.profile.clone(),
+            overrides: args.overrides.clone(),
+            filter: Vec::new(),
+            paranoid: false,
+        };
+        for opened in workspace::open(&specs, store, printer)? {
+            runs.extend(opened.plan.runs.iter().map(|run| run.id));
+            evals.extend(opened.plan.runs.iter().map(|run| run.eval_id));
+        }
+    }
+    let garbage = store::gc(store, &runs, &evals, args.damaged)?;
+    let bytes: u64 = garbage.iter().map(|item| item.bytes).sum();
+    if !printer.json() {
+        list(store, &garbage, printer);
+    }
+    let question = format!(
+        "remove these {} ({})?",
+        print::count(garbage.len() as u64),
+        print::bytes(bytes)
+    );
+    let agreed = args.yes || (!garbage.is_empty() && printer.ask(&question) == Some(true));
+    let freed = match agreed {
+        true => Some(store::remove_garbage(store, &garbage)?),
+        false => None,
+    };
+    for warning in store.take_warnings() {
+        printer.warning(&warning);
+    }
+    if printer.json() {
+        let entries: Vec<Value> = garbage
+            .iter()
+            .map(|item| json!({"path": item.path, "kind": word(item.kind), "bytes": item.bytes}))
+            .collect();
+        printer.json_result(
+            &json!({"format": 1, "garbage": entries, "bytes": bytes, "freed_bytes": freed}),
+        )?;
+        return Ok(exit::OK);
+    }
+    match freed {
+        Some(freed) => printer.result(&format!("{} freed", print::bytes(freed))),
+        None if garbage.is_empty() => printer.result("nothing to remove"),
+        None => printer.note("nothing is removed; `--yes` removes without asking"),
+    }
+    Ok(exit::OK)
+}
+
+/// Prints a line per entry, and the sum of each kind.
+fn list(store: &Store, garbage: &[Garbage], printer: Printer) {
+    let mut sums: BTreeMap<GarbageKind, (u64, u64)> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for item in garbage {
+        let sum = sums.entry(item.kind).or_default();
+        *sum = (sum.0 + 1, sum.1 + item.bytes);
+        let path = item.path.strip_prefix(store.root()).unwrap_or(&item.path);
+        rows.push(vec![
+            path.display().to_string(),
+            word(item.kind).to_owned(),
+            print::bytes(item.bytes),
+        ]);
+    }
+    if rows.is_empty() {
+        return;
+    }
+    printer.result(&print::table(&["entry", "kind", "size"], &rows));
+    let sums: Vec<String> = sums
+        .iter()
+        .map(|(kind, (count, bytes))| {
+            format!("{} {} ({})", count, word(*kind), print::bytes(*bytes))
+        })
+        .collect();
+    printer.result(&sums.join(", "));
+}
+
+fn word(kind: GarbageKind) -> &'static str {
+    match kind {
+        GarbageKind::Run => "run",
+        GarbageKind::Unfinished => "unfinished",
+        GarbageKind::Eval => "evaluation",
+        GarbageKind::Temporary => "temporary",
+        GarbageKind::Damaged => "damaged",
+    }
+}

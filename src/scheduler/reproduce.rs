@@ -1,0 +1,280 @@
+//! Trains a stored run again, in memory, and compares: nothing is written.
+
+use super::Prepared;
+use super::job::kept_weights;
+use crate::digest::{Hasher, Sha256Hex};
+use crate::plan::Run;
+use crate::record::{MetricPoint, Numerics, RunRecord};
+use crate::store::{Store, StoreError};
+use crate::train::{Checkpoint, Engine, Observer, StepTiming, TrainError, TrainJob, Trained};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How far apart the final training losses of two engines may lie, as a part of the stored one.
+pub const LOSS_TOLERANCE: f64 = 0.02;
+
+/// How a run compares with its record after it was trained again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reproduction {
+    /// Weights and metrics have the digests of the record.
+    Equal,
+    /// Computed by what should give the same bits, and did not.
+    Differs(Difference),
+    /// Computed by something else: only the losses can be compared.
+    NotComparable(Losses),
+    /// Stopped before the end.
+    Stopped,
+}
+
+/// Where two trainings part.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// The first step whose metrics differ; `None` where only the weights do.
+    pub step: Option<u64>,
+    /// The metrics of that step that differ: name, stored value, value now; `None` where one has no such value.
+    pub metrics: Vec<(String, Option<f64>, Option<f64>)>,
+    /// The first tensor that differs, where the weights do.
+    pub tensor: Option<String>,
+    /// Whether the weights differ.
+    pub weights: bool,
+}
+
+/// Losses of two engines side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Losses {
+    /// What computed the record.
+    pub stored_by: Numerics,
+    /// What computed now.
+    pub now_by: Numerics,
+    /// Training loss of the last step: stored, now.
+    pub last: (f64, f64),
+    /// Largest difference of the training losses of any step, and its step.
+    pub largest: (f64, u64),
+}
+
+impl Losses {
+    /// Whether the final losses agree within [`LOSS_TOLERANCE`].
+    pub fn agree(&self) -> bool {
+        (self.last.0 - self.last.1).abs() <= LOSS_TOLERANCE * self.last.0.abs()
+    }
+}
+
+/// Why a run cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum ReproduceError {
+    /// The stored side cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+/// Trains `run` again with `threads` threads and compares with `record`, the record of the same run in `store`.
+///
+/// # Errors
+/// Stored metrics or weights that cannot be read where they are needed to show a difference; training that fails.
+pub fn reproduce(
+    store: &Store,
+    engine: &dyn Engine,
+    run: &Run,
+    prepared: &Prepared,
+    record: &RunRecord,
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<Reproduction, ReproduceError> {
+    let job = TrainJob {
+        model: &run.model,
+        train: &run.settings.train,
+        data: &prepared.training,
+        validation: &prepared.validation,
+        threads,
+    };
+    let mut collector = Collector {
+        stop,
+        points: Vec::new(),
+    };
+    let Trained::Finished(finished) = engine.train(&job, None, &mut collector)? else {
+        return Ok(Reproduction::Stopped);
+    };
+    let points = collector.points;
+    let (weights, _) = kept_weights(run.settings.train.keep, *finished);
+    let same_weights = Some(weights.digest()) == record.digests.weights;
+    if same_weights && metrics_digest(&points) == record.digests.metrics {
+        return Ok(Reproduction::Equal);
+    }
+    let stored = store.metrics(&run.id)?;
+    let now_by = engine.numerics(run.settings.train.dtype);
+    if !bits_should_agree(&record.numerics, &now_by) {
+        return Ok(Reproduction::NotComparable(Losses {
+            stored_by: record.numerics.clone(),
+            now_by,
+            last: (last_loss(&stored), last_loss(&points)),
+            largest: largest_difference(&stored, &points),
+        }));
+    }
+    let mut difference = first_difference(&stored, &points).unwrap_or_default();
+    if !same_weights {
+        difference.weights = true;
+        let before = store.weights(&run.id)?;
+        let pairs = before.0.iter().zip(&weights.0);
+        let bits = |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        difference.tensor = pairs
+            .filter(|(a, b)| a.shape != b.shape || bits(&a.data) != bits(&b.data))
+            .map(|(a, _)| a.name.clone())
+            .next();
+    }
+    Ok(Reproduction::Differs(difference))
+}
+
+/// Whether two descriptions of what computed promise the same bits: one engine, recipe, number format and processor family.
+fn bits_should_agree(a: &Numerics, b: &Numerics) -> bool {
+    let family = |numerics: &Numerics| numerics.isa.split('+').next().map(str::to_owned);
+    (&a.engine, a.recipe, &a.dtype, family(a)) == (&b.engine, b.recipe, &b.dtype, family(b))
+}
+
+/// Digest of what `metrics.jsonl` would hold.
+fn metrics_digest(points: &[MetricPoint]) -> Sha256Hex {
+    let mut hasher = Hasher::new();
+    for point in points {
+        let line = serde_json::to_vec(point).expect("a point holds only numbers");
+        hasher.update(&line);
+        hasher.update(b"\n");
+    }
+    hasher.finish()
+}
+
+fn last_loss(points: &[MetricPoint]) -> f64 {
+    points.last().map_or(f64::NAN, |point| point.train_loss)
+}
+
+fn largest_difference(a: &[MetricPoint], b: &[MetricPoint]) -> (f64, u64) {
+    let differences = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| ((a.train_loss - b.train_loss).abs(), a.step));
+    differences.fold(
+        (0.0, 0),
+        |most, next| {
+            if next.0 > most.0 { next } else { most }
+        },
+    )
+}
+
+/// The numbers of a step by the names they have in `metrics.jsonl`.
+fn numbers(point: &MetricPoint) -> [(&'static str, Option<f64>); 10] {
+    [
+        ("epoch", Some(point.epoch)),
+        ("tokens", Some(point.tokens as f64)),
+        ("train/loss", Some(point.train_loss)),
+        ("train/ce", Some(point.train_ce)),
+        ("train/square", Some(point.train_square)),
+        ("val/loss", point.val_loss),
+        ("val/ce", point.val_ce),
+        ("val/loss_batch_mean", point.val_loss_batch_mean),
+        ("lr", Some(point.lr)),
+        ("grad_norm", Some(point.grad_norm)),
+    ]
+}
+
+fn first_difference(stored: &[MetricPoint], now: &[MetricPoint]) -> Option<Difference> {
+    for index in 0..stored.len().max(now.len()) {
+        let (before, after) = (stored.get(index), now.get(index));
+        let none = MetricPoint::default();
+        let sides = numbers(before.unwrap_or(&none))
+            .into_iter()
+            .zip(numbers(after.unwrap_or(&none)));
+        let metrics: Vec<_> = sides
+            .map(|((name, a), (_, b))| {
+                let (a, b) = (before.and(a), after.and(b));
+                (name.to_owned(), a, b)
+            })
+            .filter(|(_, a, b)| a.map(f64::to_bits) != b.map(f64::to_bits))
+            .collect();
+        if !metrics.is_empty() {
+            return Some(Difference {
+                step: Some(index as u64 + 1),
+                metrics,
+                ..Difference::default()
+            });
+        }
+    }
+    None
+}
+
+/// Keeps the metrics, takes no checkpoints.
+struct Collector<'a> {
+    stop: &'a AtomicBool,
+    points: Vec<MetricPoint>,
+}
+
+impl Observer for Collector<'_> {
+    fn on_step(&mut self, point: &MetricPoint, _: StepTiming) -> ControlFlow<()> {
+        self.points.push(point.clone());
+        if self.stop.load(Ordering::SeqCst) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn wants_checkpoint(&mut self) -> bool {
+        false
+    }
+
+    fn on_checkpoint(&mut self, _: &Checkpoint) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{SmallWork, go, plan, store};
+    use super::*;
+    use crate::scheduler::Work;
+    use crate::train::FakeEngine;
+
+    fn again(store: &Store, run: &Run, record: &RunRecord) -> Reproduction {
+        let prepared = SmallWork::default().prepare(run).unwrap();
+        let stop = AtomicBool::new(false);
+        let engine = FakeEngine::default();
+        reproduce(store, &engine, run, &prepared, record, 1, &stop).unwrap()
+    }
+
+    #[test]
+    fn a_run_reproduces_and_the_first_step_that_differs_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, plan) = (store(dir.path()), plan(1, 4));
+        go(&store, &plan).unwrap();
+        let run = &plan.runs[0];
+        let mut record = store.record(&run.id).unwrap().unwrap();
+        assert_eq!(again(&store, run, &record), Reproduction::Equal);
+        // The same run with another seed stands for a training whose bits changed.
+        let mut other = run.clone();
+        other.settings.train.seed = 7;
+        let Reproduction::Differs(difference) = again(&store, &other, &record) else {
+            panic!("not noticed");
+        };
+        assert_eq!(difference.step, Some(1));
+        let names: Vec<_> = difference.metrics.iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["train/loss", "train/ce"]);
+        assert_eq!(difference.tensor.as_deref(), Some("fake.weight"));
+        record.numerics.engine = "another".to_owned();
+        let Reproduction::NotComparable(losses) = again(&store, &other, &record) else {
+            panic!("other engines need not agree in every bit");
+        };
+        assert!(losses.largest.0 > 0.0 && !losses.agree(), "{losses:?}");
+    }
+
+    #[test]
+    fn a_missing_step_is_a_difference() {
+        let point = |step| MetricPoint {
+            step,
+            ..MetricPoint::default()
+        };
+        let difference = first_difference(&[point(1), point(2)], &[point(1)]).unwrap();
+        assert_eq!(difference.step, Some(2));
+        assert_eq!(difference.metrics[2].2, None);
+        assert_eq!(first_difference(&[point(1)], &[point(1)]), None);
+    }
+}

@@ -1,0 +1,527 @@
+//! What a store survives, seen from outside: processes that are killed, stopped, held up, and several at once.
+
+use crate::project::{Project, Ran};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// A project with a sweep of `seeds` runs of `steps` steps, small enough to train in moments.
+fn sweep(seeds: usize, steps: usize) -> Project {
+    let project = Project::new();
+    let seeds: Vec<String> = (0..seeds).map(|seed| seed.to_string()).collect();
+    let text = format!(
+        "specbook: 1
+name: tiny
+title: \"A sweep of small runs\"
+base:
+  data:
+    corpus: {{stories: {{version: 1}}}}
+    tokenizer: {{train_bpe: {{vocab_size: 300}}}}
+    train: 8
+    validation: 2
+  model: {{dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 16}}
+  train:
+    batch_size: 2
+    max_steps: {steps}
+    optimizer: {{adamw: {{learning_rate: 1e-3}}}}
+    validate: {{every: epoch}}
+  eval:
+    perplexity: {{documents: 2}}
+seeds: [{}]
+",
+        seeds.join(", ")
+    );
+    project.write("specs/tiny.yaml", text);
+    project
+}
+
+/// `run` without a report, one thread, and what else is asked for.
+fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec![
+        "run",
+        "specs/tiny.yaml",
+        "--no-report",
+        "--keep-going",
+        "--threads",
+        "1",
+    ];
+    all.extend(more);
+    all
+}
+
+/// A checkpoint after every step, so that a kill finds every kind of file half written.
+const EVERY_STEP: &[&str] = &["--checkpoint-every", "0"];
+
+/// A process that is ended with its owner.
+struct Process {
+    child: Child,
+    lines: BufReader<std::process::ChildStderr>,
+}
+
+impl Process {
+    fn start(project: &Project, more: &[&str]) -> Self {
+        let mut command = project.command(&arguments(more));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        Self { child, lines }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Reads standard error up to a line that holds `text`.
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            let count = self.lines.read_line(&mut line).unwrap();
+            assert!(count > 0, "the process ended before it said `{text}`");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for the end; gives the code and the rest of standard error.
+    fn finish(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.lines, &mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return found;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Everything that must be the same whatever happened: weights, metrics and evaluations, byte for byte.
+fn results(project: &Project) -> BTreeMap<String, Vec<u8>> {
+    let store = project.path().join(".specbook");
+    let names = [
+        "model.safetensors",
+        "metrics.jsonl",
+        "key.json",
+        "result.json",
+        "perplexity.jsonl",
+    ];
+    files(&store)
+        .into_iter()
+        .filter(|path| names.iter().any(|name| path.ends_with(name)))
+        .map(|path| {
+            let name = path.strip_prefix(&store).unwrap().display().to_string();
+            (name, std::fs::read(path).unwrap())
+        })
+        .collect()
+}
+
+/// The results of the same sweep without any disturbance, and how long it took.
+fn undisturbed(seeds: usize, steps: usize) -> (BTreeMap<String, Vec<u8>>, Duration) {
+    let project = sweep(seeds, steps);
+    let began = Instant::now();
+    project.run(&arguments(EVERY_STEP)).success();
+    let took = began.elapsed();
+    let results = results(&project);
+    assert_eq!(results.len(), 6 * seeds, "{:?}", results.keys());
+    (results, took)
+}
+
+/// Asserts that the sweep is complete, sound, and what it should be, with nothing left over.
+#[track_caller]
+fn assert_whole(project: &Project, expected: &BTreeMap<String, Vec<u8>>, context: &str) {
+    let now = results(project);
+    assert_eq!(
+        now.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>(),
+        "{context}"
+    );
+    for (name, bytes) in &now {
+        assert!(*bytes == expected[name], "{name} differs; {context}");
+    }
+    project.run(&["store", "verify"]).success();
+    let runs = files(&project.path().join(".specbook/runs-v1"));
+    let left = runs.iter().find(|path| {
+        [".claim-", ".work-"]
+            .iter()
+            .any(|part| path.to_string_lossy().contains(part))
+    });
+    assert_eq!(left, None, "{context}");
+    assert!(
+        !project.path().join(".specbook/damaged").exists(),
+        "{context}"
+    );
+}
+
+/// Numbers that look random, from a seed.
+struct Draws(u64);
+
+impl Draws {
+    /// A number from 0 to 1.
+    fn next(&mut self) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) as f64 / (1u64 << 31) as f64
+    }
+}
+
+/// Steps that the checkpoints of unfinished runs hold; none for those that need only be published.
+fn saved_steps(project: &Project) -> Vec<u64> {
+    let heads = files(&project.path().join(".specbook/runs-v1"));
+    let heads = heads
+        .iter()
+        .filter(|path| path.ends_with("checkpoint/checkpoint.json"));
+    let mut steps = Vec::new();
+    for head in heads {
+        let work = head.parent().unwrap().parent().unwrap();
+        if work.join("record.json").exists() {
+            continue;
+        }
+        let json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(head).unwrap()).unwrap();
+        let step = json["step"].as_u64().unwrap();
+        let lines = std::fs::read_to_string(work.join("metrics.jsonl"))
+            .unwrap()
+            .lines()
+            .count() as u64;
+        assert!(
+            lines >= step && lines <= step + 1,
+            "{lines} lines, step {step}"
+        );
+        steps.push(step);
+    }
+    steps
+}
+
+/// Kills sweeps at random moments, up to three times each, until `kills` processes were killed while they worked.
+fn killed(kills: usize, seed: u64) {
+    let (seeds, steps) = (3, 25);
+    let (expected, took) = undisturbed(seeds, steps);
+    let mut draws = Draws(seed);
+    let (mut done, mut resumed) = (0, 0);
+    while done < kills {
+        let project = sweep(seeds, steps);
+        let rounds = 1 + (draws.next() * 3.0) as usize;
+        for _ in 0..rounds {
+            let mut process = Process::start(&project, EVERY_STEP);
+            std::thread::sleep(took.mul_f64(draws.next() * 0.9));
+            process.child.kill().unwrap();
+            done += usize::from(process.finish().0.is_none());
+        }
+        let saved = saved_steps(&project);
+        let last = project.run(&arguments(EVERY_STEP)).success();
+        for step in saved {
+            let words = format!("goes on at step {step} of {steps}");
+            assert!(last.stderr.contains(&words), "{words}: {}", last.stderr);
+            resumed += 1;
+        }
+        assert_whole(
+            &project,
+            &expected,
+            &format!("after {done} kills, seed {seed}"),
+        );
+    }
+    println!("{done} kills survived, {resumed} runs resumed from their last checkpoint");
+    assert!(resumed > 0);
+}
+
+#[test]
+fn killed_at_random_moments_a_sweep_ends_with_the_same_bytes() {
+    killed(6, 1);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn killed_at_200_random_moments_a_sweep_ends_with_the_same_bytes() {
+    killed(200, 2);
+}
+
+/// The number before `word` in the last line that a `run` prints.
+fn number_before(text: &str, word: &str) -> usize {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("tiny: "))
+        .unwrap();
+    let words: Vec<&str> = line.split([' ', ',']).collect();
+    let at = words.iter().position(|found| *found == word).unwrap();
+    words[at - 1].parse().unwrap()
+}
+
+/// Lets three processes drain one sweep; kills one of them where asked.
+fn drained_by_three(seeds: usize, victim: Option<Duration>) {
+    let steps = 25;
+    let (expected, _) = undisturbed(seeds, steps);
+    let project = sweep(seeds, steps);
+    let mut processes: Vec<Process> = (0..3)
+        .map(|_| Process::start(&project, EVERY_STEP))
+        .collect();
+    let (mut killed, mut by_victim) = (0, 0);
+    if let Some(moment) = victim {
+        let mut first = processes.remove(0);
+        first.wait_for("steps on");
+        std::thread::sleep(moment);
+        first.child.kill().unwrap();
+        let (code, text) = first.finish();
+        match code {
+            None => killed = 1,
+            Some(_) => by_victim = number_before(&text, "trained"),
+        }
+    }
+    let mut trained = 0;
+    for process in processes {
+        let (code, text) = process.finish();
+        assert_eq!(code, Some(0), "{text}");
+        trained += number_before(&text, "trained");
+    }
+    assert_whole(&project, &expected, "three processes");
+    match killed {
+        0 => assert_eq!(trained + by_victim, seeds, "each run is published once"),
+        _ => assert!(trained <= seeds, "{trained} records for {seeds} runs"),
+    }
+}
+
+#[test]
+fn three_processes_publish_each_run_once() {
+    drained_by_three(6, None);
+}
+
+#[test]
+fn two_processes_finish_what_a_killed_one_began() {
+    drained_by_three(5, Some(Duration::from_millis(15)));
+}
+
+#[test]
+#[ignore = "minutes"]
+fn three_processes_drain_36_runs() {
+    drained_by_three(36, None);
+    drained_by_three(36, Some(Duration::from_millis(200)));
+}
+
+#[test]
+fn signals_checkpoint_and_stop() {
+    let project = sweep(1, 1_000_000);
+    let mut reached = 0;
+    for (signal, code) in [
+        (Signal::SIGTERM, 143),
+        (Signal::SIGINT, 130),
+        (Signal::SIGHUP, 129),
+    ] {
+        // The usual interval is far longer than this test: the checkpoint is the signal's.
+        let mut process = Process::start(&project, &[]);
+        if reached == 0 {
+            process.wait_for("1000000 steps on 1 threads");
+        } else {
+            process.wait_for(&format!("goes on at step {reached} of 1000000"));
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        process.signal(signal);
+        let (ended, text) = process.finish();
+        assert_eq!(ended, Some(code), "{text}");
+        assert!(text.contains("checkpoints are kept"), "{text}");
+        let saved = saved_steps(&project);
+        assert_eq!(saved.len(), 1);
+        assert!(saved[0] > reached, "{} after {reached}", saved[0]);
+        reached = saved[0];
+        let status = project.run(&["status", "specs/tiny.yaml"]).success();
+        assert!(status.stdout.contains("partial"), "{}", status.stdout);
+    }
+}
+
+#[test]
+fn a_process_held_up_for_longer_than_its_claim_lasts_discards_its_work() {
+    let steps = 400;
+    let (expected, _) = undisturbed(1, steps);
+    let project = sweep(1, steps);
+    let timing = ["--claim-stale", "0.4", "--checkpoint-every", "0"];
+    let mut first = Process::start(&project, &timing);
+    first.wait_for("steps on");
+    first.signal(Signal::SIGSTOP);
+    let began = Instant::now();
+    let second = project.run(&arguments(&timing)).success();
+    assert!(
+        began.elapsed() > Duration::from_millis(400),
+        "it waits for the claim to be stale"
+    );
+    assert_eq!(number_before(&second.stderr, "trained"), 1);
+    first.signal(Signal::SIGCONT);
+    let (code, text) = first.finish();
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(number_before(&text, "cached"), 1, "{text}");
+    assert_whole(&project, &expected, "after SIGCONT");
+}
+
+/// Runs `verify` on the sweep.
+fn verified(project: &Project, more: &[&str]) -> Ran {
+    project.run(&[&["verify", "specs/tiny.yaml"], more].concat())
+}
+
+#[test]
+fn verify_trains_again_and_shows_the_first_step_that_differs() {
+    let project = sweep(2, 6);
+    let nothing = verified(&project, &[]).code(4);
+    assert!(
+        nothing.stderr.contains("none of the runs is finished"),
+        "{}",
+        nothing.stderr
+    );
+    project.run(&arguments(&[])).success();
+    let equal = verified(&project, &["--format", "json", "--threads", "3"]).success();
+    assert_eq!(equal.json()["runs"][1]["result"], "equal");
+    // Another device is another engine: its losses are compared.
+    let reference = [
+        "--device",
+        "cpu-reference",
+        "--filter",
+        "seed=0",
+        "--format",
+        "json",
+    ];
+    let other = verified(&project, &reference).success();
+    assert_eq!(other.json()["runs"][0]["result"], "not_comparable");
+    assert_eq!(other.json()["runs"][0]["losses"]["agree"], true);
+    // A run is enough where the plan that made it is known.
+    let by_run = project.run(&["verify", "tiny/base,seed=1"]).success();
+    assert!(
+        by_run.stdout.contains("1 equal in every bit, 0 differ"),
+        "{}",
+        by_run.stdout
+    );
+    forge(&project);
+    let differs = verified(&project, &[]).code(7);
+    assert!(
+        differs
+            .stdout
+            .contains("DIFFERS, first at step 4\n  train/loss: stored 9.5"),
+        "{}",
+        differs.stdout
+    );
+    assert!(
+        differs.stdout.contains("1 equal in every bit, 1 differ"),
+        "{}",
+        differs.stdout
+    );
+}
+
+/// Changes the fourth step of the first run's metrics, and the record so that the store holds together.
+fn forge(project: &Project) {
+    use specbook::digest::Sha256Hex;
+    let found = files(&project.path().join(".specbook/runs-v1"));
+    let metrics = found
+        .iter()
+        .find(|path| path.ends_with("metrics.jsonl"))
+        .unwrap();
+    let old = std::fs::read_to_string(metrics).unwrap();
+    let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
+    let mut point: serde_json::Value = serde_json::from_str(&lines[3]).unwrap();
+    point["train/loss"] = serde_json::json!(9.5);
+    lines[3] = point.to_string();
+    let new = lines.join("\n") + "\n";
+    std::fs::write(metrics, &new).unwrap();
+    let record = metrics.with_file_name("record.json");
+    let digest = |text: &str| Sha256Hex::of(text.as_bytes()).to_string();
+    let text = std::fs::read_to_string(&record).unwrap();
+    let text = text.replace(&digest(&old), &digest(&new));
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["files"]["metrics.jsonl"]["bytes"] = serde_json::json!(new.len());
+    value.as_object_mut().unwrap().remove("sha256");
+    let body = value.to_string();
+    let body = body.trim_end_matches('}').to_owned()
+        + &"}".repeat(body.len() - body.trim_end_matches('}').len() - 1);
+    std::fs::write(
+        &record,
+        format!("{body},\"sha256\":\"{}\"}}\n", digest(&body)),
+    )
+    .unwrap();
+}
+
+#[test]
+fn the_store_is_checked_measured_and_cleaned() {
+    let project = sweep(2, 3);
+    project.run(&arguments(&[])).success();
+    let sound = project
+        .run(&["store", "verify", "--format", "json"])
+        .success();
+    assert_eq!(
+        (&sound.json()["runs"], &sound.json()["problems"]),
+        (&2.into(), &serde_json::json!([]))
+    );
+    let used = project
+        .run(&["store", "du", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(used["usage"]["runs"]["entries"], 2);
+    let nothing = project.run(&["store", "gc"]).success();
+    assert_eq!(nothing.stdout, "nothing to remove");
+    // The edited spec takes the place of the old one among the roots.
+    let text = project.read("specs/tiny.yaml");
+    project.write("specs/old.yaml", &text);
+    project.write(
+        "specs/tiny.yaml",
+        text.replace("seeds: [0, 1]", "seeds: [1]"),
+    );
+    project.run(&arguments(&[])).success();
+    let kept = project.run(&["store", "gc", "specs/old.yaml"]).success();
+    assert_eq!(kept.stdout, "nothing to remove");
+    let listed = project.run(&["store", "gc"]).success();
+    assert!(listed.stdout.contains("1 run ("), "{}", listed.stdout);
+    assert!(
+        listed.stderr.contains("`--yes` removes"),
+        "{}",
+        listed.stderr
+    );
+    assert_eq!(results(&project).len(), 12);
+    let json = project
+        .run(&["store", "gc", "--yes", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(json["bytes"], json["freed_bytes"]);
+    assert_eq!(results(&project).len(), 6);
+    project.run(&["store", "verify"]).success();
+    // Damage is found and named.
+    let found = files(&project.path().join(".specbook/runs-v1"));
+    let weights = found
+        .iter()
+        .find(|path| path.ends_with("model.safetensors"))
+        .unwrap();
+    let mut bytes = std::fs::read(weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(weights, bytes).unwrap();
+    let broken = project.run(&["store", "verify"]).code(4);
+    assert!(
+        broken
+            .stdout
+            .contains("model.safetensors: it does not have the digest of the record"),
+        "{}",
+        broken.stdout
+    );
+    assert!(broken.stdout.ends_with("1 problem"), "{}", broken.stdout);
+    project.run(&arguments(&["--paranoid"])).success();
+    project.run(&["store", "verify"]).success();
+}
