@@ -73,6 +73,9 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Scores text under a stored run.
     Eval(EvalArgs),
+    /// Looks at the data of specs without training.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Prints the JSON Schema of specs, for editors.
     Schema,
     /// Prints a completion script for a shell.
@@ -80,6 +83,13 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `data`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Counts sequences and batches of every sequence policy, from the lengths of the training documents.
+    Stats(SpecArgs),
 }
 
 /// Which spec at which scale.

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod data;
 mod diff;
 mod eval;
 mod exit;
@@ -70,6 +71,7 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Diff(args) => diff::execute(args, global, printer),
         Command::Sample(args) => sample::execute(args, global, printer),
         Command::Eval(args) => eval::execute(args, global, printer),
+        Command::Data(command) => data::execute(command, global, printer),
         Command::Schema => {
             printer.json_result(&crate::spec::json_schema())?;
             Ok(exit::OK)
