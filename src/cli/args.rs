@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Looks after the store: checks it, lists what can go, says what takes the space.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Looks at the data of specs without training.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Prints the JSON Schema of specs, for editors.
     Schema,
     /// Prints a completion script for a shell.
@@ -86,6 +89,13 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `data`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Counts sequences and batches of every sequence policy, from the lengths of the training documents.
+    Stats(SpecArgs),
 }
 
 /// Which spec at which scale.

@@ -8,10 +8,22 @@ use crate::fsx::{Fs as _, RealFs};
 use std::path::PathBuf;
 
 /// The shipped specs: name and text.
-const SHIPPED: &[(&str, &str)] = &[(
-    "epoch-frenzy",
-    include_str!("../../specs/epoch-frenzy.yaml"),
-)];
+const SHIPPED: &[(&str, &str)] = &[
+    (
+        "epoch-frenzy",
+        include_str!("../../specs/epoch-frenzy.yaml"),
+    ),
+    ("grid-search", include_str!("../../specs/grid-search.yaml")),
+    (
+        "loss-comparison",
+        include_str!("../../specs/loss-comparison.yaml"),
+    ),
+    ("scale-up", include_str!("../../specs/scale-up.yaml")),
+    (
+        "sequence-handling",
+        include_str!("../../specs/sequence-handling.yaml"),
+    ),
+];
 
 /// Writes the spec, or lists what there is.
 pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {

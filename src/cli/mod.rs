@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod data;
 mod diff;
 mod eval;
 mod exit;
@@ -74,6 +75,7 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Eval(args) => eval::execute(args, global, printer),
         Command::Verify(args) => verify::execute(args, global, printer),
         Command::Store(command) => store::execute(command, global, printer),
+        Command::Data(command) => data::execute(command, global, printer),
         Command::Schema => {
             printer.json_result(&crate::spec::json_schema())?;
             Ok(exit::OK)

@@ -257,7 +257,7 @@ fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
 /// Names and values of a setting's axes but one.
 type OtherAxes = Vec<(String, String)>;
 
-fn pairs(context: &Context, args: &[Value], _: &Kwargs) -> Answer {
+fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     let [axis, a, b] = args else {
         return Err(wrong("pairs", "an axis and two of its values"));
     };
@@ -268,7 +268,7 @@ fn pairs(context: &Context, args: &[Value], _: &Kwargs) -> Answer {
         return Err(ExprError::unknown("axis", axis, context.axis_names()));
     }
     let mut halves: [Vec<(OtherAxes, String)>; 2] = Default::default();
-    for group in context.groups() {
+    for group in filtered(context, kwargs)? {
         let Some(run) = context.runs.iter().find(|run| run.group == group) else {
             continue;
         };
@@ -281,7 +281,7 @@ fn pairs(context: &Context, args: &[Value], _: &Kwargs) -> Answer {
             .collect();
         for (half, value) in halves.iter_mut().zip([a, b]) {
             if plain(own) == *value {
-                half.push((rest.clone(), group.to_owned()));
+                half.push((rest.clone(), group.clone()));
             }
         }
     }

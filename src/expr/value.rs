@@ -450,6 +450,19 @@ impl Object for Many {
             ("second", Some(second)) => return Some(self.half(second)),
             _ => {}
         }
+        if self.second.is_none()
+            && metric(name).is_none()
+            && self.context.axis_names().contains(name)
+        {
+            let values: Result<Vec<Value>, ExprError> = self
+                .first
+                .iter()
+                .map(|setting| setting.attribute(name))
+                .collect();
+            return Some(
+                values.map_or_else(|error| Value::from(self.context.fail(error)), Value::from),
+            );
+        }
         let list = self.each(|setting, among| setting.metric(name, among));
         Some(list.map_or_else(|error| Value::from(self.context.fail(error)), Value::from))
     }

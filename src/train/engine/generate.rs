@@ -1,7 +1,7 @@
 //! Sampling with a key/value cache.
 //!
 //! A continuation ends at `max_new_tokens`, at the stop id (which is not part of it), or when prompt and continuation together have
-//! `max_seq_len` positions. The draw for the id at position `p` of row `r` is the uniform number `r` of stream `(seed, Sample, p)`.
+//! `max_seq_len` positions: a prompt that long has none. The draw for the id at position `p` of row `r` is the uniform number `r` of stream `(seed, Sample, p)`.
 
 use super::network::{Caches, Network};
 use super::ops::Operations;
@@ -20,10 +20,11 @@ pub(crate) fn generate<O: Operations>(
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); job.prompts.len()];
     let mut running = Vec::new();
     for (row, prompt) in job.prompts.iter().enumerate() {
-        network.check_ids(prompt, prompt.len())?;
+        // A prompt that fills the context or is longer has no continuation.
         if job.max_new_tokens == 0 || prompt.len() >= job.model.max_seq_len {
             continue;
         }
+        network.check_ids(prompt, prompt.len())?;
         let logits = logits(&ops, &network, prompt, &mut caches, &[row])?;
         if take(job, row, &logits, &mut rows[row]) {
             running.push(row);

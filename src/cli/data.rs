@@ -1,0 +1,132 @@
+//! `specbook data stats`: what the sequence policies make of the training documents, counted without training.
+
+use super::args::{DataCommand, Global};
+use super::exit;
+use super::failure::Failure;
+use super::print::{self, Printer};
+use super::workspace::{self, Opened};
+use crate::data::{self, DataError, stats};
+use crate::plan::Run;
+use crate::spec::SeqLen;
+use serde::Serialize;
+
+/// The documents that some runs share, and their count table.
+#[derive(Debug, Serialize)]
+struct Counted {
+    /// Names of the runs.
+    runs: Vec<String>,
+    batch_size: usize,
+    lengths: stats::LengthSummary,
+    counts: Vec<stats::CountRow>,
+}
+
+/// Prints the tables.
+pub(crate) fn execute(
+    command: &DataCommand,
+    global: &Global,
+    printer: Printer,
+) -> Result<u8, Failure> {
+    let DataCommand::Stats(args) = command;
+    let store = workspace::store(global, &args.specs[0])?;
+    for opened in &workspace::open(args, &store, printer)? {
+        let counted = count(opened).map_err(crate::error::Error::from)?;
+        if printer.json() {
+            let (spec, profile) = (&opened.plan.spec, &opened.plan.profile);
+            printer.json_result(&serde_json::json!({
+                "format": 1, "spec": spec, "profile": profile, "tables": counted
+            }))?;
+        } else {
+            printer.result(&text(opened, &counted));
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// One table for all runs that would count alike.
+fn count(opened: &Opened) -> Result<Vec<Counted>, DataError> {
+    let mut groups: Vec<Vec<&Run>> = Vec::new();
+    for run in &opened.plan.runs {
+        match groups.iter_mut().find(|group| alike(group[0], run)) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    groups.iter().map(|group| table(group, opened)).collect()
+}
+
+/// Whether two runs have the same documents, tokenizer, batches and length.
+fn alike(a: &Run, b: &Run) -> bool {
+    let length = |run: &Run| match run.settings.data.seq_len {
+        SeqLen::Max => SeqLen::Tokens(run.settings.model.max_seq_len),
+        other => other,
+    };
+    a.key.data.train == b.key.data.train
+        && a.key.data.tokenizer == b.key.data.tokenizer
+        && a.settings.train.batch_size == b.settings.train.batch_size
+        && length(a) == length(b)
+}
+
+fn table(runs: &[&Run], opened: &Opened) -> Result<Counted, DataError> {
+    let settings = &runs[0].settings;
+    let lengths = data::document_lengths(settings, &opened.context)?;
+    let counts = stats::count_table(
+        &lengths,
+        settings.train.batch_size,
+        settings.data.seq_len,
+        settings.model.max_seq_len,
+    )?;
+    Ok(Counted {
+        runs: runs.iter().map(|run| run.name.clone()).collect(),
+        batch_size: settings.train.batch_size,
+        lengths: stats::summarise(&lengths),
+        counts,
+    })
+}
+
+fn text(opened: &Opened, tables: &[Counted]) -> String {
+    let mut lines = vec![format!(
+        "{} (profile {})",
+        opened.plan.spec, opened.plan.profile
+    )];
+    for table in tables {
+        let lengths = &table.lengths;
+        lines.push(format!(
+            "\n{} documents, {} tokens: shortest {}, median {}, mean {:.1}, longest {}; batches of {}\nfor {}",
+            print::count(lengths.documents as u64),
+            print::count(lengths.tokens),
+            lengths.shortest,
+            lengths.median,
+            lengths.mean,
+            lengths.longest,
+            table.batch_size,
+            named(&table.runs),
+        ));
+        let number = |value: Option<usize>| {
+            value.map_or_else(|| "–".to_owned(), |value| print::count(value as u64))
+        };
+        let rows = table.counts.iter().map(|row| {
+            vec![
+                row.policy.clone(),
+                number(row.tol),
+                row.seq_len.to_string(),
+                number(row.sequences),
+                number(row.batches),
+            ]
+        });
+        lines.push(print::table(
+            &["policy", "tol", "seq_len", "sequences", "batches"],
+            &rows.collect::<Vec<_>>(),
+        ));
+    }
+    lines.join("\n")
+}
+
+/// The first names of a list, and how many more there are.
+fn named(runs: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let shown = runs[..runs.len().min(SHOWN)].join(" ");
+    match runs.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
