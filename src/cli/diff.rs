@@ -203,6 +203,7 @@ fn metric_row(metric: &MetricDifference) -> Vec<String> {
         match (metric.is_significant, metric.method) {
             (Some(true), Some(compare::Method::Paired)) => "differs (paired t)".to_owned(),
             (Some(true), _) => "differs (Welch's t)".to_owned(),
+            (Some(false), _) if metric.interval == Some([0.0, 0.0]) => "equal".to_owned(),
             (Some(false), _) => "within the seeds' spread".to_owned(),
             (None, _) => String::new(),
         },
@@ -220,9 +221,16 @@ fn curve_row(curve: &CurveDifference) -> Vec<String> {
         } else {
             step(curve.first_step)
         },
-        curve
-            .largest
-            .map_or_else(|| "–".to_owned(), |value| format!("{value:.4e}")),
+        curve.largest.map_or_else(
+            || "–".to_owned(),
+            |value| {
+                if value == 0.0 || value >= 1e-3 {
+                    format!("{value:.4}")
+                } else {
+                    format!("{value:.2e}")
+                }
+            },
+        ),
         if is_equal {
             "–".to_owned()
         } else {
