@@ -4,6 +4,7 @@ use crate::data::DataError;
 use crate::eval::EvalError;
 use crate::fsx::FsError;
 use crate::plan::PlanError;
+use crate::rehearsal::RehearsalError;
 use crate::report::ReportError;
 use crate::scheduler::SchedulerError;
 use crate::spec::SpecError;
@@ -28,6 +29,8 @@ pub enum Error {
     Store(#[from] StoreError),
     /// A scheduler.
     Scheduler(#[from] SchedulerError),
+    /// A mistake in a spec's expressions or cells.
+    Rehearsal(#[from] RehearsalError),
     /// A report.
     Report(#[from] ReportError),
     /// A file operation.
@@ -65,7 +68,10 @@ impl Error {
             }
             Self::Train(_) | Self::Eval(_) => ErrorKind::Run,
             Self::Store(error) | Self::Scheduler(SchedulerError::Store(error)) => store_kind(error),
-            Self::Report(error) => report_kind(error),
+            Self::Rehearsal(RehearsalError::Measure { .. }) => ErrorKind::Spec,
+            Self::Rehearsal(RehearsalError::Report(error)) | Self::Report(error) => {
+                report_kind(error)
+            }
             Self::Fs(_) => ErrorKind::Store,
             Self::Json(_) => ErrorKind::Internal,
         }

@@ -1,4 +1,77 @@
 //! A reproducible-experiment notebook runner driven by declarative specs.
+//!
+//! # Bird's eye
+//!
+//! ```text
+//! specs/epoch-frenzy.yaml
+//!   │ spec::load: values and marks, profile, overrides, axes; every problem with its line
+//!   ▼
+//! Spec ─► plan::expand ─► Plan: Runs, each with a RunId = sha256(RunKey)        trains nothing, renders nothing
+//!                           │
+//!         cached? ◄─ Store ◄┴─ Scheduler ─► dyn Engine ══ the door ══ train::engine (dfdx)
+//!                     ▲   record.json last     │ steps, checkpoints, metrics
+//!                     └────────────────────────┘
+//!                     ▼
+//! Results ─► eval (perplexity, samples: entries of their own) ─► claim (measures, verdicts) ─► report ─► reports/<name>/
+//! ```
+//!
+//! # Where things are
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`spec`] | the YAML file as data: settings, axes, claims, cells, and what is wrong with them |
+//! | [`plan`] | runs and their identities, estimates, semantic differences |
+//! | [`data`] | corpora (two are embedded), sources, tokenizers, sequence policies, batches |
+//! | [`train`] | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
+//! | [`record`] | what a run leaves behind, as plain data |
+//! | [`store`], [`fsx`] | finished runs, evaluations and plans as plain files; the one door to the file system |
+//! | [`scheduler`], [`workload`] | running a plan; the data and evaluations that it needs |
+//! | [`eval`], [`expr`], [`claim`] | metrics of trained weights; expressions over results; verdicts |
+//! | [`report`], [`rehearsal`] | reports; the same over made-up results, to find mistakes before training |
+//! | [`cli`] | the command line: the only part that prints, reads the environment or handles signals |
+//! | [`digest`], [`rng`], [`error`] | SHA-256; counter-based randomness; the sum of all errors |
+//!
+//! # What always holds
+//!
+//! - Nothing points upward: `tests/suite/architecture.rs` holds which module may use which, which crate is named where, and
+//!   that `unsafe` stands only under `train/engine/kernels`.
+//! - No tensor, dtype or device type crosses the door of [`train`].
+//! - All randomness is addressed by (seed, purpose, step, index) through [`rng`]; no generator has state.
+//! - No reduction depends on the number of threads; no platform `exp` or `ln` reaches weights, metrics or samples.
+//! - A run is complete only when its `record.json` is in place; wall-clock time never enters what is compared.
+//! - Reports are a pure function of spec and records.
+//!
+//! # From Rust
+//!
+//! Everything the program does can be done from Rust:
+//!
+//! ```
+//! use specbook::{DataContext, FakeEngine, LoadRequest, RealFs, Scheduler, Spec, Store};
+//! use std::sync::{Arc, atomic::AtomicBool};
+//!
+//! let text = r#"
+//! specbook: 1
+//! name: tiny
+//! title: Tiny
+//! base:
+//!   data: {corpus: {stories: {version: 1}}, tokenizer: {train_bpe: {vocab_size: 300}}, train: 8, validation: 2}
+//!   model: {dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 16}
+//!   train: {batch_size: 4, optimizer: {adamw: {learning_rate: 1e-3}}, validate: {every: end}}
+//! cells:
+//!   - plan: all
+//! "#;
+//! let spec: Spec = specbook::spec::parse(text, "tiny.yaml".as_ref(), &LoadRequest::default())?;
+//! let context = DataContext::default();
+//! let plan = specbook::plan::expand(&spec, &context)?;
+//! let folder = tempfile::tempdir()?;
+//! let store = Store::open(folder.path(), Arc::new(RealFs::new()));
+//! let engine = FakeEngine::default(); // `specbook::train::open(DeviceKind::Cpu)?` trains for real
+//! let scheduler = Scheduler { store: &store, engine: &engine, options: Default::default() };
+//! let workload = specbook::workload::Workload::new(&store, &engine, &context);
+//! let summary = scheduler.run(&plan, &workload, &specbook::scheduler::Silent, &AtomicBool::new(false))?;
+//! assert_eq!((summary.trained, summary.failed.len()), (1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod claim;
 pub mod cli;
@@ -10,6 +83,7 @@ pub mod expr;
 pub mod fsx;
 pub mod plan;
 pub mod record;
+pub mod rehearsal;
 pub mod report;
 pub mod rng;
 pub mod scheduler;
@@ -17,3 +91,14 @@ pub mod spec;
 pub mod store;
 pub mod train;
 pub mod workload;
+
+pub use data::DataContext;
+pub use error::{Error, ErrorKind};
+pub use fsx::RealFs;
+pub use plan::{Plan, Run, RunKey};
+pub use record::{Results, RunId, RunRecord};
+pub use report::Report;
+pub use scheduler::Scheduler;
+pub use spec::{LoadRequest, Spec};
+pub use store::Store;
+pub use train::{Engine, FakeEngine};

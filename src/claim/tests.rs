@@ -116,7 +116,7 @@ fn verdicts_are_written_in_snake_case() {
 /// The claims of the epoch-frenzy study, on curves that show its effect.
 #[test]
 fn a_whole_study_is_judged() {
-    let yaml = include_str!("epoch_frenzy.yaml");
+    let yaml = include_str!("../../specs/epoch-frenzy.yaml");
     // As the spec's loader does: through JSON values, where a one-key map names a choice.
     let mut tree: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
     let claims: Vec<Claim> = serde_json::from_value(tree["claims"].take()).unwrap();

@@ -14,6 +14,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     let engine = engine::open(DeviceKind::Cpu)?;
     for spec in &specs {
         supported(spec, engine.as_ref())?;
+        rehearse(spec)?;
     }
     if printer.json() {
         let all: Vec<_> = specs
@@ -43,11 +44,16 @@ pub(crate) fn supported(spec: &Spec, engine: &dyn crate::train::Engine) -> Resul
         let model = run.settings.model.resolve(1);
         if let Some(reason) = engine.unsupported(&model, &run.settings.train) {
             return Err(Failure::usage(format!(
-                "run `{}` of `{}`: {reason}",
+                "run `{}` of `{}` cannot be trained here: {reason}",
                 run.name,
                 spec.path.display()
             )));
         }
     }
     Ok(())
+}
+
+/// Finds mistakes in expressions and cells before anything is trained.
+pub(crate) fn rehearse(spec: &Spec) -> Result<(), Failure> {
+    crate::rehearsal::rehearse(spec).map_err(|error| Failure::from(error).at(&spec.path))
 }

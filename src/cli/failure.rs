@@ -47,6 +47,20 @@ impl Failure {
         self
     }
 
+    /// Puts the header of a spec's problems above them.
+    pub(crate) fn invalid_spec(mut self, path: &std::path::Path) -> Self {
+        if self.code == exit::USAGE {
+            self.message = format!("invalid spec `{}`\n\n{}", path.display(), self.message);
+        }
+        self
+    }
+
+    /// Names the file that it is about.
+    pub(crate) fn at(mut self, path: &std::path::Path) -> Self {
+        self.message = format!("`{}`: {}", path.display(), self.message);
+        self
+    }
+
     /// Says it.
     pub(crate) fn print(&self, printer: Printer) {
         printer.error(&self.message, self.hint.as_deref());

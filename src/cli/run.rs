@@ -8,6 +8,7 @@ use super::signals::Signals;
 use super::workspace::{self, Opened};
 use super::{check, exit, plan, report, sample};
 use crate::claim::Verdict;
+use crate::record::RunStatus;
 use crate::scheduler::{Options, Scheduler, Summary};
 use crate::store::{Calibration, ClaimTiming, Manifest, Store};
 use crate::train::Engine;
@@ -26,6 +27,12 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     let all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
         check::supported(&opened.spec, engine.as_ref())?;
+        let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
+        let is_cached = |status: &RunStatus| *status == RunStatus::Cached;
+        let statuses = store.statuses(&ids);
+        if !statuses.is_ok_and(|statuses| statuses.iter().all(is_cached)) {
+            check::rehearse(&opened.spec)?;
+        }
     }
     if args.dry_run {
         for opened in &all {
@@ -133,7 +140,7 @@ impl Session<'_> {
         let Some(free) = free else { return Ok(()) };
         for run in &opened.plan.runs {
             let needed = run.estimate.peak_rss_bytes;
-            if needed > free && self.store.status(&run.id)? != crate::record::RunStatus::Cached {
+            if needed > free && self.store.status(&run.id)? != RunStatus::Cached {
                 let message = format!(
                     "run `{}` needs about {} of memory; {} are free",
                     run.name,

@@ -124,7 +124,7 @@ pub(crate) fn load(args: &SpecArgs, printer: Printer) -> Result<Vec<Spec>, Failu
     for file in spec_files(&args.specs)? {
         match spec::load(&file, &request) {
             Ok(spec) => specs.push(spec),
-            Err(error) => failures.push(Failure::from(error)),
+            Err(error) => failures.push(Failure::from(error).invalid_spec(&file)),
         }
     }
     match failures.pop() {

@@ -6,6 +6,9 @@
 )]
 
 mod architecture;
+mod bad_input;
 mod project;
+mod real_text;
+mod run;
 #[cfg(unix)]
 mod store;

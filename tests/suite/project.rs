@@ -3,6 +3,40 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+/// Two runs of five steps: seconds in a debug build.
+pub(crate) const TINY: &str = r#"
+specbook: 1
+name: tiny
+title: Tiny
+base:
+  data:
+    corpus: {stories: {version: 1}}
+    tokenizer: {train_bpe: {vocab_size: 320, documents: 20}}
+    train: 20
+    validation: 4
+  model: {dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 24, multiple_of: 16}
+  train:
+    batch_size: 4
+    optimizer: {adamw: {learning_rate: 1e-2}}
+    validate: {every: step}
+  eval:
+    perplexity: {documents: 4}
+    samples: {prompts: ["Once"], max_new_tokens: 6}
+vary:
+  model.dim: [16, 32]
+claims:
+  - id: T-1
+    says: A run of twenty documents in batches of four takes five steps.
+    measure: run('dim=16').steps
+    expect: {equals: 5}
+cells:
+  - text: "Width 32 ends at {{ run('dim=32').val_loss | round(2) }} nats."
+  - plot: {curves: [train/loss, val/loss], panels: dim}
+  - table: {rows: dim, columns: [val_loss, perplexity]}
+  - samples: {runs: all}
+  - claims: all
+"#;
+
 /// A folder with `specs/`, removed at the end of the test.
 pub(crate) struct Project {
     folder: tempfile::TempDir,

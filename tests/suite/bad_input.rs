@@ -1,0 +1,292 @@
+//! What bad input gets: one clear message, the right exit code, nothing half-written.
+
+use crate::project::{Project, TINY, real_data};
+
+/// The tiny spec on a corpus of its own.
+fn with_corpus(project: &Project, corpus: &str) {
+    let text = TINY.replace("{stories: {version: 1}}", corpus);
+    assert_ne!(text, TINY);
+    project.write("specs/tiny.yaml", text);
+}
+
+fn line(number: usize) -> String {
+    format!(
+        "{{\"text\": \"Document {number} tells of a small dog that ran to the park and back.\"}}\n"
+    )
+}
+
+#[test]
+fn a_missing_spec() {
+    let ran = Project::new().run(&["run", "specs/none.yaml"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: cannot read `specs/none.yaml`: No such file or directory (os error 2)
+
+    hint: `specbook init` writes a spec to start from
+    ");
+}
+
+#[test]
+fn a_spec_with_problems() {
+    let project = Project::new();
+    project.write(
+        "specs/tiny.yaml",
+        TINY.replace("n_heads: 2", "n_head: 3")
+            .replace("batch_size: 4", "batch_sice: 4"),
+    );
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(2);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: invalid spec `specs/tiny.yaml`
+
+    `model.dim` 16 is not a multiple of `model.n_heads` 3
+      --> specs/tiny.yaml:11:41
+    11 |   model: {dim: 16, n_layers: 1, n_head: 3, max_seq_len: 24, multiple_of: 16}
+       |                                         ^
+       = allowed: for 16: 1, 2, 4, 8 heads
+       = note: in run `dim=16`
+
+    `model.dim` 32 is not a multiple of `model.n_heads` 3
+      --> specs/tiny.yaml:11:41
+    11 |   model: {dim: 16, n_layers: 1, n_head: 3, max_seq_len: 24, multiple_of: 16}
+       |                                         ^
+       = allowed: for 32: 1, 2, 4, 8, 16 heads
+       = note: in run `dim=32`
+
+    unknown key `batch_sice` in `train`
+      --> specs/tiny.yaml:13:5
+    13 |     batch_sice: 4
+       |     ^^^^^^^^^^
+       = allowed: `batch_size`, `grad_accum_steps`, `epochs`, `max_steps`, `max_batches`, `shuffle`, `last_batch`, `loss`, `reduction`, `ignore_index`, `optimizer`, `schedule`, `grad_clip`, `dtype`, `validate`, `keep`, `seed`
+       = hint: did you mean `batch_size`?
+    ");
+}
+
+#[test]
+fn a_missing_corpus() {
+    let project = Project::new();
+    with_corpus(&project, "{jsonl: {path: none.jsonl}}");
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: cannot read `specs/none.jsonl`: No such file or directory (os error 2)");
+    assert!(!project.path().join("reports").exists());
+}
+
+#[test]
+fn an_unreadable_line() {
+    let project = Project::new();
+    with_corpus(&project, "{jsonl: {path: lines.jsonl}}");
+    let mut text: String = (0..6).map(line).collect();
+    text.push_str("{\"text\": \n");
+    text.extend((6..40).map(line));
+    project.write("specs/lines.jsonl", text);
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: `specs/lines.jsonl`, line 7: expected a JSON object with the text in `text`, found EOF while parsing a value (column 9); 6 documents read before it");
+}
+
+#[test]
+fn too_few_documents() {
+    let project = Project::new();
+    with_corpus(&project, "{jsonl: {path: lines.jsonl}}");
+    project.write("specs/lines.jsonl", (0..10).map(line).collect::<String>());
+    let ran = project.run(&["plan", "specs/tiny.yaml"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: `lines.jsonl` has 10 documents, but `data.train` asks for documents 5 to 24");
+}
+
+#[test]
+fn a_truncated_zstd_file() {
+    let Some(data) = real_data() else { return };
+    let whole = std::fs::read(data.join("pile-test-a/pile-test-a.jsonl.zst")).unwrap();
+    let project = Project::new();
+    with_corpus(&project, "{jsonl: {path: cut.jsonl.zst}}");
+    project.write("specs/cut.jsonl.zst", &whole[..4000]);
+    let ran = project.run(&["plan", "specs/tiny.yaml"]).code(4);
+    assert!(
+        ran.stderr.contains("cut.jsonl.zst") && ran.stderr.contains("ends"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_tokenizer_without_an_end_of_text() {
+    let project = Project::new();
+    let tokenizer = r#"{"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}}"#;
+    project.write("specs/tokenizer.json", tokenizer);
+    project.write(
+        "specs/tiny.yaml",
+        TINY.replace(
+            "{train_bpe: {vocab_size: 320, documents: 20}}",
+            "{file: tokenizer.json}",
+        ),
+    );
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: tokenizer `specs/tokenizer.json`: it has no tokens that begin and end a text; looked for `<s>` and `</s>`, `<|begin_of_text|>` and `<|end_of_text|>`, and `<|endoftext|>` for both");
+}
+
+#[test]
+fn ids_above_the_vocabulary() {
+    let Some(data) = real_data() else { return };
+    let project = Project::new();
+    std::fs::copy(
+        data.join("tinystories-bpe-4096/tokenizer.json"),
+        project.path().join("specs/tokenizer.json"),
+    )
+    .unwrap();
+    let ids: Vec<u8> = [5u16, 6, 0, 7, 60_000, 0]
+        .iter()
+        .flat_map(|id| id.to_le_bytes())
+        .collect();
+    project.write("specs/train.bin", ids);
+    with_corpus(&project, "{bin: {path: train.bin}}");
+    let text = project.read("specs/tiny.yaml").replace(
+        "{train_bpe: {vocab_size: 320, documents: 20}}",
+        "{file: tokenizer.json}",
+    );
+    project.write("specs/tiny.yaml", text);
+    let ran = project.run(&["plan", "specs/tiny.yaml"]).code(4);
+    assert!(
+        ran.stderr.contains("60000") && ran.stderr.contains("train.bin"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_model_that_does_not_fit_in_memory() {
+    let project = Project::new();
+    project.write(
+        "specs/tiny.yaml",
+        TINY.replace("model.dim: [16, 32]", "model.dim: [400000]")
+            .replace("run('dim=16')", "runs()[0]"),
+    );
+    let text = project
+        .read("specs/tiny.yaml")
+        .replace("run('dim=32')", "runs()[0]");
+    project.write("specs/tiny.yaml", text);
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(3);
+    assert!(
+        ran.stderr.contains("run `dim=400000` needs about") && ran.stderr.contains("TiB of memory"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_diverged_run_is_recorded_and_the_others_go_on() {
+    let project = Project::new();
+    let text = TINY.replace(
+        "vary:\n  model.dim: [16, 32]",
+        "vary:\n  train.optimizer.adamw.learning_rate: [1e30, 1e-2]",
+    );
+    let text = text
+        .replace("run('dim=16')", "runs()[0]")
+        .replace("run('dim=32')", "runs()[1]")
+        .replace("panels: dim", "panels: learning_rate")
+        .replace("rows: dim", "rows: learning_rate");
+    project.write("specs/tiny.yaml", text);
+    let ran = project
+        .run(&["run", "specs/tiny.yaml", "--keep-going"])
+        .code(3);
+    assert!(
+        ran.stderr.contains("diverged at step") && ran.stderr.contains("last good step"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("1 trained, 0 cached, 1 evaluated, 1 failed"),
+        "{}",
+        ran.stderr
+    );
+    let statuses = project
+        .run(&["status", "specs/tiny.yaml", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(statuses[0]["runs"][0]["status"], "failed");
+    assert_eq!(statuses[0]["runs"][1]["status"], "cached");
+    assert!(project.read("reports/tiny/report.md").contains("failed"));
+    project
+        .run(&["run", "specs/tiny.yaml", "--no-retry", "--keep-going"])
+        .code(3);
+}
+
+#[test]
+fn a_report_folder_that_cannot_be_written() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    project.write("reports", "a file is in the way");
+    let ran = project.run(&["run", "specs/tiny.yaml", "-q"]).code(1);
+    assert!(ran.stderr.contains("reports"), "{}", ran.stderr);
+    let status = project.run(&["status", "specs/tiny.yaml", "--exit-code"]);
+    assert_eq!(
+        status.code, 0,
+        "what was trained is kept: {}",
+        status.stderr
+    );
+}
+
+#[test]
+fn a_run_that_is_not_there() {
+    let ran = Project::new().run(&["show", "none/run"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: no run `none/run` in the store; `specbook ls` lists the runs
+
+    hint: a run is an id, a unique prefix of one, or `spec/name`
+    ");
+}
+
+#[test]
+fn a_filter_that_matches_nothing() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let ran = project
+        .run(&["run", "specs/tiny.yaml", "--filter", "dim=64"])
+        .code(2);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: no run of `tiny` matches the filter
+
+    hint: runs are: `dim=16`, `dim=32` …
+    ");
+}
+
+#[test]
+fn a_device_that_is_not_there() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let ran = project
+        .run(&["run", "specs/tiny.yaml", "--device", "cuda"])
+        .code(2);
+    insta::assert_snapshot!(ran.stderr, @"error: device `cuda:0` cannot be used: this build has no CUDA support; use `cpu`");
+    let ran = project
+        .run(&["run", "specs/tiny.yaml", "--device", "tpu"])
+        .code(2);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: no device is called `tpu`
+
+    hint: devices are `cpu`, `cpu-reference`, `cuda`, `cuda:1`, …
+    ");
+}
+
+#[test]
+fn bf16_is_refused_by_check() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let ran = project
+        .run(&["check", "specs/tiny.yaml", "--set", "train.dtype=bf16"])
+        .code(2);
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `specs/tiny.yaml` cannot be trained here: `train.dtype: bf16` (available: `f32`)");
+}
+
+#[test]
+fn a_metric_in_a_cell_that_does_not_exist_is_found_before_training() {
+    let project = Project::new();
+    project.write(
+        "specs/tiny.yaml",
+        TINY.replace("run('dim=32').val_loss", "run('dim=32').val_los"),
+    );
+    let ran = project.run(&["check", "specs/tiny.yaml"]);
+    assert_eq!(
+        (ran.code, ran.stderr.contains("val_los")),
+        (2, true),
+        "{}",
+        ran.stderr
+    );
+}

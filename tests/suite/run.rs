@@ -1,0 +1,267 @@
+//! From spec to report with the real engine: the verbs on one tiny experiment.
+
+use crate::project::{Project, TINY};
+
+fn trained() -> Project {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    project
+}
+
+#[test]
+fn a_second_run_trains_nothing_and_reports_are_reproducible() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let first = project.run(&["run", "specs/tiny.yaml"]).success();
+    assert!(
+        first
+            .stderr
+            .contains("tiny: 2 trained, 0 cached, 2 evaluated"),
+        "{}",
+        first.stderr
+    );
+    let html = project.read("reports/tiny/index.html");
+    let second = project.run(&["run", "specs/tiny.yaml"]).success();
+    assert!(
+        second.stderr.contains("tiny: 0 trained, 2 cached"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(project.read("reports/tiny/index.html"), html);
+    project.run(&["report", "--check", "specs"]).success();
+
+    // Another machine: another folder, other threads, from scratch, the same bytes.
+    let other = Project::new();
+    other.write("specs/tiny.yaml", TINY);
+    other
+        .run(&["run", "specs/tiny.yaml", "-q", "--threads", "3", "-j", "2"])
+        .success();
+    for file in [
+        "index.html",
+        "report.md",
+        "report.ipynb",
+        "data/records.jsonl",
+    ] {
+        let name = format!("reports/tiny/{file}");
+        assert!(
+            project.read(&name) == other.read(&name),
+            "{file} differs between two machines"
+        );
+    }
+}
+
+#[test]
+fn a_changed_digit_of_a_committed_report_is_found() {
+    let project = trained();
+    let text = project.read("reports/tiny/report.md");
+    let changed = text.replacen("nats", "bits", 1);
+    assert_ne!(text, changed);
+    project.write("reports/tiny/report.md", changed);
+    let checked = project
+        .run(&["report", "--check", "specs/tiny.yaml"])
+        .code(8);
+    assert!(checked.stderr.contains("report.md"), "{}", checked.stderr);
+}
+
+#[test]
+fn plan_and_status_follow_the_store() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let plan = project
+        .run(&["plan", "specs/tiny.yaml", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(plan[0]["format"], 1);
+    assert_eq!(plan[0]["spec"], "tiny");
+    assert_eq!(plan[0]["profile"], "desk");
+    let run = &plan[0]["runs"][0];
+    assert_eq!(run["status"], "missing");
+    assert_eq!(run["axes"]["dim"], 16);
+    assert_eq!(run["reason"], "the store has no finished run");
+    assert_eq!(run["estimate"]["steps"], 5);
+    assert!(run["estimate"]["params"].as_u64().unwrap() > 0);
+    assert!(run["estimate"]["seconds"].is_null());
+    project.run(&["status", "specs", "--exit-code"]).code(5);
+    assert!(
+        !project.path().join(".specbook").exists(),
+        "looking must not write"
+    );
+
+    project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    project.run(&["status", "specs", "--exit-code"]).success();
+    let plan = project
+        .run(&["plan", "specs/tiny.yaml", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(plan[0]["runs"][1]["status"], "cached");
+    assert!(plan[0]["runs"][1]["reason"].is_null());
+    assert!(plan[0]["runs"][1]["estimate"]["seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn explain_names_the_setting_that_changed() {
+    let project = trained();
+    let explained = project
+        .run(&[
+            "explain",
+            "specs/tiny.yaml",
+            "--set",
+            "train.optimizer.adamw.learning_rate=3e-4",
+        ])
+        .success();
+    let expected = "train.optimizer.adamw.learning_rate 0.01 → 0.0003; affects 2 of 2 runs";
+    assert!(explained.stdout.contains(expected), "{}", explained.stdout);
+    let cached = project.run(&["explain", "specs/tiny.yaml"]).success();
+    assert_eq!(cached.stdout, "tiny: all 2 runs are cached");
+}
+
+#[test]
+fn prose_and_prompts_never_retrain() {
+    let project = trained();
+    let edited = TINY
+        .replace("title: Tiny", "title: Edited")
+        .replace("[\"Once\"]", "[\"Twice\"]");
+    assert_ne!(edited, TINY);
+    project.write("specs/tiny.yaml", edited);
+    let ran = project.run(&["run", "specs/tiny.yaml"]).success();
+    assert!(
+        ran.stderr.contains("0 trained, 2 cached, 2 evaluated"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn stored_runs_are_listed_shown_compared_sampled_and_scored() {
+    let project = trained();
+    let list = project
+        .run(&["ls", "--format", "json", "--sort", "val_loss"])
+        .success()
+        .json();
+    let runs = list["runs"].as_array().unwrap();
+    assert_eq!((&list["format"], runs.len()), (&serde_json::json!(1), 2));
+    assert!(runs[0]["metrics"]["val_loss"].as_f64() <= runs[1]["metrics"]["val_loss"].as_f64());
+    let csv = project
+        .run(&["ls", "--format", "csv", "--columns", "name,model.dim"])
+        .success();
+    insta::assert_snapshot!(csv.stdout, @r"
+    name,model.dim
+    dim=16,16
+    dim=32,32
+    ");
+    let wrong = project.run(&["ls", "--columns", "val_los"]).code(2);
+    assert!(
+        wrong.stderr.contains("did you mean `val_loss`?"),
+        "{}",
+        wrong.stderr
+    );
+
+    let id = runs[0]["id"].as_str().unwrap();
+    let shown = project
+        .run(&["show", &id[..10], "--format", "json"])
+        .success()
+        .json();
+    for field in [
+        "id",
+        "name",
+        "spec",
+        "status",
+        "key",
+        "numerics",
+        "counts",
+        "metrics",
+        "digests",
+        "timing",
+        "provenance",
+    ] {
+        assert!(!shown[field].is_null(), "{field}");
+    }
+    let plot = project
+        .run(&["show", "tiny/dim=16", "--plot", "val/loss"])
+        .success();
+    assert!(plot.stdout.contains("val/loss by step"), "{}", plot.stdout);
+
+    let diff = project
+        .run(&["diff", "tiny/dim=16", "tiny/dim=32"])
+        .success();
+    assert!(diff.stdout.contains("model.dim 16 → 32"), "{}", diff.stdout);
+
+    let sample = |seed: &str| {
+        project
+            .run(&[
+                "sample",
+                "tiny/dim=32",
+                "--prompt",
+                "One day",
+                "--max-new-tokens",
+                "8",
+                "--seed",
+                seed,
+            ])
+            .success()
+            .stdout
+    };
+    assert!(sample("1").starts_with("One day"));
+    assert_eq!(sample("1"), sample("1"));
+    assert_ne!(sample("1"), sample("2"));
+
+    project.write("text.txt", "A cat sat.\n<|endoftext|>\nA dog ran.\n");
+    let scored = project
+        .run(&[
+            "eval",
+            "tiny/dim=32",
+            "--text",
+            "text.txt",
+            "--format",
+            "json",
+        ])
+        .success()
+        .json();
+    assert_eq!(scored["documents"].as_array().unwrap().len(), 2);
+    assert!(scored["metrics"]["perplexity"].as_f64().unwrap() > 1.0);
+    let stored = project
+        .run(&["eval", "tiny/dim=32", "--format", "json"])
+        .success()
+        .json();
+    assert!(stored["metrics"]["perplexity"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
+fn a_failed_claim_is_an_exit_code_only_on_request() {
+    let project = Project::new();
+    project.write(
+        "specs/tiny.yaml",
+        TINY.replace("expect: {equals: 5}", "expect: {equals: 6}"),
+    );
+    project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    let strict = project
+        .run(&[
+            "run",
+            "specs/tiny.yaml",
+            "-q",
+            "--strict-claims",
+            "--format",
+            "json",
+        ])
+        .code(6);
+    assert_eq!(strict.json()[0]["claims"][0]["verdict"], "fails");
+}
+
+#[test]
+fn init_schema_and_completions_need_no_project() {
+    let project = Project::new();
+    project.run(&["init", "epoch-frenzy"]).success();
+    project.run(&["check", "specs/epoch-frenzy.yaml"]).success();
+    project.run(&["init", "epoch-frenzy"]).code(2);
+    let unknown = project.run(&["init", "epoch-frenzi"]).code(2);
+    assert!(
+        unknown.stderr.contains("there are: epoch-frenzy"),
+        "{}",
+        unknown.stderr
+    );
+    let schema = project.run(&["schema"]).success().json();
+    assert!(schema["properties"]["base"].is_object(), "{schema}");
+    let completions = project.run(&["completions", "bash"]).success();
+    assert!(completions.stdout.contains("specbook"));
+}
