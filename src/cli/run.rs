@@ -27,11 +27,10 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     let all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
         check::supported(&opened.spec, engine.as_ref())?;
-        let statuses = opened.plan.runs.iter().map(|run| store.status(&run.id));
-        if statuses
-            .into_iter()
-            .any(|status| !matches!(status, Ok(RunStatus::Cached)))
-        {
+        let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
+        let is_cached = |status: &RunStatus| *status == RunStatus::Cached;
+        let statuses = store.statuses(&ids);
+        if !statuses.is_ok_and(|statuses| statuses.iter().all(is_cached)) {
             check::rehearse(&opened.spec)?;
         }
     }

@@ -175,6 +175,12 @@ impl Store {
         let shard = self.layout.evals().join(&id.to_string()[..2]);
         let work = shard.join(work_name(id, &Owner::new()));
         self.fs.create_dir_all(&work)?;
+        // What a killed process left of the same evaluation.
+        for entry in self.fs.list(&shard)? {
+            if entry.name.starts_with(&id.to_string()) && is_left_over(&entry.name) {
+                self.fs.remove_dir_all(&shard.join(&entry.name))?;
+            }
+        }
         let mut lines = Vec::new();
         for document in &result.documents {
             serde_json::to_writer(&mut lines, document).map_err(unstorable)?;
