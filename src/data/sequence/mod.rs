@@ -185,14 +185,16 @@ pub fn windows(ids: &[u32], window: usize, shift: usize) -> SequenceSet {
     set
 }
 
-/// Windows that score one whole document (PAPER-FACTS E8): every id and EOS is a target exactly once, BOS never is. The first
-/// window begins with BOS; a later one begins with the last id of the window before it and has no other context.
+/// Windows that score one whole document (PAPER-FACTS E8): every id and EOS is a target exactly once, BOS never is. Each
+/// window begins with BOS, as every training sequence does, and has no context from the windows before it.
 pub fn scoring_windows(ids: &[u32], bos: u32, eos: u32, max_seq_len: usize) -> SequenceSet {
-    let mut line = Vec::with_capacity(ids.len() + 2);
-    line.push(bos);
-    line.extend_from_slice(ids);
-    line.push(eos);
-    windows(&line, max_seq_len, 1)
+    let targets = [ids, &[eos]].concat();
+    let mut set = SequenceSet::new();
+    for window in targets.chunks(max_seq_len.max(1)) {
+        let context = &window[..window.len() - 1];
+        set.push(&[&[bos], context].concat(), window);
+    }
+    set
 }
 
 #[cfg(test)]
