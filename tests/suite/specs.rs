@@ -85,8 +85,16 @@ fn plans_of_epoch_frenzy() {
     37498b04e556 2500x1,seed=1
     4ea49692cbb9 2500x1,seed=2
     ");
-    insta::assert_snapshot!(lines(&planned("epoch-frenzy", "smoke")), @"");
-    insta::assert_snapshot!(run_names("epoch-frenzy", "paper"), @"");
+    insta::assert_snapshot!(lines(&planned("epoch-frenzy", "smoke")), @"
+    99fc6ec36598 25x100
+    ba7a44c605ff 250x10
+    e293c2e9fc63 2500x1
+    ");
+    insta::assert_snapshot!(run_names("epoch-frenzy", "paper"), @"
+    25x100
+    250x10
+    2500x1
+    ");
 }
 
 #[test]
@@ -139,8 +147,74 @@ fn plans_of_grid_search() {
     e17fc3f57707 dim=128,n_layers=4,n_heads=8,max_seq_len=128,target_shift=2,seed=0
     7c6bc9de9e27 dim=128,n_layers=4,n_heads=8,max_seq_len=128,target_shift=1,seed=0
     ");
-    insta::assert_snapshot!(lines(&planned("grid-search", "smoke")), @"");
-    insta::assert_snapshot!(run_names("grid-search", "paper"), @"");
+    insta::assert_snapshot!(lines(&planned("grid-search", "smoke")), @"
+    e39b0936fb0a dim=16,n_layers=1,n_heads=2,max_seq_len=8,target_shift=2
+    5957e94c7d28 dim=16,n_layers=1,n_heads=2,max_seq_len=32,target_shift=2
+    092ed7ea56f1 dim=16,n_layers=1,n_heads=4,max_seq_len=8,target_shift=2
+    45f1b533c3f5 dim=16,n_layers=1,n_heads=4,max_seq_len=8,target_shift=1
+    efd0e9f6da2e dim=16,n_layers=1,n_heads=4,max_seq_len=32,target_shift=2
+    acd832cd92cc dim=16,n_layers=1,n_heads=4,max_seq_len=32,target_shift=1
+    3c88e8fe4048 dim=16,n_layers=2,n_heads=2,max_seq_len=8,target_shift=2
+    d5daaaf74f5f dim=16,n_layers=2,n_heads=2,max_seq_len=32,target_shift=2
+    a67a83f18bb3 dim=16,n_layers=2,n_heads=4,max_seq_len=8,target_shift=2
+    6fd72643b828 dim=16,n_layers=2,n_heads=4,max_seq_len=32,target_shift=2
+    51609304bc73 dim=32,n_layers=1,n_heads=2,max_seq_len=8,target_shift=2
+    14a3a928e69c dim=32,n_layers=1,n_heads=2,max_seq_len=32,target_shift=2
+    c9d87b0d4c37 dim=32,n_layers=1,n_heads=4,max_seq_len=8,target_shift=2
+    bf67478ce781 dim=32,n_layers=1,n_heads=4,max_seq_len=8,target_shift=1
+    9df61534452b dim=32,n_layers=1,n_heads=4,max_seq_len=32,target_shift=2
+    e8873b2bca89 dim=32,n_layers=1,n_heads=4,max_seq_len=32,target_shift=1
+    2b457e8edd40 dim=32,n_layers=2,n_heads=2,max_seq_len=8,target_shift=2
+    7740a443cd16 dim=32,n_layers=2,n_heads=2,max_seq_len=32,target_shift=2
+    941a04875556 dim=32,n_layers=2,n_heads=4,max_seq_len=8,target_shift=2
+    566ce6d7b7d4 dim=32,n_layers=2,n_heads=4,max_seq_len=32,target_shift=2
+    ");
+    insta::assert_snapshot!(run_names("grid-search", "paper"), @"
+    dim=128,n_layers=2,n_heads=2,max_seq_len=32,target_shift=2
+    dim=128,n_layers=2,n_heads=2,max_seq_len=128,target_shift=2
+    dim=128,n_layers=2,n_heads=2,max_seq_len=512,target_shift=2
+    dim=128,n_layers=2,n_heads=4,max_seq_len=32,target_shift=2
+    dim=128,n_layers=2,n_heads=4,max_seq_len=128,target_shift=2
+    dim=128,n_layers=2,n_heads=4,max_seq_len=512,target_shift=2
+    dim=128,n_layers=2,n_heads=8,max_seq_len=32,target_shift=2
+    dim=128,n_layers=2,n_heads=8,max_seq_len=32,target_shift=1
+    dim=128,n_layers=2,n_heads=8,max_seq_len=128,target_shift=2
+    dim=128,n_layers=2,n_heads=8,max_seq_len=512,target_shift=2
+    dim=128,n_layers=2,n_heads=8,max_seq_len=512,target_shift=1
+    dim=128,n_layers=8,n_heads=2,max_seq_len=32,target_shift=2
+    dim=128,n_layers=8,n_heads=2,max_seq_len=128,target_shift=2
+    dim=128,n_layers=8,n_heads=2,max_seq_len=512,target_shift=2
+    dim=128,n_layers=8,n_heads=4,max_seq_len=32,target_shift=2
+    dim=128,n_layers=8,n_heads=4,max_seq_len=128,target_shift=2
+    dim=128,n_layers=8,n_heads=4,max_seq_len=512,target_shift=2
+    dim=128,n_layers=8,n_heads=8,max_seq_len=32,target_shift=2
+    dim=128,n_layers=8,n_heads=8,max_seq_len=32,target_shift=1
+    dim=128,n_layers=8,n_heads=8,max_seq_len=128,target_shift=2
+    dim=128,n_layers=8,n_heads=8,max_seq_len=512,target_shift=2
+    dim=128,n_layers=8,n_heads=8,max_seq_len=512,target_shift=1
+    dim=512,n_layers=2,n_heads=2,max_seq_len=32,target_shift=2
+    dim=512,n_layers=2,n_heads=2,max_seq_len=128,target_shift=2
+    dim=512,n_layers=2,n_heads=2,max_seq_len=512,target_shift=2
+    dim=512,n_layers=2,n_heads=4,max_seq_len=32,target_shift=2
+    dim=512,n_layers=2,n_heads=4,max_seq_len=128,target_shift=2
+    dim=512,n_layers=2,n_heads=4,max_seq_len=512,target_shift=2
+    dim=512,n_layers=2,n_heads=8,max_seq_len=32,target_shift=2
+    dim=512,n_layers=2,n_heads=8,max_seq_len=32,target_shift=1
+    dim=512,n_layers=2,n_heads=8,max_seq_len=128,target_shift=2
+    dim=512,n_layers=2,n_heads=8,max_seq_len=512,target_shift=2
+    dim=512,n_layers=2,n_heads=8,max_seq_len=512,target_shift=1
+    dim=512,n_layers=8,n_heads=2,max_seq_len=32,target_shift=2
+    dim=512,n_layers=8,n_heads=2,max_seq_len=128,target_shift=2
+    dim=512,n_layers=8,n_heads=2,max_seq_len=512,target_shift=2
+    dim=512,n_layers=8,n_heads=4,max_seq_len=32,target_shift=2
+    dim=512,n_layers=8,n_heads=4,max_seq_len=128,target_shift=2
+    dim=512,n_layers=8,n_heads=4,max_seq_len=512,target_shift=2
+    dim=512,n_layers=8,n_heads=8,max_seq_len=32,target_shift=2
+    dim=512,n_layers=8,n_heads=8,max_seq_len=32,target_shift=1
+    dim=512,n_layers=8,n_heads=8,max_seq_len=128,target_shift=2
+    dim=512,n_layers=8,n_heads=8,max_seq_len=512,target_shift=2
+    dim=512,n_layers=8,n_heads=8,max_seq_len=512,target_shift=1
+    ");
 }
 
 #[test]
@@ -177,9 +251,59 @@ fn plans_of_loss_comparison() {
     6a823b5dc61b probable-squentropy,seed=1
     6183e08872da probable-squentropy,seed=2
     ");
-    insta::assert_snapshot!(lines(&planned("loss-comparison", "smoke")), @"");
-    insta::assert_snapshot!(lines(&planned("loss-comparison", "search")), @"");
-    insta::assert_snapshot!(run_names("loss-comparison", "paper"), @"");
+    insta::assert_snapshot!(lines(&planned("loss-comparison", "smoke")), @"
+    b0d349e0e3ce ce
+    0af0154fc1f2 squentropy
+    be0ea693a10d capstone
+    35b83603d079 capstone-65
+    53341b4310c4 square
+    cdd8a1434e5d square-100
+    2ebad4f479ef square-rescaled
+    446814cb0565 published-ce
+    4fc5fc5a3175 published-squentropy
+    cf76de6b8e8e probable-squentropy
+    ");
+    insta::assert_snapshot!(lines(&planned("loss-comparison", "search")), @"
+    89437908f5b5 capstone,learning_rate=6e-6,dropout=0.0,n_layers=2
+    7e9d64ee59c8 capstone,learning_rate=6e-6,dropout=0.0,n_layers=3
+    58f8171b0189 capstone,learning_rate=6e-6,dropout=0.0,n_layers=4
+    58f9aef1fac8 capstone,learning_rate=6e-6,dropout=0.1,n_layers=2
+    7547794de5b0 capstone,learning_rate=6e-6,dropout=0.1,n_layers=3
+    5359e09ca391 capstone,learning_rate=6e-6,dropout=0.1,n_layers=4
+    764c340b0d47 capstone,learning_rate=6e-6,dropout=0.2,n_layers=2
+    4e96b7b6ca64 capstone,learning_rate=6e-6,dropout=0.2,n_layers=3
+    5247281d33c3 capstone,learning_rate=6e-6,dropout=0.2,n_layers=4
+    bd96c28ce5f6 capstone,learning_rate=0.0006,dropout=0.0,n_layers=2
+    c90df56f3e95 capstone,learning_rate=0.0006,dropout=0.0,n_layers=3
+    9aa16c27c831 capstone,learning_rate=0.0006,dropout=0.0,n_layers=4
+    7cdc1f8bcc31 capstone,learning_rate=0.0006,dropout=0.1,n_layers=2
+    5a4ff7b30a0b capstone,learning_rate=0.0006,dropout=0.1,n_layers=3
+    4396288fada9 capstone,learning_rate=0.0006,dropout=0.1,n_layers=4
+    229537690c00 capstone,learning_rate=0.0006,dropout=0.2,n_layers=2
+    e8777b6c43ec capstone,learning_rate=0.0006,dropout=0.2,n_layers=3
+    816f0b9b89f2 capstone,learning_rate=0.0006,dropout=0.2,n_layers=4
+    cd67049f42ff capstone,learning_rate=0.06,dropout=0.0,n_layers=2
+    1867323571e7 capstone,learning_rate=0.06,dropout=0.0,n_layers=3
+    41741104fdd5 capstone,learning_rate=0.06,dropout=0.0,n_layers=4
+    3684bdeeb472 capstone,learning_rate=0.06,dropout=0.1,n_layers=2
+    37ee04e3d799 capstone,learning_rate=0.06,dropout=0.1,n_layers=3
+    48b48e460a2b capstone,learning_rate=0.06,dropout=0.1,n_layers=4
+    474961c3b961 capstone,learning_rate=0.06,dropout=0.2,n_layers=2
+    ce995ff8712c capstone,learning_rate=0.06,dropout=0.2,n_layers=3
+    8582d383e50a capstone,learning_rate=0.06,dropout=0.2,n_layers=4
+    ");
+    insta::assert_snapshot!(run_names("loss-comparison", "paper"), @"
+    ce
+    squentropy
+    capstone
+    capstone-65
+    square
+    square-100
+    square-rescaled
+    published-ce
+    published-squentropy
+    probable-squentropy
+    ");
 }
 
 #[test]
@@ -190,8 +314,18 @@ fn plans_of_scale_up() {
     e6aef5cdbd52 scale-up
     fd53e622b4d7 next-token
     ");
-    insta::assert_snapshot!(lines(&planned("scale-up", "smoke")), @"");
-    insta::assert_snapshot!(run_names("scale-up", "paper"), @"");
+    insta::assert_snapshot!(lines(&planned("scale-up", "smoke")), @"
+    9d66f8b29760 grid-best
+    4cf31cfa2867 grid-largest
+    bdcacb59fe62 scale-up
+    2e56bcce4242 next-token
+    ");
+    insta::assert_snapshot!(run_names("scale-up", "paper"), @"
+    grid-best
+    grid-largest
+    scale-up
+    next-token
+    ");
 }
 
 #[test]
@@ -270,8 +404,58 @@ fn plans_of_sequence_handling() {
     bc96048f0646 equal-described-informed,seed=1
     bd6c223844d1 equal-described-informed,seed=2
     ");
-    insta::assert_snapshot!(lines(&planned("sequence-handling", "smoke")), @"");
-    insta::assert_snapshot!(run_names("sequence-handling", "paper"), @"");
+    insta::assert_snapshot!(lines(&planned("sequence-handling", "smoke")), @"
+    ddb3366fb8d0 naive-discard
+    c22cdeb8fd20 naive-impute
+    e342faf8c606 pad-discard-20
+    0d5b90394618 pad-impute-20
+    c932dae55aae pad-discard-100
+    915febc45921 pad-impute-100
+    196ecf115b04 pad-discard-250
+    816b9d8cdbde pad-impute-250
+    d09436a0422f informed-50
+    a52f5b26e233 informed-100
+    3c8afd0d558d informed-150
+    8ff4beceb32f informed-200
+    0d0a11302ec6 described-impute-100
+    ac2dd9870a94 described-informed-50
+    b0bdbfb6fec8 described-informed-100
+    f5683e58b220 shuffled-naive-discard
+    3665d319ce65 shuffled-naive-impute
+    407081a397b0 shuffled-pad-discard-100
+    1baddfbc6d33 shuffled-pad-impute-100
+    24d987a52213 equal-discard
+    0eeee98bef11 equal-impute
+    f7c688fd8255 equal-described-impute
+    8e9c938dc599 equal-informed
+    6062e46c9fbe equal-described-informed
+    ");
+    insta::assert_snapshot!(run_names("sequence-handling", "paper"), @"
+    naive-discard
+    naive-impute
+    pad-discard-20
+    pad-impute-20
+    pad-discard-100
+    pad-impute-100
+    pad-discard-250
+    pad-impute-250
+    informed-50
+    informed-100
+    informed-150
+    informed-200
+    described-impute-100
+    described-informed-50
+    described-informed-100
+    shuffled-naive-discard
+    shuffled-naive-impute
+    shuffled-pad-discard-100
+    shuffled-pad-impute-100
+    equal-discard
+    equal-impute
+    equal-described-impute
+    equal-informed
+    equal-described-informed
+    ");
 }
 
 /// Two cells of the grid stand in the scale-up as well: their identities have to be the same, so that they are trained once.
