@@ -10,5 +10,6 @@ mod bad_input;
 mod project;
 mod real_text;
 mod run;
+mod specs;
 #[cfg(unix)]
 mod store;

@@ -254,3 +254,19 @@ impl Refs<'_> {
         self.push("cells", index, path, problem);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// The list stands here because a spec is read without the evaluator; it has to be the evaluator's.
+    #[test]
+    fn metrics_are_those_of_evaluations() {
+        let mut own = super::METRICS;
+        let mut known: Vec<&str> = crate::eval::METRICS
+            .iter()
+            .map(|metric| metric.name)
+            .collect();
+        own.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(own.as_slice(), known);
+    }
+}
