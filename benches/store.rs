@@ -2,7 +2,12 @@
 //!
 //! The records are those of an engine without mathematics, published through the scheduler as any other; the commands are
 //! processes of their own, timed from start to end. The smallest of five times is shown, the limit of DESIGN 9 beside it.
-#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a bench prints, and stops where something is missing"
+)]
 
 use specbook::data::{DataContext, SequenceSet, TrainingData};
 use specbook::digest::Sha256Hex;
