@@ -182,9 +182,10 @@ mod tests {
                 .contains("val_los_min")
         );
         let text = SPEC.replace(
-            "{{ mean(runs(case='2500x1').val_loss)",
-            "{{ mean(runs(case='2500x1').val_los)",
+            "minimum of {{ mean(runs(case='25x100').val_loss_min)",
+            "minimum of {{ mean(runs(case='25x100').val_los_min)",
         );
+        assert_ne!(text, SPEC);
         assert!(rehearsed(&text, "desk").unwrap_err().contains("val_los"));
     }
 }
