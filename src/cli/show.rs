@@ -33,46 +33,19 @@ pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Res
         let points = store.metrics(&id)?;
         let curve: Vec<(f64, f64)> = points
             .iter()
-            .filter_map(|point| series_value(point, metric).map(|value| (point.step as f64, value)))
+            .filter_map(|point| point.curve(metric).map(|value| (point.step as f64, value)))
             .collect();
         match terminal_plot::curve(&curve) {
             Some(drawn) => printer.result(&format!("\n{metric} by step\n{drawn}")),
             None => {
                 return Err(
                     Failure::usage(format!("run `{}` has no curve `{metric}`", args.run))
-                        .hint(format!("curves are: {}", SERIES.join(", "))),
+                        .hint(format!("curves are: {}", MetricPoint::CURVES.join(", "))),
                 );
             }
         }
     }
     Ok(exit::OK)
-}
-
-/// Names of the curves of `metrics.jsonl`.
-const SERIES: &[&str] = &[
-    "train/loss",
-    "train/ce",
-    "train/square",
-    "val/loss",
-    "val/ce",
-    "val/loss_batch_mean",
-    "lr",
-    "grad_norm",
-];
-
-/// The value of a curve at a step.
-pub(crate) fn series_value(point: &MetricPoint, metric: &str) -> Option<f64> {
-    match metric {
-        "train/loss" => Some(point.train_loss),
-        "train/ce" => Some(point.train_ce),
-        "train/square" => Some(point.train_square),
-        "val/loss" => point.val_loss,
-        "val/ce" => point.val_ce,
-        "val/loss_batch_mean" => point.val_loss_batch_mean,
-        "lr" => Some(point.lr),
-        "grad_norm" => Some(point.grad_norm),
-        _ => None,
-    }
 }
 
 fn text(record: &RunRecord) -> String {

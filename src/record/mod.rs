@@ -77,6 +77,35 @@ pub struct MetricPoint {
     pub grad_norm: f64,
 }
 
+impl MetricPoint {
+    /// The curves of a run: names of the measured numbers in `metrics.jsonl`.
+    pub const CURVES: [&str; 8] = [
+        "train/loss",
+        "train/ce",
+        "train/square",
+        "val/loss",
+        "val/ce",
+        "val/loss_batch_mean",
+        "lr",
+        "grad_norm",
+    ];
+
+    /// The value of a curve at this step; `None` where it was not measured, or for an unknown name.
+    pub fn curve(&self, name: &str) -> Option<f64> {
+        match name {
+            "train/loss" => Some(self.train_loss),
+            "train/ce" => Some(self.train_ce),
+            "train/square" => Some(self.train_square),
+            "val/loss" => self.val_loss,
+            "val/ce" => self.val_ce,
+            "val/loss_batch_mean" => self.val_loss_batch_mean,
+            "lr" => Some(self.lr),
+            "grad_norm" => Some(self.grad_norm),
+            _ => None,
+        }
+    }
+}
+
 /// State of a run in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -117,30 +117,11 @@ pub(crate) fn value(run: &RunResult, name: &str) -> Option<f64> {
 }
 
 /// The names of the curves that a run records.
-pub(crate) const CURVES: [&str; 8] = [
-    "train/loss",
-    "train/ce",
-    "train/square",
-    "val/loss",
-    "val/ce",
-    "val/loss_batch_mean",
-    "lr",
-    "grad_norm",
-];
+pub(crate) const CURVES: [&str; 8] = MetricPoint::CURVES;
 
 /// The value of a curve at a point.
 pub(crate) fn at(point: &MetricPoint, curve: &str) -> Option<f64> {
-    match curve {
-        "train/loss" => Some(point.train_loss),
-        "train/ce" => Some(point.train_ce),
-        "train/square" => Some(point.train_square),
-        "val/loss" => point.val_loss,
-        "val/ce" => point.val_ce,
-        "val/loss_batch_mean" => point.val_loss_batch_mean,
-        "lr" => Some(point.lr),
-        "grad_norm" => Some(point.grad_norm),
-        _ => None,
-    }
+    point.curve(curve)
 }
 
 /// The name of a curve in a legend.
