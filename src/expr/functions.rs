@@ -409,17 +409,24 @@ fn first_step_below(_: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     let name = name
         .as_str()
         .ok_or_else(|| wrong("first_step_below", takes))?;
+    let never = if kwargs.has("never") {
+        let never: Value = kwargs
+            .get("never")
+            .map_err(|_| wrong("first_step_below", takes))?;
+        Some(one("first_step_below", &never)?)
+    } else {
+        None
+    };
     over("first_step_below", target, |setting, among| {
         let series = setting.series(name, among)?;
         let bound = match bound {
             Ok(bound) => bound,
             Err(drop) => series.first().map_or(f64::NAN, |(_, first)| first - drop),
         };
-        let step =
-            curve::first_step_below(&series, bound).ok_or_else(|| ExprError::NotAvailable {
-                what: format!("`{name}` never falls below {bound}"),
-            })?;
-        Ok(step as f64)
+        let step = curve::first_step_below(&series, bound).map(|step| step as f64);
+        step.or(never).ok_or_else(|| ExprError::NotAvailable {
+            what: format!("`{name}` never falls below {bound}"),
+        })
     })
 }
 

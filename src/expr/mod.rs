@@ -8,7 +8,7 @@
 //! | `run('25x100')`, `run(dim=512, n_layers=2)` | one setting; `.val_loss` and every other metric, `.name`, axis values; `.series('val/loss')`, `.steps('val/loss')`, `.setting('train.epochs')` |
 //! | `runs()`, `runs(dim=512)` | several; `.val_loss` gives a list, and so does the name of an axis |
 //! | `pairs('dim', 512, 128)` | settings equal in all other axes; `.val_loss` gives the list of differences first − second; `.first`, `.second` are lists of runs; `pairs('dim', 512, 128, target_shift=2)` takes only runs with that value |
-//! | `first_step_below(x, 'val/loss', 8.0)`, `first_step_below(x, 'val/loss', drop=2.4)` | first step below a bound, or below the first value minus `drop`; `x` a run, runs or pairs (differences) |
+//! | `first_step_below(x, 'val/loss', 8.0)`, `first_step_below(x, 'val/loss', drop=2.4)` | first step below a bound, or below the first value minus `drop`; `x` a run, runs or pairs (differences); `never=1000` is the step where it does not get there |
 //! | `at_step(x, 'val/loss', 100)`, `fluctuation(x, 'train/loss')` | likewise |
 //! | `count(list)`, `count(list, above=0)`, `below=`, `equals=` | how many |
 //! | `mean`, `sd` (population), `min`, `max`, `spearman(xs, ys)`, `difference(xs, ys)` | of lists; `min` and `max` also of numbers |

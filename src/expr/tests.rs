@@ -145,6 +145,12 @@ fn runs_metrics_and_series() {
     close("count(runs().val_loss, below=8)", 3.0);
     close("count(pairs('dim', 512, 128).val_loss, below=0)", 3.0);
     close("mean(pairs('dim', 512, 128).val_loss)", -3.75);
+    close("count(pairs('dim', 512, 128, n_layers=2))", 1.0);
+    close("count(pairs('dim', max(runs().dim), min(runs().dim)))", 3.0);
+    close(
+        "first_step_below(run(dim=512, n_layers=2), 'val/loss', 1, never=99)",
+        99.0,
+    );
     close(
         "count(difference(runs(dim=512).val_loss, runs(dim=128).val_loss), below=0)",
         3.0,
