@@ -4,37 +4,64 @@ use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, workspace};
-use crate::spec::Spec;
+use crate::spec::{self, LoadRequest, Spec};
 use crate::train::engine::{self, DeviceKind};
 use serde_json::json;
+use std::collections::BTreeMap;
 
-/// Checks the specs, and that the engine can do what they ask.
+/// Checks the specs in every profile (with `--profile` or `--set`: in the one asked for), and that the engine can do what they ask.
 pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, Failure> {
     let specs = workspace::load(&args.spec, printer)?;
+    let one_profile = args.spec.profile.is_some() || !args.spec.overrides.is_empty();
     let engine = engine::open(DeviceKind::Cpu)?;
-    for spec in &specs {
-        supported(spec, engine.as_ref())?;
-        rehearse(spec)?;
+    let mut checked = Vec::new();
+    for spec in specs {
+        let mut all = vec![(spec.profile.clone(), spec.runs.len())];
+        supported(&spec, engine.as_ref())?;
+        rehearse(&spec)?;
+        let others = spec.profiles.iter().filter(|name| **name != spec.profile);
+        for profile in others.filter(|_| !one_profile) {
+            let other = in_profile(&spec, profile)?;
+            supported(&other, engine.as_ref())?;
+            all.push((profile.clone(), other.runs.len()));
+        }
+        checked.push((spec, all));
     }
     if printer.json() {
-        let all: Vec<_> = specs
+        let all: Vec<_> = checked
             .iter()
-            .map(|spec| json!({"format": 1, "spec": spec.name, "profile": spec.profile, "runs": spec.runs.len(), "claims": spec.claims.len(), "cells": spec.cells.len()}))
+            .map(|(spec, profiles)| {
+                let profiles: BTreeMap<_, _> = profiles.iter().map(|(name, runs)| (name, runs)).collect();
+                json!({"format": 1, "spec": spec.name, "profile": spec.profile, "runs": spec.runs.len(), "profiles": profiles, "claims": spec.claims.len(), "cells": spec.cells.len()})
+            })
             .collect();
         printer.json_result(&all)?;
     } else {
-        for spec in &specs {
+        for (spec, profiles) in &checked {
+            let runs: Vec<_> = profiles
+                .iter()
+                .map(|(profile, runs)| format!("{runs} in {profile}"))
+                .collect();
             printer.result(&format!(
-                "{}: ok ({} runs, {} claims, {} cells in profile {})",
+                "{}: ok (runs: {}; {} claims, {} cells)",
                 spec.path.display(),
-                spec.runs.len(),
+                runs.join(", "),
                 spec.claims.len(),
-                spec.cells.len(),
-                spec.profile
+                spec.cells.len()
             ));
         }
     }
     Ok(exit::OK)
+}
+
+/// The same spec in another of its profiles.
+fn in_profile(spec: &Spec, profile: &str) -> Result<Spec, Failure> {
+    let request = LoadRequest {
+        profile: Some(profile.to_owned()),
+        overrides: Vec::new(),
+    };
+    spec::load(&spec.path, &request)
+        .map_err(|error| Failure::from(error).invalid_profile(&spec.path, profile))
 }
 
 /// Refuses what the engine cannot train, before anything is read.
@@ -44,9 +71,10 @@ pub(crate) fn supported(spec: &Spec, engine: &dyn crate::train::Engine) -> Resul
         let model = run.settings.model.resolve(1);
         if let Some(reason) = engine.unsupported(&model, &run.settings.train) {
             return Err(Failure::usage(format!(
-                "run `{}` of `{}` cannot be trained here: {reason}",
+                "run `{}` of `{}` (profile {}) cannot be trained here: {reason}",
                 run.name,
-                spec.path.display()
+                spec.path.display(),
+                spec.profile
             )));
         }
     }

@@ -55,6 +55,16 @@ impl Failure {
         self
     }
 
+    /// The same for problems that only one profile has.
+    pub(crate) fn invalid_profile(mut self, path: &std::path::Path, profile: &str) -> Self {
+        self.message = format!(
+            "invalid spec `{}` (profile {profile})\n\n{}",
+            path.display(),
+            self.message
+        );
+        self
+    }
+
     /// Names the file that it is about.
     pub(crate) fn at(mut self, path: &std::path::Path) -> Self {
         self.message = format!("`{}`: {}", path.display(), self.message);

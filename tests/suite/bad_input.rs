@@ -272,7 +272,26 @@ fn bf16_is_refused_by_check() {
     let ran = project
         .run(&["check", "specs/tiny.yaml", "--set", "train.dtype=bf16"])
         .code(2);
-    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `specs/tiny.yaml` cannot be trained here: `train.dtype: bf16` (available: `f32`)");
+    insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `specs/tiny.yaml` (profile desk) cannot be trained here: `train.dtype: bf16` (available: `f32`)");
+}
+
+#[test]
+fn a_problem_of_another_profile_is_found_by_check() {
+    let project = Project::new();
+    project.write(
+        "specs/tiny.yaml",
+        TINY.to_owned() + "\nprofiles:\n  big: {model.n_heads: 3}\n",
+    );
+    let ran = project.run(&["check", "specs/tiny.yaml"]).code(2);
+    assert!(
+        ran.stderr
+            .starts_with("error: invalid spec `specs/tiny.yaml` (profile big)"),
+        "{}",
+        ran.stderr
+    );
+    project
+        .run(&["check", "specs/tiny.yaml", "--profile", "desk"])
+        .success();
 }
 
 #[test]
