@@ -110,7 +110,8 @@ pub(crate) struct SpecArgs {
     /// Overrides a setting, e.g. `--set model.dim=64`; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Only runs whose name holds this text, or `axis=value`; may be repeated (any of them).
+    /// Only runs of this case or with these values (`ce`, `dim=512,seed=0`), else those whose name holds the text; may be repeated
+    /// (any of them).
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
     /// Reads no stat cache: digests every input again.
@@ -326,7 +327,8 @@ pub(crate) struct VerifyArgs {
     /// Overrides a setting, e.g. `--set model.dim=64`; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Only runs whose name holds this text, or `axis=value`; may be repeated (any of them).
+    /// Only runs of this case or with these values (`ce`, `dim=512,seed=0`), else those whose name holds the text; may be repeated
+    /// (any of them).
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
     /// Threads; default: one per core. Never changes a bit of the results.

@@ -158,8 +158,13 @@ fn opened(spec: Spec, args: &SpecArgs, store: &Store) -> Result<Opened, Failure>
     let mut plan = plan::expand(&spec, &context).map_err(Error::from)?;
     let all = plan.runs.len();
     if !args.filter.is_empty() {
+        let wanted: Vec<Filter> = args
+            .filter
+            .iter()
+            .map(|text| Filter::new(text, &plan.runs))
+            .collect();
         plan.runs
-            .retain(|run| args.filter.iter().any(|filter| matches(run, filter)));
+            .retain(|run| wanted.iter().any(|filter| filter.takes(run)));
         if plan.runs.is_empty() {
             let names: Vec<String> = spec
                 .runs
@@ -181,14 +186,38 @@ fn opened(spec: Spec, args: &SpecArgs, store: &Store) -> Result<Opened, Failure>
     })
 }
 
-fn matches(run: &Run, filter: &str) -> bool {
-    let by_axis = filter.split_once('=').is_some_and(|(axis, value)| {
-        run.axes.iter().any(|(name, found)| {
-            name == axis
-                && found
-                    .as_str()
-                    .map_or_else(|| *found.to_string() == *value, |text| text == value)
-        })
-    });
-    by_axis || run.name.contains(filter)
+/// One `--filter`: conditions between commas, all of which hold; where no run meets them, a piece of a name.
+struct Filter<'a> {
+    text: &'a str,
+    exact: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn new(text: &'a str, runs: &[Run]) -> Self {
+        let exact = runs.iter().any(|run| meets(run, text));
+        Self { text, exact }
+    }
+
+    fn takes(&self, run: &Run) -> bool {
+        if self.exact {
+            meets(run, self.text)
+        } else {
+            run.name.contains(self.text)
+        }
+    }
+}
+
+/// Whether every condition of the filter is an `axis=value` of the run or a part of its name.
+fn meets(run: &Run, filter: &str) -> bool {
+    filter.split(',').all(|condition| {
+        let by_axis = condition.split_once('=').is_some_and(|(axis, value)| {
+            run.axes.iter().any(|(name, found)| {
+                name == axis
+                    && found
+                        .as_str()
+                        .map_or_else(|| *found.to_string() == *value, |text| text == value)
+            })
+        });
+        by_axis || run.name.split(',').any(|part| part == condition)
+    })
 }

@@ -265,3 +265,36 @@ fn init_schema_and_completions_need_no_project() {
     let completions = project.run(&["completions", "bash"]).success();
     assert!(completions.stdout.contains("specbook"));
 }
+
+#[test]
+fn filters_name_cases_and_values_before_pieces_of_names() {
+    let project = Project::new();
+    let text = TINY.replace(
+        "vary:\n  model.dim: [16, 32]",
+        "cases:\n  ce: {}\n  published-ce: {model.dim: 32}\nseeds: [0, 1]",
+    );
+    let text = &text[..text.find("claims:").unwrap_or(text.len())];
+    project.write("specs/tiny.yaml", text);
+    let names = |filter: &str| {
+        let ran = project
+            .run(&[
+                "plan",
+                "specs/tiny.yaml",
+                "--format",
+                "json",
+                "--filter",
+                filter,
+            ])
+            .success();
+        let plans: serde_json::Value = serde_json::from_str(&ran.stdout).expect("plan is JSON");
+        let runs = plans[0]["runs"].as_array().expect("a plan has runs");
+        runs.iter()
+            .map(|run| run["name"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(names("ce,seed=0"), "ce,seed=0");
+    assert_eq!(names("ce"), "ce,seed=0 ce,seed=1");
+    assert_eq!(names("seed=1"), "ce,seed=1 published-ce,seed=1");
+    assert_eq!(names("publ"), "published-ce,seed=0 published-ce,seed=1");
+}
