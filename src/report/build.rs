@@ -395,7 +395,8 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
     // Enough of a caption to know what is seen.
     let titled = |kind: &str, number: usize, caption: &str| {
         let first = caption.split(['.', ';', ':']).next().unwrap_or_default();
-        format!("{kind} {number}. {}", shorten(&one_line(first), 48))
+        let plain = one_line(&first.replace('`', ""));
+        format!("{kind} {number}. {}", shorten(&plain, 48))
     };
     let mut contents = Vec::new();
     for cell in cells {

@@ -146,7 +146,7 @@ pub struct LegendView {
     pub label: String,
     /// CSS class of the colour: `s0` to `s7`, `published`.
     pub colour: String,
-    /// `line`, `thin`, `dotted`, `dashed`, `band`, `bars`.
+    /// `line`, `thin`, `dotted`, `dashed`, `broken`, `bars`.
     pub style: String,
 }
 
@@ -355,7 +355,7 @@ pub struct ClaimView {
     /// Sign of the verdict.
     pub sign: String,
     /// Why, where it is not plain.
-    pub reason: Option<String>,
+    pub reason: Option<Prose>,
     /// Remark of the spec.
     pub note: Option<Prose>,
     /// The measure, as in the spec.

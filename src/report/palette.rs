@@ -64,15 +64,15 @@ pub(crate) fn of_curve(curve: &str) -> Slot {
     })
 }
 
-/// The colour of a value of an axis: by its place on the axis.
-pub(crate) fn of_axis_value(spec: &Spec, axis: &str, value: &Value) -> Slot {
+/// The colour of a value of an axis, by its place on the axis; and whether an earlier value has it already.
+pub(crate) fn of_axis_value(spec: &Spec, axis: &str, value: &Value) -> (Slot, bool) {
     let place = spec
         .axes
         .iter()
         .find(|known| known.name == axis)
         .and_then(|known| known.values.iter().position(|v| same(v, value)))
         .unwrap_or_default();
-    of_place(place)
+    (of_place(place), place >= SLOTS)
 }
 
 /// The colour of the `place`-th value of something that is no axis.

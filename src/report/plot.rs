@@ -147,7 +147,10 @@ fn draw_panel(
         points.chain(series.bars.iter().flat_map(|bar| [bar[0], bar[1]]))
     });
     let wanted = if size.width > 450 { 7 } else { 4 };
-    let x = Scale::new(xs, figure.x.range, figure.x.is_log, wanted, false);
+    let mut x = Scale::new(xs, figure.x.range, figure.x.is_log, wanted, false);
+    if figure.x.is_whole {
+        x = x.whole();
+    }
     let lines = panel
         .series
         .iter()
@@ -250,7 +253,9 @@ fn series_elements(
     hints: usize,
 ) -> Result<(), Failure> {
     let place = |px: f64, py: f64| Some((x.place(px)?, y.place(py)?));
-    if !series.band.is_empty() {
+    // On a logarithmic scale a band that reaches below zero has no lower edge.
+    let has_edges = !y.is_log || series.band.iter().all(|band| band[1] > 0.0);
+    if !series.band.is_empty() && has_edges {
         let clamp = |value: f64| y.place(value).unwrap_or(y.low).clamp(y.low, y.high);
         let edge = |side: usize| {
             let band = series.band.iter();

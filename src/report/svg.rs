@@ -307,6 +307,10 @@ fn line_paint(slot: Slot, style: Style, unit: u32, is_crowded: bool) -> String {
             14,
             format!(" stroke-dasharray=\"{} {}\"", 5 * unit, 3 * unit),
         ),
+        Style::Broken => (
+            16,
+            format!(" stroke-dasharray=\"{} {}\"", 12 * unit, 4 * unit),
+        ),
         Style::Dotted => {
             let (dash, gap) = (f64::from(unit) * 0.1, 4 * unit);
             (

@@ -63,6 +63,17 @@ impl Scale {
         }
     }
 
+    /// The same scale for what is counted: only whole ticks, without decimals.
+    pub(crate) fn whole(mut self) -> Self {
+        if !self.is_log && self.ticks.iter().any(|(value, _)| value.fract() != 0.0) {
+            self.ticks.retain(|(value, _)| value.fract() == 0.0);
+            for (value, label) in &mut self.ticks {
+                *label = number::fixed(*value, 0);
+            }
+        }
+        self
+    }
+
     /// Where a value stands on the scale; `None` where it has no place (a logarithm of nothing).
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
         if !self.is_log {

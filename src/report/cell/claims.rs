@@ -101,7 +101,7 @@ fn view(judged: &Judged) -> ClaimView {
         verdict: judged.verdict.to_string(),
         class: class.to_owned(),
         sign: sign.to_owned(),
-        reason: reason(judged),
+        reason: reason(judged).as_deref().map(prose_line),
         note: judged.note.as_deref().map(prose_line),
         measure: judged.measure.as_deref().map(one_line),
     }

@@ -9,7 +9,7 @@ use crate::report::text::{clean, fence, one_line};
 use crate::spec::SamplesCell;
 
 /// Most samples of a prompt that are shown without being asked for.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 
 impl Builder<'_, '_> {
     pub(crate) fn samples(
@@ -22,27 +22,31 @@ impl Builder<'_, '_> {
         let mut prompts: Vec<PromptView> = Vec::new();
         // One replicate of every setting first, so that the settings can be compared at a glance.
         let groups = groups(&runs);
-        let first = groups.iter().filter_map(|group| group.runs.first());
+        let first: Vec<&RunResult> = groups
+            .iter()
+            .filter_map(|group| group.runs.first().copied())
+            .collect();
         let others = groups.iter().flat_map(|group| group.runs.iter().skip(1));
-        let count = groups.len();
-        for (index, run) in first.chain(others).enumerate() {
-            for sample in run.eval.iter().flat_map(|eval| &eval.samples) {
-                let prompt = clean(&sample.prompt);
-                let view = view(self.scope, run, sample);
-                let known = prompts.iter().position(|known| known.prompt == prompt);
-                let known = known.unwrap_or_else(|| {
-                    prompts.push(PromptView {
-                        prompt,
-                        shown: 0,
-                        samples: Vec::new(),
-                    });
-                    prompts.len() - 1
+        let heads = first.iter().flat_map(|run| samples(run, true));
+        let tails = first.iter().flat_map(|run| samples(run, false));
+        let count = heads.clone().count();
+        let rest = others.flat_map(|run| samples(run, true).chain(samples(run, false)));
+        for (index, (run, sample)) in heads.chain(tails).chain(rest).enumerate() {
+            let prompt = clean(&sample.prompt);
+            let view = view(self.scope, run, sample);
+            let known = prompts.iter().position(|known| known.prompt == prompt);
+            let known = known.unwrap_or_else(|| {
+                prompts.push(PromptView {
+                    prompt,
+                    shown: 0,
+                    samples: Vec::new(),
                 });
-                let known = &mut prompts[known];
-                known.samples.push(view);
-                if index < count && known.shown < AT_ONCE {
-                    known.shown += 1;
-                }
+                prompts.len() - 1
+            });
+            let known = &mut prompts[known];
+            known.samples.push(view);
+            if index < count && known.shown < AT_ONCE {
+                known.shown += 1;
             }
         }
         Ok(SamplesView {
@@ -52,6 +56,20 @@ impl Builder<'_, '_> {
             prompts,
         })
     }
+}
+
+/// The first sample of each prompt of a run, or the others.
+fn samples(run: &RunResult, first: bool) -> impl Iterator<Item = (&RunResult, &Sample)> + Clone {
+    let all = run.eval.as_ref().map_or(&[][..], |eval| &eval.samples[..]);
+    all.iter()
+        .enumerate()
+        .filter(move |(index, sample)| {
+            let is_first = all[..*index]
+                .iter()
+                .all(|other| other.prompt != sample.prompt);
+            is_first == first
+        })
+        .map(move |(_, sample)| (run, sample))
 }
 
 fn view(scope: &Scope<'_>, run: &RunResult, sample: &Sample) -> SampleView {

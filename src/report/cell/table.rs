@@ -324,7 +324,7 @@ fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
     })
 }
 
-/// Marks the best value of each column; in a pivot, of the whole table.
+/// Marks the best value of each column (all that share it); in a pivot, of the whole table.
 fn mark_best(
     views: &mut [RowView],
     measured: &[Vec<Option<Measured>>],
@@ -333,7 +333,7 @@ fn mark_best(
     heads: usize,
 ) {
     let best = |indices: &[usize]| {
-        let mut best: Option<(usize, usize, f64)> = None;
+        let mut best: Vec<(usize, usize, f64)> = Vec::new();
         let mut seen = 0;
         for (row, values) in measured.iter().enumerate() {
             for index in indices {
@@ -341,18 +341,28 @@ fn mark_best(
                     continue;
                 };
                 seen += 1;
-                let is_better =
-                    best.is_none_or(|(_, _, known)| match columns[*index].about.better {
-                        Better::Lower => value < known,
-                        Better::Higher => value > known,
-                        Better::Neither => false,
-                    });
-                if is_better && columns[*index].about.better != Better::Neither {
-                    best = Some((row, *index, value));
+                let better = columns[*index].about.better;
+                if better == Better::Neither {
+                    continue;
+                }
+                let known = best.first().map(|(_, _, known)| *known);
+                let is_better = known.is_none_or(|known| match better {
+                    Better::Lower => value < known,
+                    _ => value > known,
+                });
+                if is_better {
+                    best.clear();
+                }
+                if is_better || known == Some(value) {
+                    best.push((row, *index, value));
                 }
             }
         }
-        best.filter(|_| seen > 1)
+        // The best of one, or of equals, is none.
+        if best.len() == seen {
+            best.clear();
+        }
+        best
     };
     let all: Vec<usize> = (0..columns.len()).collect();
     let sets: Vec<Vec<usize>> = if is_pivot {
@@ -360,7 +370,7 @@ fn mark_best(
     } else {
         all.into_iter().map(|index| vec![index]).collect()
     };
-    for (row, index, _) in sets.iter().filter_map(|set| best(set)) {
+    for (row, index, _) in sets.iter().flat_map(|set| best(set)) {
         if let Some(cell) = views[row].cells.get_mut(index + heads) {
             cell.is_best = true;
         }

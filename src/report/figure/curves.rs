@@ -69,11 +69,13 @@ pub(crate) fn curves(
             }
             .to_owned(),
             is_log: cell.log.contains(&PlotAxis::X),
+            is_whole: cell.x != PlotX::Epoch,
             range: None,
         },
         y: Axis {
             label: y_label(&cell.curves),
             is_log: cell.log.contains(&PlotAxis::Y),
+            is_whole: false,
             range: cell.y_range,
         },
         panels,
@@ -88,10 +90,23 @@ fn y_label(curves: &[String]) -> String {
         [only] => match only.as_str() {
             "lr" => "learning rate".to_owned(),
             "grad_norm" => "gradient norm".to_owned(),
-            curve => format!("{} (nats per token)", curve_label(curve)),
+            curve if is_loss(curve) => format!("{} (nats per token)", curve_label(curve)),
+            curve => curve_label(curve).to_owned(),
         },
-        _ => "loss (nats per token)".to_owned(),
+        _ if curves.iter().all(|curve| is_loss(curve)) => "loss (nats per token)".to_owned(),
+        _ => {
+            let names: Vec<&str> = curves.iter().map(|curve| curve_label(curve)).collect();
+            names.join(", ")
+        }
     }
+}
+
+/// Whether a curve is a loss in nats: the part of squares is not, nor are norms and rates.
+fn is_loss(curve: &str) -> bool {
+    matches!(
+        curve,
+        "train/loss" | "train/ce" | "val/loss" | "val/ce" | "val/loss_batch_mean"
+    )
 }
 
 fn alt(cell: &PlotCell, panels: &[Panel], runs: usize) -> String {
@@ -181,15 +196,20 @@ impl Builder<'_, '_> {
         };
         let value = group.runs.first().and_then(|run| axis_value(run, axis));
         let value = value.unwrap_or(Value::Null);
-        let slot = palette::of_axis_value(self.scope.spec, axis, &value);
-        self.key(&value_title(axis, &value), slot, Style::Line);
+        let (slot, is_repeated) = palette::of_axis_value(self.scope.spec, axis, &value);
+        let full = if is_repeated {
+            Style::Broken
+        } else {
+            Style::Line
+        };
+        self.key(&value_title(axis, &value), slot, full);
         if self.cell.curves.len() < 2 {
-            return (slot, Style::Line);
+            return (slot, full);
         }
         let style = if curve.starts_with("train/") {
             Style::Thin
         } else {
-            Style::Line
+            full
         };
         (slot, style)
     }

@@ -143,11 +143,13 @@ fn histogram(
         x: Axis {
             label: x.to_owned(),
             is_log,
+            is_whole: false,
             range: None,
         },
         y: Axis {
             label: "documents".to_owned(),
             is_log: log.contains(&PlotAxis::Y),
+            is_whole: true,
             range: None,
         },
         legend: if shown.len() > 1 {

@@ -33,6 +33,8 @@ pub(crate) struct Axis {
     pub(crate) label: String,
     /// Whether it is logarithmic.
     pub(crate) is_log: bool,
+    /// Whether it counts: its ticks are whole numbers.
+    pub(crate) is_whole: bool,
     /// Lowest and highest value, where the spec fixes them.
     pub(crate) range: Option<[f64; 2]>,
 }
@@ -82,6 +84,8 @@ pub(crate) enum Style {
     Dotted,
     /// Another published curve of the same panel.
     Dashed,
+    /// A line of ours in long dashes: its colour stands for another value already.
+    Broken,
     /// Filled bars.
     Bars,
 }
@@ -95,6 +99,7 @@ impl Style {
             Self::Raw => "raw",
             Self::Dotted => "dotted",
             Self::Dashed => "dashed",
+            Self::Broken => "broken",
             Self::Bars => "bars",
         }
     }
