@@ -150,11 +150,9 @@ fn measure(runs: usize, least: &mut BTreeMap<String, (usize, u64)>) {
         began.elapsed().as_secs_f64()
     );
     let limit = if runs <= 36 { 10 } else { 300 };
-    let check = if runs <= 36 { 5 } else { 300 };
     let spec = "specs/many.yaml";
     for (arguments, limit) in [
-        (&["check", spec][..], check),
-        (&["status", spec], limit),
+        (&["status", spec][..], limit),
         (&["ls"], limit),
         (&["ls", "--sort", "val_loss", "--format", "json"], limit),
         (&["plan", spec], limit),
