@@ -1,7 +1,9 @@
-//! Measures commands on full stores: `cargo bench --bench store [-- RUNS…]` (default: 36 and 10,000 runs).
+//! Measures commands on full stores: `cargo bench --bench store [-- RUNS…]` (default: 36, 1,000 and 10,000 runs).
 //!
 //! The records are those of an engine without mathematics, published through the scheduler as any other; the commands are
-//! processes of their own, timed from start to end. The smallest of five times is shown, the limit of DESIGN 9 beside it.
+//! processes of their own, timed from start to end. Shown are the smallest of seven times and the limit of DESIGN 9 beside it, and
+//! the highest resident memory of the command with its limit at 10,000 runs: what it may grow by from 1,000 is in the last column.
+//! A number beyond its limit is marked with `!`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -18,6 +20,7 @@ use specbook::scheduler::{Evaluation, Options, Prepared, Scheduler, Silent, Work
 use specbook::spec::{self, LoadRequest};
 use specbook::store::{Manifest, Store};
 use specbook::train::{FakeEngine, Weights};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -81,24 +84,59 @@ impl Work for Small {
     }
 }
 
+/// The argument by which this program measures one command for itself (a process knows only the peak of all its children).
+const ONE: &str = "--one";
+
 fn main() {
-    let numbers: Vec<usize> = std::env::args()
-        .skip(1)
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == ONE) {
+        return one(&arguments[1..]);
+    }
+    let numbers: Vec<usize> = arguments
+        .iter()
         .filter_map(|text| text.parse().ok())
         .collect();
     let numbers = if numbers.is_empty() {
-        vec![36, 10_000]
+        vec![36, 1000, 10_000]
     } else {
         numbers
     };
-    println!("| runs | command | ms | limit |");
-    println!("|---|---|---|---|");
+    println!("| runs | command | ms | limit | MiB | KiB a run |");
+    println!("|---|---|---|---|---|---|");
+    shipped();
+    let mut least = BTreeMap::new();
     for runs in numbers {
-        measure(runs);
+        measure(runs, &mut least);
     }
 }
 
-fn measure(runs: usize) {
+/// `check` of the specs of this repository.
+fn shipped() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut specs: Vec<String> = std::fs::read_dir(root.join("specs"))
+        .unwrap()
+        .map(|entry| format!("specs/{}", entry.unwrap().file_name().to_string_lossy()))
+        .collect();
+    specs.sort();
+    for spec in specs {
+        let (time, _) = best(root, &["check", &spec]);
+        let milliseconds = time.as_secs_f64() * 1e3;
+        println!(
+            "| | check {spec} | {milliseconds:.1}{} | 5 | | |",
+            mark(milliseconds, 5)
+        );
+    }
+}
+
+fn mark(milliseconds: f64, limit: u64) -> &'static str {
+    if milliseconds > limit as f64 {
+        " !"
+    } else {
+        ""
+    }
+}
+
+fn measure(runs: usize, least: &mut BTreeMap<String, (usize, u64)>) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("specs")).unwrap();
     std::fs::create_dir_all(folder.path().join(".specbook")).unwrap();
@@ -114,22 +152,29 @@ fn measure(runs: usize) {
     let limit = if runs <= 36 { 10 } else { 300 };
     let spec = "specs/many.yaml";
     for (arguments, limit) in [
-        (&["check", spec][..], 5),
-        (&["status", spec], limit),
+        (&["status", spec][..], limit),
         (&["ls"], limit),
+        (&["ls", "--sort", "val_loss", "--format", "json"], limit),
         (&["plan", spec], limit),
         (&["plan", spec, "--format", "json"], limit),
         (&["run", spec, "--no-report"], limit),
     ] {
-        let best = (0..5)
-            .map(|_| time(folder.path(), arguments))
-            .min()
-            .unwrap();
-        let milliseconds = best.as_secs_f64() * 1e3;
+        let (time, bytes) = best(folder.path(), arguments);
+        let milliseconds = time.as_secs_f64() * 1e3;
+        let name = arguments.join(" ");
+        let growth = match least.get(&name) {
+            Some((fewer, before)) => {
+                let more = bytes.saturating_sub(*before) as f64 / 1024.0;
+                format!("{:.1}", more / (runs - fewer).max(1) as f64)
+            }
+            None => String::new(),
+        };
         println!(
-            "| {runs} | {} | {milliseconds:.1} | {limit} |",
-            arguments.join(" ")
+            "| {runs} | {name} | {milliseconds:.1}{} | {limit} | {:.1} | {growth} |",
+            mark(milliseconds, limit),
+            bytes as f64 / f64::from(1 << 20)
         );
+        least.entry(name).or_insert((runs, bytes));
     }
 }
 
@@ -161,13 +206,49 @@ fn fill(project: &Path, spec: &Path) {
     assert!(summary.is_complete());
 }
 
-fn time(project: &Path, arguments: &[&str]) -> Duration {
+/// The smallest of seven times, and the highest resident memory.
+fn best(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
+    let measured = (0..7).map(|_| time(folder, arguments));
+    measured
+        .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        .unwrap_or_default()
+}
+
+/// Runs the command through a small process of our own, which knows its time and its peak.
+fn time(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(ONE).args(arguments).current_dir(folder);
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut numbers = text
+        .split_whitespace()
+        .map(|word| word.parse::<u64>().unwrap());
+    let mut next = || numbers.next().unwrap();
+    (Duration::from_nanos(next()), next())
+}
+
+/// Runs one command; prints nanoseconds and bytes.
+fn one(arguments: &[String]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_specbook"));
-    command.args(arguments).current_dir(project);
+    command.args(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let began = Instant::now();
     let status = command.status().unwrap();
     let took = began.elapsed();
     assert!(status.success(), "{arguments:?}");
-    took
+    println!("{} {}", took.as_nanos(), peak_of_children());
+}
+
+#[cfg(unix)]
+fn peak_of_children() -> u64 {
+    use nix::sys::resource::{UsageWho, getrusage};
+    // Linux counts in KiB, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0, |usage| usage.max_rss() as u64 * unit)
+}
+
+#[cfg(not(unix))]
+fn peak_of_children() -> u64 {
+    0
 }

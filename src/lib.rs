@@ -92,6 +92,9 @@ pub mod store;
 pub mod train;
 pub mod workload;
 
+#[cfg(test)]
+mod test_support;
+
 pub use data::DataContext;
 pub use error::{Error, ErrorKind};
 pub use fsx::RealFs;

@@ -155,6 +155,9 @@ pub(crate) struct Check {
 pub(crate) struct Planned {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+    /// Does not say which runs would go on from a shorter one.
+    #[arg(long)]
+    pub(crate) no_extend: bool,
 }
 
 /// `run`
@@ -176,9 +179,12 @@ pub(crate) struct RunArgs {
     /// Leaves failed runs as they are.
     #[arg(long)]
     pub(crate) no_retry: bool,
-    /// Keeps the last checkpoint of finished runs (weights and optimizer moments).
+    /// Keeps the last checkpoint of finished runs (weights and optimizer moments), so that longer ones can go on from them.
     #[arg(long)]
     pub(crate) keep_checkpoints: bool,
+    /// Trains every run from its first step, also where a shorter one that kept its checkpoint could be gone on from.
+    #[arg(long)]
+    pub(crate) no_extend: bool,
     /// Ends with exit code 6 if a claim fails.
     #[arg(long)]
     pub(crate) strict_claims: bool,

@@ -5,44 +5,80 @@ use super::failure::Failure;
 use super::plan::status_word;
 use super::print::{self, Printer};
 use super::{exit, workspace};
-use crate::record::RunRecord;
+use crate::record::{RunId, RunRecord};
+use crate::store::Store;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
+
+/// What is kept of a record: the cells that are shown, or its JSON. Ten thousand records at once would fill the memory.
+struct Row {
+    sort: Value,
+    tie: (String, String, RunId),
+    cells: Vec<Value>,
+    json: String,
+}
+
+impl Row {
+    fn of(record: &RunRecord, args: &LsArgs, format: Format) -> Self {
+        let json = match format {
+            Format::Json => print::escaped(&format!("{:#}", as_json(record))).into_owned(),
+            Format::Text | Format::Csv => String::new(),
+        };
+        Self {
+            sort: cell(record, &args.sort),
+            tie: (record.spec.clone(), record.name.clone(), record.id),
+            cells: args
+                .columns
+                .iter()
+                .map(|column| cell(record, column))
+                .collect(),
+            json,
+        }
+    }
+}
 
 /// Prints the runs that match, sorted, with the columns asked for.
 pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = workspace::store_here(global)?;
-    let mut records = store.list()?;
     let matches = |record: &RunRecord| {
-        args.filter.is_empty()
-            || args
-                .filter
-                .iter()
-                .any(|text| format!("{}/{}", record.spec, record.name).contains(text.as_str()))
+        let name = format!("{}/{}", record.spec, record.name);
+        args.filter.is_empty() || args.filter.iter().any(|text| name.contains(text.as_str()))
     };
-    records.retain(matches);
-    for column in args.columns.iter().chain([&args.sort]) {
-        known_column(column, &records)?;
+    let row = |record: RunRecord| matches(&record).then(|| Row::of(&record, args, printer.format));
+    let mut rows = store.collect(row)?;
+    for (index, column) in args.columns.iter().enumerate() {
+        let is_known = rows.is_empty() || rows.iter().any(|row| !row.cells[index].is_null());
+        known_column(column, is_known, &store)?;
     }
-    records.sort_by(|a, b| {
-        compare(&cell(a, &args.sort), &cell(b, &args.sort))
-            .then_with(|| (&a.spec, &a.name, a.id).cmp(&(&b.spec, &b.name, b.id)))
-    });
+    let is_known = rows.is_empty() || rows.iter().any(|row| !row.sort.is_null());
+    known_column(&args.sort, is_known, &store)?;
+    rows.sort_by(|a, b| compare(&a.sort, &b.sort).then_with(|| a.tie.cmp(&b.tie)));
     if args.reverse {
-        records.reverse();
+        rows.reverse();
+    }
+    for warning in store.take_warnings() {
+        printer.warning(&warning);
     }
     match printer.format {
         Format::Json => {
-            let runs: Vec<Value> = records.iter().map(as_json).collect();
-            printer.json_result(&json!({"format": 1, "runs": runs}))?;
+            // As one value, written record by record.
+            let runs: Vec<String> = rows
+                .into_iter()
+                .map(|row| row.json.replace('\n', "\n    "))
+                .collect();
+            let list = match runs.is_empty() {
+                true => "[]".to_owned(),
+                false => format!("[\n    {}\n  ]", runs.join(",\n    ")),
+            };
+            printer.result(&format!("{{\n  \"format\": 1,\n  \"runs\": {list}\n}}"));
         }
         Format::Csv => {
             let mut lines = vec![args.columns.join(",")];
-            lines.extend(records.iter().map(|record| {
-                let entries: Vec<String> = args
-                    .columns
+            lines.extend(rows.iter().map(|row| {
+                let entries: Vec<String> = row
+                    .cells
                     .iter()
-                    .map(|column| csv_field(&plain(&cell(record, column))))
+                    .map(|cell| csv_field(&plain(cell)))
                     .collect();
                 entries.join(",")
             }));
@@ -50,17 +86,13 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
         }
         Format::Text => {
             let header: Vec<&str> = args.columns.iter().map(String::as_str).collect();
-            let rows: Vec<Vec<String>> = records
-                .iter()
-                .map(|record| {
-                    args.columns
-                        .iter()
-                        .map(|column| shown(column, &cell(record, column)))
-                        .collect()
-                })
-                .collect();
-            printer.result(&print::table(&header, &rows));
-            if records.is_empty() {
+            let shown = |row: &Row| -> Vec<String> {
+                let cells = args.columns.iter().zip(&row.cells);
+                cells.map(|(column, cell)| shown(column, cell)).collect()
+            };
+            let table: Vec<Vec<String>> = rows.iter().map(shown).collect();
+            printer.result(&print::table(&header, &table));
+            if rows.is_empty() {
                 printer.note("no runs are stored here; `specbook run SPEC` makes some");
             }
         }
@@ -111,14 +143,14 @@ fn metric_name(column: &str, record: &RunRecord) -> Option<f64> {
         .copied()
 }
 
-fn known_column(column: &str, records: &[RunRecord]) -> Result<(), Failure> {
-    if records.is_empty() || records.iter().any(|record| !cell(record, column).is_null()) {
+/// Refuses a column that no stored run has.
+fn known_column(column: &str, is_known: bool, store: &Store) -> Result<(), Failure> {
+    if is_known {
         return Ok(());
     }
-    let metrics: std::collections::BTreeSet<&str> = records
-        .iter()
-        .flat_map(|record| record.metrics.keys().map(String::as_str))
-        .collect();
+    let names = store.collect(|record| Some(record.metrics.into_keys().collect::<Vec<_>>()))?;
+    let metrics: std::collections::BTreeSet<&str> =
+        names.iter().flatten().map(String::as_str).collect();
     let nearest = metrics
         .iter()
         .copied()

@@ -7,6 +7,7 @@ use super::workspace::{self, Opened};
 use super::{exit, explain};
 use crate::plan::Run;
 use crate::record::{Estimate, RunStatus};
+use crate::scheduler::{Base, Bases};
 use crate::store::{Calibration, Store};
 use crate::train::Engine;
 use crate::train::engine::{self, DeviceKind};
@@ -19,20 +20,21 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
     if printer.json() {
         let plans = all
             .iter()
-            .map(|opened| as_json(opened, &store))
+            .map(|opened| as_json(opened, &store, !args.no_extend))
             .collect::<Result<Vec<_>, _>>()?;
         printer.json_result(&plans)?;
         return Ok(exit::OK);
     }
     for opened in &all {
-        printer.result(&as_text(opened, &store)?);
+        printer.result(&as_text(opened, &store, !args.no_extend)?);
     }
     Ok(exit::OK)
 }
 
-fn as_json(opened: &Opened, store: &Store) -> Result<Value, Failure> {
+fn as_json(opened: &Opened, store: &Store, extend: bool) -> Result<Value, Failure> {
     let pace = Pace::new(store)?;
     let statuses = statuses(opened, store)?;
+    let extensions = Extensions::new(extend);
     // Other runs are looked at only where one is missing.
     let relatives = match statuses.contains(&RunStatus::Missing) {
         true => explain::Relatives::new(store)?,
@@ -44,18 +46,54 @@ fn as_json(opened: &Opened, store: &Store) -> Result<Value, Failure> {
         .iter()
         .zip(&statuses)
         .map(|(run, &status)| {
+            let base = extensions.of(run, status, store, &pace)?;
+            let reason = base.map(|base| goes_on(run, &base));
             Ok(json!({
                 "id": run.id,
                 "name": run.name,
                 "axes": run.axes.iter().cloned().collect::<serde_json::Map<String, Value>>(),
                 "seed": run.seed,
                 "status": status,
-                "reason": relatives.reason(run, status),
+                "reason": reason.or_else(|| relatives.reason(run, status)),
                 "estimate": with_seconds(run, &pace),
             }))
         });
     let runs = runs.collect::<Result<Vec<Value>, Failure>>()?;
     Ok(json!({"format": 1, "spec": opened.plan.spec, "profile": opened.plan.profile, "runs": runs}))
+}
+
+/// Which runs would go on from a shorter one.
+struct Extensions(Option<Bases>);
+
+impl Extensions {
+    fn new(extend: bool) -> Self {
+        Self(extend.then(Bases::default))
+    }
+
+    fn of(
+        &self,
+        run: &Run,
+        status: RunStatus,
+        store: &Store,
+        pace: &Pace,
+    ) -> Result<Option<Base>, Failure> {
+        let Some(bases) = self.0.as_ref().filter(|_| status == RunStatus::Missing) else {
+            return Ok(None);
+        };
+        let numerics = pace.engine.numerics(run.settings.train.dtype);
+        Ok(bases.find(store, run, run.estimate.steps, &numerics)?)
+    }
+}
+
+/// Says from where a run goes on.
+fn goes_on(run: &Run, base: &Base) -> String {
+    format!(
+        "goes on from {} ({}) at step {} of {}",
+        base.name,
+        base.id.0.short(),
+        base.steps,
+        run.estimate.steps
+    )
 }
 
 /// How fast this machine trains on all its cores, as runs have measured it.
@@ -98,16 +136,25 @@ fn statuses(opened: &Opened, store: &Store) -> Result<Vec<RunStatus>, Failure> {
     Ok(store.statuses(&ids)?)
 }
 
-pub(crate) fn as_text(opened: &Opened, store: &Store) -> Result<String, Failure> {
+pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<String, Failure> {
     let pace = Pace::new(store)?;
+    let extensions = Extensions::new(extend);
+    let mut notes = String::new();
     let mut rows = Vec::new();
     let (mut missing, mut total, mut known) = (0, 0.0, true);
     for (run, status) in opened.plan.runs.iter().zip(statuses(opened, store)?) {
         let estimate = with_seconds(run, &pace);
         if status != RunStatus::Cached {
             missing += 1;
+            let base = extensions.of(run, status, store, &pace)?;
+            let left = base.as_ref().map_or(1.0, |base| {
+                1.0 - base.steps as f64 / estimate.steps.max(1) as f64
+            });
+            if let Some(base) = &base {
+                notes = format!("{notes}\n{} {}", run.name, goes_on(run, base));
+            }
             match estimate.seconds {
-                Some(seconds) => total += seconds,
+                Some(seconds) => total += seconds * left,
                 None => known = false,
             }
         }
@@ -137,7 +184,7 @@ pub(crate) fn as_text(opened: &Opened, store: &Store) -> Result<String, Failure>
         }
     };
     Ok(format!(
-        "{} (profile {}): {} runs, {time}\n{}",
+        "{} (profile {}): {} runs, {time}\n{}{notes}",
         opened.plan.spec,
         opened.plan.profile,
         opened.plan.runs.len(),

@@ -45,7 +45,7 @@ impl Printer {
 
     /// Prints a result as JSON.
     pub(crate) fn json_result(&self, value: &impl Serialize) -> Result<(), serde_json::Error> {
-        println!("{}", serde_json::to_string_pretty(value)?);
+        println!("{}", escaped(&serde_json::to_string_pretty(value)?));
         Ok(())
     }
 
@@ -104,6 +104,22 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// JSON whose strings hold no character that a terminal obeys: those that JSON lets pass are escaped.
+pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
+    let clean = clean(json);
+    if let Cow::Borrowed(_) = clean {
+        return clean;
+    }
+    let escaped = json.chars().zip(clean.chars()).map(|(c, shown)| {
+        if c == shown {
+            c.to_string()
+        } else {
+            format!("\\u{:04x}", c as u32)
+        }
+    });
+    Cow::Owned(escaped.collect())
 }
 
 /// A plain table: a header, a rule, rows; columns are as wide as their longest entry.
@@ -233,6 +249,15 @@ mod tests {
             clean("a\u{1b}[31mb\u{7}\n\tc\u{202e}d"),
             "a\u{fffd}[31mb\u{fffd}\n\tc\u{fffd}d"
         );
+    }
+
+    #[test]
+    fn json_is_the_same_without_them() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}b\u{e9}";
+        let json = serde_json::to_string(text).unwrap();
+        let shown = escaped(&json);
+        assert_eq!(shown, "\"a\\u009b31m\\u007f\\u202eb\u{e9}\"");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::print::{self, Printer, clean};
 use super::workspace::Opened;
 use crate::plan::Run;
 use crate::record::Numerics;
-use crate::scheduler::{Event, Events};
+use crate::scheduler::{Base, Event, Events};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -79,7 +79,13 @@ impl<'a> Progress<'a> {
         self.bars.suspend(|| self.printer.note(text));
     }
 
-    fn started(&self, index: usize, resumed_at: Option<u64>, steps: u64, threads: usize) {
+    fn started(
+        &self,
+        index: usize,
+        (resumed_at, extends): (Option<u64>, Option<&Base>),
+        steps: u64,
+        threads: usize,
+    ) {
         let bar = self.bars.add(ProgressBar::new(steps));
         if let Ok(style) =
             ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg} ETA {eta}")
@@ -99,10 +105,14 @@ impl<'a> Progress<'a> {
         );
         drop(state);
         match resumed_at {
-            Some(step) => self.say(&format!(
-                "{}: goes on at step {step} of {steps}",
-                self.name(index)
-            )),
+            Some(step) => {
+                let from = extends.map(|base| format!(" from {}", base.name));
+                self.say(&format!(
+                    "{}: goes on{} at step {step} of {steps}",
+                    self.name(index),
+                    from.unwrap_or_default()
+                ));
+            }
             None if self.bars.is_hidden() => self.say(&format!(
                 "{}: {steps} steps on {threads} threads",
                 self.name(index)
@@ -200,10 +210,11 @@ impl Events for Progress<'_> {
             Event::Started {
                 index,
                 resumed_at,
+                extends,
                 steps,
                 threads,
                 ..
-            } => self.started(index, resumed_at, steps, threads),
+            } => self.started(index, (resumed_at, extends), steps, threads),
             Event::Step {
                 index,
                 point,

@@ -36,7 +36,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     }
     if args.dry_run {
         for opened in &all {
-            printer.result(&plan::as_text(opened, &store)?);
+            printer.result(&plan::as_text(opened, &store, !args.no_extend)?);
         }
         return Ok(exit::OK);
     }
@@ -52,7 +52,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     let mut code = exit::OK;
     let mut summaries = Vec::new();
     for opened in &all {
-        let summary = session.train(opened)?;
+        let mut summary = session.train(opened, args.spec.paranoid)?;
         if signals.flag().load(Ordering::SeqCst) {
             printer.note("stopped; checkpoints are kept, the next `run` goes on from them");
             return Ok(signals.exit_code().unwrap_or(exit::UNEXPECTED));
@@ -61,7 +61,16 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
             code = exit::RUN_FAILED;
         }
         if !args.no_report && !opened.filtered {
-            let (report, judged) = report::build(opened, &store)?;
+            let (report, judged) = match report::build(opened, &store) {
+                Err(failure) if failure.code == exit::INPUT && !args.spec.paranoid => {
+                    // A file that the report reads is damaged, which its size did not show: every digest is looked at, and
+                    // what is damaged is made anew.
+                    failure.print(printer);
+                    summary = session.train(opened, true)?;
+                    report::build(opened, &store)?
+                }
+                built => built?,
+            };
             if code == exit::OK
                 && args.strict_claims
                 && judged.iter().any(|judged| judged.verdict == Verdict::Fails)
@@ -92,7 +101,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn train(&self, opened: &Opened) -> Result<Summary, Failure> {
+    fn train(&self, opened: &Opened, paranoid: bool) -> Result<Summary, Failure> {
         let threads = sample::threads(&self.args.compute);
         let free_memory = free_memory();
         self.fits(opened, free_memory)?;
@@ -112,7 +121,8 @@ impl Session<'_> {
                 keep_going: self.args.keep_going,
                 retry_failed: !self.args.no_retry,
                 keep_checkpoints: self.args.keep_checkpoints,
-                paranoid: self.args.spec.paranoid,
+                extend: !self.args.no_extend,
+                paranoid,
                 free_memory,
                 device: self.args.compute.device.clone(),
                 checkpoint_every: self

@@ -15,11 +15,15 @@ use super::DataError;
 use super::source::{Fingerprint, modified_nanos};
 use crate::digest::Sha256Hex;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"sbtokens";
 const DIGEST_BYTES: usize = 64;
+/// Longest file of ids that is read, in bytes.
+const MAX_SLICE: u64 = 16 << 30;
+/// Longest file of facts that is read, in bytes.
+const MAX_STAT: u64 = 1 << 20;
 
 /// The cache of one run; without a folder nothing is kept and nothing is found.
 #[derive(Clone, Copy)]
@@ -59,7 +63,8 @@ impl<'a> Cache<'a> {
     ) -> Option<T> {
         let path = self.stat_path(what)?;
         let written = modified_nanos(&std::fs::metadata(&path).ok()?);
-        let entry: StatEntry<T> = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        let bytes = read_bounded(&path, MAX_STAT).ok()?;
+        let entry: StatEntry<T> = serde_json::from_slice(&bytes).ok()?;
         let current = entry.format == 1
             && entry.fingerprint == fingerprint.text
             && fingerprint.modified < written;
@@ -94,14 +99,17 @@ impl<'a> Cache<'a> {
         let Some((path, digest_path)) = self.tokenizer_paths(key) else {
             return Found::Miss;
         };
-        let (Ok(bytes), Ok(digest)) = (std::fs::read(&path), std::fs::read_to_string(digest_path))
-        else {
+        let (Ok(bytes), Ok(digest)) = (
+            read_bounded(&path, super::tokenizer::MAX_FILE),
+            read_bounded(&digest_path, MAX_STAT),
+        ) else {
             return if path.exists() {
                 Found::Damaged(path)
             } else {
                 Found::Miss
             };
         };
+        let digest = String::from_utf8_lossy(&digest);
         if Sha256Hex::parse(digest.trim()) == Some(Sha256Hex::of(&bytes)) {
             Found::Hit(bytes)
         } else {
@@ -182,7 +190,7 @@ impl<'a> Cache<'a> {
         let Some(path) = self.slice_path(key, extension) else {
             return Found::Miss;
         };
-        match std::fs::read(&path) {
+        match read_bounded(&path, MAX_SLICE) {
             Ok(bytes) => match unsealed(&bytes).and_then(|numbers| parse(&numbers)) {
                 Some(value) => Found::Hit(value),
                 None => Found::Damaged(path),
@@ -201,6 +209,19 @@ impl<'a> Cache<'a> {
                 .join(format!("{name}.{extension}")),
         )
     }
+}
+
+/// Reads a file of at most `limit` bytes; a longer one is an error before memory is taken.
+fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > limit {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length as usize)?;
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use crate::record::MetricPoint;
 use std::collections::BTreeMap;
 
-/// Names of the series of `metrics.jsonl`.
+/// Names of the series of `metrics.jsonl`: what counts, then [`MetricPoint::CURVES`].
 pub const SERIES: &[&str] = &[
     "epoch",
     "tokens",
@@ -17,30 +17,29 @@ pub const SERIES: &[&str] = &[
     "grad_norm",
 ];
 
-/// `(step, value)` of series `name` where it was measured; `None` for an unknown name.
-pub fn series(points: &[MetricPoint], name: &str) -> Option<Vec<(u64, f64)>> {
-    let read: fn(&MetricPoint) -> Option<f64> = match name {
-        "epoch" => |point| Some(point.epoch),
-        "tokens" => |point| Some(point.tokens as f64),
-        "train/loss" => |point| Some(point.train_loss),
-        "train/ce" => |point| Some(point.train_ce),
-        "train/square" => |point| Some(point.train_square),
-        "val/loss" => |point| point.val_loss,
-        "val/ce" => |point| point.val_ce,
-        "val/loss_batch_mean" => |point| point.val_loss_batch_mean,
-        "lr" => |point| Some(point.lr),
-        "grad_norm" => |point| Some(point.grad_norm),
-        _ => return None,
-    };
-    Some(
-        points
-            .iter()
-            .filter_map(|point| read(point).map(|value| (point.step, value)))
-            .collect(),
-    )
+/// The value of series `name` at a step; `None` where it was not measured, or for an unknown name.
+pub fn value(point: &MetricPoint, name: &str) -> Option<f64> {
+    match name {
+        "epoch" => Some(point.epoch),
+        "tokens" => Some(point.tokens as f64),
+        _ => point.curve(name),
+    }
 }
 
-/// The training metrics of [`super::METRICS`] that follow from the steps alone. Only finite numbers.
+/// `(step, value)` of series `name` where it was measured; `None` for an unknown name.
+pub fn series(points: &[MetricPoint], name: &str) -> Option<Vec<(u64, f64)>> {
+    let measured = |point: &MetricPoint| value(point, name).map(|value| (point.step, value));
+    SERIES
+        .contains(&name)
+        .then(|| points.iter().filter_map(measured).collect())
+}
+
+/// The metrics of a run that follow from its steps:
+///
+/// `steps`, `epochs`, `tokens`; `train_loss` (mean over the last epoch begun), `train_loss_first`, `_last`, `_min`, `_mean` (all
+/// steps), `train_mean25`, `train_mean50`, `train_sd50` (last 25 or 50 steps; population); `train_ce` (as
+/// `train_loss`); `val_loss` (last), `val_loss_first`, `_min`, `_max`, `val_loss_min_step`, `val_ce`, `val_loss_batch_mean` (last).
+/// Only finite numbers: the others are left out.
 pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::new();
     let mut put = |name: &str, value: Option<f64>| {
@@ -48,33 +47,53 @@ pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
             metrics.insert(name.to_owned(), value);
         }
     };
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return metrics;
+    };
+    put("steps", Some(points.len() as f64));
+    put("epochs", Some(last.epoch));
+    put("tokens", Some(last.tokens as f64));
     let losses: Vec<f64> = points.iter().map(|point| point.train_loss).collect();
-    // The last epoch began at the largest whole number below the final epoch count.
-    let began = points.last().map_or(0.0, |last| last.epoch.ceil() - 1.0);
-    let last_epoch: Vec<f64> = points
-        .iter()
-        .filter(|point| point.epoch > began + 1e-9)
-        .map(|point| point.train_loss)
-        .collect();
-    put("train_loss", mean(&last_epoch));
-    put("train_loss_first", losses.first().copied());
-    put("train_loss_last", losses.last().copied());
+    let ces: Vec<f64> = points.iter().map(|point| point.train_ce).collect();
+    let epoch = last_epoch(last, points.len());
+    let tail = |count: usize| &losses[losses.len().saturating_sub(count)..];
+    put("train_loss", mean(&losses[epoch..]));
+    put("train_ce", mean(&ces[epoch..]));
+    put("train_loss_first", Some(first.train_loss));
+    put("train_loss_last", Some(last.train_loss));
+    put("train_loss_min", losses.iter().copied().reduce(f64::min));
     put("train_loss_mean", mean(&losses));
+    put("train_mean25", mean(tail(25)));
+    put("train_mean50", mean(tail(50)));
     put("train_sd50", fluctuation(&losses, 50));
-    let validations: Vec<f64> = points.iter().filter_map(|point| point.val_loss).collect();
-    put("val_loss", validations.last().copied());
-    put("val_loss_first", validations.first().copied());
-    put("val_loss_min", validations.iter().copied().reduce(f64::min));
-    put("val_loss_max", validations.iter().copied().reduce(f64::max));
-    put("val_ce", points.iter().rev().find_map(|point| point.val_ce));
-    put(
-        "val_loss_batch_mean",
+    let measured = || {
         points
             .iter()
-            .rev()
-            .find_map(|point| point.val_loss_batch_mean),
-    );
+            .filter_map(|point| Some((point.step, point.val_loss?)))
+    };
+    let values = || measured().map(|(_, value)| value);
+    put("val_loss", values().last());
+    put("val_loss_first", values().next());
+    put("val_loss_min", values().reduce(f64::min));
+    put("val_loss_max", values().reduce(f64::max));
+    let lowest = measured().reduce(|a, b| if b.1 < a.1 { b } else { a });
+    put("val_loss_min_step", lowest.map(|(step, _)| step as f64));
+    let last_of = |name: &str| points.iter().rev().find_map(|point| point.curve(name));
+    put("val_ce", last_of("val/ce"));
+    put("val_loss_batch_mean", last_of("val/loss_batch_mean"));
     metrics
+}
+
+/// Index of the first step of the last epoch begun, of `steps` steps. The steps of an epoch follow from the last point: it is step
+/// n and n divided by them is its epoch.
+fn last_epoch(last: &MetricPoint, steps: usize) -> usize {
+    let per_epoch = (last.step as f64 / last.epoch).round();
+    let per_epoch = if per_epoch.is_finite() {
+        per_epoch.max(1.0) as usize
+    } else {
+        steps.max(1)
+    };
+    (steps - 1) / per_epoch * per_epoch
 }
 
 /// Arithmetic mean; `None` for an empty list.
@@ -204,5 +223,58 @@ mod tests {
             (5.0, 8.0)
         );
         assert!(!metrics.contains_key("val_ce"));
+    }
+
+    #[test]
+    fn numbers_are_those_of_a_small_example() {
+        let point = |step: u64, loss: f64, val: Option<f64>| MetricPoint {
+            step,
+            epoch: step as f64 / 2.0,
+            train_loss: loss,
+            train_ce: loss / 2.0,
+            val_loss: val,
+            val_ce: val,
+            ..MetricPoint::default()
+        };
+        let points = [
+            point(1, 8.0, Some(9.0)),
+            point(2, 6.0, Some(3.0)),
+            point(3, 4.0, Some(5.0)),
+            point(4, 1.0, None),
+            point(5, 3.0, Some(4.0)),
+        ];
+        let metrics = training_metrics(&points);
+        // The last epoch that was begun holds step 5 alone.
+        for (name, value) in [
+            ("train_loss", 3.0),
+            ("train_ce", 1.5),
+            ("train_loss_first", 8.0),
+            ("train_loss_last", 3.0),
+            ("train_loss_min", 1.0),
+            ("train_loss_mean", 4.4),
+            ("train_mean25", 4.4),
+            ("val_loss", 4.0),
+            ("val_loss_first", 9.0),
+            ("val_loss_min", 3.0),
+            ("val_loss_min_step", 2.0),
+            ("val_loss_max", 9.0),
+            ("steps", 5.0),
+        ] {
+            assert!(
+                (metrics[name] - value).abs() < 1e-12,
+                "{name}: {}",
+                metrics[name]
+            );
+        }
+        let variance = [3.6, 1.6, -0.4, -3.4, -1.4]
+            .iter()
+            .map(|x| x * x)
+            .sum::<f64>()
+            / 5.0;
+        assert!((metrics["train_sd50"] - variance.sqrt()).abs() < 1e-12);
+        assert!((training_metrics(&points[..4])["train_loss"] - 2.5).abs() < 1e-12);
+        assert!(training_metrics(&[]).is_empty());
+        let infinite = training_metrics(&[point(1, f64::INFINITY, None)]);
+        assert!(!infinite.contains_key("train_loss"));
     }
 }

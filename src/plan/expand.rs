@@ -7,6 +7,7 @@ use crate::data::{DataContext, Identified, identify};
 use crate::spec::{
     DataSettings, PerplexitySettings, Sequence, Settings, Spec, Split, TrainSettings,
 };
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Why a plan cannot be made.
@@ -29,13 +30,14 @@ pub enum PlanError {
 /// # Errors
 /// A corpus or tokenizer that is missing, damaged or too small for the slices.
 pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
-    let mut known: BTreeMap<String, Identified> = BTreeMap::new();
-    let mut runs = Vec::with_capacity(spec.runs.len());
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let mut identities: Vec<Identified> = Vec::new();
+    let mut of_run = Vec::with_capacity(spec.runs.len());
     for run in &spec.runs {
         let settings = &run.settings;
         let memo = memo_key(settings);
-        let identified = match known.get(&memo) {
-            Some(identified) => identified,
+        let index = match known.get(&memo) {
+            Some(index) => *index,
             None => {
                 let identified =
                     identify(&settings.data, &settings.model, context).map_err(|source| {
@@ -45,16 +47,19 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
                             source: Box::new(source),
                         }
                     })?;
-                known.entry(memo).or_insert(identified)
+                identities.push(identified);
+                known.insert(memo, identities.len() - 1);
+                identities.len() - 1
             }
         };
-        runs.push(planned(
-            run.name.clone(),
-            run.axes.clone(),
-            settings,
-            identified,
-        ));
+        of_run.push(index);
     }
+    let runs = spec.runs.par_iter().zip(&of_run).with_min_len(64);
+    let runs = runs.map(|(run, index)| {
+        let (name, axes) = (run.name.clone(), run.axes.clone());
+        planned(name, axes, &run.settings, &identities[*index])
+    });
+    let runs = runs.collect();
     Ok(Plan {
         spec: spec.name.clone(),
         profile: spec.profile.clone(),

@@ -235,7 +235,25 @@ fn series_to_value(series: &[MetricPoint]) -> Result<Value, serde_json::Error> {
     Ok(Value::Object(out))
 }
 
-fn series_from_value(value: &Value) -> Result<Vec<MetricPoint>, String> {
+/// How many values the lines of a file may stand for in all: short lines can name long lists and many points.
+struct Budget(u64);
+
+impl Budget {
+    /// 16 values for each byte of the file, which no report comes near, and some for the smallest.
+    fn of(bytes: usize) -> Self {
+        Self(16 * bytes as u64 + (1 << 20))
+    }
+
+    fn take(&mut self, values: u64) -> Result<(), String> {
+        self.0 = self
+            .0
+            .checked_sub(values)
+            .ok_or("it stands for more values than a report can have")?;
+        Ok(())
+    }
+}
+
+fn series_from_value(value: &Value, budget: &mut Budget) -> Result<Vec<MetricPoint>, String> {
     let map = value.as_object().ok_or("`series` is not a map")?;
     let count = map
         .get("points")
@@ -246,6 +264,7 @@ fn series_from_value(value: &Value) -> Result<Vec<MetricPoint>, String> {
     if longest.is_some_and(|longest| longest != count) {
         return Err("`series` has columns of different lengths".into());
     }
+    budget.take((count as u64).saturating_mul(map.len() as u64))?;
     let cell = |value: &Value, index: usize| -> Value {
         match value {
             Value::Array(list) => list.get(index).cloned().unwrap_or(Value::Null),
@@ -273,7 +292,11 @@ fn series_from_value(value: &Value) -> Result<Vec<MetricPoint>, String> {
         .collect()
 }
 
-fn run_from_value(mut value: Value, shared: &Shared) -> Result<RunResult, String> {
+fn run_from_value(
+    mut value: Value,
+    shared: &Shared,
+    budget: &mut Budget,
+) -> Result<RunResult, String> {
     let map = value.as_object_mut().ok_or("`run` is not a map")?;
     let index = |map: &Map<String, Value>, name: &str| -> Result<usize, String> {
         map.get(name)
@@ -285,10 +308,11 @@ fn run_from_value(mut value: Value, shared: &Shared) -> Result<RunResult, String
     let tokens = index(map, "document_tokens")?;
     let tokens = shared.document_tokens.get(tokens);
     let tokens = tokens.ok_or_else(|| missing("document_tokens"))?;
+    budget.take(tokens.len() as u64)?;
     let key = shared.keys.get(index(map, "key")?);
     let key = key.ok_or_else(|| missing("key"))?.clone();
-    let series = series_from_value(map.get("series").unwrap_or(&Value::Null))?;
-    let documents = documents_from_value(map, shared)?;
+    let series = series_from_value(map.get("series").unwrap_or(&Value::Null), budget)?;
+    let documents = documents_from_value(map, shared, budget)?;
     map.insert("document_tokens".into(), json!([]));
     map.insert("series".into(), json!([]));
     map.insert("key".into(), key.clone());
@@ -315,6 +339,7 @@ type Documents = Vec<crate::record::DocumentScore>;
 fn documents_from_value(
     map: &mut Map<String, Value>,
     shared: &Shared,
+    budget: &mut Budget,
 ) -> Result<Option<Documents>, String> {
     let Some(eval) = map.get_mut("eval").and_then(Value::as_object_mut) else {
         return Ok(None);
@@ -327,6 +352,7 @@ fn documents_from_value(
     rows.into_iter()
         .map(|(document, tokens, nll, perplexity, excerpt)| {
             let excerpt = shared.excerpts.get(excerpt).cloned();
+            budget.take(excerpt.as_ref().map_or(0, |text| text.len() as u64 / 16))?;
             Ok(crate::record::DocumentScore {
                 document,
                 tokens,
@@ -373,19 +399,20 @@ pub fn read_records(bytes: &[u8]) -> Result<Records, ReportError> {
         .ok_or_else(|| "expected `shared`".to_owned())
         .and_then(|value| serde_json::from_value(value).map_err(|error| error.to_string()))
         .map_err(|reason| damaged(at, reason))?;
+    let mut budget = Budget::of(bytes.len());
     let mut runs = Vec::with_capacity(header.runs.min(10_000));
     for index in 0..header.runs {
         let (at, mut line) = next("its last run", index + 3)?;
         let mut run = part(&mut line, "run")
             .ok_or_else(|| "expected `run`".to_owned())
-            .and_then(|value| run_from_value(value, &shared))
+            .and_then(|value| run_from_value(value, &shared, &mut budget))
             .map_err(|reason| damaged(at, reason))?;
         if let Some(record) = &mut run.record {
             record.spec.clone_from(&header.spec);
         }
         runs.push(run);
     }
-    let (at, mut line) = next("the claims", header.runs + 3)?;
+    let (at, mut line) = next("the claims", header.runs.saturating_add(3))?;
     let claims = part(&mut line, "claims")
         .ok_or_else(|| "expected `claims`".to_owned())
         .and_then(|value| serde_json::from_value(value).map_err(|error| error.to_string()))

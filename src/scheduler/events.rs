@@ -1,5 +1,6 @@
 //! What a scheduler tells while it runs.
 
+use super::Base;
 use crate::record::{EvalResult, MetricPoint, RunRecord};
 use crate::train::StepTiming;
 use std::path::Path;
@@ -30,6 +31,8 @@ pub enum Event<'a> {
         index: usize,
         /// Steps done before, where it goes on from a checkpoint.
         resumed_at: Option<u64>,
+        /// The shorter run whose checkpoint that is; `None` where it is its own.
+        extends: Option<&'a Base>,
         /// Steps in all.
         steps: u64,
         /// Threads it has.

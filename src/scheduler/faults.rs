@@ -45,6 +45,8 @@ fn sweep(runs: u64, steps: usize, fault: Fault, every: usize) -> u64 {
         }
         drop(broken);
         let whole = store(dir.path());
+        let after = verify(&whole).unwrap();
+        assert_eq!(after.problems, [], "{context}: the store is valid at once");
         let second = go(&whole, &plan).unwrap_or_else(|error| panic!("{context}: {error}"));
         assert!(second.is_complete(), "{context}: {second:?}");
         assert_eq!(fingerprint(&whole, &plan), expected, "{context}");

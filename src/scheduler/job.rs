@@ -1,7 +1,9 @@
 //! One run, from the claim to the record and the evaluation.
 
-use super::{Event, Events, Options, Prepared, Work, summarize};
+use super::extend::{self, Base, Bases};
+use super::{Event, Events, Options, Prepared, Work};
 use crate::data::batch::Course;
+use crate::eval::curve::training_metrics;
 use crate::plan::Run;
 use crate::record::{
     Counts, Digests, Failure, MetricPoint, Provenance, RECORD_FORMAT, RunRecord, RunStatus, Timing,
@@ -41,6 +43,7 @@ pub(super) struct Job<'a> {
     pub(super) store: &'a Store,
     pub(super) engine: &'a dyn Engine,
     pub(super) options: &'a Options,
+    pub(super) bases: &'a Bases,
     pub(super) work: &'a dyn Work,
     pub(super) events: &'a dyn Events,
     pub(super) halted: &'a dyn Fn() -> bool,
@@ -144,7 +147,13 @@ impl Job<'_> {
         if let Some(reason) = self.engine.unsupported(model, train) {
             return self.fail(work, reason, None, Some(&prepared));
         }
-        let resume = work.take_checkpoint();
+        let course = Course::new(&prepared.training, train);
+        let mut resume = work.take_checkpoint();
+        let mut base = None;
+        if resume.is_none() && self.options.extend {
+            base = self.extend(&mut work, &course)?;
+            resume = work.take_checkpoint();
+        }
         let job = TrainJob {
             model,
             train,
@@ -152,7 +161,6 @@ impl Job<'_> {
             validation: &prepared.validation,
             threads: self.threads,
         };
-        let course = Course::new(&prepared.training, train);
         let resumed_at = resume.as_ref().map(|checkpoint| checkpoint.step);
         work.log(&format!(
             "{} steps from step {} with {} threads",
@@ -163,6 +171,7 @@ impl Job<'_> {
         self.events.on(Event::Started {
             index: self.index,
             resumed_at,
+            extends: base.as_ref(),
             steps: course.steps(),
             threads: self.threads,
             log: &work.log_path(),
@@ -176,7 +185,7 @@ impl Job<'_> {
         }
         match result {
             Ok(Trained::Finished(finished)) => self
-                .finish(work, &prepared, &course, *finished)
+                .finish(work, &prepared, *finished)
                 .map(|weights| Training::Ready(Some(weights))),
             Ok(Trained::Stopped) => {
                 let step = recorder.saved_step.or(resumed_at).unwrap_or(0);
@@ -186,6 +195,37 @@ impl Job<'_> {
                 Ok(Training::Ended(Outcome::Stopped { steps: *steps }))
             }
             Err(error) => self.fail(work, store_chain(&error), None, Some(&prepared)),
+        }
+    }
+
+    /// Lets the run begin with the steps of a shorter one, where there is one that kept its checkpoint.
+    fn extend(
+        &self,
+        work: &mut store::Work,
+        course: &Course<'_>,
+    ) -> Result<Option<Base>, StoreError> {
+        let numerics = self.engine.numerics(self.run.settings.train.dtype);
+        let found = self
+            .bases
+            .find(self.store, self.run, course.steps(), &numerics)?;
+        let Some(base) = found else { return Ok(None) };
+        let adapt = |point: &mut MetricPoint| extend::adapt(point, self.run, course);
+        match work.adopt(self.store, &base.id, adapt) {
+            Ok(()) => {
+                work.log(&format!("goes on from run {} `{}`", base.id, base.name))?;
+                Ok(Some(base))
+            }
+            // It is gone or damaged: the run is trained from its start.
+            Err(error @ (StoreError::Damaged { .. } | StoreError::NoSuchRun { .. })) => {
+                let text = format!(
+                    "{}; `{}` begins at its first step",
+                    error.chain(),
+                    self.run.name
+                );
+                self.events.on(Event::Warning(&text));
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -258,7 +298,6 @@ impl Job<'_> {
         &self,
         mut work: store::Work,
         prepared: &Prepared,
-        course: &Course<'_>,
         finished: Finished,
     ) -> Result<Weights, StoreError> {
         let kept = self
@@ -268,11 +307,12 @@ impl Job<'_> {
         let (weights, best) = kept_weights(self.run.settings.train.keep, finished);
         let mut record = self.record(&mut work, Some(prepared));
         record.status = RunStatus::Cached;
-        record.metrics = summarize(work.points(), course.steps_per_epoch());
+        record.metrics = training_metrics(work.points());
         record.digests.weights = Some(weights.digest());
         work.log(&format!("finished after {} steps", record.counts.steps))?;
         let record = work.finish(self.store, record, &weights, best.as_ref(), kept.as_ref())?;
         self.calibrate(&record)?;
+        self.bases.add(&record);
         let index = self.index;
         let record = &record;
         self.events.on(Event::Trained { index, record });
@@ -415,7 +455,7 @@ impl Observer for Recorder<'_> {
         let progress = self.work.progress();
         progress.train_seconds += timing.train_seconds;
         progress.validation_seconds += timing.validation_seconds;
-        progress.positions += timing.positions;
+        progress.positions = progress.positions.saturating_add(timing.positions);
         let line = TimingLine {
             step: point.step,
             train_seconds: timing.train_seconds,

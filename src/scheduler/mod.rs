@@ -1,21 +1,20 @@
 //! Runs a plan: skips what is cached, trains the rest, records failures and goes on; writes after every run.
 //!
 //! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from claim to record), `admission` (which run may start: order,
-//! memory, threads), `summary` (metrics of a record), `reproduce` (a stored run trained again, to compare), [`Event`] (what is told
-//! while it runs).
+//! memory, threads), `extend` (longer runs that go on from shorter ones), `reproduce` (a stored run trained again, to compare), [`Event`] (what is told while it runs).
 //!
 //! It knows neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to [`Events`]. Wall
 //! time is read here, for cadence and timing, and reaches only `timing.jsonl` and a record's `timing`.
 
 mod admission;
 mod events;
+mod extend;
 mod job;
 mod reproduce;
-mod summary;
 
 pub use events::{Event, Events, Silent};
+pub use extend::{Base, Bases};
 pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
-pub use summary::summarize;
 
 use crate::data::{SequenceSet, TrainingData};
 use crate::digest::Sha256Hex;
@@ -94,6 +93,8 @@ pub struct Options {
     pub retry_failed: bool,
     /// Whether the final checkpoint of each run is kept.
     pub keep_checkpoints: bool,
+    /// Whether a run goes on from a shorter one that kept its final checkpoint.
+    pub extend: bool,
     /// Wall time between checkpoints.
     pub checkpoint_every: Duration,
     /// Largest share of the wall time that checkpoints may take: where writing one is slow, the interval grows.
@@ -117,6 +118,7 @@ impl Default for Options {
             keep_going: true,
             retry_failed: true,
             keep_checkpoints: false,
+            extend: true,
             checkpoint_every: Duration::from_secs(30),
             checkpoint_share: 0.02,
             paranoid: false,
@@ -197,6 +199,7 @@ impl Scheduler<'_> {
             halt: AtomicBool::new(false),
             outcomes: Mutex::new(done),
             error: Mutex::new(None),
+            bases: Bases::default(),
         };
         let workers = self.options.jobs.clamp(1, open.len().max(1));
         std::thread::scope(|scope| {
@@ -276,6 +279,7 @@ impl Scheduler<'_> {
                 store: self.store,
                 engine: self.engine,
                 options: &self.options,
+                bases: &shared.bases,
                 work,
                 events,
                 halted: &halted,
@@ -313,6 +317,7 @@ struct Shared {
     halt: AtomicBool,
     outcomes: Mutex<BTreeMap<usize, Outcome>>,
     error: Mutex<Option<StoreError>>,
+    bases: Bases,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

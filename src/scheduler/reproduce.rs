@@ -3,6 +3,7 @@
 use super::Prepared;
 use super::job::kept_weights;
 use crate::digest::{Hasher, Sha256Hex};
+use crate::eval::curve;
 use crate::plan::Run;
 use crate::record::{MetricPoint, Numerics, RunRecord};
 use crate::store::{Store, StoreError};
@@ -128,7 +129,7 @@ pub fn reproduce(
 }
 
 /// Whether two descriptions of what computed promise the same bits: one engine, recipe, number format and processor family.
-fn bits_should_agree(a: &Numerics, b: &Numerics) -> bool {
+pub(super) fn bits_should_agree(a: &Numerics, b: &Numerics) -> bool {
     let family = |numerics: &Numerics| numerics.isa.split('+').next().map(str::to_owned);
     (&a.engine, a.recipe, &a.dtype, family(a)) == (&b.engine, b.recipe, &b.dtype, family(b))
 }
@@ -161,33 +162,15 @@ fn largest_difference(a: &[MetricPoint], b: &[MetricPoint]) -> (f64, u64) {
     )
 }
 
-/// The numbers of a step by the names they have in `metrics.jsonl`.
-fn numbers(point: &MetricPoint) -> [(&'static str, Option<f64>); 10] {
-    [
-        ("epoch", Some(point.epoch)),
-        ("tokens", Some(point.tokens as f64)),
-        ("train/loss", Some(point.train_loss)),
-        ("train/ce", Some(point.train_ce)),
-        ("train/square", Some(point.train_square)),
-        ("val/loss", point.val_loss),
-        ("val/ce", point.val_ce),
-        ("val/loss_batch_mean", point.val_loss_batch_mean),
-        ("lr", Some(point.lr)),
-        ("grad_norm", Some(point.grad_norm)),
-    ]
-}
-
 fn first_difference(stored: &[MetricPoint], now: &[MetricPoint]) -> Option<Difference> {
     for index in 0..stored.len().max(now.len()) {
         let (before, after) = (stored.get(index), now.get(index));
-        let none = MetricPoint::default();
-        let sides = numbers(before.unwrap_or(&none))
-            .into_iter()
-            .zip(numbers(after.unwrap_or(&none)));
-        let metrics: Vec<_> = sides
-            .map(|((name, a), (_, b))| {
-                let (a, b) = (before.and(a), after.and(b));
-                (name.to_owned(), a, b)
+        let number = |point: Option<&MetricPoint>, name: &str| curve::value(point?, name);
+        let metrics: Vec<_> = curve::SERIES
+            .iter()
+            .map(|name| {
+                let (a, b) = (number(before, name), number(after, name));
+                ((*name).to_owned(), a, b)
             })
             .filter(|(_, a, b)| a.map(f64::to_bits) != b.map(f64::to_bits))
             .collect();

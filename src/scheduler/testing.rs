@@ -197,3 +197,18 @@ pub(crate) fn fingerprint(store: &Store, plan: &Plan) -> Vec<String> {
     };
     plan.runs.iter().map(of).collect()
 }
+
+/// All files of a folder.
+pub(crate) fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}

@@ -4,7 +4,8 @@ use crate::record::RunStatus;
 use crate::store::{ClaimTiming, Entry, verify};
 use crate::train::FakeEngine;
 use std::fs;
-use std::path::{Path, PathBuf};
+
+mod damage;
 
 fn temp() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -204,78 +205,6 @@ fn kept_checkpoints_are_part_of_the_record() {
     let checkpoint = store.checkpoint(&plan.runs[0].id).unwrap().unwrap();
     assert_eq!(checkpoint.step, 3);
     assert_eq!(verify(&store).unwrap().problems, []);
-}
-
-/// All files of a folder.
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-#[test]
-fn damage_to_any_file_is_noticed_and_heals() {
-    let dir = temp();
-    let plan = plan(1, 2);
-    let healthy = store(dir.path());
-    go(&healthy, &plan).unwrap();
-    let expected = fingerprint(&healthy, &plan);
-    let paths = files(dir.path());
-    assert_eq!(paths.len(), 10);
-    for path in paths {
-        let original = fs::read(&path).unwrap();
-        let length = original.len();
-        let mut versions: Vec<Vec<u8>> = [0, 1, length / 3, length - 1]
-            .iter()
-            .map(|cut| original[..*cut].to_vec())
-            .collect();
-        for at in [0, length / 2, length - 1] {
-            let mut flipped = original.clone();
-            flipped[at] ^= 4;
-            versions.push(flipped);
-        }
-        for bytes in versions {
-            fs::write(&path, &bytes).unwrap();
-            let store = store(dir.path());
-            assert_eq!(
-                verify(&store).unwrap().problems.len(),
-                1,
-                "{}",
-                path.display()
-            );
-            let warned = Mutex::new(0);
-            let events = |event: Event<'_>| {
-                if let Event::Warning(_) = event {
-                    *warned.lock().unwrap() += 1;
-                }
-            };
-            let scheduler = Scheduler {
-                store: &store,
-                engine: &FakeEngine::default(),
-                options: Options {
-                    paranoid: true,
-                    ..options()
-                },
-            };
-            let stop = AtomicBool::new(false);
-            let summary = scheduler
-                .run(&plan, &SmallWork::default(), &events, &stop)
-                .unwrap();
-            assert!(summary.is_complete());
-            assert!(*warned.lock().unwrap() > 0, "{}", path.display());
-            assert_eq!(fingerprint(&store, &plan), expected);
-            assert_eq!(verify(&store).unwrap().problems, []);
-        }
-    }
-    assert!(files(&dir.path().join("damaged")).len() > 50);
 }
 
 #[test]

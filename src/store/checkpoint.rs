@@ -149,8 +149,12 @@ pub(crate) fn load(fs: &dyn Fs, dir: &Path) -> Result<Option<Saved>, StoreError>
     if head.state != state_name(head.step) {
         return Err(damaged(format!("it names `{}`", head.state.escape_debug())));
     }
-    let state = match fs.read(&dir.join(&head.state), ARRAYS_LIMIT) {
+    let limit = ARRAYS_LIMIT.min(head.state_file.bytes);
+    let state = match fs.read(&dir.join(&head.state), limit) {
         Ok(bytes) => bytes,
+        Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
+            return Err(damaged("its state is longer than it says".into()));
+        }
         Err(error) if error.is_not_found() => return Err(damaged("its state is missing".into())),
         Err(error) => return Err(error.into()),
     };

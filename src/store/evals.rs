@@ -121,8 +121,11 @@ impl Store {
                 reason: reason.to_owned(),
             };
             let file = head.files.get(name).ok_or_else(|| damaged("not listed"))?;
-            let bytes = match self.fs.read(&path, LINES_LIMIT) {
+            let bytes = match self.fs.read(&path, LINES_LIMIT.min(file.bytes)) {
                 Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
+                Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
+                    return Err(damaged("it is longer than the result says"));
+                }
                 other => other?,
             };
             if Sha256Hex::of(&bytes) != file.sha256 {

@@ -1,23 +1,17 @@
-//! Finished runs: what is there, and reading it with every digest checked.
+//! Runs of a store: which are there, in which state.
 
 use super::claim::{Claim, ClaimTiming, Numbers, Observed, is_held};
 use super::error::StoreError;
-use super::layout::{
-    ARRAYS_LIMIT, BEST, CHECKPOINT, JSON_LIMIT, LINES_LIMIT, LOG, Layout, METRICS, RECORD,
-    ShardName, TIMING, WEIGHTS, is_plain_path, join,
-};
-use super::seal::read_sealed;
-use super::weights::read_arrays;
+use super::layout::{CHECKPOINT, Layout, RECORD, is_plain_path, join};
 use super::{checkpoint, error};
-use crate::digest::Sha256Hex;
 use crate::fsx::Fs;
-use crate::record::{FileEntry, MetricPoint, RECORD_FORMAT, RunId, RunRecord, RunStatus};
-use crate::train::{Checkpoint, Weights};
+use crate::record::{FileEntry, RunId, RunStatus};
 use rayon::prelude::*;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A folder of finished runs, evaluations and plans. Opening it creates nothing.
 pub struct Store {
@@ -26,7 +20,12 @@ pub struct Store {
     pub(crate) observed: Observed,
     pub(crate) timing: ClaimTiming,
     warnings: Mutex<Vec<String>>,
+    /// Runs that [`Store::statuses`] found finished, and when.
+    seen: Mutex<HashMap<RunId, Instant>>,
 }
+
+/// How long [`Store::has_run`] trusts what [`Store::statuses`] saw: a command looks at ten thousand runs once, not twice.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// State of a run in a store, with what follows from it.
 #[derive(Clone, Debug)]
@@ -81,6 +80,7 @@ impl Store {
             observed: Observed::default(),
             timing: ClaimTiming::default(),
             warnings: Mutex::new(Vec::new()),
+            seen: Mutex::default(),
         }
     }
 
@@ -136,9 +136,13 @@ impl Store {
         Ok(entry.status())
     }
 
-    /// Whether a run is finished, as far as sizes show; `false` too where that cannot be read.
+    /// Whether a run is finished, as far as sizes show; `false` too where that cannot be read. A look by [`statuses`](Self::statuses)
+    /// that is less than a second old is not repeated.
     pub fn has_run(&self, id: &RunId) -> bool {
-        matches!(self.finished(id), Ok(Entry::Cached))
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = seen.get(id).is_some_and(|at| at.elapsed() < FRESH);
+        drop(seen);
+        is_fresh || matches!(self.finished(id), Ok(Entry::Cached))
     }
 
     /// States of many runs, in their order.
@@ -146,10 +150,20 @@ impl Store {
     /// # Errors
     /// As [`status`](Self::status).
     pub fn statuses(&self, ids: &[RunId]) -> Result<Vec<RunStatus>, StoreError> {
-        ids.par_iter()
+        let look = |id: &RunId| self.status(id);
+        let statuses: Vec<RunStatus> = ids
+            .par_iter()
             .with_min_len(64)
-            .map(|id| self.status(id))
-            .collect()
+            .map(look)
+            .collect::<Result<_, _>>()?;
+        let now = Instant::now();
+        let finished = ids
+            .iter()
+            .zip(&statuses)
+            .filter(|(_, status)| **status == RunStatus::Cached);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.extend(finished.map(|(id, _)| (*id, now)));
+        Ok(statuses)
     }
 
     /// State of a run, with its reason.
@@ -257,267 +271,6 @@ impl Store {
         })
     }
 
-    fn read_record<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &Path,
-    ) -> Result<Option<T>, StoreError> {
-        read_sealed(
-            self.fs.as_ref(),
-            path,
-            JSON_LIMIT,
-            "a run's record",
-            RECORD_FORMAT,
-        )
-    }
-
-    /// The record of a finished or failed run; `None` where there is none, or (with a warning) a damaged one.
-    ///
-    /// # Errors
-    /// A file that cannot be read; a record of a newer version.
-    pub fn record(&self, id: &RunId) -> Result<Option<RunRecord>, StoreError> {
-        match self.record_in(id, &self.layout.run(id)) {
-            Err(error) if error.is_damage() => {
-                self.warn(format!("run {}: {}", id.0.short(), error.chain()));
-                Ok(None)
-            }
-            other => other,
-        }
-    }
-
-    pub(crate) fn record_in(
-        &self,
-        id: &RunId,
-        dir: &Path,
-    ) -> Result<Option<RunRecord>, StoreError> {
-        let path = dir.join(RECORD);
-        let record: Option<RunRecord> = self.read_record(&path)?;
-        match record {
-            Some(record) if record.id != *id => Err(StoreError::Damaged {
-                path,
-                reason: "it is of another run".to_owned(),
-            }),
-            other => Ok(other),
-        }
-    }
-
-    /// Reads a file of a finished run and checks its digest.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] where the run has no such file, or it is not what was written.
-    pub fn file(&self, id: &RunId, name: &str) -> Result<Vec<u8>, StoreError> {
-        let dir = self.layout.run(id);
-        let damaged = |reason: &str| StoreError::Damaged {
-            path: join(&dir, name),
-            reason: reason.to_owned(),
-        };
-        let record = self
-            .record_in(id, &dir)?
-            .ok_or_else(|| StoreError::NoSuchRun { text: id.0.short() })?;
-        let Some(file) = record.files.get(name).filter(|_| is_plain_path(name)) else {
-            return Err(damaged("the record does not list it"));
-        };
-        let limit = match name {
-            _ if name.ends_with(".safetensors") => ARRAYS_LIMIT,
-            _ if name.ends_with(".json") => JSON_LIMIT,
-            _ => LINES_LIMIT,
-        };
-        let bytes = match self.fs.read(&join(&dir, name), limit) {
-            Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
-            other => other?,
-        };
-        if bytes.len() as u64 != file.bytes || Sha256Hex::of(&bytes) != file.sha256 {
-            return Err(damaged("it does not have the digest of the record"));
-        }
-        Ok(bytes)
-    }
-
-    /// The metrics of a finished or failed run, one point per step.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
-    pub fn metrics(&self, id: &RunId) -> Result<Vec<MetricPoint>, StoreError> {
-        let bytes = self.file(id, METRICS)?;
-        parse_points(&bytes).map_err(|reason| StoreError::Damaged {
-            path: self.layout.run(id).join(METRICS),
-            reason,
-        })
-    }
-
-    /// The weights that evaluations use: the last ones, or the best where only those are kept.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
-    pub fn weights(&self, id: &RunId) -> Result<Weights, StoreError> {
-        self.weights_of(id, WEIGHTS)
-    }
-
-    /// The weights with the lowest validation loss of a run that keeps both.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
-    pub fn best_weights(&self, id: &RunId) -> Result<Weights, StoreError> {
-        self.weights_of(id, BEST)
-    }
-
-    fn weights_of(&self, id: &RunId, name: &str) -> Result<Weights, StoreError> {
-        let bytes = self.file(id, name)?;
-        let tensors = read_arrays(&bytes).map_err(|reason| StoreError::Damaged {
-            path: self.layout.run(id).join(name),
-            reason,
-        })?;
-        Ok(Weights(tensors))
-    }
-
-    /// The checkpoint of a run: the final one of a finished run that kept it, or the last of one in the making.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
-    pub fn checkpoint(&self, id: &RunId) -> Result<Option<Checkpoint>, StoreError> {
-        let numbers = Numbers::of(self.fs.as_ref(), &self.layout, id)?;
-        let work = numbers
-            .works
-            .last()
-            .map(|number| self.layout.work(id, *number));
-        for dir in [Some(self.layout.run(id)), work].into_iter().flatten() {
-            if let Some(saved) = checkpoint::load(self.fs.as_ref(), &dir.join(CHECKPOINT))? {
-                return Ok(Some(saved.checkpoint));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Path of a run's log and its last `lines` lines; `None` where there is none. Control characters are escaped.
-    ///
-    /// # Errors
-    /// A log that cannot be read.
-    pub fn log_tail(
-        &self,
-        id: &RunId,
-        lines: usize,
-    ) -> Result<Option<(PathBuf, String)>, StoreError> {
-        let numbers = Numbers::of(self.fs.as_ref(), &self.layout, id)?;
-        let works = numbers.works.iter().rev();
-        let dirs = works
-            .map(|number| self.layout.work(id, *number))
-            .chain([self.layout.run(id)]);
-        for dir in dirs {
-            let path = dir.join(LOG);
-            match self.fs.read_tail(&path, 64 << 10) {
-                Ok(bytes) => return Ok(Some((path, tail(&bytes, lines)))),
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Bytes of `timing.jsonl`.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
-    pub fn timing(&self, id: &RunId) -> Result<Vec<u8>, StoreError> {
-        self.file(id, TIMING)
-    }
-
-    /// The ids that have a folder of their own, in order; with `unfinished`, also those in the making.
-    ///
-    /// # Errors
-    /// A folder that cannot be read.
-    pub fn ids(&self, unfinished: bool) -> Result<Vec<RunId>, StoreError> {
-        let mut ids = Vec::new();
-        for shard in self.fs.list(&self.layout.runs())? {
-            if shard.name.len() == 2 {
-                ids.extend(self.ids_in(&shard.name, unfinished)?);
-            }
-        }
-        Ok(ids)
-    }
-
-    fn ids_in(&self, shard: &str, unfinished: bool) -> Result<Vec<RunId>, StoreError> {
-        let entries = self.fs.list(&self.layout.runs().join(shard))?;
-        let names = entries
-            .iter()
-            .filter_map(|entry| ShardName::parse(&entry.name));
-        let mut ids: Vec<RunId> = names
-            .filter_map(|name| match name {
-                ShardName::Run(id) => Some(id),
-                ShardName::Work(id, _) if unfinished => Some(id),
-                _ => None,
-            })
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(ids)
-    }
-
-    /// All records that can be read, by id; the others give warnings.
-    ///
-    /// # Errors
-    /// A folder that cannot be read.
-    pub fn list(&self) -> Result<Vec<RunRecord>, StoreError> {
-        let ids = self.ids(false)?;
-        let read = |id: &RunId| match self.record(id) {
-            Err(error @ StoreError::Version { .. }) => {
-                self.warn(error.chain());
-                Ok(None)
-            }
-            other => other,
-        };
-        let records: Result<Vec<_>, StoreError> =
-            ids.par_iter().with_min_len(64).map(read).collect();
-        Ok(records?.into_iter().flatten().collect())
-    }
-
-    /// Finds the run that `text` means: an id, the unique beginning of one, or `spec/name`.
-    ///
-    /// # Errors
-    /// No such run, or several.
-    pub fn resolve(&self, text: &str) -> Result<RunId, StoreError> {
-        let lower = text.to_ascii_lowercase();
-        let found: Vec<RunId> = if !lower.is_empty() && lower.bytes().all(|b| b.is_ascii_hexdigit())
-        {
-            let ids = if lower.len() >= 2 {
-                self.ids_in(&lower[..2], true)?
-            } else {
-                self.ids(true)?
-            };
-            let fits = |id: &RunId| id.to_string().starts_with(&lower);
-            ids.into_iter().filter(fits).collect()
-        } else if let Some((spec, name)) = text.split_once('/') {
-            self.named(spec, name)?
-        } else {
-            Vec::new()
-        };
-        match found[..] {
-            [id] => Ok(id),
-            [] => Err(StoreError::NoSuchRun {
-                text: text.to_owned(),
-            }),
-            _ => Err(StoreError::Ambiguous {
-                text: text.to_owned(),
-                count: found.len(),
-                examples: found.iter().take(3).map(|id| id.0.short()).collect(),
-            }),
-        }
-    }
-
-    /// Runs of that name: of the manifests, newest settings of each spec, and of the records.
-    fn named(&self, spec: &str, name: &str) -> Result<Vec<RunId>, StoreError> {
-        let mut found = Vec::new();
-        for manifest in self.plans()?.iter().filter(|plan| plan.spec == spec) {
-            let runs = manifest.runs.iter().filter(|run| run.name == name);
-            found.extend(runs.map(|run| run.id));
-        }
-        if found.is_empty() {
-            let records = self.list()?.into_iter();
-            let fits = |record: &RunRecord| record.spec == spec && record.name == name;
-            found.extend(records.filter(fits).map(|record| record.id));
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
-    }
-
     /// Moves a run that is damaged to `damaged/`, where it is kept; gives the new place.
     ///
     /// # Errors
@@ -532,6 +285,10 @@ impl Store {
         name: &str,
         reason: &str,
     ) -> Result<PathBuf, StoreError> {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         let damaged = self.layout.damaged();
         self.fs.create_dir_all(&damaged)?;
         for number in 1.. {
@@ -557,40 +314,4 @@ impl Store {
             }),
         })
     }
-}
-
-/// Parses lines of metrics; steps must rise one by one.
-pub(crate) fn parse_points(bytes: &[u8]) -> Result<Vec<MetricPoint>, String> {
-    let mut points: Vec<MetricPoint> = Vec::new();
-    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        if line.is_empty() {
-            continue;
-        }
-        let point: MetricPoint =
-            serde_json::from_slice(line).map_err(|error| format!("line {}: {error}", index + 1))?;
-        if point.step != points.len() as u64 + 1 {
-            return Err(format!("line {} is of step {}", index + 1, point.step));
-        }
-        points.push(point);
-    }
-    Ok(points)
-}
-
-/// The last lines of a log, safe to print.
-pub(crate) fn tail(bytes: &[u8], lines: usize) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let all: Vec<&str> = text.lines().collect();
-    let shown = all[all.len().saturating_sub(lines)..].iter();
-    let clean = |line: &&str| -> String {
-        line.chars()
-            .map(|c| {
-                if c.is_control() && c != '\t' {
-                    char::REPLACEMENT_CHARACTER
-                } else {
-                    c
-                }
-            })
-            .collect()
-    };
-    shown.map(clean).collect::<Vec<_>>().join("\n")
 }

@@ -26,9 +26,17 @@ pub(crate) fn seal(what: &'static str, value: &impl Serialize) -> Result<Vec<u8>
     Ok(bytes)
 }
 
+/// Why a file cannot be unsealed.
+enum Unsealable {
+    /// It has no seal of this form: it is cut short, or of another version.
+    NoSeal,
+    /// It has one, which is not that of its contents.
+    Broken,
+}
+
 /// Checks the seal and takes it off.
-fn unseal(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
-    let unsealed = || "it does not end with its digest (cut short?)".to_owned();
+fn unseal(mut bytes: Vec<u8>) -> Result<Vec<u8>, Unsealable> {
+    let unsealed = || Unsealable::NoSeal;
     let start = bytes.len().checked_sub(TAIL).ok_or_else(unsealed)?;
     let (body, tail) = bytes.split_at(start);
     let digest = tail
@@ -38,7 +46,7 @@ fn unseal(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         .and_then(Sha256Hex::parse)
         .ok_or_else(unsealed)?;
     if Sha256Hex::of(body) != digest {
-        return Err("its contents do not have the digest at its end".to_owned());
+        return Err(Unsealable::Broken);
     }
     bytes.truncate(start);
     bytes.push(b'}');
@@ -78,17 +86,23 @@ pub(crate) fn parse_sealed<T: DeserializeOwned>(
         path: path.to_path_buf(),
         reason,
     };
-    // Another version may seal otherwise: its number is looked at first where the seal does not hold.
     let body = match unseal(bytes.clone()) {
         Ok(body) => body,
-        Err(reason) => {
+        // A number that a flipped bit changed is damage too.
+        Err(Unsealable::Broken) => {
+            return Err(damaged(
+                "its contents do not have the digest at its end".to_owned(),
+            ));
+        }
+        // Another version may seal otherwise: its number is looked at.
+        Err(Unsealable::NoSeal) => {
             return Err(
                 match format::parse::<serde_json::Value>(what, known, &bytes) {
                     Err(source) if source.is_version() => StoreError::Version {
                         path: path.to_path_buf(),
                         source,
                     },
-                    _ => damaged(reason),
+                    _ => damaged("it does not end with its digest (cut short?)".to_owned()),
                 },
             );
         }
@@ -118,12 +132,18 @@ mod tests {
         assert!(serde_json::from_slice::<Value>(&sealed).is_ok());
         for at in 0..sealed.len() {
             assert!(read(sealed[..at].to_vec()).is_err(), "cut at {at}");
+            let cut = read(sealed[..at].to_vec()).unwrap_err();
+            assert!(cut.is_damage(), "{cut}");
             for bit in 0..8 {
                 let mut bytes = sealed.clone();
                 bytes[at] ^= 1 << bit;
                 // A digit of the digest in upper case says the same.
                 let same = bytes[at].is_ascii_uppercase() && at > sealed.len() - 70;
-                assert!(same || read(bytes).is_err(), "bit {bit} of {at}");
+                let is_damage = |error: StoreError| error.is_damage();
+                assert!(
+                    same || read(bytes).is_err_and(is_damage),
+                    "bit {bit} of {at}"
+                );
             }
         }
     }

@@ -1,11 +1,12 @@
 //! A run in the making: its claim, its work folder, its way to a published record.
 
 use super::checkpoint::{self, Progress};
-use super::claim::{Claim, Numbers};
+use super::claim::{Claim, Numbers, is_held};
 use super::error::StoreError;
 use super::layout::{BEST, CHECKPOINT, KEY, LOG, METRICS, RECORD, TIMING, WEIGHTS};
 use super::lines::Lines;
-use super::runs::{Entry, Store, parse_points};
+use super::reading::parse_points;
+use super::runs::{Entry, Store};
 use super::seal::seal;
 use super::weights::write_arrays;
 use crate::digest::Sha256Hex;
@@ -65,6 +66,9 @@ impl Store {
         options: BeginOptions,
     ) -> Result<Begin, StoreError> {
         if let Some(done) = self.done(id, options)? {
+            if matches!(done, Begin::Cached(_)) {
+                self.clear_left_over(id)?;
+            }
             return Ok(done);
         }
         let Some(claim) = self.claim(id)? else {
@@ -80,6 +84,30 @@ impl Store {
         }
         self.open_work(claim, dir, key)
             .map(|work| Begin::Ours(Box::new(work)))
+    }
+
+    /// Removes what a process left that was killed between publishing the run and releasing its claim.
+    fn clear_left_over(&self, id: &RunId) -> Result<(), StoreError> {
+        let (fs, layout) = (self.fs.as_ref(), &self.layout);
+        let numbers = Numbers::of(fs, layout, id)?;
+        if let Some(last) = numbers.claims.last()
+            && is_held(
+                fs,
+                layout,
+                id,
+                *last,
+                Some((&self.observed, self.timing.stale)),
+            )?
+        {
+            return Ok(());
+        }
+        for number in numbers.claims {
+            fs.remove_file(&layout.claim(id, number))?;
+        }
+        for number in numbers.works {
+            fs.remove_dir_all(&layout.work(id, number))?;
+        }
+        Ok(())
     }
 
     fn done(&self, id: &RunId, options: BeginOptions) -> Result<Option<Begin>, StoreError> {
@@ -321,8 +349,14 @@ fn kept_metrics(
     }
     Ok(parse_points(&kept)
         .ok()
-        .filter(|points| points.len() as u64 == saved.checkpoint.step)
+        .filter(|points| fits(points, &saved.checkpoint))
         .map(|points| (lines, points)))
+}
+
+/// Whether a checkpoint is of the last of these steps.
+fn fits(points: &[MetricPoint], checkpoint: &Checkpoint) -> bool {
+    points.len() as u64 == checkpoint.step
+        && points.last().map_or(0, |last| last.tokens) == checkpoint.tokens
 }
 
 impl Work {
@@ -339,6 +373,44 @@ impl Work {
     /// The checkpoint to go on from; taken out, because it is large.
     pub fn take_checkpoint(&mut self) -> Option<Checkpoint> {
         self.resume.take()
+    }
+
+    /// Begins with the steps of the finished run `from`, which kept its final checkpoint: its checkpoint, its metrics (each passed
+    /// through `adapt`) and its times become those of this run, which has none yet.
+    ///
+    /// # Errors
+    /// A run that is gone, or a file of it that is damaged (nothing has changed then); files that cannot be written.
+    pub fn adopt(
+        &mut self,
+        store: &Store,
+        from: &RunId,
+        adapt: impl Fn(&mut MetricPoint),
+    ) -> Result<(), StoreError> {
+        let dir = store.run_dir(from).join(CHECKPOINT);
+        let damaged = |reason: &str| StoreError::Damaged {
+            path: dir.clone(),
+            reason: reason.to_owned(),
+        };
+        let saved = checkpoint::load(store.fs(), &dir)?.ok_or_else(|| damaged("it is gone"))?;
+        let mut points = store.metrics(from)?;
+        let timing = store.timing(from)?;
+        if !fits(&points, &saved.checkpoint) {
+            return Err(damaged("it does not fit the metrics"));
+        }
+        for point in &mut points {
+            adapt(point);
+            self.metrics.push_json(point)?;
+        }
+        for line in timing
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            self.timing.push(line)?;
+        }
+        self.points = points;
+        self.progress = saved.progress;
+        self.resume = Some(saved.checkpoint);
+        Ok(())
     }
 
     /// The metrics of all steps so far.

@@ -204,7 +204,34 @@ mod tests {
         assert!(error.is_err());
     }
 
+    /// A checkpoint of llama2.c with these sizes and so many values.
+    fn llama2c(sizes: [i32; 7], values: usize) -> Vec<u8> {
+        let mut bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+        bytes.extend((0..values).flat_map(|index| (index as f32).to_le_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn a_whole_checkpoint_of_llama2c_is_read() {
+        // Embedding 5·4; norms 4, attention 4·16, norms 4, feed-forward 3·24; norm 4; tables 2·3·1.
+        let values = 20 + 4 + 64 + 4 + 72 + 4 + 6;
+        let sizes = [4, 6, 1, 2, 2, 5, 3];
+        assert!(crate::train::engine::llama2c::read(&llama2c(sizes, values)).is_ok());
+        for other in [values - 1, values + 1] {
+            assert!(crate::train::engine::llama2c::read(&llama2c(sizes, other)).is_err());
+        }
+    }
+
     proptest! {
+        #![proptest_config(crate::test_support::cases(256))]
+        #[test]
+        fn sizes_that_make_no_sense_do_not_panic(
+            sizes in proptest::array::uniform7(prop_oneof![-3i32..12, any::<i32>(), Just(1_000_000), Just(i32::MIN)]),
+            values in 0usize..400,
+        ) {
+            let _ = crate::train::engine::llama2c::read(&llama2c(sizes, values));
+        }
+
         #[test]
         fn damaged_files_do_not_panic(at in 0usize..400, byte: u8, cut in 0usize..400) {
             let mut bytes = to_bytes(&weights());

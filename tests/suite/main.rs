@@ -8,6 +8,10 @@
 
 mod architecture;
 mod bad_input;
+mod bits;
+mod extend;
+#[cfg(unix)]
+mod hostile;
 mod project;
 mod real_text;
 mod run;

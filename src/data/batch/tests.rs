@@ -147,7 +147,7 @@ fn one_window_fits_exactly() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::test_support::cases(60))]
 
     #[test]
     fn every_sequence_comes_once_an_epoch(sequences in 1..60u32, batch_size in 1..9usize, accumulated in 1..4usize, seed in 0..5u64) {

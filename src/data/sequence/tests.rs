@@ -264,7 +264,7 @@ fn policies() -> impl Strategy<Value = Sequence> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::test_support::cases(300))]
 
     #[test]
     fn closed_forms_give_the_counts(lengths in prop::collection::vec(0..60u32, 0..40), seq_len in 2..20usize, policy in policies()) {

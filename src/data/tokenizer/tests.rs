@@ -314,7 +314,7 @@ fn gpt2_ids_are_the_known_ones() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::test_support::cases(300))]
 
     #[test]
     fn words_are_the_librarys(text in "[ -~\t\n\r\u{b}\u{c}\u{1c}\u{0}]{0,60}|[' a-zA-Z0-9\n]{0,40}|('(s|t|re|ve|m|ll|d|l|r|v)|[ a.]){0,20}|[ab \n1.\u{e9}\u{a0}\u{2028}\u{4f60}'s]{0,40}") {

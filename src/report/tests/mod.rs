@@ -3,6 +3,7 @@
 mod browser;
 mod figures;
 pub(crate) mod fixture;
+mod hostile;
 mod validity;
 mod whole;
 

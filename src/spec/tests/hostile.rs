@@ -328,7 +328,7 @@ fn tree_of(text: &str) -> (Option<Node>, Problems) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::test_support::cases(200))]
 
     #[test]
     fn values_and_marks_are_one_tree(tree in trees()) {

@@ -1,0 +1,142 @@
+//! Longer runs that go on from shorter ones.
+//!
+//! A run that differs from a finished one only in its length, and in a schedule that gave the same rates so far, takes the same
+//! steps at first. Where the final checkpoint of the shorter one was kept, it goes on from there and ends with the same bits.
+//! What the end of the shorter run added to its last step (the validation that every end has) is taken away again.
+
+use super::reproduce::bits_should_agree;
+use crate::data::batch::Course;
+use crate::plan::{Run, RunKey};
+use crate::record::{MetricPoint, Numerics, RunId, RunRecord, RunStatus};
+use crate::spec::Keep;
+use crate::store::{Store, StoreError};
+use crate::train::{learning_rate, validation_due};
+use std::sync::{Mutex, PoisonError};
+
+/// A finished run that kept its final checkpoint.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// The run.
+    pub id: RunId,
+    /// Its spec and name, `spec/name`.
+    pub name: String,
+    /// Steps done.
+    pub steps: u64,
+    steps_per_epoch: u64,
+    key: RunKey,
+    numerics: Numerics,
+}
+
+impl Base {
+    /// What of a record is needed to go on from it; `None` for a run that failed, has no steps, or is of another version.
+    fn of(record: &RunRecord) -> Option<Self> {
+        let steps = record.counts.steps;
+        let per_epoch = steps as f64 / record.metrics.get("epochs")?;
+        let has_checkpoint = record
+            .files
+            .keys()
+            .any(|name| name.starts_with("checkpoint/"));
+        let is_usable =
+            record.status == RunStatus::Cached && has_checkpoint && per_epoch.is_finite();
+        is_usable.then_some(Self {
+            id: record.id,
+            name: format!("{}/{}", record.spec, record.name),
+            steps,
+            steps_per_epoch: (per_epoch.round() as u64).max(1),
+            key: serde_json::from_value(record.key.clone()).ok()?,
+            numerics: record.numerics.clone(),
+        })
+    }
+
+    /// Whether a run with this key and so many steps begins with the steps of this one.
+    fn begins(&self, key: &RunKey, steps: u64) -> bool {
+        if self.steps == 0 || self.steps >= steps {
+            return false;
+        }
+        let mut same = self.key.clone();
+        same.train.epochs = key.train.epochs;
+        same.train.max_steps = key.train.max_steps;
+        same.train.schedule = key.train.schedule;
+        if same != *key {
+            return false;
+        }
+        let rate = |key: &RunKey, step| learning_rate(&key.train, step).to_bits();
+        let same_rates = self.key.train.schedule == key.train.schedule
+            || (0..self.steps).all(|step| rate(&self.key, step) == rate(key, step));
+        // The validation at the end of the shorter run may have chosen weights that the longer one never looks at.
+        same_rates && (key.train.keep == Keep::Last || self.end_is_validated(key, steps))
+    }
+
+    fn end_is_validated(&self, key: &RunKey, steps: u64) -> bool {
+        let end_of_epoch = self.steps.is_multiple_of(self.steps_per_epoch);
+        let is_stream = key.data.sequence == crate::spec::Sequence::Stream;
+        validation_due(
+            &key.train,
+            self.steps - 1,
+            steps,
+            end_of_epoch && !is_stream,
+        )
+    }
+}
+
+/// The finished runs of a store that can be gone on from; read when they are first asked for.
+#[derive(Debug, Default)]
+pub struct Bases(Mutex<Option<Vec<Base>>>);
+
+impl Bases {
+    /// The longest finished run that `run`, of so many steps, begins with, where `numerics` promises its bits.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn find(
+        &self,
+        store: &Store,
+        run: &Run,
+        steps: u64,
+        numerics: &Numerics,
+    ) -> Result<Option<Base>, StoreError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bases = match &mut *known {
+            Some(bases) => bases,
+            None => known.insert(Self::read(store)?),
+        };
+        let fits = |base: &&Base| {
+            bits_should_agree(&base.numerics, numerics) && base.begins(&run.key, steps)
+        };
+        Ok(bases
+            .iter()
+            .filter(fits)
+            .max_by_key(|base| base.steps)
+            .cloned())
+    }
+
+    fn read(store: &Store) -> Result<Vec<Base>, StoreError> {
+        let mut bases = Vec::new();
+        for id in store.ids(false)? {
+            if store.keeps_checkpoint(&id)?
+                && let Ok(Some(record)) = store.record(&id)
+            {
+                bases.extend(Base::of(&record));
+            }
+        }
+        Ok(bases)
+    }
+
+    /// Adds a run that was finished since.
+    pub(super) fn add(&self, record: &RunRecord) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bases) = &mut *known {
+            bases.extend(Base::of(record));
+        }
+    }
+}
+
+/// Makes a step of a shorter run what it is in the longer one, whose course is `course`.
+pub(super) fn adapt(point: &mut MetricPoint, run: &Run, course: &Course<'_>) {
+    point.epoch = course.epochs_done(point.step);
+    let end_of_epoch = point.step.is_multiple_of(course.steps_per_epoch().max(1));
+    let train = &run.settings.train;
+    if !validation_due(train, point.step - 1, course.steps(), end_of_epoch) {
+        (point.val_loss, point.val_ce, point.val_loss_batch_mean) = (None, None, None);
+    }
+}

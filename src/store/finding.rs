@@ -1,0 +1,119 @@
+//! Runs by id, by name, and all of them.
+
+use super::error::StoreError;
+use super::layout::ShardName;
+use super::runs::Store;
+use crate::record::{RunId, RunRecord};
+use rayon::prelude::*;
+
+impl Store {
+    /// The ids that have a folder of their own, in order; with `unfinished`, also those in the making.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn ids(&self, unfinished: bool) -> Result<Vec<RunId>, StoreError> {
+        let mut ids = Vec::new();
+        for shard in self.fs.list(&self.layout.runs())? {
+            if shard.name.len() == 2 {
+                ids.extend(self.ids_in(&shard.name, unfinished)?);
+            }
+        }
+        Ok(ids)
+    }
+
+    fn ids_in(&self, shard: &str, unfinished: bool) -> Result<Vec<RunId>, StoreError> {
+        let entries = self.fs.list(&self.layout.runs().join(shard))?;
+        let names = entries
+            .iter()
+            .filter_map(|entry| ShardName::parse(&entry.name));
+        let mut ids: Vec<RunId> = names
+            .filter_map(|name| match name {
+                ShardName::Run(id) => Some(id),
+                ShardName::Work(id, _) if unfinished => Some(id),
+                _ => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// All records that can be read, by id; the others give warnings.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn list(&self) -> Result<Vec<RunRecord>, StoreError> {
+        self.collect(Some)
+    }
+
+    /// What `take` makes of each record that can be read, by id; the others give warnings. Records that `take` lets go take no
+    /// memory, however many there are.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn collect<T: Send>(
+        &self,
+        take: impl Fn(RunRecord) -> Option<T> + Sync,
+    ) -> Result<Vec<T>, StoreError> {
+        let ids = self.ids(false)?;
+        let read = |id: &RunId| match self.record(id) {
+            Err(error @ StoreError::Version { .. }) => {
+                self.warn(error.chain());
+                Ok(None)
+            }
+            other => other.map(|record| record.and_then(&take)),
+        };
+        let taken: Result<Vec<_>, StoreError> = ids.par_iter().with_min_len(64).map(read).collect();
+        Ok(taken?.into_iter().flatten().collect())
+    }
+
+    /// Finds the run that `text` means: an id, the unique beginning of one, or `spec/name`.
+    ///
+    /// # Errors
+    /// No such run, or several.
+    pub fn resolve(&self, text: &str) -> Result<RunId, StoreError> {
+        let lower = text.to_ascii_lowercase();
+        let found: Vec<RunId> = if !lower.is_empty() && lower.bytes().all(|b| b.is_ascii_hexdigit())
+        {
+            let ids = if lower.len() >= 2 {
+                self.ids_in(&lower[..2], true)?
+            } else {
+                self.ids(true)?
+            };
+            let fits = |id: &RunId| id.to_string().starts_with(&lower);
+            ids.into_iter().filter(fits).collect()
+        } else if let Some((spec, name)) = text.split_once('/') {
+            self.named(spec, name)?
+        } else {
+            Vec::new()
+        };
+        match found[..] {
+            [id] => Ok(id),
+            [] => Err(StoreError::NoSuchRun {
+                text: text.to_owned(),
+            }),
+            _ => Err(StoreError::Ambiguous {
+                text: text.to_owned(),
+                count: found.len(),
+                examples: found.iter().take(3).map(|id| id.0.short()).collect(),
+            }),
+        }
+    }
+
+    /// Runs of that name: of the manifests, newest settings of each spec, and of the records.
+    fn named(&self, spec: &str, name: &str) -> Result<Vec<RunId>, StoreError> {
+        let mut found = Vec::new();
+        for manifest in self.plans()?.iter().filter(|plan| plan.spec == spec) {
+            let runs = manifest.runs.iter().filter(|run| run.name == name);
+            found.extend(runs.map(|run| run.id));
+        }
+        if found.is_empty() {
+            found = self.collect(|record| {
+                (record.spec == spec && record.name == name).then_some(record.id)
+            })?;
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+}
