@@ -63,7 +63,7 @@ fn validations(train: &TrainSettings, length: &Length) -> u64 {
 }
 
 /// Operations of one forward pass per position: two per weight of every matrix product, and the attention.
-fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
+pub fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
     let (d, f) = (model.dim, model.hidden_dim);
     let kv = model.n_kv_heads * model.head_dim();
     let mlp = if model.arch == Arch::Llama {

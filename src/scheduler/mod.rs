@@ -14,6 +14,7 @@ mod reproduce;
 mod summary;
 
 pub use events::{Event, Events, Silent};
+pub use job::peak_rss_bytes;
 pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
 pub use summary::summarize;
 

@@ -158,11 +158,14 @@ impl<'a, O: Operations> Trainer<'a, O> {
         observer: &mut dyn Observer,
     ) -> Result<(MetricPoint, StepTiming, bool), TrainError> {
         let train = self.job.train;
+        // What validation and checkpoints used is no part of the step.
+        self.ops.take_parts();
         let started = Instant::now();
         let batches = self.course.micro_batches(step);
         let losses = self.accumulate(step, &batches)?;
         let clip = self.update(step)?;
         let train_seconds = started.elapsed().as_secs_f64();
+        let parts = self.ops.take_parts();
         let total = losses.ce + losses.square;
         let first_of_epoch = step.is_multiple_of(self.course.steps_per_epoch().max(1));
         let (sum, count) = if first_of_epoch {
@@ -200,6 +203,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
             train_seconds,
             validation_seconds: started.elapsed().as_secs_f64(),
             positions: batches.iter().map(|b| (b.rows * b.cols) as u64).sum(),
+            parts,
         };
         Ok((
             point,

@@ -8,6 +8,7 @@ use crate::train::engine::kernels::{
     self as k, AttentionSaved, AttentionShape, Factors, RopeTable, values, values_mut,
 };
 use crate::train::engine::ops::{Grid, Heads, Linear, Matrix};
+use crate::train::Part;
 use dfdx::prelude::*;
 
 fn shape(heads: &Heads<f32>, grid: Grid) -> AttentionShape {
@@ -69,6 +70,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     if T::OWNS_TAPE {
         let (ghost, kept, projected) = (y.ghost(), y.clone(), Projected::new(x, linear));
         tape.add_backward_op(move |store| {
+            let _timed = compute.clock.time(Part::Attention);
             let (gy, rows) = take_gradient!(store, ghost);
             let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, rows)?;
             let mut slopes = stock.buffer(qkv.len());

@@ -9,6 +9,7 @@ use crate::train::engine::kernels::{
 };
 use crate::train::engine::loss::Formula;
 use crate::train::engine::ops::{Linear, LossTask, LossValue, Matrix, Scalar, ScoreTask, Scores};
+use crate::train::Part;
 use dfdx::prelude::*;
 
 fn terms(formula: &Formula) -> LossTerms {
@@ -67,6 +68,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
     let objective: Scalar<Fused> = device.try_tensor((task.scale * (ce + square)) as f32)?;
     let (ghost, weight) = (objective.ghost(), weight.clone());
     tape.add_backward_op(move |store| {
+        let _timed = compute.clock.time(Part::Head);
         let upstream = store.get_or_alloc_mut(&ghost)?[0];
         let (mut gx, mut gw) = (gx, gw);
         for (target, slopes) in [(&x, values_mut(&mut gx)), (&weight, &mut gw[..])] {
