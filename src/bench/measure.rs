@@ -206,7 +206,10 @@ mod tests {
         let step: f64 = found.parts.values().sum();
         // A mean against a median of five: the same within an order of magnitude on the busiest machine.
         let median = 16.0 / found.tokens_per_second;
-        assert!(step > median / 10.0 && step < median * 1000.0, "{step} {median}");
+        assert!(
+            step > median / 10.0 && step < median * 1000.0,
+            "{step} {median}"
+        );
         assert!(found.best_tokens_per_second >= found.tokens_per_second);
         let mfu = found.mfu.unwrap();
         assert!((mfu - found.gflops / found.peak_gflops.unwrap()).abs() < 1e-12);

@@ -105,8 +105,7 @@ impl Case {
         Self {
             name: shape.name.clone(),
             model: shape.model.clone(),
-            train: serde_json::from_value(train)
-                .expect("these are the settings without defaults"),
+            train: serde_json::from_value(train).expect("these are the settings without defaults"),
             data: TrainingData::Sequences(set),
             seq_len: shape.seq_len,
         }
@@ -121,16 +120,24 @@ mod tests {
     fn shapes_are_the_models_that_are_compared() {
         let all = shapes();
         let of = |name: &str| all.iter().find(|shape| shape.name == name).unwrap();
-        let counts = ["llama-s", "llama-l", "gpt2-s", "grid-128-2-512", "grid-512-8-32"]
-            .map(|name| of(name).model.parameters());
+        let counts = [
+            "llama-s",
+            "llama-l",
+            "gpt2-s",
+            "grid-128-2-512",
+            "grid-512-8-32",
+        ]
+        .map(|name| of(name).model.parameters());
         assert_eq!(
             counts,
-            [920_192, 58_073_600, 30_037_632, 8_618_624, 58_466_816]
+            [920_192, 58_073_600, 30_036_864, 8_618_624, 58_466_816]
         );
         assert!(of("gpt2-s").model.tied_output && !of("gpt2-s").model.biases);
         assert_eq!(of("llama-l10").batch_size, 10);
         assert_eq!(
-            all.iter().filter(|shape| shape.name.starts_with("grid-")).count(),
+            all.iter()
+                .filter(|shape| shape.name.starts_with("grid-"))
+                .count(),
             12
         );
     }
@@ -144,7 +151,14 @@ mod tests {
         };
         assert_eq!(set.len(), BATCHES * shape.batch_size);
         let (inputs, targets) = set.get(set.len() - 1);
-        assert_eq!((inputs.len(), &inputs[1..]), (shape.seq_len, &targets[..shape.seq_len - 1]));
-        assert!(targets.iter().all(|&id| (id as usize) < shape.model.vocab_size));
+        assert_eq!(
+            (inputs.len(), &inputs[1..]),
+            (shape.seq_len, &targets[..shape.seq_len - 1])
+        );
+        assert!(
+            targets
+                .iter()
+                .all(|&id| (id as usize) < shape.model.vocab_size)
+        );
     }
 }

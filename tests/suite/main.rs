@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bad_input;
+mod bench;
 mod project;
 mod real_text;
 mod run;

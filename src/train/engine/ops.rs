@@ -334,6 +334,11 @@ pub(crate) trait Operations: Sized + 'static {
         PartSeconds::default()
     }
 
+    /// Frees memory that waits to be used again; `for_good`: what is dropped from now on is freed at once too.
+    fn release(&self, for_good: bool) {
+        let _ = for_good;
+    }
+
     /// Operations per second of the matrix product at its best, for [`crate::train::Engine::product_rate`].
     fn product_rate(threads: usize) -> Option<f64> {
         let _ = threads;

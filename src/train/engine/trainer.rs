@@ -343,6 +343,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
 
     /// The result, freeing what is read on the way: at the end of a large run memory is scarcest.
     fn finish(mut self) -> Finished {
+        self.ops.release(true);
         self.gradients = None;
         let (ops, network) = (self.ops, &mut self.network);
         let first_moments = network.drained(ops, std::mem::take(&mut self.moments.first));
@@ -364,7 +365,9 @@ impl<'a, O: Operations> Trainer<'a, O> {
         }
     }
 
+    /// A copy of the state, in the place of the activations of the next step.
     fn checkpoint(&self) -> Checkpoint {
+        self.ops.release(false);
         let network = &self.network;
         Checkpoint {
             step: self.step,

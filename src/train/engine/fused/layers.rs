@@ -2,12 +2,12 @@
 
 use super::memory::{Failure, gradient, take_gradient, zeros};
 use super::{Backward, Fused};
+use crate::train::Part;
 use crate::train::engine::dropout::Dropout;
 use crate::train::engine::kernels::{
     self as k, Compute, Matrix as View, Norm, NormGradients, gemm, values, values_mut,
 };
 use crate::train::engine::ops::{Activation, Kept, Linear, Matrix, NormKind};
-use crate::train::Part;
 use dfdx::prelude::*;
 
 /// Multiplies by the factors of `dropout`.

@@ -77,6 +77,15 @@ impl Operations for Fused {
         &self.device
     }
 
+    fn release(&self, for_good: bool) {
+        // A cache that cannot be emptied only takes more memory.
+        let _ = match for_good {
+            true => self.device.try_disable_cache(),
+            false => self.device.try_empty_cache(),
+        };
+        self.stock.clear();
+    }
+
     fn take_parts(&self) -> PartSeconds {
         self.compute.clock.take()
     }
