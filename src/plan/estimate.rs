@@ -87,7 +87,7 @@ const BASE_BYTES: u64 = 40 << 20;
 const CHECKPOINTED_FLOPS: f64 = 3e12;
 
 /// Highest resident memory in bytes: parameters, gradients and two moments, and the larger of two: the activations that the backward
-/// pass reads again with the gradient of the output matrix, or (`checkpointed`) the copy of parameters and moments that is written.
+/// pass reads again with the gradients of one layer and of the output matrix, or (`checkpointed`) the copy of parameters and moments that is written.
 fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize, checkpointed: bool) -> u64 {
     let rows = train.batch_size * seq_len;
     let (d, f) = (model.dim, model.hidden_dim);
@@ -97,8 +97,9 @@ fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize, checkpoi
     } else {
         2 * f
     };
-    let per_row_and_layer = 5 * d + 2 * kv + hidden; // two norms, residual, q, attention, k and v, feed-forward
+    let per_row_and_layer = 6 * d + 2 * kv + hidden; // two norms, two sums, q, attention, k and v, feed-forward
     let activations = rows * (model.n_layers * per_row_and_layer + 4 * d);
+    let slopes = rows * (5 * d + 2 * kv + f); // of one layer on the way back
     let logits = rows.min(HEAD_ROWS) * model.vocab_size;
     let head_gradient = model.vocab_size * d;
     let best = if train.keep == Keep::Last {
@@ -111,7 +112,7 @@ fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize, checkpoi
     } else {
         0
     };
-    let passing = copies.max(activations + head_gradient);
+    let passing = copies.max(activations + slopes + head_gradient);
     BASE_BYTES + 4 * (4 * model.parameters() + best + logits + passing) as u64
 }
 
