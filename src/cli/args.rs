@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Scores text under a stored run.
     Eval(EvalArgs),
+    /// Measures speed and memory of training steps.
+    Bench(BenchArgs),
     /// Trains stored runs again, in memory, and compares every bit.
     Verify(VerifyArgs),
     /// Looks after the store: checks it, lists what can go, says what takes the space.
@@ -319,6 +321,44 @@ pub(crate) struct EvalArgs {
     pub(crate) separator: String,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+}
+
+/// `bench`
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Shapes to measure (default: all), or one spec file.
+    #[arg(value_name = "SHAPE|SPEC")]
+    pub(crate) targets: Vec<String>,
+    /// A shape; may be repeated.
+    #[arg(long, value_name = "SHAPE")]
+    pub(crate) shape: Vec<String>,
+    /// The run of the spec whose first steps are measured; default: its first.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run: Option<String>,
+    /// Profile of the spec.
+    #[arg(short, long)]
+    pub(crate) profile: Option<String>,
+    /// Overrides a setting of the spec, e.g. `--set model.dim=64`; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// How long each shape is trained.
+    #[arg(long, default_value = "5", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// Trains so many steps instead.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) steps: Option<u64>,
+    /// Shows only these parts of a step; may be repeated.
+    #[arg(long, value_name = "PART")]
+    pub(crate) part: Vec<String>,
+    /// Threads; default: one per core.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Instruction set of the CPU engine (`avx512`, `avx2`, `portable`); default: the best there is.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) isa: Option<String>,
 }
 
 /// `verify`

@@ -1,6 +1,7 @@
 //! The command line: parses, calls the library, prints. One file per command; nothing here computes.
 
 mod args;
+mod bench;
 mod check;
 mod data;
 mod diff;
@@ -73,6 +74,7 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Diff(args) => diff::execute(args, global, printer),
         Command::Sample(args) => sample::execute(args, global, printer),
         Command::Eval(args) => eval::execute(args, global, printer),
+        Command::Bench(args) => bench::execute(args, global, printer),
         Command::Verify(args) => verify::execute(args, global, printer),
         Command::Store(command) => store::execute(command, global, printer),
         Command::Data(command) => data::execute(command, global, printer),

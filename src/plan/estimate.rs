@@ -37,12 +37,13 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
     let validations = validations(train, &length);
     let validation_tokens = validations * (data.validation * data.seq_len) as u64;
     let forward = forward_flops(model, data.seq_len);
+    let flops = forward * (3.0 * tokens as f64 + validation_tokens as f64);
     Estimate {
         params,
         steps: length.steps,
         tokens,
-        flops: forward * (3.0 * tokens as f64 + validation_tokens as f64),
-        peak_rss_bytes: peak_rss(model, train, data.seq_len),
+        flops,
+        peak_rss_bytes: peak_rss(model, train, data.seq_len, flops > CHECKPOINTED_FLOPS),
         disk_bytes: params * 4 * if train.keep == Keep::Both { 2 } else { 1 }
             + length.steps * METRIC_LINE_BYTES
             + 4096,
@@ -63,7 +64,7 @@ fn validations(train: &TrainSettings, length: &Length) -> u64 {
 }
 
 /// Operations of one forward pass per position: two per weight of every matrix product, and the attention.
-fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
+pub fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
     let (d, f) = (model.dim, model.hidden_dim);
     let kv = model.n_kv_heads * model.head_dim();
     let mlp = if model.arch == Arch::Llama {
@@ -82,9 +83,12 @@ const HEAD_ROWS: usize = 512;
 /// Resident bytes of program, tokenizer and data that do not depend on the model.
 const BASE_BYTES: u64 = 40 << 20;
 
-/// Highest resident memory in bytes: parameters, gradients and two moments, the activations that the backward pass
-/// reads again, and one block of logits.
-fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize) -> u64 {
+/// Work that takes longer than the time between checkpoints on a machine of two cores.
+const CHECKPOINTED_FLOPS: f64 = 3e12;
+
+/// Highest resident memory in bytes: parameters, gradients and two moments, and the larger of two: the activations that the backward
+/// pass reads again with the gradients of one layer and of the output matrix, or (`checkpointed`) the copy of parameters and moments that is written.
+fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize, checkpointed: bool) -> u64 {
     let rows = train.batch_size * seq_len;
     let (d, f) = (model.dim, model.hidden_dim);
     let kv = model.n_kv_heads * model.head_dim();
@@ -93,8 +97,9 @@ fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize) -> u64 {
     } else {
         2 * f
     };
-    let per_row_and_layer = 5 * d + 2 * kv + hidden; // two norms, residual, q, attention, k and v, feed-forward
+    let per_row_and_layer = 6 * d + 2 * kv + hidden; // two norms, two sums, q, attention, k and v, feed-forward
     let activations = rows * (model.n_layers * per_row_and_layer + 4 * d);
+    let slopes = rows * (5 * d + 2 * kv + f); // of one layer on the way back
     let logits = rows.min(HEAD_ROWS) * model.vocab_size;
     let head_gradient = model.vocab_size * d;
     let best = if train.keep == Keep::Last {
@@ -102,7 +107,13 @@ fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize) -> u64 {
     } else {
         model.parameters()
     };
-    BASE_BYTES + 4 * (4 * model.parameters() + best + activations + logits + head_gradient) as u64
+    let copies = if checkpointed {
+        3 * model.parameters() + best
+    } else {
+        0
+    };
+    let passing = copies.max(activations + slopes + head_gradient);
+    BASE_BYTES + 4 * (4 * model.parameters() + best + logits + passing) as u64
 }
 
 #[cfg(test)]

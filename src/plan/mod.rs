@@ -9,7 +9,7 @@ mod run_key;
 mod tests;
 
 pub use diff::{Change, changes, nearest};
-pub use estimate::{DataCounts, estimate};
+pub use estimate::{DataCounts, estimate, forward_flops};
 pub use eval_key::{EVAL_RECIPE, EvalKey};
 pub use expand::{PlanError, expand};
 pub use run_key::{RECIPE, RunKey};

@@ -537,7 +537,7 @@ impl Observer for Recorder<'_> {
 }
 
 /// Highest resident set of this process so far; 0 where the system does not tell.
-fn peak_rss_bytes() -> u64 {
+pub fn peak_rss_bytes() -> u64 {
     #[cfg(unix)]
     {
         use nix::sys::resource::{UsageWho, getrusage};

@@ -14,6 +14,7 @@ mod reproduce;
 
 pub use events::{Event, Events, Silent};
 pub use extend::{Base, Bases};
+pub use job::peak_rss_bytes;
 pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
 
 use crate::data::{SequenceSet, TrainingData};

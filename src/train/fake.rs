@@ -87,6 +87,7 @@ impl Engine for FakeEngine {
                 train_seconds: 0.001,
                 validation_seconds: 0.0,
                 positions: batches.iter().map(|b| (b.rows * b.cols) as u64).sum(),
+                ..StepTiming::default()
             };
             let stop = observer
                 .on_step(&Self::point(job, &course, step, tokens), timing)

@@ -4,11 +4,13 @@
 
 pub mod engine;
 mod fake;
+mod parts;
 mod schedule;
 pub mod weights_file;
 
 pub use engine::{DeviceKind, open};
 pub use fake::FakeEngine;
+pub use parts::{Part, PartSeconds};
 pub use schedule::{learning_rate, validation_due};
 
 use crate::data::{SequenceSet, TrainingData};
@@ -48,6 +50,13 @@ pub trait Engine: Send + Sync {
 
     /// Says why `model` and `train` cannot be trained by this engine, before any data is read.
     fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String>;
+
+    /// Measures operations per second of the engine's matrix product at its best, for comparison with what training achieves (takes part
+    /// of a second); `None` where it is not measured.
+    fn product_rate(&self, threads: usize) -> Option<f64> {
+        let _ = threads;
+        None
+    }
 }
 
 /// What to train.
@@ -150,6 +159,8 @@ pub struct StepTiming {
     pub validation_seconds: f64,
     /// Positions (batch · length) of the step.
     pub positions: u64,
+    /// What the training part of it was spent on; all 0 where the engine does not say.
+    pub parts: PartSeconds,
 }
 
 /// How a training job ended.

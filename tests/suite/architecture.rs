@@ -32,6 +32,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("data", &["digest", "fsx", "rng", "spec"]),
     ("train", &["data", "digest", "record", "rng", "spec"]),
     ("plan", &["data", "digest", "record", "spec"]),
+    ("bench", &["data", "plan", "record", "rng", "spec", "train"]),
     (
         "store",
         &["digest", "fsx", "plan", "record", "rng", "train"],

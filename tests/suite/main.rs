@@ -12,6 +12,7 @@ mod bits;
 mod extend;
 #[cfg(unix)]
 mod hostile;
+mod bench;
 mod project;
 mod real_text;
 mod run;

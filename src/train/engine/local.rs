@@ -75,6 +75,18 @@ pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
     }
 }
 
+/// Makes the CPU engine of this process use `name` (`portable`, `avx2`, `avx512`) instead of the best that the machine has, to measure
+/// it; results never depend on it. Only the first call before any job counts.
+///
+/// # Errors
+/// The machine does not have it, or a job has used another one already.
+pub fn use_instruction_set(name: &str) -> Result<(), TrainError> {
+    super::kernels::Isa::settle(name).map_err(|reason| TrainError::Device {
+        device: format!("cpu with {name}"),
+        reason,
+    })
+}
+
 /// The weights that a run of `model` with `seed` starts from.
 pub fn initial_weights(model: &ModelConfig, seed: u64, threads: usize) -> Weights {
     Layout::new(model).initial(model, seed, threads)
@@ -140,6 +152,10 @@ impl<O: Operations> Engine for LocalEngine<O> {
             isa: O::isa(),
             dtype: dtype.to_owned(),
         }
+    }
+
+    fn product_rate(&self, threads: usize) -> Option<f64> {
+        O::product_rate(threads)
     }
 
     fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String> {

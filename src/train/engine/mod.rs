@@ -26,4 +26,4 @@ mod trainer;
 #[cfg(test)]
 mod tests;
 
-pub use local::{DeviceKind, initial_weights, open};
+pub use local::{DeviceKind, initial_weights, open, use_instruction_set};

@@ -18,7 +18,7 @@
 
 use super::dropout::Dropout;
 use super::loss::Formula;
-use crate::train::TrainError;
+use crate::train::{PartSeconds, TrainError};
 use dfdx::optim::UnusedTensors;
 use dfdx::prelude::*;
 use std::sync::Arc;
@@ -328,6 +328,22 @@ pub(crate) trait Operations: Sized + 'static {
 
     /// The device.
     fn device(&self) -> &Self::Device;
+
+    /// What was spent on the parts of a step since the last call; all 0 where it is not measured.
+    fn take_parts(&self) -> PartSeconds {
+        PartSeconds::default()
+    }
+
+    /// Frees memory that waits to be used again; `for_good`: what is dropped from now on is freed at once too.
+    fn release(&self, for_good: bool) {
+        let _ = for_good;
+    }
+
+    /// Operations per second of the matrix product at its best, for [`crate::train::Engine::product_rate`].
+    fn product_rate(threads: usize) -> Option<f64> {
+        let _ = threads;
+        None
+    }
 
     /// Looks up `ids` (one per row) in `tokens` `(C, dim)` and, where given, adds rows of the position table
     /// `(max_seq_len, dim)` at `positions.1` (one per row); then dropout over the `(n, dim)` elements. Gives `(n, dim)`.

@@ -158,11 +158,14 @@ impl<'a, O: Operations> Trainer<'a, O> {
         observer: &mut dyn Observer,
     ) -> Result<(MetricPoint, StepTiming, bool), TrainError> {
         let train = self.job.train;
+        // What validation and checkpoints used is no part of the step.
+        self.ops.take_parts();
         let started = Instant::now();
         let batches = self.course.micro_batches(step);
         let losses = self.accumulate(step, &batches)?;
         let clip = self.update(step)?;
         let train_seconds = started.elapsed().as_secs_f64();
+        let parts = self.ops.take_parts();
         let total = losses.ce + losses.square;
         let first_of_epoch = step.is_multiple_of(self.course.steps_per_epoch().max(1));
         let (sum, count) = if first_of_epoch {
@@ -200,6 +203,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
             train_seconds,
             validation_seconds: started.elapsed().as_secs_f64(),
             positions: batches.iter().map(|b| (b.rows * b.cols) as u64).sum(),
+            parts,
         };
         Ok((
             point,
@@ -339,6 +343,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
 
     /// The result, freeing what is read on the way: at the end of a large run memory is scarcest.
     fn finish(mut self) -> Finished {
+        self.ops.release(true);
         self.gradients = None;
         let (ops, network) = (self.ops, &mut self.network);
         let first_moments = network.drained(ops, std::mem::take(&mut self.moments.first));
@@ -360,7 +365,9 @@ impl<'a, O: Operations> Trainer<'a, O> {
         }
     }
 
+    /// A copy of the state, in the place of the activations of the next step.
     fn checkpoint(&self) -> Checkpoint {
+        self.ops.release(false);
         let network = &self.network;
         Checkpoint {
             step: self.step,

@@ -3,6 +3,7 @@
 use super::Fused;
 use super::layers::{Projected, project};
 use super::memory::{Failure, take_gradient, zeros};
+use crate::train::Part;
 use crate::train::engine::dropout::Dropout;
 use crate::train::engine::kernels::{
     self as k, AttentionSaved, AttentionShape, Factors, RopeTable, values, values_mut,
@@ -69,6 +70,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     if T::OWNS_TAPE {
         let (ghost, kept, projected) = (y.ghost(), y.clone(), Projected::new(x, linear));
         tape.add_backward_op(move |store| {
+            let _timed = compute.clock.time(Part::Attention);
             let (gy, rows) = take_gradient!(store, ghost);
             let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, rows)?;
             let mut slopes = stock.buffer(qkv.len());

@@ -3,6 +3,7 @@
 use super::Fused;
 use super::attention::few_or_many;
 use super::memory::{Failure, gradient, zeros};
+use crate::train::Part;
 use crate::train::engine::kernels::{
     self as k, HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores, values,
     values_mut,
@@ -67,6 +68,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
     let objective: Scalar<Fused> = device.try_tensor((task.scale * (ce + square)) as f32)?;
     let (ghost, weight) = (objective.ghost(), weight.clone());
     tape.add_backward_op(move |store| {
+        let _timed = compute.clock.time(Part::Head);
         let upstream = store.get_or_alloc_mut(&ghost)?[0];
         let (mut gx, mut gw) = (gx, gw);
         for (target, slopes) in [(&x, values_mut(&mut gx)), (&weight, &mut gw[..])] {

@@ -2,6 +2,7 @@
 
 use super::memory::{Failure, gradient, take_gradient, zeros};
 use super::{Backward, Fused};
+use crate::train::Part;
 use crate::train::engine::dropout::Dropout;
 use crate::train::engine::kernels::{
     self as k, Compute, Matrix as View, Norm, NormGradients, gemm, values, values_mut,
@@ -109,6 +110,7 @@ pub(super) fn embed<T: Tape<f32, Cpu>>(
     drop_elements(&compute, out, dropout);
     let (ghost, tokens, ids) = (y.ghost(), tokens.clone(), ids.to_vec());
     tape.add_backward_op(move |store| {
+        let _timed = compute.clock.time(Part::Embedding);
         let (gy, shape) = take_gradient!(store, ghost);
         let mut gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
         drop_elements(&compute, values_mut(&mut gy), dropout);
@@ -153,6 +155,7 @@ pub(super) fn norm<T: Tape<f32, Cpu>>(
     k::norm(&compute, this, values(&x), values_mut(&mut y), &mut stats);
     let ghost = y.ghost();
     tape.add_backward_op(move |store| {
+        let _timed = compute.clock.time(Part::Norm);
         let (gy, shape) = take_gradient!(store, ghost);
         let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
         // Three gradients at once: two are collected aside and added.
@@ -196,6 +199,7 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
     }
     let (ghost, projected) = (y.ghost(), Projected::new(x, projection));
     tape.add_backward_op(move |store| {
+        let _timed = compute.clock.time(Part::FeedForward);
         let (gy, shape) = take_gradient!(store, ghost);
         let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
         let mut slopes = before;
@@ -232,6 +236,7 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
     }
     let (ghost, residual, projected) = (y.ghost(), residual.ghost(), Projected::new(x, linear));
     tape.add_backward_op(move |store| {
+        let _timed = compute.clock.time(Part::Output);
         let (gy, shape) = take_gradient!(store, ghost);
         let mut gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
         k::add_all(&compute, store.get_or_alloc_mut(&residual)?, values(&gy));

@@ -11,12 +11,12 @@ mod memory;
 mod optimizer;
 
 use super::dropout::Dropout;
-use super::kernels::{Compute, Isa};
+use super::kernels::{Compute, Isa, best_rate};
 use super::ops::{
     Activation, AdamwStep, Clip, Grid, Heads, Kept, Linear, LossTask, LossValue, Matrix, Moments,
     NormKind, Operations, ScoreTask, Scores, tensor_error,
 };
-use crate::train::TrainError;
+use crate::train::{Part, PartSeconds, TrainError};
 use attention::Cache;
 use dfdx::prelude::*;
 use dfdx::tensor::Cache as _;
@@ -77,6 +77,23 @@ impl Operations for Fused {
         &self.device
     }
 
+    fn release(&self, for_good: bool) {
+        // A cache that cannot be emptied only takes more memory.
+        let _ = match for_good {
+            true => self.device.try_disable_cache(),
+            false => self.device.try_empty_cache(),
+        };
+        self.stock.clear();
+    }
+
+    fn take_parts(&self) -> PartSeconds {
+        self.compute.clock.take()
+    }
+
+    fn product_rate(threads: usize) -> Option<f64> {
+        Some(best_rate(&Compute::with(Isa::best(), threads.max(1))))
+    }
+
     fn embed<T: Tape<f32, Cpu>>(
         &self,
         tokens: &Matrix<Self>,
@@ -85,6 +102,7 @@ impl Operations for Fused {
         dropout: Option<Dropout>,
         tape: T,
     ) -> Result<Matrix<Self, T>, TrainError> {
+        let _timed = self.compute.clock.time(Part::Embedding);
         // Every pass begins here.
         if self.sizes.crowded_by(ids.len()) {
             self.device.try_empty_cache().map_err(tensor_error)?;
@@ -101,6 +119,7 @@ impl Operations for Fused {
         bias: Option<&Matrix<Self>>,
         eps: f64,
     ) -> Result<Matrix<Self, T>, TrainError> {
+        let _timed = self.compute.clock.time(Part::Norm);
         layers::norm(self, x, kind, weight, bias, eps as f32).map_err(tensor_error)
     }
 
@@ -112,6 +131,7 @@ impl Operations for Fused {
         grid: Grid,
         dropout: Option<Dropout>,
     ) -> Result<Matrix<Self, T>, TrainError> {
+        let _timed = self.compute.clock.time(Part::Attention);
         attention::attention(self, x, qkv, heads, grid, dropout).map_err(tensor_error)
     }
 
@@ -121,6 +141,7 @@ impl Operations for Fused {
         projection: Linear<'_, Self>,
         activation: Activation,
     ) -> Result<Matrix<Self, T>, TrainError> {
+        let _timed = self.compute.clock.time(Part::FeedForward);
         layers::mlp(self, x, projection, activation).map_err(tensor_error)
     }
 
@@ -131,6 +152,7 @@ impl Operations for Fused {
         residual: Matrix<Self>,
         dropout: Option<Dropout>,
     ) -> Result<Matrix<Self, T>, TrainError> {
+        let _timed = self.compute.clock.time(Part::Output);
         layers::linear_residual(self, x, linear, residual, dropout).map_err(tensor_error)
     }
 
@@ -140,6 +162,7 @@ impl Operations for Fused {
         weight: &Matrix<Self>,
         task: &LossTask<'_>,
     ) -> Result<LossValue<Self, T>, TrainError> {
+        let _timed = self.compute.clock.time(Part::Head);
         head::loss(self, x, weight, task).map_err(tensor_error)
     }
 
@@ -177,6 +200,7 @@ impl Operations for Fused {
         gradients: &mut Kept<Self>,
         max_norm: Option<f64>,
     ) -> Result<Clip, TrainError> {
+        let _timed = self.compute.clock.time(Part::Optimizer);
         optimizer::grad_norm_clip(self, parameters, gradients, max_norm).map_err(tensor_error)
     }
 
@@ -187,6 +211,7 @@ impl Operations for Fused {
         gradients: &mut Kept<Self>,
         step: &AdamwStep<'_>,
     ) -> Result<(), TrainError> {
+        let _timed = self.compute.clock.time(Part::Optimizer);
         optimizer::adamw_step(self, parameters, moments, gradients, step).map_err(tensor_error)
     }
 }

@@ -113,6 +113,26 @@ pub(crate) fn gemm(
     }
 }
 
+/// Operations per second of the product on all threads of `compute`: the best of several shapes and repetitions.
+pub(crate) fn best_rate(compute: &Compute) -> f64 {
+    const SHAPES: [[usize; 3]; 3] = [[1024, 1024, 512], [1008, 2048, 512], [2016, 1024, 1024]];
+    const SECONDS_EACH: f64 = 0.15;
+    let mut best = 0f64;
+    for [m, n, k] in SHAPES {
+        let (a, b) = (vec![0.5; m * k], vec![0.25; k * n]);
+        let mut c = vec![0.0; m * n];
+        let begin = std::time::Instant::now();
+        while begin.elapsed().as_secs_f64() < SECONDS_EACH {
+            let start = std::time::Instant::now();
+            let (a, b) = (Matrix::rows(&a, k), Matrix::rows(&b, n));
+            gemm(compute, [m, n, k], a, b, &mut c, false);
+            let rate = 2.0 * (m * n * k) as f64 / start.elapsed().as_secs_f64();
+            best = best.max(rate);
+        }
+    }
+    best
+}
+
 /// As [`gemm`], on this thread (`compute` none) or on all, by address.
 ///
 /// # Safety

@@ -1,5 +1,10 @@
 //! Which instruction set a kernel uses. Results never depend on it, only the time they take.
 
+use std::sync::OnceLock;
+
+/// What this process uses: the fastest, unless another was asked for first.
+static SETTLED: OnceLock<Isa> = OnceLock::new();
+
 /// An instruction set that this machine has been found to have; every kernel takes one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Isa(Kind);
@@ -31,9 +36,36 @@ impl Isa {
         found
     }
 
-    /// The fastest.
+    /// The fastest, or the one that [`Isa::settle`] was given.
     pub(crate) fn best() -> Self {
-        Self::available()[0]
+        *SETTLED.get_or_init(|| Self::available()[0])
+    }
+
+    /// Makes `name` what [`Isa::best`] gives from now on.
+    ///
+    /// # Errors
+    /// The machine does not have it, or another is in use; what there is.
+    pub(crate) fn settle(name: &str) -> Result<(), String> {
+        let available = Self::available();
+        let Some(wanted) = available.iter().find(|isa| isa.short_name() == name) else {
+            let names: Vec<_> = available.iter().map(|isa| isa.short_name()).collect();
+            return Err(format!("this machine has `{}`", names.join("`, `")));
+        };
+        match *SETTLED.get_or_init(|| *wanted) == *wanted {
+            true => Ok(()),
+            false => Err("another instruction set is in use".to_owned()),
+        }
+    }
+
+    /// As asked for.
+    fn short_name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+        }
     }
 
     /// The variant to run.

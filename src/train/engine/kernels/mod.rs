@@ -13,6 +13,7 @@
 )]
 
 mod attention;
+mod clock;
 mod gemm;
 mod head;
 mod isa;
@@ -29,7 +30,8 @@ mod view;
 pub(crate) use attention::{
     AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
 };
-pub(crate) use gemm::{Matrix, gemm};
+pub(crate) use clock::Clock;
+pub(crate) use gemm::{Matrix, best_rate, gemm};
 pub(crate) use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
 pub(crate) use isa::Isa;
 pub(crate) use layers::*;
@@ -45,6 +47,8 @@ pub(crate) struct Compute {
     pub(crate) isa: Isa,
     /// The threads.
     pub(crate) pool: Pool,
+    /// Where the time goes.
+    pub(crate) clock: Clock,
 }
 
 /// What is run on a piece: its rows and its parts of the outputs.
@@ -63,6 +67,7 @@ impl Compute {
         Self {
             isa,
             pool: Pool::new(threads),
+            clock: Clock::default(),
         }
     }
 
