@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bad_input;
+mod gpu;
 mod project;
 mod real_text;
 mod run;
