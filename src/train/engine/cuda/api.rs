@@ -249,13 +249,8 @@ macro_rules! functions {
                     }
                 )+
                 Self {
-                    $($name: match libraries.$library.symbol(stringify!($name)) {
-                        // SAFETY: the function of this name has this type in every version of the library that is opened.
-                        Some(address) => unsafe {
-                            std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($ty),+) -> u32>(address)
-                        },
-                        None => $name,
-                    },)+
+                    // SAFETY: the function of this name has this type in every version of the library that is opened.
+                    $($name: unsafe { libraries.$library.function(stringify!($name)) }.unwrap_or($name),)+
                 }
             }
         }

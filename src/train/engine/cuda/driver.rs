@@ -127,25 +127,16 @@ struct Installed {
 impl Installed {
     fn open() -> Option<Self> {
         let (library, _) = Library::driver()?;
-        let symbol = |name| library.symbol(name);
-        // SAFETY: these functions have had these types since CUDA 3.2.
+        // SAFETY: these functions have had the types of these fields since CUDA 3.2.
         unsafe {
             Some(Self {
-                init: std::mem::transmute::<*mut std::ffi::c_void, _>(symbol("cuInit")?),
-                version: std::mem::transmute::<*mut std::ffi::c_void, Number>(symbol(
-                    "cuDriverGetVersion",
-                )?),
-                count: std::mem::transmute::<*mut std::ffi::c_void, Number>(symbol(
-                    "cuDeviceGetCount",
-                )?),
-                get: std::mem::transmute::<*mut std::ffi::c_void, _>(symbol("cuDeviceGet")?),
-                name: std::mem::transmute::<*mut std::ffi::c_void, _>(symbol("cuDeviceGetName")?),
-                memory: std::mem::transmute::<*mut std::ffi::c_void, _>(symbol(
-                    "cuDeviceTotalMem_v2",
-                )?),
-                attribute: std::mem::transmute::<*mut std::ffi::c_void, _>(symbol(
-                    "cuDeviceGetAttribute",
-                )?),
+                init: library.function("cuInit")?,
+                version: library.function("cuDriverGetVersion")?,
+                count: library.function("cuDeviceGetCount")?,
+                get: library.function("cuDeviceGet")?,
+                name: library.function("cuDeviceGetName")?,
+                memory: library.function("cuDeviceTotalMem_v2")?,
+                attribute: library.function("cuDeviceGetAttribute")?,
             })
         }
     }

@@ -66,12 +66,17 @@ impl Library {
         })
     }
 
-    /// The address of a function.
-    pub(super) fn symbol(self, name: &str) -> Option<*mut c_void> {
+    /// A function.
+    ///
+    /// # Safety
+    /// `F` is the type of the function of this name.
+    pub(super) unsafe fn function<F: Copy>(self, name: &str) -> Option<F> {
+        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
         let text = CString::new(name).ok()?;
         // SAFETY: the library is never closed.
         let address = unsafe { find(self.0, &text) };
-        (!address.is_null()).then_some(address)
+        // SAFETY: the caller promises the type, and its size was checked.
+        (!address.is_null()).then(|| unsafe { std::mem::transmute_copy(&address) })
     }
 
     /// The driver.
