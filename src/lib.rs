@@ -35,7 +35,7 @@
 //! # What always holds
 //!
 //! - Nothing points upward: `tests/suite/architecture.rs` holds which module may use which, which crate is named where, and
-//!   that `unsafe` stands only under `train/engine/kernels`.
+//!   that `unsafe` stands only under `train/engine/kernels` and `train/engine/cuda`.
 //! - No tensor, dtype or device type crosses the door of [`train`].
 //! - All randomness is addressed by (seed, purpose, step, index) through [`rng`]; no generator has state.
 //! - No reduction depends on the number of threads; no platform `exp` or `ln` reaches weights, metrics or samples.

@@ -84,6 +84,11 @@ pub(crate) enum Command {
     /// Looks at the data of specs without training.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Says what was found on this machine (processor, memory, GPUs) and what would be used.
+    Doctor(DoctorArgs),
+    /// Checks a GPU against the CPU and measures it beside PyTorch; see `docs/cuda.md`.
+    #[command(hide = true)]
+    GpuAcceptance(AcceptanceArgs),
     /// Prints the JSON Schema of specs, for editors.
     Schema,
     /// Prints a completion script for a shell.
@@ -383,6 +388,59 @@ pub(crate) struct VerifyArgs {
     /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The device to look at: `cpu`, `cpu-reference` or `cuda[:n]`. Fails where it cannot be used.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+}
+
+/// `gpu-acceptance`
+#[derive(Debug, Args)]
+pub(crate) struct AcceptanceArgs {
+    /// The device; `cpu` rehearses everything without a GPU.
+    #[arg(long, default_value = "cuda")]
+    pub(crate) device: String,
+    /// File for the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Shapes to measure, or `none`.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "llama-s,llama-l,llama-l10,gpt2-s"
+    )]
+    pub(crate) shape: Vec<String>,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 8.0)]
+    pub(crate) seconds: f64,
+    /// Measurements of each kind, in alternation.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) rounds: usize,
+    /// The PyTorch side: `benches/torch_train.py`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) torch: Option<PathBuf>,
+    /// The Python that has PyTorch.
+    #[arg(long, default_value = "python3")]
+    pub(crate) python: String,
+    /// Text for the experiment at its published size, documents separated by `<|endoftext|>`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text: Option<PathBuf>,
+    /// Tokenizer for that text; default: one is trained on it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: Option<PathBuf>,
+    /// Profile of that experiment.
+    #[arg(long, default_value = "paper")]
+    pub(crate) profile: String,
+    /// Overrides a setting of that experiment; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Overrides a setting of the small spec whose curves are compared; may be repeated.
+    #[arg(long = "curve-set", value_name = "PATH=VALUE")]
+    pub(crate) curve_overrides: Vec<String>,
 }
 
 /// `store …`

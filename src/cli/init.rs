@@ -5,7 +5,7 @@ use super::exit;
 use super::failure::Failure;
 use super::print::Printer;
 use crate::fsx::{Fs as _, RealFs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The shipped specs: name and text.
 const SHIPPED: &[(&str, &str)] = &[
@@ -36,12 +36,9 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
         }
         return Ok(exit::OK);
     };
-    let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| shipped == name) else {
-        return Err(
-            Failure::usage(format!("no shipped spec is called `{name}`"))
-                .hint(format!("there are: {}", names.join(", "))),
-        );
-    };
+    if !names.contains(&name.as_str()) {
+        return Err(unknown(name, &names));
+    }
     let path = args
         .out
         .clone()
@@ -52,15 +49,29 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
                 .hint("name another file with `--out`"),
         );
     }
-    let fs = RealFs::new();
-    if let Some(folder) = path.parent() {
-        fs.create_dir_all(folder)?;
-    }
-    fs.write_atomic(&path, text.as_bytes())?;
+    write(name, &path)?;
     printer.note(&format!(
         "wrote {}\nnext: specbook run {}",
         path.display(),
         path.display()
     ));
     Ok(exit::OK)
+}
+
+fn unknown(name: &str, names: &[&str]) -> Failure {
+    Failure::usage(format!("no shipped spec is called `{name}`"))
+        .hint(format!("there are: {}", names.join(", ")))
+}
+
+/// Writes the shipped spec `name`.
+pub(crate) fn write(name: &str, path: &Path) -> Result<(), Failure> {
+    let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) else {
+        let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+        return Err(unknown(name, &names));
+    };
+    let fs = RealFs::new();
+    if let Some(folder) = path.parent() {
+        fs.create_dir_all(folder)?;
+    }
+    Ok(fs.write_atomic(path, text.as_bytes())?)
 }

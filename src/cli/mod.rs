@@ -1,10 +1,12 @@
 //! The command line: parses, calls the library, prints. One file per command; nothing here computes.
 
+mod acceptance;
 mod args;
 mod bench;
 mod check;
 mod data;
 mod diff;
+mod doctor;
 mod eval;
 mod exit;
 mod explain;
@@ -78,6 +80,8 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Verify(args) => verify::execute(args, global, printer),
         Command::Store(command) => store::execute(command, global, printer),
         Command::Data(command) => data::execute(command, global, printer),
+        Command::Doctor(args) => doctor::execute(args, global, printer),
+        Command::GpuAcceptance(args) => acceptance::execute(args, global, printer),
         Command::Schema => {
             printer.json_result(&crate::spec::json_schema())?;
             Ok(exit::OK)

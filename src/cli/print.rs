@@ -33,6 +33,15 @@ impl Printer {
         }
     }
 
+    /// Says nothing but warnings and errors.
+    pub(crate) fn silent() -> Self {
+        Self {
+            quiet: true,
+            verbose: false,
+            format: Format::Text,
+        }
+    }
+
     /// Whether results are JSON.
     pub(crate) fn json(&self) -> bool {
         self.format == Format::Json

@@ -12,7 +12,7 @@ use crate::record::RunStatus;
 use crate::scheduler::{Options, Scheduler, Summary};
 use crate::store::{Calibration, ClaimTiming, Manifest, Store};
 use crate::train::Engine;
-use crate::train::engine;
+use crate::train::engine::{self, DeviceKind};
 use crate::workload::Workload;
 use std::sync::atomic::Ordering;
 
@@ -103,7 +103,12 @@ struct Session<'a> {
 impl Session<'_> {
     fn train(&self, opened: &Opened, paranoid: bool) -> Result<Summary, Failure> {
         let threads = sample::threads(&self.args.compute);
-        let free_memory = free_memory();
+        let device = sample::device(&self.args.compute.device)?;
+        // What a run needs on a GPU is looked at there, when it begins.
+        let free_memory = match device {
+            DeviceKind::Cuda(_) => None,
+            DeviceKind::Cpu | DeviceKind::CpuReference => free_memory(),
+        };
         self.fits(opened, free_memory)?;
         self.store.put_plan(&Manifest::new(
             &opened.plan,
@@ -124,7 +129,7 @@ impl Session<'_> {
                 extend: !self.args.no_extend,
                 paranoid,
                 free_memory,
-                device: self.args.compute.device.clone(),
+                device: device.to_string(),
                 checkpoint_every: self
                     .args
                     .checkpoint_every

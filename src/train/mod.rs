@@ -278,4 +278,12 @@ pub enum TrainError {
         /// Why not.
         reason: String,
     },
+    /// The device failed while it computed.
+    #[error("device `{device}` failed: {reason}")]
+    DeviceFailed {
+        /// Which one.
+        device: String,
+        /// What happened, and what to do.
+        reason: String,
+    },
 }

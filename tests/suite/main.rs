@@ -8,11 +8,12 @@
 
 mod architecture;
 mod bad_input;
+mod bench;
 mod bits;
 mod extend;
+mod gpu;
 #[cfg(unix)]
 mod hostile;
-mod bench;
 mod project;
 mod real_text;
 mod run;

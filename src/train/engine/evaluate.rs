@@ -11,6 +11,7 @@ const POSITIONS: usize = 4096;
 
 /// Scores every target; see [`crate::train::Engine::evaluate`].
 pub(crate) fn evaluate<O: Operations>(
+    ops: &O,
     weights: &Weights,
     job: &EvalJob<'_>,
 ) -> Result<TokenScores, TrainError> {
@@ -23,8 +24,7 @@ pub(crate) fn evaluate<O: Operations>(
             "a temperature of an evaluation is {bad}, it must be above 0"
         )));
     }
-    let ops = O::open(job.threads)?;
-    let network = Network::new(&ops, job.model, weights)?;
+    let network = Network::new(ops, job.model, weights)?;
     let set = job.sequences;
     let lengths: Vec<usize> = (0..set.len()).map(|index| set.get(index).1.len()).collect();
     let mut all = Scores::for_task(&task(job, &Batch::default()));
@@ -43,7 +43,7 @@ pub(crate) fn evaluate<O: Operations>(
                 sequences: batch.rows,
                 length: batch.cols,
             };
-            let hidden = network.hidden(&ops, &batch.inputs, grid, None, NoneTape)?;
+            let hidden = network.hidden(ops, &batch.inputs, grid, None, NoneTape)?;
             all.append(ops.head_scores(hidden, network.head(), &task(job, &batch))?);
         }
         first = last;

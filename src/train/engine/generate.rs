@@ -10,13 +10,13 @@ use crate::train::{SampleJob, TrainError, Weights};
 
 /// Continues every prompt; see [`crate::train::Engine::generate`].
 pub(crate) fn generate<O: Operations>(
+    ops: &O,
     weights: &Weights,
     job: &SampleJob<'_>,
 ) -> Result<Vec<Vec<u32>>, TrainError> {
     check(job)?;
-    let ops = O::open(job.threads)?;
-    let network = Network::new(&ops, job.model, weights)?;
-    let mut caches = network.caches(&ops, job.prompts.len(), job.model.max_seq_len)?;
+    let network = Network::new(ops, job.model, weights)?;
+    let mut caches = network.caches(ops, job.prompts.len(), job.model.max_seq_len)?;
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); job.prompts.len()];
     let mut running = Vec::new();
     for (row, prompt) in job.prompts.iter().enumerate() {
@@ -25,7 +25,7 @@ pub(crate) fn generate<O: Operations>(
             continue;
         }
         network.check_ids(prompt, prompt.len())?;
-        let logits = logits(&ops, &network, prompt, &mut caches, &[row])?;
+        let logits = logits(ops, &network, prompt, &mut caches, &[row])?;
         if take(job, row, &logits, &mut rows[row]) {
             running.push(row);
         }
@@ -33,7 +33,7 @@ pub(crate) fn generate<O: Operations>(
     while !running.is_empty() {
         let last = |row: &usize| rows[*row].last().copied().unwrap_or_default();
         let ids: Vec<u32> = running.iter().map(last).collect();
-        let logits = logits(&ops, &network, &ids, &mut caches, &running)?;
+        let logits = logits(ops, &network, &ids, &mut caches, &running)?;
         let classes = job.model.vocab_size;
         let mut going = Vec::new();
         for (row, logits) in running.iter().zip(logits.chunks(classes)) {

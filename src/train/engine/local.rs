@@ -1,5 +1,6 @@
 //! Engines of this machine, and which settings they support.
 
+use super::cuda;
 use super::layout::Layout;
 use super::ops::Operations;
 use super::reference::Reference;
@@ -68,10 +69,7 @@ pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
             type Stock = Reference<f32, dfdx::prelude::Cpu>;
             Ok(Box::new(LocalEngine::<Stock>::new()))
         }
-        DeviceKind::Cuda(_) => Err(TrainError::Device {
-            device: device.to_string(),
-            reason: "this build has no CUDA support; use `cpu`".to_owned(),
-        }),
+        DeviceKind::Cuda(number) => cuda::open(number),
     }
 }
 
@@ -94,15 +92,35 @@ pub fn initial_weights(model: &ModelConfig, seed: u64, threads: usize) -> Weight
 
 /// An engine over one implementation of the operations, opened anew for each job.
 pub(crate) struct LocalEngine<O> {
+    /// Number of the device among those of its kind.
+    number: usize,
     operations: PhantomData<fn() -> O>,
 }
 
 impl<O: Operations> LocalEngine<O> {
     /// An engine; nothing is opened yet.
     pub(crate) fn new() -> Self {
+        Self::on(0)
+    }
+
+    /// An engine on device `number` of its kind.
+    pub(crate) fn on(number: usize) -> Self {
         Self {
+            number,
             operations: PhantomData,
         }
+    }
+
+    /// Runs a job on freshly opened operations. Nothing that a failed device gave gets out.
+    fn with<T>(
+        &self,
+        threads: usize,
+        job: impl FnOnce(&O) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        let ops = O::open_on(self.number, threads)?;
+        let result = job(&ops);
+        ops.check()?;
+        result
     }
 }
 
@@ -124,12 +142,15 @@ impl<O: Operations> Engine for LocalEngine<O> {
         observer: &mut dyn Observer,
     ) -> Result<Trained, TrainError> {
         refuse::<O>(self.unsupported(job.model, job.train))?;
-        trainer::train::<O>(job, resume, observer)
+        self.with(job.threads, |ops| {
+            fits(ops, self.number, job)?;
+            trainer::train(ops, job, resume, observer)
+        })
     }
 
     fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError> {
         refuse::<O>(unsupported_model(job.model))?;
-        evaluate::evaluate::<O>(weights, job)
+        self.with(job.threads, |ops| evaluate::evaluate(ops, weights, job))
     }
 
     fn generate(
@@ -138,7 +159,7 @@ impl<O: Operations> Engine for LocalEngine<O> {
         job: &SampleJob<'_>,
     ) -> Result<Vec<Vec<u32>>, TrainError> {
         refuse::<O>(unsupported_model(job.model))?;
-        generate::generate::<O>(weights, job)
+        self.with(job.threads, |ops| generate::generate(ops, weights, job))
     }
 
     fn numerics(&self, dtype: Dtype) -> Numerics {
@@ -149,7 +170,7 @@ impl<O: Operations> Engine for LocalEngine<O> {
         Numerics {
             engine: O::NAME.to_owned(),
             recipe: RECIPE,
-            isa: O::isa(),
+            isa: O::isa_of(self.number),
             dtype: dtype.to_owned(),
         }
     }
@@ -175,6 +196,32 @@ impl<O: Operations> Engine for LocalEngine<O> {
         };
         settings.or_else(|| unsupported_model(model))
     }
+}
+
+/// Refuses a job that cannot fit on a device with memory of its own, before anything is computed.
+///
+/// What is counted is the least that any training holds at once: parameters, gradients and two moments, and the logits of a batch with their
+/// gradient. A job that passes can still run out of memory.
+fn fits<O: Operations>(ops: &O, number: usize, job: &TrainJob<'_>) -> Result<(), TrainError> {
+    let Some(free) = ops.free_bytes() else {
+        return Ok(());
+    };
+    let rows = job.train.batch_size * job.model.max_seq_len;
+    let floats = 4 * job.model.parameters() + 2 * rows * job.model.vocab_size;
+    let needed = 4 * floats as u64;
+    if needed <= free {
+        return Ok(());
+    }
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    Err(TrainError::Device {
+        device: format!("cuda:{number}"),
+        reason: format!(
+            "training needs at least {} MiB of its memory, {} MiB are free; a smaller `train.batch_size` with more `train.grad_accum_steps` \
+             gives nearly the same training in less memory",
+            mib(needed),
+            mib(free)
+        ),
+    })
 }
 
 /// Says what of a model no implementation can build.

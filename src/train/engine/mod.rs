@@ -1,11 +1,14 @@
 //! The trainer proper: the only place that names dfdx.
 //!
-//! - `ops`: the trait of operations; `reference` implements it with stock dfdx operations (any element, for checks), `fused` with the
+//! - `ops`: the trait of operations; `reference` implements it with stock dfdx operations (any element, any device), `fused` with the
 //!   CPU kernels of `kernels`.
+//! - `cuda`: what GPUs there are, and the reference on them; `acceptance`: whether a device computes what the CPU does.
 //! - `llama`, `gpt2`: the models, written once over that trait; `layout`, `network`: their parameters and forward passes.
 //! - `loss`, `dropout`, `score`: what both implementations must agree on.
 //! - `trainer`, `evaluate`, `generate`: the jobs.
 
+pub mod acceptance;
+pub mod cuda;
 mod dropout;
 mod evaluate;
 mod fused;

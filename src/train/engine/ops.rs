@@ -1,6 +1,6 @@
 //! The operations that the models are written over: one trait, generic over device and element.
 //!
-//! Implementations: `reference` (stock dfdx operations, any element, slow) and `fused` (own CPU kernels, f32). A model calls nothing
+//! Implementations: `reference` (stock dfdx operations, any element and device) and `fused` (own CPU kernels, f32). A model calls nothing
 //! else, so that both compute the same function; tests compare them.
 //!
 //! # Conventions
@@ -323,8 +323,37 @@ pub(crate) trait Operations: Sized + 'static {
     /// The device cannot be used.
     fn open(threads: usize) -> Result<Self, TrainError>;
 
+    /// As [`Operations::open`], on device `number` of its kind.
+    ///
+    /// # Errors
+    /// There is no such device, or it cannot be used.
+    fn open_on(number: usize, threads: usize) -> Result<Self, TrainError> {
+        let _ = number;
+        Self::open(threads)
+    }
+
     /// Instruction set in [`crate::record::Numerics`].
     fn isa() -> String;
+
+    /// As [`Operations::isa`], for device `number` of its kind.
+    fn isa_of(number: usize) -> String {
+        let _ = number;
+        Self::isa()
+    }
+
+    /// Says whether everything so far was really computed. A device that fails in mid-run is noticed here and nowhere else: whoever hands out
+    /// numbers, weights or an error asks first.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn check(&self) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Bytes that can still be had on the device; `None` where that is the machine's own memory.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// The device.
     fn device(&self) -> &Self::Device;

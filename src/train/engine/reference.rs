@@ -1,10 +1,16 @@
-//! The operations out of stock dfdx operations, for any element and device: slow, and correct. It is what the fused operations are
-//! tested against, and with f64 elements what gradients are tested with. dfdx's own `exp` and `ln` are the platform's.
+//! The operations out of stock dfdx operations, for any element and device: the CUDA engine, and on the CPU, in f64 too, what the fused
+//! operations and all gradients are tested against. dfdx's own `exp` and `ln` are the platform's.
+//!
+//! What is slow or fragile on CUDA is avoided everywhere, so that what the CPU tests is what a GPU runs: no copy that has to be compiled at run
+//! time (rows are reordered by a gather, never by reshaping a permuted tensor), no product per sequence (one batched product over
+//! all heads), no sum of millions of elements into one address (the last axis first), no dropout of the library's (masks are the counter-based
+//! ones of every engine), no trip of parameters, gradients or activations to the host inside a step.
 
 mod attention;
 mod head;
+mod optimizer;
 
-use self::attention::Groups;
+use self::attention::{Groups, Tables};
 use self::head::scored_rows;
 use super::dropout::Dropout;
 use super::ops::{
@@ -14,17 +20,61 @@ use super::ops::{
 use super::score::score_row;
 use crate::train::TrainError;
 use dfdx::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
 
-/// Stock dfdx operations on device `D` with elements `E`.
-pub(crate) struct Reference<E, D> {
-    device: D,
-    element: std::marker::PhantomData<E>,
+/// A device of the tensor library.
+pub(crate) trait Place: Storage<usize> + Sized + 'static {
+    /// Name of the engine on it, in [`crate::record::Numerics`].
+    const ENGINE: &'static str;
+
+    /// Opens device `number` of its kind.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be used.
+    fn open(number: usize) -> Result<Self>;
+
+    /// What computes on device `number`, in [`crate::record::Numerics`].
+    fn isa(number: usize) -> String;
+
+    /// Says whether everything since [`Place::open`] was really computed.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Bytes that can still be had on the device; `None` where that is the machine's own memory.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
-/// Keys and values of one layer on the host: per sequence, rows of `kv_dim`.
+impl Place for Cpu {
+    const ENGINE: &'static str = "cpu-reference";
+
+    fn open(_number: usize) -> Result<Self> {
+        Ok(Self::default())
+    }
+
+    fn isa(_number: usize) -> String {
+        std::env::consts::ARCH.to_owned()
+    }
+}
+
+/// Stock dfdx operations on device `D` with elements `E`.
+pub(crate) struct Reference<E: Element, D: Place + Device<E>> {
+    device: D,
+    threads: usize,
+    /// Tables of the attention for the shape of the last batch.
+    tables: RefCell<Option<Rc<Tables<E, D>>>>,
+}
+
+/// Keys and values of one layer on the host: per sequence and head, rows of `head_dim`.
 pub(crate) struct HostCache<E> {
-    keys: Vec<Vec<E>>,
-    values: Vec<Vec<E>>,
+    keys: Vec<Vec<Vec<E>>>,
+    values: Vec<Vec<Vec<E>>>,
 }
 
 type Result<T, E = TrainError> = std::result::Result<T, E>;
@@ -33,7 +83,7 @@ type V<E, D, T = NoneTape> = Tensor<(usize,), E, D, T>;
 /// Queries, keys and values, one row per position.
 type Qkv<E, D, T = NoneTape> = (M<E, D, T>, M<E, D, T>, M<E, D, T>);
 
-impl<E: Element, D: Device<E> + Storage<usize>> Reference<E, D> {
+impl<E: Element, D: Place + Device<E>> Reference<E, D> {
     fn matrix(&self, values: Vec<E>, shape: (usize, usize)) -> Result<M<E, D>> {
         self.device
             .try_tensor_from_vec(values, shape)
@@ -80,6 +130,12 @@ impl<E: Element, D: Device<E> + Storage<usize>> Reference<E, D> {
             .map_err(|_| tensor_error("a slice has the wrong rank"))
     }
 
+    /// All elements in one row: element-wise operations cost least without a second index.
+    fn flat<T: Tape<E, D>>(x: M<E, D, T>) -> std::result::Result<V<E, D, T>, D::Err> {
+        let (rows, columns) = *x.shape();
+        x.try_reshape_like(&(rows * columns,))
+    }
+
     fn dropped<T: Tape<E, D>>(
         &self,
         x: M<E, D, T>,
@@ -89,58 +145,94 @@ impl<E: Element, D: Device<E> + Storage<usize>> Reference<E, D> {
             return Ok(x);
         };
         let shape = *x.shape();
-        let mask = self.matrix(mask(dropout, shape.0 * shape.1), shape)?;
-        x.try_mul(mask).map_err(tensor_error)
+        let mask = self.mask(dropout, shape.0 * shape.1)?;
+        let run = || Self::flat(x)?.try_mul(mask)?.try_reshape_like(&shape);
+        run().map_err(tensor_error)
+    }
+
+    /// A dropout mask, `1 / (1 − p)` or 0, made by all threads.
+    fn mask(&self, dropout: Dropout, elements: usize) -> Result<V<E, D>> {
+        let mut values = vec![E::default(); elements];
+        let kept = E::narrow(dropout.scale());
+        let share = elements.div_ceil(self.threads).max(1);
+        std::thread::scope(|scope| {
+            for (number, part) in values.chunks_mut(share).enumerate() {
+                let first = (number * share) as u64;
+                let mut fill = move || dropout.fill(first, kept, E::default(), part);
+                if elements < 1 << 16 {
+                    fill();
+                } else {
+                    scope.spawn(fill);
+                }
+            }
+        });
+        self.device
+            .try_tensor_from_vec(values, (elements,))
+            .map_err(tensor_error)
     }
 
     /// Exact GELU.
     ///
-    /// dfdx's `accurate_gelu` has the wrong derivative (√2 times the density term), so it is put together: `x · Φ`, Φ held constant,
-    /// carries the derivative Φ; `h − h'` with `h = −exp(−x²/2) / sqrt(2π)` and h' its constant copy is 0 and carries `x φ(x)`.
-    fn gelu<T: Tape<E, D>>(&self, x: M<E, D, T>) -> Result<M<E, D, T>> {
+    /// dfdx's `accurate_gelu` has the wrong derivative, `Φ + √2 x φ` for `Φ + x φ`. `h − h'` with `h = (√2 − 1) φ` and h' its constant copy is
+    /// 0 and has the derivative `(1 − √2) x φ`: the difference.
+    fn gelu<T: Tape<E, D>>(x: M<E, D, T>) -> Result<M<E, D, T>> {
         let shape = *x.shape();
-        let normal = x.as_vec().into_iter().map(|value| {
-            let z = value.widen() * std::f64::consts::FRAC_1_SQRT_2;
-            E::narrow(0.5 * (1.0 + libm::erf(z)))
-        });
-        let normal = self.matrix(normal.collect(), shape)?;
         let run = || -> std::result::Result<M<E, D, T>, D::Err> {
-            let density = x
+            let x = Self::flat(x)?;
+            if !T::OWNS_TAPE {
+                return x.try_accurate_gelu()?.try_reshape_like(&shape);
+            }
+            let factor = (std::f64::consts::SQRT_2 - 1.0) / std::f64::consts::TAU.sqrt();
+            let h = x
                 .with_empty_tape()
                 .try_square()?
                 .try_mul(E::narrow(-0.5))?
                 .try_exp()?
-                .try_mul(E::narrow(-1.0 / std::f64::consts::TAU.sqrt()))?;
-            let constant = self.device.try_tensor_from_vec(density.as_vec(), shape)?;
-            x.try_mul(normal)?.try_add(density.try_sub(constant)?)
+                .try_mul(E::narrow(factor))?;
+            // A product has an id of its own: no gradient comes back through the copy.
+            let constant = h.retaped::<NoneTape>().try_mul(E::ONE)?;
+            let correction = h.try_sub(constant)?;
+            x.try_accurate_gelu()?
+                .try_add(correction)?
+                .try_reshape_like(&shape)
         };
         run().map_err(tensor_error)
     }
 }
 
-/// Values of a dropout mask: `1 / (1 − p)` or 0.
-fn mask<E: Element>(dropout: Dropout, elements: usize) -> Vec<E> {
-    let mut values = vec![E::default(); elements];
-    dropout.fill(0, E::narrow(dropout.scale()), E::default(), &mut values);
-    values
-}
-
-impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
+impl<E: Element, D: Place + Device<E>> Operations for Reference<E, D> {
     type Element = E;
     type Device = D;
     type Cache = HostCache<E>;
 
-    const NAME: &'static str = "cpu-reference";
+    const NAME: &'static str = D::ENGINE;
 
-    fn open(_threads: usize) -> Result<Self> {
+    fn open(threads: usize) -> Result<Self> {
+        Self::open_on(0, threads)
+    }
+
+    fn open_on(number: usize, threads: usize) -> Result<Self> {
         Ok(Self {
-            device: D::default(),
-            element: std::marker::PhantomData,
+            device: D::open(number)?,
+            threads: threads.max(1),
+            tables: RefCell::new(None),
         })
     }
 
     fn isa() -> String {
-        std::env::consts::ARCH.to_owned()
+        D::isa(0)
+    }
+
+    fn isa_of(number: usize) -> String {
+        D::isa(number)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.device.check()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.device.free_bytes()
     }
 
     fn device(&self) -> &D {
@@ -211,15 +303,15 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
         grid: Grid,
         dropout: Option<Dropout>,
     ) -> Result<Matrix<Self, T>> {
-        let positions: Vec<usize> = (0..grid.rows()).map(|row| row % grid.length).collect();
         let projected = Self::linear(x, qkv).map_err(tensor_error)?;
-        let parts = self.split(projected, heads, &positions)?;
         let groups = Groups {
             sequences: grid.sequences,
             queries: grid.length,
             keys: grid.length,
         };
-        self.attend(parts, heads, &groups, dropout)
+        let tables = self.tables(heads, &groups)?;
+        let parts = self.split(projected, heads, &tables)?;
+        self.attend(parts, heads, &tables, dropout)
     }
 
     fn mlp<T: Tape<E, D>>(
@@ -230,14 +322,15 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
     ) -> Result<Matrix<Self, T>> {
         let y = Self::linear(x, projection).map_err(tensor_error)?;
         match activation {
-            Activation::Gelu => self.gelu(y),
+            Activation::Gelu => Self::gelu(y),
             Activation::Swiglu => {
-                let hidden = y.shape().1 / 2;
-                let gate = Self::columns(y.with_empty_tape(), 0..hidden)?;
-                let up = Self::columns(y, hidden..2 * hidden)?;
+                let shape = (y.shape().0, y.shape().1 / 2);
+                let gate = Self::columns(y.with_empty_tape(), 0..shape.1)?;
+                let up = Self::columns(y, shape.1..2 * shape.1)?;
                 let run = || -> std::result::Result<M<E, D, T>, D::Err> {
+                    let (gate, up) = (Self::flat(gate)?, Self::flat(up)?);
                     let sigmoid = gate.with_empty_tape().try_sigmoid()?;
-                    gate.try_mul(sigmoid)?.try_mul(up)
+                    gate.try_mul(sigmoid)?.try_mul(up)?.try_reshape_like(&shape)
                 };
                 run().map_err(tensor_error)
             }
@@ -253,7 +346,12 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
     ) -> Result<Matrix<Self, T>> {
         let y = Self::linear(x, linear).map_err(tensor_error)?;
         let y = self.dropped(y, dropout)?;
-        y.try_add(residual).map_err(tensor_error)
+        let shape = *y.shape();
+        let run = || {
+            let residual = Self::flat(residual)?;
+            Self::flat(y)?.try_add(residual)?.try_reshape_like(&shape)
+        };
+        run().map_err(tensor_error)
     }
 
     fn head_loss<T: Tape<E, D>>(
@@ -272,13 +370,25 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
         task: &ScoreTask<'_>,
     ) -> Result<Scores> {
         let mut scores = Scores::for_task(task);
-        for rows in scored_rows(task.mask).chunks(64) {
+        let classes = weight.shape().0;
+        for rows in scored_rows(task.mask).chunks(256) {
             let part = self.select_rows(x.clone(), rows)?;
             let head = Linear { weight, bias: None };
             let logits = Self::linear(part, head).map_err(tensor_error)?.as_vec();
-            for (row, logits) in rows.iter().zip(logits.chunks(weight.shape().0)) {
-                score_row(logits, task.targets[*row] as usize, task, &mut scores);
-            }
+            let share = rows.len().div_ceil(self.threads);
+            let parts: Vec<Scores> = std::thread::scope(|scope| {
+                let jobs: Vec<_> = rows
+                    .chunks(share)
+                    .zip(logits.chunks(share * classes))
+                    .map(|(rows, logits)| scope.spawn(move || scored(rows, logits, classes, task)))
+                    .collect();
+                let join = |job: std::thread::ScopedJoinHandle<'_, Scores>| {
+                    job.join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                };
+                jobs.into_iter().map(join).collect()
+            });
+            parts.into_iter().for_each(|part| scores.append(part));
         }
         Ok(scores)
     }
@@ -306,26 +416,22 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
     ) -> Result<Matrix<Self>> {
         let shape = *x.shape();
         let count = shape.0 / sequences.len().max(1);
-        let kv = heads.kv_dim();
         let projected = Self::linear(x, qkv).map_err(tensor_error)?;
         let mut all = Vec::with_capacity(shape.0 * heads.dim());
         for (group, &sequence) in sequences.iter().enumerate() {
             let rows: Vec<usize> = (group * count..(group + 1) * count).collect();
             let own = self.select_rows(projected.clone(), &rows)?;
-            let start = cache.keys[sequence].len() / kv;
-            let positions: Vec<usize> = (start..start + count).collect();
-            let (q, k, v) = self.split(own, heads, &positions)?;
-            cache.keys[sequence].extend(k.as_vec());
-            cache.values[sequence].extend(v.as_vec());
-            let keys = start + count;
-            let k = self.matrix(cache.keys[sequence].clone(), (keys, kv))?;
-            let v = self.matrix(cache.values[sequence].clone(), (keys, kv))?;
+            let start = cache.keys[sequence].first().map_or(0, Vec::len) / heads.head_dim;
             let groups = Groups {
                 sequences: 1,
                 queries: count,
-                keys,
+                keys: start + count,
             };
-            all.extend(self.attend((q, k, v), heads, &groups, None)?.as_vec());
+            let tables = self.new_tables(heads, &groups)?;
+            let (q, k, v) = self.split(own, heads, &tables)?;
+            let k = self.extended(&mut cache.keys[sequence], &k, heads)?;
+            let v = self.extended(&mut cache.values[sequence], &v, heads)?;
+            all.extend(self.attend((q, k, v), heads, &tables, None)?.as_vec());
         }
         self.matrix(all, (shape.0, heads.dim()))
     }
@@ -336,16 +442,7 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
         gradients: &mut Kept<Self>,
         max_norm: Option<f64>,
     ) -> Result<Clip> {
-        let mut sum = 0.0;
-        for parameter in parameters {
-            gradients.try_alloc_for(parameter).map_err(tensor_error)?;
-            let values = gradients.get(parameter).as_vec();
-            sum += values
-                .into_iter()
-                .map(|g| g.widen() * g.widen())
-                .sum::<f64>();
-        }
-        Ok(Clip::of(sum.sqrt(), max_norm))
+        self.norm_of_gradients(parameters, gradients, max_norm)
     }
 
     fn adamw_step(
@@ -355,39 +452,24 @@ impl<E: Element, D: Device<E> + Storage<usize>> Operations for Reference<E, D> {
         gradients: &mut Kept<Self>,
         step: &AdamwStep<'_>,
     ) -> Result<()> {
-        let scalars = step.scalars();
-        let [beta1, beta2] = step.betas.map(E::narrow);
-        let [rest1, rest2] = step.betas.map(|beta| E::narrow(1.0 - beta));
-        let (rate, root) = (E::narrow(scalars.rate), E::narrow(scalars.root));
-        let (scale, eps) = (E::narrow(step.gradient_scale), E::narrow(step.eps));
         for (index, parameter) in parameters.iter_mut().enumerate() {
-            let shrink = E::narrow(if step.decays[index] {
-                scalars.shrink
-            } else {
-                1.0
-            });
-            gradients.try_alloc_for(parameter).map_err(tensor_error)?;
-            let gradient = gradients.get(parameter).as_vec();
-            let mut values = parameter.as_vec();
-            let mut first = moments.first[index].as_vec();
-            let mut second = moments.second[index].as_vec();
-            for (at, g) in gradient.into_iter().enumerate() {
-                let g = g * scale;
-                first[at] = beta1 * first[at] + rest1 * g;
-                second[at] = beta2 * second[at] + rest2 * (g * g);
-                let spread = E::narrow(second[at].widen().sqrt()) * root + eps;
-                values[at] = shrink * values[at] - rate * first[at] / spread;
-            }
-            parameter.copy_from(&values);
-            moments.first[index].copy_from(&first);
-            moments.second[index].copy_from(&second);
-            let kept = gradients
-                .get_or_alloc_mut(parameter)
-                .map_err(tensor_error)?;
-            self.device
-                .try_fill_with_zeros(kept)
-                .map_err(tensor_error)?;
+            let moments = (&mut moments.first[index], &mut moments.second[index]);
+            self.adamw_one(parameter, moments, gradients, step, step.decays[index])?;
         }
         Ok(())
     }
+}
+
+/// Scores of some rows of logits.
+fn scored<E: Element>(
+    rows: &[usize],
+    logits: &[E],
+    classes: usize,
+    task: &ScoreTask<'_>,
+) -> Scores {
+    let mut scores = Scores::for_task(task);
+    for (row, logits) in rows.iter().zip(logits.chunks(classes)) {
+        score_row(logits, task.targets[*row] as usize, task, &mut scores);
+    }
+    scores
 }

@@ -22,20 +22,25 @@ use std::time::Instant;
 
 /// Runs a job; see [`crate::train::Engine::train`].
 pub(crate) fn train<O: Operations>(
+    ops: &O,
     job: &TrainJob<'_>,
     resume: Option<&Checkpoint>,
     observer: &mut dyn Observer,
 ) -> Result<Trained, TrainError> {
     check(job.data)?;
-    let ops = O::open(job.threads)?;
-    let mut trainer = Trainer::new(&ops, job, resume)?;
+    let mut trainer = Trainer::new(ops, job, resume)?;
     let steps = trainer.course.steps();
     for step in trainer.step..steps {
-        let (point, timing, stop) = trainer.advance(step, observer)?;
+        let advanced = trainer.advance(step, observer);
+        // What a device that failed gave is worth nothing, an error neither.
+        ops.check()?;
+        let (point, timing, stop) = advanced?;
         let stop = observer.on_step(&point, timing).is_break() || stop;
         let wanted = observer.wants_checkpoint();
         if step + 1 < steps && (stop || wanted) {
-            let answer = observer.on_checkpoint(&trainer.checkpoint());
+            let checkpoint = trainer.checkpoint();
+            ops.check()?;
+            let answer = observer.on_checkpoint(&checkpoint);
             if stop || answer.is_break() {
                 return Ok(Trained::Stopped);
             }

@@ -1,7 +1,7 @@
 //! The losses out of stock operations, with the whole matrix of logits.
 
 use super::super::ops::{Element, Linear, LossTask, LossValue, Matrix, tensor_error};
-use super::{M, Reference, Result, V};
+use super::{M, Place, Reference, Result, V};
 use dfdx::prelude::*;
 
 /// Cross-entropy and square part of each row, where the loss has them.
@@ -21,7 +21,7 @@ pub(super) fn scored_rows(mask: &[bool]) -> Vec<usize> {
     (0..mask.len()).filter(|&row| mask[row]).collect()
 }
 
-impl<E: Element, D: Device<E> + Storage<usize>> Reference<E, D> {
+impl<E: Element, D: Place + Device<E>> Reference<E, D> {
     fn parts<T: Tape<E, D>>(
         &self,
         logits: M<E, D, T>,

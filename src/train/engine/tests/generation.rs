@@ -52,11 +52,11 @@ fn cache_equals_whole_passes<O: Operations>(stride: usize) {
             max_new_tokens: 200,
             ..job(&config, &prompts)
         };
-        let ids = super::super::generate::generate::<O>(&weights, &job)
+        let ops = O::open(1).unwrap();
+        let ids = super::super::generate::generate(&ops, &weights, &job)
             .unwrap()
             .remove(0);
         assert_eq!(ids.len(), 200);
-        let ops = O::open(1).unwrap();
         let network = Network::<O>::new(&ops, &config, &weights).unwrap();
         let mut caches = network.caches(&ops, 1, 210).unwrap();
         let mut text = prompts[0].clone();

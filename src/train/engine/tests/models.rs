@@ -252,6 +252,4 @@ fn devices_open_or_say_why_not() {
     assert_eq!("cuda".parse::<DeviceKind>().unwrap(), DeviceKind::Cuda(0));
     let error = "gpu".parse::<DeviceKind>().unwrap_err();
     insta::assert_snapshot!(error, @"device `gpu` cannot be used: expected `cpu`, `cpu-reference`, `cuda` or `cuda:N`");
-    let error = open(DeviceKind::Cuda(1)).map(|_| ()).unwrap_err();
-    insta::assert_snapshot!(error, @"device `cuda:1` cannot be used: this build has no CUDA support; use `cpu`");
 }

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Checks a GPU against the CPU and measures it beside PyTorch: a table on standard output, everything as JSON in gpu-acceptance.json.
+#
+#   scripts/gpu-acceptance.sh [--device cuda:N|cpu] [--text FILE [--tokenizer FILE]] [--out FILE] [more flags of `specbook gpu-acceptance`]
+#
+# The parts: device, parity of every operation, loss and gradient, training curves, speed and memory, and with --text the experiment
+# epoch-frenzy at its published size. What cannot be done is skipped, and the table says why. `--device cpu` rehearses all of it without a GPU.
+# Exit codes: 0 passed (or skipped), 2 the GPU cannot be used, 7 it does not compute what the CPU does or an experiment failed.
+# SPECBOOK names the program, PYTHON a Python that has PyTorch.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '== %s\n' "$*" >&2; }
+device=cuda out=gpu-acceptance.json previous=
+for argument in "$@"; do
+  case $previous in --device) device=$argument ;; --out) out= ;; esac
+  case $argument in --device=*) device=${argument#--device=} ;; --out=*) out= ;; esac
+  previous=$argument
+done
+
+program=${SPECBOOK:-}
+if [ -z "$program" ] && [ -x bin/specbook ]; then
+  program=bin/specbook # the package that build-cuda.sh makes
+elif [ -z "$program" ] && [ "${device%%:*}" = cuda ]; then
+  program=target/cuda-build/specbook-cuda/bin/specbook
+  if [ ! -x "$program" ]; then
+    say "building with CUDA support"
+    scripts/build-cuda.sh >&2
+  fi
+elif [ -z "$program" ]; then
+  say "building"
+  cargo build --locked --release >&2
+  program=target/release/specbook
+fi
+
+python=${PYTHON:-python3}
+torch=()
+if [ ! -f benches/torch_train.py ]; then
+  say "no PyTorch side: benches/torch_train.py is not here"
+elif ! "$python" -c 'import torch' 2>/dev/null; then
+  say "no PyTorch side: $python has no module torch (PYTHON names another)"
+else
+  torch=(--torch benches/torch_train.py --python "$python")
+fi
+
+"$program" doctor >&2
+exec "$program" gpu-acceptance "${torch[@]}" ${out:+--out "$out"} "$@"

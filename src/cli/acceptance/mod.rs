@@ -1,0 +1,192 @@
+//! `specbook gpu-acceptance`: what a person with a GPU runs once, by `scripts/gpu-acceptance.sh`.
+//!
+//! Parts: the device and whether it can be used; every operation, loss and gradient beside the CPU (`parity`); the training curves of both
+//! devices on one small spec (`curves`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each
+//! part has passed, failed, was measured, or was skipped for a reason that is said. With `--device cpu` all of it runs on any machine, against the
+//! CPU's stock operations.
+
+mod curves;
+mod paper;
+mod parity;
+mod speed;
+
+use super::args::{AcceptanceArgs, Global};
+use super::failure::Failure;
+use super::print::Printer;
+use super::{exit, sample};
+use crate::fsx::{Fs as _, RealFs};
+use crate::train::engine::DeviceKind;
+use crate::train::engine::cuda;
+use serde_json::{Value, json};
+
+/// How a part ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    /// Numbers without a verdict.
+    Measured,
+    Skipped,
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Measured => "measured",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// What a part found.
+struct Part {
+    name: &'static str,
+    outcome: Outcome,
+    /// A sentence: the result, or why it was skipped.
+    summary: String,
+    /// A table for people.
+    table: String,
+    details: Value,
+}
+
+impl Part {
+    fn skipped(name: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            name,
+            outcome: Outcome::Skipped,
+            summary: reason.into(),
+            table: String::new(),
+            details: Value::Null,
+        }
+    }
+}
+
+/// Runs all parts, prints a table each, writes the JSON file.
+pub(crate) fn execute(
+    args: &AcceptanceArgs,
+    global: &Global,
+    printer: Printer,
+) -> Result<u8, Failure> {
+    let device = sample::device(&args.device)?;
+    if let DeviceKind::Cuda(number) = device {
+        cuda::usable(number)?;
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut parts = Vec::new();
+    let mut done = |part: Part| {
+        printer.note(&format!(
+            "== {}: {}, {}",
+            part.name,
+            part.outcome.name(),
+            part.summary
+        ));
+        if !part.table.is_empty() && !printer.json() {
+            printer.result(&format!("{}\n", part.table));
+        }
+        parts.push(part);
+    };
+    done(machine(device));
+    done(parity::run(device, threads)?);
+    done(curves::run(args, device, threads)?);
+    done(speed::run(args, device)?);
+    done(paper::run(args, global)?);
+    let failed = parts.iter().any(|part| part.outcome == Outcome::Failed);
+    let report = as_json(&parts, device);
+    if let Some(path) = &args.out {
+        let text = serde_json::to_vec_pretty(&report)?;
+        let fs = RealFs::new();
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            fs.create_dir_all(folder)?;
+        }
+        fs.write_atomic(path, &text)?;
+        printer.note(&format!("wrote {}", path.display()));
+    }
+    if printer.json() {
+        printer.json_result(&report)?;
+    } else {
+        printer.result(&overview(&parts, device));
+    }
+    Ok(if failed {
+        exit::VERIFY_MISMATCH
+    } else {
+        exit::OK
+    })
+}
+
+fn overview(parts: &[Part], device: DeviceKind) -> String {
+    let rows: Vec<Vec<String>> = parts
+        .iter()
+        .map(|part| {
+            let outcome = part.outcome.name().to_owned();
+            vec![part.name.to_owned(), outcome, part.summary.clone()]
+        })
+        .collect();
+    let table = super::print::table(&["part", "result", "what"], &rows);
+    let skipped = parts
+        .iter()
+        .filter(|part| part.outcome == Outcome::Skipped)
+        .count();
+    let failed = parts
+        .iter()
+        .filter(|part| part.outcome == Outcome::Failed)
+        .count();
+    let on = match device {
+        DeviceKind::Cuda(_) => format!("on {device}"),
+        _ => format!("a rehearsal on {device}: it says nothing about a GPU"),
+    };
+    format!("{table}\n\n{failed} failed, {skipped} skipped; {on}")
+}
+
+fn as_json(parts: &[Part], device: DeviceKind) -> Value {
+    let parts = parts.iter().map(|part| {
+        json!({
+            "part": part.name, "result": part.outcome.name(), "summary": part.summary, "details": part.details,
+        })
+    });
+    json!({
+        "format": 1,
+        "specbook": env!("CARGO_PKG_VERSION"),
+        "device": device.to_string(),
+        "is_rehearsal": !matches!(device, DeviceKind::Cuda(_)),
+        "parts": parts.collect::<Vec<_>>(),
+    })
+}
+
+/// What was found; the device itself was checked before.
+fn machine(device: DeviceKind) -> Part {
+    let (summary, details) = match (device, cuda::probe()) {
+        (DeviceKind::Cuda(number), Ok(driver)) => {
+            let gpu = driver.gpus.get(number);
+            let name = gpu.map_or("unknown", |gpu| gpu.name.as_str());
+            let text = format!(
+                "{name}, driver for CUDA {}.{}, {}",
+                driver.cuda.0,
+                driver.cuda.1,
+                driver.blas.as_deref().unwrap_or("no cuBLAS")
+            );
+            let memory = gpu.map(|gpu| gpu.memory_bytes);
+            let cuda = format!("{}.{}", driver.cuda.0, driver.cuda.1);
+            let details = json!({"name": name, "memory_bytes": memory, "driver_cuda": cuda, "built_for": cuda::BUILT_FOR});
+            (text, details)
+        }
+        (_, found) => {
+            let gpu = match found {
+                Ok(driver) => format!("{} GPUs, not asked for", driver.gpus.len()),
+                Err(error) => error.to_string(),
+            };
+            (format!("the processor; {gpu}"), json!({"gpu": gpu}))
+        }
+    };
+    Part {
+        name: "device",
+        outcome: Outcome::Passed,
+        summary,
+        table: String::new(),
+        details,
+    }
+}

@@ -1,0 +1,380 @@
+//! The functions of the driver and of cuBLAS that the tensor library calls, as functions of this program.
+//!
+//! The tensor library expects them to be linked, turns each of their errors into a panic somewhere (in a `Drop` even, where a second panic
+//! ends the process), and asks for allocations of 0 bytes, which drivers refuse. So they are defined here: each looks its original up
+//! at run time, and the first error of a thread is kept as a [`Fault`]. From then on every call but those that free something does
+//! nothing and reports success; what is read from the device is zeros. The caller asks [`check`] before it believes anything.
+//! A fault belongs to a thread because a job does: nothing of a job on a GPU is computed by another thread.
+
+use super::choose::refusal;
+use super::driver::error_name;
+use super::library::Library;
+use crate::train::TrainError;
+use std::cell::RefCell;
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::OnceLock;
+
+/// The first error of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The function that failed.
+    pub(super) call: &'static str,
+    /// Its answer.
+    pub(super) code: u32,
+}
+
+/// The answer of a function that no library has.
+const NOT_FOUND: u32 = 500;
+
+#[derive(Default)]
+struct State {
+    number: usize,
+    fault: Option<Fault>,
+    /// Instead of the installed ones: tests.
+    calls: Option<&'static Calls>,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::default();
+}
+
+/// Begins a job on device `number` in this thread.
+pub(super) fn begin(number: usize) {
+    STATE.with_borrow_mut(|state| {
+        state.number = number;
+        state.fault = None;
+    });
+}
+
+/// Calls `calls` instead of the installed libraries in this thread.
+#[cfg(test)]
+pub(super) fn instead(calls: Option<&'static Calls>) {
+    STATE.with_borrow_mut(|state| state.calls = calls);
+}
+
+/// Says what went wrong since [`begin`].
+pub(super) fn check() -> Result<(), TrainError> {
+    STATE.with_borrow(|state| match state.fault {
+        None => Ok(()),
+        Some(fault) => Err(explained(state.number, fault)),
+    })
+}
+
+fn explained(number: usize, fault: Fault) -> TrainError {
+    let Fault { call, code } = fault;
+    let blas = call.starts_with("cublas");
+    let memory = code == if blas { 3 } else { 2 };
+    if memory {
+        return TrainError::DeviceFailed {
+            device: format!("cuda:{number}"),
+            reason: format!(
+                "its memory is full ({call}); a smaller `train.batch_size` with more `train.grad_accum_steps` gives nearly the same training \
+                 in less memory"
+            ),
+        };
+    }
+    match (blas, code) {
+        (false, NOT_FOUND) => refusal(
+            number,
+            format!("`{call}` is in none of its libraries; update the driver"),
+        ),
+        (false, 218 | 222) => refusal(
+            number,
+            format!(
+                "its driver is too old for the kernels of this build (error {code}: {}); update the driver",
+                error_name(code)
+            ),
+        ),
+        (false, 209) => refusal(
+            number,
+            "it is older than the GPUs that this build was made for; build with a lower CUDA_COMPUTE_CAP",
+        ),
+        _ => TrainError::DeviceFailed {
+            device: format!("cuda:{number}"),
+            reason: format!(
+                "{call} gave error {code} ({}); checkpoints are kept, the next `run` goes on from the last one",
+                if blas { "cuBLAS" } else { error_name(code) }
+            ),
+        },
+    }
+}
+
+/// Free and all bytes of the memory.
+pub(super) fn memory() -> Option<(u64, u64)> {
+    let (mut free, mut total) = (0usize, 0usize);
+    // SAFETY: both outlive the call.
+    unsafe { cuMemGetInfo_v2(&raw mut free, &raw mut total) };
+    check().ok().map(|()| (free as u64, total as u64))
+}
+
+/// Bytes in use on the device of this thread's job.
+pub(super) fn used() -> Option<u64> {
+    memory().map(|(free, total)| total - free)
+}
+
+/// Lets the driver keep freed memory for the next allocation: otherwise it gives all of it back at every synchronisation.
+pub(super) fn keep_memory(number: usize) {
+    const RELEASE_THRESHOLD: u32 = 4;
+    const NOT_SUPPORTED: u32 = 801;
+    let Some(calls) = calls(false) else { return };
+    let mut pool = std::ptr::null_mut();
+    let mut device = 0;
+    let mut threshold = u64::MAX;
+    // A device without pools is no fault: nothing is set then.
+    let worked = |call, code| {
+        note(call, if code == NOT_SUPPORTED { 0 } else { code });
+        code == 0
+    };
+    // SAFETY: all three outlive the calls.
+    unsafe {
+        let code = (calls.cuDeviceGet)(&raw mut device, number as c_int);
+        if !worked("cuDeviceGet", code) {
+            return;
+        }
+        let code = (calls.cuDeviceGetDefaultMemPool)(&raw mut pool, device);
+        if !worked("cuDeviceGetDefaultMemPool", code) {
+            return;
+        }
+        let value = (&raw mut threshold).cast();
+        let code = (calls.cuMemPoolSetAttribute)(pool, RELEASE_THRESHOLD, value);
+        worked("cuMemPoolSetAttribute", code);
+    }
+}
+
+/// The functions of this machine's libraries, where it has them.
+fn installed() -> Option<&'static Calls> {
+    static FOUND: OnceLock<Option<Calls>> = OnceLock::new();
+    let load = || {
+        let libraries = Libraries {
+            driver: Library::driver()?.0,
+            blas: Library::blas()?.0,
+        };
+        Some(Calls::load(libraries))
+    };
+    FOUND.get_or_init(load).as_ref()
+}
+
+#[derive(Clone, Copy)]
+struct Libraries {
+    driver: Library,
+    blas: Library,
+}
+
+fn note(call: &'static str, code: u32) {
+    if code != 0 {
+        STATE.with_borrow_mut(|state| {
+            state.fault.get_or_insert(Fault { call, code });
+        });
+    }
+}
+
+/// What to call, unless something failed before (`even_then`: nevertheless).
+fn calls(even_then: bool) -> Option<&'static Calls> {
+    let (fault, calls) = STATE.with_borrow(|state| (state.fault, state.calls));
+    if fault.is_some() && !even_then {
+        return None;
+    }
+    calls.or_else(installed)
+}
+
+/// Whether a handle or an address is none.
+trait Nothing {
+    fn is_nothing(&self) -> bool;
+}
+
+impl Nothing for u64 {
+    fn is_nothing(&self) -> bool {
+        *self == 0
+    }
+}
+
+impl Nothing for *mut c_void {
+    fn is_nothing(&self) -> bool {
+        self.is_null()
+    }
+}
+
+/// One function; kinds:
+/// `work`: skipped after a fault; `out`: likewise, and what its first argument points to is zero then; `alloc`: likewise, of at least one byte;
+/// `read`: likewise, and the bytes at its first argument are zeros then; `free`: also after a fault, but never for nothing, and without
+/// a fault of its own; `end`: likewise, for device numbers.
+macro_rules! forward {
+    (work, $name:ident, $($arg:ident),+) => {
+        match calls(false) {
+            Some(calls) => note(stringify!($name), (calls.$name)($($arg),+)),
+            // After a fault this changes nothing: the first one counts.
+            None => note(stringify!($name), NOT_FOUND),
+        }
+    };
+    (out, $name:ident, $first:ident $(, $arg:ident)*) => {
+        std::ptr::write_bytes($first, 0, 1);
+        forward!(work, $name, $first $(, $arg)*)
+    };
+    (alloc, $name:ident, $first:ident, $bytes:ident $(, $arg:ident)*) => {
+        let $bytes = $bytes.max(1);
+        forward!(out, $name, $first, $bytes $(, $arg)*)
+    };
+    (read, $name:ident, $to:ident, $from:ident, $bytes:ident $(, $arg:ident)*) => {
+        std::ptr::write_bytes($to.cast::<u8>(), 0, $bytes);
+        forward!(work, $name, $to, $from, $bytes $(, $arg)*)
+    };
+    (free, $name:ident, $first:ident $(, $arg:ident)*) => {
+        if let (false, Some(calls)) = ($first.is_nothing(), calls(true)) {
+            note(stringify!($name), (calls.$name)($first $(, $arg)*));
+        }
+    };
+    (end, $name:ident, $first:ident $(, $arg:ident)*) => {
+        if let Some(calls) = calls(true) {
+            note(stringify!($name), (calls.$name)($first $(, $arg)*));
+        }
+    };
+}
+
+macro_rules! functions {
+    ($($kind:ident $library:ident $name:ident($($arg:ident: $ty:ty),+);)+) => {
+        /// The functions by name.
+        #[allow(non_snake_case, reason = "their own names")]
+        #[derive(Clone, Copy)]
+        pub(super) struct Calls {
+            $(pub(super) $name: unsafe extern "C" fn($($ty),+) -> u32,)+
+        }
+
+        impl Calls {
+            /// Looks all functions up; one that is missing answers with [`NOT_FOUND`].
+            fn load(libraries: Libraries) -> Self {
+                $(
+                    #[allow(non_snake_case, reason = "the function's own name")]
+                    unsafe extern "C" fn $name($(_: $ty),+) -> u32 {
+                        NOT_FOUND
+                    }
+                )+
+                Self {
+                    // SAFETY: the function of this name has this type in every version of the library that is opened.
+                    $($name: unsafe { libraries.$library.function(stringify!($name)) }.unwrap_or($name),)+
+                }
+            }
+        }
+
+        $(
+            #[unsafe(no_mangle)]
+            #[allow(non_snake_case, clippy::too_many_arguments, reason = "as the library has it")]
+            unsafe extern "C" fn $name($($arg: $ty),+) -> u32 {
+                // SAFETY: the caller's promises are those of the original, which gets the same arguments.
+                #[allow(unused_unsafe, reason = "some kinds have no unsafe part")]
+                unsafe {
+                    forward!($kind, $name, $($arg),+);
+                }
+                0
+            }
+        )+
+    };
+}
+
+type Handle = *mut c_void;
+
+functions! {
+    work driver cuInit(flags: u32);
+    out driver cuDeviceGet(device: *mut c_int, number: c_int);
+    out driver cuDeviceGetCount(count: *mut c_int);
+    out driver cuDeviceGetAttribute(value: *mut c_int, attribute: u32, device: c_int);
+    out driver cuDeviceTotalMem_v2(bytes: *mut usize, device: c_int);
+    out driver cuDeviceGetDefaultMemPool(pool: *mut Handle, device: c_int);
+    work driver cuMemPoolSetAttribute(pool: Handle, attribute: u32, value: *mut c_void);
+    out driver cuDevicePrimaryCtxRetain(context: *mut Handle, device: c_int);
+    end driver cuDevicePrimaryCtxRelease_v2(device: c_int);
+    work driver cuCtxSetCurrent(context: Handle);
+    out driver cuCtxGetCurrent(context: *mut Handle);
+    out driver cuEventCreate(event: *mut Handle, flags: u32);
+    free driver cuEventDestroy_v2(event: Handle);
+    work driver cuEventRecord(event: Handle, stream: Handle);
+    out driver cuEventElapsedTime(milliseconds: *mut f32, start: Handle, end: Handle);
+    out driver cuStreamCreate(stream: *mut Handle, flags: u32);
+    free driver cuStreamDestroy_v2(stream: Handle);
+    work driver cuStreamSynchronize(stream: Handle);
+    work driver cuStreamWaitEvent(stream: Handle, event: Handle, flags: u32);
+    alloc driver cuMemAllocAsync(address: *mut u64, bytes: usize, stream: Handle);
+    alloc driver cuMemAlloc_v2(address: *mut u64, bytes: usize);
+    free driver cuMemFreeAsync(address: u64, stream: Handle);
+    free driver cuMemFree_v2(address: u64);
+    out driver cuMemGetInfo_v2(free: *mut usize, total: *mut usize);
+    work driver cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle);
+    work driver cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize);
+    read driver cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Handle);
+    read driver cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize);
+    work driver cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle);
+    work driver cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize);
+    work driver cuMemsetD8Async(at: u64, byte: u8, bytes: usize, stream: Handle);
+    work driver cuMemsetD8_v2(at: u64, byte: u8, bytes: usize);
+    out driver cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char);
+    out driver cuModuleLoad(module: *mut Handle, file: *const c_char);
+    out driver cuModuleLoadData(module: *mut Handle, image: *const c_void);
+    free driver cuModuleUnload(module: Handle);
+    work driver cuLaunchKernel(
+        function: Handle, grid_x: u32, grid_y: u32, grid_z: u32, block_x: u32, block_y: u32, block_z: u32, shared: u32, stream: Handle,
+        parameters: *mut *mut c_void, extra: *mut *mut c_void
+    );
+    out blas cublasCreate_v2(handle: *mut Handle);
+    free blas cublasDestroy_v2(handle: Handle);
+    work blas cublasSetStream_v2(handle: Handle, stream: Handle);
+    work blas cublasSgemm_v2(
+        handle: Handle, a_op: u32, b_op: u32, m: c_int, n: c_int, k: c_int, alpha: *const f32, a: *const f32, lda: c_int,
+        b: *const f32, ldb: c_int, beta: *const f32, c: *mut f32, ldc: c_int
+    );
+    work blas cublasDgemm_v2(
+        handle: Handle, a_op: u32, b_op: u32, m: c_int, n: c_int, k: c_int, alpha: *const f64, a: *const f64, lda: c_int,
+        b: *const f64, ldb: c_int, beta: *const f64, c: *mut f64, ldc: c_int
+    );
+    work blas cublasSgemmStridedBatched(
+        handle: Handle, a_op: u32, b_op: u32, m: c_int, n: c_int, k: c_int, alpha: *const f32, a: *const f32, lda: c_int, stride_a: i64,
+        b: *const f32, ldb: c_int, stride_b: i64, beta: *const f32, c: *mut f32, ldc: c_int, stride_c: i64, count: c_int
+    );
+    work blas cublasDgemmStridedBatched(
+        handle: Handle, a_op: u32, b_op: u32, m: c_int, n: c_int, k: c_int, alpha: *const f64, a: *const f64, lda: c_int, stride_a: i64,
+        b: *const f64, ldb: c_int, stride_b: i64, beta: *const f64, c: *mut f64, ldc: c_int, stride_c: i64, count: c_int
+    );
+}
+
+/// The answers of functions that are never asked for anything here: run-time compilation fails, errors have no text of their own.
+const REFUSED: u32 = 11;
+
+macro_rules! refused {
+    ($($name:ident($($ty:ty),*);)+) => {$(
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, reason = "as the library has it")]
+        unsafe extern "C" fn $name($(_: $ty),*) -> u32 {
+            note(stringify!($name), REFUSED);
+            REFUSED
+        }
+    )+};
+}
+
+refused! {
+    nvrtcCreateProgram(*mut Handle, *const c_char, *const c_char, c_int, *const *const c_char, *const *const c_char);
+    nvrtcCompileProgram(Handle, c_int, *const *const c_char);
+    nvrtcDestroyProgram(*mut Handle);
+    nvrtcGetPTXSize(Handle, *mut usize);
+    nvrtcGetPTX(Handle, *mut c_char);
+    nvrtcGetProgramLogSize(Handle, *mut usize);
+    nvrtcGetProgramLog(Handle, *mut c_char);
+    cublasSgemv_v2(Handle);
+    cublasDgemv_v2(Handle);
+    cublasGemmEx(Handle);
+    cublasGemmStridedBatchedEx(Handle);
+}
+
+/// The text of an error code: the driver's is not needed, since no error gets through.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "as the library has it")]
+unsafe extern "C" fn cuGetErrorString(_code: u32, text: *mut *const c_char) -> u32 {
+    // SAFETY: the caller gives room for an address; the text is there for good.
+    unsafe { text.write(c"an error of the CUDA driver".as_ptr()) };
+    0
+}
+
+/// As [`cuGetErrorString`].
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "as the library has it")]
+unsafe extern "C" fn cuGetErrorName(code: u32, text: *mut *const c_char) -> u32 {
+    // SAFETY: as the caller of this promises.
+    unsafe { cuGetErrorString(code, text) }
+}

@@ -1,0 +1,204 @@
+//! What the driver says about this machine.
+
+use super::library::Library;
+use std::ffi::{c_char, c_int};
+use std::sync::OnceLock;
+
+/// An installed driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Driver {
+    /// The newest CUDA version that it can run: major and minor.
+    pub cuda: (u32, u32),
+    /// The devices, by number.
+    pub gpus: Vec<Gpu>,
+    /// The cuBLAS library that was found.
+    pub blas: Option<String>,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpu {
+    /// Its name (`NVIDIA H200`).
+    pub name: String,
+    /// Compute capability: major and minor.
+    pub compute: (u32, u32),
+    /// Memory in all, bytes.
+    pub memory_bytes: u64,
+}
+
+/// Why nothing can be said about GPUs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoDriver {
+    /// The driver's library is not there.
+    #[error("no NVIDIA driver was found (`libcuda.so.1` cannot be opened)")]
+    Missing,
+    /// It is there and does not work.
+    #[error("the NVIDIA driver does not work: {call} gave error {code} ({name})")]
+    Broken {
+        /// The function that failed.
+        call: &'static str,
+        /// Its answer.
+        code: u32,
+        /// Name of that answer.
+        name: &'static str,
+    },
+}
+
+/// The questions to a driver; each gives the driver's error code where it fails.
+pub(super) trait Ask {
+    fn init(&self) -> Result<(), u32>;
+    fn version(&self) -> Result<u32, u32>;
+    fn count(&self) -> Result<usize, u32>;
+    fn gpu(&self, number: usize) -> Result<Gpu, u32>;
+    fn blas(&self) -> Option<String>;
+}
+
+/// What this machine's driver says; asked once a process.
+pub fn probe() -> &'static Result<Driver, NoDriver> {
+    static FOUND: OnceLock<Result<Driver, NoDriver>> = OnceLock::new();
+    FOUND.get_or_init(|| match Installed::open() {
+        Some(installed) => ask(&installed),
+        None => Err(NoDriver::Missing),
+    })
+}
+
+/// Puts all questions.
+pub(super) fn ask(driver: &dyn Ask) -> Result<Driver, NoDriver> {
+    let broken = |call| {
+        move |code| NoDriver::Broken {
+            call,
+            code,
+            name: error_name(code),
+        }
+    };
+    driver.init().map_err(broken("cuInit"))?;
+    let version = driver.version().map_err(broken("cuDriverGetVersion"))?;
+    let count = driver.count().map_err(broken("cuDeviceGetCount"))?;
+    let gpus = (0..count)
+        .map(|number| driver.gpu(number).map_err(broken("cuDeviceGet")))
+        .collect::<Result<_, _>>()?;
+    Ok(Driver {
+        cuda: (version / 1000, version % 1000 / 10),
+        gpus,
+        blas: driver.blas(),
+    })
+}
+
+/// The names of the errors that users meet.
+pub(super) fn error_name(code: u32) -> &'static str {
+    match code {
+        1 => "invalid value",
+        2 => "out of memory",
+        3 => "not initialised",
+        4 => "deinitialised",
+        34 => "a stub library instead of the driver",
+        35 => "driver too old",
+        46 => "device unavailable",
+        100 => "no device",
+        101 => "invalid device",
+        201 => "invalid context",
+        209 => "no kernels for this device",
+        214 => "uncorrectable memory error",
+        218 => "invalid kernels",
+        222 => "kernels newer than the driver",
+        500 => "not found",
+        700 => "illegal address",
+        719 => "launch failed",
+        802 => "system not ready",
+        803 => "driver and kernel module differ",
+        999 => "unknown error",
+        _ => "see CUDA's list of errors",
+    }
+}
+
+type Number = unsafe extern "C" fn(*mut c_int) -> u32;
+
+/// The driver of this machine.
+struct Installed {
+    init: unsafe extern "C" fn(u32) -> u32,
+    version: Number,
+    count: Number,
+    get: unsafe extern "C" fn(*mut c_int, c_int) -> u32,
+    name: unsafe extern "C" fn(*mut c_char, c_int, c_int) -> u32,
+    memory: unsafe extern "C" fn(*mut usize, c_int) -> u32,
+    attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> u32,
+}
+
+impl Installed {
+    fn open() -> Option<Self> {
+        let (library, _) = Library::driver()?;
+        // SAFETY: these functions have had the types of these fields since CUDA 3.2.
+        unsafe {
+            Some(Self {
+                init: library.function("cuInit")?,
+                version: library.function("cuDriverGetVersion")?,
+                count: library.function("cuDeviceGetCount")?,
+                get: library.function("cuDeviceGet")?,
+                name: library.function("cuDeviceGetName")?,
+                memory: library.function("cuDeviceTotalMem_v2")?,
+                attribute: library.function("cuDeviceGetAttribute")?,
+            })
+        }
+    }
+
+    fn attribute(&self, attribute: c_int, device: c_int) -> Result<u32, u32> {
+        let mut value = 0;
+        // SAFETY: `value` outlives the call; an unknown attribute or device is an error.
+        ok(unsafe { (self.attribute)(&raw mut value, attribute, device) })?;
+        Ok(value.unsigned_abs())
+    }
+}
+
+fn ok(code: u32) -> Result<(), u32> {
+    match code {
+        0 => Ok(()),
+        code => Err(code),
+    }
+}
+
+impl Ask for Installed {
+    fn init(&self) -> Result<(), u32> {
+        // SAFETY: 0 is the only flag that exists.
+        ok(unsafe { (self.init)(0) })
+    }
+
+    fn version(&self) -> Result<u32, u32> {
+        let mut version = 0;
+        // SAFETY: `version` outlives the call.
+        ok(unsafe { (self.version)(&raw mut version) })?;
+        Ok(version.unsigned_abs())
+    }
+
+    fn count(&self) -> Result<usize, u32> {
+        let mut count = 0;
+        // SAFETY: `count` outlives the call.
+        ok(unsafe { (self.count)(&raw mut count) })?;
+        Ok(count.unsigned_abs() as usize)
+    }
+
+    fn gpu(&self, number: usize) -> Result<Gpu, u32> {
+        const MAJOR: c_int = 75;
+        const MINOR: c_int = 76;
+        let (mut device, mut bytes) = (0, 0usize);
+        let mut name = [0u8; 256];
+        // SAFETY: all three outlive the calls; the name's length is told.
+        unsafe {
+            ok((self.get)(&raw mut device, number as c_int))?;
+            ok((self.name)(name.as_mut_ptr().cast(), 255, device))?;
+            ok((self.memory)(&raw mut bytes, device))?;
+        }
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(0);
+        Ok(Gpu {
+            name: String::from_utf8_lossy(&name[..end]).into_owned(),
+            compute: (
+                self.attribute(MAJOR, device)?,
+                self.attribute(MINOR, device)?,
+            ),
+            memory_bytes: bytes as u64,
+        })
+    }
+
+    fn blas(&self) -> Option<String> {
+        Library::blas().map(|(_, name)| name.to_owned())
+    }
+}

@@ -1,0 +1,438 @@
+//! A GPU made of software, for tests: the driver's functions over the host's memory, and the tensor library's kernels one thread after another.
+//!
+//! It shows that the CUDA code asks for the right things: arguments, strides, sizes, nothing that has to be compiled at run time, nothing after
+//! a failure. It shows nothing about real kernels, which are not here, nor about speed. Any call can be made to fail.
+
+mod kernels;
+#[cfg(test)]
+mod tests;
+
+use super::api::{self, Calls};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+/// What happened on the emulated GPU.
+#[derive(Debug, Default)]
+pub(super) struct Emulated {
+    /// Calls so far, those that free left out.
+    pub(super) calls: u64,
+    /// The call that fails, and how; all later ones fail likewise (a GPU that is gone) unless `once`.
+    pub(super) fail: Option<(u64, u32)>,
+    /// Whether only that call fails.
+    pub(super) once: bool,
+    /// Bytes that can be allocated at a time.
+    pub(super) capacity: Option<usize>,
+    /// Launches by kernel.
+    pub(super) launches: BTreeMap<String, u64>,
+    /// Bytes copied to the GPU and back.
+    pub(super) uploaded: usize,
+    pub(super) downloaded: usize,
+    /// Matrix products.
+    pub(super) products: u64,
+    /// Calls that made no sense, in words.
+    pub(super) nonsense: Vec<String>,
+    memory: BTreeMap<u64, Vec<u64>>,
+    sizes: BTreeMap<u64, usize>,
+}
+
+impl Emulated {
+    /// Bytes allocated now.
+    pub(super) fn in_use(&self) -> usize {
+        self.sizes.values().sum()
+    }
+}
+
+thread_local! {
+    static GPU: RefCell<Emulated> = RefCell::default();
+}
+
+/// Runs `test` with an emulated GPU in this thread; gives what it says and what happened.
+pub(super) fn with<T>(emulated: Emulated, test: impl FnOnce() -> T) -> (T, Emulated) {
+    GPU.set(emulated);
+    api::instead(Some(&CALLS));
+    let said = test();
+    api::instead(None);
+    (said, GPU.take())
+}
+
+/// Looks at the GPU in the middle of a test.
+pub(super) fn look<T>(look: impl FnOnce(&mut Emulated) -> T) -> T {
+    GPU.with_borrow_mut(look)
+}
+
+/// Counts a call; its answer.
+fn called() -> u32 {
+    look(|gpu| {
+        gpu.calls += 1;
+        match gpu.fail {
+            Some((at, code)) if gpu.calls == at || gpu.calls > at && !gpu.once => code,
+            _ => 0,
+        }
+    })
+}
+
+fn nonsense(text: String) -> u32 {
+    look(|gpu| gpu.nonsense.push(text));
+    1
+}
+
+/// Whether `bytes` from `at` on are allocated.
+fn is_allocated(at: u64, bytes: usize) -> bool {
+    look(|gpu| {
+        let before = gpu.sizes.range(..=at).next_back();
+        before.is_some_and(|(start, size)| at + bytes as u64 <= start + *size as u64)
+    })
+}
+
+unsafe fn allocate(address: *mut u64, bytes: usize) -> u32 {
+    let failed = called();
+    if failed != 0 {
+        return failed;
+    }
+    if bytes == 0 {
+        return nonsense("an allocation of no bytes".to_owned());
+    }
+    look(|gpu| {
+        if gpu.capacity.is_some_and(|most| gpu.in_use() + bytes > most) {
+            return 2;
+        }
+        // Not zeros: nothing may rely on fresh memory.
+        let words = vec![0x7fc0_0001_7fc0_0001u64; bytes.div_ceil(8)];
+        let at = words.as_ptr() as u64;
+        gpu.memory.insert(at, words);
+        gpu.sizes.insert(at, bytes);
+        // SAFETY: the caller gives room for an address.
+        unsafe { address.write(at) };
+        0
+    })
+}
+
+fn free(address: u64) -> u32 {
+    let known =
+        look(|gpu| gpu.sizes.remove(&address).is_some() && gpu.memory.remove(&address).is_some());
+    match known {
+        true => look(|gpu| match gpu.fail {
+            Some((at, code)) if gpu.calls >= at && !gpu.once => code,
+            _ => 0,
+        }),
+        false => nonsense(format!("{address:x} is freed, which is not allocated")),
+    }
+}
+
+unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize, on_gpu: [Option<u64>; 2]) -> u32 {
+    let failed = called();
+    if failed != 0 {
+        return failed;
+    }
+    for at in on_gpu.into_iter().flatten() {
+        if !is_allocated(at, bytes) {
+            return nonsense(format!(
+                "{bytes} bytes at {at:x} are copied, which are not allocated"
+            ));
+        }
+    }
+    // SAFETY: the GPU's side was checked; the host's side is the caller's promise.
+    unsafe { std::ptr::copy(from, to, bytes) };
+    0
+}
+
+type Handle = *mut c_void;
+
+unsafe extern "C" fn launch(
+    function: Handle,
+    grid_x: u32,
+    _: u32,
+    _: u32,
+    block_x: u32,
+    _: u32,
+    _: u32,
+    _: u32,
+    _: Handle,
+    parameters: *mut *mut c_void,
+    _: *mut *mut c_void,
+) -> u32 {
+    let failed = called();
+    if failed != 0 {
+        return failed;
+    }
+    if grid_x == 0 || block_x == 0 {
+        return nonsense("a launch of no threads".to_owned());
+    }
+    // SAFETY: handles of functions are the names that `get_function` kept for good.
+    let name = unsafe { CStr::from_ptr(function.cast::<c_char>()) };
+    let name = name.to_str().unwrap_or_default();
+    look(|gpu| *gpu.launches.entry(name.to_owned()).or_default() += 1);
+    // SAFETY: the tensor library gives the parameters that its kernel of this name has.
+    match unsafe { kernels::run(name, parameters) } {
+        Ok(()) => 0,
+        Err(what) => nonsense(format!("{name}: {what}")),
+    }
+}
+
+unsafe extern "C" fn get_function(function: *mut Handle, _: Handle, name: *const c_char) -> u32 {
+    let failed = called();
+    if failed == 0 {
+        // SAFETY: the caller gives a text and room for a handle.
+        unsafe { function.write(CStr::from_ptr(name).to_owned().into_raw().cast()) };
+    }
+    failed
+}
+
+unsafe extern "C" fn handle(handle: *mut Handle) -> u32 {
+    let failed = called();
+    if failed == 0 {
+        // SAFETY: the caller gives room for a handle.
+        unsafe { handle.write(std::ptr::without_provenance_mut(64)) };
+    }
+    failed
+}
+
+#[allow(clippy::too_many_arguments, reason = "as cuBLAS has it")]
+unsafe extern "C" fn sgemm_batched(
+    _: Handle,
+    a_op: u32,
+    b_op: u32,
+    m: c_int,
+    n: c_int,
+    k: c_int,
+    alpha: *const f32,
+    a: *const f32,
+    lda: c_int,
+    stride_a: i64,
+    b: *const f32,
+    ldb: c_int,
+    stride_b: i64,
+    beta: *const f32,
+    c: *mut f32,
+    ldc: c_int,
+    stride_c: i64,
+    count: c_int,
+) -> u32 {
+    let failed = called();
+    if failed != 0 {
+        return failed;
+    }
+    look(|gpu| gpu.products += 1);
+    let product = kernels::Product {
+        transposed: [a_op == 1, b_op == 1],
+        sizes: [m, n, k].map(|size| size as usize),
+        leading: [lda, ldb, ldc].map(|size| size as usize),
+        strides: [stride_a, stride_b, stride_c].map(|size| size as usize),
+        count: count as usize,
+    };
+    // SAFETY: both factors are of the host; the caller promises the rest, which `fits` checks against the allocations.
+    unsafe {
+        if !product.fits([a as u64, b as u64, c as u64], is_allocated) {
+            return nonsense(format!("a product beyond its matrices: {product:?}"));
+        }
+        product.run([*alpha, *beta], a, b, c);
+    }
+    0
+}
+
+#[allow(clippy::too_many_arguments, reason = "as cuBLAS has it")]
+unsafe extern "C" fn sgemm(
+    handle: Handle,
+    a_op: u32,
+    b_op: u32,
+    m: c_int,
+    n: c_int,
+    k: c_int,
+    alpha: *const f32,
+    a: *const f32,
+    lda: c_int,
+    b: *const f32,
+    ldb: c_int,
+    beta: *const f32,
+    c: *mut f32,
+    ldc: c_int,
+) -> u32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        sgemm_batched(
+            handle, a_op, b_op, m, n, k, alpha, a, lda, 0, b, ldb, 0, beta, c, ldc, 0, 1,
+        )
+    }
+}
+
+/// Functions that answer yes and do nothing else.
+macro_rules! nothing {
+    ($($ty:ty),*) => {{
+        unsafe extern "C" fn nothing($(_: $ty),*) -> u32 {
+            called()
+        }
+        nothing
+    }};
+}
+
+/// Functions that free something: never counted.
+macro_rules! freed {
+    ($($ty:ty),*) => {{
+        unsafe extern "C" fn freed($(_: $ty),*) -> u32 {
+            0
+        }
+        freed
+    }};
+}
+
+/// Functions that fill one number.
+macro_rules! gives {
+    ($out:ty, $value:expr $(, $ty:ty)*) => {{
+        unsafe extern "C" fn gives(out: *mut $out $(, _: $ty)*) -> u32 {
+            let failed = called();
+            if failed == 0 {
+                // SAFETY: the caller gives room for it.
+                unsafe { out.write($value) };
+            }
+            failed
+        }
+        gives
+    }};
+}
+
+/// Functions written out in place.
+macro_rules! does {
+    (|$($arg:ident: $ty:ty),*| $body:expr) => {{
+        unsafe extern "C" fn does($($arg: $ty),*) -> u32 {
+            // SAFETY: every body keeps to the memory that it checked or that its caller gives.
+            #[allow(unused_unsafe, reason = "some bodies have no unsafe part")]
+            unsafe { $body }
+        }
+        does
+    }};
+}
+
+unsafe fn upload(to: u64, from: *const c_void, bytes: usize) -> u32 {
+    look(|gpu| gpu.uploaded += bytes);
+    // SAFETY: `copy` checks the GPU's side.
+    unsafe { copy(to as *mut u8, from.cast(), bytes, [Some(to), None]) }
+}
+
+unsafe fn download(to: *mut c_void, from: u64, bytes: usize) -> u32 {
+    look(|gpu| gpu.downloaded += bytes);
+    // SAFETY: `copy` checks the GPU's side.
+    unsafe { copy(to.cast(), from as *const u8, bytes, [None, Some(from)]) }
+}
+
+unsafe fn fill(at: u64, byte: u8, bytes: usize) -> u32 {
+    let failed = called();
+    if failed != 0 {
+        return failed;
+    }
+    if !is_allocated(at, bytes) {
+        return nonsense(format!(
+            "{bytes} bytes at {at:x} are filled, which are not allocated"
+        ));
+    }
+    // SAFETY: just checked.
+    unsafe { std::ptr::write_bytes(at as *mut u8, byte, bytes) };
+    0
+}
+
+/// The driver and cuBLAS.
+static CALLS: Calls = Calls {
+    cuInit: nothing!(u32),
+    cuDeviceGet: gives!(c_int, 0, c_int),
+    cuDeviceGetCount: gives!(c_int, 1),
+    cuDeviceGetAttribute: gives!(c_int, 1, u32, c_int),
+    cuDeviceTotalMem_v2: gives!(usize, 1 << 30, c_int),
+    cuDeviceGetDefaultMemPool: does!(|pool: *mut Handle, _device: c_int| handle(pool)),
+    cuMemPoolSetAttribute: nothing!(Handle, u32, *mut c_void),
+    cuDevicePrimaryCtxRetain: does!(|context: *mut Handle, _device: c_int| handle(context)),
+    cuDevicePrimaryCtxRelease_v2: freed!(c_int),
+    cuCtxSetCurrent: nothing!(Handle),
+    cuCtxGetCurrent: handle,
+    cuEventCreate: does!(|event: *mut Handle, _flags: u32| handle(event)),
+    cuEventDestroy_v2: freed!(Handle),
+    cuEventRecord: nothing!(Handle, Handle),
+    cuEventElapsedTime: gives!(f32, 1.0, Handle, Handle),
+    cuStreamCreate: does!(|stream: *mut Handle, _flags: u32| handle(stream)),
+    cuStreamDestroy_v2: freed!(Handle),
+    cuStreamSynchronize: nothing!(Handle),
+    cuStreamWaitEvent: nothing!(Handle, Handle, u32),
+    cuMemAllocAsync: does!(|at: *mut u64, bytes: usize, _stream: Handle| allocate(at, bytes)),
+    cuMemAlloc_v2: does!(|at: *mut u64, bytes: usize| allocate(at, bytes)),
+    cuMemFreeAsync: does!(|at: u64, _stream: Handle| free(at)),
+    cuMemFree_v2: does!(|at: u64| free(at)),
+    cuMemGetInfo_v2: does!(|free: *mut usize, total: *mut usize| {
+        let all = look(|gpu| gpu.capacity.unwrap_or(1 << 30));
+        free.write(all.saturating_sub(look(|gpu| gpu.in_use())));
+        total.write(all);
+        called()
+    }),
+    cuMemcpyDtoDAsync_v2: does!(|to: u64, from: u64, bytes: usize, _stream: Handle| {
+        copy(
+            to as *mut u8,
+            from as *const u8,
+            bytes,
+            [Some(to), Some(from)],
+        )
+    }),
+    cuMemcpyDtoD_v2: does!(|to: u64, from: u64, bytes: usize| {
+        copy(
+            to as *mut u8,
+            from as *const u8,
+            bytes,
+            [Some(to), Some(from)],
+        )
+    }),
+    cuMemcpyDtoHAsync_v2: does!(
+        |to: *mut c_void, from: u64, bytes: usize, _stream: Handle| download(to, from, bytes)
+    ),
+    cuMemcpyDtoH_v2: does!(|to: *mut c_void, from: u64, bytes: usize| download(to, from, bytes)),
+    cuMemcpyHtoDAsync_v2: does!(
+        |to: u64, from: *const c_void, bytes: usize, _stream: Handle| upload(to, from, bytes)
+    ),
+    cuMemcpyHtoD_v2: does!(|to: u64, from: *const c_void, bytes: usize| upload(to, from, bytes)),
+    cuMemsetD8Async: does!(|at: u64, byte: u8, bytes: usize, _stream: Handle| fill(
+        at, byte, bytes
+    )),
+    cuMemsetD8_v2: does!(|at: u64, byte: u8, bytes: usize| fill(at, byte, bytes)),
+    cuModuleGetFunction: get_function,
+    cuModuleLoad: does!(|module: *mut Handle, _file: *const c_char| handle(module)),
+    cuModuleLoadData: does!(|module: *mut Handle, _image: *const c_void| handle(module)),
+    cuModuleUnload: freed!(Handle),
+    cuLaunchKernel: launch,
+    cublasCreate_v2: handle,
+    cublasDestroy_v2: freed!(Handle),
+    cublasSetStream_v2: nothing!(Handle, Handle),
+    cublasSgemm_v2: sgemm,
+    cublasDgemm_v2: nothing!(
+        Handle,
+        u32,
+        u32,
+        c_int,
+        c_int,
+        c_int,
+        *const f64,
+        *const f64,
+        c_int,
+        *const f64,
+        c_int,
+        *const f64,
+        *mut f64,
+        c_int
+    ),
+    cublasSgemmStridedBatched: sgemm_batched,
+    cublasDgemmStridedBatched: nothing!(
+        Handle,
+        u32,
+        u32,
+        c_int,
+        c_int,
+        c_int,
+        *const f64,
+        *const f64,
+        c_int,
+        i64,
+        *const f64,
+        c_int,
+        i64,
+        *const f64,
+        *mut f64,
+        c_int,
+        i64,
+        c_int
+    ),
+};

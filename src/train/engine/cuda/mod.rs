@@ -1,0 +1,106 @@
+//! NVIDIA GPUs: what is there ([`probe`], in every build), and the stock operations on them (feature `cuda`).
+//!
+//! Parts: `library` (shared libraries found at run time), `driver` (what the driver says, asked without linking against it), `choose`
+//! (whether a device can be used, and why not); with the feature, `api` (the functions that the tensor library calls: a door that
+//! looks them up at run time and that no error leaves as a panic) and `place` (the device behind [`super::reference`]).
+//!
+//! No CUDA library is linked: one binary runs with and without a GPU, and says which it found.
+#![expect(
+    unsafe_code,
+    reason = "functions of the driver, looked up by name and called by address"
+)]
+
+#[cfg(feature = "cuda")]
+mod api;
+mod choose;
+mod driver;
+#[cfg(all(test, feature = "cuda"))]
+mod emulator;
+mod library;
+#[cfg(feature = "cuda")]
+mod place;
+#[cfg(test)]
+mod tests;
+
+pub use driver::{Driver, Gpu, NoDriver, probe};
+
+use crate::train::{Engine, TrainError};
+
+/// The CUDA version that the kernels of this build need of a driver, as the build script set it (`13.0`).
+pub const BUILT_FOR: Option<&str> = option_env!("SPECBOOK_CUDA_VERSION");
+
+/// The least compute capability of a GPU that they run on (`80` is 8.0).
+const BUILT_FOR_COMPUTE: Option<&str> = option_env!("CUDA_COMPUTE_CAP");
+
+/// What this build needs.
+const NEEDS: choose::Needs<'static> = choose::Needs {
+    cuda: BUILT_FOR,
+    compute: BUILT_FOR_COMPUTE,
+};
+
+/// What this build can do with a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Nothing: it was built without the feature `cuda`.
+    None,
+    /// It was built to check the code (feature `cuda-check`): its kernels are empty.
+    CheckOnly,
+    /// Training, scoring, sampling.
+    Full,
+}
+
+/// What this build can do with a GPU.
+pub fn support() -> Support {
+    if cfg!(feature = "cuda-check") {
+        Support::CheckOnly
+    } else if cfg!(feature = "cuda") {
+        Support::Full
+    } else {
+        Support::None
+    }
+}
+
+/// Opens the engine on GPU `number`.
+///
+/// # Errors
+/// This build cannot use one; no driver, too old a driver, no such device, no cuBLAS.
+pub(crate) fn open(number: usize) -> Result<Box<dyn Engine>, TrainError> {
+    choose::supported(number, support())?;
+    let found = probe();
+    choose::choose(number, found.as_ref().map_err(Clone::clone), NEEDS)?;
+    engine(number)
+}
+
+#[cfg(feature = "cuda")]
+fn engine(number: usize) -> Result<Box<dyn Engine>, TrainError> {
+    use super::{local::LocalEngine, reference::Reference};
+    type OnCuda = Reference<f32, dfdx::prelude::Cuda>;
+    Ok(Box::new(LocalEngine::<OnCuda>::on(number)))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn engine(number: usize) -> Result<Box<dyn Engine>, TrainError> {
+    Err(choose::refusal(number, choose::NO_SUPPORT))
+}
+
+/// Says what can be used of GPU `number`, with an error where nothing can.
+///
+/// # Errors
+/// As opening it.
+pub fn usable(number: usize) -> Result<(), TrainError> {
+    choose::supported(number, support())?;
+    let found = probe();
+    choose::choose(number, found.as_ref().map_err(Clone::clone), NEEDS).map(|_| ())
+}
+
+/// Bytes in use on the GPU of this thread's job; `None` where it has none.
+pub fn used_memory() -> Option<u64> {
+    #[cfg(feature = "cuda")]
+    {
+        api::used()
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        None
+    }
+}
