@@ -6,7 +6,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "format";            cargo fmt --check
 say "lints";             cargo clippy --locked --all-targets -- -D warnings
-say "CUDA code";         cargo clippy --locked --all-targets --features cuda-check --target-dir target/cuda-check -- -D warnings
+say "CUDA code";         cargo clippy --locked --all-targets --features cuda-check -- -D warnings
 say "tests";             INSTA_UPDATE=no cargo test --locked
 say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
 say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet

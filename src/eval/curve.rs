@@ -72,7 +72,7 @@ pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
             .filter_map(|point| Some((point.step, point.val_loss?)))
     };
     let values = || measured().map(|(_, value)| value);
-    put("val_loss", values().last());
+    put("val_loss", values().next_back());
     put("val_loss_first", values().next());
     put("val_loss_min", values().reduce(f64::min));
     put("val_loss_max", values().reduce(f64::max));

@@ -9,10 +9,12 @@ use proptest::sample::Index;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// A store with a finished run that kept its checkpoint, one in the making, a plan, tokens and a calibration: name and contents of
-/// every file, and the plan.
-fn template() -> &'static (Vec<(PathBuf, Vec<u8>)>, crate::plan::Plan) {
-    static TEMPLATE: OnceLock<(Vec<(PathBuf, Vec<u8>)>, crate::plan::Plan)> = OnceLock::new();
+/// Name and contents of every file of a store, and its plan.
+type Template = (Vec<(PathBuf, Vec<u8>)>, crate::plan::Plan);
+
+/// A store with a finished run that kept its checkpoint, one in the making, a plan, tokens and a calibration.
+fn template() -> &'static Template {
+    static TEMPLATE: OnceLock<Template> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let plan = testing::plan(2, 2);
