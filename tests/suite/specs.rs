@@ -75,15 +75,15 @@ fn every_spec_is_listed_here() {
 #[test]
 fn plans_of_epoch_frenzy() {
     insta::assert_snapshot!(lines(&planned("epoch-frenzy", "desk")), @"
-    075823cc4d76 25x100,seed=0
-    504375218952 25x100,seed=1
-    ce73a682f8b1 25x100,seed=2
-    266cf6a40afb 250x10,seed=0
-    a1dc8d2ef99f 250x10,seed=1
-    491c03412571 250x10,seed=2
-    8903fd4b7f3a 2500x1,seed=0
-    352a4214530b 2500x1,seed=1
-    ee6a1dbf65f9 2500x1,seed=2
+    7841bd4a6a8a 25x100,seed=0
+    97fbf2ac6666 25x100,seed=1
+    2bc931695747 25x100,seed=2
+    0723a1572620 250x10,seed=0
+    14570ec3ac69 250x10,seed=1
+    40dde917d7c9 250x10,seed=2
+    f89746828623 2500x1,seed=0
+    4dcc80ba10cd 2500x1,seed=1
+    d90ccf4bb54d 2500x1,seed=2
     ");
     insta::assert_snapshot!(lines(&planned("epoch-frenzy", "smoke")), @"
     99fc6ec36598 25x100

@@ -265,7 +265,7 @@ fn hostile_text_never_becomes_markup() {
 
 /// Every element that is opened is closed, in order; attributes are quoted.
 fn balanced(html: &str) {
-    const VOID: [&str; 5] = ["meta", "link", "br", "hr", "!doctype"];
+    const VOID: [&str; 6] = ["meta", "link", "br", "wbr", "hr", "!doctype"];
     let style = html.find("<style>").unwrap()..html.find("</style>").unwrap();
     let html = format!("{}{}", &html[..style.start], &html[style.end + 8..]);
     let mut open: Vec<String> = Vec::new();
