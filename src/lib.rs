@@ -27,7 +27,7 @@
 //! | [`store`], [`fsx`] | finished runs, evaluations and plans as plain files; the one door to the file system |
 //! | [`scheduler`], [`workload`] | running a plan; the data and evaluations that it needs |
 //! | [`eval`], [`expr`], [`claim`] | metrics of trained weights; expressions over results; verdicts |
-//! | [`bench`] | speed and memory of training steps |
+//! | [`mod@bench`] | speed and memory of training steps |
 //! | [`report`], [`rehearsal`] | reports; the same over made-up results, to find mistakes before training |
 //! | [`cli`] | the command line: the only part that prints, reads the environment or handles signals |
 //! | [`digest`], [`rng`], [`error`] | SHA-256; counter-based randomness; the sum of all errors |

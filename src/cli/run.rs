@@ -7,8 +7,9 @@ use super::progress::Progress;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
 use super::{check, exit, plan, report, sample};
-use crate::claim::Verdict;
+use crate::claim::{Judged, Verdict};
 use crate::record::RunStatus;
+use crate::report::Report;
 use crate::scheduler::{Options, Scheduler, Summary};
 use crate::store::{Calibration, ClaimTiming, Manifest, Store};
 use crate::train::Engine;
@@ -52,7 +53,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     let mut code = exit::OK;
     let mut summaries = Vec::new();
     for opened in &all {
-        let mut summary = session.train(opened, args.spec.paranoid)?;
+        let summary = session.train(opened, args.spec.paranoid)?;
         if signals.flag().load(Ordering::SeqCst) {
             printer.note("stopped; checkpoints are kept, the next `run` goes on from them");
             return Ok(signals.exit_code().unwrap_or(exit::UNEXPECTED));
@@ -61,16 +62,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
             code = exit::RUN_FAILED;
         }
         if !args.no_report && !opened.filtered {
-            let (report, judged) = match report::build(opened, &store) {
-                Err(failure) if failure.code == exit::INPUT && !args.spec.paranoid => {
-                    // A file that the report reads is damaged, which its size did not show: every digest is looked at, and
-                    // what is damaged is made anew.
-                    failure.print(printer);
-                    summary = session.train(opened, true)?;
-                    report::build(opened, &store)?
-                }
-                built => built?,
-            };
+            let (report, judged) = session.report(opened)?;
             if code == exit::OK
                 && args.strict_claims
                 && judged.iter().any(|judged| judged.verdict == Verdict::Fails)
@@ -148,6 +140,19 @@ impl Session<'_> {
         self.printer
             .note(&format!("{}: {}", opened.plan.spec, sentence(&summary)));
         Ok(summary)
+    }
+
+    /// Builds the report. Where a file that it reads is damaged, which its size did not show, every digest is looked at, and what
+    /// is damaged is made anew.
+    fn report(&self, opened: &Opened) -> Result<(Report, Vec<Judged>), Failure> {
+        match report::build(opened, self.store) {
+            Err(failure) if failure.code == exit::INPUT && !self.args.spec.paranoid => {
+                failure.print(self.printer);
+                self.train(opened, true)?;
+                report::build(opened, self.store)
+            }
+            built => built,
+        }
     }
 
     /// Refuses a run that cannot fit, before anything is trained.

@@ -148,12 +148,7 @@ impl Job<'_> {
             return self.fail(work, reason, None, Some(&prepared));
         }
         let course = Course::new(&prepared.training, train);
-        let mut resume = work.take_checkpoint();
-        let mut base = None;
-        if resume.is_none() && self.options.extend {
-            base = self.extend(&mut work, &course)?;
-            resume = work.take_checkpoint();
-        }
+        let (resume, base) = self.start(&mut work, &course)?;
         let job = TrainJob {
             model,
             train,
@@ -196,6 +191,22 @@ impl Job<'_> {
             }
             Err(error) => self.fail(work, store_chain(&error), None, Some(&prepared)),
         }
+    }
+
+    /// Where training begins: at the run's own checkpoint, else at the end of a shorter run, which is then named, else at nothing.
+    fn start(
+        &self,
+        work: &mut store::Work,
+        course: &Course<'_>,
+    ) -> Result<(Option<Checkpoint>, Option<Base>), StoreError> {
+        if let Some(own) = work.take_checkpoint() {
+            return Ok((Some(own), None));
+        }
+        let base = match self.options.extend {
+            true => self.extend(work, course)?,
+            false => None,
+        };
+        Ok((work.take_checkpoint(), base))
     }
 
     /// Lets the run begin with the steps of a shorter one, where there is one that kept its checkpoint.

@@ -2,7 +2,7 @@
 //!
 //! Parts: `library` (shared libraries found at run time), `driver` (what the driver says, asked without linking against it), `choose`
 //! (whether a device can be used, and why not); with the feature, `api` (the functions that the tensor library calls: a door that
-//! looks them up at run time and that no error leaves as a panic) and `place` (the device behind [`super::reference`]).
+//! looks them up at run time and that no error leaves as a panic) and `place` (the device behind `engine::reference`).
 //!
 //! No CUDA library is linked: one binary runs with and without a GPU, and says which it found.
 #![expect(

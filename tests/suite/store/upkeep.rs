@@ -1,0 +1,274 @@
+//! What a store is looked after with: failures, damage, copies, `verify`, `store verify`, `store gc`, `store du`.
+
+use super::*;
+use crate::project::Ran;
+
+/// Runs `verify` on the sweep.
+fn verified(project: &Project, more: &[&str]) -> Ran {
+    project.run(&[&["verify", "specs/tiny.yaml"], more].concat())
+}
+
+#[test]
+fn verify_trains_again_and_shows_the_first_step_that_differs() {
+    let project = sweep(2, 6);
+    let nothing = verified(&project, &[]).code(4);
+    assert!(
+        nothing.stderr.contains("none of the runs is finished"),
+        "{}",
+        nothing.stderr
+    );
+    project.run(&arguments(&[])).success();
+    let equal = verified(&project, &["--format", "json", "--threads", "3"]).success();
+    assert_eq!(equal.json()["runs"][1]["result"], "equal");
+    // Another device is another engine: its losses are compared.
+    let reference = [
+        "--device",
+        "cpu-reference",
+        "--filter",
+        "seed=0",
+        "--format",
+        "json",
+    ];
+    let other = verified(&project, &reference).success();
+    assert_eq!(other.json()["runs"][0]["result"], "not_comparable");
+    assert_eq!(other.json()["runs"][0]["losses"]["agree"], true);
+    // A run is enough where the plan that made it is known.
+    let by_run = project.run(&["verify", "tiny/base,seed=1"]).success();
+    assert!(
+        by_run.stdout.contains("1 equal in every bit, 0 differ"),
+        "{}",
+        by_run.stdout
+    );
+    forge(&project);
+    let differs = verified(&project, &[]).code(7);
+    assert!(
+        differs
+            .stdout
+            .contains("DIFFERS, first at step 4\n  train/loss: stored 9.5"),
+        "{}",
+        differs.stdout
+    );
+    assert!(
+        differs.stdout.contains("1 equal in every bit, 1 differ"),
+        "{}",
+        differs.stdout
+    );
+}
+
+/// Changes the fourth step of the first run's metrics, and the record so that the store holds together.
+fn forge(project: &Project) {
+    use specbook::digest::Sha256Hex;
+    let found = files(&project.path().join(".specbook/runs-v1"));
+    let metrics = found
+        .iter()
+        .find(|path| path.ends_with("metrics.jsonl"))
+        .unwrap();
+    let old = std::fs::read_to_string(metrics).unwrap();
+    let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
+    let mut point: serde_json::Value = serde_json::from_str(&lines[3]).unwrap();
+    point["train/loss"] = serde_json::json!(9.5);
+    lines[3] = point.to_string();
+    let new = lines.join("\n") + "\n";
+    std::fs::write(metrics, &new).unwrap();
+    let record = metrics.with_file_name("record.json");
+    let digest = |text: &str| Sha256Hex::of(text.as_bytes()).to_string();
+    let text = std::fs::read_to_string(&record).unwrap();
+    let text = text.replace(&digest(&old), &digest(&new));
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["files"]["metrics.jsonl"]["bytes"] = serde_json::json!(new.len());
+    value.as_object_mut().unwrap().remove("sha256");
+    let body = value.to_string();
+    let body = body.trim_end_matches('}').to_owned()
+        + &"}".repeat(body.len() - body.trim_end_matches('}').len() - 1);
+    std::fs::write(
+        &record,
+        format!("{body},\"sha256\":\"{}\"}}\n", digest(&body)),
+    )
+    .unwrap();
+}
+
+#[test]
+fn the_store_is_checked_measured_and_cleaned() {
+    let project = sweep(2, 3);
+    project.run(&arguments(&[])).success();
+    let sound = project
+        .run(&["store", "verify", "--format", "json"])
+        .success();
+    assert_eq!(
+        (&sound.json()["runs"], &sound.json()["problems"]),
+        (&2.into(), &serde_json::json!([]))
+    );
+    let used = project
+        .run(&["store", "du", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(used["usage"]["runs"]["entries"], 2);
+    let nothing = project.run(&["store", "gc"]).success();
+    assert_eq!(nothing.stdout, "nothing to remove");
+    // The edited spec takes the place of the old one among the roots.
+    let text = project.read("specs/tiny.yaml");
+    project.write("specs/old.yaml", &text);
+    project.write(
+        "specs/tiny.yaml",
+        text.replace("seeds: [0, 1]", "seeds: [1]"),
+    );
+    project.run(&arguments(&[])).success();
+    let kept = project.run(&["store", "gc", "specs/old.yaml"]).success();
+    assert_eq!(kept.stdout, "nothing to remove");
+    let listed = project.run(&["store", "gc"]).success();
+    assert!(listed.stdout.contains("1 run ("), "{}", listed.stdout);
+    assert!(
+        listed.stderr.contains("`--yes` removes"),
+        "{}",
+        listed.stderr
+    );
+    assert_eq!(results(&project).len(), 12);
+    let json = project
+        .run(&["store", "gc", "--yes", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(json["bytes"], json["freed_bytes"]);
+    assert_eq!(results(&project).len(), 6);
+    project.run(&["store", "verify"]).success();
+    // Damage is found and named.
+    let found = files(&project.path().join(".specbook/runs-v1"));
+    let weights = found
+        .iter()
+        .find(|path| path.ends_with("model.safetensors"))
+        .unwrap();
+    let mut bytes = std::fs::read(weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(weights, bytes).unwrap();
+    let broken = project.run(&["store", "verify"]).code(4);
+    assert!(
+        broken
+            .stdout
+            .contains("model.safetensors: it does not have the digest of the record"),
+        "{}",
+        broken.stdout
+    );
+    assert!(broken.stdout.ends_with("1 problem"), "{}", broken.stdout);
+    project.run(&arguments(&["--paranoid"])).success();
+    project.run(&["store", "verify"]).success();
+}
+
+#[test]
+fn a_failed_run_shows_the_end_of_its_log_and_is_tried_again_unless_told_otherwise() {
+    let project = sweep(1, 4);
+    let text = project.read("specs/tiny.yaml");
+    project.write("specs/tiny.yaml", text.replace("1e-3", "1e30"));
+    let failed = project.run(&arguments(&[])).code(3);
+    let line = failed
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("log: "));
+    let log = line
+        .unwrap()
+        .replace("[PROJECT]", &project.path().display().to_string());
+    let log = std::fs::read_to_string(project.path().join(log)).unwrap();
+    let last = log.lines().last().unwrap();
+    assert!(
+        last.starts_with("failed: training diverged at step "),
+        "{log}"
+    );
+    assert!(
+        failed.stderr.contains(&format!("  | {last}")),
+        "{}",
+        failed.stderr
+    );
+    let begun = |text: &str| text.matches("steps on").count();
+    assert_eq!(begun(&failed.stderr), 1);
+    let left = project.run(&arguments(&["--no-retry"])).code(3);
+    assert_eq!(begun(&left.stderr), 0, "{}", left.stderr);
+    assert!(
+        left.stderr.contains(&format!("  | {last}")),
+        "{}",
+        left.stderr
+    );
+    project.run(&["store", "verify"]).success();
+    let retried = project.run(&arguments(&[])).code(3);
+    assert_eq!(
+        begun(&retried.stderr) + retried.stderr.matches("goes on at step").count(),
+        1
+    );
+}
+
+#[test]
+fn a_damaged_curve_is_noticed_by_the_report_and_heals() {
+    let project = sweep(1, 4);
+    let text = project.read("specs/tiny.yaml");
+    project.write(
+        "specs/tiny.yaml",
+        text + "cells:\n  - plot: {curves: [train/loss]}\n",
+    );
+    let run = ["run", "specs/tiny.yaml"];
+    project.run(&run).success();
+    let (expected, report) = (results(&project), project.read("reports/tiny/report.md"));
+    let found = files(&project.path().join(".specbook/runs-v1"));
+    let metrics = found
+        .iter()
+        .find(|path| path.ends_with("metrics.jsonl"))
+        .unwrap();
+    let mut bytes = std::fs::read(metrics).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(metrics, bytes).unwrap();
+    let healed = project.run(&run).success();
+    assert!(
+        healed.stderr.contains("does not have the digest"),
+        "{}",
+        healed.stderr
+    );
+    assert_eq!(
+        number_before(&healed.stderr, "cached"),
+        1,
+        "its sizes are right"
+    );
+    assert!(
+        healed.stderr.contains("tiny: 1 trained"),
+        "{}",
+        healed.stderr
+    );
+    assert_eq!(
+        results_of_runs(&results(&project)),
+        results_of_runs(&expected)
+    );
+    assert_eq!(project.read("reports/tiny/report.md"), report);
+    project.run(&["store", "verify"]).success();
+    let kept = files(&project.path().join(".specbook/damaged"));
+    assert!(!kept.is_empty(), "what is damaged is kept");
+}
+
+/// Without what was moved aside.
+fn results_of_runs(all: &BTreeMap<String, Vec<u8>>) -> Vec<(&String, &Vec<u8>)> {
+    all.iter()
+        .filter(|(name, _)| !name.starts_with("damaged"))
+        .collect()
+}
+
+#[test]
+fn a_store_that_was_copied_elsewhere_is_the_same_store() {
+    let project = sweep(2, 4);
+    project.run(&arguments(&[])).success();
+    let expected = results(&project);
+    let other = sweep(2, 4);
+    let from = project.path().join(".specbook");
+    for path in files(&from) {
+        let to = other
+            .path()
+            .join(".specbook")
+            .join(path.strip_prefix(&from).unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(path, to).unwrap();
+    }
+    let ran = other.run(&arguments(&[])).success();
+    assert_eq!(number_before(&ran.stderr, "cached"), 2);
+    assert_whole(&other, &expected, "after copying");
+    verified(&other, &["--filter", "seed=1"]).success();
+    let ids = |project: &Project| {
+        project
+            .run(&["ls", "--columns", "id,name"])
+            .success()
+            .stdout
+    };
+    assert_eq!(ids(&other), ids(&project));
+}
