@@ -7,7 +7,7 @@ use super::context::{
 use super::plot::PlotError;
 use super::records::{self, ClaimLine};
 use super::scope::{Scope, groups};
-use super::text::{headings, one_line, shorten};
+use super::text::{headings, one_line, shorten_words};
 use super::{number, render};
 use crate::claim::Judged;
 use crate::record::{Results, RunStatus};
@@ -395,7 +395,7 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
     // Enough of a caption to know what is seen.
     let titled = |kind: &str, number: usize, caption: &str| {
         let first = caption.split(['.', ';', ':']).next().unwrap_or_default();
-        format!("{kind} {number}. {}", shorten(&one_line(first), 48))
+        format!("{kind} {number}. {}", shorten_words(&one_line(first), 60))
     };
     let mut contents = Vec::new();
     for cell in cells {

@@ -3,6 +3,8 @@
 mod browser;
 mod figures;
 pub(crate) mod fixture;
+mod looks;
+mod notebook;
 mod validity;
 mod whole;
 
