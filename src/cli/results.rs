@@ -38,7 +38,11 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             group: run.group().to_owned(),
             axes: run.axes.clone(),
             seed: run.seed,
-            estimate: run.estimate,
+            // By what was trained: before the text is read, the plan's is a guess.
+            estimate: match &record {
+                Some(record) if finished => run.estimate_of(record.counts.sequences as usize),
+                _ => run.estimate,
+            },
             key: serde_json::to_value(&run.key)?,
             status: record
                 .as_ref()

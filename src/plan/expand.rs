@@ -4,9 +4,8 @@ use super::estimate::{DataCounts, estimate};
 use super::eval_key::{EVAL_RECIPE, EvalKey};
 use super::{Plan, RECIPE, Run, RunKey};
 use crate::data::{DataContext, Identified, identify};
-use crate::spec::{
-    DataSettings, PerplexitySettings, Sequence, Settings, Spec, Split, TrainSettings,
-};
+use crate::record::Estimate;
+use crate::spec::{PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -100,11 +99,7 @@ fn planned(
         eval: settings.eval.clone(),
         test: scores_test.then(|| identified.test.clone()).flatten(),
     };
-    let estimate = estimate(
-        &model,
-        &settings.train,
-        counts(&settings.data, identified, model.max_seq_len),
-    );
+    let estimate = estimated(settings, &key, identified.sequences);
     Run {
         id,
         eval_id: eval_key.id(),
@@ -128,18 +123,25 @@ fn with_defaults(train: &TrainSettings) -> TrainSettings {
     }
 }
 
-fn counts(data: &DataSettings, identified: &Identified, max_seq_len: usize) -> DataCounts {
-    let sequences = match data.sequence {
-        Sequence::Stream => None,
-        _ => Some(identified.sequences.unwrap_or(data.train.take)),
-    };
-    let seq_len = match identified.key.seq_len {
-        crate::spec::SeqLen::Tokens(tokens) => tokens,
-        crate::spec::SeqLen::Max | crate::spec::SeqLen::Shortest => max_seq_len,
-    };
-    DataCounts {
-        sequences,
+fn estimated(settings: &Settings, key: &RunKey, sequences: Option<usize>) -> Estimate {
+    let data = &settings.data;
+    let counts = DataCounts {
+        sequences: match data.sequence {
+            Sequence::Stream => None,
+            _ => Some(sequences.unwrap_or(data.train.take)),
+        },
         validation: data.validation.take,
-        seq_len,
+        seq_len: match key.data.seq_len {
+            SeqLen::Tokens(tokens) => tokens,
+            SeqLen::Max | SeqLen::Shortest => key.model.max_seq_len,
+        },
+    };
+    estimate(&key.model, &settings.train, counts)
+}
+
+impl Run {
+    /// The estimate once the number of training sequences is known.
+    pub fn estimate_of(&self, sequences: usize) -> Estimate {
+        estimated(&self.settings, &self.key, Some(sequences))
     }
 }

@@ -180,6 +180,26 @@ pub struct Numerics {
     pub dtype: String,
 }
 
+impl Numerics {
+    /// Whether two descriptions of what computes promise the same course: one engine, recipe, number format and processor
+    /// family. Only such runs continue or repeat each other.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let family = |numerics: &Self| numerics.isa.split('+').next().map(str::to_owned);
+        (&self.engine, self.recipe, &self.dtype, family(self))
+            == (&other.engine, other.recipe, &other.dtype, family(other))
+    }
+}
+
+impl std::fmt::Display for Numerics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} ({}, {}, recipe {})",
+            self.engine, self.isa, self.dtype, self.recipe
+        )
+    }
+}
+
 /// Sizes of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@ use super::context::{
 use super::plot::PlotError;
 use super::records::{self, ClaimLine};
 use super::scope::{Scope, groups};
-use super::text::{headings, one_line, shorten};
+use super::text::{headings, one_line, shorten_words};
 use super::{number, render};
 use crate::claim::Judged;
 use crate::record::{Results, RunStatus};
@@ -396,7 +396,7 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
     let titled = |kind: &str, number: usize, caption: &str| {
         let first = caption.split(['.', ';', ':']).next().unwrap_or_default();
         let plain = one_line(&first.replace('`', ""));
-        format!("{kind} {number}. {}", shorten(&plain, 48))
+        format!("{kind} {number}. {}", shorten_words(&plain, 60))
     };
     let mut contents = Vec::new();
     for cell in cells {

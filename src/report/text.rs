@@ -34,6 +34,18 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     out
 }
 
+/// Cuts after at most `limit` characters, between words.
+pub(crate) fn shorten_words(text: &str, limit: usize) -> String {
+    let short = shorten(text, limit);
+    if short == text {
+        return short;
+    }
+    match short.rsplit_once(' ') {
+        Some((words, _)) => format!("{words} …"),
+        None => short,
+    }
+}
+
 /// Escapes for HTML and XML, in text and in quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -177,6 +189,13 @@ mod tests {
             clean("a\u{0}b\u{1b}[31mc\r\nd\u{202e}e\tf"),
             "ab[31mc\nde\tf"
         );
+    }
+
+    #[test]
+    fn words_stay_whole() {
+        assert_eq!(shorten_words("one two three", 13), "one two three");
+        assert_eq!(shorten_words("one two three", 11), "one two …");
+        assert_eq!(shorten_words("onetwothree", 5), "onet…");
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! steps at first. Where the final checkpoint of the shorter one was kept, it goes on from there and ends with the same bits.
 //! What the end of the shorter run added to its last step (the validation that every end has) is taken away again.
 
-use super::reproduce::bits_should_agree;
 use crate::data::batch::Course;
 use crate::plan::{Run, RunKey};
 use crate::record::{MetricPoint, Numerics, RunId, RunRecord, RunStatus};
@@ -100,9 +99,8 @@ impl Bases {
             Some(bases) => bases,
             None => known.insert(Self::read(store)?),
         };
-        let fits = |base: &&Base| {
-            bits_should_agree(&base.numerics, numerics) && base.begins(&run.key, steps)
-        };
+        let fits =
+            |base: &&Base| base.numerics.agrees_with(numerics) && base.begins(&run.key, steps);
         Ok(bases
             .iter()
             .filter(fits)

@@ -117,7 +117,9 @@ impl Job<'_> {
             retry_failed: self.options.retry_failed,
             paranoid: self.options.paranoid,
         };
-        let work = match self.store.begin(&self.run.id, &key, options)? {
+        let numerics = self.engine.numerics(self.run.settings.train.dtype);
+        let begun = self.store.begin(&self.run.id, &key, &numerics, options)?;
+        let work = match begun {
             Begin::Cached(_) => {
                 self.events.on(Event::Cached { index: self.index });
                 return Ok(Training::Ready(None));

@@ -106,7 +106,7 @@ pub fn reproduce(
     }
     let stored = store.metrics(&run.id)?;
     let now_by = engine.numerics(run.settings.train.dtype);
-    if !repeats(&now_by) || !bits_should_agree(&record.numerics, &now_by) {
+    if !repeats(&now_by) || !record.numerics.agrees_with(&now_by) {
         return Ok(Reproduction::NotComparable(Losses {
             stored_by: record.numerics.clone(),
             now_by,
@@ -126,12 +126,6 @@ pub fn reproduce(
             .next();
     }
     Ok(Reproduction::Differs(difference))
-}
-
-/// Whether two descriptions of what computed promise the same bits: one engine, recipe, number format and processor family.
-pub(super) fn bits_should_agree(a: &Numerics, b: &Numerics) -> bool {
-    let family = |numerics: &Numerics| numerics.isa.split('+').next().map(str::to_owned);
-    (&a.engine, a.recipe, &a.dtype, family(a)) == (&b.engine, b.recipe, &b.dtype, family(b))
 }
 
 /// Whether what computes gives its own bits again: a GPU's sums have no order.

@@ -172,6 +172,51 @@ fn a_failure_is_recorded_and_the_others_go_on() {
 }
 
 #[test]
+fn a_run_is_of_one_engine() {
+    let (dir, plan) = (temp(), plan(1, 4));
+    let store = store(dir.path());
+    let begin = |engine: FakeEngine| {
+        let started = Mutex::new(None);
+        let events = |event: Event<'_>| {
+            if let Event::Started { resumed_at, .. } = event {
+                *started.lock().unwrap() = resumed_at;
+            }
+        };
+        let scheduler = Scheduler {
+            store: &store,
+            engine: &engine,
+            options: options(),
+        };
+        let stop = AtomicBool::new(false);
+        let summary = scheduler.run(&plan, &SmallWork::default(), &events, &stop);
+        (summary.unwrap().trained, started.into_inner().unwrap())
+    };
+    let failing = FakeEngine {
+        diverge_at: Some(3),
+        ..FakeEngine::default()
+    };
+    assert_eq!(begin(failing), (0, None));
+    let other = FakeEngine {
+        name: Some("another"),
+        ..FakeEngine::default()
+    };
+    assert_eq!(
+        begin(FakeEngine {
+            diverge_at: Some(4),
+            ..other
+        }),
+        (0, None),
+        "not at step 2"
+    );
+    assert_eq!(begin(other), (1, Some(3)), "its own checkpoint");
+    let aside: Vec<_> = files(&dir.path().join("damaged"));
+    let is_state = |path: &&std::path::PathBuf| path.ends_with("state-2.safetensors");
+    assert_eq!(aside.iter().filter(is_state).count(), 1, "{aside:?}");
+    let record = store.record(&plan.runs[0].id).unwrap().unwrap();
+    assert_eq!(record.numerics.engine, "another");
+}
+
+#[test]
 fn fail_fast_and_missing_input() {
     let (dir, plan) = (temp(), plan(3, 2));
     let store = store(dir.path());

@@ -8,7 +8,7 @@ use super::seal::{read_sealed, seal};
 use super::weights::{read_arrays, write_arrays};
 use crate::digest::Sha256Hex;
 use crate::fsx::{AtomicFile, Fs};
-use crate::record::FileEntry;
+use crate::record::{FileEntry, Numerics};
 use crate::train::weights_file::TensorRef;
 use crate::train::{Checkpoint, NamedTensor, Weights};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ struct Head {
     best_loss: Option<u64>,
     state: String,
     state_file: FileEntry,
+    /// What computed it.
+    numerics: Numerics,
     /// `metrics.jsonl` up to this checkpoint.
     metrics: FileEntry,
     timing_bytes: u64,
@@ -54,6 +56,7 @@ struct Head {
 #[derive(Clone, Debug)]
 pub(crate) struct Saved {
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) numerics: Numerics,
     pub(crate) metrics: FileEntry,
     pub(crate) timing_bytes: u64,
     pub(crate) progress: Progress,
@@ -90,6 +93,7 @@ pub(crate) fn save(
     fs: &dyn Fs,
     dir: &Path,
     checkpoint: &Checkpoint,
+    numerics: &Numerics,
     metrics: FileEntry,
     timing_bytes: u64,
     progress: Progress,
@@ -107,6 +111,7 @@ pub(crate) fn save(
         best_loss: checkpoint.best.as_ref().map(|(loss, _)| loss.to_bits()),
         state: state.clone(),
         state_file,
+        numerics: numerics.clone(),
         metrics,
         timing_bytes,
         progress,
@@ -166,6 +171,7 @@ pub(crate) fn load(fs: &dyn Fs, dir: &Path) -> Result<Option<Saved>, StoreError>
     let checkpoint = assemble(&head, arrays).map_err(damaged)?;
     Ok(Some(Saved {
         checkpoint,
+        numerics: head.numerics,
         metrics: head.metrics,
         timing_bytes: head.timing_bytes,
         progress: head.progress,

@@ -61,6 +61,12 @@ fn a_checkpoint_reads_back_with_moments_and_best() {
         best: Some((0.1 + 0.2, weights(2.0))),
         epoch_loss: (1.0 / 3.0, 3),
     };
+    let numerics = crate::record::Numerics {
+        engine: "fake".to_owned(),
+        recipe: 0,
+        isa: "none".to_owned(),
+        dtype: "f32".to_owned(),
+    };
     let entry = crate::record::FileEntry {
         bytes: 0,
         sha256: crate::digest::Sha256Hex::of(b""),
@@ -72,7 +78,7 @@ fn a_checkpoint_reads_back_with_moments_and_best() {
             step,
             ..saved.clone()
         };
-        checkpoint::save(&fs, dir.path(), &checkpoint, entry, 0, progress).unwrap();
+        checkpoint::save(&fs, dir.path(), &checkpoint, &numerics, entry, 0, progress).unwrap();
     }
     let loaded = checkpoint::load(&fs, dir.path()).unwrap().unwrap();
     assert_eq!(loaded.checkpoint, saved);

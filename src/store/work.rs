@@ -11,7 +11,7 @@ use super::seal::seal;
 use super::weights::write_arrays;
 use crate::digest::Sha256Hex;
 use crate::fsx::{AtomicFile, Fs};
-use crate::record::{FileEntry, MetricPoint, RunId, RunRecord, RunStatus};
+use crate::record::{FileEntry, MetricPoint, Numerics, RunId, RunRecord, RunStatus};
 use crate::train::weights_file::TensorRef;
 use crate::train::{Checkpoint, Weights};
 use std::collections::BTreeMap;
@@ -44,6 +44,7 @@ pub struct Work {
     claim: Claim,
     dir: PathBuf,
     key: FileEntry,
+    numerics: Numerics,
     log: Lines,
     metrics: Lines,
     timing: Lines,
@@ -53,9 +54,10 @@ pub struct Work {
 }
 
 impl Store {
-    /// Begins to make run `id`, or says why not. `key` is the run's key as compact JSON.
+    /// Begins to make run `id`, or says why not. `key` is the run's key as compact JSON, `numerics` what will compute it.
     ///
-    /// A dead process's work is taken over; a damaged entry is moved aside, with a warning.
+    /// A dead process's work is taken over; a damaged entry is moved aside, with a warning, and so is a checkpoint that
+    /// something else computed: a run is of one engine.
     ///
     /// # Errors
     /// Files that cannot be written; a record of a newer version.
@@ -63,6 +65,7 @@ impl Store {
         &self,
         id: &RunId,
         key: &[u8],
+        numerics: &Numerics,
         options: BeginOptions,
     ) -> Result<Begin, StoreError> {
         if let Some(done) = self.done(id, options)? {
@@ -82,7 +85,7 @@ impl Store {
         if let Some(record) = self.publish_left_over(&claim, &dir, options)? {
             return Ok(Begin::Cached(Box::new(record)));
         }
-        self.open_work(claim, dir, key)
+        self.open_work(claim, dir, key, numerics)
             .map(|work| Begin::Ours(Box::new(work)))
     }
 
@@ -239,7 +242,13 @@ impl Store {
         Err(StoreError::LostClaim { id: claim.id })
     }
 
-    fn open_work(&self, claim: Claim, dir: PathBuf, key: &[u8]) -> Result<Work, StoreError> {
+    fn open_work(
+        &self,
+        claim: Claim,
+        dir: PathBuf,
+        key: &[u8],
+        numerics: &Numerics,
+    ) -> Result<Work, StoreError> {
         let fs = self.fs.as_ref();
         fs.write_atomic(&dir.join(KEY), key)?;
         let known = [KEY, LOG, METRICS, TIMING];
@@ -254,6 +263,17 @@ impl Store {
         let logged = Lines::open(&self.fs, &dir.join(LOG), None)?;
         let (mut saved, mut metrics) = (None, None);
         match checkpoint::load(fs, &dir.join(CHECKPOINT)) {
+            Ok(Some(found)) if !found.numerics.agrees_with(numerics) => {
+                let reason = format!(
+                    "run {} was begun by {} and is now made by {}: it starts anew, its checkpoint of step {} is kept",
+                    claim.id.0.short(),
+                    found.numerics,
+                    numerics,
+                    found.checkpoint.step
+                );
+                let name = format!("{}-checkpoint", claim.id);
+                self.move_aside(&dir.join(CHECKPOINT), &name, &reason)?;
+            }
             Ok(Some(found)) => {
                 metrics = kept_metrics(&self.fs, &dir, &found)?;
                 if metrics.is_some() {
@@ -296,6 +316,7 @@ impl Store {
                 bytes: key.len() as u64,
                 sha256: Sha256Hex::of(key),
             },
+            numerics: numerics.clone(),
             log,
             metrics,
             timing,
@@ -474,6 +495,7 @@ impl Work {
             store.fs(),
             &self.dir.join(CHECKPOINT),
             checkpoint,
+            &self.numerics,
             metrics,
             timing_bytes,
             self.progress,

@@ -11,6 +11,8 @@ pub struct FakeEngine {
     pub diverge_at: Option<u64>,
     /// Sleeps so long in each step, to give tests time to interrupt it.
     pub step_sleep: std::time::Duration,
+    /// What it says that it is; `fake` where this is not set.
+    pub name: Option<&'static str>,
 }
 
 impl FakeEngine {
@@ -155,7 +157,7 @@ impl Engine for FakeEngine {
             crate::spec::Dtype::Bf16 => "bf16",
         };
         Numerics {
-            engine: "fake".to_owned(),
+            engine: self.name.unwrap_or("fake").to_owned(),
             recipe: 0,
             isa: "none".to_owned(),
             dtype: dtype.to_owned(),

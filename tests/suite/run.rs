@@ -298,3 +298,20 @@ fn filters_name_cases_and_values_before_pieces_of_names() {
     assert_eq!(names("seed=1"), "ce,seed=1 published-ce,seed=1");
     assert_eq!(names("publ"), "published-ce,seed=0 published-ce,seed=1");
 }
+
+#[test]
+fn a_report_does_not_depend_on_what_is_still_in_the_cache() {
+    let project = Project::new();
+    let spec = TINY.replace(
+        "    train: 20\n",
+        "    train: 20\n    sequence: pad_impute_concat\n    seq_len: 8\n",
+    );
+    project.write("specs/tiny.yaml", spec);
+    project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    let first = project.read("reports/tiny/index.html");
+    project.run(&["report", "specs/tiny.yaml", "-q"]).success();
+    assert_eq!(first, project.read("reports/tiny/index.html"));
+    std::fs::remove_dir_all(project.path().join(".specbook/tokens-v1")).unwrap();
+    project.run(&["report", "specs/tiny.yaml", "-q"]).success();
+    assert_eq!(first, project.read("reports/tiny/index.html"));
+}

@@ -189,6 +189,16 @@ fn flatten(path: &str, value: &Value, out: &mut Vec<Setting>) {
     }
 }
 
+/// A metric for reading; all its digits are in `records.jsonl`.
+fn metric(value: f64) -> String {
+    let is_whole = value.fract() == 0.0 && value.abs() < 1e9;
+    if is_whole {
+        number::fixed(value, 0)
+    } else {
+        number::significant(value, 5)
+    }
+}
+
 fn run_view(scope: &Scope<'_>, run: &RunResult, settings: Vec<Setting>) -> RunView {
     let fact = |label: &str, value: String| Fact {
         label: label.to_owned(),
@@ -234,7 +244,7 @@ fn run_view(scope: &Scope<'_>, run: &RunResult, settings: Vec<Setting>) -> RunVi
         metrics: run
             .metrics
             .iter()
-            .map(|(name, value)| fact(&one_line(name), value.to_string()))
+            .map(|(name, value)| fact(&one_line(name), metric(*value)))
             .collect(),
         settings,
         numerics: record.map(|record| {

@@ -1,7 +1,8 @@
-//! Reports in a real browser, where one is installed: nothing overflows, nothing is fetched, the console stays empty.
+//! Reports in a real browser, where one is installed: light, dark, four widths and print. Nothing overflows, nothing is
+//! fetched, the console stays empty, and on a narrow screen the finding stands before the contents.
 
 use super::{files, fixture, put};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A headless Chromium, by the names that systems give it.
@@ -35,7 +36,11 @@ const pages = PAGES, widths = [320, 390, 800, 1400];
     }
     const fetched = frame.contentWindow.performance.getEntriesByType('resource').length;
     const pictures = root.querySelectorAll('svg.plot').length;
-    lines.push(`${page} ${width} overflow=[${out.slice(0, 3)}] fetched=${fetched} pictures=${pictures > 0} elements=${root.body.querySelectorAll('*').length > 50}`);
+    const place = name => root.querySelector(name).getBoundingClientRect();
+    const ordered = width >= 1280 || place('#contents').top >= place('main').bottom;
+    const paper = frame.contentWindow.getComputedStyle(root.body).backgroundColor;
+    const dark = Math.max(...paper.match(/\d+/g).map(Number)) < 128;
+    lines.push(`${page} ${width} overflow=[${out.slice(0, 3)}] fetched=${fetched} pictures=${pictures > 0} elements=${root.body.querySelectorAll('*').length > 50} ordered=${ordered} dark=${dark}`);
     frame.remove();
   }
   document.getElementById('out').textContent = lines.join('\n');
@@ -57,48 +62,75 @@ fn pages_hold_in_a_browser() {
     let probe = folder.path().join("probe.html");
     let list = serde_json::to_string(&pages).unwrap();
     std::fs::write(&probe, PROBE.replace("PAGES", &list)).unwrap();
-    let output = Command::new(browser)
+    // Blink counts the dark scheme as 0 and the light one as 1.
+    for (scheme, is_dark) in [(1, false), (0, true)] {
+        let output = run(&browser, folder.path())
+            .args([
+                "--allow-file-access-from-files",
+                "--enable-logging=stderr",
+                "--virtual-time-budget=20000",
+                "--dump-dom",
+            ])
+            .arg(format!("--blink-settings=preferredColorScheme={scheme}"))
+            .arg(format!("file://{}", probe.display()))
+            .output()
+            .unwrap();
+        let dom = String::from_utf8_lossy(&output.stdout);
+        let lines: Vec<&str> = dom
+            .lines()
+            .filter(|line| line.contains("overflow=") && !line.contains("${"))
+            .collect();
+        assert_eq!(lines.len(), 8, "{dom}");
+        let expected = format!(
+            "overflow=[] fetched=0 pictures=true elements=true ordered=true dark={is_dark}"
+        );
+        for line in lines {
+            assert!(line.contains(&expected), "{line}");
+        }
+        let log = String::from_utf8_lossy(&output.stderr);
+        let messages: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("CONSOLE"))
+            .collect();
+        assert!(messages.is_empty(), "{messages:?}");
+    }
+    prints(&browser, folder.path());
+}
+
+/// A page prints to a PDF.
+fn prints(browser: &Path, folder: &Path) {
+    let pdf = folder.join("three.pdf");
+    let output = run(browser, folder)
+        .arg("--no-pdf-header-footer")
+        .arg(format!("--print-to-pdf={}", pdf.display()))
+        .arg(format!(
+            "file://{}",
+            folder.join("three/index.html").display()
+        ))
+        .output()
+        .unwrap();
+    let bytes = std::fs::read(&pdf).unwrap_or_default();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(bytes.starts_with(b"%PDF-"), "{log}");
+}
+
+/// A browser without a window, with a profile of its own.
+fn run(browser: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(browser);
+    command
         .args([
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
             "--no-first-run",
             "--hide-scrollbars",
-        ])
-        .args([
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
         ])
-        .args([
-            "--allow-file-access-from-files",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=20000",
-        ])
         .arg(format!(
             "--user-data-dir={}",
-            folder.path().join("profile").display()
-        ))
-        .arg("--dump-dom")
-        .arg(format!("file://{}", probe.display()))
-        .output()
-        .unwrap();
-    let dom = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<&str> = dom
-        .lines()
-        .filter(|line| line.contains("overflow=") && !line.contains("${"))
-        .collect();
-    assert_eq!(lines.len(), 8, "{dom}");
-    for line in lines {
-        assert!(
-            line.contains("overflow=[] fetched=0 pictures=true elements=true"),
-            "{line}"
-        );
-    }
-    let log = String::from_utf8_lossy(&output.stderr);
-    let messages: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
-    assert!(messages.is_empty(), "{messages:?}");
+            folder.join("profile").display()
+        ));
+    command
 }

@@ -4,6 +4,8 @@ mod browser;
 mod figures;
 pub(crate) mod fixture;
 mod hostile;
+mod looks;
+mod notebook;
 mod validity;
 mod whole;
 

@@ -332,64 +332,6 @@ fn graphics_are_well_formed_and_stand_alone() {
 }
 
 #[test]
-fn the_notebook_has_the_form_of_nbformat_4_5() {
-    let notebook: Value =
-        serde_json::from_str(&text(&files(&fixture::three_runs()), "report.ipynb")).unwrap();
-    assert_eq!(
-        (
-            notebook["nbformat"].as_u64(),
-            notebook["nbformat_minor"].as_u64()
-        ),
-        (Some(4), Some(5))
-    );
-    let mut ids = Vec::new();
-    let mut figures = 0;
-    for cell in notebook["cells"].as_array().unwrap() {
-        let id = cell["id"].as_str().unwrap();
-        assert!(
-            !id.is_empty()
-                && id.len() <= 64
-                && id
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        );
-        assert!(!ids.contains(&id), "{id}");
-        ids.push(id);
-        assert!(cell["metadata"].is_object() && cell["source"].is_array());
-        let keys: Vec<&str> = cell
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        match cell["cell_type"].as_str().unwrap() {
-            "markdown" => assert_eq!(keys, ["cell_type", "id", "metadata", "source"]),
-            "code" => {
-                assert_eq!(
-                    keys,
-                    [
-                        "cell_type",
-                        "execution_count",
-                        "id",
-                        "metadata",
-                        "outputs",
-                        "source"
-                    ]
-                );
-                let output = &cell["outputs"][0];
-                assert_eq!(output["output_type"], "display_data");
-                assert!(
-                    output["metadata"].is_object() && output["data"]["image/svg+xml"].is_array()
-                );
-                figures += 1;
-            }
-            other => panic!("{other}"),
-        }
-    }
-    assert_eq!(figures, 4);
-}
-
-#[test]
 fn a_grid_of_36_runs_is_small_and_fast() {
     let fixture = fixture::grid(1);
     let start = std::time::Instant::now();
