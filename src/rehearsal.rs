@@ -61,8 +61,7 @@ pub fn rehearse(spec: &Spec) -> Result<(), RehearsalError> {
         }
     }
     let judged = claim::judge(&spec.claims, &spec.profile, &results);
-    Report::build(spec, &results, &judged)?;
-    Ok(())
+    Ok(Report::try_cells(spec, &results, &judged)?)
 }
 
 fn made_up(run: &SpecRun) -> RunResult {

@@ -6,6 +6,7 @@ use super::print::Printer;
 use super::{exit, workspace};
 use crate::spec::{self, LoadRequest, Spec};
 use crate::train::engine::{self, DeviceKind};
+use rayon::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -16,14 +17,27 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     let engine = engine::open(DeviceKind::Cpu)?;
     let mut checked = Vec::new();
     for spec in specs {
-        let mut all = vec![(spec.profile.clone(), spec.runs.len())];
         supported(&spec, engine.as_ref())?;
-        rehearse(&spec)?;
-        let others = spec.profiles.iter().filter(|name| **name != spec.profile);
-        for profile in others.filter(|_| !one_profile) {
+        let other = |profile: &String| {
             let other = in_profile(&spec, profile)?;
             supported(&other, engine.as_ref())?;
-            all.push((profile.clone(), other.runs.len()));
+            Ok((profile.clone(), other.runs.len()))
+        };
+        let is_other = |name: &&String| !one_profile && **name != spec.profile;
+        let others: Vec<&String> = spec.profiles.iter().filter(is_other).collect();
+        let (rehearsed, others) = rayon::join(
+            || rehearse(&spec),
+            || {
+                others
+                    .into_par_iter()
+                    .map(other)
+                    .collect::<Vec<Result<_, Failure>>>()
+            },
+        );
+        rehearsed?;
+        let mut all = vec![(spec.profile.clone(), spec.runs.len())];
+        for other in others {
+            all.push(other?);
         }
         checked.push((spec, all));
     }

@@ -5,10 +5,12 @@ use super::failure::Failure;
 use super::plan::status_word;
 use super::print::{self, Printer};
 use super::{exit, workspace};
-use crate::record::{RunId, RunRecord};
+use crate::record::{Counts, Digests, Numerics, RunId, RunRecord, RunStatus};
 use crate::store::Store;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// What is kept of a record: the cells that are shown, or its JSON. Ten thousand records at once would fill the memory.
 struct Row {
@@ -19,12 +21,12 @@ struct Row {
 }
 
 impl Row {
-    fn of(record: &RunRecord, args: &LsArgs, format: Format) -> Self {
+    fn of(record: &RunRecord, args: &LsArgs, format: Format) -> serde_json::Result<Self> {
         let json = match format {
-            Format::Json => print::escaped(&format!("{:#}", as_json(record))).into_owned(),
+            Format::Json => as_json(record)?,
             Format::Text | Format::Csv => String::new(),
         };
-        Self {
+        Ok(Self {
             sort: cell(record, &args.sort),
             tie: (record.spec.clone(), record.name.clone(), record.id),
             cells: args
@@ -33,7 +35,7 @@ impl Row {
                 .map(|column| cell(record, column))
                 .collect(),
             json,
-        }
+        })
     }
 }
 
@@ -45,7 +47,10 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
         args.filter.is_empty() || args.filter.iter().any(|text| name.contains(text.as_str()))
     };
     let row = |record: RunRecord| matches(&record).then(|| Row::of(&record, args, printer.format));
-    let mut rows = store.collect(row)?;
+    let mut rows = store
+        .collect(row)?
+        .into_iter()
+        .collect::<serde_json::Result<Vec<_>>>()?;
     for (index, column) in args.columns.iter().enumerate() {
         let is_known = rows.is_empty() || rows.iter().any(|row| !row.cells[index].is_null());
         known_column(column, is_known, &store)?;
@@ -62,10 +67,7 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
     match printer.format {
         Format::Json => {
             // As one value, written record by record.
-            let runs: Vec<String> = rows
-                .into_iter()
-                .map(|row| row.json.replace('\n', "\n    "))
-                .collect();
+            let runs: Vec<String> = rows.into_iter().map(|row| row.json).collect();
             let list = match runs.is_empty() {
                 true => "[]".to_owned(),
                 false => format!("[\n    {}\n  ]", runs.join(",\n    ")),
@@ -100,12 +102,32 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
     Ok(exit::OK)
 }
 
-/// A record without the lists that only files need.
-fn as_json(record: &RunRecord) -> Value {
-    json!({
-        "id": record.id, "name": record.name, "spec": record.spec, "status": record.status, "key": record.key,
-        "numerics": record.numerics, "counts": record.counts, "metrics": record.metrics, "digests": record.digests,
-    })
+/// A record without the lists that only files need, indented as an entry of the list of runs.
+fn as_json(record: &RunRecord) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        id: RunId,
+        name: &'a str,
+        spec: &'a str,
+        status: RunStatus,
+        key: &'a Value,
+        numerics: &'a Numerics,
+        counts: Counts,
+        metrics: &'a BTreeMap<String, f64>,
+        digests: &'a Digests,
+    }
+    let json = serde_json::to_string_pretty(&Listed {
+        id: record.id,
+        name: &record.name,
+        spec: &record.spec,
+        status: record.status,
+        key: &record.key,
+        numerics: &record.numerics,
+        counts: record.counts,
+        metrics: &record.metrics,
+        digests: &record.digests,
+    })?;
+    Ok(print::escaped(&json).replace('\n', "\n    "))
 }
 
 /// The value of a column: identity words, counts, metrics, then paths into the key.

@@ -140,13 +140,7 @@ impl Report {
         let timing = records::timing(results)?;
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
-        let mut builder = Builder::new(&scope, claims);
-        let mut cells: Vec<CellView> = spec
-            .cells
-            .iter()
-            .enumerate()
-            .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))
-            .collect::<Result<_, _>>()?;
+        let mut cells = cells(spec, &scope, claims)?;
         drop_headings(&mut cells);
         let (shared_settings, runs) = cell::runs::appendix(&scope);
         let scoreboard = (!claims.is_empty()).then(|| {
@@ -190,6 +184,15 @@ impl Report {
             records,
             timing,
         })
+    }
+
+    /// Makes the cells of a report and throws them away: whether [`Report::build`] would succeed, for less.
+    ///
+    /// # Errors
+    ///
+    /// As [`Report::build`].
+    pub fn try_cells(spec: &Spec, results: &Results, claims: &[Judged]) -> Result<(), ReportError> {
+        cells(spec, &Scope::new(spec, results), claims).map(drop)
     }
 
     /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides
@@ -384,6 +387,14 @@ fn drop_headings(cells: &mut [CellView]) {
             CellView::Figure(_) | CellView::Table(_) | CellView::Plan(_) => is_under_one = false,
         }
     }
+}
+
+fn cells(spec: &Spec, scope: &Scope<'_>, claims: &[Judged]) -> Result<Vec<CellView>, ReportError> {
+    let mut builder = Builder::new(scope, claims);
+    let cells = spec.cells.iter().enumerate();
+    cells
+        .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))
+        .collect()
 }
 
 fn contents(cells: &[CellView]) -> Vec<Entry> {

@@ -264,7 +264,7 @@ impl Builder<'_, '_> {
         }
         if let Some(width) = self.cell.smooth.filter(|width| *width > 1) {
             notes.push(format!(
-                "Full lines are moving means over {width} points; the raw curves lie behind them."
+                "Strong lines are moving means over {width} points; the raw curves lie behind them."
             ));
         }
         if self.most_seeds > 1 {
