@@ -42,7 +42,14 @@ pub fn rehearse(spec: &Spec) -> Result<(), RehearsalError> {
         profile: spec.profile.clone(),
         runs: spec.runs.iter().map(made_up).collect(),
     };
-    let session = Session::new(&results);
+    measure(spec, &results)?;
+    let judged = claim::judge(&spec.claims, &spec.profile, &results);
+    Ok(Report::try_cells(spec, &results, &judged)?)
+}
+
+/// Evaluates the measures that apply.
+fn measure(spec: &Spec, results: &Results) -> Result<(), RehearsalError> {
+    let session = Session::new(results);
     for claim in &spec.claims {
         let applies =
             claim.needs.profiles.is_empty() || claim.needs.profiles.contains(&spec.profile);
@@ -60,8 +67,7 @@ pub fn rehearse(spec: &Spec) -> Result<(), RehearsalError> {
             _ => {}
         }
     }
-    let judged = claim::judge(&spec.claims, &spec.profile, &results);
-    Ok(Report::try_cells(spec, &results, &judged)?)
+    Ok(())
 }
 
 fn made_up(run: &SpecRun) -> RunResult {

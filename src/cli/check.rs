@@ -6,7 +6,6 @@ use super::print::Printer;
 use super::{exit, workspace};
 use crate::spec::{self, LoadRequest, Spec};
 use crate::train::engine::{self, DeviceKind};
-use rayon::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -18,27 +17,22 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     let mut checked = Vec::new();
     for spec in specs {
         supported(&spec, engine.as_ref())?;
-        let other = |profile: &String| {
-            let other = in_profile(&spec, profile)?;
-            supported(&other, engine.as_ref())?;
-            Ok((profile.clone(), other.runs.len()))
+        let others = || -> Result<Vec<_>, Failure> {
+            let is_other = |name: &&String| !one_profile && **name != spec.profile;
+            let other = |profile: &String| {
+                let other = in_profile(&spec, profile)?;
+                supported(&other, engine.as_ref())?;
+                Ok((profile.clone(), other.runs.len()))
+            };
+            spec.profiles.iter().filter(is_other).map(other).collect()
         };
-        let is_other = |name: &&String| !one_profile && **name != spec.profile;
-        let others: Vec<&String> = spec.profiles.iter().filter(is_other).collect();
-        let (rehearsed, others) = rayon::join(
-            || rehearse(&spec),
-            || {
-                others
-                    .into_par_iter()
-                    .map(other)
-                    .collect::<Vec<Result<_, Failure>>>()
-            },
-        );
+        let (rehearsed, others) = std::thread::scope(|scope| {
+            let others = scope.spawn(others);
+            (rehearse(&spec), others.join())
+        });
         rehearsed?;
         let mut all = vec![(spec.profile.clone(), spec.runs.len())];
-        for other in others {
-            all.push(other?);
-        }
+        all.extend(others.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         checked.push((spec, all));
     }
     if printer.json() {

@@ -140,7 +140,7 @@ impl Report {
         let timing = records::timing(results)?;
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
-        let mut cells = cells(spec, &scope, claims)?;
+        let mut cells = cells(spec, Builder::new(&scope, claims))?;
         drop_headings(&mut cells);
         let (shared_settings, runs) = cell::runs::appendix(&scope);
         let scoreboard = (!claims.is_empty()).then(|| {
@@ -186,13 +186,14 @@ impl Report {
         })
     }
 
-    /// Makes the cells of a report and throws them away: whether [`Report::build`] would succeed, for less.
+    /// Makes the cells of a report, nothing drawn, and throws them away: whether [`Report::build`] would succeed, for less.
     ///
     /// # Errors
     ///
     /// As [`Report::build`].
     pub fn try_cells(spec: &Spec, results: &Results, claims: &[Judged]) -> Result<(), ReportError> {
-        cells(spec, &Scope::new(spec, results), claims).map(drop)
+        let scope = Scope::new(spec, results);
+        cells(spec, Builder::new(&scope, claims).without_drawings()).map(drop)
     }
 
     /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides
@@ -389,8 +390,7 @@ fn drop_headings(cells: &mut [CellView]) {
     }
 }
 
-fn cells(spec: &Spec, scope: &Scope<'_>, claims: &[Judged]) -> Result<Vec<CellView>, ReportError> {
-    let mut builder = Builder::new(scope, claims);
+fn cells(spec: &Spec, mut builder: Builder<'_, '_>) -> Result<Vec<CellView>, ReportError> {
     let cells = spec.cells.iter().enumerate();
     cells
         .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))

@@ -21,6 +21,7 @@ pub(crate) struct Builder<'a, 'b> {
     pub(crate) scope: &'b Scope<'a>,
     pub(crate) claims: &'b [Judged],
     session: Session,
+    draws: bool,
     figures: usize,
     tables: usize,
 }
@@ -31,8 +32,17 @@ impl<'a, 'b> Builder<'a, 'b> {
             scope,
             claims,
             session: Session::new(scope.results),
+            draws: true,
             figures: 0,
             tables: 0,
+        }
+    }
+
+    /// Leaves the figures' panels empty: what they show is looked up all the same.
+    pub(crate) fn without_drawings(self) -> Self {
+        Self {
+            draws: false,
+            ..self
         }
     }
 
@@ -117,7 +127,10 @@ impl<'a, 'b> Builder<'a, 'b> {
             _ => ((340, 250), 3),
         };
         let (width, height) = size;
-        let drawings = plot::draw(figure, Size { width, height })?;
+        let drawings = match self.draws {
+            true => plot::draw(figure, Size { width, height })?,
+            false => Vec::new(),
+        };
         let head = caption.map(|text| clean(text).trim().to_owned());
         let head = head.unwrap_or_else(|| figure.alt.clone());
         let text = [head.as_str(), figure.notes.as_str()].join(" ");
