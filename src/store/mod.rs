@@ -15,6 +15,7 @@
 //!
 //! Not here: training, plans, what the numbers mean. Files of a store are untrusted input: sizes are bounded, names checked.
 
+mod begin;
 mod cache;
 mod checkpoint;
 mod claim;
@@ -33,6 +34,7 @@ mod verify;
 mod weights;
 mod work;
 
+pub use begin::{Begin, BeginOptions};
 pub use cache::{Calibration, CalibrationEntry};
 pub use checkpoint::Progress;
 pub use claim::ClaimTiming;
@@ -42,7 +44,7 @@ pub use gc::{Garbage, GarbageKind, Usage, du, gc, remove_garbage};
 pub use plans::{Manifest, ManifestRun};
 pub use runs::{Entry, Store};
 pub use verify::{Problem, Verification, verify};
-pub use work::{Begin, BeginOptions, Work};
+pub use work::Work;
 
 #[cfg(test)]
 mod tests;
