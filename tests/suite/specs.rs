@@ -6,7 +6,7 @@ use specbook::spec::{self, LoadRequest, Spec};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 5] = [
     "epoch-frenzy",
     "grid-search",
     "loss-comparison",
