@@ -411,7 +411,7 @@ pub(crate) struct AcceptanceArgs {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "llama-s,llama-l,llama-l10,gpt2-s"
+        default_value = "epoch-frenzy,grid-128-2-32,grid-128-8-512,grid-512-2-512,grid-512-8-512,scale-up,sequence-handling,loss-comparison"
     )]
     pub(crate) shape: Vec<String>,
     /// Seconds of each measurement.
