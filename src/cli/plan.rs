@@ -3,9 +3,9 @@
 use super::args::{Global, Planned};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::workspace::{self, Opened};
+use super::workspace::{self, Listed, Opened};
 use super::{exit, explain};
-use crate::plan::Run;
+use crate::plan::{Outline, Run};
 use crate::record::{Estimate, RunStatus};
 use crate::scheduler::{Base, Bases};
 use crate::store::{Calibration, Store};
@@ -16,19 +16,82 @@ use serde_json::{Value, json};
 /// Lists the runs.
 pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = workspace::store(global, &args.spec.specs[0])?;
-    let all = workspace::open(&args.spec, &store, printer)?;
+    let all = workspace::list(&args.spec, &store, printer)?;
     if printer.json() {
-        let plans = all
-            .iter()
-            .map(|opened| as_json(opened, &store, !args.no_extend))
-            .collect::<Result<Vec<_>, _>>()?;
-        printer.json_result(&plans)?;
+        let plans = all.iter().map(|listed| match listed {
+            Listed::Opened(opened) => as_json(opened, &store, !args.no_extend),
+            Listed::Outlined(outline) => Ok(outline_as_json(outline)),
+        });
+        printer.json_result(&plans.collect::<Result<Vec<_>, _>>()?)?;
         return Ok(exit::OK);
     }
-    for opened in &all {
-        printer.result(&as_text(opened, &store, !args.no_extend)?);
+    for listed in &all {
+        printer.result(&match listed {
+            Listed::Opened(opened) => as_text(opened, &store, !args.no_extend)?,
+            Listed::Outlined(outline) => outline_as_text(outline),
+        });
     }
     Ok(exit::OK)
+}
+
+/// The shape of a plan, without ids and statuses, and with what is `missing`.
+fn outline_as_json(outline: &Outline) -> Value {
+    let runs = outline.runs.iter().map(|run| {
+        json!({
+            "id": null,
+            "name": run.name,
+            "axes": run.axes.iter().cloned().collect::<serde_json::Map<String, Value>>(),
+            "seed": run.seed,
+            "status": null,
+            "reason": "its input is not there",
+            "estimate": run.estimate,
+        })
+    });
+    json!({
+        "format": 1,
+        "spec": outline.spec,
+        "profile": outline.profile,
+        "missing": outline.missing,
+        "runs": runs.collect::<Vec<_>>(),
+    })
+}
+
+fn outline_as_text(outline: &Outline) -> String {
+    let rows = outline.runs.iter().map(|run| {
+        let unknown = || vec!["–".to_owned(); COSTS.len()];
+        let head = vec![run.name.clone()];
+        [head, run.estimate.as_ref().map_or_else(unknown, costs)].concat()
+    });
+    let header = [&["run"], &COSTS[..]].concat();
+    let open = outline.runs.iter().filter(|run| run.open_length).count();
+    let note = match open {
+        0 => String::new(),
+        open => format!(
+            "\n{open} with `data.seq_len: shortest`, which only the text decides: tokens, work and memory are the most possible"
+        ),
+    };
+    format!(
+        "{} (profile {}): {} runs; their ids and what is cached are known once this is mended:\n  {}\n{}{note}",
+        outline.spec,
+        outline.profile,
+        outline.runs.len(),
+        outline.missing.join("\n  "),
+        print::table(&header, &rows.collect::<Vec<_>>())
+    )
+}
+
+/// Headers of what a run costs.
+const COSTS: [&str; 6] = ["params", "steps", "tokens", "work", "memory", "disk"];
+
+fn costs(estimate: &Estimate) -> Vec<String> {
+    vec![
+        print::count(estimate.params),
+        print::count(estimate.steps),
+        print::count(estimate.tokens),
+        print::flops(estimate.flops),
+        print::bytes(estimate.peak_rss_bytes),
+        print::bytes(estimate.disk_bytes),
+    ]
 }
 
 fn as_json(opened: &Opened, store: &Store, extend: bool) -> Result<Value, Failure> {
@@ -158,24 +221,14 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
                 None => known = false,
             }
         }
-        rows.push(vec![
-            run.name.clone(),
-            run.id.0.short(),
-            status_word(status).to_owned(),
-            print::count(estimate.params),
-            print::count(estimate.steps),
-            print::count(estimate.tokens),
-            print::flops(estimate.flops),
-            print::bytes(estimate.peak_rss_bytes),
-            print::bytes(estimate.disk_bytes),
-            estimate
-                .seconds
-                .map_or_else(|| "–".to_owned(), print::seconds),
-        ]);
+        let time = estimate
+            .seconds
+            .map_or_else(|| "–".to_owned(), print::seconds);
+        let status = status_word(status).to_owned();
+        let head = vec![run.name.clone(), run.id.0.short(), status];
+        rows.push([head, costs(&estimate), vec![time]].concat());
     }
-    let header = [
-        "run", "id", "status", "params", "steps", "tokens", "work", "memory", "disk", "time",
-    ];
+    let header = [&["run", "id", "status"], &COSTS[..], &["time"]].concat();
     let time = match (missing, known) {
         (0, _) => "nothing to train".to_owned(),
         (missing, true) => format!("{missing} to train, about {}", print::seconds(total)),

@@ -40,7 +40,7 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             seed: run.seed,
             // By what was trained: before the text is read, the plan's is a guess.
             estimate: match &record {
-                Some(record) if finished => run.estimate_of(record.counts.sequences as usize),
+                Some(record) if finished => run.estimate_of(&record.counts),
                 _ => run.estimate,
             },
             key: serde_json::to_value(&run.key)?,

@@ -6,7 +6,7 @@ use super::print::Printer;
 use crate::data::DataContext;
 use crate::error::Error;
 use crate::fsx::RealFs;
-use crate::plan::{self, Plan, Run};
+use crate::plan::{self, Outline, Outlined, Plan, Run};
 use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
@@ -144,46 +144,122 @@ pub(crate) fn open(
 ) -> Result<Vec<Opened>, Failure> {
     load(args, printer)?
         .into_iter()
-        .map(|spec| opened(spec, args, store))
+        .map(|spec| {
+            let context = context(&spec, args, store);
+            let plan = plan::expand(&spec, &context).map_err(Error::from)?;
+            opened(spec, plan, context, args)
+        })
         .collect()
 }
 
-fn opened(spec: Spec, args: &SpecArgs, store: &Store) -> Result<Opened, Failure> {
-    let base = spec.path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let context = DataContext {
-        base,
+/// A spec with identities, or without where its input is not at hand.
+pub(crate) enum Listed {
+    /// Planned.
+    Opened(Box<Opened>),
+    /// Names and costs only.
+    Outlined(Outline),
+}
+
+/// Loads specs and lists their runs, whether or not their input is there.
+pub(crate) fn list(
+    args: &SpecArgs,
+    store: &Store,
+    printer: Printer,
+) -> Result<Vec<Listed>, Failure> {
+    load(args, printer)?
+        .into_iter()
+        .map(|spec| {
+            let context = context(&spec, args, store);
+            match plan::expand(&spec, &context) {
+                Ok(plan) => {
+                    let opened = opened(spec, plan, context, args)?;
+                    Ok(Listed::Opened(Box::new(opened)))
+                }
+                Err(reason) => {
+                    let mut outline =
+                        plan::outline(&spec, &context, reason).map_err(Error::from)?;
+                    retain(&mut outline.runs, &spec, args)?;
+                    Ok(Listed::Outlined(outline))
+                }
+            }
+        })
+        .collect()
+}
+
+fn context(spec: &Spec, args: &SpecArgs, store: &Store) -> DataContext {
+    DataContext {
+        base: spec.path.parent().unwrap_or(Path::new("")).to_path_buf(),
         cache: Some(store.root().join("tokens-v1")),
         paranoid: args.paranoid,
-    };
-    let mut plan = plan::expand(&spec, &context).map_err(Error::from)?;
-    let all = plan.runs.len();
-    if !args.filter.is_empty() {
-        let wanted: Vec<Filter> = args
-            .filter
-            .iter()
-            .map(|text| Filter::new(text, &plan.runs))
-            .collect();
-        plan.runs
-            .retain(|run| wanted.iter().any(|filter| filter.takes(run)));
-        if plan.runs.is_empty() {
-            let names: Vec<String> = spec
-                .runs
-                .iter()
-                .take(8)
-                .map(|run| format!("`{}`", run.name))
-                .collect();
-            return Err(
-                Failure::usage(format!("no run of `{}` matches the filter", spec.name))
-                    .hint(format!("runs are: {} …", names.join(", "))),
-            );
-        }
     }
+}
+
+fn opened(
+    spec: Spec,
+    mut plan: Plan,
+    context: DataContext,
+    args: &SpecArgs,
+) -> Result<Opened, Failure> {
+    let all = plan.runs.len();
+    retain(&mut plan.runs, &spec, args)?;
     Ok(Opened {
         filtered: plan.runs.len() < all,
         spec,
         plan,
         context,
     })
+}
+
+/// Keeps the runs that a filter takes; at least one has to remain.
+fn retain<R: Named>(runs: &mut Vec<R>, spec: &Spec, args: &SpecArgs) -> Result<(), Failure> {
+    if args.filter.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<Filter> = args
+        .filter
+        .iter()
+        .map(|text| Filter::new(text, runs))
+        .collect();
+    runs.retain(|run| wanted.iter().any(|filter| filter.takes(run)));
+    if !runs.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = spec
+        .runs
+        .iter()
+        .take(8)
+        .map(|run| format!("`{}`", run.name))
+        .collect();
+    Err(
+        Failure::usage(format!("no run of `{}` matches the filter", spec.name))
+            .hint(format!("runs are: {} …", names.join(", "))),
+    )
+}
+
+/// What a filter looks at.
+trait Named {
+    fn name(&self) -> &str;
+    fn axes(&self) -> &[(String, serde_json::Value)];
+}
+
+impl Named for Run {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn axes(&self) -> &[(String, serde_json::Value)] {
+        &self.axes
+    }
+}
+
+impl Named for Outlined {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn axes(&self) -> &[(String, serde_json::Value)] {
+        &self.axes
+    }
 }
 
 /// One `--filter`: conditions between commas, all of which hold; where no run meets them, a piece of a name.
@@ -193,31 +269,31 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn new(text: &'a str, runs: &[Run]) -> Self {
+    fn new(text: &'a str, runs: &[impl Named]) -> Self {
         let exact = runs.iter().any(|run| meets(run, text));
         Self { text, exact }
     }
 
-    fn takes(&self, run: &Run) -> bool {
+    fn takes(&self, run: &impl Named) -> bool {
         if self.exact {
             meets(run, self.text)
         } else {
-            run.name.contains(self.text)
+            run.name().contains(self.text)
         }
     }
 }
 
 /// Whether every condition of the filter is an `axis=value` of the run or a part of its name.
-fn meets(run: &Run, filter: &str) -> bool {
+fn meets(run: &impl Named, filter: &str) -> bool {
     filter.split(',').all(|condition| {
         let by_axis = condition.split_once('=').is_some_and(|(axis, value)| {
-            run.axes.iter().any(|(name, found)| {
+            run.axes().iter().any(|(name, found)| {
                 name == axis
                     && found
                         .as_str()
                         .map_or_else(|| *found.to_string() == *value, |text| text == value)
             })
         });
-        by_axis || run.name.split(',').any(|part| part == condition)
+        by_axis || run.name().split(',').any(|part| part == condition)
     })
 }

@@ -175,6 +175,16 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
+    /// A tokenizer of another size than the model was described for.
+    #[error(
+        "the tokenizer has {found} entries, but `model.vocab_size` says {expected}; give the tokenizer that is meant, or leave `model.vocab_size` out"
+    )]
+    OtherVocabulary {
+        /// `model.vocab_size`.
+        expected: usize,
+        /// Entries of the tokenizer.
+        found: usize,
+    },
     /// A tokenizer that cannot encode or decode.
     #[error("tokenizer: {0}")]
     Encode(String),
@@ -212,6 +222,17 @@ pub enum DataError {
         /// Their ids.
         tokens: u64,
     },
+}
+
+impl DataError {
+    /// Whether nothing is wrong but that the input is not there, or not all of it.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::TooFewDocuments { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// `1 document`, `2 documents`.

@@ -91,6 +91,8 @@ pub struct Identified {
     pub validation_documents: usize,
     /// Training sequences, where they follow from the settings or the slice was tokenised before; `None` for a stream.
     pub sequences: Option<usize>,
+    /// Positions of a full sequence, where they follow from the settings or the slice was tokenised before.
+    pub seq_len: Option<usize>,
 }
 
 /// Identifies the data of a run without loading it. Needs well under a millisecond where files are unchanged since the last
@@ -140,6 +142,7 @@ pub fn identify(
         ),
         (Tokenizer::File(_), None) => unreachable!("facts of a tokenizer file were read above"),
     };
+    check_vocabulary(model, vocab_size)?;
     let key = DataKey {
         train: keys[0].clone(),
         validation: keys[1].clone(),
@@ -148,8 +151,25 @@ pub fn identify(
         seq_len,
         target_shift: settings.target_shift,
     };
+    let lengths = || {
+        Cache::new(context.cache.as_deref()).lengths(&slice_cache_key(&key.train, &key.tokenizer))
+    };
     Ok(Identified {
-        sequences: known_sequences(&key, slices.train.range.len(), model.max_seq_len, context),
+        sequences: match key.sequence {
+            Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => {
+                Some(slices.train.range.len())
+            }
+            Sequence::Stream => None,
+            policy => lengths().and_then(|lengths| {
+                let seq_len = sequence_length(key.seq_len, model.max_seq_len, &lengths).ok()?;
+                sequences(policy, &lengths, seq_len)
+            }),
+        },
+        seq_len: match key.seq_len {
+            SeqLen::Shortest => lengths()
+                .and_then(|lengths| sequence_length(key.seq_len, model.max_seq_len, &lengths).ok()),
+            other => sequence_length(other, model.max_seq_len, &[]).ok(),
+        },
         test: (!slices.test.range.is_empty()).then(|| keys[2].clone()),
         vocab_size,
         train_documents: slices.train.range.len(),
@@ -158,21 +178,11 @@ pub fn identify(
     })
 }
 
-fn known_sequences(
-    key: &DataKey,
-    documents: usize,
-    max_seq_len: usize,
-    context: &DataContext,
-) -> Option<usize> {
-    match key.sequence {
-        Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => Some(documents),
-        Sequence::Stream => None,
-        policy => {
-            let lengths = Cache::new(context.cache.as_deref())
-                .lengths(&slice_cache_key(&key.train, &key.tokenizer))?;
-            let seq_len = sequence_length(key.seq_len, max_seq_len, &lengths).ok()?;
-            sequences(policy, &lengths, seq_len)
-        }
+/// Whether the tokenizer is the one that the model was described for.
+fn check_vocabulary(model: &ModelSettings, found: usize) -> Result<(), DataError> {
+    match model.vocab_size {
+        Some(expected) if expected != found => Err(DataError::OtherVocabulary { expected, found }),
+        _ => Ok(()),
     }
 }
 

@@ -4,8 +4,10 @@ use super::estimate::{DataCounts, estimate};
 use super::eval_key::{EVAL_RECIPE, EvalKey};
 use super::{Plan, RECIPE, Run, RunKey};
 use crate::data::{DataContext, Identified, identify};
-use crate::record::Estimate;
-use crate::spec::{PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings};
+use crate::record::{Counts, Estimate};
+use crate::spec::{
+    ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings,
+};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -99,7 +101,7 @@ fn planned(
         eval: settings.eval.clone(),
         test: scores_test.then(|| identified.test.clone()).flatten(),
     };
-    let estimate = estimated(settings, &key, identified.sequences);
+    let estimate = estimated(settings, &model, identified.sequences, identified.seq_len);
     Run {
         id,
         eval_id: eval_key.id(),
@@ -123,7 +125,14 @@ fn with_defaults(train: &TrainSettings) -> TrainSettings {
     }
 }
 
-fn estimated(settings: &Settings, key: &RunKey, sequences: Option<usize>) -> Estimate {
+/// The cost of training `model`; where the text would have to be read, sequences count as one a document and a length of
+/// `shortest` as the longest possible.
+pub(super) fn estimated(
+    settings: &Settings,
+    model: &ModelConfig,
+    sequences: Option<usize>,
+    seq_len: Option<usize>,
+) -> Estimate {
     let data = &settings.data;
     let counts = DataCounts {
         sequences: match data.sequence {
@@ -131,17 +140,22 @@ fn estimated(settings: &Settings, key: &RunKey, sequences: Option<usize>) -> Est
             _ => Some(sequences.unwrap_or(data.train.take)),
         },
         validation: data.validation.take,
-        seq_len: match key.data.seq_len {
+        seq_len: match data.seq_len {
             SeqLen::Tokens(tokens) => tokens,
-            SeqLen::Max | SeqLen::Shortest => key.model.max_seq_len,
+            SeqLen::Max => model.max_seq_len,
+            SeqLen::Shortest => seq_len.unwrap_or(model.max_seq_len),
         },
     };
-    estimate(&key.model, &settings.train, counts)
+    estimate(model, &settings.train, counts)
 }
 
 impl Run {
-    /// The estimate once the number of training sequences is known.
-    pub fn estimate_of(&self, sequences: usize) -> Estimate {
-        estimated(&self.settings, &self.key, Some(sequences))
+    /// The estimate by what was counted when the run was trained.
+    pub fn estimate_of(&self, counts: &Counts) -> Estimate {
+        let sequences = Some(counts.sequences as usize);
+        let of_length = |seq_len| estimated(&self.settings, &self.model, sequences, Some(seq_len));
+        // So many sequences; targets that the loss ignores are not among the tokens.
+        let trained = of_length(1).tokens.max(1);
+        of_length(counts.tokens.div_ceil(trained).max(1) as usize)
     }
 }

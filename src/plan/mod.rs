@@ -4,6 +4,7 @@ mod diff;
 mod estimate;
 mod eval_key;
 mod expand;
+mod outline;
 mod run_key;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ pub use diff::{Change, changes, nearest};
 pub use estimate::{DataCounts, estimate, forward_flops};
 pub use eval_key::{EVAL_RECIPE, EvalKey};
 pub use expand::{PlanError, expand};
+pub use outline::{Outline, Outlined, outline};
 pub use run_key::{RECIPE, RunKey};
 
 use crate::record::{Estimate, EvalId, RunId};

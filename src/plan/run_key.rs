@@ -5,7 +5,7 @@
 //!
 //! | In the key (changes weights or recorded metrics) | Recorded beside it | Neither |
 //! |---|---|---|
-//! | `recipe`, all of `model` (decided), all of `train`, sequence policy, sequence length, target shift, data identity of the training and validation slices, tokenizer identity | device, engine, instruction set, threads, specbook version, wall time, tokenizer digest | names, titles, prose, `eval`, claims, cells, paths, modification times, test slice, report folder, `multiple_of` and `pad_vocab_to_multiple` (their results are in), jobs, terminal logging |
+//! | `recipe`, all of `model` (decided), all of `train`, sequence policy, sequence length, target shift, data identity of the training and validation slices, tokenizer identity | device, engine, instruction set, threads, specbook version, wall time, tokenizer digest | names, titles, prose, `eval`, claims, cells, paths, modification times, test slice, report folder, `multiple_of`, `pad_vocab_to_multiple` and `model.vocab_size` as asked for (their results are in), jobs, terminal logging |
 
 use crate::data::identity::DataKey;
 use crate::digest::Sha256Hex;

@@ -1,6 +1,7 @@
 //! One run, from the claim to the record and the evaluation.
 
 use super::extend::{self, Base, Bases};
+use super::memory::peak_rss_bytes;
 use super::{Event, Events, Options, Prepared, Work};
 use crate::data::batch::Course;
 use crate::eval::curve::training_metrics;
@@ -546,20 +547,5 @@ impl Observer for Recorder<'_> {
         let index = self.job.index;
         self.job.events.on(Event::Validation { index, done, all });
         ControlFlow::Continue(())
-    }
-}
-
-/// Highest resident set of this process so far; 0 where the system does not tell.
-pub fn peak_rss_bytes() -> u64 {
-    #[cfg(unix)]
-    {
-        use nix::sys::resource::{UsageWho, getrusage};
-        // Linux counts in KiB, macOS in bytes.
-        let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-        getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss() as u64 * unit)
-    }
-    #[cfg(not(unix))]
-    {
-        0
     }
 }

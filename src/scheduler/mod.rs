@@ -10,11 +10,12 @@ mod admission;
 mod events;
 mod extend;
 mod job;
+mod memory;
 mod reproduce;
 
 pub use events::{Event, Events, Silent};
 pub use extend::{Base, Bases};
-pub use job::peak_rss_bytes;
+pub use memory::peak_rss_bytes;
 pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
 
 use crate::data::{SequenceSet, TrainingData};

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The section `data` of a spec.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +50,19 @@ pub enum Corpus {
     Jsonl(Jsonl),
     /// Token ids as little-endian u16, nanoGPT's `train.bin`; cut into documents at the end-of-text id of the tokenizer.
     Bin(BinFile),
+}
+
+impl Corpus {
+    /// File or folder, as the spec writes it; `None` for an embedded corpus.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Stories(_) | Self::Documents(_) => None,
+            Self::Text(file) => Some(&file.path),
+            Self::Folder(folder) => Some(&folder.path),
+            Self::Jsonl(file) => Some(&file.path),
+            Self::Bin(file) => Some(&file.path),
+        }
+    }
 }
 
 /// Parameters of an embedded corpus.

@@ -69,6 +69,9 @@ pub struct ModelSettings {
     /// Rows of the embedding are padded up to a multiple of this (nanoGPT: 64 makes 50,304 of 50,257); default 1.
     #[serde(default = "default_vocab_multiple")]
     pub pad_vocab_to_multiple: usize,
+    /// Entries that the tokenizer must have, so that another one is refused and `plan` can size the model without its file.
+    #[serde(default)]
+    pub vocab_size: Option<usize>,
 }
 
 fn default_norm_eps() -> f64 {

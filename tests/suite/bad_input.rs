@@ -86,7 +86,7 @@ fn too_few_documents() {
     let project = Project::new();
     with_corpus(&project, "{jsonl: {path: lines.jsonl}}");
     project.write("specs/lines.jsonl", (0..10).map(line).collect::<String>());
-    let ran = project.run(&["plan", "specs/tiny.yaml"]).code(4);
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
     insta::assert_snapshot!(ran.stderr, @"error: run `dim=16` of `tiny`: `lines.jsonl` has 10 documents, but `data.train` asks for documents 5 to 24");
 }
 

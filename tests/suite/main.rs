@@ -15,6 +15,7 @@ mod gpu;
 #[cfg(unix)]
 mod hostile;
 mod project;
+mod published;
 mod real_text;
 mod run;
 mod specs;

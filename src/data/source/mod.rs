@@ -223,15 +223,11 @@ pub fn read_all(corpus: &Corpus, context: &DataContext) -> Result<Vec<String>, D
 
 /// The corpus in words, for messages.
 pub(crate) fn describe(corpus: &Corpus) -> String {
-    let path = match corpus {
-        Corpus::Stories(_) => return "the embedded corpus `stories`".to_owned(),
-        Corpus::Documents(_) => return "the embedded corpus `documents`".to_owned(),
-        Corpus::Text(file) => &file.path,
-        Corpus::Folder(folder) => &folder.path,
-        Corpus::Jsonl(file) => &file.path,
-        Corpus::Bin(file) => &file.path,
-    };
-    format!("`{}`", path.display())
+    match corpus.path() {
+        Some(path) => format!("`{}`", path.display()),
+        None if matches!(corpus, Corpus::Stories(_)) => "the embedded corpus `stories`".to_owned(),
+        None => "the embedded corpus `documents`".to_owned(),
+    }
 }
 
 /// Size, modification time and inode of what a corpus reads, with the latest modification time of all (nanoseconds).

@@ -10,7 +10,7 @@ fn axes_that_name_nothing() {
       --> s.yaml:28:8
     28 | vary: {model.dmi: [1, 2]}
        |        ^^^^^^^^^
-       = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`
+       = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`, `vocab_size`
        = hint: did you mean `dim`?
     ");
     assert_snapshot!(edit("seeds: [0, 1, 2]", "vary: {modle.dim: [1, 2]}"), @"

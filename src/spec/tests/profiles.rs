@@ -33,7 +33,7 @@ fn profile_overrides() {
       --> s.yaml:31:23
     31 |   smoke: {seeds: [0], model.dims: 32, data.validation: 10, eval.perplexity.documents: 10}
        |                       ^^^^^^^^^^
-       = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`
+       = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`, `vocab_size`
        = hint: did you mean `dim`?
     ");
     assert_snapshot!(edit("seeds: [0], model.dim: 32", "seeds: [0], model.dim: small"), @"
@@ -110,7 +110,7 @@ fn sets() {
      --> --set
     1 | model.dmi=4
       | ^^^^^^^^^
-      = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`
+      = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`, `vocab_size`
       = hint: did you mean `dim`?
     ");
     assert_snapshot!(set(&["model.dim"]), @"

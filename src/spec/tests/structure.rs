@@ -18,7 +18,7 @@ fn unknown_keys() {
       --> s.yaml:13:47
     13 |   model: {arch: llama, dim: 128, n_layers: 2, n_haeds: 4, max_seq_len: 64, norm_eps: 1e-5}
        |                                               ^^^^^^^
-       = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`
+       = allowed: `arch`, `dim`, `n_layers`, `n_heads`, `n_kv_heads`, `hidden_dim`, `multiple_of`, `max_seq_len`, `norm_eps`, `rope_theta`, `biases`, `tied_output`, `dropout`, `init`, `pad_vocab_to_multiple`, `vocab_size`
        = hint: did you mean `n_heads`?
     ");
     assert_snapshot!(edit("    batch_size: 10\n", "    batch_size: 10\n    dropout: 0.1\n"), @"

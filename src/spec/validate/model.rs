@@ -21,6 +21,7 @@ pub(super) fn model_sizes(model: &ModelSettings, findings: &mut Findings) {
         ("model.n_kv_heads", model.n_kv_heads),
         ("model.hidden_dim", model.hidden_dim),
         ("model.multiple_of", model.multiple_of),
+        ("model.vocab_size", model.vocab_size),
     ] {
         if let Some(value) = value {
             between(findings, path, value, 1, 1 << 24);

@@ -1,0 +1,106 @@
+//! The runs of a spec whose input is not at hand: names and costs, as far as settings tell them. No identities: those need
+//! the text.
+
+use super::expand::{PlanError, estimated};
+use crate::data::DataContext;
+use crate::record::Estimate;
+use crate::spec::{SeqLen, Settings, Spec, Tokenizer};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// What can be said of a spec without its input.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Name of the spec.
+    pub spec: String,
+    /// Profile.
+    pub profile: String,
+    /// What is not there, in words.
+    pub missing: Vec<String>,
+    /// Runs in plan order.
+    pub runs: Vec<Outlined>,
+}
+
+/// A run without an identity.
+#[derive(Clone, Debug)]
+pub struct Outlined {
+    /// Stable human name, unique in the plan.
+    pub name: String,
+    /// Axis names and values, as a planned run has them.
+    pub axes: Vec<(String, Value)>,
+    /// Seed.
+    pub seed: u64,
+    /// What it will cost; `None` where neither `model.vocab_size` nor a trained tokenizer says how large the model is.
+    pub estimate: Option<Estimate>,
+    /// Whether the text decides the length of a sequence, so that the estimate has the longest possible.
+    pub open_length: bool,
+}
+
+/// Lists the runs of `spec`, for which `reason` is why it cannot be planned.
+///
+/// # Errors
+/// `reason` itself, where the input is there but something is wrong with it.
+pub fn outline(
+    spec: &Spec,
+    context: &DataContext,
+    reason: PlanError,
+) -> Result<Outline, PlanError> {
+    let PlanError::Data { source, .. } = &reason;
+    if !source.is_absence() {
+        return Err(reason);
+    }
+    let mut missing: Vec<String> = absent_files(spec, context)
+        .iter()
+        .map(|path| format!("`{}` is not there", path.display()))
+        .collect();
+    if missing.is_empty() {
+        missing.push(source.to_string());
+    }
+    let runs = spec.runs.iter().map(|run| Outlined {
+        name: run.name.clone(),
+        axes: run.axes.clone(),
+        seed: run.settings.train.seed,
+        open_length: run.settings.data.seq_len == SeqLen::Shortest,
+        estimate: vocabulary(&run.settings).map(|vocab_size| {
+            let model = run.settings.model.resolve(vocab_size);
+            estimated(&run.settings, &model, None, None)
+        }),
+    });
+    Ok(Outline {
+        spec: spec.name.clone(),
+        profile: spec.profile.clone(),
+        missing,
+        runs: runs.collect(),
+    })
+}
+
+/// Entries of the vocabulary, where the settings say it.
+fn vocabulary(settings: &Settings) -> Option<usize> {
+    match &settings.data.tokenizer {
+        Tokenizer::TrainBpe(bpe) => Some(bpe.vocab_size),
+        Tokenizer::File(_) => settings.model.vocab_size,
+    }
+}
+
+/// Files and folders of all runs that do not exist, each once, in the order of their first use.
+fn absent_files(spec: &Spec, context: &DataContext) -> Vec<PathBuf> {
+    let mut absent: Vec<PathBuf> = Vec::new();
+    for run in &spec.runs {
+        let data = &run.settings.data;
+        let corpora = [&data.train, &data.validation, &data.test]
+            .into_iter()
+            .filter(|slice| slice.take > 0)
+            .map(|slice| slice.corpus.as_ref().unwrap_or(&data.corpus));
+        let tokenizer = match &data.tokenizer {
+            Tokenizer::File(path) => Some(path.as_path()),
+            Tokenizer::TrainBpe(_) => None,
+        };
+        for path in corpora.filter_map(|corpus| corpus.path()).chain(tokenizer) {
+            let path = context.resolve(path);
+            if !path.exists() && !absent.contains(&path) {
+                absent.push(path);
+            }
+        }
+    }
+    absent
+}

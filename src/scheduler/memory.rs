@@ -1,0 +1,32 @@
+//! Memory of this process, as the system tells it.
+
+/// Highest resident set of this process so far; 0 where the system does not tell.
+pub fn peak_rss_bytes() -> u64 {
+    // On Linux `getrusage` may give the peak of the process that started this one: it outlives `exec`.
+    #[cfg(target_os = "linux")]
+    if let Some(bytes) = high_water_mark() {
+        return bytes;
+    }
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{UsageWho, getrusage};
+        // Linux counts in KiB, macOS in bytes.
+        let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+        getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss() as u64 * unit)
+    }
+    #[cfg(not(unix))]
+    {
+        0
+    }
+}
+
+/// `VmHWM` of this process, which the kernel counts in KiB.
+#[cfg(target_os = "linux")]
+fn high_water_mark() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,475 @@
+//! What was published, and what the shipped specs make of it: the runs of the paper profiles with their counts, the verdict on
+//! every claim, the count tables of the sequence policies.
+
+use crate::project::{Project, repository};
+use crate::specs::{NAMES, load};
+use specbook::data::DataContext;
+use specbook::plan::{self, Outlined};
+use std::fmt::Write as _;
+
+/// The runs of a paper profile, whose files are not at hand.
+fn published(name: &str) -> Vec<Outlined> {
+    let folder = tempfile::tempdir().unwrap();
+    let context = DataContext {
+        base: folder.path().join("specs"),
+        ..DataContext::default()
+    };
+    let spec = load(name, "paper");
+    let reason = plan::expand(&spec, &context).unwrap_err();
+    plan::outline(&spec, &context, reason).unwrap().runs
+}
+
+/// One line a run: parameters, optimizer steps, trained tokens.
+fn counts(name: &str) -> String {
+    let mut text = String::new();
+    for run in published(name) {
+        let cost = run.estimate.unwrap();
+        let (params, steps, tokens) = (cost.params, cost.steps, cost.tokens);
+        writeln!(text, "{params:>9} {steps:>4} {tokens:>8} {}", run.name).unwrap();
+    }
+    text
+}
+
+#[test]
+fn published_runs_of_epoch_frenzy() {
+    insta::assert_snapshot!(counts("epoch-frenzy"), @"
+    60039680  300   640000 25x100
+    60039680  250   640000 250x10
+    60039680  250   640000 2500x1
+    ");
+}
+
+#[test]
+fn published_runs_of_grid_search() {
+    insta::assert_snapshot!(counts("grid-search"), @"
+     8618624  157    80000 dim=128,n_layers=2,n_heads=2,max_seq_len=32,target_shift=2
+     8618624  157   320000 dim=128,n_layers=2,n_heads=2,max_seq_len=128,target_shift=2
+     8618624  157  1280000 dim=128,n_layers=2,n_heads=2,max_seq_len=512,target_shift=2
+     8618624  157    80000 dim=128,n_layers=2,n_heads=4,max_seq_len=32,target_shift=2
+     8618624  157   320000 dim=128,n_layers=2,n_heads=4,max_seq_len=128,target_shift=2
+     8618624  157  1280000 dim=128,n_layers=2,n_heads=4,max_seq_len=512,target_shift=2
+     8618624  157    80000 dim=128,n_layers=2,n_heads=8,max_seq_len=32,target_shift=2
+     8618624  157    80000 dim=128,n_layers=2,n_heads=8,max_seq_len=32,target_shift=1
+     8618624  157   320000 dim=128,n_layers=2,n_heads=8,max_seq_len=128,target_shift=2
+     8618624  157  1280000 dim=128,n_layers=2,n_heads=8,max_seq_len=512,target_shift=2
+     8618624  157  1280000 dim=128,n_layers=2,n_heads=8,max_seq_len=512,target_shift=1
+     9898112  157    80000 dim=128,n_layers=8,n_heads=2,max_seq_len=32,target_shift=2
+     9898112  157   320000 dim=128,n_layers=8,n_heads=2,max_seq_len=128,target_shift=2
+     9898112  157  1280000 dim=128,n_layers=8,n_heads=2,max_seq_len=512,target_shift=2
+     9898112  157    80000 dim=128,n_layers=8,n_heads=4,max_seq_len=32,target_shift=2
+     9898112  157   320000 dim=128,n_layers=8,n_heads=4,max_seq_len=128,target_shift=2
+     9898112  157  1280000 dim=128,n_layers=8,n_heads=4,max_seq_len=512,target_shift=2
+     9898112  157    80000 dim=128,n_layers=8,n_heads=8,max_seq_len=32,target_shift=2
+     9898112  157    80000 dim=128,n_layers=8,n_heads=8,max_seq_len=32,target_shift=1
+     9898112  157   320000 dim=128,n_layers=8,n_heads=8,max_seq_len=128,target_shift=2
+     9898112  157  1280000 dim=128,n_layers=8,n_heads=8,max_seq_len=512,target_shift=2
+     9898112  157  1280000 dim=128,n_layers=8,n_heads=8,max_seq_len=512,target_shift=1
+    39193088  157    80000 dim=512,n_layers=2,n_heads=2,max_seq_len=32,target_shift=2
+    39193088  157   320000 dim=512,n_layers=2,n_heads=2,max_seq_len=128,target_shift=2
+    39193088  157  1280000 dim=512,n_layers=2,n_heads=2,max_seq_len=512,target_shift=2
+    39193088  157    80000 dim=512,n_layers=2,n_heads=4,max_seq_len=32,target_shift=2
+    39193088  157   320000 dim=512,n_layers=2,n_heads=4,max_seq_len=128,target_shift=2
+    39193088  157  1280000 dim=512,n_layers=2,n_heads=4,max_seq_len=512,target_shift=2
+    39193088  157    80000 dim=512,n_layers=2,n_heads=8,max_seq_len=32,target_shift=2
+    39193088  157    80000 dim=512,n_layers=2,n_heads=8,max_seq_len=32,target_shift=1
+    39193088  157   320000 dim=512,n_layers=2,n_heads=8,max_seq_len=128,target_shift=2
+    39193088  157  1280000 dim=512,n_layers=2,n_heads=8,max_seq_len=512,target_shift=2
+    39193088  157  1280000 dim=512,n_layers=2,n_heads=8,max_seq_len=512,target_shift=1
+    58466816  157    80000 dim=512,n_layers=8,n_heads=2,max_seq_len=32,target_shift=2
+    58466816  157   320000 dim=512,n_layers=8,n_heads=2,max_seq_len=128,target_shift=2
+    58466816  157  1280000 dim=512,n_layers=8,n_heads=2,max_seq_len=512,target_shift=2
+    58466816  157    80000 dim=512,n_layers=8,n_heads=4,max_seq_len=32,target_shift=2
+    58466816  157   320000 dim=512,n_layers=8,n_heads=4,max_seq_len=128,target_shift=2
+    58466816  157  1280000 dim=512,n_layers=8,n_heads=4,max_seq_len=512,target_shift=2
+    58466816  157    80000 dim=512,n_layers=8,n_heads=8,max_seq_len=32,target_shift=2
+    58466816  157    80000 dim=512,n_layers=8,n_heads=8,max_seq_len=32,target_shift=1
+    58466816  157   320000 dim=512,n_layers=8,n_heads=8,max_seq_len=128,target_shift=2
+    58466816  157  1280000 dim=512,n_layers=8,n_heads=8,max_seq_len=512,target_shift=2
+    58466816  157  1280000 dim=512,n_layers=8,n_heads=8,max_seq_len=512,target_shift=1
+    ");
+}
+
+#[test]
+fn published_runs_of_loss_comparison() {
+    insta::assert_snapshot!(counts("loss-comparison"), @"
+    124373760 2000 491520000 ce
+    124373760 2000 491520000 squentropy
+    124373760 2000 491520000 capstone
+    124373760 2000 491520000 capstone-65
+    124373760 2000 491520000 square
+    124373760 2000 491520000 square-100
+    124373760 2000 491520000 square-rescaled
+    124373760 1150 282624000 published-ce
+    152691456 2000 491520000 published-squentropy
+    152691456 2000 491520000 probable-squentropy
+    ");
+}
+
+#[test]
+fn published_runs_of_scale_up() {
+    insta::assert_snapshot!(counts("scale-up"), @"
+    39193088  157  1280000 grid-best
+    58466816  157  1280000 grid-largest
+    60039680 1688 13824000 scale-up
+    60039680 1688 13824000 next-token
+    ");
+}
+
+#[test]
+fn published_runs_of_sequence_handling() {
+    insta::assert_snapshot!(counts("sequence-handling"), @"
+    60039680   16    32768 naive-discard
+    60039680   16    32768 naive-impute
+    60039680   16     2560 pad-discard-20
+    60039680   16     2560 pad-impute-20
+    60039680   16    12800 pad-discard-100
+    60039680   16    12800 pad-impute-100
+    60039680   16    32000 pad-discard-250
+    60039680   16    32000 pad-impute-250
+    60039680   16    12800 informed-50
+    60039680   16    12800 informed-100
+    60039680   16    12800 informed-150
+    60039680   16    12800 informed-200
+    60039680   16    12800 described-impute-100
+    60039680   16    12800 described-informed-50
+    60039680   16    12800 described-informed-100
+    60039680   16    32768 shuffled-naive-discard
+    60039680   16    32768 shuffled-naive-impute
+    60039680   16    12800 shuffled-pad-discard-100
+    60039680   16    12800 shuffled-pad-impute-100
+    60039680   96    76800 equal-discard
+    60039680   96    76800 equal-impute
+    60039680   96    76800 equal-described-impute
+    60039680   96    76800 equal-informed
+    60039680   96    76800 equal-described-informed
+    ");
+}
+
+#[test]
+fn a_plan_without_its_input_lists_the_runs_and_what_is_missing() {
+    let project = Project::with_shipped("epoch-frenzy.yaml");
+    let plan = ["plan", "specs/epoch-frenzy.yaml", "-p", "paper"];
+    insta::assert_snapshot!(project.run(&plan).success().stdout, @"
+    epoch-frenzy (profile paper): 3 runs; their ids and what is cached are known once this is mended:
+      `specs/../data/pile/03.jsonl.zst` is not there
+      `specs/../data/pile/val.jsonl.zst` is not there
+      `specs/../data/llama/tokenizer.json` is not there
+       run      params  steps   tokens         work   memory       disk
+    25x100  60,039,680    300  640,000  286.1 TFLOP  1.8 GiB  229.1 MiB
+    250x10  60,039,680    250  640,000  183.1 TFLOP  1.8 GiB  229.1 MiB
+    2500x1  60,039,680    250  640,000  457.7 TFLOP  1.8 GiB  229.1 MiB
+    ");
+    let json = project.run(&[&plan[..], &["--format", "json"]].concat());
+    let json = json.success().json();
+    assert_eq!(json[0]["missing"].as_array().unwrap().len(), 3, "{json}");
+    let run = &json[0]["runs"][2];
+    assert_eq!(
+        (&run["name"], &run["id"], &run["estimate"]["steps"]),
+        (&"2500x1".into(), &serde_json::Value::Null, &250.into())
+    );
+    let one = project.run(&[&plan[..], &["--filter", "25x100"]].concat());
+    let one = one.success().stdout;
+    assert!(one.contains("1 runs") && !one.contains("2500x1"), "{one}");
+    // What needs the text still says so.
+    let ran = project.run(&["run", "specs/epoch-frenzy.yaml", "-p", "paper"]);
+    insta::assert_snapshot!(ran.code(4).stderr, @"error: run `25x100` of `epoch-frenzy`: cannot read `specs/../data/llama/tokenizer.json`: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_plan_with_too_little_text_lists_the_runs_and_a_damaged_file_is_an_error() {
+    let project = Project::new();
+    let spec =
+        crate::project::TINY.replace("{stories: {version: 1}}", "{text: {path: ../few.txt}}");
+    project.write("specs/tiny.yaml", spec);
+    project.write("few.txt", "One story.\n<|endoftext|>\nAnother.\n");
+    let plan = ["plan", "specs/tiny.yaml"];
+    insta::assert_snapshot!(project.run(&plan).success().stdout, @"
+    tiny (profile desk): 2 runs; their ids and what is cached are known once this is mended:
+      `../few.txt` has 2 documents, but `data.train` asks for documents 5 to 24
+    run     params  steps  tokens        work    memory       disk
+    dim=16  13,616      5     480  34.0 MFLOP  40.5 MiB   58.8 KiB
+    dim=32  33,888      5     480  93.5 MFLOP  41.0 MiB  138.0 KiB
+    ");
+    project.write("few.txt", [0xff, 0xfe]);
+    insta::assert_snapshot!(project.run(&plan).code(4).stderr, @"error: run `dim=16` of `tiny`: `specs/../few.txt`: invalid UTF-8 at byte 0; documents must be UTF-8 text");
+}
+
+#[test]
+fn a_tokenizer_of_another_size_is_refused() {
+    let project = Project::new();
+    let spec = crate::project::TINY.replace("{dim: 16,", "{vocab_size: 32000, dim: 16,");
+    project.write("specs/tiny.yaml", spec);
+    insta::assert_snapshot!(project.run(&["plan", "specs/tiny.yaml"]).code(4).stderr, @"error: run `dim=16` of `tiny`: the tokenizer has 320 entries, but `model.vocab_size` says 32000; give the tokenizer that is meant, or leave `model.vocab_size` out");
+}
+
+/// Published sizes, from the plans' own settings (vocabulary of 32,000 and 50,257 entries).
+#[test]
+fn paper_profiles_have_the_published_models() {
+    let parameters = |name: &str, run: &str, vocabulary: usize| {
+        let spec = load(name, "paper");
+        let run = spec
+            .runs
+            .iter()
+            .find(|one| one.name == run)
+            .unwrap_or_else(|| panic!("{name}: {run}"));
+        run.settings.model.resolve(vocabulary).parameters()
+    };
+    let grid = |dim, layers| {
+        format!("dim={dim},n_layers={layers},n_heads=8,max_seq_len=512,target_shift=2")
+    };
+    assert_eq!(parameters("grid-search", &grid(128, 2), 32_000), 8_618_624);
+    assert_eq!(parameters("grid-search", &grid(512, 8), 32_000), 58_466_816);
+    assert_eq!(parameters("scale-up", "scale-up", 32_000), 60_039_680);
+    assert_eq!(parameters("epoch-frenzy", "2500x1", 32_000), 60_039_680);
+    assert_eq!(
+        parameters("sequence-handling", "naive-discard", 32_000),
+        60_039_680
+    );
+    let positions = 1024 * 768;
+    let millions = |run: &str| {
+        format!(
+            "{:.2}",
+            (parameters("loss-comparison", run, 50_257) - positions) as f64 / 1e6
+        )
+    };
+    assert_eq!(
+        (millions("published-ce"), millions("published-squentropy")),
+        ("123.59".to_owned(), "151.91".to_owned())
+    );
+}
+
+/// Every claim with what was published, how it is known, what is expected and the verdict of the committed desk report. A
+/// change of a verdict is a change of this table: it has to be explained in the commit that makes it.
+#[test]
+fn every_claim_has_a_verdict() {
+    let mut text = String::new();
+    for name in NAMES {
+        let claims = load(name, "desk").claims;
+        let rows = committed_claims(name);
+        assert_eq!(claims.len(), rows.len(), "{name}");
+        writeln!(text, "{name}").unwrap();
+        for (claim, row) in claims.iter().zip(rows) {
+            assert_eq!(claim.id, row[0]);
+            let [published, mark, expected, verdict] = [3, 4, 6, 10].map(|column| &row[column]);
+            let given = |text: String, there: bool| if there { text } else { "–".to_owned() };
+            let published = given(format!("{published} ({mark})"), !published.is_empty());
+            let expected = given(expected.to_owned(), !expected.is_empty());
+            writeln!(
+                text,
+                "  {} | {verdict} | {published} | {expected}",
+                claim.id
+            )
+            .unwrap();
+        }
+    }
+    insta::assert_snapshot!(text, @"
+    epoch-frenzy
+      EF-1 | holds | 25 x 100 = 250 x 10 = 2500 x 1 (printed) | equal to 0
+      EF-2 | holds | 300 / 250 / 250 (read from code) | equal to 0
+      EF-3 | holds | 2500x1 < 250x10 < 25x100 (printed) | above 0.1
+      EF-4 | holds | mostly rises (printed) | above 0
+      EF-5 | holds | very near zero (printed) | below 0.05
+      EF-6 | holds | max of 250x10 < min of 25x100 (printed) | above 0
+      EF-7 | holds | 25x100 < 250x10 < 2500x1 (printed) | above 0
+      EF-8 | holds | final 6.394, minimum 6.372 (stored output) | above 0
+      EF-9 | holds | below all (printed) | above 0
+      EF-10a | not checkable here | 6.394 (stored output) | within 0.15 of 6.394
+      EF-10b | not checkable here | 7.12 (stored output) | within 0.15 of 7.12
+      EF-10c | holds | 10.388 (stored output) | within 0.03 of 0
+      EF-11 | not checkable here | 20, 20 and 50 minutes (printed) | –
+    grid-search
+      GS-1 | holds | 36 (printed) | equal to 36
+      GS-2 | holds | 157 (read from code) | equal to 0
+      GS-3 | holds | 18 of 18 pairs; first step with validation loss below 8.0 is 8 to 15 against 26 to 29 (stored output) | above 15.5
+      GS-3b | holds | 18 of 18 pairs (7.588 against 7.794 in the mean) (derived) | above 15.5
+      GS-4 | holds | 12 of 12 pairs, longest against shortest (0.157 against 0.227 in the mean) (stored output) | above 10.5
+      GS-4b | fails | – | below 0
+      GS-5 | holds | final validation 7.321 / 7.288 / 7.259 for 2 / 4 / 8 heads (stored output) | below 0.1
+      GS-6 | holds | final validation 7.274 / 7.303 for 2 / 8 layers (stored output) | below 0.1
+      GS-7 | not checkable here | 1035 minutes (printed) | –
+      GS-8 | inconclusive | rank 5 of 36 by final validation loss (stored output) | within 0.5 of 1
+      GS-9 | not checkable here | 7.099 (512 wide, 2 layers, 8 heads, 512 tokens) to 7.405 (stored output) | within 0.15 of 7.099
+      GS-9b | not checkable here | 7.405 (stored output) | within 0.15 of 7.405
+      GS-10 | not checkable here | one continuation shown (printed) | –
+      GS-11 | source inconsistent | 7.099 to 7.405 nats (stored output) | below 0
+      GS-12 | source inconsistent | text: figures 1 to 4; captions: 4 to 7, and again 15 to 18 (printed) | –
+    loss-comparison
+      LC-1 | holds | about 10 printed; 10.98 in the curve (stored output) | within 0.05 of 0
+      LC-1b | not checkable here | about 1.8 on the site; train 1.805, test 1.826 (printed) | within 0.1 of 1.826
+      LC-2 | holds | 11 printed; about 11.2 in the curve (stored output) | within 0.03 of 0
+      LC-2b | holds | 11.29 (derived) | within 0.03 of 0
+      LC-2c | not checkable here | about 2.0 on the site; train 1.885, test 1.899 (printed) | within 0.1 of 1.899
+      LC-3 | source inconsistent | 3.8 (printed) | within 0.2 of 3.8
+      LC-4 | source inconsistent | 3.1 and 5.2 (printed) | within 0.3 of 5.2
+      LC-4b | not checkable here | 1.899 - ln 5.2 = 0.250 (derived) | within 0.1 of 0.25
+      LC-4c | source inconsistent | test loss 1.826 against 1.899; perplexity 3.8 against 5.2 (printed) | above 0
+      LC-5 | holds | 3.8 against 5.2 (printed) | above 0
+      LC-5b | holds | 3.8 against 5.2 (printed) | above 0
+      LC-6 | holds | no intelligible text (printed) | above 0
+      LC-6b | holds | 18,506 for 50,304 classes (derived) | above 1
+      LC-7 | holds | CE > x100 > plain (printed) | above 0
+      LC-8 | holds | squentropy best (printed) | above 0
+      LC-9 | source inconsistent | 6e-5, 16, 0.1 (printed) | –
+      LC-10 | not checkable here | 27 (read from code) | equal to 27
+      LC-11 | holds | identity (derived) | below 0.000001
+      LC-12 | holds | same hyper-parameters (printed) | below 0.05
+      LC-12b | fails | stated for classification (printed) | above 0
+      LC-13 | not checkable here | two stories shown (printed) | –
+      LC-14 | not checkable here | relative error 1e-5 (derived) | –
+      LC-15 | source inconsistent | sum over incorrect classes, factor 1 / (C - 1) (printed) | above 0
+      LC-16 | source inconsistent | 23 against 40 on the axis (printed) | above 0
+      LC-17 | source inconsistent | 127 M and 124 M (printed) | within 0.1 of 124.4
+      LC-18 | source inconsistent | per story (printed) | within 0.2 of 3.8
+    scale-up
+      SU-1 | holds | 1688 (read from code) | within 0.5 of 0.5
+      SU-1b | not checkable here | 1688 (read from code) | equal to 1688
+      SU-2 | not checkable here | 6.19 (first 10,000 documents of the validation set) (printed) | within 0.2 of 6.19
+      SU-2b | inconclusive | 6.19 against 7.10 (derived) | above 0.3
+      SU-3 | not checkable here | two general prompts (printed) | –
+      SU-4 | not checkable here | four code prompts (printed) | –
+      SU-5 | inconclusive | not in the study (derived) | above 0.3
+      SU-6 | source inconsistent | 512 wide, 8 layers, 8 heads, 512 tokens (printed) | below 0
+      SU-6b | holds | 60,039,680 against 58,466,816 (derived) | above 0
+      SU-7 | source inconsistent | shard 02 (printed) | –
+      SU-8 | source inconsistent | 1 epoch (printed) | –
+      SU-9 | not checkable here | about 7 hours (printed) | –
+    sequence-handling
+      AB-1 | holds | length 39, 16 batches (printed) | equal to 0
+      AB-1b | not checkable here | length 39, 915 batches (printed) | within 3.5 of 7316.5
+      AB-2 | holds | 72, 124, 194, 240 for tolerance 50, 100, 150, 200 (printed) | above -0.5
+      AB-2b | not checkable here | 72, 124, 194, 240 (printed) | equal to 0
+      AB-2c | holds | 124 of 128 (derived) | below 1.1
+      AB-3 | source inconsistent | 20.62, 34.40, 34.72, 34.84 (printed) | within 0.6 of 34.84
+      AB-3b | not checkable here | 9.16, 8.60, 8.68, 8.71 (derived) | below 0.15
+      AB-4 | fails | 8.22 against 8.89 (derived) | above 0.2
+      AB-4b | fails | – | above 0.2
+      AB-4c | fails | – | above 0
+      AB-4d | holds | – | above 0
+      AB-5 | fails | 8.31 against 8.90 at length 20 (derived) | above 0.2
+      AB-5b | fails | no number is legible (printed) | above 0
+      AB-6 | fails | 8.89 to 8.90 and 8.22 to 8.31 for padding; 0.67 and 0.59 for overflow (derived) | above 0
+      AB-6b | source inconsistent | 8.89 without, 8.90 with padding (discard); 8.22, 8.31 (impute) (derived) | above 0
+      AB-7 | holds | 250 smoother than 100 (printed) | below 0
+      AB-8 | holds | spread of 0.11 over tolerances 100 to 200 (derived) | below 0.3
+      AB-9 | source inconsistent | Poisson-like (printed) | –
+      AB-10 | source inconsistent | 0.14 (printed) | within 0.15 of 8.22
+      AB-10b | not checkable here | 131.5 / 915 = 0.144 (derived) | within 0.005 of 0.144
+      AB-10c | source inconsistent | 0.07 (printed) | within 0.15 of 8.31
+      AB-11 | source inconsistent | described in prose (printed) | below 0
+      AB-12 | source inconsistent | described in prose (printed) | below 0
+      AB-13 | source inconsistent | first 16 epochs (printed) | equal to 16
+    ");
+}
+
+/// Rows of the claims of a committed report.
+fn committed_claims(name: &str) -> Vec<csv::StringRecord> {
+    let folder = repository().join("reports").join(name).join("data");
+    let mut files = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let file = files
+        .find(|path| path.to_string_lossy().ends_with("-claims.csv"))
+        .unwrap();
+    let mut reader = csv::Reader::from_path(file).unwrap();
+    let verdict = reader.headers().unwrap().get(10);
+    assert_eq!(verdict, Some("verdict"));
+    reader.records().map(Result::unwrap).collect()
+}
+
+/// The desk profile's own text: 128 generated documents.
+#[test]
+fn count_tables_of_sequence_handling() {
+    let project = Project::with_shipped("sequence-handling.yaml");
+    let ran = project.run(&["data", "stats", "specs/sequence-handling.yaml"]);
+    insta::assert_snapshot!(ran.success().stdout, @"
+    sequence-handling (profile desk)
+
+    128 documents, 304,787 tokens: shortest 132, median 1024, mean 2381.1, longest 33295; batches of 8
+    for naive-discard,seed=0 naive-discard,seed=1 naive-discard,seed=2 naive-impute,seed=0 naive-impute,seed=1 naive-impute,seed=2 and 6 more
+    policy                   tol  seq_len  sequences  batches
+    next_token                 –      132        128       16
+    discard                    –      132        128       16
+    impute_concat              –      132      2,326      291
+    pad_discard                –      132        128       16
+    pad_impute_concat          –      132      2,326      291
+    pad_impute_per_document    –      132      2,390      299
+    informed_as_run           50      132         53        7
+    informed_as_run          100      132         99       13
+    informed_as_run          150      132        150       19
+    informed_as_run          200      132        194       25
+    informed_as_described     50      132      2,344      293
+    informed_as_described    100      132      2,290      287
+    informed_as_described    150      132      2,262      283
+    informed_as_described    200      132      2,262      283
+    stream                     –      132          –        –
+
+    128 documents, 304,787 tokens: shortest 132, median 1024, mean 2381.1, longest 33295; batches of 8
+    for pad-discard-20,seed=0 pad-discard-20,seed=1 pad-discard-20,seed=2 pad-impute-20,seed=0 pad-impute-20,seed=1 pad-impute-20,seed=2
+    policy                   tol  seq_len  sequences  batches
+    discard                    –      132        128       16
+    impute_concat              –      132      2,326      291
+    next_token                 –       20        128       16
+    discard                    –       20        128       16
+    impute_concat              –       20     16,041    2,006
+    pad_discard                –       20        128       16
+    pad_impute_concat          –       20     16,041    2,006
+    pad_impute_per_document    –       20     16,100    2,013
+    informed_as_run           50       20        334       42
+    informed_as_run          100       20        674       85
+    informed_as_run          150       20      1,010      127
+    informed_as_run          200       20      1,340      168
+    informed_as_described     50       20     15,981    1,998
+    informed_as_described    100       20     15,981    1,998
+    informed_as_described    150       20     15,981    1,998
+    informed_as_described    200       20     15,981    1,998
+    stream                     –       20          –        –
+
+    128 documents, 304,787 tokens: shortest 132, median 1024, mean 2381.1, longest 33295; batches of 8
+    for pad-discard-100,seed=0 pad-discard-100,seed=1 pad-discard-100,seed=2 pad-impute-100,seed=0 pad-impute-100,seed=1 pad-impute-100,seed=2 and 42 more
+    policy                   tol  seq_len  sequences  batches
+    discard                    –      132        128       16
+    impute_concat              –      132      2,326      291
+    next_token                 –      100        128       16
+    discard                    –      100        128       16
+    impute_concat              –      100      3,078      385
+    pad_discard                –      100        128       16
+    pad_impute_concat          –      100      3,078      385
+    pad_impute_per_document    –      100      3,146      394
+    informed_as_run           50      100         66        9
+    informed_as_run          100      100        129       17
+    informed_as_run          150      100        195       25
+    informed_as_run          200      100        255       32
+    informed_as_described     50      100      3,079      385
+    informed_as_described    100      100      3,018      378
+    informed_as_described    150      100      3,018      378
+    informed_as_described    200      100      3,018      378
+    stream                     –      100          –        –
+
+    128 documents, 304,787 tokens: shortest 132, median 1024, mean 2381.1, longest 33295; batches of 8
+    for pad-discard-250,seed=0 pad-discard-250,seed=1 pad-discard-250,seed=2 pad-impute-250,seed=0 pad-impute-250,seed=1 pad-impute-250,seed=2
+    policy                   tol  seq_len  sequences  batches
+    discard                    –      132        128       16
+    impute_concat              –      132      2,326      291
+    next_token                 –      250        128       16
+    discard                    –      250        128       16
+    impute_concat              –      250      1,224      153
+    pad_discard                –      250        128       16
+    pad_impute_concat          –      250      1,224      153
+    pad_impute_per_document    –      250      1,288      161
+    informed_as_run           50      250         23        3
+    informed_as_run          100      250         56        7
+    informed_as_run          150      250         81       11
+    informed_as_run          200      250        107       14
+    informed_as_described     50      250      1,261      158
+    informed_as_described    100      250      1,231      154
+    informed_as_described    150      250      1,212      152
+    informed_as_described    200      250      1,191      149
+    stream                     –      250          –        –
+    ");
+    // Once the lengths are known, a plan has them too.
+    let plan = ["plan", "specs/sequence-handling.yaml", "--format", "json"];
+    let plan = project.run(&plan).success().json();
+    let run = &plan[0]["runs"][0];
+    assert_eq!(run["name"], "naive-discard,seed=0");
+    assert_eq!(run["estimate"]["tokens"], 16 * 8 * 132);
+}
