@@ -1,15 +1,13 @@
-//! A rehearsal: the report of a spec over made-up results, so that mistakes in expressions, cells and claims show before
-//! anything is trained. Its numbers mean nothing and are thrown away.
+//! A rehearsal: what a report of a spec looks up and computes, over made-up results, so that mistakes in expressions, cells and
+//! claims show before anything is trained. Its numbers mean nothing and are thrown away.
 
-use crate::claim;
 use crate::digest::Sha256Hex;
 use crate::eval::METRICS;
 use crate::expr::{ExprError, Scope, Session};
-use crate::record::{
-    DocumentScore, EvalResult, MetricPoint, Results, RunId, RunResult, RunStatus, Sample,
-};
+use crate::record::{Estimate, MetricPoint, Results, RunId, RunResult, RunStatus};
 use crate::report::{Report, ReportError};
 use crate::spec::{Spec, SpecRun};
+use std::collections::BTreeMap;
 
 /// Classes of the made-up models.
 const VOCABULARY: usize = 1000;
@@ -27,29 +25,29 @@ pub enum RehearsalError {
         /// Why not.
         source: ExprError,
     },
-    /// A cell cannot be rendered.
+    /// A cell cannot be made.
     #[error(transparent)]
     Report(#[from] ReportError),
 }
 
-/// Evaluates every measure and renders every cell of `spec` over made-up results.
+/// Evaluates every measure and every expression of `spec`, and looks up what its cells name, over made-up results.
 ///
 /// # Errors
 /// The first mistake: an unknown function, run, metric, axis or curve.
 pub fn rehearse(spec: &Spec) -> Result<(), RehearsalError> {
-    let results = Results {
+    let results = |runs| Results {
         spec: spec.name.clone(),
         profile: spec.profile.clone(),
-        runs: spec.runs.iter().map(made_up).collect(),
+        runs,
     };
-    measure(spec, &results)?;
-    let judged = claim::judge(&spec.claims, &spec.profile, &results);
-    Ok(Report::try_cells(spec, &results, &judged)?)
+    let names = results(spec.runs.iter().map(named).collect());
+    let session = Session::new(results(spec.runs.iter().map(made_up).collect()));
+    measure(spec, &session)?;
+    Ok(Report::look_up(spec, &names, &session)?)
 }
 
 /// Evaluates the measures that apply.
-fn measure(spec: &Spec, results: &Results) -> Result<(), RehearsalError> {
-    let session = Session::new(results);
+fn measure(spec: &Spec, session: &Session) -> Result<(), RehearsalError> {
     for claim in &spec.claims {
         let applies =
             claim.needs.profiles.is_empty() || claim.needs.profiles.contains(&spec.profile);
@@ -70,35 +68,45 @@ fn measure(spec: &Spec, results: &Results) -> Result<(), RehearsalError> {
     Ok(())
 }
 
-fn made_up(run: &SpecRun) -> RunResult {
-    let settings = &run.settings;
-    let seed = settings.train.seed;
+/// A run as cells name it: without results.
+fn named(run: &SpecRun) -> RunResult {
+    let seed = run.settings.train.seed;
     let group = run
         .name
         .strip_suffix(&format!("seed={seed}"))
         .unwrap_or(&run.name);
-    let key = serde_json::json!({
-        "data": settings.data,
-        "model": settings.model.resolve(VOCABULARY),
-        "train": settings.train,
-    });
     RunResult {
-        id: RunId(Sha256Hex::of(run.name.as_bytes())),
+        id: RunId(Sha256Hex::of(b"")),
         name: run.name.clone(),
         group: group.trim_end_matches(',').to_owned(),
         axes: run.axes.clone(),
         seed,
-        estimate: crate::record::Estimate::default(),
-        key,
+        estimate: Estimate::default(),
+        key: serde_json::Value::Null,
         status: RunStatus::Cached,
         record: None,
-        metrics: METRICS
-            .iter()
+        metrics: BTreeMap::new(),
+        series: Vec::new(),
+        eval: None,
+        document_tokens: Vec::new(),
+    }
+}
+
+/// A run as expressions see it.
+fn made_up(run: &SpecRun) -> RunResult {
+    let settings = &run.settings;
+    let metrics = METRICS.iter();
+    RunResult {
+        key: serde_json::json!({
+            "data": settings.data,
+            "model": settings.model.resolve(VOCABULARY),
+            "train": settings.train,
+        }),
+        metrics: metrics
             .map(|metric| (metric.name.to_owned(), 1.5))
             .collect(),
         series: (1..=STEPS).map(point).collect(),
-        eval: Some(evaluation(settings)),
-        document_tokens: vec![40, 400, 4000],
+        ..named(run)
     }
 }
 
@@ -116,36 +124,6 @@ fn point(step: u64) -> MetricPoint {
         lr: 1e-3,
         grad_norm: 1.0,
         ..MetricPoint::default()
-    }
-}
-
-fn evaluation(settings: &crate::spec::Settings) -> EvalResult {
-    let prompts = settings
-        .eval
-        .samples
-        .iter()
-        .flat_map(|samples| &samples.prompts);
-    let sample = |prompt: &String| Sample {
-        prompt: prompt.clone(),
-        continuation: " …".to_owned(),
-        new_tokens: 1,
-        ended: false,
-    };
-    let document = |document: usize| DocumentScore {
-        document,
-        tokens: 10,
-        nll: 10.0 + document as f64,
-        perplexity: 3.0 + document as f64,
-        excerpt: "…".to_owned(),
-    };
-    EvalResult {
-        format: 1,
-        metrics: METRICS
-            .iter()
-            .map(|metric| (metric.name.to_owned(), 1.5))
-            .collect(),
-        documents: (0..3).map(document).collect(),
-        samples: prompts.map(sample).collect(),
     }
 }
 

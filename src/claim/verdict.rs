@@ -82,7 +82,7 @@ pub struct Judged {
 
 /// Judges `claims` over `results`, in their order.
 pub fn judge(claims: &[Claim], profile: &str, results: &Results) -> Vec<Judged> {
-    let session = Session::new(results);
+    let session = Session::new(results.clone());
     claims
         .iter()
         .map(|claim| judge_one(claim, profile, results, &session))

@@ -4,35 +4,31 @@ use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, workspace};
-use crate::spec::{self, LoadRequest, Spec};
+use crate::spec::{LoadRequest, Spec, SpecText};
 use crate::train::engine::{self, DeviceKind};
 use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Checks the specs in every profile (with `--profile` or `--set`: in the one asked for), and that the engine can do what they ask.
 pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, Failure> {
-    let specs = workspace::load(&args.spec, printer)?;
+    let specs = workspace::load_with_text(&args.spec, printer)?;
     let one_profile = args.spec.profile.is_some() || !args.spec.overrides.is_empty();
     let engine = engine::open(DeviceKind::Cpu)?;
     let mut checked = Vec::new();
-    for spec in specs {
+    for (text, spec) in specs {
         supported(&spec, engine.as_ref())?;
         let others = || -> Result<Vec<_>, Failure> {
             let is_other = |name: &&String| !one_profile && **name != spec.profile;
             let other = |profile: &String| {
-                let other = in_profile(&spec, profile)?;
+                let other = in_profile(&text, &spec, profile)?;
                 supported(&other, engine.as_ref())?;
                 Ok((profile.clone(), other.runs.len()))
             };
             spec.profiles.iter().filter(is_other).map(other).collect()
         };
-        let (rehearsed, others) = std::thread::scope(|scope| {
-            let others = scope.spawn(others);
-            (rehearse(&spec), others.join())
-        });
-        rehearsed?;
+        rehearse(&spec)?;
         let mut all = vec![(spec.profile.clone(), spec.runs.len())];
-        all.extend(others.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        all.extend(others()?);
         checked.push((spec, all));
     }
     if printer.json() {
@@ -63,12 +59,12 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
 }
 
 /// The same spec in another of its profiles.
-fn in_profile(spec: &Spec, profile: &str) -> Result<Spec, Failure> {
+fn in_profile(text: &SpecText, spec: &Spec, profile: &str) -> Result<Spec, Failure> {
     let request = LoadRequest {
         profile: Some(profile.to_owned()),
         overrides: Vec::new(),
     };
-    spec::load(&spec.path, &request)
+    text.spec(&request)
         .map_err(|error| Failure::from(error).invalid_profile(&spec.path, profile))
 }
 

@@ -66,13 +66,14 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
     }
     match printer.format {
         Format::Json => {
-            // As one value, written record by record.
-            let runs: Vec<String> = rows.into_iter().map(|row| row.json).collect();
-            let list = match runs.is_empty() {
-                true => "[]".to_owned(),
-                false => format!("[\n    {}\n  ]", runs.join(",\n    ")),
-            };
-            printer.result(&format!("{{\n  \"format\": 1,\n  \"runs\": {list}\n}}"));
+            // As one value, a record a line.
+            let mut list = "{\n  \"format\": 1,\n  \"runs\": [".to_owned();
+            for (index, row) in rows.into_iter().enumerate() {
+                list.push_str(if index == 0 { "\n    " } else { ",\n    " });
+                list.push_str(&row.json);
+            }
+            list.push_str("\n  ]\n}");
+            printer.result(&list);
         }
         Format::Csv => {
             let mut lines = vec![args.columns.join(",")];
@@ -102,7 +103,7 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
     Ok(exit::OK)
 }
 
-/// A record without the lists that only files need, indented as an entry of the list of runs.
+/// A record without the lists that only files need, on one line.
 fn as_json(record: &RunRecord) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Listed<'a> {
@@ -116,7 +117,7 @@ fn as_json(record: &RunRecord) -> serde_json::Result<String> {
         metrics: &'a BTreeMap<String, f64>,
         digests: &'a Digests,
     }
-    let json = serde_json::to_string_pretty(&Listed {
+    let json = serde_json::to_string(&Listed {
         id: record.id,
         name: &record.name,
         spec: &record.spec,
@@ -127,7 +128,7 @@ fn as_json(record: &RunRecord) -> serde_json::Result<String> {
         metrics: &record.metrics,
         digests: &record.digests,
     })?;
-    Ok(print::escaped(&json).replace('\n', "\n    "))
+    Ok(print::escaped(&json).into_owned())
 }
 
 /// The value of a column: identity words, counts, metrics, then paths into the key.

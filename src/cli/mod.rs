@@ -49,12 +49,16 @@ pub fn run() -> ExitCode {
         }
     };
     let printer = Printer::new(&cli.global);
-    match dispatch(&cli, printer) {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            failure.print(printer);
-            ExitCode::from(failure.code)
+    let code = dispatch(&cli, printer).unwrap_or_else(|failure| {
+        failure.print(printer);
+        failure.code
+    });
+    match print::lost_results() {
+        Some(reason) if code == exit::OK => {
+            printer.error(&format!("cannot write to standard output: {reason}"), None);
+            ExitCode::from(exit::UNEXPECTED)
         }
+        _ => ExitCode::from(code),
     }
 }
 

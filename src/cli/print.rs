@@ -1,16 +1,51 @@
 //! The only place that writes to the terminal: results on standard output, everything else on standard error.
+//!
+//! Nothing that is said ends a command: a full disk behind `2> log` must not stop a sweep. Results that could not be
+//! written are told at the end ([`lost_results`]).
 
 use super::args::{Format, Global};
-use anstream::{eprint, eprintln, println};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io::IsTerminal;
+use std::fmt::Arguments;
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const DIM: Style = Style::new().dimmed();
+
+/// Why results could not be written.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Why results could not be written; `None` where all were, or where nobody wanted to read on (`| head`).
+pub(crate) fn lost_results() -> Option<&'static io::Error> {
+    let lost = LOST.get();
+    lost.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+}
+
+/// Writes a line of results, which hold no escape codes; after a failure no more.
+fn put(line: &str) {
+    if LOST.get().is_some() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    let written = out
+        .write_all(line.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
+    if let Err(error) = written {
+        // The first reason is the one that counts.
+        let _ = LOST.set(error);
+    }
+}
+
+/// Writes a line to standard error, in colour where that is a terminal.
+fn say(line: Arguments<'_>) {
+    // Where nobody can read there is nobody to tell.
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
 
 /// How much is said, and in which form.
 #[derive(Clone, Copy, Debug)]
@@ -49,19 +84,19 @@ impl Printer {
 
     /// Prints a result.
     pub(crate) fn result(&self, text: &str) {
-        println!("{}", clean(text).trim_end_matches('\n'));
+        put(clean(text).trim_end_matches('\n'));
     }
 
     /// Prints a result as JSON.
     pub(crate) fn json_result(&self, value: &impl Serialize) -> Result<(), serde_json::Error> {
-        println!("{}", escaped(&serde_json::to_string_pretty(value)?));
+        put(&escaped(&serde_json::to_string_pretty(value)?));
         Ok(())
     }
 
     /// Says what is going on.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", clean(text));
+            say(format_args!("{}", clean(text)));
         }
     }
 
@@ -71,7 +106,7 @@ impl Printer {
         if !terminals {
             return None;
         }
-        eprint!("{} [y/N] ", clean(question));
+        let _ = write!(anstream::stderr(), "{} [y/N] ", clean(question));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
         Some(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -80,20 +115,20 @@ impl Printer {
     /// Says details.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
-            eprintln!("{DIM}{}{DIM:#}", clean(text));
+            say(format_args!("{DIM}{}{DIM:#}", clean(text)));
         }
     }
 
     /// Says that something is not as it should be, and that the work goes on.
     pub(crate) fn warning(&self, text: &str) {
-        eprintln!("{WARNING}warning{WARNING:#}: {}", clean(text));
+        say(format_args!("{WARNING}warning{WARNING:#}: {}", clean(text)));
     }
 
     /// Says why the work ends.
     pub(crate) fn error(&self, text: &str, hint: Option<&str>) {
-        eprintln!("{ERROR}error{ERROR:#}: {}", clean(text));
+        say(format_args!("{ERROR}error{ERROR:#}: {}", clean(text)));
         if let Some(hint) = hint {
-            eprintln!("\n{HINT}hint{HINT:#}: {}", clean(hint));
+            say(format_args!("\n{HINT}hint{HINT:#}: {}", clean(hint)));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::data::DataContext;
 use crate::error::Error;
 use crate::fsx::RealFs;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
-use crate::spec::{self, LoadRequest, Spec};
+use crate::spec::{LoadRequest, Spec, SpecText};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,6 +115,15 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 /// Loads all specs; all problems of all of them are printed before the command ends.
 pub(crate) fn load(args: &SpecArgs, printer: Printer) -> Result<Vec<Spec>, Failure> {
+    let specs = load_with_text(args, printer)?;
+    Ok(specs.into_iter().map(|(_, spec)| spec).collect())
+}
+
+/// The same, with the texts, which may be read in other profiles too.
+pub(crate) fn load_with_text(
+    args: &SpecArgs,
+    printer: Printer,
+) -> Result<Vec<(SpecText, Spec)>, Failure> {
     let request = LoadRequest {
         profile: args.profile.clone(),
         overrides: args.overrides.clone(),
@@ -122,8 +131,12 @@ pub(crate) fn load(args: &SpecArgs, printer: Printer) -> Result<Vec<Spec>, Failu
     let mut specs = Vec::new();
     let mut failures = Vec::new();
     for file in spec_files(&args.specs)? {
-        match spec::load(&file, &request) {
-            Ok(spec) => specs.push(spec),
+        let read = SpecText::read(&file).and_then(|text| {
+            let spec = text.spec(&request)?;
+            Ok((text, spec))
+        });
+        match read {
+            Ok(read) => specs.push(read),
             Err(error) => failures.push(Failure::from(error).invalid_spec(&file)),
         }
     }

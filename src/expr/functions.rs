@@ -173,7 +173,7 @@ fn extreme(function: &str, args: &[Value], pick: fn(f64, f64) -> f64) -> Answer 
 fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<String>, ExprError> {
     let mut wanted = Vec::new();
     for axis in kwargs.args() {
-        if !context.axis_names().contains(axis) {
+        if !context.has_axis(axis) {
             return Err(ExprError::unknown("axis", axis, context.axis_names()));
         }
         let value: Value = kwargs.get(axis).map_err(|error| ExprError::Invalid {
@@ -182,8 +182,7 @@ fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<String>, ExprError
         wanted.push((axis, value));
     }
     let fits = |group: &str| {
-        let run = context.runs.iter().find(|run| run.group == group);
-        run.is_some_and(|run| {
+        context.runs.first_of(group).is_some_and(|run| {
             wanted.iter().all(|(axis, value)| {
                 run.axes
                     .iter()
@@ -193,7 +192,6 @@ fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<String>, ExprError
     };
     Ok(context
         .groups()
-        .into_iter()
         .filter(|group| fits(group))
         .map(str::to_owned)
         .collect())
@@ -227,7 +225,7 @@ fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
             ));
         }
     };
-    if context.groups().contains(&name.as_str()) {
+    if context.runs.first_of(&name).is_some() {
         return context.select(&name).map(Value::from_object);
     }
     match context.runs.iter().position(|run| run.name == name) {
@@ -264,12 +262,12 @@ fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     let axis = axis
         .as_str()
         .ok_or_else(|| wrong("pairs", "an axis and two of its values"))?;
-    if !context.axis_names().contains(axis) {
+    if !context.has_axis(axis) {
         return Err(ExprError::unknown("axis", axis, context.axis_names()));
     }
     let mut halves: [Vec<(OtherAxes, String)>; 2] = Default::default();
     for group in filtered(context, kwargs)? {
-        let Some(run) = context.runs.iter().find(|run| run.group == group) else {
+        let Some(run) = context.runs.first_of(&group) else {
             continue;
         };
         let Some((_, own)) = run.axes.iter().find(|(name, _)| name == axis) else {

@@ -147,14 +147,14 @@ pub struct Measured {
 
 /// Results prepared for many expressions.
 pub struct Session {
-    runs: Arc<Vec<value::RunData>>,
+    runs: Arc<value::Runs>,
 }
 
 impl Session {
     /// Prepares `results`.
-    pub fn new(results: &Results) -> Self {
+    pub fn new(results: Results) -> Self {
         Self {
-            runs: Arc::new(results.runs.iter().map(value::RunData::new).collect()),
+            runs: Arc::new(value::Runs::new(results.runs)),
         }
     }
 
@@ -189,7 +189,7 @@ impl Session {
 /// # Errors
 /// See [`Session::measure`].
 pub fn number(expression: &str, results: &Results, at: Scope) -> Result<f64, ExprError> {
-    Session::new(results)
+    Session::new(results.clone())
         .measure(expression, at)
         .map(|measured| measured.value)
 }
@@ -199,7 +199,7 @@ pub fn number(expression: &str, results: &Results, at: Scope) -> Result<f64, Exp
 /// # Errors
 /// See [`Session::text`].
 pub fn text(template: &str, results: &Results) -> Result<String, ExprError> {
-    Session::new(results).text(template)
+    Session::new(results.clone()).text(template)
 }
 
 /// Checks syntax, functions and filters of `expression`, without results.
@@ -207,7 +207,7 @@ pub fn text(template: &str, results: &Results) -> Result<String, ExprError> {
 /// # Errors
 /// [`ExprError::Invalid`], [`ExprError::Unknown`], [`ExprError::TooCostly`].
 pub fn check(expression: &str) -> Result<(), ExprError> {
-    let context = Context::new(Arc::new(Vec::new()), Scope::Mean);
+    let context = Context::new(Arc::default(), Scope::Mean);
     checked_length(expression)?;
     let environment = environment(&context);
     let compiled = environment

@@ -201,7 +201,7 @@ fn scopes_choose_replicates() {
 fn luck_is_recognised() {
     let results = grid(&[0, 1]);
     let by_luck = |expression: &str| {
-        Session::new(&results)
+        Session::new(results.clone())
             .measure(expression, Scope::Mean)
             .unwrap()
             .by_luck

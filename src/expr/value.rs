@@ -6,7 +6,7 @@ use crate::record::{RunResult, RunStatus};
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// From so many single runs or pairs on, a list counts as evidence of its own: all of five agree by chance once in 32.
 const MANY: usize = 5;
@@ -22,12 +22,14 @@ pub(super) struct RunData {
     /// Why there are no results; `None` where there are.
     absent: Option<String>,
     metrics: BTreeMap<String, f64>,
+    /// What follows from the curves alone, worked out when it is first asked for.
+    of_curves: OnceLock<BTreeMap<String, f64>>,
     series: Vec<crate::record::MetricPoint>,
 }
 
 impl RunData {
-    pub(super) fn new(run: &RunResult) -> Self {
-        let mut metrics = curve::training_metrics(&run.series);
+    fn new(run: RunResult) -> Self {
+        let mut metrics = run.metrics;
         if let Some(record) = &run.record {
             let counts = record.counts;
             let counts = [
@@ -37,13 +39,10 @@ impl RunData {
                 ("docs", counts.docs),
                 ("sequences", counts.sequences),
             ];
-            metrics.extend(counts.map(|(name, value)| (name.to_owned(), value as f64)));
+            for (name, value) in counts {
+                metrics.entry(name.to_owned()).or_insert(value as f64);
+            }
         }
-        metrics.extend(
-            run.metrics
-                .iter()
-                .map(|(name, value)| (name.clone(), *value)),
-        );
         let failure = run
             .record
             .as_ref()
@@ -62,21 +61,75 @@ impl RunData {
                 Some(format!("run `{}` is not finished", run.name))
             }
         };
+        let mut axes = run.axes;
+        axes.retain(|(name, _)| name != "seed");
         Self {
-            name: run.name.clone(),
-            group: run.group.clone(),
-            axes: run
-                .axes
-                .iter()
-                .filter(|(name, _)| name != "seed")
-                .cloned()
-                .collect(),
+            name: run.name,
+            group: run.group,
+            axes,
             seed: run.seed,
-            key: run.key.clone(),
+            key: run.key,
             absent,
             metrics,
-            series: run.series.clone(),
+            of_curves: OnceLock::new(),
+            series: run.series,
         }
+    }
+
+    /// A metric as recorded, else as its curves give it.
+    fn metric(&self, name: &str) -> Option<f64> {
+        let of_curves = || {
+            self.of_curves
+                .get_or_init(|| curve::training_metrics(&self.series))
+                .get(name)
+        };
+        self.metrics.get(name).or_else(of_curves).copied()
+    }
+}
+
+/// All runs, and which of them are replicates of one setting.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    all: Vec<RunData>,
+    /// Names of settings in plan order.
+    groups: Vec<String>,
+    /// Indices of the runs of a setting.
+    members: BTreeMap<String, Vec<usize>>,
+    /// Names of all axes but `seed`.
+    axes: BTreeSet<String>,
+}
+
+impl Runs {
+    pub(super) fn new(runs: Vec<RunResult>) -> Self {
+        let mut new = Self::default();
+        for (index, run) in runs.into_iter().enumerate() {
+            let members = new.members.entry(run.group.clone()).or_default();
+            if members.is_empty() {
+                new.groups.push(run.group.clone());
+            }
+            members.push(index);
+            let run = RunData::new(run);
+            for (name, _) in &run.axes {
+                if !new.axes.contains(name) {
+                    new.axes.insert(name.clone());
+                }
+            }
+            new.all.push(run);
+        }
+        new
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, RunData> {
+        self.all.iter()
+    }
+
+    /// The first replicate of a setting.
+    pub(super) fn first_of(&self, group: &str) -> Option<&RunData> {
+        self.of(group).first().map(|index| &self.all[*index])
+    }
+
+    fn of(&self, group: &str) -> &[usize] {
+        self.members.get(group).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -91,13 +144,13 @@ struct Seen {
 /// Results, scope, and what an evaluation looked at. Cheap to clone; clones share their notes.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
-    pub(super) runs: Arc<Vec<RunData>>,
+    pub(super) runs: Arc<Runs>,
     scope: Scope,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Context {
-    pub(super) fn new(runs: Arc<Vec<RunData>>, scope: Scope) -> Self {
+    pub(super) fn new(runs: Arc<Runs>, scope: Scope) -> Self {
         Self {
             runs,
             scope,
@@ -133,8 +186,8 @@ impl Context {
         let seen = self.seen();
         let mut common: Option<BTreeSet<u64>> = None;
         for group in &seen.groups {
-            let of_group = self.runs.iter().filter(|run| run.group == *group);
-            let seeds: BTreeSet<u64> = of_group.map(|run| run.seed).collect();
+            let of_group = self.runs.of(group).iter();
+            let seeds: BTreeSet<u64> = of_group.map(|index| self.runs.all[*index].seed).collect();
             common = Some(match common {
                 Some(common) => common.intersection(&seeds).copied().collect(),
                 None => seeds,
@@ -144,30 +197,16 @@ impl Context {
     }
 
     /// Names of all settings, in plan order.
-    pub(super) fn groups(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for run in self.runs.iter() {
-            if !names.contains(&run.group.as_str()) {
-                names.push(&run.group);
-            }
-        }
-        names
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.runs.groups.iter().map(String::as_str)
     }
 
     /// The replicates of setting `group` that the scope asks for.
     pub(super) fn select(&self, group: &str) -> Result<Setting, ExprError> {
-        let members = self
-            .runs
-            .iter()
-            .enumerate()
-            .filter(|(_, run)| run.group == group);
-        let members: Vec<usize> = match self.scope {
-            Scope::Mean => members.map(|(index, _)| index).collect(),
-            Scope::Seed(seed) => members
-                .filter(|(_, run)| run.seed == seed)
-                .map(|(index, _)| index)
-                .collect(),
-        };
+        let mut members = self.runs.of(group).to_vec();
+        if let Scope::Seed(seed) = self.scope {
+            members.retain(|index| self.runs.all[*index].seed == seed);
+        }
         match (self.scope, members.is_empty()) {
             (_, false) => {
                 self.seen().groups.insert(group.to_owned());
@@ -183,12 +222,14 @@ impl Context {
         }
     }
 
+    /// Whether a run has this axis.
+    pub(super) fn has_axis(&self, name: &str) -> bool {
+        self.runs.axes.contains(name)
+    }
+
     /// Axis names of all runs.
-    pub(super) fn axis_names(&self) -> BTreeSet<&str> {
-        self.runs
-            .iter()
-            .flat_map(|run| run.axes.iter().map(|(name, _)| name.as_str()))
-            .collect()
+    pub(super) fn axis_names(&self) -> impl Iterator<Item = &str> {
+        self.runs.axes.iter().map(String::as_str)
     }
 
     fn note_luck(&self, varies: bool, members: usize) {
@@ -208,11 +249,12 @@ pub(super) struct Setting {
 
 impl Setting {
     fn replicates(&self) -> impl Iterator<Item = &RunData> {
-        self.members.iter().map(|index| &self.context.runs[*index])
+        let all = &self.context.runs.all;
+        self.members.iter().map(|index| &all[*index])
     }
 
     fn first(&self) -> &RunData {
-        &self.context.runs[self.members[0]]
+        &self.context.runs.all[self.members[0]]
     }
 
     fn present(&self) -> Result<(), ExprError> {
@@ -229,7 +271,7 @@ impl Setting {
             self.context
                 .runs
                 .iter()
-                .any(|run| run.metrics.contains_key(name))
+                .any(|run| run.metric(name).is_some())
         };
         if known.is_none() && !elsewhere() {
             return Err(ExprError::unknown(
@@ -243,12 +285,9 @@ impl Setting {
             .note_luck(known.is_none_or(|metric| metric.varies), among);
         let mut sum = 0.0;
         for run in self.replicates() {
-            sum += run
-                .metrics
-                .get(name)
-                .ok_or_else(|| ExprError::NotAvailable {
-                    what: format!("run `{}` has no `{name}`", run.name),
-                })?;
+            sum += run.metric(name).ok_or_else(|| ExprError::NotAvailable {
+                what: format!("run `{}` has no `{name}`", run.name),
+            })?;
         }
         Ok(sum / self.members.len() as f64)
     }
@@ -450,10 +489,7 @@ impl Object for Many {
             ("second", Some(second)) => return Some(self.half(second)),
             _ => {}
         }
-        if self.second.is_none()
-            && metric(name).is_none()
-            && self.context.axis_names().contains(name)
-        {
+        if self.second.is_none() && metric(name).is_none() && self.context.has_axis(name) {
             let values: Result<Vec<Value>, ExprError> = self
                 .first
                 .iter()

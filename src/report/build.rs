@@ -10,6 +10,7 @@ use super::scope::{Scope, groups};
 use super::text::{headings, one_line, shorten_words};
 use super::{number, render};
 use crate::claim::Judged;
+use crate::expr::Session;
 use crate::record::{Results, RunStatus};
 use crate::spec::Spec;
 use std::collections::BTreeSet;
@@ -186,14 +187,16 @@ impl Report {
         })
     }
 
-    /// Makes the cells of a report, nothing drawn, and throws them away: whether [`Report::build`] would succeed, for less.
+    /// Looks up what the cells of a report name and compute, and makes none: whether [`Report::build`] would succeed, for less.
+    /// `session` is of `results`.
     ///
     /// # Errors
     ///
     /// As [`Report::build`].
-    pub fn try_cells(spec: &Spec, results: &Results, claims: &[Judged]) -> Result<(), ReportError> {
+    pub fn look_up(spec: &Spec, results: &Results, session: &Session) -> Result<(), ReportError> {
         let scope = Scope::new(spec, results);
-        cells(spec, Builder::new(&scope, claims).without_drawings()).map(drop)
+        let mut cells = spec.cells.iter();
+        cells.try_for_each(|cell| cell::look_up(&scope, session, &cell.value, cell.line))
     }
 
     /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides

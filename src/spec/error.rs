@@ -295,7 +295,7 @@ pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Problems while they are gathered; each is kept once, with the runs in which it was met.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Problems {
     list: Vec<Problem>,
     index: std::collections::BTreeMap<(Option<Span>, String), usize>,

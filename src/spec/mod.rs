@@ -55,7 +55,7 @@ pub use data::*;
 pub use error::{Place, SpecError, SpecProblem, SpecProblems};
 pub use eval::*;
 pub use model::*;
-pub use parse::{LoadRequest, load, parse};
+pub use parse::{LoadRequest, SpecText, load, parse};
 pub use schema::json_schema;
 pub use train::*;
 

@@ -14,7 +14,7 @@ use super::tree::{Key, Node, Span, Value};
 use super::{Cell, Claim, Located, Source, Spec, expand};
 use crate::digest::Sha256Hex;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Format of spec files that this version reads.
@@ -37,68 +37,116 @@ pub struct LoadRequest {
 /// Reads the spec at `path`.
 ///
 /// # Errors
-/// A file that cannot be read, is no text, has more than 1 MiB, or has problems: all of them at once.
+/// As [`SpecText::read`] and [`SpecText::spec`].
 pub fn load(path: &Path, request: &LoadRequest) -> Result<Spec, SpecError> {
-    let read = |source| SpecError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = std::fs::metadata(path).map_err(read)?.len();
-    if bytes > MAX_BYTES as u64 {
-        return Err(SpecError::TooLarge {
-            path: path.to_owned(),
-            bytes,
-            limit: MAX_BYTES as u64,
-        });
-    }
-    let bytes = std::fs::read(path).map_err(read)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..good]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
-        SpecError::NotText {
-            path: path.to_owned(),
-            line,
-        }
-    })?;
-    parse(&text, path, request)
+    SpecText::read(path)?.spec(request)
 }
 
 /// Reads a spec from its text; `path` is named in messages and kept in the result.
 ///
 /// # Errors
-/// A text of more than 1 MiB, another format number, or problems: all of them at once.
+/// As [`SpecText::new`] and [`SpecText::spec`].
 pub fn parse(text: &str, path: &Path, request: &LoadRequest) -> Result<Spec, SpecError> {
-    if text.len() > MAX_BYTES {
-        return Err(SpecError::TooLarge {
+    SpecText::new(text.to_owned(), path)?.spec(request)
+}
+
+/// A spec's text, parsed once for all its profiles.
+#[derive(Debug)]
+pub struct SpecText {
+    path: PathBuf,
+    digest: Sha256Hex,
+    text: String,
+    /// `None` where there is no tree: `problems` says why.
+    root: Option<Node>,
+    problems: Problems,
+}
+
+impl SpecText {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is no text, or has more than 1 MiB.
+    pub fn read(path: &Path) -> Result<Self, SpecError> {
+        let read = |source| SpecError::Read {
             path: path.to_owned(),
-            bytes: text.len() as u64,
-            limit: MAX_BYTES as u64,
-        });
+            source,
+        };
+        let bytes = std::fs::metadata(path).map_err(read)?.len();
+        if bytes > MAX_BYTES as u64 {
+            return Err(SpecError::TooLarge {
+                path: path.to_owned(),
+                bytes,
+                limit: MAX_BYTES as u64,
+            });
+        }
+        let bytes = std::fs::read(path).map_err(read)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = error.utf8_error().valid_up_to();
+            let line = 1 + error.as_bytes()[..good]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            SpecError::NotText {
+                path: path.to_owned(),
+                line,
+            }
+        })?;
+        Self::new(text, path)
     }
-    let digest = Sha256Hex::of(text.as_bytes());
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let sources = Sources::new(path.display().to_string(), text, &request.overrides);
-    let mut problems = Problems::default();
-    let root = load::parse_tree(text, Origin::default(), &mut problems);
-    if let Some((found, problem)) = root.as_ref().and_then(other_format) {
-        return Err(SpecError::Format {
-            found,
-            problem: Box::new(sources.problem(problem)),
-        });
+
+    /// Parses `text`; `path` is named in messages and kept in specs.
+    ///
+    /// # Errors
+    /// A text of more than 1 MiB.
+    pub fn new(text: String, path: &Path) -> Result<Self, SpecError> {
+        if text.len() > MAX_BYTES {
+            return Err(SpecError::TooLarge {
+                path: path.to_owned(),
+                bytes: text.len() as u64,
+                limit: MAX_BYTES as u64,
+            });
+        }
+        let mut problems = Problems::default();
+        Ok(Self {
+            path: path.to_owned(),
+            digest: Sha256Hex::of(text.as_bytes()),
+            root: load::parse_tree(without_mark(&text), Origin::default(), &mut problems),
+            text,
+            problems,
+        })
     }
-    let spec = root.and_then(|root| {
-        let mut spec = read(&root, request, &mut problems)?;
-        spec.path = path.to_owned();
-        spec.digest = digest;
-        Some(spec)
-    });
-    match spec {
-        Some(spec) if problems.is_empty() => Ok(spec),
-        _ => Err(SpecError::Invalid(problems.finish(&sources))),
+
+    /// Reads the spec in the profile that `request` names, `--set` laid over it.
+    ///
+    /// # Errors
+    /// Another format number, or problems: all of them at once.
+    pub fn spec(&self, request: &LoadRequest) -> Result<Spec, SpecError> {
+        let sources = || {
+            let text = without_mark(&self.text);
+            Sources::new(self.path.display().to_string(), text, &request.overrides)
+        };
+        if let Some((found, problem)) = self.root.as_ref().and_then(other_format) {
+            return Err(SpecError::Format {
+                found,
+                problem: Box::new(sources().problem(problem)),
+            });
+        }
+        let mut problems = self.problems.clone();
+        let root = self.root.as_ref();
+        match root.and_then(|root| read(root, request, &mut problems)) {
+            Some(spec) if problems.is_empty() => Ok(Spec {
+                path: self.path.clone(),
+                digest: self.digest,
+                ..spec
+            }),
+            _ => Err(SpecError::Invalid(problems.finish(&sources()))),
+        }
     }
+}
+
+/// The text after its byte order mark, where it has one.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// A whole format number other than ours.

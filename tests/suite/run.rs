@@ -333,3 +333,33 @@ fn every_shipped_spec_runs_in_its_smoke_profile() {
         assert!(again.stderr.contains(" 0 trained"), "{}", again.stderr);
     }
 }
+
+/// `> /dev/full` and `2> /dev/full`: every write fails as on a full disk.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_behind_the_output_stops_no_run_and_is_told() {
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let mut run = project.command(&["run", "specs/tiny.yaml", "-v"]);
+    assert!(run.stderr(full()).status().unwrap().success());
+    let mut ls = project.command(&["ls"]);
+    let ran = project.ran(ls.stdout(full()).output().unwrap()).code(1);
+    insta::assert_snapshot!(ran.stderr, @"error: cannot write to standard output: No space left on device (os error 28)");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_that_stops_reading_is_no_error() {
+    let project = Project::new();
+    let mut schema = project.command(&["schema"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = project.ran(schema.stdout(writer).output().unwrap());
+    assert_eq!(ran.success().stderr, "");
+}

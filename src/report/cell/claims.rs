@@ -3,6 +3,7 @@
 use super::{Builder, prose_line};
 use crate::claim::{Judged, Verdict};
 use crate::report::context::{ClaimView, ClaimsView, Scoreboard, ValueView, VerdictCount};
+use crate::report::scope::Scope;
 use crate::report::text::{one_line, slug};
 use crate::report::{ReportError, csv, number};
 use crate::spec::{Mark, Selection};
@@ -52,23 +53,11 @@ impl Builder<'_, '_> {
         selection: &Selection,
         line: usize,
     ) -> Result<ClaimsView, ReportError> {
-        let all = &self.scope.spec.claims;
-        let judged = |id: &str| self.claims.iter().find(|judged| judged.id == id);
+        look_up(self.scope, selection, line)?;
+        let judged = |id: &String| self.claims.iter().find(|judged| judged.id == *id);
         let chosen: Vec<&Judged> = match selection {
             Selection::All => self.claims.iter().collect(),
-            Selection::Only(ids) => {
-                let unknown = ids
-                    .iter()
-                    .find(|id| all.iter().all(|claim| claim.id != **id));
-                if let Some(id) = unknown {
-                    return Err(ReportError::UnknownClaim {
-                        line,
-                        name: id.clone(),
-                        known: all.iter().map(|claim| claim.id.clone()).collect(),
-                    });
-                }
-                ids.iter().filter_map(|id| judged(id)).collect()
-            }
+            Selection::Only(ids) => ids.iter().filter_map(judged).collect(),
         };
         let verdicts: Vec<Verdict> = chosen.iter().map(|judged| judged.verdict).collect();
         Ok(ClaimsView {
@@ -79,6 +68,27 @@ impl Builder<'_, '_> {
             anchor,
             claims: chosen.into_iter().map(view).collect(),
         })
+    }
+}
+
+/// Checks that the claims exist which a cell names.
+pub(super) fn look_up(
+    scope: &Scope<'_>,
+    selection: &Selection,
+    line: usize,
+) -> Result<(), ReportError> {
+    let Selection::Only(ids) = selection else {
+        return Ok(());
+    };
+    let all = &scope.spec.claims;
+    let is_unknown = |id: &&String| all.iter().all(|claim| claim.id != **id);
+    match ids.iter().find(is_unknown) {
+        None => Ok(()),
+        Some(id) => Err(ReportError::UnknownClaim {
+            line,
+            name: id.clone(),
+            known: all.iter().map(|claim| claim.id.clone()).collect(),
+        }),
     }
 }
 

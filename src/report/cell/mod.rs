@@ -14,14 +14,13 @@ use super::text::{clean, escape_markdown, markdown_to_html};
 use super::{ReportError, svg};
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
-use crate::spec::{Cell, HistogramOf};
+use crate::spec::{Cell, HistogramOf, PerplexityCell, SamplesCell};
 
 /// Builds cells in reading order and numbers figures and tables.
 pub(crate) struct Builder<'a, 'b> {
     pub(crate) scope: &'b Scope<'a>,
     pub(crate) claims: &'b [Judged],
     session: Session,
-    draws: bool,
     figures: usize,
     tables: usize,
 }
@@ -31,18 +30,9 @@ impl<'a, 'b> Builder<'a, 'b> {
         Self {
             scope,
             claims,
-            session: Session::new(scope.results),
-            draws: true,
+            session: Session::new(scope.results.clone()),
             figures: 0,
             tables: 0,
-        }
-    }
-
-    /// Leaves the figures' panels empty: what they show is looked up all the same.
-    pub(crate) fn without_drawings(self) -> Self {
-        Self {
-            draws: false,
-            ..self
         }
     }
 
@@ -56,7 +46,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let anchor = format!("cell-{}", index + 1);
         Ok(match cell {
             Cell::Text(text) => {
-                let markdown = self.text(text, line)?;
+                let markdown = computed(text, &self.session, line)?;
                 CellView::Text(TextView {
                     anchor,
                     prose: prose(&markdown),
@@ -85,27 +75,6 @@ impl<'a, 'b> Builder<'a, 'b> {
         })
     }
 
-    /// Computes the expressions of a text. Where results are missing the text stands all the same, with a dash for each
-    /// value, and says so: a plan that has not run has a report too.
-    fn text(&self, text: &str, line: usize) -> Result<String, ReportError> {
-        match self.session.text(text) {
-            Ok(text) => Ok(text),
-            Err(error) if error.is_not_available() => {
-                let reason = match &error {
-                    ExprError::InText { source, .. } => source.to_string(),
-                    other => other.to_string(),
-                };
-                let text = without_values(text);
-                Ok(format!(
-                    "{}\n\n*Some values are not there yet: {}.*",
-                    text.trim_end(),
-                    escape_markdown(&reason)
-                ))
-            }
-            Err(error) => Err(located(error, text, line)),
-        }
-    }
-
     /// The number of the next table.
     pub(crate) fn next_table(&mut self) -> usize {
         self.tables += 1;
@@ -127,10 +96,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             _ => ((340, 250), 3),
         };
         let (width, height) = size;
-        let drawings = match self.draws {
-            true => plot::draw(figure, Size { width, height })?,
-            false => Vec::new(),
-        };
+        let drawings = plot::draw(figure, Size { width, height })?;
         let head = caption.map(|text| clean(text).trim().to_owned());
         let head = head.unwrap_or_else(|| figure.alt.clone());
         let text = [head.as_str(), figure.notes.as_str()].join(" ");
@@ -172,6 +138,46 @@ impl<'a, 'b> Builder<'a, 'b> {
             ),
             csv_text: figure::csv(figure),
         })
+    }
+}
+
+/// Looks up what a cell names and computes: whether [`Builder::cell`] would succeed.
+pub(crate) fn look_up(
+    scope: &Scope<'_>,
+    session: &Session,
+    cell: &Cell,
+    line: usize,
+) -> Result<(), ReportError> {
+    match cell {
+        Cell::Text(text) => computed(text, session, line).map(drop),
+        Cell::Plot(plot) => figure::look_up(scope, plot, line).map(drop),
+        Cell::Histogram(_) => Ok(()),
+        Cell::Table(table) => table::look_up(scope, table, line),
+        Cell::Samples(SamplesCell { runs, .. })
+        | Cell::Perplexity(PerplexityCell { runs, .. })
+        | Cell::Plan(runs) => scope.select(runs, line).map(drop),
+        Cell::Claims(selection) => claims::look_up(scope, selection, line),
+    }
+}
+
+/// Computes the expressions of a text. Where results are missing the text stands all the same, with a dash for each
+/// value, and says so: a plan that has not run has a report too.
+fn computed(text: &str, session: &Session, line: usize) -> Result<String, ReportError> {
+    match session.text(text) {
+        Ok(text) => Ok(text),
+        Err(error) if error.is_not_available() => {
+            let reason = match &error {
+                ExprError::InText { source, .. } => source.to_string(),
+                other => other.to_string(),
+            };
+            let text = without_values(text);
+            Ok(format!(
+                "{}\n\n*Some values are not there yet: {}.*",
+                text.trim_end(),
+                escape_markdown(&reason)
+            ))
+        }
+        Err(error) => Err(located(error, text, line)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::report::csv;
 use crate::report::metric::{self, Better, Metric, Shape};
 use crate::report::number;
 use crate::report::palette::same;
-use crate::report::scope::{axis_value, groups, value_text};
+use crate::report::scope::{Scope, axis_value, groups, value_text};
 use crate::report::text::{clean, one_line};
 use crate::spec::TableCell;
 use serde_json::Value;
@@ -37,14 +37,22 @@ struct Column {
     pivot: Option<Value>,
 }
 
+/// Checks that the axes exist which a table names.
+pub(super) fn look_up(scope: &Scope<'_>, cell: &TableCell, line: usize) -> Result<(), ReportError> {
+    let rows = Some(&cell.rows).filter(|rows| *rows != "run");
+    let mut axes = rows.into_iter().chain(&cell.pivot);
+    axes.try_for_each(|axis| scope.axis(axis, line))
+}
+
 impl<'a> Builder<'a, '_> {
     pub(crate) fn table(
         &mut self,
         cell: &TableCell,
         line: usize,
     ) -> Result<TableView, ReportError> {
-        let mut rows = self.rows(cell, line)?;
-        let columns = self.columns(cell, line)?;
+        look_up(self.scope, cell, line)?;
+        let mut rows = self.rows(cell);
+        let columns = self.columns(cell);
         if let Some(sort) = &cell.sort {
             let key = |row: &Row<'_>| measure(&row.runs, sort).map_or(f64::INFINITY, |m| m.mean);
             rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
@@ -83,7 +91,7 @@ impl<'a> Builder<'a, '_> {
         })
     }
 
-    fn rows(&self, cell: &TableCell, line: usize) -> Result<Vec<Row<'a>>, ReportError> {
+    fn rows(&self, cell: &TableCell) -> Vec<Row<'a>> {
         let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
         if cell.rows == "run" {
             let axes = self.head_axes(cell);
@@ -93,7 +101,7 @@ impl<'a> Builder<'a, '_> {
                     .map(|value| value.map_or_else(|| "–".to_owned(), |value| value_text(&value)))
                     .collect()
             };
-            return Ok(groups(&all)
+            return groups(&all)
                 .into_iter()
                 .map(|group| Row {
                     heads: match group.runs.first() {
@@ -103,11 +111,9 @@ impl<'a> Builder<'a, '_> {
                     name: one_line(&group.name),
                     runs: group.runs,
                 })
-                .collect());
+                .collect();
         }
-        self.scope.axis(&cell.rows, line)?;
-        Ok(self
-            .scope
+        self.scope
             .values(&cell.rows, &all)
             .into_iter()
             .map(|value| Row {
@@ -119,7 +125,7 @@ impl<'a> Builder<'a, '_> {
                     .filter(|run| axis_value(run, &cell.rows).is_some_and(|v| same(&v, &value)))
                     .collect(),
             })
-            .collect())
+            .collect()
     }
 
     /// The axes that name a run, where there are several: a column each reads better than one long name.
@@ -138,7 +144,7 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn columns(&self, cell: &TableCell, line: usize) -> Result<Vec<Column>, ReportError> {
+    fn columns(&self, cell: &TableCell) -> Vec<Column> {
         let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
         let mut columns = Vec::new();
         for metric in cell
@@ -154,13 +160,12 @@ impl<'a> Builder<'a, '_> {
             match &cell.pivot {
                 None => columns.push(column(None)),
                 Some(axis) => {
-                    self.scope.axis(axis, line)?;
                     let values = self.scope.values(axis, &all);
                     columns.extend(values.into_iter().map(|value| column(Some(value))));
                 }
             }
         }
-        Ok(columns)
+        columns
     }
 
     fn row(

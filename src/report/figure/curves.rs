@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 /// Most points of a figure: beyond it every series is reduced.
 const POINTS: usize = 12_000;
 
-/// Makes the figure of a `plot` cell.
-pub(crate) fn curves(
-    scope: &Scope<'_>,
+/// Looks up what a `plot` cell names; gives the runs it shows.
+pub(crate) fn look_up<'a>(
+    scope: &Scope<'a>,
     cell: &PlotCell,
     line: usize,
-) -> Result<Figure, ReportError> {
+) -> Result<Vec<&'a RunResult>, ReportError> {
     for curve in &cell.curves {
         if !CURVES.contains(&curve.as_str()) {
             return Err(ReportError::UnknownCurve {
@@ -32,7 +32,16 @@ pub(crate) fn curves(
     for axis in cell.panels.iter().chain(&cell.colours) {
         scope.axis(axis, line)?;
     }
-    let runs: Vec<&RunResult> = scope.filtered(&cell.filter, line)?;
+    scope.filtered(&cell.filter, line)
+}
+
+/// Makes the figure of a `plot` cell.
+pub(crate) fn curves(
+    scope: &Scope<'_>,
+    cell: &PlotCell,
+    line: usize,
+) -> Result<Figure, ReportError> {
+    let runs = look_up(scope, cell, line)?;
     let runs: Vec<&RunResult> = runs.into_iter().filter(|r| !r.series.is_empty()).collect();
     let mut builder = Builder {
         scope,

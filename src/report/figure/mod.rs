@@ -3,7 +3,7 @@
 mod curves;
 mod histogram;
 
-pub(crate) use curves::curves;
+pub(crate) use curves::{curves, look_up};
 pub(crate) use histogram::{document_tokens, perplexity};
 
 use super::palette::Slot;
