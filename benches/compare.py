@@ -27,8 +27,9 @@ OURS = "specbook"
 def command(engine, shape, args):
     common = [shape, "--threads", str(args.threads), "--seconds", str(args.seconds)]
     if engine.startswith(OURS):
-        isa = engine.removeprefix(OURS).removeprefix("-")
-        return [args.specbook, "bench", *common, "--format", "json"] + (["--isa", isa] if isa else [])
+        kind = engine.removeprefix(OURS).removeprefix("-")
+        extra = {"": [], "bf16": ["--dtype", "bf16"]}.get(kind, ["--isa", kind])
+        return [args.specbook, "bench", *common, "--format", "json", *extra]
     mode, *rest = engine.split("-")
     extra = ["--dtype", "bf16"] if "bf16" in rest else []
     extra += ["--fused-adamw"] if "fused" in rest else []
@@ -51,6 +52,7 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="an interpreter that has torch")
     parser.add_argument("--torch", nargs="+", default=["eager", "compile"], metavar="ENGINE")
     parser.add_argument("--isa", nargs="*", default=[], help="also specbook with other instruction sets (avx2, portable)")
+    parser.add_argument("--bf16", action="store_true", help="specbook in bf16, to which ratios then refer")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
@@ -59,7 +61,8 @@ def main():
     unknown = [name for name in args.shapes if name not in shapes]
     if unknown:
         parser.error(f"unknown shape {unknown[0]}; shapes are {', '.join(shapes)}")
-    engines = [OURS, *(f"{OURS}-{isa}" for isa in args.isa), *args.torch]
+    own = f"{OURS}-bf16" if args.bf16 else OURS
+    engines = [own, *(f"{OURS}-{isa}" for isa in args.isa), *args.torch]
     allocator = [f"{name}={os.environ[name]}" for name in os.environ if name.startswith(("MALLOC_", "GLIBC_TUNABLES"))]
     print(f"{args.threads} threads, {args.rounds} rounds of {args.seconds:g} s, allocator: {' '.join(allocator) or 'default'}")
     print("| shape | engine | tokens/s | specbook is | memory MiB | specbook's is |")
@@ -81,7 +84,7 @@ def main():
             for engine, results in found.items()
             if results
         }
-        ours = middle.get(OURS)
+        ours = middle.get(own)
         for engine, result in middle.items():
             speed, memory = result["tokens_per_second"], result["peak_rss_bytes"]
             ratios = ("1.00 x", "1.00 x")

@@ -95,7 +95,7 @@ pub fn measure(
         peak_rss_bytes: 0,
     };
     engine.train(&job, None, &mut watch)?;
-    let peak = engine.product_rate(threads);
+    let peak = engine.product_rate(threads, job.train.dtype);
     Ok(watch.result(engine, case, threads, peak))
 }
 

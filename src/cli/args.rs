@@ -364,6 +364,18 @@ pub(crate) struct BenchArgs {
     /// Instruction set of the CPU engine (`avx512`, `avx2`, `portable`); default: the best there is.
     #[arg(long, value_name = "NAME")]
     pub(crate) isa: Option<String>,
+    /// Number format of the matrix products of shapes; a spec has `train.dtype`.
+    #[arg(long, value_enum, default_value_t = BenchDtype::F32)]
+    pub(crate) dtype: BenchDtype,
+}
+
+/// Number formats of `bench`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchDtype {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16 products, accumulated in f32.
+    Bf16,
 }
 
 /// `verify`

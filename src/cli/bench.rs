@@ -1,12 +1,13 @@
 //! `specbook bench`: speed and memory of training steps.
 
-use super::args::{BenchArgs, Global, SpecArgs};
+use super::args::{BenchArgs, BenchDtype, Global, SpecArgs};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::{check, exit, sample, workspace};
 use crate::bench::{self, Case, Extent, Measurement, Shape, measure};
 use crate::error::Error;
 use crate::scheduler::peak_rss_bytes;
+use crate::spec::Dtype;
 use crate::store::{Calibration, Store};
 use crate::train::{Engine, Part, engine};
 use std::path::Path;
@@ -28,6 +29,10 @@ pub(crate) fn execute(args: &BenchArgs, global: &Global, printer: Printer) -> Re
     if let [spec] = targets[..]
         && (args.run.is_some() || is_spec(spec))
     {
+        if args.dtype != BenchDtype::F32 {
+            return Err(Failure::usage("`--dtype` is for shapes")
+                .hint("of a spec, set it: `--set train.dtype=bf16`"));
+        }
         return Session::new(args, printer)?.spec(spec, global);
     }
     if args.run.is_some() || args.profile.is_some() || !args.overrides.is_empty() {
@@ -47,7 +52,12 @@ pub(crate) fn execute(args: &BenchArgs, global: &Global, printer: Printer) -> Re
             let shape = named(name).ok_or_else(|| unknown_shape(name, &shapes))?;
             let store = workspace::store_here(global)?;
             let store = store.root().is_dir().then_some(&store);
-            Session::new(args, printer)?.one(&Case::of_shape(shape), store)
+            let mut case = Case::of_shape(shape);
+            case.train.dtype = match args.dtype {
+                BenchDtype::F32 => Dtype::F32,
+                BenchDtype::Bf16 => Dtype::Bf16,
+            };
+            Session::new(args, printer)?.one(&case, store)
         }
         _ => each_alone(&targets, args, printer),
     }
@@ -190,6 +200,9 @@ fn each_alone(targets: &[&str], args: &BenchArgs, printer: Printer) -> Result<u8
             Some(steps) => command.args(["--steps", &steps.to_string()]),
             None => command.args(["--seconds", &args.seconds.as_secs_f64().to_string()]),
         };
+        if args.dtype == BenchDtype::Bf16 {
+            command.args(["--dtype", "bf16"]);
+        }
         args.isa.iter().for_each(|isa| {
             command.args(["--isa", isa]);
         });

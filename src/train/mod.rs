@@ -51,10 +51,10 @@ pub trait Engine: Send + Sync {
     /// Says why `model` and `train` cannot be trained by this engine, before any data is read.
     fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String>;
 
-    /// Measures operations per second of the engine's matrix product at its best, for comparison with what training achieves (takes part
-    /// of a second); `None` where it is not measured.
-    fn product_rate(&self, threads: usize) -> Option<f64> {
-        let _ = threads;
+    /// Measures operations per second of the engine's matrix product in `dtype` at its best, for comparison with what training achieves
+    /// (takes part of a second); `None` where it is not measured.
+    fn product_rate(&self, threads: usize, dtype: crate::spec::Dtype) -> Option<f64> {
+        let _ = (threads, dtype);
         None
     }
 }

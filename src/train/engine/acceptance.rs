@@ -59,7 +59,7 @@ pub fn compare(device: DeviceKind, threads: usize) -> Result<Vec<Comparison>> {
         DeviceKind::Cuda(number) => {
             super::cuda::usable(number)?;
             type OnCuda = Reference<f32, dfdx::prelude::Cuda>;
-            compare_on(&OnCuda::open_on(number, threads)?)
+            compare_on(&OnCuda::open_on(number, threads, crate::spec::Dtype::F32)?)
         }
         #[cfg(not(feature = "cuda"))]
         DeviceKind::Cuda(number) => {

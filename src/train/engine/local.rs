@@ -115,9 +115,10 @@ impl<O: Operations> LocalEngine<O> {
     fn with<T>(
         &self,
         threads: usize,
+        dtype: Dtype,
         job: impl FnOnce(&O) -> Result<T, TrainError>,
     ) -> Result<T, TrainError> {
-        let ops = O::open_on(self.number, threads)?;
+        let ops = O::open_on(self.number, threads, dtype)?;
         let result = job(&ops);
         ops.check()?;
         result
@@ -142,7 +143,7 @@ impl<O: Operations> Engine for LocalEngine<O> {
         observer: &mut dyn Observer,
     ) -> Result<Trained, TrainError> {
         refuse::<O>(self.unsupported(job.model, job.train))?;
-        self.with(job.threads, |ops| {
+        self.with(job.threads, job.train.dtype, |ops| {
             fits(ops, self.number, job)?;
             trainer::train(ops, job, resume, observer)
         })
@@ -150,7 +151,9 @@ impl<O: Operations> Engine for LocalEngine<O> {
 
     fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError> {
         refuse::<O>(unsupported_model(job.model))?;
-        self.with(job.threads, |ops| evaluate::evaluate(ops, weights, job))
+        self.with(job.threads, Dtype::F32, |ops| {
+            evaluate::evaluate(ops, weights, job)
+        })
     }
 
     fn generate(
@@ -159,31 +162,35 @@ impl<O: Operations> Engine for LocalEngine<O> {
         job: &SampleJob<'_>,
     ) -> Result<Vec<Vec<u32>>, TrainError> {
         refuse::<O>(unsupported_model(job.model))?;
-        self.with(job.threads, |ops| generate::generate(ops, weights, job))
+        self.with(job.threads, Dtype::F32, |ops| {
+            generate::generate(ops, weights, job)
+        })
     }
 
     fn numerics(&self, dtype: Dtype) -> Numerics {
-        let dtype = match dtype {
-            Dtype::F32 => "f32",
-            Dtype::Bf16 => "bf16",
+        let isa = O::isa_of(self.number);
+        // The rounding of bfloat16 products is that of one kind of instructions.
+        let (dtype, isa) = match dtype {
+            Dtype::F32 => ("f32", isa),
+            Dtype::Bf16 => ("bf16", format!("{isa}bf16")),
         };
         Numerics {
             engine: O::NAME.to_owned(),
             recipe: RECIPE,
-            isa: O::isa_of(self.number),
+            isa,
             dtype: dtype.to_owned(),
         }
     }
 
-    fn product_rate(&self, threads: usize) -> Option<f64> {
-        O::product_rate(threads)
+    fn product_rate(&self, threads: usize, dtype: Dtype) -> Option<f64> {
+        O::product_rate(threads, dtype)
     }
 
     fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String> {
+        if let Some(missing) = O::lacks(train.dtype) {
+            return Some(format!("`train.dtype: bf16` ({missing})"));
+        }
         let settings = match train {
-            TrainSettings {
-                dtype: Dtype::Bf16, ..
-            } => Some("`train.dtype: bf16` (available: `f32`)".to_owned()),
             TrainSettings { batch_size: 0, .. } => Some("`train.batch_size: 0`".to_owned()),
             // The address of a dropout mask has 16 bits for the micro-batch.
             TrainSettings {

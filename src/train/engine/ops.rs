@@ -18,6 +18,7 @@
 
 use super::dropout::Dropout;
 use super::loss::Formula;
+use crate::spec::Dtype;
 use crate::train::{PartSeconds, TrainError};
 use dfdx::optim::UnusedTensors;
 use dfdx::prelude::*;
@@ -38,7 +39,7 @@ pub(crate) type Kept<O> = Gradients<<O as Operations>::Element, <O as Operations
 pub(crate) type Recording<O> = OwnedTape<<O as Operations>::Element, <O as Operations>::Device>;
 
 /// A floating-point element.
-pub(crate) trait Element: Dtype {
+pub(crate) trait Element: dfdx::prelude::Dtype {
     /// Rounds to the element's precision.
     fn narrow(value: f64) -> Self;
 
@@ -323,13 +324,21 @@ pub(crate) trait Operations: Sized + 'static {
     /// The device cannot be used.
     fn open(threads: usize) -> Result<Self, TrainError>;
 
-    /// As [`Operations::open`], on device `number` of its kind.
+    /// As [`Operations::open`], on device `number` of its kind, with matrix products in `dtype`, which [`Operations::lacks`] nothing for.
     ///
     /// # Errors
     /// There is no such device, or it cannot be used.
-    fn open_on(number: usize, threads: usize) -> Result<Self, TrainError> {
-        let _ = number;
+    fn open_on(number: usize, threads: usize, dtype: Dtype) -> Result<Self, TrainError> {
+        let _ = (number, dtype);
         Self::open(threads)
+    }
+
+    /// What is missing here for matrix products in `dtype`.
+    fn lacks(dtype: Dtype) -> Option<&'static str> {
+        match dtype {
+            Dtype::F32 => None,
+            Dtype::Bf16 => Some("this engine has `f32` only"),
+        }
     }
 
     /// Instruction set in [`crate::record::Numerics`].
@@ -369,8 +378,8 @@ pub(crate) trait Operations: Sized + 'static {
     }
 
     /// Operations per second of the matrix product at its best, for [`crate::train::Engine::product_rate`].
-    fn product_rate(threads: usize) -> Option<f64> {
-        let _ = threads;
+    fn product_rate(threads: usize, dtype: Dtype) -> Option<f64> {
+        let _ = (threads, dtype);
         None
     }
 

@@ -18,6 +18,7 @@ use super::ops::{
     Moments, NormKind, Operations, ScoreTask, Scores, tensor_error,
 };
 use super::score::score_row;
+use crate::spec::Dtype;
 use crate::train::TrainError;
 use dfdx::prelude::*;
 use std::cell::RefCell;
@@ -208,10 +209,10 @@ impl<E: Element, D: Place + Device<E>> Operations for Reference<E, D> {
     const NAME: &'static str = D::ENGINE;
 
     fn open(threads: usize) -> Result<Self> {
-        Self::open_on(0, threads)
+        Self::open_on(0, threads, Dtype::F32)
     }
 
-    fn open_on(number: usize, threads: usize) -> Result<Self> {
+    fn open_on(number: usize, threads: usize, _: Dtype) -> Result<Self> {
         Ok(Self {
             device: D::open(number)?,
             threads: threads.max(1),

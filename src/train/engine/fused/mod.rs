@@ -1,4 +1,5 @@
-//! The operations on the CPU: own kernels ([`super::kernels`]) as custom operations on dfdx's own tape, f32.
+//! The operations on the CPU: own kernels ([`super::kernels`]) as custom operations on dfdx's own tape, f32; with
+//! `train.dtype: bf16` the factors of matrix products are rounded to bfloat16, all else stays.
 //!
 //! Each operation allocates its output from the device's cache, computes into it, and puts one closure on the tape, which adds the gradients
 //! of its inputs to the tape's store. What a closure needs of the forward pass it owns; buffers that are no tensors come from a stock of the
@@ -11,11 +12,12 @@ mod memory;
 mod optimizer;
 
 use super::dropout::Dropout;
-use super::kernels::{Compute, Isa, best_rate};
+use super::kernels::{Bf16, Compute, Isa, best_rate};
 use super::ops::{
     Activation, AdamwStep, Clip, Grid, Heads, Kept, Linear, LossTask, LossValue, Matrix, Moments,
     NormKind, Operations, ScoreTask, Scores, tensor_error,
 };
+use crate::spec::Dtype;
 use crate::train::{Part, PartSeconds, TrainError};
 use attention::Cache;
 use dfdx::prelude::*;
@@ -36,15 +38,29 @@ impl Fused {
     ///
     /// # Errors
     /// The device cannot be used.
+    #[cfg(test)]
     pub(crate) fn with(isa: Isa, threads: usize) -> Result<Self, TrainError> {
+        Self::over(Compute::with(isa, threads.max(1)))
+    }
+
+    fn over(compute: Compute) -> Result<Self, TrainError> {
         let device = Cpu::default();
         device.try_enable_cache().map_err(tensor_error)?;
         Ok(Self {
             device,
-            compute: Arc::new(Compute::with(isa, threads.max(1))),
+            compute: Arc::new(compute),
             stock: Stock::default(),
             sizes: Sizes::default(),
         })
+    }
+}
+
+/// The fastest instruction set and what `dtype` asks for beyond it.
+fn compute_in(threads: usize, dtype: Dtype) -> Compute {
+    let compute = Compute::with(Isa::best(), threads.max(1));
+    match (dtype, Bf16::on(compute.isa)) {
+        (Dtype::Bf16, Some(bf16)) => compute.in_bf16(bf16),
+        _ => compute,
     }
 }
 
@@ -66,7 +82,18 @@ impl Operations for Fused {
     const NAME: &'static str = "cpu-fused";
 
     fn open(threads: usize) -> Result<Self, TrainError> {
-        Self::with(Isa::best(), threads)
+        Self::over(compute_in(threads, Dtype::F32))
+    }
+
+    fn open_on(_: usize, threads: usize, dtype: Dtype) -> Result<Self, TrainError> {
+        Self::over(compute_in(threads, dtype))
+    }
+
+    fn lacks(dtype: Dtype) -> Option<&'static str> {
+        let is_there = dtype == Dtype::F32 || Bf16::on(Isa::best()).is_some();
+        (!is_there).then_some(
+            "a processor with AVX-512 BF16 is needed, such as AMD Zen 4 or Intel Sapphire Rapids; use `f32`",
+        )
     }
 
     fn isa() -> String {
@@ -90,8 +117,8 @@ impl Operations for Fused {
         self.compute.clock.take()
     }
 
-    fn product_rate(threads: usize) -> Option<f64> {
-        Some(best_rate(&Compute::with(Isa::best(), threads.max(1))))
+    fn product_rate(threads: usize, dtype: Dtype) -> Option<f64> {
+        Some(best_rate(&compute_in(threads, dtype)))
     }
 
     fn embed<T: Tape<f32, Cpu>>(

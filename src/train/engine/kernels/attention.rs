@@ -385,7 +385,7 @@ impl Place {
 /// That of [`product`].
 unsafe fn alone(isa: Isa, [m, n, k]: [usize; 3], a: Raw, b: Raw, c: Output) {
     // SAFETY: as promised by the caller.
-    unsafe { product(isa, None, Sizes { m, n, k }, a, b, c) }
+    unsafe { product((isa, None), None, Sizes { m, n, k }, a, b, c) }
 }
 
 fn transposed(x: Raw) -> Raw {

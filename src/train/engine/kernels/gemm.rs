@@ -1,11 +1,16 @@
 //! Matrix products: C = A·B or C += A·B for any strides of A and B, C in rows.
 //!
+//! Factors are used as they are or rounded to bfloat16 while they are packed ([`super::factors`]); sums are always f32.
+//!
 //! Every element of C is one chain of fused multiply-adds over the inner dimension, cut into blocks of [`K_BLOCK`]; the sums of the blocks are
 //! added in order. The shape of the register tile, the packing and the threads do not enter, so all instruction sets and any number of
 //! threads give the same bits. Blocks of B are packed once for all threads; each thread packs its own rows of A.
 
+use super::factors::{Bf16, Factors, Pairs, Whole};
 use super::isa::Kind;
 use super::lanes::{LANES, Lanes, Portable};
+#[cfg(target_arch = "x86_64")]
+use super::lanes_x86::{Avx2, Avx512};
 use super::{Compute, Isa, Scratch};
 
 /// Length of the chains: part of the recipe, because it decides the rounding.
@@ -103,7 +108,7 @@ pub(crate) fn gemm(
     // SAFETY: the views were checked against the sizes, C has m·n elements and is borrowed mutably.
     unsafe {
         product(
-            compute.isa,
+            (compute.isa, compute.bf16),
             Some(compute),
             Sizes { m, n, k },
             a.raw(m, k),
@@ -138,7 +143,7 @@ pub(crate) fn best_rate(compute: &Compute) -> f64 {
 /// # Safety
 /// A, B and C must be good for the sizes and strides; C overlaps neither and nobody else uses its elements meanwhile.
 pub(super) unsafe fn product(
-    isa: Isa,
+    (isa, bf16): (Isa, Option<Bf16>),
     compute: Option<&Compute>,
     sizes: Sizes,
     a: Raw,
@@ -155,28 +160,28 @@ pub(super) unsafe fn product(
         return;
     }
     let shared = compute.filter(|_| m * n * k > SMALL);
-    match isa.kind() {
-        // SAFETY: an `Isa` of this kind exists only where the machine has the features; the rest is promised by the caller.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe {
-            blocks::<super::lanes_x86::Avx512>(shared, sizes, a, b, c, [pack_avx512, tiles_avx512])
-        },
-        // SAFETY: likewise.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => unsafe {
-            blocks::<super::lanes_x86::Avx2>(shared, sizes, a, b, c, [pack_avx2, tiles_avx2])
-        },
-        // SAFETY: likewise.
-        Kind::Portable => unsafe {
-            blocks::<Portable>(
-                shared,
-                sizes,
-                a,
-                b,
-                c,
-                [pack_b::<Portable>, tiles::<Portable>],
-            )
-        },
+    // SAFETY: an `Isa` and a native `Bf16` exist only where the machine has the features; the rest is promised by the caller.
+    unsafe {
+        match (isa.kind(), bf16) {
+            #[cfg(target_arch = "x86_64")]
+            (Kind::Avx512, Some(bf16)) if bf16.is_native() => {
+                blocks::<Avx512>(shared, sizes, a, b, c, [pack_bf16, tiles_bf16])
+            }
+            (_, Some(_)) => {
+                let steps = [pack_b::<Portable, Pairs>, tiles::<Portable, Pairs>];
+                blocks::<Portable>(shared, sizes, a, b, c, steps)
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Kind::Avx512, None) => {
+                blocks::<Avx512>(shared, sizes, a, b, c, [pack_avx512, tiles_avx512])
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Kind::Avx2, None) => blocks::<Avx2>(shared, sizes, a, b, c, [pack_avx2, tiles_avx2]),
+            (Kind::Portable, None) => {
+                let steps = [pack_b::<Portable, Whole>, tiles::<Portable, Whole>];
+                blocks::<Portable>(shared, sizes, a, b, c, steps)
+            }
+        }
     }
 }
 
@@ -295,7 +300,7 @@ unsafe fn each_task(compute: Option<&Compute>, tasks: usize, block: &Block, step
 
 /// Task: packs four panels of B.
 #[inline(always)]
-unsafe fn pack_b<L: Lanes>(block: &Block, task: usize, _: &mut Packed) {
+unsafe fn pack_b<L: Lanes, F: Factors<L>>(block: &Block, task: usize, _: &mut Packed) {
     let width = L::TILE_VECTORS * LANES;
     let Sizes { n, k, .. } = block.sizes;
     for panel in task * 4..(task * 4 + 4).min(n.div_ceil(width)) {
@@ -312,13 +317,14 @@ unsafe fn pack_b<L: Lanes>(block: &Block, task: usize, _: &mut Packed) {
                 to,
                 width,
             );
+            F::round(to, k, width);
         }
     }
 }
 
 /// Task: a block of rows of A times a group of panels.
 #[inline(always)]
-unsafe fn tiles<L: Lanes>(block: &Block, task: usize, packed: &mut Packed) {
+unsafe fn tiles<L: Lanes, F: Factors<L>>(block: &Block, task: usize, packed: &mut Packed) {
     let (height, width) = (L::TILE_ROWS, L::TILE_VECTORS * LANES);
     let Sizes { m, n, k } = block.sizes;
     let panels = n.div_ceil(width);
@@ -336,14 +342,16 @@ unsafe fn tiles<L: Lanes>(block: &Block, task: usize, packed: &mut Packed) {
             for t in 0..rows.div_ceil(height) {
                 let row = row0 + t * height;
                 let from = block.a.at.add(row * block.a.row);
+                let to = own.add(t * height * k);
                 pack::<L>(
                     from,
                     [block.a.row, block.a.column],
                     height.min(m - row),
                     k,
-                    own.add(t * height * k),
+                    to,
                     height,
                 );
+                F::round(to, k, height);
             }
             packed.block = i;
         }
@@ -352,7 +360,7 @@ unsafe fn tiles<L: Lanes>(block: &Block, task: usize, packed: &mut Packed) {
             for t in 0..rows.div_ceil(height) {
                 let row = row0 + t * height;
                 let place = Place {
-                    k,
+                    k: k.div_ceil(F::DEPTH),
                     a: own.add(t * height * k),
                     b: block.packed.add(panel * width * k),
                     c: Output {
@@ -361,27 +369,29 @@ unsafe fn tiles<L: Lanes>(block: &Block, task: usize, packed: &mut Packed) {
                     },
                     columns: width.min(n - column),
                 };
-                any_tile::<L>(height.min(m - row), &place);
+                any_tile::<L, F>(height.min(m - row), &place);
             }
         }
     }
 }
 
 macro_rules! compiled {
-    ($($name:ident = $step:ident<$lanes:ty> with $features:literal;)*) => {$(
+    ($($name:ident = $step:ident<$lanes:ty, $factors:ty> with $features:literal;)*) => {$(
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = $features)]
         unsafe fn $name(block: &Block, task: usize, packed: &mut Packed) {
             // SAFETY: this function has the features of the lanes; the rest is promised by the caller.
-            unsafe { $step::<$lanes>(block, task, packed) }
+            unsafe { $step::<$lanes, $factors>(block, task, packed) }
         }
     )*};
 }
 compiled! {
-    pack_avx512 = pack_b<super::lanes_x86::Avx512> with "avx512f,avx2,fma";
-    tiles_avx512 = tiles<super::lanes_x86::Avx512> with "avx512f,avx2,fma";
-    pack_avx2 = pack_b<super::lanes_x86::Avx2> with "avx2,fma";
-    tiles_avx2 = tiles<super::lanes_x86::Avx2> with "avx2,fma";
+    pack_avx512 = pack_b<Avx512, Whole> with "avx512f,avx2,fma";
+    tiles_avx512 = tiles<Avx512, Whole> with "avx512f,avx2,fma";
+    pack_bf16 = pack_b<Avx512, Pairs> with "avx512f,avx512bf16,avx2,fma";
+    tiles_bf16 = tiles<Avx512, Pairs> with "avx512f,avx512bf16,avx2,fma";
+    pack_avx2 = pack_b<Avx2, Whole> with "avx2,fma";
+    tiles_avx2 = tiles<Avx2, Whole> with "avx2,fma";
 }
 
 /// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; lanes up to `width` hold
@@ -442,6 +452,7 @@ unsafe fn pack<L: Lanes>(
 
 /// One register tile: packed rows and columns, and its place in C.
 struct Place {
+    /// Packed elements along the inner dimension.
     k: usize,
     a: *const f32,
     b: *const f32,
@@ -451,11 +462,11 @@ struct Place {
 
 /// The tile with `rows` rows.
 #[inline(always)]
-unsafe fn any_tile<L: Lanes>(rows: usize, place: &Place) {
+unsafe fn any_tile<L: Lanes, F: Factors<L>>(rows: usize, place: &Place) {
     macro_rules! by_rows {
         ($vectors:literal: $($rows:literal)*) => {
             match rows {
-                $($rows => tile::<L, $rows, $vectors>(place),)*
+                $($rows => tile::<L, F, $rows, $vectors>(place),)*
                 _ => unreachable!("a tile has at most {} rows", L::TILE_ROWS),
             }
         };
@@ -472,7 +483,7 @@ unsafe fn any_tile<L: Lanes>(rows: usize, place: &Place) {
 
 /// R × (W · 16) sums of products in registers.
 #[inline(always)]
-unsafe fn tile<L: Lanes, const R: usize, const W: usize>(place: &Place) {
+unsafe fn tile<L: Lanes, F: Factors<L>, const R: usize, const W: usize>(place: &Place) {
     // SAFETY: `a` holds k groups of TILE_ROWS numbers, `b` k groups of W · 16; C has R rows with `columns` elements here.
     unsafe {
         let mut sums = [[L::splat(0.0); W]; R];
@@ -486,7 +497,7 @@ unsafe fn tile<L: Lanes, const R: usize, const W: usize>(place: &Place) {
             for (r, row) in sums.iter_mut().enumerate() {
                 let x = L::splat(*a.add(r));
                 for (sum, column) in row.iter_mut().zip(columns) {
-                    *sum = L::fma(x, column, *sum);
+                    *sum = F::multiply_add(x, column, *sum);
                 }
             }
             a = a.add(L::TILE_ROWS);

@@ -4,6 +4,7 @@
     reason = "each function is a few intrinsics under the contract of `Lanes`: the features are enabled by the caller, pointers are good for the lanes named"
 )]
 
+use super::factors::PairLanes;
 use super::lanes::Lanes;
 use std::arch::x86_64::*;
 
@@ -367,5 +368,22 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+}
+
+impl PairLanes for Avx512 {
+    #[inline(always)]
+    unsafe fn pair(low: __m512, high: __m512) -> __m512 {
+        let half = |v| -> __m512i {
+            let rounded: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(v));
+            _mm512_cvtepu16_epi32(rounded)
+        };
+        let high = _mm512_slli_epi32::<16>(half(high));
+        _mm512_castsi512_ps(_mm512_or_si512(half(low), high))
+    }
+    #[inline(always)]
+    unsafe fn dot_pairs(x: __m512, y: __m512, sum: __m512) -> __m512 {
+        let pairs = |v: __m512| -> __m512bh { std::mem::transmute(v) };
+        _mm512_dpbf16_ps(sum, pairs(x), pairs(y))
     }
 }

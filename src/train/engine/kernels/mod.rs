@@ -14,6 +14,7 @@
 
 mod attention;
 mod clock;
+mod factors;
 mod gemm;
 mod head;
 mod isa;
@@ -31,6 +32,7 @@ pub(crate) use attention::{
     AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
 };
 pub(crate) use clock::Clock;
+pub(crate) use factors::Bf16;
 pub(crate) use gemm::{Matrix, best_rate, gemm};
 pub(crate) use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
 pub(crate) use isa::Isa;
@@ -45,6 +47,8 @@ pub(crate) use view::{values, values_mut};
 pub(crate) struct Compute {
     /// The instruction set.
     pub(crate) isa: Isa,
+    /// Whether matrix products round their factors to bfloat16 (those inside attention never do).
+    pub(crate) bf16: Option<Bf16>,
     /// The threads.
     pub(crate) pool: Pool,
     /// Where the time goes.
@@ -66,8 +70,17 @@ impl Compute {
     pub(crate) fn with(isa: Isa, threads: usize) -> Self {
         Self {
             isa,
+            bf16: None,
             pool: Pool::new(threads),
             clock: Clock::default(),
+        }
+    }
+
+    /// The same with products of bfloat16 factors.
+    pub(crate) fn in_bf16(self, bf16: Bf16) -> Self {
+        Self {
+            bf16: Some(bf16),
+            ..self
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::super::super::TrainError;
 use super::*;
-use crate::spec::Every;
+use crate::spec::{Dtype, Every};
+use crate::train::{Checkpoint, engine};
 
 const DEVICES: [DeviceKind; 2] = [DeviceKind::Cpu, DeviceKind::CpuReference];
 
@@ -66,6 +67,59 @@ fn threads_never_change_a_bit() {
         let one = digest(1);
         assert_eq!(one, digest(2));
         assert_eq!(one, digest(3));
+    }
+}
+
+/// Skips a test, and says so, where the processor has no bfloat16 products.
+fn has_bf16() -> bool {
+    let setting = Setting::new(Arch::Llama, r#"{"dtype": "bf16"}"#);
+    let engine = engine::open(DeviceKind::Cpu).unwrap();
+    let refusal = engine.unsupported(&setting.model, &setting.train);
+    if let Some(reason) = &refusal {
+        println!("skipped: {reason}");
+    }
+    refusal.is_none()
+}
+
+#[test]
+fn bfloat16_products_give_nearly_the_course_of_f32_and_the_same_bits_for_any_threads_and_stops() {
+    if !has_bf16() {
+        return;
+    }
+    for arch in [Arch::Llama, Arch::Gpt2] {
+        let run = |dtype, threads, resume: Option<&Checkpoint>, stop_after| {
+            let mut setting = Setting::new(arch, LONG);
+            setting.model.dim = 32;
+            setting.model.vocab_size = 300;
+            setting.train.dtype = dtype;
+            setting.threads = threads;
+            let mut recorder = Recorder {
+                stop_after,
+                ..Recorder::default()
+            };
+            let trained = setting.run(resume, &mut recorder).unwrap();
+            (trained, recorder)
+        };
+        let whole = |dtype, threads| match run(dtype, threads, None, None) {
+            (Trained::Finished(finished), recorder) => (finished.last.digest(), recorder.points),
+            (Trained::Stopped, _) => panic!("nobody stopped it"),
+        };
+        let (exact, half) = (whole(Dtype::F32, 2), whole(Dtype::Bf16, 1));
+        assert_eq!(half, whole(Dtype::Bf16, 2));
+        assert_eq!(half, whole(Dtype::Bf16, 3));
+        assert_ne!(half.0, exact.0);
+        for (a, b) in half.1.iter().zip(&exact.1) {
+            let [a, b] = [a, b].map(|point| point.val_loss.unwrap());
+            assert!((a - b).abs() < 0.01 * b, "{a} {b}");
+        }
+        let (_, mut first) = run(Dtype::Bf16, 2, None, Some(3));
+        let checkpoint = first.checkpoints.pop().unwrap();
+        let (rest, second) = run(Dtype::Bf16, 1, Some(&checkpoint), None);
+        let Trained::Finished(rest) = rest else {
+            panic!("nobody stopped it");
+        };
+        assert_eq!(rest.last.digest(), half.0);
+        assert_eq!([first.points, second.points].concat(), half.1);
     }
 }
 
@@ -376,8 +430,9 @@ fn inputs_that_do_not_fit_are_errors() {
         shift: 1,
     };
     insta::assert_snapshot!(message(&setting), @"the training stream has 8 ids, a window of 8 and its targets need 9");
-    setting.train.dtype = crate::spec::Dtype::Bf16;
-    insta::assert_snapshot!(message(&setting), @"`train.dtype: bf16` (available: `f32`) is not supported by the cpu-fused engine");
+    setting.device = DeviceKind::CpuReference;
+    setting.train.dtype = Dtype::Bf16;
+    insta::assert_snapshot!(message(&setting), @"`train.dtype: bf16` (this engine has `f32` only) is not supported by the cpu-reference engine");
 }
 
 #[test]

@@ -185,6 +185,39 @@ fn plain(
 
 #[test]
 fn products_are_right_for_all_layouts_and_agree_between_instruction_sets_and_threads() {
+    let computes = |threads| -> Vec<Compute> {
+        let all = Isa::available().into_iter();
+        all.map(|isa| Compute::with(isa, threads)).collect()
+    };
+    products_agree(&|x| x, computes);
+}
+
+#[test]
+fn products_of_bfloat16_are_right_and_those_of_the_processor_agree_with_plain_rust() {
+    let computes = |threads| -> Vec<Compute> {
+        let best = Isa::best();
+        let native = Bf16::on(best).into_iter();
+        let all = native.chain([Bf16::emulated()]);
+        all.map(|bf16| Compute::with(best, threads).in_bf16(bf16))
+            .collect()
+    };
+    if Bf16::on(Isa::best()).is_none() {
+        println!("skipped: the processor's own products (no AVX-512 BF16)");
+    }
+    products_agree(&to_bf16, computes);
+}
+
+/// `x` rounded to bfloat16, ties to even.
+fn to_bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let (down, rest) = (bits & 0xffff_0000, bits & 0xffff);
+    let odd = down & 0x1_0000 != 0;
+    let up = rest > 0x8000 || rest == 0x8000 && odd;
+    f32::from_bits(down + if up { 0x1_0000 } else { 0 })
+}
+
+/// Products in all layouts: right for factors that are `rounded`, and the same bits from all computes and threads.
+fn products_agree(rounded: &dyn Fn(f32) -> f32, computes: impl Fn(usize) -> Vec<Compute>) {
     for (m, n, k) in [
         (1, 1, 1),
         (3, 5, 7),
@@ -198,8 +231,8 @@ fn products_are_right_for_all_layouts_and_agree_between_instruction_sets_and_thr
         let (a, b) = (numbers(1, m * k), numbers(2, k * n));
         for layout in 0..4 {
             let (ta, tb) = (layout & 1 == 1, layout & 2 == 2);
-            let at = |i: usize, l: usize| if ta { a[l * m + i] } else { a[i * k + l] };
-            let bt = |l: usize, j: usize| if tb { b[j * k + l] } else { b[l * n + j] };
+            let at = |i: usize, l: usize| rounded(if ta { a[l * m + i] } else { a[i * k + l] });
+            let bt = |l: usize, j: usize| rounded(if tb { b[j * k + l] } else { b[l * n + j] });
             let va = if ta {
                 Matrix::rows(&a, m).transposed()
             } else {
@@ -211,23 +244,22 @@ fn products_are_right_for_all_layouts_and_agree_between_instruction_sets_and_thr
                 Matrix::rows(&b, n)
             };
             let mut first: Option<Vec<f32>> = None;
-            for isa in Isa::available() {
-                for threads in [1, 3] {
-                    let compute = Compute::with(isa, threads);
-                    let mut c = vec![f32::NAN; m * n];
-                    gemm(&compute, [m, n, k], va, vb, &mut c, false);
-                    if first.is_none() {
-                        assert_close("product", &c, &plain(m, n, k, &at, &bt), 2e-6);
-                    }
-                    gemm(&compute, [m, n, k], va, vb, &mut c, true);
-                    let first = first.get_or_insert_with(|| c.clone());
-                    assert_eq!(
-                        bits(first),
-                        bits(&c),
-                        "{m}x{n}x{k}, layout {layout}, {}, {threads} threads",
-                        isa.name()
-                    );
+            for compute in computes(1).into_iter().chain(computes(3)) {
+                let mut c = vec![f32::NAN; m * n];
+                gemm(&compute, [m, n, k], va, vb, &mut c, false);
+                if first.is_none() {
+                    assert_close("product", &c, &plain(m, n, k, &at, &bt), 2e-6);
                 }
+                gemm(&compute, [m, n, k], va, vb, &mut c, true);
+                let first = first.get_or_insert_with(|| c.clone());
+                assert_eq!(
+                    bits(first),
+                    bits(&c),
+                    "{m}x{n}x{k}, layout {layout}, {}, {:?}, {} threads",
+                    compute.isa.name(),
+                    compute.bf16,
+                    compute.pool.threads()
+                );
             }
         }
     }
