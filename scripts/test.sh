@@ -10,4 +10,3 @@ say "CUDA code";         cargo clippy --locked --all-targets --features cuda-che
 say "tests";             INSTA_UPDATE=no cargo test --locked
 say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
 say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-say "committed reports"; cargo run --locked --quiet -- report --check specs

@@ -473,3 +473,13 @@ fn count_tables_of_sequence_handling() {
     assert_eq!(run["name"], "naive-discard,seed=0");
     assert_eq!(run["estimate"]["tokens"], 16 * 8 * 132);
 }
+
+#[test]
+fn the_committed_reports_are_what_their_records_give() {
+    let mut check = Project::new().command(&["report", "--check", "specs"]);
+    let output = check.current_dir(repository()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let same = told.matches("the report is what its records give");
+    assert_eq!(same.count(), NAMES.len(), "{told}");
+}
