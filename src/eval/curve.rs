@@ -180,6 +180,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn series_are_the_counts_and_the_curves() {
+        assert_eq!(SERIES[..2], ["epoch", "tokens"]);
+        assert_eq!(SERIES[2..], MetricPoint::CURVES);
+    }
+
+    #[test]
     fn spearman_averages_ties_and_knows_its_ends() {
         assert_eq!(spearman(&[1.0, 2.0, 3.0], &[2.0, 4.0, 9.0]), Some(1.0));
         assert_eq!(spearman(&[1.0, 2.0, 3.0], &[9.0, 4.0, 2.0]), Some(-1.0));

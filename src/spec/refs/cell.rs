@@ -269,4 +269,10 @@ mod tests {
         known.sort_unstable();
         assert_eq!(own.as_slice(), known);
     }
+
+    /// For the same reason, of the records.
+    #[test]
+    fn curves_are_those_of_records() {
+        assert_eq!(super::CURVES, crate::record::MetricPoint::CURVES);
+    }
 }
