@@ -11,7 +11,7 @@ use crate::claim::{Judged, Verdict};
 use crate::record::RunStatus;
 use crate::report::Report;
 use crate::scheduler::{Options, Scheduler, Summary};
-use crate::store::{Calibration, ClaimTiming, Manifest, Store};
+use crate::store::{Calibration, ClaimTiming, Store};
 use crate::train::Engine;
 use crate::train::engine::{self, DeviceKind};
 use crate::workload::Workload;
@@ -102,11 +102,7 @@ impl Session<'_> {
             DeviceKind::Cpu | DeviceKind::CpuReference => free_memory(),
         };
         self.fits(opened, free_memory)?;
-        self.store.put_plan(&Manifest::new(
-            &opened.plan,
-            opened.spec.digest,
-            opened.spec.overrides.clone(),
-        ))?;
+        self.store.put_plan(&opened.manifest)?;
         let workload = Workload::new(self.store, self.engine, &opened.context);
         let defaults = Options::default();
         let scheduler = Scheduler {

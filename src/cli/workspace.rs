@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::fsx::RealFs;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
 use crate::spec::{LoadRequest, Spec, SpecText};
-use crate::store::Store;
+use crate::store::{Manifest, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub(crate) struct Opened {
     pub(crate) spec: Spec,
     /// Its runs, filtered.
     pub(crate) plan: Plan,
+    /// All its runs, whatever the filter: what `store gc` keeps.
+    pub(crate) manifest: Manifest,
     /// Whether a filter left runs out.
     pub(crate) filtered: bool,
     /// Where relative paths start and inputs are cached.
@@ -213,10 +215,11 @@ fn opened(
     context: DataContext,
     args: &SpecArgs,
 ) -> Result<Opened, Failure> {
-    let all = plan.runs.len();
+    let manifest = Manifest::new(&plan, spec.digest, spec.overrides.clone());
     retain(&mut plan.runs, &spec, args)?;
     Ok(Opened {
-        filtered: plan.runs.len() < all,
+        filtered: plan.runs.len() < manifest.runs.len(),
+        manifest,
         spec,
         plan,
         context,

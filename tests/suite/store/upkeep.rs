@@ -153,6 +153,15 @@ fn the_store_is_checked_measured_and_cleaned() {
 }
 
 #[test]
+fn a_run_of_a_part_leaves_the_other_runs_of_its_spec_no_garbage() {
+    let project = sweep(2, 3);
+    project.run(&arguments(&[])).success();
+    project.run(&arguments(&["--filter", "seed=1"])).success();
+    let kept = project.run(&["store", "gc", "--yes"]).success();
+    assert_eq!(results(&project).len(), 12, "{}", kept.stdout);
+}
+
+#[test]
 fn a_failed_run_shows_the_end_of_its_log_and_is_tried_again_unless_told_otherwise() {
     let project = sweep(1, 4);
     let text = project.read("specs/tiny.yaml");
