@@ -1,7 +1,11 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks for a checkpoint and a stop, the second stops at once.
+//!
+//! What the caller ignores stays ignored: `nohup` ignores SIGHUP, a shell SIGINT for what it starts in the background.
 
 use super::failure::Failure;
 use signal_hook::consts::{SIGINT, SIGTERM};
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -21,6 +25,9 @@ impl Signals {
         #[cfg(not(unix))]
         let all = [SIGINT, SIGTERM];
         for signal in all {
+            if is_ignored(signal) {
+                continue;
+            }
             // In this order: the first signal finds the flag unset and sets it, the second finds it set and ends the
             // program at once. The store is valid after every write.
             signal_hook::flag::register_conditional_shutdown(
@@ -47,4 +54,25 @@ impl Signals {
         let signal = self.which.load(Ordering::SeqCst);
         (signal > 0).then_some((128 + signal) as u8)
     }
+}
+
+/// Whether this process was started with `signal` ignored. There is no safe call that tells; a child inherits it, and a shell
+/// that sends the signal to itself lives on only then. SIGTERM is always listened to.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let name = match signal {
+        SIGINT => "INT",
+        signal_hook::consts::SIGHUP => "HUP",
+        _ => return false,
+    };
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("kill -{name} $$; exit 0")]);
+    shell.stdin(Stdio::null()).stdout(Stdio::null());
+    let ended = shell.stderr(Stdio::null()).status();
+    ended.is_ok_and(|status| status.success())
+}
+
+#[cfg(not(unix))]
+fn is_ignored(_: i32) -> bool {
+    false
 }

@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod upkeep;
@@ -66,7 +66,10 @@ struct Process {
 
 impl Process {
     fn start(project: &Project, more: &[&str]) -> Self {
-        let mut command = project.command(&arguments(more));
+        Self::of(project.command(&arguments(more)))
+    }
+
+    fn of(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
@@ -335,6 +338,34 @@ fn eight_processes_drain_36_runs_though_five_are_killed() {
     }
 }
 
+/// Whether who started the tests ignores a signal, as `nohup` does: the program then ignores it too.
+fn is_ignored(signal: Signal) -> bool {
+    let script = format!("kill -{} $$; exit 0", &signal.as_str()[3..]);
+    let status = Command::new("sh").args(["-c", &script]).status();
+    status.unwrap().success()
+}
+
+#[test]
+fn signals_that_the_caller_ignores_stay_ignored() {
+    let project = sweep(1, 400);
+    let program = project.command(&arguments(&[]));
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(project.path())
+        .env_remove("SPECBOOK_STORE")
+        .stdin(Stdio::null());
+    let mut process = Process::of(command);
+    process.wait_for("400 steps on");
+    process.signal(Signal::SIGHUP);
+    process.signal(Signal::SIGINT);
+    let (code, text) = process.finish();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("1 trained"), "{text}");
+}
+
 #[test]
 fn signals_checkpoint_and_stop() {
     let project = sweep(1, 1_000_000);
@@ -344,6 +375,9 @@ fn signals_checkpoint_and_stop() {
         (Signal::SIGINT, 130),
         (Signal::SIGHUP, 129),
     ] {
+        if is_ignored(signal) {
+            continue;
+        }
         // The usual interval is far longer than this test: the checkpoint is the signal's.
         let mut process = Process::start(&project, &[]);
         if reached == 0 {
@@ -386,9 +420,13 @@ fn a_second_signal_stops_at_once() {
         "the step is not done"
     );
     let began = Instant::now();
-    process.signal(Signal::SIGINT);
+    let (second, expected) = match is_ignored(Signal::SIGINT) {
+        true => (Signal::SIGTERM, 143),
+        false => (Signal::SIGINT, 130),
+    };
+    process.signal(second);
     let (code, text) = process.finish();
-    assert_eq!(code, Some(130), "{text}");
+    assert_eq!(code, Some(expected), "{text}");
     assert!(
         began.elapsed() < Duration::from_secs(2),
         "{:?}",
