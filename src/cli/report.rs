@@ -8,7 +8,7 @@ use super::{exit, results};
 use crate::claim::{self, Judged, Verdict};
 use crate::fsx::RealFs;
 use crate::report::Report;
-use crate::spec::{self, LoadRequest};
+use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -79,14 +79,18 @@ pub(crate) fn summary(opened: &Opened, judged: &[Judged]) -> Value {
 /// Renders each report again from its own records, with the spec as it is now, and compares.
 fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Failure> {
     let mut code = exit::OK;
+    let mut specs = Vec::new();
     for file in workspace::spec_files(&args.spec.specs)? {
-        let name = spec::load(&file, &LoadRequest::default())?.name;
+        specs.push(spec::load(&file, &LoadRequest::default())?);
+    }
+    workspace::distinct(specs.iter())?;
+    for Spec { path, name, .. } in &specs {
         let folder = reports.join(name);
         let records = crate::report::records_of(&folder, &RealFs::new())?;
         let header = &records.header;
         let profile = Some(header.profile.clone()).filter(|profile| profile != DESK);
         let spec = spec::load(
-            &file,
+            path,
             &LoadRequest {
                 profile,
                 overrides: header.overrides.clone(),

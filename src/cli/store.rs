@@ -105,9 +105,10 @@ fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
 
 fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     let (mut runs, mut evals) = (Vec::new(), Vec::new());
-    if !args.specs.is_empty() {
+    // One by one: an older text of a spec may lie beside it, under the same name.
+    for file in workspace::spec_files(&args.specs)? {
         let specs = SpecArgs {
-            specs: args.specs.clone(),
+            specs: vec![file],
             profile: args.profile.clone(),
             overrides: args.overrides.clone(),
             filter: Vec::new(),

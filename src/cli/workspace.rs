@@ -9,6 +9,7 @@ use crate::fsx::RealFs;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
 use crate::spec::{LoadRequest, Spec, SpecText};
 use crate::store::{Manifest, Store};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -142,13 +143,34 @@ pub(crate) fn load_with_text(
             Err(error) => failures.push(Failure::from(error).invalid_spec(&file)),
         }
     }
-    match failures.pop() {
-        None => Ok(specs),
-        Some(last) => {
-            failures.iter().for_each(|failure| failure.print(printer));
-            Err(last)
+    if let Some(last) = failures.pop() {
+        failures.iter().for_each(|failure| failure.print(printer));
+        return Err(last);
+    }
+    distinct(specs.iter().map(|(_, spec)| spec))?;
+    Ok(specs)
+}
+
+/// Refuses two specs of one name: each would write its report and its plan over the other's. The same file twice is fine.
+pub(crate) fn distinct<'a>(specs: impl Iterator<Item = &'a Spec>) -> Result<(), Failure> {
+    let mut seen: BTreeMap<&str, &Path> = BTreeMap::new();
+    for spec in specs {
+        let Some(first) = seen.insert(&spec.name, &spec.path) else {
+            continue;
+        };
+        let same = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
+        if first != spec.path && same(first, &spec.path) != Some(true) {
+            let message = format!(
+                "`{}` and `{}` have the same name, `{}`; the name is that of the report and of the plan, so each spec needs its own",
+                first.display(),
+                spec.path.display(),
+                spec.name
+            );
+            return Err(Failure::usage(message)
+                .hint("change `name` in one of them, or give them one at a time"));
         }
     }
+    Ok(())
 }
 
 /// Loads specs and plans their runs.

@@ -26,6 +26,28 @@ fn a_missing_spec() {
 }
 
 #[test]
+fn two_specs_of_one_name() {
+    let project = Project::new();
+    project.write("specs/a.yaml", TINY);
+    project.write("specs/b.yaml", TINY.replace("[16, 32]", "[16]"));
+    let commands: [&[&str]; 4] = [&["run"], &["check"], &["report"], &["report", "--check"]];
+    for command in commands {
+        let ran = project.run(&[command, &["specs"]].concat()).code(2);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ran.stderr, @"
+            error: `specs/a.yaml` and `specs/b.yaml` have the same name, `tiny`; the name is that of the report and of the plan, so each spec needs its own
+
+            hint: change `name` in one of them, or give them one at a time
+            ");
+        }
+    }
+    assert!(!project.path().join("reports").exists());
+    // The same file twice is one spec.
+    let twice = ["check", "specs/a.yaml", "./specs/a.yaml"];
+    project.run(&twice).success();
+}
+
+#[test]
 fn a_spec_with_problems() {
     let project = Project::new();
     project.write(
