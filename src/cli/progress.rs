@@ -6,7 +6,7 @@ use crate::plan::Run;
 use crate::record::Numerics;
 use crate::scheduler::{Base, Event, Events};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +24,8 @@ struct State {
     /// Steps, positions and seconds of each run so far.
     pace: BTreeMap<usize, Pace>,
     speeds: Vec<(Numerics, f64, f64)>,
+    /// Runs that are said to be waited for.
+    waiting: BTreeSet<usize>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -95,6 +97,7 @@ impl<'a> Progress<'a> {
         bar.set_prefix(self.name(index).into_owned());
         bar.set_position(resumed_at.unwrap_or(0));
         let mut state = self.state();
+        state.waiting.remove(&index);
         state.bars.insert(index, bar);
         state.pace.insert(
             index,
@@ -187,6 +190,17 @@ impl<'a> Progress<'a> {
         ));
     }
 
+    /// Says it once, and again only where the run was begun here in between.
+    fn waiting(&self, index: usize) {
+        let is_new = self.state().waiting.insert(index);
+        if is_new {
+            self.say(&format!(
+                "{}: another process is training it; waiting",
+                self.name(index)
+            ));
+        }
+    }
+
     fn failed(&self, index: usize, message: &str, log: Option<&std::path::Path>, tail: &str) {
         if let Some(bar) = self.state().bars.remove(&index) {
             bar.finish_and_clear();
@@ -232,10 +246,7 @@ impl Events for Progress<'_> {
                 "{}: stopped at step {step}, which is saved",
                 self.name(index)
             )),
-            Event::Waiting { index } => self.say(&format!(
-                "{}: another process is training it; waiting",
-                self.name(index)
-            )),
+            Event::Waiting { index } => self.waiting(index),
             Event::Warning(text) => self.bars.suspend(|| self.printer.warning(text)),
             Event::Checkpoint {
                 index,

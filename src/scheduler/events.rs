@@ -20,7 +20,7 @@ pub enum Event<'a> {
         /// Which run.
         index: usize,
     },
-    /// Another process makes the run; it is looked at again later.
+    /// Another process makes the run. It is looked at again later, and told each time.
     Waiting {
         /// Which run.
         index: usize,

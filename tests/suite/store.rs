@@ -367,6 +367,21 @@ fn signals_that_the_caller_ignores_stay_ignored() {
 }
 
 #[test]
+fn waiting_for_another_process_is_said_once() {
+    let project = sweep(1, 1_000_000);
+    let mut first = Process::start(&project, &[]);
+    first.wait_for("steps on");
+    let mut second = Process::start(&project, &[]);
+    second.wait_for("another process is training it; waiting");
+    // It looks five times.
+    std::thread::sleep(Duration::from_secs(1));
+    second.signal(Signal::SIGTERM);
+    let (code, text) = second.finish();
+    assert_eq!(code, Some(143), "{text}");
+    assert!(!text.contains("waiting"), "{text}");
+}
+
+#[test]
 fn signals_checkpoint_and_stop() {
     let project = sweep(1, 1_000_000);
     let mut reached = 0;
