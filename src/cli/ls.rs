@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What is kept of a record: the cells that are shown, or its JSON. Ten thousand records at once would fill the memory.
 struct Row {
@@ -41,7 +42,7 @@ impl Row {
 
 /// Prints the runs that match, sorted, with the columns asked for.
 pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store_here(global)?;
+    let store = workspace::store_that_exists(global, Path::new("."))?;
     let matches = |record: &RunRecord| {
         let name = format!("{}/{}", record.spec, record.name);
         args.filter.is_empty() || args.filter.iter().any(|text| name.contains(text.as_str()))
@@ -95,7 +96,9 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
             };
             let table: Vec<Vec<String>> = rows.iter().map(shown).collect();
             printer.result(&print::table(&header, &table));
-            if rows.is_empty() {
+            if rows.is_empty() && !store.collect(|_| Some(()))?.is_empty() {
+                printer.note("no stored run matches the filter, which is a piece of `SPEC/RUN`; `specbook ls` lists all");
+            } else if rows.is_empty() {
                 printer.note("no runs are stored here; `specbook run SPEC` makes some");
             }
         }

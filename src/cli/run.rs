@@ -198,6 +198,10 @@ fn sentence(summary: &Summary) -> String {
     if summary.evaluated > 0 {
         parts.push(format!("{} evaluated", summary.evaluated));
     }
+    if !summary.stopped.is_empty() {
+        parts.push(format!("{} not finished", summary.stopped.len()));
+    }
+    // Last: the messages end the text.
     if !summary.failed.is_empty() {
         let names: Vec<String> = summary
             .failed
@@ -209,9 +213,6 @@ fn sentence(summary: &Summary) -> String {
             summary.failed.len(),
             names.concat()
         ));
-    }
-    if !summary.stopped.is_empty() {
-        parts.push(format!("{} not finished", summary.stopped.len()));
     }
     parts.join(", ")
 }

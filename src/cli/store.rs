@@ -15,13 +15,15 @@ pub(crate) fn execute(
     global: &Global,
     printer: Printer,
 ) -> Result<u8, Failure> {
+    let near = match command {
+        StoreCommand::Gc(args) => args.specs.first().map_or(Path::new("."), |spec| spec),
+        StoreCommand::Verify | StoreCommand::Du => Path::new("."),
+    };
+    let store = workspace::store_that_exists(global, near)?;
     match command {
-        StoreCommand::Verify => verify(&workspace::store_here(global)?, printer),
-        StoreCommand::Du => du(&workspace::store_here(global)?, printer),
-        StoreCommand::Gc(args) => {
-            let near = args.specs.first().map_or(Path::new("."), |spec| spec);
-            gc(args, &workspace::store(global, near)?, printer)
-        }
+        StoreCommand::Verify => verify(&store, printer),
+        StoreCommand::Du => du(&store, printer),
+        StoreCommand::Gc(args) => gc(args, &store, printer),
     }
 }
 

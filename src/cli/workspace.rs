@@ -36,6 +36,19 @@ pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
     Ok(Store::open(root, Arc::new(RealFs::new())))
 }
 
+/// The same for a command that only looks: a folder that is named has to be there.
+pub(crate) fn store_that_exists(global: &Global, near: &Path) -> Result<Store, Failure> {
+    match &global.store {
+        Some(root) if !root.is_dir() => {
+            let message = format!("there is no store at `{}`: no such folder", root.display());
+            Err(Failure::input(message).hint(
+                "check `--store` and SPECBOOK_STORE; without them it is `.specbook` of the project",
+            ))
+        }
+        _ => store(global, near),
+    }
+}
+
 /// The store of the current folder.
 pub(crate) fn store_here(global: &Global) -> Result<Store, Failure> {
     store(global, Path::new("."))

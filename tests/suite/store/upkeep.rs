@@ -203,6 +203,54 @@ fn a_failed_run_shows_the_end_of_its_log_and_is_tried_again_unless_told_otherwis
 }
 
 #[test]
+fn the_message_of_a_failed_run_ends_the_summary() {
+    let project = sweep(2, 4);
+    let text = project.read("specs/tiny.yaml");
+    project.write("specs/tiny.yaml", text.replace("1e-3", "1e30"));
+    let failed = project.run(&["run", "specs/tiny.yaml"]).code(3);
+    let summary = "tiny: 0 trained, 0 cached, 1 not finished, 1 failed:\n  base,seed=0: training";
+    assert!(failed.stderr.contains(summary), "{}", failed.stderr);
+}
+
+#[test]
+fn a_store_that_is_named_and_not_there_is_an_error() {
+    let project = Project::new();
+    let commands: [&[&str]; 4] = [
+        &["store", "verify"],
+        &["store", "du"],
+        &["store", "gc"],
+        &["ls"],
+    ];
+    for command in commands {
+        let ran = project.run(&[command, &["--store", "typo"]].concat());
+        let ran = ran.code(4);
+        let message = "error: there is no store at `typo`: no such folder";
+        assert!(ran.stderr.starts_with(message), "{}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+    // The project's own is not there before the first run.
+    project.run(&["ls"]).success();
+}
+
+#[test]
+fn ls_tells_an_empty_store_from_a_filter_that_takes_nothing() {
+    let project = sweep(1, 2);
+    let empty = project.run(&["ls", "--filter", "zzz"]).success();
+    assert!(
+        empty.stderr.contains("no runs are stored here"),
+        "{}",
+        empty.stderr
+    );
+    project.run(&arguments(&[])).success();
+    let none = project.run(&["ls", "--filter", "zzz"]).success();
+    assert!(
+        none.stderr.contains("no stored run matches the filter"),
+        "{}",
+        none.stderr
+    );
+}
+
+#[test]
 fn a_damaged_curve_is_noticed_by_the_report_and_heals() {
     let project = sweep(1, 4);
     let text = project.read("specs/tiny.yaml");
