@@ -180,8 +180,14 @@ pub struct Comparison {
 }
 
 /// Compares two settings, each with at least one run; `None` where a side is empty. Curves, settings and samples are those
-/// of the first run of `a` and of the run of `b` with the same seed, or its first.
+/// of the first run of `a` and of the run of `b` with the same seed, or its first. Where the first run of each side is one of
+/// the other's replicates, the setting is the same and these two runs alone are compared.
 pub fn compare(a: &[Compared], b: &[Compared]) -> Option<Comparison> {
+    let has = |runs: &[Compared], other: &Compared| runs.iter().any(|run| run.id == other.id);
+    let (mut a, mut b) = (a, b);
+    if a.first()?.id != b.first()?.id && has(a, b.first()?) && has(b, a.first()?) {
+        (a, b) = (&a[..1], &b[..1]);
+    }
     let first = a.first()?;
     let second = b.iter().find(|run| run.seed == first.seed).or(b.first())?;
     let side = |run: &Compared, all: &[Compared]| Side {

@@ -37,6 +37,33 @@ fn a_setting_compared_with_itself_is_equal() {
 }
 
 #[test]
+fn two_seeds_of_a_setting_are_compared_as_runs() {
+    let mut runs = settings()[0].1.clone();
+    runs[1].weights = Some(Sha256Hex::of(b"others"));
+    let mut turned = runs.clone();
+    turned.swap(0, 1);
+    let comparison = compare(&runs, &turned).unwrap();
+    assert_eq!(
+        (comparison.a.id, comparison.b.id),
+        (runs[0].id.clone(), runs[1].id.clone())
+    );
+    assert_eq!((comparison.a.seeds, comparison.b.seeds), (vec![0], vec![1]));
+    assert_eq!(comparison.same_weights, runs[0].weights.map(|_| false));
+    let paths: Vec<&str> = comparison
+        .settings
+        .iter()
+        .map(|c| c.path.as_str())
+        .collect();
+    assert_eq!(paths, ["train.seed"]);
+    assert!(
+        comparison
+            .metrics
+            .iter()
+            .all(|metric| metric.interval.is_none())
+    );
+}
+
+#[test]
 fn curves_part_at_the_first_bit_and_are_farthest_where_they_are() {
     let runs = &settings()[0].1;
     let mut other = runs.clone();
