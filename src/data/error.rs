@@ -1,5 +1,6 @@
 //! What can go wrong between a file and a batch.
 
+use crate::spec::{MAX_BPE_VOCAB, MIN_BPE_VOCAB};
 use std::io;
 use std::path::PathBuf;
 
@@ -190,8 +191,7 @@ pub enum DataError {
     Encode(String),
     /// A vocabulary that a byte-level BPE cannot have.
     #[error(
-        "`data.tokenizer.train_bpe.vocab_size` is {vocab_size}; allowed are {} to 65536 (256 bytes and one special token come first)",
-        super::tokenizer::MIN_BPE_VOCAB
+        "`data.tokenizer.train_bpe.vocab_size` is {vocab_size}; allowed are {MIN_BPE_VOCAB} to {MAX_BPE_VOCAB} (256 bytes and one special token come first)"
     )]
     VocabSize {
         /// Asked for.

@@ -135,6 +135,11 @@ pub enum Tokenizer {
     File(PathBuf),
 }
 
+/// Smallest vocabulary of a trained tokenizer: end-of-text and 256 bytes.
+pub const MIN_BPE_VOCAB: usize = 257;
+/// Largest vocabulary that is trained.
+pub const MAX_BPE_VOCAB: usize = 1 << 16;
+
 /// A tokenizer trained as part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,10 +7,11 @@
 mod split;
 mod train;
 
-pub use train::{ALGORITHM, MIN_BPE_VOCAB};
+pub use train::ALGORITHM;
 
 use super::DataError;
 use crate::digest::Sha256Hex;
+use crate::spec::{MAX_BPE_VOCAB, MIN_BPE_VOCAB};
 use rayon::prelude::*;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -143,7 +144,7 @@ impl TextTokenizer {
     /// the same bytes, whatever the number of threads.
     ///
     /// # Errors
-    /// A vocabulary size below [`MIN_BPE_VOCAB`] or above 65,536.
+    /// A vocabulary size below [`MIN_BPE_VOCAB`] or above [`MAX_BPE_VOCAB`].
     pub fn train_bpe<T: AsRef<str> + Sync>(
         texts: &[T],
         vocab_size: usize,
@@ -302,7 +303,7 @@ fn missing_bytes(inner: &Tokenizer) -> usize {
 
 /// Checks the size of a vocabulary that is to be trained.
 pub(crate) fn check_vocab_size(vocab_size: usize) -> Result<(), DataError> {
-    if (MIN_BPE_VOCAB..=train::MAX_BPE_VOCAB).contains(&vocab_size) {
+    if (MIN_BPE_VOCAB..=MAX_BPE_VOCAB).contains(&vocab_size) {
         Ok(())
     } else {
         Err(DataError::VocabSize { vocab_size })

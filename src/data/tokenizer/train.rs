@@ -17,12 +17,8 @@ use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer
 
 /// Version of this algorithm: part of a run's identity, raised when it gives other merges for the same texts.
 pub const ALGORITHM: u32 = 1;
-/// Smallest vocabulary: end-of-text and 256 bytes.
-pub const MIN_BPE_VOCAB: usize = 257;
 
 const END_OF_TEXT: &str = "<|endoftext|>";
-/// Largest vocabulary that is trained.
-pub(super) const MAX_BPE_VOCAB: usize = 1 << 16;
 
 /// Trains and writes the `tokenizer.json`.
 pub(super) fn train<T: AsRef<str> + Sync>(

@@ -181,12 +181,19 @@ fn sequences() {
 
 #[test]
 fn corpora_and_tokenizers() {
-    assert_snapshot!(edit("vocab_size: 2048", "vocab_size: 257"), @"
-    `data.tokenizer.train_bpe.vocab_size` is 257; it has to be at least 258
+    assert_snapshot!(edit("vocab_size: 2048", "vocab_size: 256"), @"
+    `data.tokenizer.train_bpe.vocab_size` is 256; it has to be at least 257
      --> s.yaml:9:41
-    9 |     tokenizer: {train_bpe: {vocab_size: 257}}
+    9 |     tokenizer: {train_bpe: {vocab_size: 256}}
       |                                         ^^^
     ");
+    assert_snapshot!(edit("vocab_size: 2048", "vocab_size: 100000"), @"
+    `data.tokenizer.train_bpe.vocab_size` is 100000; it may be at most 65536
+     --> s.yaml:9:41
+    9 |     tokenizer: {train_bpe: {vocab_size: 100000}}
+      |                                         ^^^^^^
+    ");
+    assert_eq!(edit("vocab_size: 2048", "vocab_size: 257"), "no problem");
     assert_snapshot!(edit("documents: {version: 1}", "documents: {version: 7}"), @"
     the corpus `documents` has no version 7
      --> s.yaml:8:35

@@ -2,7 +2,7 @@
 
 use super::{Findings, add, at_least, between, say};
 use crate::spec::error::Problem;
-use crate::spec::{Corpus, DataSettings, Sequence, Slice, Tokenizer};
+use crate::spec::{Corpus, DataSettings, MAX_BPE_VOCAB, MIN_BPE_VOCAB, Sequence, Slice, Tokenizer};
 
 pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
     const MOST: usize = 1 << 40;
@@ -54,7 +54,7 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
     match &data.tokenizer {
         Tokenizer::TrainBpe(bpe) => {
             let path = "data.tokenizer.train_bpe.vocab_size";
-            between(findings, path, bpe.vocab_size, 258, 1 << 24);
+            between(findings, path, bpe.vocab_size, MIN_BPE_VOCAB, MAX_BPE_VOCAB);
             if let Some(documents) = bpe.documents {
                 between(
                     findings,
