@@ -30,12 +30,10 @@ pub enum SpecError {
         source: std::io::Error,
     },
     /// The file is larger than any spec.
-    #[error("`{}` has {bytes} bytes; a spec has at most {limit}", path.display())]
+    #[error("`{}` is too large: a spec has at most {limit} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
-        bytes: u64,
         /// The largest size.
         limit: u64,
     },

@@ -26,6 +26,10 @@ pub(crate) struct Origin {
 
 /// Parses `text`; gives `None` where no tree can be had, and always the problems that were met.
 pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) -> Option<Node> {
+    if let Some(problem) = forbidden(text, origin) {
+        problems.push(problem);
+        return None;
+    }
     let mark = match Marks::new(text, origin).document() {
         Ok(mark) => mark,
         Err(problem) => {
@@ -45,6 +49,23 @@ pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) ->
             None
         }
     }
+}
+
+/// The first character that YAML does not allow anywhere, comments included.
+fn forbidden(text: &str, origin: Origin) -> Option<Problem> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+    let (at, found) = text.char_indices().find(|(_, c)| !allowed(*c))?;
+    let before = &text[..at];
+    let line = 1 + before.matches('\n').count();
+    let column = before.chars().rev().take_while(|c| *c != '\n').count();
+    let code = found as u32;
+    let message = format!("not valid YAML: the control character U+{code:04X}");
+    let hint = format!("remove it; in a text with double quotes it can be written `\\u{code:04x}`");
+    Some(
+        Problem::new(message)
+            .at(origin.span(line, column, 1))
+            .hint(hint),
+    )
 }
 
 impl Origin {

@@ -14,6 +14,8 @@ use super::tree::{Key, Node, Span, Value};
 use super::{Cell, Claim, Located, Source, Spec, expand};
 use crate::digest::Sha256Hex;
 use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -71,15 +73,15 @@ impl SpecText {
             path: path.to_owned(),
             source,
         };
-        let bytes = std::fs::metadata(path).map_err(read)?.len();
-        if bytes > MAX_BYTES as u64 {
-            return Err(SpecError::TooLarge {
-                path: path.to_owned(),
-                bytes,
-                limit: MAX_BYTES as u64,
-            });
+        let file = File::open(path).map_err(read)?;
+        let mut bytes = Vec::new();
+        // Devices and files that grow say nothing true about their size.
+        file.take(MAX_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(read)?;
+        if bytes.len() > MAX_BYTES {
+            return Err(too_large(path));
         }
-        let bytes = std::fs::read(path).map_err(read)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             let line = 1 + error.as_bytes()[..good]
@@ -100,11 +102,7 @@ impl SpecText {
     /// A text of more than 1 MiB.
     pub fn new(text: String, path: &Path) -> Result<Self, SpecError> {
         if text.len() > MAX_BYTES {
-            return Err(SpecError::TooLarge {
-                path: path.to_owned(),
-                bytes: text.len() as u64,
-                limit: MAX_BYTES as u64,
-            });
+            return Err(too_large(path));
         }
         let mut problems = Problems::default();
         Ok(Self {
@@ -141,6 +139,13 @@ impl SpecText {
             }),
             _ => Err(SpecError::Invalid(problems.finish(&sources()))),
         }
+    }
+}
+
+fn too_large(path: &Path) -> SpecError {
+    SpecError::TooLarge {
+        path: path.to_owned(),
+        limit: MAX_BYTES as u64,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Text that means harm, and text at random: refused quickly, never a panic.
 
-use super::{FRENZY, told, with};
+use super::{FRENZY, edit, set, told, with};
 use crate::spec::error::Problems;
 use crate::spec::load::{Origin, parse_tree};
 use crate::spec::tree::{Node, Value};
@@ -39,7 +39,7 @@ fn bombs_are_refused_quickly() {
     let nested: String = (0..30).map(|depth| format!("&a{depth} [")).collect();
     let wide = format!("a: {nested}{}{}", "1, ".repeat(150_000), "]".repeat(30));
     assert_snapshot!(quickly(&wide), @"anchors and aliases repeat more than 100000 values");
-    assert_snapshot!(quickly(&format!("a: {}", "x".repeat(2 << 20))), @"`s.yaml` has 2097155 bytes; a spec has at most 1048576");
+    assert_snapshot!(quickly(&format!("a: {}", "x".repeat(2 << 20))), @"`s.yaml` is too large: a spec has at most 1048576 bytes");
     let huge = vec!["1"; 400_000].join(",");
     assert_snapshot!(quickly(&FRENZY.replace("seeds: [0, 1, 2]", &format!("seeds: [{huge}]"))), @"the axes multiply to 1200000 runs; at most 10000 are allowed");
     let bad = vec!["x"; 200_000].join(",");
@@ -145,6 +145,19 @@ fn windows_lines_and_a_byte_order_mark_are_read() {
 }
 
 #[test]
+fn control_characters_have_a_place() {
+    assert_snapshot!(edit("name: epoch-frenzy", "name: epoch\u{1b}frenzy"), @r"
+    not valid YAML: the control character U+001B
+     --> s.yaml:2:12
+    2 | name: epoch frenzy
+      |            ^
+      = hint: remove it; in a text with double quotes it can be written `\u001b`
+    ");
+    assert!(set(&["model.dim=\u{7}64"]).contains("U+0007"));
+    assert!(edit("name: epoch-frenzy", "name: epoch-frenzy # \u{9b}").contains("U+009B"));
+}
+
+#[test]
 fn files_that_cannot_be_read() {
     let request = LoadRequest::default();
     let folder = tempfile::tempdir().unwrap();
@@ -158,6 +171,12 @@ fn files_that_cannot_be_read() {
     std::fs::write(&path, vec![b'#'; 2 << 20]).unwrap();
     assert!(matches!(
         load(&path, &request),
+        Err(SpecError::TooLarge { .. })
+    ));
+    // A device without end, which says that it has no bytes.
+    #[cfg(unix)]
+    assert!(matches!(
+        load(Path::new("/dev/zero"), &request),
         Err(SpecError::TooLarge { .. })
     ));
     std::fs::write(&path, "specbook: 3\n").unwrap();
