@@ -248,7 +248,7 @@ pub struct Timing {
     pub validation_seconds: f64,
     /// Trained positions (batch · length) per second of training.
     pub train_tokens_per_second: f64,
-    /// Highest resident set of the process, bytes.
+    /// Highest resident set of the process since the run before it ended (with `--jobs`: of all runs at that time), bytes.
     pub peak_rss_bytes: u64,
 }
 

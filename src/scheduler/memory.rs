@@ -1,6 +1,6 @@
 //! Memory of this process, as the system tells it.
 
-/// Highest resident set of this process so far; 0 where the system does not tell.
+/// Highest resident set of this process so far (since [`forget_peak`]); 0 where the system does not tell.
 pub fn peak_rss_bytes() -> u64 {
     // On Linux `getrusage` may give the peak of the process that started this one: it outlives `exec`.
     #[cfg(target_os = "linux")]
@@ -18,6 +18,13 @@ pub fn peak_rss_bytes() -> u64 {
     {
         0
     }
+}
+
+/// Begins to count the peak anew after a run, where the system can: the next run's peak is not that of this one.
+pub(super) fn forget_peak() {
+    // Only Linux can; elsewhere a record has the highest of the process so far.
+    #[cfg(target_os = "linux")]
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// `VmHWM` of this process, which the kernel counts in KiB.

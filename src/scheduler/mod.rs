@@ -291,6 +291,7 @@ impl Scheduler<'_> {
                 threads: ticket.threads,
             };
             let outcome = job.execute();
+            memory::forget_peak();
             self.pass_warnings(events);
             match outcome {
                 Ok(Outcome::Busy) => {

@@ -254,7 +254,7 @@ pub enum TrainError {
     Diverged {
         /// The bad step.
         step: u64,
-        /// `train/loss`, `grad_norm` or `val/loss`.
+        /// `train/loss`, `grad_norm`, `val/loss` or `a weight`.
         what: &'static str,
         /// NaN or infinity.
         value: f64,

@@ -29,7 +29,7 @@ fn optimizer_out_of_range() {
        |                                        ^
     ");
     assert_snapshot!(edit("decay: all", "eps: 0"), @"
-    `train.optimizer.adamw.eps` is 0; it has to be above 0
+    `train.optimizer.adamw.eps` is 0; it has to be at least 1.2e-38, the smallest normal f32
       --> s.yaml:18:92
     18 |     optimizer: {adamw: {learning_rate: 1e-3, betas: [0.9, 0.999], weight_decay: 0.01, eps: 0}}
        |                                                                                            ^

@@ -72,8 +72,8 @@ pub(super) fn optimizer_in_range(train: &TrainSettings, findings: &mut Findings)
         findings,
         &path("eps"),
         adamw.eps,
-        adamw.eps > 0.0,
-        "above 0",
+        adamw.eps >= f64::from(f32::MIN_POSITIVE),
+        "at least 1.2e-38, the smallest normal f32",
     );
     let decay = adamw.weight_decay;
     in_range(

@@ -217,7 +217,10 @@ impl Layout {
             let mut rest = values;
             for part in &slot.parts {
                 let later = rest.split_off(part.len().min(rest.len()));
-                lists.push(std::mem::replace(&mut rest, later));
+                let mut first = std::mem::replace(&mut rest, later);
+                // it still has the room of the whole slot
+                first.shrink_to_fit();
+                lists.push(first);
             }
         }
         lists

@@ -46,7 +46,7 @@ pub(crate) fn train<O: Operations>(
             }
         }
     }
-    Ok(Trained::Finished(Box::new(trainer.finish())))
+    Ok(Trained::Finished(Box::new(trainer.finish()?)))
 }
 
 /// Checks what [`Course`] takes for granted.
@@ -347,7 +347,10 @@ impl<'a, O: Operations> Trainer<'a, O> {
     }
 
     /// The result, freeing what is read on the way: at the end of a large run memory is scarcest.
-    fn finish(mut self) -> Finished {
+    ///
+    /// # Errors
+    /// Weights that the last step broke: nothing was computed from them since.
+    fn finish(mut self) -> Result<Finished, TrainError> {
         self.ops.release(true);
         self.gradients = None;
         let (ops, network) = (self.ops, &mut self.network);
@@ -355,7 +358,11 @@ impl<'a, O: Operations> Trainer<'a, O> {
         let second_moments = network.drained(ops, std::mem::take(&mut self.moments.second));
         let parameters = std::mem::take(&mut network.parameters);
         let weights = network.layout.named(network.drained(ops, parameters));
-        Finished {
+        let mut numbers = weights.0.iter().flat_map(|tensor| &tensor.data);
+        if let Some(number) = numbers.find(|number| !number.is_finite()) {
+            self.finite(self.step.saturating_sub(1), "a weight", f64::from(*number))?;
+        }
+        Ok(Finished {
             last: weights.clone(),
             best: self.best.as_ref().map(|(_, best)| best.clone()),
             checkpoint: Checkpoint {
@@ -367,7 +374,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
                 best: self.best,
                 epoch_loss: self.epoch_loss,
             },
-        }
+        })
     }
 
     /// A copy of the state, in the place of the activations of the next step.

@@ -8,8 +8,9 @@ use crate::train::engine::dropout::Dropout;
 use crate::train::engine::kernels::{
     self as k, AttentionSaved, AttentionShape, Factors, RopeTable, values, values_mut,
 };
-use crate::train::engine::ops::{Grid, Heads, Linear, Matrix};
+use crate::train::engine::ops::{Grid, Heads, Linear, Matrix, Rotary};
 use dfdx::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
 
 fn shape(heads: &Heads<f32>, grid: Grid) -> AttentionShape {
     AttentionShape {
@@ -21,9 +22,29 @@ fn shape(heads: &Heads<f32>, grid: Grid) -> AttentionShape {
     }
 }
 
-fn rope_table(heads: &Heads<f32>) -> Option<RopeTable> {
-    let table = heads.rotary.as_ref()?;
-    Some(RopeTable::new(table.half, &table.cos, &table.sin))
+/// The rotary table of the model at hand, kept for the next layer, step and token.
+#[derive(Default)]
+pub(super) struct Ropes(Mutex<Option<Rope>>);
+
+struct Rope {
+    of: Arc<Rotary<f32>>,
+    table: Arc<RopeTable>,
+}
+
+impl Ropes {
+    fn of(&self, heads: &Heads<f32>) -> Option<Arc<RopeTable>> {
+        let rotary = heads.rotary.as_ref()?;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rope) = kept.as_ref().filter(|rope| Arc::ptr_eq(&rope.of, rotary)) {
+            return Some(Arc::clone(&rope.table));
+        }
+        let table = Arc::new(RopeTable::new(rotary.half, &rotary.cos, &rotary.sin));
+        *kept = Some(Rope {
+            of: Arc::clone(rotary),
+            table: Arc::clone(&table),
+        });
+        Some(table)
+    }
 }
 
 /// Runs `f` with the factors of `dropout`.
@@ -49,7 +70,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
 ) -> Result<Matrix<Fused, T>, Failure> {
     let (compute, device, stock) = (ops.compute.clone(), ops.device.clone(), ops.stock.clone());
     let (x, mut tape) = x.split_tape();
-    let (shape, rope) = (shape(heads, grid), rope_table(heads));
+    let (shape, rope) = (shape(heads, grid), ops.rope.of(heads));
     let rows = grid.rows();
     let mut qkv = stock.buffer(rows * shape.width());
     project(&compute, values(&x), linear, &mut qkv, false);
@@ -61,7 +82,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
             &compute,
             shape,
             &mut qkv,
-            rope.as_ref(),
+            rope.as_deref(),
             factors,
             out,
             &mut lse,
@@ -84,7 +105,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
                     &compute,
                     shape,
                     saved,
-                    rope.as_ref(),
+                    rope.as_deref(),
                     factors,
                     values(&gy),
                     &mut slopes,
@@ -144,7 +165,7 @@ pub(super) fn attention_cached(
         sequences: sequences.len(),
         length: group,
     };
-    let (shape, rope) = (shape(heads, grid), rope_table(heads));
+    let (shape, rope) = (shape(heads, grid), ops.rope.of(heads));
     let (dim, kv_dim, head_dim) = (heads.dim(), heads.kv_dim(), heads.head_dim);
     let mut qkv = ops.stock.buffer(rows * shape.width());
     few_or_many(compute, values(x), linear, &mut qkv);

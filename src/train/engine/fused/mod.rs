@@ -19,7 +19,7 @@ use super::ops::{
 };
 use crate::spec::Dtype;
 use crate::train::{Part, PartSeconds, TrainError};
-use attention::Cache;
+use attention::{Cache, Ropes};
 use dfdx::prelude::*;
 use dfdx::tensor::Cache as _;
 use memory::{Sizes, Stock};
@@ -31,6 +31,7 @@ pub(crate) struct Fused {
     compute: Arc<Compute>,
     stock: Stock,
     sizes: Sizes,
+    rope: Ropes,
 }
 
 impl Fused {
@@ -51,6 +52,7 @@ impl Fused {
             compute: Arc::new(compute),
             stock: Stock::default(),
             sizes: Sizes::default(),
+            rope: Ropes::default(),
         })
     }
 }

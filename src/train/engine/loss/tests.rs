@@ -61,6 +61,60 @@ pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
     ]
 }
 
+/// The table of PAPER-FACTS E6: where the next token is certain, one logit and all the others the same, the best value of each loss
+/// and the perplexity that is left.
+#[test]
+fn floors_are_those_of_the_table() {
+    let floor = |loss: &Loss, classes: usize, right: f64, wrong: f64| {
+        let formula = Formula::new(loss, Reduction::MeanClasses, classes);
+        let mut row = vec![-wrong; classes];
+        row[0] = right;
+        row_value(&formula, &row, 0)
+    };
+    // classes, w, logit of the right class and minus that of the others, cross-entropy, square part
+    let table = [
+        (50_304, 65.0, 14.2, 0.017, 0.034, 0.224),
+        (50_304, 100.0, 13.7, 0.025, 0.052, 0.323),
+        (50_304, 50_304.0, 1.5, 0.5, 8.83, 0.50),
+        (32_000, 65.0, 13.3, 0.025, 0.051, 0.308),
+        (4_096, 65.0, 9.2, 0.13, 0.304, 1.089),
+        (512, 65.0, 4.3, 0.42, 1.748, 1.525),
+        (512, 1.0, 9.6, 0.02, 0.034, 0.144),
+    ];
+    for (classes, w, right, wrong, ce, square) in table {
+        let loss = Loss::SquentropyCapstone(weighted(w));
+        // The table rounds its logits, so the place is searched for around them; the value there is flat.
+        let mut best = (f64::INFINITY, 0.0, 0.0);
+        for a in -24..=24 {
+            for b in -24..=24 {
+                let at = (
+                    right + 0.05 * f64::from(a),
+                    wrong + wrong / 24.0 * f64::from(b),
+                );
+                let (ce, square) = floor(&loss, classes, at.0, at.1);
+                if ce + square < best.0 {
+                    best = (ce + square, ce, square);
+                }
+            }
+        }
+        let total: f64 = ce + square;
+        assert!(
+            (best.0 - total).abs() < 0.005 * total.max(0.4),
+            "{classes} classes, w {w}: {best:?} for {total}"
+        );
+        assert!((best.1 - ce).abs() < 0.03 * ce.max(0.2), "{best:?}: {ce}");
+        assert!(
+            (best.2 - square).abs() < 0.03 * square.max(0.2),
+            "{best:?}: {square}"
+        );
+    }
+    // The printed squentropy has no floor, a square loss none of its own.
+    let (ce, square) = floor(&Loss::Squentropy, 512, 40.0, 0.0);
+    assert!(ce < 1e-12 && square < 1e-12);
+    let square_loss = Loss::Square(SquareParameters { k: 15.0, m: 30.0 });
+    assert_eq!(floor(&square_loss, 512, 30.0, 0.0), (0.0, 0.0));
+}
+
 #[test]
 fn rows_equal_the_golden_table() {
     for (loss, value, gradient) in golden() {

@@ -403,6 +403,28 @@ fn divergence_names_the_last_good_step() {
     assert_eq!(step, last_good_step + 1);
 }
 
+/// The loss of a softmax hides numbers that are none; the weights do not.
+#[test]
+fn weights_that_the_last_step_broke_are_no_result() {
+    let setting = Setting::new(
+        Arch::Llama,
+        r#"{"epochs": 1, "max_batches": 1, "loss": {"square_softmax": {"w": 1}},
+            "optimizer": {"adamw": {"learning_rate": 1.0e39, "weight_decay": 0}}}"#,
+    );
+    let error = setting.run(None, &mut Recorder::default()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TrainError::Diverged {
+                step: 1,
+                what: "a weight",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
 #[test]
 fn inputs_that_do_not_fit_are_errors() {
     let mut setting = Setting::new(Arch::Llama, r#"{"epochs": 1}"#);
