@@ -106,6 +106,7 @@ fn made_up(run: &SpecRun) -> RunResult {
             .map(|metric| (metric.name.to_owned(), 1.5))
             .collect(),
         series: (1..=STEPS).map(point).collect(),
+        document_tokens: vec![1, 2, 4],
         ..named(run)
     }
 }

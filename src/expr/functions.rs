@@ -233,7 +233,7 @@ fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
             context: context.clone(),
             members: vec![index],
         })),
-        None => Err(ExprError::unknown("run", &name, context.groups())),
+        None => Err(context.runs.without(&name)),
     }
 }
 

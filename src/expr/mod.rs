@@ -154,7 +154,7 @@ impl Session {
     /// Prepares `results`.
     pub fn new(results: Results) -> Self {
         Self {
-            runs: Arc::new(value::Runs::new(results.runs)),
+            runs: Arc::new(value::Runs::new(results)),
         }
     }
 

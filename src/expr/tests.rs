@@ -70,7 +70,7 @@ pub(crate) fn run(
         metrics: BTreeMap::from([("perplexity".to_owned(), 6.25)]),
         series: (1..=10).map(point).collect(),
         eval: None,
-        document_tokens: Vec::new(),
+        document_tokens: vec![3, 5, 10],
     }
 }
 
@@ -111,6 +111,26 @@ fn error_of(expression: &str) -> String {
     number(expression, &grid(&[0, 1]), Scope::Mean)
         .expect_err(expression)
         .to_string()
+}
+
+#[test]
+fn lengths_of_training_documents_are_a_list() {
+    assert_eq!(
+        mean_of("mean(run('dim=128,n_layers=2').document_tokens)"),
+        6.0
+    );
+}
+
+/// The profile `desk` has to have every run; another may have a part of them.
+#[test]
+fn a_run_that_another_profile_lacks_is_missing_and_no_mistake() {
+    let mut part = grid(&[0]);
+    part.profile = "search".to_owned();
+    let error = number("run('base').val_loss", &part, Scope::Mean).unwrap_err();
+    assert!(error.is_not_available());
+    assert_eq!(error.to_string(), "the profile `search` has no run `base`");
+    let error = number("run('base').val_loss", &grid(&[0]), Scope::Mean).unwrap_err();
+    assert!(!error.is_not_available());
 }
 
 #[test]

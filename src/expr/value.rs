@@ -2,7 +2,7 @@
 
 use super::{ExprError, Scope};
 use crate::eval::{METRICS, curve, metric};
-use crate::record::{RunResult, RunStatus};
+use crate::record::{Results, RunResult, RunStatus};
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,7 @@ pub(super) struct RunData {
     /// What follows from the curves alone, worked out when it is first asked for.
     of_curves: OnceLock<BTreeMap<String, f64>>,
     series: Vec<crate::record::MetricPoint>,
+    document_tokens: Vec<u32>,
 }
 
 impl RunData {
@@ -73,6 +74,7 @@ impl RunData {
             metrics,
             of_curves: OnceLock::new(),
             series: run.series,
+            document_tokens: run.document_tokens,
         }
     }
 
@@ -97,12 +99,20 @@ pub(super) struct Runs {
     members: BTreeMap<String, Vec<usize>>,
     /// Names of all axes but `seed`.
     axes: BTreeSet<String>,
+    /// The profile, where it is not the main one.
+    part: Option<String>,
 }
 
+/// The profile that has to have every run which a notebook names; others may have a part of them.
+const MAIN_PROFILE: &str = "desk";
+
 impl Runs {
-    pub(super) fn new(runs: Vec<RunResult>) -> Self {
-        let mut new = Self::default();
-        for (index, run) in runs.into_iter().enumerate() {
+    pub(super) fn new(results: Results) -> Self {
+        let mut new = Self {
+            part: Some(results.profile).filter(|profile| profile != MAIN_PROFILE),
+            ..Self::default()
+        };
+        for (index, run) in results.runs.into_iter().enumerate() {
             let members = new.members.entry(run.group.clone()).or_default();
             if members.is_empty() {
                 new.groups.push(run.group.clone());
@@ -117,6 +127,16 @@ impl Runs {
             new.all.push(run);
         }
         new
+    }
+
+    /// Why there is no run or setting `name`: a mistake, or the profile has no such run.
+    pub(super) fn without(&self, name: &str) -> ExprError {
+        match &self.part {
+            Some(profile) => ExprError::NotAvailable {
+                what: format!("the profile `{profile}` has no run `{name}`"),
+            },
+            None => ExprError::unknown("run", name, self.groups.iter().map(String::as_str)),
+        }
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, RunData> {
@@ -218,7 +238,7 @@ impl Context {
             (Scope::Seed(seed), true) => Err(ExprError::NotAvailable {
                 what: format!("`{group}` has no run with seed {seed}"),
             }),
-            (Scope::Mean, true) => Err(ExprError::unknown("run", group, self.groups())),
+            (Scope::Mean, true) => Err(self.runs.without(group)),
         }
     }
 
@@ -341,6 +361,14 @@ impl Setting {
             "name" | "group" => return Ok(Value::from(first.group.clone())),
             "seed" => return Ok(Value::from(first.seed)),
             "replicates" => return Ok(Value::from(self.members.len())),
+            "document_tokens" if first.document_tokens.is_empty() => {
+                let what = format!("run `{}` has no counted documents", first.name);
+                return Err(ExprError::NotAvailable { what });
+            }
+            "document_tokens" => {
+                let lengths = first.document_tokens.iter().copied().map(f64::from);
+                return Ok(Value::from(lengths.collect::<Vec<f64>>()));
+            }
             _ => {}
         }
         if metric(name).is_none()

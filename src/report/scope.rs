@@ -4,9 +4,9 @@ use super::ReportError;
 use super::palette::same;
 use super::text::{one_line, slug};
 use crate::record::{Results, RunResult};
-use crate::spec::{Selection, Spec};
+use crate::spec::{Filter, Selection, Spec};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The spec, its results, and the anchors of the runs.
 pub(crate) struct Scope<'a> {
@@ -126,26 +126,50 @@ impl<'a> Scope<'a> {
     /// The runs that have all of these axis values.
     pub(crate) fn filtered(
         &self,
-        filter: &BTreeMap<String, Value>,
+        filter: &Filter,
         line: usize,
     ) -> Result<Vec<&'a RunResult>, ReportError> {
         for axis in filter.keys() {
             self.axis(axis, line)?;
         }
-        Ok(self
-            .results
-            .runs
+        let wanted: Vec<(&String, Vec<Value>)> = filter
             .iter()
-            .filter(|run| {
-                filter
-                    .iter()
-                    .all(|(axis, wanted)| match (axis_value(run, axis), wanted) {
-                        (Some(value), Value::Array(list)) => list.iter().any(|w| same(&value, w)),
-                        (Some(value), wanted) => same(&value, wanted),
-                        (None, _) => false,
-                    })
+            .map(|(axis, value)| (axis, self.wanted(axis, value)))
+            .collect();
+        let fits = |run: &&RunResult| {
+            wanted.iter().all(|(axis, values)| {
+                axis_value(run, axis)
+                    .is_some_and(|value| values.iter().any(|wanted| same(&value, wanted)))
             })
-            .collect())
+        };
+        Ok(self.results.runs.iter().filter(fits).collect())
+    }
+
+    /// The values that a filter asks for; `min` and `max` are those of an axis of numbers.
+    fn wanted(&self, axis: &str, value: &Value) -> Vec<Value> {
+        let extreme = |larger: bool| {
+            let runs = self.results.runs.iter();
+            let values: Option<Vec<Value>> = runs
+                .filter_map(|run| axis_value(run, axis))
+                .map(|value| value.is_number().then_some(value))
+                .collect();
+            values?.into_iter().reduce(|a, b| {
+                if (b.as_f64() > a.as_f64()) == larger {
+                    b
+                } else {
+                    a
+                }
+            })
+        };
+        let meant = |value: &Value| match value.as_str() {
+            Some("max") => extreme(true).unwrap_or_else(|| value.clone()),
+            Some("min") => extreme(false).unwrap_or_else(|| value.clone()),
+            _ => value.clone(),
+        };
+        match value {
+            Value::Array(list) => list.iter().map(meant).collect(),
+            one => vec![meant(one)],
+        }
     }
 }
 

@@ -35,6 +35,9 @@ pub enum Selection {
     Only(Vec<String>),
 }
 
+/// Axes, and the value or list of values that runs have to have.
+pub type Filter = std::collections::BTreeMap<String, serde_json::Value>;
+
 /// Learning curves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,9 +53,9 @@ pub struct PlotCell {
     /// Axis whose values get a colour each; default: one colour per curve.
     #[serde(default)]
     pub colours: Option<String>,
-    /// Only runs with these axis values.
+    /// Only runs with these axis values; `min` and `max` are the smallest and the largest of an axis of numbers.
     #[serde(default)]
-    pub filter: std::collections::BTreeMap<String, serde_json::Value>,
+    pub filter: Filter,
     /// Logarithmic axes: `x`, `y`, or both.
     #[serde(default)]
     pub log: Vec<PlotAxis>,
@@ -104,6 +107,9 @@ pub struct PublishedCurve {
     pub panel: Option<String>,
     /// `[x, y]` points.
     pub points: Vec<[f64; 2]>,
+    /// Steps of the published run that x counts: the curve is scaled to the longest run of the plot. Default: drawn as it stands.
+    #[serde(default)]
+    pub of_steps: Option<u64>,
 }
 
 /// A table of results.
@@ -117,6 +123,9 @@ pub struct TableCell {
     /// Axis that is spread over columns (one metric only).
     #[serde(default)]
     pub pivot: Option<String>,
+    /// Only runs with these axis values, as in a plot.
+    #[serde(default)]
+    pub filter: Filter,
     /// Metric to sort by, ascending; default: order of the plan.
     #[serde(default)]
     pub sort: Option<String>,
@@ -134,6 +143,9 @@ pub struct TableCell {
 pub struct HistogramCell {
     /// `document_tokens` (lengths of the training documents) or `perplexity` (per document).
     pub of: HistogramOf,
+    /// A panel each for the first so many training documents; default: one for all.
+    #[serde(default)]
+    pub first: Vec<usize>,
     /// Number of bins; default 40.
     #[serde(default = "forty")]
     pub bins: usize,

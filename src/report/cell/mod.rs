@@ -62,7 +62,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                     HistogramOf::DocumentTokens => figure::document_tokens,
                     HistogramOf::Perplexity => figure::perplexity,
                 };
-                let figure = make(self.scope, &runs, histogram.bins, &histogram.log);
+                let figure = make(self.scope, &runs, histogram);
                 CellView::Figure(self.figure(&figure, histogram.caption.as_deref())?)
             }
             Cell::Table(table) => CellView::Table(self.table(table, line)?),

@@ -7,7 +7,7 @@ use crate::report::context::{
 };
 use crate::report::text::{one_line, shorten};
 use crate::report::{ReportError, csv, figure, number};
-use crate::spec::{PerplexityCell, PlotAxis};
+use crate::spec::{HistogramCell, HistogramOf, PerplexityCell, PlotAxis};
 
 /// Characters of an excerpt that are shown.
 const EXCERPT: usize = 160;
@@ -61,7 +61,14 @@ impl Builder<'_, '_> {
         let figure = if scored.is_empty() {
             None
         } else {
-            let figure = figure::perplexity(self.scope, &runs, 30, &[PlotAxis::X]);
+            let histogram = HistogramCell {
+                of: HistogramOf::Perplexity,
+                first: Vec::new(),
+                bins: 30,
+                log: vec![PlotAxis::X],
+                caption: None,
+            };
+            let figure = figure::perplexity(self.scope, &runs, &histogram);
             let pooled = if crate::report::scope::groups(&runs)
                 .iter()
                 .any(|g| g.runs.len() > 1)

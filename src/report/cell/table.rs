@@ -40,7 +40,10 @@ struct Column {
 /// Checks that the axes exist which a table names.
 pub(super) fn look_up(scope: &Scope<'_>, cell: &TableCell, line: usize) -> Result<(), ReportError> {
     let rows = Some(&cell.rows).filter(|rows| *rows != "run");
-    let mut axes = rows.into_iter().chain(&cell.pivot);
+    let mut axes = rows
+        .into_iter()
+        .chain(&cell.pivot)
+        .chain(cell.filter.keys());
     axes.try_for_each(|axis| scope.axis(axis, line))
 }
 
@@ -51,8 +54,9 @@ impl<'a> Builder<'a, '_> {
         line: usize,
     ) -> Result<TableView, ReportError> {
         look_up(self.scope, cell, line)?;
-        let mut rows = self.rows(cell);
-        let columns = self.columns(cell);
+        let runs = self.scope.filtered(&cell.filter, line)?;
+        let mut rows = self.rows(cell, &runs);
+        let columns = self.columns(cell, &runs);
         if let Some(sort) = &cell.sort {
             let key = |row: &Row<'_>| measure(&row.runs, sort).map_or(f64::INFINITY, |m| m.mean);
             rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
@@ -91,8 +95,7 @@ impl<'a> Builder<'a, '_> {
         })
     }
 
-    fn rows(&self, cell: &TableCell) -> Vec<Row<'a>> {
-        let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
+    fn rows(&self, cell: &TableCell, all: &[&'a RunResult]) -> Vec<Row<'a>> {
         if cell.rows == "run" {
             let axes = self.head_axes(cell);
             let head = |run: &RunResult| -> Vec<String> {
@@ -101,7 +104,7 @@ impl<'a> Builder<'a, '_> {
                     .map(|value| value.map_or_else(|| "–".to_owned(), |value| value_text(&value)))
                     .collect()
             };
-            return groups(&all)
+            return groups(all)
                 .into_iter()
                 .map(|group| Row {
                     heads: match group.runs.first() {
@@ -114,7 +117,7 @@ impl<'a> Builder<'a, '_> {
                 .collect();
         }
         self.scope
-            .values(&cell.rows, &all)
+            .values(&cell.rows, all)
             .into_iter()
             .map(|value| Row {
                 heads: vec![value_text(&value)],
@@ -144,8 +147,7 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn columns(&self, cell: &TableCell) -> Vec<Column> {
-        let all: Vec<&RunResult> = self.scope.results.runs.iter().collect();
+    fn columns(&self, cell: &TableCell, all: &[&RunResult]) -> Vec<Column> {
         let mut columns = Vec::new();
         for metric in cell
             .columns
@@ -160,7 +162,7 @@ impl<'a> Builder<'a, '_> {
             match &cell.pivot {
                 None => columns.push(column(None)),
                 Some(axis) => {
-                    let values = self.scope.values(axis, &all);
+                    let values = self.scope.values(axis, all);
                     columns.extend(values.into_iter().map(|value| column(Some(value))));
                 }
             }

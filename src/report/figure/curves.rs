@@ -8,7 +8,7 @@ use crate::report::number::{deviation, mean};
 use crate::report::palette::{self, Slot, same};
 use crate::report::scope::{Group, Scope, axis_value, groups, value_text, value_title};
 use crate::report::text::one_line;
-use crate::spec::{PlotAxis, PlotCell, PlotX};
+use crate::spec::{PlotAxis, PlotCell, PlotX, PublishedCurve};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -48,6 +48,7 @@ pub(crate) fn curves(
         cell,
         legend: Vec::new(),
         most_seeds: 1,
+        last_step: last_step(&runs),
         buckets: (POINTS / (4 * runs.len().max(1) * cell.curves.len().max(1))).clamp(12, 300),
     };
     let panels = match &cell.panels {
@@ -138,12 +139,30 @@ fn alt(cell: &PlotCell, panels: &[Panel], runs: usize) -> String {
     text
 }
 
+fn last_step(runs: &[&RunResult]) -> u64 {
+    let ends = runs.iter().filter_map(|run| run.series.last());
+    ends.map(|point| point.step).max().unwrap_or(0)
+}
+
+/// The points of a published curve, over the steps of our longest run where it says over how many of its own they stand.
+fn scaled(published: &PublishedCurve, last_step: u64) -> Vec<[f64; 2]> {
+    let points = published.points.iter().copied();
+    match published.of_steps {
+        Some(steps) => points
+            .map(|[x, y]| [x * last_step as f64 / steps as f64, y])
+            .collect(),
+        None => points.collect(),
+    }
+}
+
 struct Builder<'a, 'b> {
     scope: &'b Scope<'a>,
     cell: &'b PlotCell,
     legend: Vec<Key>,
     most_seeds: usize,
     buckets: usize,
+    /// Last step of the longest run.
+    last_step: u64,
 }
 
 impl Builder<'_, '_> {
@@ -180,7 +199,7 @@ impl Builder<'_, '_> {
                     run: None,
                     slot: Slot::Published,
                     style,
-                    points: published.points.clone(),
+                    points: scaled(published, self.last_step),
                     band: Vec::new(),
                     bars: Vec::new(),
                 });

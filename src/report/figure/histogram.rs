@@ -5,7 +5,7 @@ use crate::record::RunResult;
 use crate::report::palette::{Slot, of_place};
 use crate::report::scope::{Scope, groups};
 use crate::report::text::one_line;
-use crate::spec::PlotAxis;
+use crate::spec::{HistogramCell, PlotAxis};
 
 /// Most groups that get a panel of their own.
 const PANELS: usize = 12;
@@ -13,12 +13,11 @@ const PANELS: usize = 12;
 /// What is counted, by label: `(label, anchor of a run, values)`.
 type Populations = Vec<(String, Option<String>, Vec<f64>)>;
 
-/// Lengths of the training documents, one panel per distinct training slice.
+/// Lengths of the training documents, one panel per distinct training slice, or per beginning of it that the cell names.
 pub(crate) fn document_tokens(
     scope: &Scope<'_>,
     runs: &[&RunResult],
-    bins: usize,
-    log: &[PlotAxis],
+    cell: &HistogramCell,
 ) -> Figure {
     let mut populations: Populations = Vec::new();
     for group in groups(runs) {
@@ -40,25 +39,39 @@ pub(crate) fn document_tokens(
             None => populations.push((one_line(&group.name), Some(scope.anchor(run)), values)),
         }
     }
-    if let [only] = populations.as_mut_slice() {
+    if !cell.first.is_empty() {
+        populations = beginnings(&populations, &cell.first);
+    } else if let [only] = populations.as_mut_slice() {
         only.0 = "training documents".to_owned();
     }
     histogram(
         &populations,
-        bins,
-        log,
+        cell,
         "tokens per document",
         "lengths of the training documents",
     )
 }
 
+/// The first so many values of every population.
+fn beginnings(populations: &Populations, first: &[usize]) -> Populations {
+    let is_alone = populations.len() == 1;
+    let of = |(label, anchor, values): &(String, Option<String>, Vec<f64>), count: usize| {
+        let values = values[..count.min(values.len())].to_vec();
+        let beginning = format!("first {} documents", values.len());
+        let label = match is_alone {
+            true => beginning,
+            false => format!("{label}: {beginning}"),
+        };
+        (label, anchor.clone(), values)
+    };
+    populations
+        .iter()
+        .flat_map(|population| first.iter().map(move |count| of(population, *count)))
+        .collect()
+}
+
 /// Perplexity per held-out document, one panel per setting, seeds together.
-pub(crate) fn perplexity(
-    scope: &Scope<'_>,
-    runs: &[&RunResult],
-    bins: usize,
-    log: &[PlotAxis],
-) -> Figure {
+pub(crate) fn perplexity(scope: &Scope<'_>, runs: &[&RunResult], cell: &HistogramCell) -> Figure {
     let populations: Populations = groups(runs)
         .iter()
         .filter_map(|group| {
@@ -74,28 +87,21 @@ pub(crate) fn perplexity(
         .collect();
     histogram(
         &populations,
-        bins,
-        log,
+        cell,
         "perplexity of a document",
         "perplexities of the held-out documents",
     )
 }
 
-fn histogram(
-    populations: &Populations,
-    bins: usize,
-    log: &[PlotAxis],
-    x: &str,
-    what: &str,
-) -> Figure {
-    let is_log = log.contains(&PlotAxis::X);
+fn histogram(populations: &Populations, cell: &HistogramCell, x: &str, what: &str) -> Figure {
+    let is_log = cell.log.contains(&PlotAxis::X);
     let shown = &populations[..populations.len().min(PANELS)];
     let all = shown
         .iter()
         .flat_map(|(_, _, values)| values.iter().copied());
     let edges = edges(
         all.filter(|value| !is_log || *value > 0.0),
-        bins.clamp(1, 400),
+        cell.bins.clamp(1, 400),
         is_log,
     );
     let slot = |place: usize| {
@@ -148,7 +154,7 @@ fn histogram(
         },
         y: Axis {
             label: "documents".to_owned(),
-            is_log: log.contains(&PlotAxis::Y),
+            is_log: cell.log.contains(&PlotAxis::Y),
             is_whole: true,
             range: None,
         },

@@ -2,8 +2,8 @@
 
 use super::fixture::{self, Fixture, Shape, cells, run};
 use crate::report::figure::{self, Figure, reduce};
-use crate::report::scope::Scope;
-use crate::spec::{Cell, PlotAxis, PlotCell};
+use crate::report::scope::{Scope, axis_value};
+use crate::spec::{Cell, HistogramCell, HistogramOf, PlotAxis, PlotCell};
 use serde_json::json;
 
 fn plot(json: serde_json::Value) -> PlotCell {
@@ -117,12 +117,56 @@ fn reduction_keeps_ends_and_extremes() {
 }
 
 #[test]
+fn filters_know_the_ends_of_an_axis_of_numbers() {
+    let fixture = fixture::grid(1);
+    let scope = Scope::new(&fixture.spec, &fixture.results);
+    let shown = |filter: serde_json::Value| -> Vec<u64> {
+        let filter = serde_json::from_value(filter).unwrap();
+        let runs = scope.filtered(&filter, 1).unwrap();
+        let mut widths: Vec<u64> = runs
+            .iter()
+            .filter_map(|run| axis_value(run, "dim")?.as_u64())
+            .collect();
+        widths.sort_unstable();
+        widths.dedup();
+        widths
+    };
+    let all = shown(json!({}));
+    assert!(all.len() > 1, "{all:?}");
+    assert_eq!(shown(json!({"dim": "max"})), all[all.len() - 1..]);
+    assert_eq!(shown(json!({"dim": ["min", "max"]})).len(), 2);
+    assert_eq!(shown(json!({"dim": "min"})), all[..1]);
+}
+
+#[test]
+fn a_published_curve_is_scaled_to_our_steps() {
+    let mut figure = curves(
+        &small(),
+        json!({"curves": ["train/loss"],
+            "published": [{"label": "as printed", "of_steps": 40, "points": [[0, 6.0], [20, 3.0]]}]}),
+    );
+    let published = figure.panels.remove(0).series.remove(0);
+    assert_eq!(published.points, [[0.0, 6.0], [2.0, 3.0]]);
+}
+
+#[test]
 fn histograms_count_every_document_once() {
     let fixture = fixture::three_runs();
     let scope = Scope::new(&fixture.spec, &fixture.results);
     let runs: Vec<_> = fixture.results.runs.iter().collect();
-    for log in [&[][..], &[PlotAxis::X][..]] {
-        let figure = figure::perplexity(&scope, &runs, 30, log);
+    let cell = |of, bins| HistogramCell {
+        of,
+        first: Vec::new(),
+        bins,
+        log: Vec::new(),
+        caption: None,
+    };
+    for log in [vec![], vec![PlotAxis::X]] {
+        let cell = HistogramCell {
+            log,
+            ..cell(HistogramOf::Perplexity, 30)
+        };
+        let figure = figure::perplexity(&scope, &runs, &cell);
         assert_eq!(figure.panels.len(), 3);
         for panel in &figure.panels {
             let counted: f64 = panel.series[0].bars.iter().map(|bar| bar[2]).sum();
@@ -130,11 +174,28 @@ fn histograms_count_every_document_once() {
         }
     }
     // Two of the three made-up runs were trained on the same documents: one panel for both.
-    let lengths = figure::document_tokens(&scope, &runs, 10, &[]);
-    let titles: Vec<&str> = lengths
-        .panels
+    let titles = |figure: &figure::Figure| -> Vec<String> {
+        let panels = figure.panels.iter();
+        panels.map(|panel| panel.title.clone()).collect()
+    };
+    let mut cell = cell(HistogramOf::DocumentTokens, 10);
+    let lengths = figure::document_tokens(&scope, &runs, &cell);
+    assert_eq!(titles(&lengths), ["25x100", "250x10, 2500x1"]);
+    // Of one set of documents, the first few; more than there are is all of them.
+    cell.first = vec![1_000_000, 5];
+    let lengths = figure::document_tokens(&scope, &runs[..1], &cell);
+    let all = runs[0].document_tokens.len();
+    assert_eq!(
+        titles(&lengths),
+        [
+            format!("first {all} documents"),
+            "first 5 documents".to_owned()
+        ]
+    );
+    let counted: f64 = lengths.panels[1].series[0]
+        .bars
         .iter()
-        .map(|panel| panel.title.as_str())
-        .collect();
-    assert_eq!(titles, ["25x100", "250x10, 2500x1"]);
+        .map(|bar| bar[2])
+        .sum();
+    assert_eq!(counted, 5.0);
 }

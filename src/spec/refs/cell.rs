@@ -2,7 +2,9 @@
 
 use super::Refs;
 use crate::spec::error::{Problem, list};
-use crate::spec::{Cell, HistogramCell, PlotCell, Selection, TableCell};
+use crate::spec::{
+    Cell, Filter, HistogramCell, HistogramOf, PlotCell, PlotX, Selection, TableCell,
+};
 
 /// Curves of `metrics.jsonl`.
 pub(crate) const CURVES: [&str; 8] = [
@@ -63,17 +65,8 @@ impl Refs<'_> {
                     Problem::new("this text cell is empty"),
                 );
             }
-            Cell::Text(_) | Cell::Histogram(HistogramCell { bins: 1..=1000, .. }) => {}
-            Cell::Histogram(histogram) => {
-                let problem =
-                    Problem::new(format!("a histogram cannot have {} bins", histogram.bins));
-                self.push(
-                    "cells",
-                    index,
-                    &["histogram", "bins"],
-                    problem.allowed("1 to 1000"),
-                );
-            }
+            Cell::Text(_) => {}
+            Cell::Histogram(histogram) => self.histogram(index, histogram),
             Cell::Plot(plot) => self.plot(index, plot),
             Cell::Table(table) => self.table(index, table),
             Cell::Samples(samples) => self.runs(index, &["samples", "runs"], &samples.runs),
@@ -141,6 +134,25 @@ impl Refs<'_> {
         self.push("cells", index, path, problem);
     }
 
+    fn histogram(&mut self, index: usize, histogram: &HistogramCell) {
+        if !(1..=1000).contains(&histogram.bins) {
+            let problem = Problem::new(format!("a histogram cannot have {} bins", histogram.bins));
+            let path = ["histogram", "bins"];
+            self.push("cells", index, &path, problem.allowed("1 to 1000"));
+        }
+        let path = ["histogram", "first"];
+        if !histogram.first.is_empty() && histogram.of == HistogramOf::Perplexity {
+            let problem = Problem::new("`first` counts training documents");
+            let hint = "write `of: document_tokens`, or leave `first` out";
+            self.push("cells", index, &path, problem.hint(hint));
+        }
+        if histogram.first.contains(&0) || histogram.first.len() > 12 {
+            let problem = Problem::new("these panels cannot be drawn");
+            let allowed = "at most 12 numbers of documents, each at least 1";
+            self.push("cells", index, &path, problem.allowed(allowed));
+        }
+    }
+
     fn plot(&mut self, index: usize, plot: &PlotCell) {
         if plot.curves.is_empty() {
             let problem = Problem::new("this plot has no curves").allowed(list(&CURVES));
@@ -163,9 +175,14 @@ impl Refs<'_> {
                 self.axis(index, &["plot", key], axis, &[]);
             }
         }
-        for (axis, value) in &plot.filter {
-            self.axis(index, &["plot", "filter", axis], axis, &[]);
-            self.filter_value(index, axis, value);
+        self.filter(index, "plot", &plot.filter);
+        for (at, curve) in plot.published.iter().enumerate() {
+            if curve.of_steps == Some(0) || curve.of_steps.is_some() && plot.x != PlotX::Step {
+                let problem = Problem::new("`of_steps` scales a curve over steps");
+                let path = ["plot", "published", &at.to_string(), "of_steps"];
+                let allowed = "at least 1, in a plot with `x: step`";
+                self.push("cells", index, &path, problem.allowed(allowed));
+            }
         }
         if plot.smooth == Some(0) {
             let problem = Problem::new("a moving mean over 0 points has no value");
@@ -189,31 +206,42 @@ impl Refs<'_> {
         }
     }
 
-    fn filter_value(&mut self, index: usize, axis: &str, value: &serde_json::Value) {
+    fn filter(&mut self, index: usize, cell: &str, filter: &Filter) {
+        for (axis, value) in filter {
+            self.axis(index, &[cell, "filter", axis], axis, &[]);
+            self.filter_value(index, &[cell, "filter", axis], axis, value);
+        }
+    }
+
+    fn filter_value(&mut self, index: usize, path: &[&str], axis: &str, value: &serde_json::Value) {
         if self.names.incomplete || !self.names.axes().contains(axis) {
             return;
         }
         let values = self.names.values(axis);
+        let is_number = |value: &String| value.parse::<f64>().is_ok();
+        let has_extremes = values.iter().all(is_number);
         let wanted: Vec<&serde_json::Value> = match value {
             serde_json::Value::Array(list) => list.iter().collect(),
             one => vec![one],
         };
         for value in wanted {
             let text = value.to_string();
-            if !values.contains(&text) {
+            let is_extreme = has_extremes && matches!(value.as_str(), Some("min" | "max"));
+            if !is_extreme && !values.contains(&text) {
                 let problem = Problem::new(format!(
                     "the axis `{axis}` has no value `{}`",
                     text.trim_matches('"')
                 ));
                 let known = values.iter().map(|value| value.trim_matches('"'));
                 let problem = problem.choices(text.trim_matches('"'), known);
-                self.push("cells", index, &["plot", "filter", axis], problem);
+                self.push("cells", index, path, problem);
             }
         }
     }
 
     fn table(&mut self, index: usize, table: &TableCell) {
         self.axis(index, &["table", "rows"], &table.rows, &["run"]);
+        self.filter(index, "table", &table.filter);
         if let Some(pivot) = &table.pivot {
             self.axis(index, &["table", "pivot"], pivot, &[]);
             if table.columns.len() != 1 {
