@@ -49,7 +49,7 @@ impl Stock {
 /// The batch sizes (in rows) whose memory waits to be used again.
 ///
 /// Memory is kept by exact length, and batches are padded to their longest sequence, so that each could have a length of its own.
-/// What waits is bounded: the sizes kept add up to at most a quarter more than the largest.
+/// What waits is bounded: the sizes kept add up to at most twice the largest.
 #[derive(Default)]
 pub(super) struct Sizes(Mutex<Vec<usize>>);
 
@@ -62,7 +62,7 @@ impl Sizes {
         }
         sizes.push(rows);
         let largest = sizes.iter().copied().max().unwrap_or(0);
-        if sizes.iter().sum::<usize>() <= largest + largest / 4 {
+        if sizes.iter().sum::<usize>() <= 2 * largest {
             return false;
         }
         *sizes = vec![rows];
