@@ -1,6 +1,6 @@
 //! Memory of this process, as the system tells it.
 
-/// Highest resident set of this process so far (since [`forget_peak`]); 0 where the system does not tell.
+/// Highest resident set of this process so far (in a sweep: since the last run ended); 0 where the system does not tell.
 pub fn peak_rss_bytes() -> u64 {
     // On Linux `getrusage` may give the peak of the process that started this one: it outlives `exec`.
     #[cfg(target_os = "linux")]
