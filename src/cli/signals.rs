@@ -24,10 +24,8 @@ impl Signals {
         let all = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
         #[cfg(not(unix))]
         let all = [SIGINT, SIGTERM];
-        for signal in all {
-            if is_ignored(signal) {
-                continue;
-            }
+        let ignored = ignored();
+        for signal in all.into_iter().filter(|signal| !ignored.contains(signal)) {
             // In this order: the first signal finds the flag unset and sets it, the second finds it set and ends the
             // program at once. The store is valid after every write.
             signal_hook::flag::register_conditional_shutdown(
@@ -56,23 +54,32 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with `signal` ignored. There is no safe call that tells; a child inherits it, and a shell
-/// that sends the signal to itself lives on only then. SIGTERM is always listened to.
+/// What this process was started with ignored, of SIGINT and SIGHUP. There is no safe call that tells; a child inherits it, and a
+/// shell cannot trap what it was started with ignored. SIGTERM is always listened to.
 #[cfg(unix)]
-fn is_ignored(signal: i32) -> bool {
-    let name = match signal {
-        SIGINT => "INT",
-        signal_hook::consts::SIGHUP => "HUP",
-        _ => return false,
-    };
+fn ignored() -> Vec<i32> {
+    const ASK: &str =
+        "trap 'echo INT' INT; trap 'echo HUP' HUP; kill -INT $$; kill -HUP $$; echo asked";
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("kill -{name} $$; exit 0")]);
-    shell.stdin(Stdio::null()).stdout(Stdio::null());
-    let ended = shell.stderr(Stdio::null()).status();
-    ended.is_ok_and(|status| status.success())
+    shell.args(["-c", ASK]);
+    shell.stdin(Stdio::null()).stderr(Stdio::null());
+    let said = shell.output().map(|output| output.stdout);
+    let said = said.unwrap_or_default();
+    let said: Vec<&str> = std::str::from_utf8(&said)
+        .unwrap_or_default()
+        .lines()
+        .collect();
+    if !said.contains(&"asked") {
+        return Vec::new();
+    }
+    [("INT", SIGINT), ("HUP", signal_hook::consts::SIGHUP)]
+        .into_iter()
+        .filter(|(name, _)| !said.contains(name))
+        .map(|(_, signal)| signal)
+        .collect()
 }
 
 #[cfg(not(unix))]
-fn is_ignored(_: i32) -> bool {
-    false
+fn ignored() -> Vec<i32> {
+    Vec::new()
 }
