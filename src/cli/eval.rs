@@ -59,6 +59,10 @@ fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Fail
     });
     let texts = data::read_all(&corpus, &DataContext::default())?;
     let documents = scored_documents(texts, tokenizer, model.max_seq_len)?;
+    if documents.is_empty() {
+        let message = format!("`{}` holds no document to score", path.display());
+        return Err(Failure::input(message).hint("name a file with text"));
+    }
     let perplexity = PerplexitySettings {
         documents: documents.len(),
         split: Split::Validation,

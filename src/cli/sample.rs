@@ -20,6 +20,9 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
     if args.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
         return Err(Failure::usage("`--top-p` is a number above 0, at most 1"));
     }
+    if args.top_k == Some(0) {
+        return Err(Failure::usage("`--top-k` is a whole number from 1"));
+    }
     let store = workspace::store_here(global)?;
     let trained = TrainedRun::open(&store, &args.run, &args.compute)?;
     let tokenizer = &trained.tokenizer;
