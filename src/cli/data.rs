@@ -9,6 +9,7 @@ use crate::data::{self, DataError, stats};
 use crate::plan::Run;
 use crate::spec::SeqLen;
 use serde::Serialize;
+use serde_json::json;
 
 /// The documents that some runs share, and their count table.
 #[derive(Debug, Serialize)]
@@ -28,16 +29,18 @@ pub(crate) fn execute(
 ) -> Result<u8, Failure> {
     let DataCommand::Stats(args) = command;
     let store = workspace::store(global, &args.specs[0])?;
+    let mut all = Vec::new();
     for opened in &workspace::open(args, &store, printer)? {
         let counted = count(opened).map_err(crate::error::Error::from)?;
         if printer.json() {
             let (spec, profile) = (&opened.plan.spec, &opened.plan.profile);
-            printer.json_result(&serde_json::json!({
-                "format": 1, "spec": spec, "profile": profile, "tables": counted
-            }))?;
+            all.push(json!({"format": 1, "spec": spec, "profile": profile, "tables": counted}));
         } else {
             printer.result(&text(opened, &counted));
         }
+    }
+    if printer.json() {
+        printer.json_result(&all)?;
     }
     Ok(exit::OK)
 }

@@ -7,6 +7,7 @@ use super::workspace::{self, Opened};
 use super::{exit, results};
 use crate::claim::{self, Judged, Verdict};
 use crate::fsx::RealFs;
+use crate::record::Results;
 use crate::report::Report;
 use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
@@ -48,7 +49,18 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
 /// Builds the report of an opened spec.
 pub(crate) fn build(opened: &Opened, store: &Store) -> Result<(Report, Vec<Judged>), Failure> {
     let (results, judged) = results::judged(opened, store)?;
-    Ok((Report::build(&opened.spec, &results, &judged)?, judged))
+    Ok((made(&opened.spec, &results, &judged)?, judged))
+}
+
+/// Makes a report; what is wrong in the spec is told with its file.
+fn made(spec: &Spec, results: &Results, judged: &[Judged]) -> Result<Report, Failure> {
+    Report::build(spec, results, judged).map_err(|error| {
+        let failure = Failure::from(error);
+        match failure.code {
+            exit::USAGE => failure.at(&spec.path),
+            _ => failure,
+        }
+    })
 }
 
 /// Writes a report into its folder below `reports`, and the index over all reports there.
@@ -80,6 +92,7 @@ pub(crate) fn summary(opened: &Opened, judged: &[Judged]) -> Value {
 fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Failure> {
     let mut code = exit::OK;
     let mut specs = Vec::new();
+    let mut all = Vec::new();
     for file in workspace::spec_files(&args.spec.specs)? {
         specs.push(spec::load(&file, &LoadRequest::default())?);
     }
@@ -97,8 +110,18 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
             },
         )?;
         let judged = claim::judge(&spec.claims, &spec.profile, &records.results);
-        let report = Report::build(&spec, &records.results, &judged)?;
-        match crate::report::check(&folder, &report.files()?) {
+        let report = made(&spec, &records.results, &judged)?;
+        let checked = crate::report::check(&folder, &report.files()?);
+        let differences = checked.as_ref().err().map_or(&[][..], |found| &found.0);
+        all.push(json!({
+            "format": 1,
+            "spec": spec.name,
+            "profile": spec.profile,
+            "folder": folder,
+            "same": checked.is_ok(),
+            "differences": differences,
+        }));
+        match checked {
             Ok(()) => printer.note(&format!(
                 "{}: the report is what its records give",
                 folder.display()
@@ -108,6 +131,9 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
                 printer.error(&differences.to_string(), Some("`specbook report` writes it again; commit the result if the change is meant"));
             }
         }
+    }
+    if printer.json() {
+        printer.json_result(&all)?;
     }
     Ok(code)
 }

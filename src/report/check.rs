@@ -20,7 +20,8 @@ const LINES: usize = 8;
 pub struct Differences(pub Vec<Difference>);
 
 /// How a file differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Difference {
     /// It should be there and is not.
     Missing {

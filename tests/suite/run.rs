@@ -62,6 +62,60 @@ fn a_changed_digit_of_a_committed_report_is_found() {
         .run(&["report", "--check", "specs/tiny.yaml"])
         .code(8);
     assert!(checked.stderr.contains("report.md"), "{}", checked.stderr);
+    let check = ["report", "--check", "specs/tiny.yaml", "--format", "json"];
+    let told = project.run(&check).code(8).json();
+    assert_eq!(told[0]["same"], false);
+    let difference = &told[0]["differences"][0];
+    assert_eq!(difference["kind"], "changed");
+    assert_eq!(difference["path"], "report.md");
+    project.write("reports/tiny/report.md", text);
+    let told = project.run(&check).success().json();
+    let mut expected = serde_json::json!([{
+        "format": 1, "spec": "tiny", "profile": "desk", "same": true, "differences": [],
+    }]);
+    expected[0]["folder"] = told[0]["folder"].clone();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_cell_that_fails_over_stored_runs_is_told_with_its_file() {
+    let project = trained();
+    let text = TINY.replace("run('dim=32').val_loss", "run('dim=32').val_los");
+    project.write("specs/tiny.yaml", text);
+    for command in ["run", "report"] {
+        let ran = project.run(&[command, "specs/tiny.yaml"]).code(2);
+        let start = "error: `specs/tiny.yaml`: line 27: ";
+        assert!(ran.stderr.contains(start), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn two_seeds_of_a_setting_differ() {
+    let project = Project::new();
+    let head = TINY.split("claims:").next().unwrap();
+    let text = head.to_owned() + "seeds: [0, 1]\n";
+    project.write("specs/tiny.yaml", text);
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let names = ["tiny/dim=16,seed=0", "tiny/dim=16,seed=1"];
+    let diff = project.run(&["diff", names[0], names[1]]).success();
+    for part in ["train.seed 0 → 1", "weights: differ"] {
+        assert!(diff.stdout.contains(part), "{}", diff.stdout);
+    }
+}
+
+#[test]
+fn counts_of_several_specs_are_one_json_document() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    project.write(
+        "specs/other.yaml",
+        TINY.replace("name: tiny", "name: other"),
+    );
+    let stats = ["data", "stats", "specs", "--format", "json"];
+    let told = project.run(&stats).success().json();
+    let names = [&told[0]["spec"], &told[1]["spec"]];
+    assert_eq!(names, ["other", "tiny"]);
+    assert!(!told[0]["tables"].as_array().unwrap().is_empty());
 }
 
 #[test]
@@ -186,6 +240,10 @@ fn stored_runs_are_listed_shown_compared_sampled_and_scored() {
         .run(&["diff", "tiny/dim=16", "tiny/dim=32"])
         .success();
     assert!(diff.stdout.contains("model.dim 16 → 32"), "{}", diff.stdout);
+    let refused = project
+        .run(&["sample", "tiny/dim=32", "--prompt", "One", "--top-k", "0"])
+        .code(2);
+    insta::assert_snapshot!(refused.stderr, @"error: `--top-k` is a whole number from 1");
 
     let sample = |seed: &str| {
         project
@@ -220,6 +278,15 @@ fn stored_runs_are_listed_shown_compared_sampled_and_scored() {
         .json();
     assert_eq!(scored["documents"].as_array().unwrap().len(), 2);
     assert!(scored["metrics"]["perplexity"].as_f64().unwrap() > 1.0);
+    project.write("empty.txt", "");
+    let empty = project
+        .run(&["eval", "tiny/dim=32", "--text", "empty.txt"])
+        .code(4);
+    insta::assert_snapshot!(empty.stderr, @"
+    error: `empty.txt` holds no document to score
+
+    hint: name a file with text
+    ");
     let stored = project
         .run(&["eval", "tiny/dim=32", "--format", "json"])
         .success()
