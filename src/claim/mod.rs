@@ -8,4 +8,4 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use verdict::{Judged, Verdict, judge};
+pub use verdict::{Judged, Verdict, judge, judge_times};

@@ -8,6 +8,7 @@ fn claim(measure: &str, expect: Expect) -> Claim {
     Claim {
         id: "T-1".to_owned(),
         says: "A statement.".to_owned(),
+        kind: None,
         place: "figure 1".to_owned(),
         published: Some(Published {
             value: "1".to_owned(),
@@ -73,6 +74,26 @@ fn few_seeds_do_not_decide_single_runs() {
     assert_snapshot!(shown(claim("count(runs().val_loss, below=8)", Expect::Equals(3.0)), &grid(&[0])), @"holds | 3 is equal to 3 (a count, formula or many runs: seeds do not decide it) | ours 3.000 margin 0.000 interval - seeds 1");
     let two = seeds(&[0.3, 0.2]);
     assert_snapshot!(shown(claim("formula(run('a').val_loss)", Expect::Below(8.2)), &two), @"inconclusive | the 2 seeds disagree | ours 8.000 margin 0.200 interval - seeds 2");
+}
+
+#[test]
+fn wall_clock_time_is_judged_apart() {
+    let mut results = seeds(&[0.3, 0.3, 0.3]);
+    for (run, seconds) in results.runs.iter_mut().zip([4.0, 5.0, 6.0]) {
+        let record = run.record.as_mut().unwrap();
+        record.timing.train_seconds = seconds;
+        record.timing.validation_seconds = 1.0;
+    }
+    let measure = "run('a').train_seconds / run('a').validation_seconds";
+    let mut claim = claim(measure, Expect::Below(20.0));
+    claim.needs.timing = true;
+    assert_snapshot!(shown(claim.clone(), &results), @"not checkable here | wall-clock time is no result; `timing.json` has the measure of these runs | ours - margin - interval - seeds 0");
+    let judged = judge_times(&[claim.clone()], "desk", &results).remove(0);
+    assert_eq!((judged.verdict, judged.ours), (Verdict::Holds, Some(5.0)));
+    // Elsewhere nobody sees the time.
+    claim.needs.timing = false;
+    assert!(judge_times(&[claim.clone()], "desk", &results).is_empty());
+    assert!(shown(claim, &results).contains("unknown metric `train_seconds`"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! | Case | Verdict |
 //! |---|---|
 //! | the spec says that the source contradicts itself | `source inconsistent` (with our number, where there is one) |
-//! | needs a reader, another profile or other data; a missing or failed run; NaN; a measure that cannot be evaluated | `not checkable here` |
+//! | needs a reader, a clock, another profile or other data; a missing or failed run; NaN; a measure that cannot be evaluated | `not checkable here` |
 //! | three or more seeds, and the 95 % Student-t interval of the measure contains a bound | `inconclusive` |
 //! | fewer seeds, and the measure compares single runs ([`crate::expr::Measured::by_luck`]) | `inconclusive`: too few seeds |
 //! | two seeds on different sides of a bound | `inconclusive` |
@@ -12,7 +12,7 @@
 use super::interval::interval;
 use crate::expr::{ExprError, Measured, Scope, Session};
 use crate::record::Results;
-use crate::spec::{Claim, Expect, Published};
+use crate::spec::{Claim, ClaimType, Expect, Published};
 use serde::{Deserialize, Serialize};
 
 /// Seeds from which on an interval decides.
@@ -54,6 +54,8 @@ pub struct Judged {
     pub id: String,
     /// The statement.
     pub says: String,
+    /// What kind of statement it is.
+    pub kind: Option<ClaimType>,
     /// Where the study makes it.
     pub place: String,
     /// What was published.
@@ -85,27 +87,41 @@ pub fn judge(claims: &[Claim], profile: &str, results: &Results) -> Vec<Judged> 
     let session = Session::new(results.clone());
     claims
         .iter()
-        .map(|claim| judge_one(claim, profile, results, &session))
+        .map(|claim| match claim.needs.timing {
+            true => without_a_clock(claim),
+            false => judge_one(claim, profile, results, &session),
+        })
         .collect()
 }
 
+/// Judges those of `claims` that are about wall-clock time, which [`judge`] leaves open. `results` have the times of their records.
+pub fn judge_times(claims: &[Claim], profile: &str, results: &Results) -> Vec<Judged> {
+    let timed: Vec<&Claim> = claims.iter().filter(|claim| claim.needs.timing).collect();
+    if timed.is_empty() {
+        return Vec::new();
+    }
+    let mut results = results.clone();
+    for run in &mut results.runs {
+        let times = run.record.iter().flat_map(|record| record.timing.metrics());
+        run.metrics
+            .extend(times.map(|(name, seconds)| (name.to_owned(), seconds)));
+    }
+    let session = Session::new(results.clone());
+    let judge = |claim: &&Claim| judge_one(claim, profile, &results, &session);
+    timed.iter().map(judge).collect()
+}
+
+/// The claim as far as it goes without the times.
+fn without_a_clock(claim: &Claim) -> Judged {
+    Judged {
+        reason: "wall-clock time is no result; `timing.json` has the measure of these runs"
+            .to_owned(),
+        ..open(claim)
+    }
+}
+
 fn judge_one(claim: &Claim, profile: &str, results: &Results, session: &Session) -> Judged {
-    let mut judged = Judged {
-        id: claim.id.clone(),
-        says: claim.says.clone(),
-        place: claim.place.clone(),
-        published: claim.published.clone(),
-        measure: claim.measure.clone(),
-        expect: claim.expect.as_ref().map(words),
-        ours: None,
-        per_seed: Vec::new(),
-        interval: None,
-        margin: None,
-        verdict: Verdict::NotCheckableHere,
-        reason: String::new(),
-        note: claim.note.clone(),
-        needs_reading: claim.needs.reading,
-    };
+    let mut judged = open(claim);
     let measured = measure(claim, session, &mut judged);
     (judged.verdict, judged.reason) = if let Some(reason) = &claim.inconsistent {
         (Verdict::SourceInconsistent, reason.clone())
@@ -122,6 +138,27 @@ fn judge_one(claim: &Claim, profile: &str, results: &Results, session: &Session)
         }
     };
     judged
+}
+
+/// A claim before it is measured.
+fn open(claim: &Claim) -> Judged {
+    Judged {
+        id: claim.id.clone(),
+        says: claim.says.clone(),
+        kind: claim.kind,
+        place: claim.place.clone(),
+        published: claim.published.clone(),
+        measure: claim.measure.clone(),
+        expect: claim.expect.as_ref().map(words),
+        ours: None,
+        per_seed: Vec::new(),
+        interval: None,
+        margin: None,
+        verdict: Verdict::NotCheckableHere,
+        reason: String::new(),
+        note: claim.note.clone(),
+        needs_reading: claim.needs.reading,
+    }
 }
 
 /// Why the claim's needs are not met.

@@ -45,6 +45,7 @@ fn outline_as_json(outline: &Outline) -> Value {
             "status": null,
             "reason": "its input is not there",
             "estimate": run.estimate,
+            "awaits_text": run.awaits_text,
         })
     });
     json!({
@@ -60,16 +61,11 @@ fn outline_as_text(outline: &Outline) -> String {
     let rows = outline.runs.iter().map(|run| {
         let unknown = || vec!["–".to_owned(); COSTS.len()];
         let head = vec![run.name.clone()];
+        let costs = |estimate: &Estimate| costs(estimate, run.awaits_text);
         [head, run.estimate.as_ref().map_or_else(unknown, costs)].concat()
     });
     let header = [&["run"], &COSTS[..]].concat();
-    let open = outline.runs.iter().filter(|run| run.open_length).count();
-    let note = match open {
-        0 => String::new(),
-        open => format!(
-            "\n{open} with `data.seq_len: shortest`, which only the text decides: tokens, work and memory are the most possible"
-        ),
-    };
+    let note = uncounted(outline.runs.iter().any(|run| run.awaits_text));
     format!(
         "{} (profile {}): {} runs; their ids and what is cached are known once this is mended:\n  {}\n{}{note}",
         outline.spec,
@@ -80,16 +76,36 @@ fn outline_as_text(outline: &Outline) -> String {
     )
 }
 
+/// Says what the sign means that stands before a guess, where there is one.
+fn uncounted(any: bool) -> &'static str {
+    match any {
+        true => {
+            "\n~ only the text tells how many sequences it makes: until it is counted, this is for one full sequence a document"
+        }
+        false => "",
+    }
+}
+
 /// Headers of what a run costs.
 const COSTS: [&str; 6] = ["params", "steps", "tokens", "work", "memory", "disk"];
 
-fn costs(estimate: &Estimate) -> Vec<String> {
+/// Marks a guess.
+fn guess(is_guess: bool, text: String) -> String {
+    match is_guess {
+        true => format!("~{text}"),
+        false => text,
+    }
+}
+
+/// What a run costs; `guessed` marks what follows from its sequences.
+fn costs(estimate: &Estimate, guessed: bool) -> Vec<String> {
+    let follows = |text: String| guess(guessed, text);
     vec![
         print::count(estimate.params),
-        print::count(estimate.steps),
-        print::count(estimate.tokens),
-        print::flops(estimate.flops),
-        print::bytes(estimate.peak_rss_bytes),
+        follows(print::count(estimate.steps)),
+        follows(print::count(estimate.tokens)),
+        follows(print::flops(estimate.flops)),
+        follows(print::bytes(estimate.peak_rss_bytes)),
         print::bytes(estimate.disk_bytes),
     ]
 }
@@ -119,6 +135,7 @@ fn as_json(opened: &Opened, store: &Store, extend: bool) -> Result<Value, Failur
                 "status": status,
                 "reason": reason.or_else(|| relatives.reason(run, status)),
                 "estimate": with_seconds(run, &pace),
+                "awaits_text": run.awaits_text,
             }))
         });
     let runs = runs.collect::<Result<Vec<Value>, Failure>>()?;
@@ -221,12 +238,13 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
                 None => known = false,
             }
         }
-        let time = estimate
-            .seconds
-            .map_or_else(|| "–".to_owned(), print::seconds);
+        let time = estimate.seconds.map_or_else(
+            || "–".to_owned(),
+            |seconds| guess(run.awaits_text, print::seconds(seconds)),
+        );
         let status = status_word(status).to_owned();
         let head = vec![run.name.clone(), run.id.0.short(), status];
-        rows.push([head, costs(&estimate), vec![time]].concat());
+        rows.push([head, costs(&estimate, run.awaits_text), vec![time]].concat());
     }
     let header = [&["run", "id", "status"], &COSTS[..], &["time"]].concat();
     let time = match (missing, known) {
@@ -236,8 +254,9 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
             format!("{missing} to train; times are known after a first run on this machine")
         }
     };
+    let open = uncounted(opened.plan.runs.iter().any(|run| run.awaits_text));
     Ok(format!(
-        "{} (profile {}): {} runs, {time}\n{}{notes}",
+        "{} (profile {}): {} runs, {time}\n{}{open}{notes}",
         opened.plan.spec,
         opened.plan.profile,
         opened.plan.runs.len(),

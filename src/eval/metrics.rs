@@ -94,6 +94,14 @@ pub const METRICS: &[Metric] = &[
     count("tokens", "Scored training targets."),
     count("docs", "Training documents."),
     count("sequences", "Training sequences."),
+    count(
+        "sequences_by_formula",
+        "Training sequences by the closed formula of the policy, from the documents' lengths alone.",
+    ),
+    count(
+        "sequence_length",
+        "Tokens of a full training sequence, as the data decided it.",
+    ),
     score(
         "nll",
         "nats/token",

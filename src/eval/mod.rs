@@ -8,6 +8,7 @@
 //! than the model's context are cut into windows that do not overlap; later windows start without context.
 
 mod calibration;
+mod counts;
 pub mod curve;
 mod evaluate;
 mod metrics;
@@ -17,6 +18,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use counts::counts_by_formula;
 pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate};
 pub use metrics::{METRICS, Metric, metric};
 pub use perplexity::{PERPLEXITY_SHOWN_UP_TO, bounded_exp, displayed_perplexity};

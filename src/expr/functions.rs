@@ -10,6 +10,7 @@ use minijinja::{Environment, Error, Value};
 pub(super) const NAMES: &[&str] = &[
     "run",
     "runs",
+    "single_runs",
     "pairs",
     "count",
     "mean",
@@ -55,6 +56,7 @@ pub(super) fn install(environment: &mut Environment<'static>, context: &Context)
     };
     add("run", run);
     add("runs", runs);
+    add("single_runs", single_runs);
     add("pairs", pairs);
     add("count", count);
     add("mean", |_, args, _| {
@@ -76,10 +78,10 @@ pub(super) fn install(environment: &mut Environment<'static>, context: &Context)
     add("fluctuation", fluctuation);
     add("min", |_, args, _| extreme("min", args, f64::min));
     add("max", |_, args, _| extreme("max", args, f64::max));
-    add("abs", |_, args, _| scalar("abs", args, f64::abs));
-    add("log", |_, args, _| scalar("log", args, libm::log));
-    add("exp", |_, args, _| scalar("exp", args, libm::exp));
-    add("sqrt", |_, args, _| scalar("sqrt", args, f64::sqrt));
+    add("abs", |_, args, _| mapped("abs", args, f64::abs));
+    add("log", |_, args, _| mapped("log", args, libm::log));
+    add("exp", |_, args, _| mapped("exp", args, libm::exp));
+    add("sqrt", |_, args, _| mapped("sqrt", args, f64::sqrt));
     add("pow", |_, args, _| match args {
         [x, y] => Ok(Value::from(libm::pow(one("pow", x)?, one("pow", y)?))),
         _ => Err(wrong("pow", "two numbers")),
@@ -122,6 +124,19 @@ fn scalar(function: &str, args: &[Value], compute: fn(f64) -> f64) -> Answer {
     match args {
         [x] => Ok(Value::from(compute(one(function, x)?))),
         _ => Err(wrong(function, "one number")),
+    }
+}
+
+/// `compute` of a number, or of each number of a list.
+fn mapped(function: &str, args: &[Value], compute: fn(f64) -> f64) -> Answer {
+    match args {
+        [list] if number_of(list).is_none() && list.try_iter().is_ok() => {
+            let list = numbers(function, list)?;
+            let list: Vec<f64> = list.into_iter().map(compute).collect();
+            Ok(Value::from(list))
+        }
+        [x] => Ok(Value::from(compute(one(function, x)?))),
+        _ => Err(wrong(function, "one number or one list")),
     }
 }
 
@@ -248,6 +263,28 @@ fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     Ok(Value::from_object(Many {
         context: context.clone(),
         first,
+        second: None,
+    }))
+}
+
+/// Every run by itself: replicates are not averaged.
+fn single_runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
+    if !args.is_empty() {
+        let takes = "axis values, such as `single_runs(dim=512)`";
+        return Err(wrong("single_runs", takes));
+    }
+    let mut single = Vec::new();
+    for group in filtered(context, kwargs)? {
+        let setting = context.select(&group)?;
+        let alone = |index: &usize| Setting {
+            context: context.clone(),
+            members: vec![*index],
+        };
+        single.extend(setting.members.iter().map(alone));
+    }
+    Ok(Value::from_object(Many {
+        context: context.clone(),
+        first: single,
         second: None,
     }))
 }

@@ -114,6 +114,26 @@ fn error_of(expression: &str) -> String {
 }
 
 #[test]
+fn single_runs_are_not_averaged_and_mathematics_takes_lists() {
+    assert_eq!(mean_of("count(runs().val_loss)"), 6.0);
+    assert_eq!(mean_of("count(single_runs().val_loss)"), 12.0);
+    assert_eq!(mean_of("count(single_runs(dim=512).val_loss)"), 6.0);
+    let seed = number(
+        "count(single_runs().val_loss)",
+        &grid(&[0, 1]),
+        Scope::Seed(1),
+    );
+    assert_eq!(seed.unwrap(), 6.0);
+    assert_eq!(mean_of("max(abs([-3, 2]))"), 3.0);
+    assert_eq!(mean_of("max(sqrt([4, 9]))"), 3.0);
+    assert!((mean_of("max(exp(log([4, 9])))") - 9.0).abs() < 1e-12);
+    assert_snapshot!(error_of("single_runs('a')"), @"`single_runs` takes axis values, such as `single_runs(dim=512)`");
+    assert_snapshot!(error_of("abs('x')"), @"`abs` takes numbers, not string");
+    assert_snapshot!(error_of("abs([1, 'x'])"), @"`abs` takes numbers, not string");
+    assert_snapshot!(error_of("abs(1, 2)"), @"`abs` takes one number or one list");
+}
+
+#[test]
 fn lengths_of_training_documents_are_a_list() {
     assert_eq!(
         mean_of("mean(run('dim=128,n_layers=2').document_tokens)"),

@@ -1,7 +1,7 @@
 //! What expressions handle: runs, lists of runs, pairs of runs.
 
 use super::{ExprError, Scope};
-use crate::eval::{METRICS, curve, metric};
+use crate::eval::{METRICS, counts_by_formula, curve, metric};
 use crate::record::{Results, RunResult, RunStatus};
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
@@ -43,6 +43,9 @@ impl RunData {
             for (name, value) in counts {
                 metrics.entry(name.to_owned()).or_insert(value as f64);
             }
+        }
+        for (name, value) in counts_by_formula(&run.key, &run.document_tokens) {
+            metrics.insert(name.to_owned(), value);
         }
         let failure = run
             .record

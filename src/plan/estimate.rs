@@ -34,7 +34,7 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
         }
     };
     let tokens = sequences * data.seq_len as u64;
-    let validations = validations(train, &length);
+    let validations = validations(train, &length, tokens);
     let validation_tokens = validations * (data.validation * data.seq_len) as u64;
     let forward = forward_flops(model, data.seq_len);
     let flops = forward * (3.0 * tokens as f64 + validation_tokens as f64);
@@ -54,11 +54,12 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
 /// Length of a line of `metrics.jsonl` and its line of `timing.jsonl`.
 const METRIC_LINE_BYTES: u64 = 330;
 
-fn validations(train: &TrainSettings, length: &Length) -> u64 {
+fn validations(train: &TrainSettings, length: &Length, tokens: u64) -> u64 {
     match train.validate.every {
         Every::Epoch => length.epochs as u64,
         Every::Step => length.steps,
         Every::Steps(n) => length.steps / n.max(1) as u64 + 2,
+        Every::Tokens(n) => (tokens / n.max(1) as u64 + 2).min(length.steps),
         Every::End => 1,
     }
 }

@@ -6,7 +6,8 @@ use super::{Plan, RECIPE, Run, RunKey};
 use crate::data::{DataContext, Identified, identify};
 use crate::record::{Counts, Estimate};
 use crate::spec::{
-    ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings,
+    DataSettings, ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split,
+    TrainSettings,
 };
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -113,6 +114,7 @@ fn planned(
         settings: settings.clone(),
         model,
         estimate,
+        awaits_text: awaits_text(&settings.data, identified.sequences, identified.seq_len),
     }
 }
 
@@ -123,6 +125,19 @@ fn with_defaults(train: &TrainSettings) -> TrainSettings {
         epochs,
         ..train.clone()
     }
+}
+
+/// Whether only the text tells how many sequences it makes, or how long they are, and it has not been counted yet.
+pub(super) fn awaits_text(
+    data: &DataSettings,
+    sequences: Option<usize>,
+    seq_len: Option<usize>,
+) -> bool {
+    let by_document = matches!(
+        data.sequence,
+        Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard | Sequence::Stream
+    );
+    (!by_document && sequences.is_none()) || (data.seq_len == SeqLen::Shortest && seq_len.is_none())
 }
 
 /// The cost of training `model`; where the text would have to be read, sequences count as one a document and a length of

@@ -53,6 +53,9 @@ pub struct Run {
     pub model: ModelConfig,
     /// What it will cost.
     pub estimate: Estimate,
+    /// Whether only the text tells how many sequences there are, or how long they are, and it has not been counted yet: the
+    /// estimate then has one full sequence a document.
+    pub awaits_text: bool,
 }
 
 impl Run {

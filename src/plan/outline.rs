@@ -1,10 +1,10 @@
 //! The runs of a spec whose input is not at hand: names and costs, as far as settings tell them. No identities: those need
 //! the text.
 
-use super::expand::{PlanError, estimated};
+use super::expand::{PlanError, awaits_text, estimated};
 use crate::data::DataContext;
 use crate::record::Estimate;
-use crate::spec::{SeqLen, Settings, Spec, Tokenizer};
+use crate::spec::{Settings, Spec, Tokenizer};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -32,8 +32,8 @@ pub struct Outlined {
     pub seed: u64,
     /// What it will cost; `None` where neither `model.vocab_size` nor a trained tokenizer says how large the model is.
     pub estimate: Option<Estimate>,
-    /// Whether the text decides the length of a sequence, so that the estimate has the longest possible.
-    pub open_length: bool,
+    /// As [`super::Run::awaits_text`].
+    pub awaits_text: bool,
 }
 
 /// Lists the runs of `spec`, for which `reason` is why it cannot be planned.
@@ -60,7 +60,7 @@ pub fn outline(
         name: run.name.clone(),
         axes: run.axes.clone(),
         seed: run.settings.train.seed,
-        open_length: run.settings.data.seq_len == SeqLen::Shortest,
+        awaits_text: awaits_text(&run.settings.data, None, None),
         estimate: vocabulary(&run.settings).map(|vocab_size| {
             let model = run.settings.model.resolve(vocab_size);
             estimated(&run.settings, &model, None, None)

@@ -252,6 +252,16 @@ pub struct Timing {
     pub peak_rss_bytes: u64,
 }
 
+impl Timing {
+    /// What claims over wall-clock time measure, in seconds.
+    pub fn metrics(&self) -> [(&'static str, f64); 2] {
+        [
+            ("train_seconds", self.train_seconds),
+            ("validation_seconds", self.validation_seconds),
+        ]
+    }
+}
+
 /// Where a run was computed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

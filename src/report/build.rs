@@ -138,7 +138,7 @@ impl Report {
     ///
     /// Cells that name curves, axes, runs or claims that do not exist, with their line in the spec.
     pub fn build(spec: &Spec, results: &Results, claims: &[Judged]) -> Result<Self, ReportError> {
-        let timing = records::timing(results)?;
+        let timing = records::timing(spec, results)?;
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
         let mut cells = cells(spec, Builder::new(&scope, claims))?;

@@ -336,6 +336,8 @@ pub struct ClaimView {
     pub id: String,
     /// The statement.
     pub says: String,
+    /// What kind of statement: `order`.
+    pub kind: Option<String>,
     /// Where the study makes it.
     pub place: String,
     /// Published value.

@@ -45,7 +45,13 @@ pub(crate) fn describe(name: &str) -> Metric {
     let shape = match name {
         "accuracy" | "top5" => Shape::Percent,
         "bits_per_byte" | "nll" => Shape::Loss,
-        "params" | "steps" | "tokens" | "docs" | "sequences" => Shape::Count,
+        "params"
+        | "steps"
+        | "tokens"
+        | "docs"
+        | "sequences"
+        | "sequences_by_formula"
+        | "sequence_length" => Shape::Count,
         _ if known.is_some_and(|metric| metric.unit == "nats") => Shape::Loss,
         _ => Shape::Ratio,
     };
@@ -111,7 +117,11 @@ pub(crate) fn value(run: &RunResult, name: &str) -> Option<f64> {
         "tokens" => counts.map(|counts| counts.tokens)?,
         "docs" => counts.map(|counts| counts.docs)?,
         "sequences" => counts.map(|counts| counts.sequences)?,
-        _ => return None,
+        _ => {
+            let by_formula = crate::eval::counts_by_formula(&run.key, &run.document_tokens);
+            let found = by_formula.into_iter().find(|(known, _)| *known == name);
+            return found.map(|(_, value)| value);
+        }
     };
     Some(number as f64)
 }

@@ -429,8 +429,8 @@ pub fn read_records(bytes: &[u8]) -> Result<Records, ReportError> {
     })
 }
 
-/// `timing.json`: the volatile figures of the runs, the only place in a report folder that holds them.
-pub(crate) fn timing(results: &Results) -> Result<Vec<u8>, serde_json::Error> {
+/// `timing.json`: the volatile figures of the runs and the claims about them, the only place in a report folder that holds them.
+pub(crate) fn timing(spec: &Spec, results: &Results) -> Result<Vec<u8>, serde_json::Error> {
     let runs: Vec<Value> = results
         .runs
         .iter()
@@ -446,7 +446,24 @@ pub(crate) fn timing(results: &Results) -> Result<Vec<u8>, serde_json::Error> {
             })
         })
         .collect();
-    let mut bytes = serde_json::to_vec_pretty(&json!({"format": 1, "runs": runs}))?;
+    let judged = crate::claim::judge_times(&spec.claims, &spec.profile, results);
+    let claims: Vec<Value> = judged
+        .iter()
+        .map(|claim| {
+            json!({
+                "id": claim.id,
+                "says": claim.says,
+                "published": claim.published.as_ref().map(|published| &published.value),
+                "measure": claim.measure,
+                "expect": claim.expect,
+                "ours": claim.ours,
+                "verdict": claim.verdict,
+                "reason": claim.reason,
+            })
+        })
+        .collect();
+    let timing = json!({"format": 1, "claims": claims, "runs": runs});
+    let mut bytes = serde_json::to_vec_pretty(&timing)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -9,7 +9,7 @@ use crate::plan::{Run, RunKey};
 use crate::record::{MetricPoint, Numerics, RunId, RunRecord, RunStatus};
 use crate::spec::Keep;
 use crate::store::{Store, StoreError};
-use crate::train::{learning_rate, validation_due};
+use crate::train::{Place, learning_rate, validation_due};
 use std::sync::{Mutex, PoisonError};
 
 /// A finished run that kept its final checkpoint.
@@ -69,12 +69,14 @@ impl Base {
     fn end_is_validated(&self, key: &RunKey, steps: u64) -> bool {
         let end_of_epoch = self.steps.is_multiple_of(self.steps_per_epoch);
         let is_stream = key.data.sequence == crate::spec::Sequence::Stream;
-        validation_due(
-            &key.train,
-            self.steps - 1,
+        let place = Place {
+            step: self.steps - 1,
             steps,
-            end_of_epoch && !is_stream,
-        )
+            end_of_epoch: end_of_epoch && !is_stream,
+            // Not known of one step: a cadence in tokens says no.
+            tokens: [0, 0],
+        };
+        validation_due(&key.train, place)
     }
 }
 
@@ -129,12 +131,16 @@ impl Bases {
     }
 }
 
-/// Makes a step of a shorter run what it is in the longer one, whose course is `course`.
-pub(super) fn adapt(point: &mut MetricPoint, run: &Run, course: &Course<'_>) {
+/// Makes a step of a shorter run what it is in the longer one, whose course is `course`; `before` are the tokens of the steps before it.
+pub(super) fn adapt(point: &mut MetricPoint, before: u64, run: &Run, course: &Course<'_>) {
     point.epoch = course.epochs_done(point.step);
-    let end_of_epoch = point.step.is_multiple_of(course.steps_per_epoch().max(1));
-    let train = &run.settings.train;
-    if !validation_due(train, point.step - 1, course.steps(), end_of_epoch) {
+    let place = Place {
+        step: point.step - 1,
+        steps: course.steps(),
+        end_of_epoch: point.step.is_multiple_of(course.steps_per_epoch().max(1)),
+        tokens: [before, point.tokens],
+    };
+    if !validation_due(&run.settings.train, place) {
         (point.val_loss, point.val_ce, point.val_loss_batch_mean) = (None, None, None);
     }
 }

@@ -223,7 +223,11 @@ impl Job<'_> {
             .bases
             .find(self.store, self.run, course.steps(), &numerics)?;
         let Some(base) = found else { return Ok(None) };
-        let adapt = |point: &mut MetricPoint| extend::adapt(point, self.run, course);
+        let mut tokens = 0;
+        let adapt = |point: &mut MetricPoint| {
+            extend::adapt(point, tokens, self.run, course);
+            tokens = point.tokens;
+        };
         match work.adopt(self.store, &base.id, adapt) {
             Ok(()) => {
                 work.log(&format!("goes on from run {} `{}`", base.id, base.name))?;

@@ -11,6 +11,9 @@ pub struct Claim {
     pub id: String,
     /// The statement, in our words.
     pub says: String,
+    /// What kind of statement it is.
+    #[serde(default, rename = "type")]
+    pub kind: Option<ClaimType>,
     /// Where the study makes it.
     #[serde(default, rename = "where")]
     pub place: String,
@@ -32,6 +35,37 @@ pub struct Claim {
     /// A remark shown beside the verdict (our treatment of an error, a confound).
     #[serde(default)]
     pub note: Option<String>,
+}
+
+/// What kind of statement a claim is: it says how sharp its check can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimType {
+    /// A count that follows from settings and text by a formula.
+    Exact,
+    /// Which of several is the larger.
+    Order,
+    /// How a curve or an average behaves.
+    Trend,
+    /// A measured number: with its own data only.
+    Approximate,
+    /// Mathematics, whatever the data.
+    Derived,
+    /// What a text is like: for a reader.
+    Qualitative,
+}
+
+impl std::fmt::Display for ClaimType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Exact => "exact",
+            Self::Order => "order",
+            Self::Trend => "trend",
+            Self::Approximate => "approximate",
+            Self::Derived => "derived",
+            Self::Qualitative => "qualitative",
+        })
+    }
 }
 
 /// A published value.
@@ -85,4 +119,7 @@ pub struct Needs {
     /// Needs a reader: never decided by the program.
     #[serde(default)]
     pub reading: bool,
+    /// Measures wall-clock time (`train_seconds`, `validation_seconds`): decided in `timing.json` only, since no rerun gives it again.
+    #[serde(default)]
+    pub timing: bool,
 }

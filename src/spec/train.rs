@@ -251,7 +251,7 @@ pub enum Dtype {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validate {
-    /// `epoch`, `step`, `end`, or `{steps: n}`. The end of training is always measured.
+    /// `epoch`, `step`, `end`, `{steps: n}`, or `{tokens: n}`. The end of training is always measured.
     pub every: Every,
 }
 
@@ -265,6 +265,9 @@ pub enum Every {
     Step,
     /// After the first step, each n-th step and the last.
     Steps(usize),
+    /// After the first step, each step that completes another n scored training targets, and the last: the same places for runs
+    /// of other batches and epochs.
+    Tokens(usize),
     /// After the last step only.
     End,
 }

@@ -87,7 +87,7 @@ impl Work {
         &mut self,
         store: &Store,
         from: &RunId,
-        adapt: impl Fn(&mut MetricPoint),
+        mut adapt: impl FnMut(&mut MetricPoint),
     ) -> Result<(), StoreError> {
         let dir = store.run_dir(from).join(CHECKPOINT);
         let damaged = |reason: &str| StoreError::Damaged {

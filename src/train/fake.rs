@@ -28,19 +28,24 @@ impl FakeEngine {
         }])
     }
 
-    fn point(job: &TrainJob<'_>, course: &Course<'_>, step: u64, tokens: u64) -> MetricPoint {
+    fn point(job: &TrainJob<'_>, course: &Course<'_>, step: u64, tokens: [u64; 2]) -> MetricPoint {
         let start = (job.model.vocab_size as f64).ln();
         let noise = Stream::new(job.train.seed, Purpose::Window, step).uniform(0) * 0.05;
         let progress = (step + 1) as f64 / course.steps().max(1) as f64;
         let epochs = course.epochs() as f64;
         let train_loss = start * libm::exp(-(1.0 + 0.1 * epochs) * progress) + noise;
         let val_loss = start * (1.0 - 0.5 * progress) + 0.03 * epochs * progress;
-        let end_of_epoch = (step + 1).is_multiple_of(course.steps_per_epoch());
-        let due = super::validation_due(job.train, step, course.steps(), end_of_epoch);
+        let place = super::Place {
+            step,
+            steps: course.steps(),
+            end_of_epoch: (step + 1).is_multiple_of(course.steps_per_epoch()),
+            tokens,
+        };
+        let due = super::validation_due(job.train, place);
         MetricPoint {
             step: step + 1,
             epoch: course.epochs_done(step + 1),
-            tokens,
+            tokens: tokens[1],
             train_loss,
             train_ce: train_loss,
             val_loss: due.then_some(val_loss),
@@ -73,7 +78,8 @@ impl Engine for FakeEngine {
                 });
             }
             let batches = course.micro_batches(step);
-            let tokens = checkpoint.tokens
+            let before = checkpoint.tokens;
+            let tokens = before
                 + batches
                     .iter()
                     .map(|batch| batch.scored() as u64)
@@ -92,7 +98,7 @@ impl Engine for FakeEngine {
                 ..StepTiming::default()
             };
             let stop = observer
-                .on_step(&Self::point(job, &course, step, tokens), timing)
+                .on_step(&Self::point(job, &course, step, [before, tokens]), timing)
                 .is_break();
             let wanted = observer.wants_checkpoint();
             if step + 1 < course.steps() && (stop || wanted) {

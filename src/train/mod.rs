@@ -11,7 +11,7 @@ pub mod weights_file;
 pub use engine::{DeviceKind, open};
 pub use fake::FakeEngine;
 pub use parts::{Part, PartSeconds};
-pub use schedule::{learning_rate, validation_due};
+pub use schedule::{Place, learning_rate, validation_due};
 
 use crate::data::{SequenceSet, TrainingData};
 use crate::digest::{Hasher, Sha256Hex};

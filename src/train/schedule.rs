@@ -25,13 +25,31 @@ pub fn learning_rate(train: &TrainSettings, step: u64) -> f64 {
         + 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress)) * (peak - cosine.min_lr)
 }
 
-/// Whether the validation loss is measured after step `step` (from 0) of `steps`.
-pub fn validation_due(train: &TrainSettings, step: u64, steps: u64, end_of_epoch: bool) -> bool {
+/// A step of a run, as far as cadences look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The step, from 0.
+    pub step: u64,
+    /// Steps of the run.
+    pub steps: u64,
+    /// Whether the step is the last of an epoch.
+    pub end_of_epoch: bool,
+    /// Scored training targets before the step and after it.
+    pub tokens: [u64; 2],
+}
+
+/// Whether the validation loss is measured after a step.
+pub fn validation_due(train: &TrainSettings, place: Place) -> bool {
+    let Place { step, steps, .. } = place;
     step + 1 == steps
         || match train.validate.every {
-            Every::Epoch => end_of_epoch,
+            Every::Epoch => place.end_of_epoch,
             Every::Step => true,
             Every::Steps(n) => step == 0 || (step + 1).is_multiple_of(n.max(1) as u64),
+            Every::Tokens(n) => {
+                let [before, after] = place.tokens.map(|tokens| tokens / n.max(1) as u64);
+                step == 0 || before < after
+            }
             Every::End => false,
         }
 }
@@ -89,7 +107,16 @@ mod tests {
         let due = |every: &str| -> Vec<u64> {
             let train = train(&format!(r#""validate": {{"every": {every}}}"#));
             // Ten steps in epochs of four.
-            let due = |step: &u64| validation_due(&train, *step, 10, (step + 1).is_multiple_of(4));
+            // Seven tokens a step.
+            let due = |step: &u64| {
+                let place = Place {
+                    step: *step,
+                    steps: 10,
+                    end_of_epoch: (step + 1).is_multiple_of(4),
+                    tokens: [7 * step, 7 * (step + 1)],
+                };
+                validation_due(&train, place)
+            };
             (0..10).filter(due).map(|step| step + 1).collect()
         };
         assert_eq!(due(r#""step""#), (1..=10).collect::<Vec<_>>());
@@ -97,5 +124,10 @@ mod tests {
         assert_eq!(due(r#""end""#), [10]);
         assert_eq!(due(r#"{"steps": 3}"#), [1, 3, 6, 9, 10]);
         assert_eq!(due(r#"{"steps": 0}"#), (1..=10).collect::<Vec<_>>());
+        assert_eq!(due(r#"{"tokens": 21}"#), [1, 3, 6, 9, 10]);
+        assert_eq!(due(r#"{"tokens": 20}"#), [1, 3, 6, 9, 10]);
+        assert_eq!(due(r#"{"tokens": 22}"#), [1, 4, 7, 10]);
+        assert_eq!(due(r#"{"tokens": 5}"#), (1..=10).collect::<Vec<_>>());
+        assert_eq!(due(r#"{"tokens": 1000}"#), [1, 10]);
     }
 }

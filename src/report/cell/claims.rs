@@ -99,6 +99,7 @@ fn view(judged: &Judged) -> ClaimView {
         anchor: format!("claim-{}", slug(&judged.id)),
         id: one_line(&judged.id),
         says: one_line(&judged.says),
+        kind: judged.kind.map(|kind| kind.to_string()),
         place: one_line(&judged.place),
         published: published.map(|published| one_line(&published.value)),
         mark: published.map(|published| mark(published.mark).to_owned()),
@@ -170,6 +171,7 @@ fn csv_text(claims: &[&Judged]) -> String {
     let mut out = csv::line([
         "id",
         "says",
+        "type",
         "where",
         "published",
         "mark",
@@ -188,6 +190,7 @@ fn csv_text(claims: &[&Judged]) -> String {
         let fields = [
             one_line(&judged.id),
             one_line(&judged.says),
+            judged.kind.map(|kind| kind.to_string()).unwrap_or_default(),
             one_line(&judged.place),
             text(published.map(|published| published.value.as_str())),
             text(published.map(|published| mark(published.mark))),

@@ -311,7 +311,7 @@ fn three_cells() -> Value {
 fn claims() -> Vec<Claim> {
     serde_json::from_value(json!([
         {"id": "EF-1", "says": "Documents times epochs is the same for all runs.", "where": "3.1", "published": {"value": "25·100 = 250·10 = 2500·1", "mark": "printed"}, "measure": "spread(docs * epochs)", "expect": {"equals": 0.0}},
-        {"id": "EF-3", "says": "The final validation loss falls when more documents are each seen less often.", "where": "figure 3", "published": {"value": "2500x1 < 250x10 < 25x100", "mark": "printed"}, "measure": "min(run('25x100').val_loss - run('250x10').val_loss, run('250x10').val_loss - run('2500x1').val_loss)", "expect": {"above": 0.1}},
+        {"id": "EF-3", "type": "order", "says": "The final validation loss falls when more documents are each seen less often.", "where": "figure 3", "published": {"value": "2500x1 < 250x10 < 25x100", "mark": "printed"}, "measure": "min(run('25x100').val_loss - run('250x10').val_loss, run('250x10').val_loss - run('2500x1').val_loss)", "expect": {"above": 0.1}},
         {"id": "EF-10", "says": "One pass over 2,500 documents ends at this validation loss.", "where": "stored output", "published": {"value": "6.394", "mark": "stored_output"}, "measure": "run('2500x1').val_loss", "expect": {"within": [6.394, 0.15]}, "needs": {"profiles": ["paper"]}},
         {"id": "EF-11", "says": "The third run is slower only because it is validated more often.", "where": "3.1", "note": "Time is shown in `timing.json` only."},
         {"id": "EF-6", "says": "The highest validation loss of 250x10 lies below the lowest of 25x100.", "where": "3.1", "measure": "run('25x100').val_loss_min - run('250x10').val_loss_max", "expect": {"above": 0.0}},
@@ -365,6 +365,7 @@ fn judged(claims: &[Claim]) -> Vec<Judged> {
             verdict,
             reason: reason.into(),
             note: claim.note.clone(),
+            kind: claim.kind,
             needs_reading: claim.needs.reading,
         })
         .collect()

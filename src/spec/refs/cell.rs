@@ -19,7 +19,7 @@ pub(crate) const CURVES: [&str; 8] = [
 ];
 
 /// Metrics of a finished run: of its training, its sizes, its evaluation.
-pub(crate) const METRICS: [&str; 32] = [
+pub(crate) const METRICS: [&str; 34] = [
     "train_loss",
     "train_loss_first",
     "train_loss_last",
@@ -36,6 +36,8 @@ pub(crate) const METRICS: [&str; 32] = [
     "tokens",
     "docs",
     "sequences",
+    "sequences_by_formula",
+    "sequence_length",
     "nll",
     "perplexity",
     "perplexity_median",

@@ -136,7 +136,7 @@ pub(super) fn length_fits_sequence(
     }
     if train.validate.every == Every::Epoch {
         let message = "`data.sequence: stream` has no epochs to validate after";
-        let problem = Problem::new(message).allowed("`step`, `{steps: n}`, `end`");
+        let problem = Problem::new(message).allowed("`step`, `{steps: n}`, `{tokens: n}`, `end`");
         add(findings, "train.validate.every", problem);
     }
 }

@@ -32,8 +32,10 @@ pub(super) fn train_counts(train: &TrainSettings, findings: &mut Findings) {
             Problem::new(message).hint(hint),
         );
     }
-    if let Every::Steps(steps) = train.validate.every {
-        at_least(findings, "train.validate.every.steps", steps, 1);
+    match train.validate.every {
+        Every::Steps(steps) => at_least(findings, "train.validate.every.steps", steps, 1),
+        Every::Tokens(tokens) => at_least(findings, "train.validate.every.tokens", tokens, 1),
+        Every::Epoch | Every::Step | Every::End => {}
     }
     if let Some(clip) = train.grad_clip {
         let problem = Problem::new(format!("`train.grad_clip` is {clip}; it has to be above 0"));

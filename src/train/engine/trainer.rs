@@ -14,7 +14,7 @@ use crate::data::batch::{Batch, Course};
 use crate::record::MetricPoint;
 use crate::spec::{Decay, Keep, Optimizer};
 use crate::train::{
-    Checkpoint, Finished, Observer, StepTiming, TrainError, TrainJob, Trained, Weights,
+    Checkpoint, Finished, Observer, Place, StepTiming, TrainError, TrainJob, Trained, Weights,
     learning_rate, validation_due,
 };
 use dfdx::prelude::NoneTape;
@@ -179,14 +179,20 @@ impl<'a, O: Operations> Trainer<'a, O> {
             self.epoch_loss
         };
         self.epoch_loss = (sum + total, count + 1);
+        let before = self.tokens;
         self.tokens += batches
             .iter()
             .map(|batch| batch.scored() as u64)
             .sum::<u64>();
         self.step = step + 1;
         let started = Instant::now();
-        let end_of_epoch = (step + 1).is_multiple_of(self.course.steps_per_epoch().max(1));
-        let due = validation_due(train, step, self.course.steps(), end_of_epoch);
+        let place = Place {
+            step,
+            steps: self.course.steps(),
+            end_of_epoch: (step + 1).is_multiple_of(self.course.steps_per_epoch().max(1)),
+            tokens: [before, self.tokens],
+        };
+        let due = validation_due(train, place);
         let validated = match due && !self.job.validation.is_empty() {
             true => Some(self.validate(observer)?),
             false => None,
