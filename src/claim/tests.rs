@@ -176,6 +176,7 @@ fn a_whole_study_is_judged() {
     EF-3 holds 0.600: 0.6 is above 0.1 (over 3 seeds)
     EF-4 holds 1.000: 1 is above 0 (over 3 seeds)
     EF-5 holds 0.002: 0.002 is below 0.05 (over 3 seeds)
+    EF-5b not checkable here 0.015: needs the profile `paper`, this is `desk`
     EF-6 fails -0.175: -0.1752 is not above 0 (over 3 seeds)
     EF-7 holds 0.069: 0.0686 is above 0 (over 3 seeds)
     EF-8 holds 0.050: 0.05 is above 0 (over 3 seeds)
@@ -183,7 +184,8 @@ fn a_whole_study_is_judged() {
     EF-10a not checkable here 5.885: needs the profile `paper`, this is `desk`
     EF-10b not checkable here 3.847: needs the profile `paper`, this is `desk`
     EF-10c holds 0.002: 0.002 is within 0.03 of 0 (over 3 seeds)
-    EF-11 not checkable here -: needs a reader
+    EF-11 not checkable here -: wall-clock time is no result; `timing.json` has the measure of these runs
+    EF-12 not checkable here -: the measure cannot be evaluated: unknown run `by-tokens-25x100`, expected one of `25x100`, `250x10`, `2500x1`
     ");
 }
 

@@ -41,7 +41,7 @@ fn unknown_keys() {
       --> s.yaml:37:5
     37 |     were: figure 3
        |     ^^^^
-       = allowed: `id`, `says`, `where`, `published`, `measure`, `expect`, `needs`, `inconsistent`, `note`
+       = allowed: `id`, `says`, `type`, `where`, `published`, `measure`, `expect`, `needs`, `inconsistent`, `note`
        = hint: did you mean `where`?
     ");
     assert_snapshot!(edit("x: epoch, panels", "x: epoch, pannels"), @"
@@ -186,7 +186,7 @@ fn unknown_choices() {
       --> s.yaml:19:23
     19 |     validate: {every: epochs}
        |                       ^^^^^^
-       = allowed: `epoch`, `step`, `{steps: …}`, `end`
+       = allowed: `epoch`, `step`, `{steps: …}`, `{tokens: …}`, `end`
        = hint: did you mean `epoch`?
     ");
     assert_snapshot!(edit("arch: llama", "arch: lama"), @"

@@ -119,7 +119,7 @@ fn streams() {
       --> s.yaml:19:23
     19 |     validate: {every: epoch}
        |                       ^^^^^
-       = allowed: `step`, `{steps: n}`, `end`
+       = allowed: `step`, `{steps: n}`, `{tokens: n}`, `end`
        = note: in run `25x100,seed=0` and 5 more
 
     `data.sequence: stream` draws windows without end, so it needs `train.max_steps`
