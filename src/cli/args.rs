@@ -361,7 +361,7 @@ pub(crate) struct BenchArgs {
     /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
-    /// Instruction set of the CPU engine (`avx512`, `avx2`, `portable`); default: the best there is.
+    /// Instruction set of the CPU engine (`amx`, `avx512`, `avx2`, `portable`); default: the best there is.
     #[arg(long, value_name = "NAME")]
     pub(crate) isa: Option<String>,
     /// Number format of the matrix products of shapes; a spec has `train.dtype`.

@@ -174,7 +174,7 @@ pub struct Numerics {
     pub engine: String,
     /// Number of the training mathematics.
     pub recipe: u32,
-    /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64`, …
+    /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64`, …; of bf16 `x86_64+avx512bf16` or `x86_64+avx512+amx`.
     pub isa: String,
     /// Number format of the matrix products.
     pub dtype: String,
@@ -182,9 +182,12 @@ pub struct Numerics {
 
 impl Numerics {
     /// Whether two descriptions of what computes promise the same course: one engine, recipe, number format and processor
-    /// family. Only such runs continue or repeat each other.
+    /// family, in bf16 one instruction set. Only such runs continue or repeat each other.
     pub fn agrees_with(&self, other: &Self) -> bool {
-        let family = |numerics: &Self| numerics.isa.split('+').next().map(str::to_owned);
+        let family = |numerics: &Self| match numerics.dtype.as_str() {
+            "bf16" => Some(numerics.isa.clone()),
+            _ => numerics.isa.split('+').next().map(str::to_owned),
+        };
         (&self.engine, self.recipe, &self.dtype, family(self))
             == (&other.engine, other.recipe, &other.dtype, family(other))
     }
@@ -337,4 +340,24 @@ pub struct Estimate {
     pub disk_bytes: u64,
     /// Seconds; `None` until a run or a bench on this machine has stored a calibration.
     pub seconds: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Numerics;
+
+    #[test]
+    fn runs_in_bf16_agree_on_one_instruction_set_only() {
+        let numerics = |isa: &str, dtype: &str| Numerics {
+            engine: "cpu-fused".to_owned(),
+            recipe: 2,
+            isa: isa.to_owned(),
+            dtype: dtype.to_owned(),
+        };
+        let agree = |[a, b]: [&str; 2], dtype| numerics(a, dtype).agrees_with(&numerics(b, dtype));
+        assert!(agree(["x86_64+avx512", "x86_64+avx2"], "f32"));
+        assert!(agree(["x86_64+avx512bf16", "x86_64+avx512bf16"], "bf16"));
+        assert!(!agree(["x86_64+avx512bf16", "x86_64+avx512+amx"], "bf16"));
+        assert!(!agree(["x86_64+avx512", "aarch64"], "f32"));
+    }
 }

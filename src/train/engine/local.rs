@@ -1,6 +1,7 @@
 //! Engines of this machine, and which settings they support.
 
 use super::cuda;
+use super::kernels::Isa;
 use super::layout::Layout;
 use super::ops::Operations;
 use super::reference::Reference;
@@ -64,7 +65,11 @@ impl std::str::FromStr for DeviceKind {
 /// The device is not there or this build cannot use it.
 pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
     match device {
-        DeviceKind::Cpu => Ok(Box::new(LocalEngine::<CpuOperations>::new())),
+        DeviceKind::Cpu => {
+            // Some instructions are granted by the system, which wants to be asked before threads start.
+            Isa::available();
+            Ok(Box::new(LocalEngine::<CpuOperations>::new()))
+        }
         DeviceKind::CpuReference => {
             type Stock = Reference<f32, dfdx::prelude::Cpu>;
             Ok(Box::new(LocalEngine::<Stock>::new()))
@@ -73,13 +78,13 @@ pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
     }
 }
 
-/// Makes the CPU engine of this process use `name` (`portable`, `avx2`, `avx512`) instead of the best that the machine has, to measure
-/// it; results never depend on it. Only the first call before any job counts.
+/// Makes the CPU engine of this process use `name` (`portable`, `avx2`, `avx512`, `amx`) instead of the best that the machine has, to measure
+/// it. Results in f32 never depend on it; those in bf16 are others on `amx` than on `avx512`. Only the first call before any job counts.
 ///
 /// # Errors
 /// The machine does not have it, or a job has used another one already.
 pub fn use_instruction_set(name: &str) -> Result<(), TrainError> {
-    super::kernels::Isa::settle(name).map_err(|reason| TrainError::Device {
+    Isa::settle(name).map_err(|reason| TrainError::Device {
         device: format!("cpu with {name}"),
         reason,
     })
@@ -168,17 +173,15 @@ impl<O: Operations> Engine for LocalEngine<O> {
     }
 
     fn numerics(&self, dtype: Dtype) -> Numerics {
-        let isa = O::isa_of(self.number);
-        // The rounding of bfloat16 products is that of one kind of instructions.
-        let (dtype, isa) = match dtype {
-            Dtype::F32 => ("f32", isa),
-            Dtype::Bf16 => ("bf16", format!("{isa}bf16")),
+        let name = match dtype {
+            Dtype::F32 => "f32",
+            Dtype::Bf16 => "bf16",
         };
         Numerics {
             engine: O::NAME.to_owned(),
             recipe: RECIPE,
-            isa,
-            dtype: dtype.to_owned(),
+            isa: O::isa_of(self.number, dtype),
+            dtype: name.to_owned(),
         }
     }
 

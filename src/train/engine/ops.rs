@@ -341,12 +341,13 @@ pub(crate) trait Operations: Sized + 'static {
         }
     }
 
-    /// Instruction set in [`crate::record::Numerics`].
+    /// Instruction set in [`crate::record::Numerics`], of matrix products in f32.
     fn isa() -> String;
 
-    /// As [`Operations::isa`], for device `number` of its kind.
-    fn isa_of(number: usize) -> String {
-        let _ = number;
+    /// As [`Operations::isa`], for device `number` of its kind and matrix products in `dtype`: the rounding of those in bfloat16 is that of one
+    /// kind of instructions.
+    fn isa_of(number: usize, dtype: Dtype) -> String {
+        let _ = (number, dtype);
         Self::isa()
     }
 

@@ -224,7 +224,7 @@ impl<E: Element, D: Place + Device<E>> Operations for Reference<E, D> {
         D::isa(0)
     }
 
-    fn isa_of(number: usize) -> String {
+    fn isa_of(number: usize, _: Dtype) -> String {
         D::isa(number)
     }
 

@@ -102,6 +102,13 @@ impl Operations for Fused {
         Isa::best().name().to_owned()
     }
 
+    fn isa_of(_: usize, dtype: Dtype) -> String {
+        match dtype {
+            Dtype::F32 => Self::isa(),
+            Dtype::Bf16 => Isa::best().bf16_name(),
+        }
+    }
+
     fn device(&self) -> &Cpu {
         &self.device
     }

@@ -4,9 +4,13 @@
 //!
 //! Every element of C is one chain of fused multiply-adds over the inner dimension, cut into blocks of [`K_BLOCK`]; the sums of the blocks are
 //! added in order. The shape of the register tile, the packing and the threads do not enter, so all instruction sets and any number of
-//! threads give the same bits. Blocks of B are packed once for all threads; each thread packs its own rows of A.
+//! threads give the same bits. (On the tiles of AMX a block's sum of bfloat16 products is not one chain: [`super::amx`].) Blocks of B are
+//! packed once for all threads; each thread packs its own rows of A.
 
-use super::factors::{Bf16, Factors, Pairs, Whole};
+#[cfg(target_arch = "x86_64")]
+use super::amx::Registers;
+use super::amx::{self, Emulated, Tiles, strips};
+use super::factors::{Bf16, Factors, Packing, PairLanes, Pairs, Whole};
 use super::isa::Kind;
 use super::lanes::{LANES, Lanes, Portable};
 #[cfg(target_arch = "x86_64")]
@@ -17,9 +21,9 @@ use super::{Compute, Isa, Scratch};
 pub(crate) const K_BLOCK: usize = 512;
 
 /// Register tiles that share one packed block of A.
-const A_TILES: usize = 6;
+pub(super) const A_TILES: usize = 6;
 /// Panels of B that are one task with a block of A.
-const GROUP: usize = 16;
+pub(super) const GROUP: usize = 16;
 /// Panels of B packed at a time.
 const B_PANELS: usize = 64;
 /// Products below this are not worth waking another thread.
@@ -165,21 +169,34 @@ pub(super) unsafe fn product(
         match (isa.kind(), bf16) {
             #[cfg(target_arch = "x86_64")]
             (Kind::Avx512, Some(bf16)) if bf16.is_native() => {
-                blocks::<Avx512>(shared, sizes, a, b, c, [pack_bf16, tiles_bf16])
+                let method = match bf16.has_tiles() {
+                    true => Method::tiled::<Avx512>(pack_amx, strips_amx),
+                    false => Method::of::<Avx512, Pairs>(pack_bf16, tiles_bf16),
+                };
+                blocks(shared, sizes, a, b, c, method)
             }
-            (_, Some(_)) => {
-                let steps = [pack_b::<Portable, Pairs>, tiles::<Portable, Pairs>];
-                blocks::<Portable>(shared, sizes, a, b, c, steps)
+            (_, Some(bf16)) => {
+                type P = Portable;
+                let method = match bf16.has_tiles() {
+                    true => Method::tiled::<P>(pack_b::<P, Tiles>, strips::<P, Emulated>),
+                    false => Method::of::<P, Pairs>(pack_b::<P, Pairs>, tiles::<P, Pairs>),
+                };
+                blocks(shared, sizes, a, b, c, method)
             }
             #[cfg(target_arch = "x86_64")]
             (Kind::Avx512, None) => {
-                blocks::<Avx512>(shared, sizes, a, b, c, [pack_avx512, tiles_avx512])
+                let method = Method::of::<Avx512, Whole>(pack_avx512, tiles_avx512);
+                blocks(shared, sizes, a, b, c, method)
             }
             #[cfg(target_arch = "x86_64")]
-            (Kind::Avx2, None) => blocks::<Avx2>(shared, sizes, a, b, c, [pack_avx2, tiles_avx2]),
+            (Kind::Avx2, None) => {
+                let method = Method::of::<Avx2, Whole>(pack_avx2, tiles_avx2);
+                blocks(shared, sizes, a, b, c, method)
+            }
             (Kind::Portable, None) => {
-                let steps = [pack_b::<Portable, Whole>, tiles::<Portable, Whole>];
-                blocks::<Portable>(shared, sizes, a, b, c, steps)
+                type P = Portable;
+                let method = Method::of::<P, Whole>(pack_b::<P, Whole>, tiles::<P, Whole>);
+                blocks(shared, sizes, a, b, c, method)
             }
         }
     }
@@ -196,12 +213,12 @@ unsafe fn clear(sizes: Sizes, c: Output) {
 }
 
 /// A packed block of B and what is computed from it: sub-problem of one K block and up to [`B_PANELS`] panels.
-struct Block {
-    sizes: Sizes,
-    a: Raw,
-    b: Raw,
-    c: Output,
-    packed: *mut f32,
+pub(super) struct Block {
+    pub(super) sizes: Sizes,
+    pub(super) a: Raw,
+    pub(super) b: Raw,
+    pub(super) c: Output,
+    pub(super) packed: *mut f32,
 }
 
 // SAFETY: the tasks of a block write disjoint panels of `packed`, and then disjoint tiles of C while they only read `packed`, A and B.
@@ -211,24 +228,60 @@ unsafe impl Sync for Block {}
 type Step = unsafe fn(&Block, usize, &mut Packed);
 
 /// The rows of A that a thread has packed.
-struct Packed {
+pub(super) struct Packed {
     buffer: Option<Scratch>,
-    block: usize,
+    pub(super) block: usize,
 }
 
-unsafe fn blocks<L: Lanes>(
+impl Packed {
+    /// Memory of `len` numbers: the same for all tasks of a block.
+    pub(super) fn buffer(&mut self, len: usize) -> *mut f32 {
+        let buffer = self.buffer.get_or_insert_with(|| Scratch::new(len));
+        buffer.as_mut_ptr()
+    }
+}
+
+/// How a block is computed: the size of a tile, the rows that `k` packed rows of B need, and the tasks.
+struct Method {
+    height: usize,
+    width: usize,
+    room: fn(usize) -> usize,
+    steps: [Step; 2],
+}
+
+impl Method {
+    /// Tiles in vector registers.
+    fn of<L: Lanes, P: Packing<L>>(pack: Step, tiles: Step) -> Self {
+        Self {
+            height: L::TILE_ROWS,
+            width: L::TILE_VECTORS * LANES,
+            room: P::room,
+            steps: [pack, tiles],
+        }
+    }
+
+    /// Tiles of AMX.
+    fn tiled<L: PairLanes>(pack: Step, strips: Step) -> Self {
+        Self {
+            height: amx::ROWS,
+            ..Self::of::<L, Tiles>(pack, strips)
+        }
+    }
+}
+
+unsafe fn blocks(
     compute: Option<&Compute>,
     sizes: Sizes,
     a: Raw,
     b: Raw,
     c: Output,
-    [pack, tile]: [Step; 2],
+    method: Method,
 ) {
-    let width = L::TILE_VECTORS * LANES;
+    let (width, [pack, tile]) = (method.width, method.steps);
     let Sizes { m, n, k } = sizes;
     let panels = n.div_ceil(width);
     let at_once = B_PANELS.min(panels);
-    let mut buffer = Scratch::new(at_once * width * K_BLOCK.min(k));
+    let mut buffer = Scratch::new(at_once * width * (method.room)(K_BLOCK.min(k)));
     for j0 in (0..panels).step_by(at_once) {
         let column = j0 * width;
         let columns = (at_once * width).min(n - column);
@@ -258,10 +311,10 @@ unsafe fn blocks<L: Lanes>(
                 }
             };
             let panels = columns.div_ceil(width);
-            // SAFETY: each task number is run once, packing is finished before the tiles start, and `Step` has the features of L.
+            // SAFETY: each task number is run once, packing is finished before the tiles start, and the machine has the features of the steps.
             unsafe {
                 each_task(compute, panels.div_ceil(4), &block, pack);
-                let tasks = m.div_ceil(A_TILES * L::TILE_ROWS) * panels.div_ceil(GROUP);
+                let tasks = m.div_ceil(A_TILES * method.height) * panels.div_ceil(GROUP);
                 each_task(compute, tasks, &block, tile);
             }
         }
@@ -300,7 +353,7 @@ unsafe fn each_task(compute: Option<&Compute>, tasks: usize, block: &Block, step
 
 /// Task: packs four panels of B.
 #[inline(always)]
-unsafe fn pack_b<L: Lanes, F: Factors<L>>(block: &Block, task: usize, _: &mut Packed) {
+unsafe fn pack_b<L: Lanes, P: Packing<L>>(block: &Block, task: usize, _: &mut Packed) {
     let width = L::TILE_VECTORS * LANES;
     let Sizes { n, k, .. } = block.sizes;
     for panel in task * 4..(task * 4 + 4).min(n.div_ceil(width)) {
@@ -308,7 +361,7 @@ unsafe fn pack_b<L: Lanes, F: Factors<L>>(block: &Block, task: usize, _: &mut Pa
         // SAFETY: the panel's columns are inside B, its place inside the buffer.
         unsafe {
             let from = block.b.at.add(column * block.b.column);
-            let to = block.packed.add(panel * width * k);
+            let to = block.packed.add(panel * width * P::room(k));
             pack::<L>(
                 from,
                 [block.b.column, block.b.row],
@@ -317,7 +370,7 @@ unsafe fn pack_b<L: Lanes, F: Factors<L>>(block: &Block, task: usize, _: &mut Pa
                 to,
                 width,
             );
-            F::round(to, k, width);
+            P::round(to, k, width);
         }
     }
 }
@@ -332,10 +385,7 @@ unsafe fn tiles<L: Lanes, F: Factors<L>>(block: &Block, task: usize, packed: &mu
     let (i, group) = (task / groups, task % groups);
     let row0 = i * A_TILES * height;
     let rows = (A_TILES * height).min(m - row0);
-    let own = packed
-        .buffer
-        .get_or_insert_with(|| Scratch::new(A_TILES * height * k))
-        .as_mut_ptr();
+    let own = packed.buffer(A_TILES * height * k);
     // SAFETY: rows, columns and panels are inside the matrices and buffers by construction.
     unsafe {
         if packed.block != i {
@@ -390,6 +440,8 @@ compiled! {
     tiles_avx512 = tiles<Avx512, Whole> with "avx512f,avx2,fma";
     pack_bf16 = pack_b<Avx512, Pairs> with "avx512f,avx512bf16,avx2,fma";
     tiles_bf16 = tiles<Avx512, Pairs> with "avx512f,avx512bf16,avx2,fma";
+    pack_amx = pack_b<Avx512, Tiles> with "avx512f,avx512bf16,avx2,fma";
+    strips_amx = strips<Avx512, Registers> with "avx512f,avx512bf16,avx2,fma";
     pack_avx2 = pack_b<Avx2, Whole> with "avx2,fma";
     tiles_avx2 = tiles<Avx2, Whole> with "avx2,fma";
 }

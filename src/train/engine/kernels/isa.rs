@@ -1,5 +1,7 @@
-//! Which instruction set a kernel uses. Results never depend on it, only the time they take.
+//! Which instruction set a kernel uses. Results never depend on it, only the time they take; those of bfloat16 products do ([`super::Bf16`]).
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use std::sync::OnceLock;
 
 /// What this process uses: the fastest, unless another was asked for first.
@@ -7,7 +9,11 @@ static SETTLED: OnceLock<Isa> = OnceLock::new();
 
 /// An instruction set that this machine has been found to have; every kernel takes one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Isa(Kind);
+pub(crate) struct Isa {
+    kind: Kind,
+    /// Whether bfloat16 products are to use the tiles of AMX.
+    tiles: bool,
+}
 
 /// The compiled variants. Private, so that nobody can ask for instructions the machine lacks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,19 +26,26 @@ pub(super) enum Kind {
 }
 
 impl Isa {
-    /// All usable instruction sets, the fastest first; never empty.
+    /// All usable instruction sets, the fastest first; never empty. The first call asks the system for what it has to grant.
     pub(crate) fn available() -> Vec<Self> {
+        let plain = |kind| Self { kind, tiles: false };
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") {
-                found.push(Self(Kind::Avx512));
+                if is_x86_feature_detected!("avx512bf16") && amx::is_usable() {
+                    found.push(Self {
+                        tiles: true,
+                        ..plain(Kind::Avx512)
+                    });
+                }
+                found.push(plain(Kind::Avx512));
             }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                found.push(Self(Kind::Avx2));
+                found.push(plain(Kind::Avx2));
             }
         }
-        found.push(Self(Kind::Portable));
+        found.push(plain(Kind::Portable));
         found
     }
 
@@ -59,7 +72,9 @@ impl Isa {
 
     /// As asked for.
     fn short_name(self) -> &'static str {
-        match self.0 {
+        match self.kind {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if self.tiles => "amx",
             Kind::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
@@ -71,12 +86,24 @@ impl Isa {
     /// The variant to run.
     #[inline]
     pub(super) fn kind(self) -> Kind {
-        self.0
+        self.kind
+    }
+
+    /// Whether bfloat16 products use the tiles of AMX.
+    #[cfg(any(test, target_arch = "x86_64"))]
+    pub(super) fn has_tiles(self) -> bool {
+        self.tiles
+    }
+
+    /// As recorded with a run in bfloat16, whose bits depend on the way its products are summed: `x86_64+avx512bf16` or `x86_64+avx512+amx`.
+    pub(crate) fn bf16_name(self) -> String {
+        let way = if self.tiles { "+amx" } else { "bf16" };
+        format!("{}{way}", self.name())
     }
 
     /// As recorded with a run: `x86_64+avx512`, `x86_64+avx2`, or the architecture alone.
     pub(crate) fn name(self) -> &'static str {
-        match self.0 {
+        match self.kind {
             Kind::Portable => std::env::consts::ARCH,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "x86_64+avx2",

@@ -382,6 +382,10 @@ impl PairLanes for Avx512 {
         _mm512_castsi512_ps(_mm512_or_si512(half(low), high))
     }
     #[inline(always)]
+    unsafe fn neighbours(first: __m512, second: __m512) -> __m512 {
+        std::mem::transmute(_mm512_cvtne2ps_pbh(second, first))
+    }
+    #[inline(always)]
     unsafe fn dot_pairs(x: __m512, y: __m512, sum: __m512) -> __m512 {
         let pairs = |v: __m512| -> __m512bh { std::mem::transmute(v) };
         _mm512_dpbf16_ps(sum, pairs(x), pairs(y))

@@ -2,7 +2,8 @@
 //!
 //! Two promises hold for every kernel here, and the tests check both:
 //! * **Same bits on every instruction set.** Each kernel is written once over sixteen virtual lanes ([`lanes`]) and compiled for AVX-512, AVX2 with FMA
-//!   and plain Rust; lane order, reduction tree, fused multiply-adds and polynomials are the same in all three.
+//!   and plain Rust; lane order, reduction tree, fused multiply-adds and polynomials are the same in all three. Products of bfloat16 factors are
+//!   the exception: AVX-512 BF16 and the tiles of AMX round differently, each as its plain-Rust version does, and nothing else computes them.
 //! * **Same bits for every number of threads.** Threads share out tiles whose results do not depend on who computes them; the inner dimension of a
 //!   matrix product is never split between threads, and sums over rows go through partial sums of [`PARTIAL_ROWS`] rows, added in order.
 //!
@@ -12,6 +13,7 @@
     reason = "vector intrinsics, shared output tiles and borrowed jobs of the thread pool"
 )]
 
+mod amx;
 mod attention;
 mod clock;
 mod factors;

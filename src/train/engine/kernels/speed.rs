@@ -44,10 +44,11 @@ fn products_per_second() {
             if tb { "T" } else { "N" }
         );
         for threads in [1, 2] {
-            let plain = Isa::available().into_iter().take(2);
-            let plain = plain.map(|isa| Compute::with(isa, threads));
-            let bf16 = Bf16::on(Isa::best());
-            let bf16 = bf16.map(|bf16| Compute::with(Isa::best(), threads).in_bf16(bf16));
+            let all = Isa::available();
+            let plain = all.iter().filter(|isa| !isa.has_tiles()).take(2);
+            let plain = plain.map(|isa| Compute::with(*isa, threads));
+            let bf16 = all.iter().filter_map(|isa| Some((isa, Bf16::on(*isa)?)));
+            let bf16 = bf16.map(|(isa, bf16)| Compute::with(*isa, threads).in_bf16(bf16));
             for compute in plain.chain(bf16) {
                 let va = if ta {
                     Matrix::rows(&a, m).transposed()
@@ -60,8 +61,11 @@ fn products_per_second() {
                     Matrix::rows(&b, n)
                 };
                 let s = best_seconds(flops, || gemm(&compute, [m, n, k], va, vb, &mut c, false));
-                let (isa, bf16) = (compute.isa.name(), compute.bf16.map_or("", |_| "bf16"));
-                write!(line, " {isa}{bf16}/{threads} {:.0}", flops / s / 1e9).unwrap();
+                let name = match compute.bf16 {
+                    Some(_) => compute.isa.bf16_name(),
+                    None => compute.isa.name().to_owned(),
+                };
+                write!(line, " {name}/{threads} {:.0}", flops / s / 1e9).unwrap();
             }
             let (ars, acs) = if ta { (1, m) } else { (k, 1) };
             let (brs, bcs) = if tb { (1, k) } else { (n, 1) };

@@ -194,17 +194,116 @@ fn products_are_right_for_all_layouts_and_agree_between_instruction_sets_and_thr
 
 #[test]
 fn products_of_bfloat16_are_right_and_those_of_the_processor_agree_with_plain_rust() {
-    let computes = |threads| -> Vec<Compute> {
-        let best = Isa::best();
-        let native = Bf16::on(best).into_iter();
-        let all = native.chain([Bf16::emulated()]);
-        all.map(|bf16| Compute::with(best, threads).in_bf16(bf16))
-            .collect()
-    };
-    if Bf16::on(Isa::best()).is_none() {
-        println!("skipped: the processor's own products (no AVX-512 BF16)");
+    for emulated in Bf16::all_emulated() {
+        let there = Isa::available().into_iter();
+        let there = there.filter_map(|isa| Some((isa, Bf16::on(isa)?)));
+        let native = there.filter(|(_, bf16)| bf16.emulated() == emulated);
+        let native: Vec<_> = native.collect();
+        if native.is_empty() {
+            let missing = if emulated.has_tiles() {
+                "AMX"
+            } else {
+                "AVX-512 BF16"
+            };
+            println!("skipped: the processor's own products (no {missing})");
+        }
+        let computes = |threads| -> Vec<Compute> {
+            let all = native.iter().copied().chain([(Isa::best(), emulated)]);
+            all.map(|(isa, bf16)| Compute::with(isa, threads).in_bf16(bf16))
+                .collect()
+        };
+        products_agree(&to_bf16, computes);
     }
-    products_agree(&to_bf16, computes);
+}
+
+#[test]
+fn bfloat16_has_the_bits_of_plain_rust_at_every_edge_and_for_extreme_numbers() {
+    let (mut ways, mut tiles) = (0, false);
+    for isa in Isa::available() {
+        let Some(bf16) = Bf16::on(isa) else { continue };
+        (ways, tiles) = (ways + 1, tiles || bf16.has_tiles());
+        println!("compared: {}", isa.bf16_name());
+        let compute = |bf16, threads| Compute::with(isa, threads).in_bf16(bf16);
+        let plain = compute(bf16.emulated(), 1);
+        let native = [1, 2, 3].map(|threads| compute(bf16, threads));
+        for m in [1, 16, 17, 32, 33, 193] {
+            for (n, k) in [
+                (1, 3),
+                (16, 32),
+                (17, 31),
+                (31, 33),
+                (32, 64),
+                (65, 1),
+                (33, 97),
+            ] {
+                bits_agree([m, n, k], &plain, &native);
+            }
+        }
+        for size in [[32, 32, 512], [33, 40, 513], [17, 33, 1055], [7, 2090, 34]] {
+            bits_agree(size, &plain, &native);
+        }
+    }
+    if ways == 0 {
+        println!("skipped: no AVX-512 BF16");
+    }
+    if !tiles {
+        println!("skipped: no AMX");
+    }
+}
+
+/// The same bits from `native` as from `plain`, in every layout, for C and for what is added to it, of numbers of all sizes.
+fn bits_agree([m, n, k]: [usize; 3], plain: &Compute, native: &[Compute]) {
+    for (layout, scale) in [(0, 0), (1, -55), (2, -63), (3, 60)] {
+        // Products from far below the smallest normal number to the largest ones, of which some are too large.
+        let spread = |seed, len| {
+            let mut numbers = numbers(seed, len);
+            for (i, x) in numbers.iter_mut().enumerate() {
+                *x *= libm::exp2f((scale + (i % 7) as i32 - 3) as f32);
+            }
+            numbers
+        };
+        let (a, b, start) = (spread(3, m * k), spread(4, k * n), numbers(5, m * n));
+        let view = |data, rows, columns, transposed| match transposed {
+            true => Matrix::rows(data, rows).transposed(),
+            false => Matrix::rows(data, columns),
+        };
+        let va = view(&a[..], m, k, layout & 1 == 1);
+        let vb = view(&b[..], k, n, layout & 2 == 2);
+        for add in [false, true] {
+            let product = |compute: &Compute| {
+                let mut c = start.clone();
+                gemm(compute, [m, n, k], va, vb, &mut c, add);
+                // Which NaN comes of two infinities is not told.
+                let told = |x: f32| if x.is_nan() { f32::NAN } else { x };
+                bits(&c.into_iter().map(told).collect::<Vec<_>>())
+            };
+            let want = product(plain);
+            for compute in native {
+                let threads = compute.pool.threads();
+                assert_eq!(
+                    product(compute),
+                    want,
+                    "{m}x{n}x{k}, layout {layout}, add {add}, {threads} threads"
+                );
+            }
+        }
+    }
+}
+
+/// The smallest product that tells the two ways apart: 1 + 2⁻²⁴ + 2⁻²⁴ is 1 as one chain; on tiles the small terms come first.
+#[test]
+fn tiles_round_otherwise_than_a_chain() {
+    let tiny = libm::exp2f(-24.0);
+    let (mut a, b) = (vec![0.0; 66], vec![1.0; 66]);
+    (a[0], a[32], a[34]) = (1.0, tiny, tiny);
+    let sums = Bf16::all_emulated().map(|bf16| {
+        let compute = Compute::new(1).in_bf16(bf16);
+        let mut c = [f32::NAN];
+        let (a, b) = (Matrix::rows(&a, 66), Matrix::rows(&b, 1));
+        gemm(&compute, [1, 1, 66], a, b, &mut c, false);
+        c[0]
+    });
+    assert_eq!(sums, [1.0, 1.0 + f32::EPSILON]);
 }
 
 /// `x` rounded to bfloat16, ties to even.
