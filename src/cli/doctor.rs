@@ -51,14 +51,20 @@ struct Machine<'a> {
 /// What a run would use.
 struct Used {
     numerics: Numerics,
-    /// Number formats: name, and why not where it cannot be trained in.
-    dtypes: Vec<(&'static str, Option<String>)>,
+    /// Number formats: name, and the instruction set that is recorded with a run in it, or why none can be.
+    dtypes: Vec<(&'static str, Result<String, String>)>,
 }
 
 fn used(device: DeviceKind) -> Result<Used, TrainError> {
     let engine = engine::open(device)?;
     let dtypes = [("f32", Dtype::F32), ("bf16", Dtype::Bf16)];
-    let dtypes = dtypes.map(|(name, dtype)| (name, refusal(engine.as_ref(), dtype)));
+    let dtypes = dtypes.map(|(name, dtype)| {
+        let isa = match refusal(engine.as_ref(), dtype) {
+            Some(refusal) => Err(refusal),
+            None => Ok(engine.numerics(dtype).isa),
+        };
+        (name, isa)
+    });
     Ok(Used {
         numerics: engine.numerics(Dtype::F32),
         dtypes: dtypes.into(),
@@ -87,15 +93,23 @@ fn ordinary(dtype: Dtype) -> Option<(ModelConfig, TrainSettings)> {
 fn processor_features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     {
+        let avx512f = is_x86_feature_detected!("avx512f");
+        // What has AVX-512 has this leaf; the standard library cannot be asked for AMX yet.
+        let extended = match avx512f {
+            true => std::arch::x86_64::__cpuid_count(7, 0).edx,
+            false => 0,
+        };
         let found = [
             ("sse4.2", is_x86_feature_detected!("sse4.2")),
             ("avx", is_x86_feature_detected!("avx")),
             ("avx2", is_x86_feature_detected!("avx2")),
             ("fma", is_x86_feature_detected!("fma")),
-            ("avx512f", is_x86_feature_detected!("avx512f")),
+            ("avx512f", avx512f),
             ("avx512bw", is_x86_feature_detected!("avx512bw")),
             ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
             ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
+            ("amx-tile", extended & 1 << 24 != 0),
+            ("amx-bf16", extended & 1 << 22 != 0),
         ];
         let there = found.into_iter().filter(|(_, there)| *there);
         there.map(|(name, _)| name).collect()
@@ -165,8 +179,12 @@ fn as_text(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
                     used.numerics.engine, used.numerics.isa, machine.cores
                 ),
             ));
-            for (dtype, refusal) in &used.dtypes {
-                let words = refusal.as_ref().map_or("yes", |_| "not on this device");
+            for (dtype, isa) in &used.dtypes {
+                let words = match isa {
+                    Err(_) => "not on this device".to_owned(),
+                    Ok(isa) if *isa == used.numerics.isa => "yes".to_owned(),
+                    Ok(isa) => format!("yes, on {isa}"),
+                };
                 lines.push(("train.dtype", format!("{dtype}: {words}")));
             }
         }
@@ -236,8 +254,11 @@ fn as_json(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
         }
         Ok(used) => {
             let dtypes = used.dtypes.iter();
-            let dtypes =
-                dtypes.map(|(name, refusal)| ((*name).to_owned(), json!(refusal.is_none())));
+            let isas = dtypes.clone().filter_map(|(name, isa)| {
+                let isa = isa.as_ref().ok()?;
+                Some(((*name).to_owned(), json!(isa)))
+            });
+            let dtypes = dtypes.map(|(name, isa)| ((*name).to_owned(), json!(isa.is_ok())));
             json!({
                 "device": device.to_string(),
                 "usable": true,
@@ -245,6 +266,7 @@ fn as_json(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
                 "isa": used.numerics.isa,
                 "threads": machine.cores,
                 "dtypes": dtypes.collect::<serde_json::Map<String, Value>>(),
+                "dtype_isas": isas.collect::<serde_json::Map<String, Value>>(),
             })
         }
     };
@@ -295,16 +317,22 @@ mod tests {
         }
     }
 
-    fn on_gpu() -> Used {
+    fn on(engine: &str, isa: &str, bf16: Result<&str, &str>) -> Used {
+        let numerics = Numerics {
+            engine: engine.to_owned(),
+            recipe: RECIPE,
+            isa: isa.to_owned(),
+            dtype: "f32".to_owned(),
+        };
+        let bf16 = bf16.map(str::to_owned).map_err(str::to_owned);
         Used {
-            numerics: Numerics {
-                engine: "cuda".to_owned(),
-                recipe: RECIPE,
-                isa: "sm_90 NVIDIA H200".to_owned(),
-                dtype: "f32".to_owned(),
-            },
-            dtypes: vec![("f32", None), ("bf16", Some("no".to_owned()))],
+            dtypes: vec![("f32", Ok(numerics.isa.clone())), ("bf16", bf16)],
+            numerics,
         }
+    }
+
+    fn on_gpu() -> Used {
+        on("cuda", "sm_90 NVIDIA H200", Err("no"))
     }
 
     #[test]
@@ -321,6 +349,18 @@ mod tests {
         would use    cuda:0: engine cuda on sm_90 NVIDIA H200, 16 threads
         train.dtype  f32: yes
                      bf16: not on this device
+        ");
+    }
+
+    #[test]
+    fn the_way_of_bfloat16_products_is_said() {
+        let found = Err(NoDriver::Missing);
+        let used = on("cpu-fused", "x86_64+avx512", Ok("x86_64+avx512+amx"));
+        let text = as_text(&machine(&found), DeviceKind::Cpu, &Ok(used));
+        let (_, formats) = text.split_once("train.dtype  ").unwrap();
+        insta::assert_snapshot!(formats, @"
+        f32: yes
+                     bf16: yes, on x86_64+avx512+amx
         ");
     }
 
@@ -351,6 +391,10 @@ mod tests {
             value["would_use"]["dtypes"],
             json!({"f32": true, "bf16": false})
         );
+        assert_eq!(
+            value["would_use"]["dtype_isas"],
+            json!({"f32": "sm_90 NVIDIA H200"})
+        );
         assert_eq!(value["processor"]["cores"], 16);
     }
 
@@ -358,6 +402,6 @@ mod tests {
     fn the_processor_can_be_used() {
         let used = used(DeviceKind::Cpu).unwrap();
         assert_eq!(used.numerics.engine, "cpu-fused");
-        assert_eq!(used.dtypes[0], ("f32", None));
+        assert_eq!(used.dtypes[0], ("f32", Ok(used.numerics.isa)));
     }
 }
