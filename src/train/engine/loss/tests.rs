@@ -63,7 +63,7 @@ pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
 
 /// Where a convex function is lowest.
 fn lowest(mut low: f64, mut high: f64, of: impl Fn(f64) -> f64) -> f64 {
-    for _ in 0..14 {
+    for _ in 0..20 {
         let third = (high - low) / 3.0;
         if of(low + third) < of(high - third) {
             high -= third;
