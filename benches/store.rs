@@ -188,6 +188,7 @@ fn fill(project: &Path, spec: &Path) {
         base: project.join("specs"),
         cache: Some(root.join("tokens-v1")),
         paranoid: false,
+        ..DataContext::default()
     };
     let plan = plan::expand(&spec, &context).unwrap();
     store

@@ -3,7 +3,7 @@
 //! Runs that share their data share it in memory. Nothing here trains.
 
 use crate::data::identity::DataKey;
-use crate::data::{self, DataContext, DataError, LoadedData, TextTokenizer, scoring_windows};
+use crate::data::{self, DataContext, DataError, LoadedData, Stop, TextTokenizer, scoring_windows};
 use crate::eval::{self, EvalError, EvalRequest, ScoredDocument};
 use crate::plan::Run;
 use crate::record::EvalResult;
@@ -145,7 +145,7 @@ impl<'a> Materials<'a> {
             None => Vec::new(),
             Some(set) => {
                 let texts = data::held_out(&settings.data, set.split, set.documents, context)?;
-                scored_documents(texts, tokenizer, model.max_seq_len)?
+                scored_documents(texts, tokenizer, model.max_seq_len, &context.stop)?
             }
         };
         let stream = match &eval.random_windows {
@@ -153,7 +153,8 @@ impl<'a> Materials<'a> {
             Some(_) => {
                 let count = settings.data.validation.take;
                 let texts = data::held_out(&settings.data, Split::Validation, count, context)?;
-                data::sequence::stream(&tokenizer.encode_all(&texts)?, tokenizer.eos())
+                let ids = tokenizer.encode_all_unless(&context.stop, &texts)?;
+                data::sequence::stream(&ids, tokenizer.eos())
             }
         };
         let prompts = eval.samples.iter().flat_map(|samples| &samples.prompts);
@@ -207,8 +208,9 @@ pub fn scored_documents(
     texts: Vec<String>,
     tokenizer: &TextTokenizer,
     max_seq_len: usize,
+    stop: &Stop,
 ) -> Result<Vec<ScoredDocument>, DataError> {
-    let ids = tokenizer.encode_all(&texts)?;
+    let ids = tokenizer.encode_all_unless(stop, &texts)?;
     let windows = |ids: &[u32]| scoring_windows(ids, tokenizer.bos(), tokenizer.eos(), max_seq_len);
     let documents = texts.into_iter().zip(&ids);
     Ok(documents

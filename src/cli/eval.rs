@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::sample::TrainedRun;
 use super::{exit, workspace};
-use crate::data::{self, DataContext};
+use crate::data::{self, DataContext, Stop};
 use crate::eval::{self, EvalRequest};
 use crate::record::{EvalResult, RunId};
 use crate::spec::{Corpus, EvalSettings, PerplexitySettings, Split, TextFile};
@@ -58,7 +58,7 @@ fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Fail
         separator: args.separator.clone(),
     });
     let texts = data::read_all(&corpus, &DataContext::default())?;
-    let documents = scored_documents(texts, tokenizer, model.max_seq_len)?;
+    let documents = scored_documents(texts, tokenizer, model.max_seq_len, &Stop::default())?;
     if documents.is_empty() {
         let message = format!("`{}` holds no document to score", path.display());
         return Err(Failure::input(message).hint("name a file with text"));

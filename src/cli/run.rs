@@ -25,7 +25,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         store = store.with_claim_timing(ClaimTiming { beat, stale });
     }
     let engine = engine::open(sample::device(&args.compute.device)?)?;
-    let all = workspace::open(&args.spec, &store, printer)?;
+    let mut all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
         check::supported(&opened.spec, engine.as_ref())?;
         let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
@@ -42,6 +42,9 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         return Ok(exit::OK);
     }
     let signals = Signals::listen()?;
+    for opened in &mut all {
+        opened.context.stop = signals.stop();
+    }
     let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
     let session = Session {
         args,
@@ -55,14 +58,17 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     for opened in &all {
         let summary = session.train(opened, args.spec.paranoid)?;
         if signals.flag().load(Ordering::SeqCst) {
-            printer.note("stopped; checkpoints are kept, the next `run` goes on from them");
-            return Ok(signals.exit_code().unwrap_or(exit::UNEXPECTED));
+            return Ok(session.stopped());
         }
         if !summary.failed.is_empty() {
             code = exit::RUN_FAILED;
         }
         if !args.no_report && !opened.filtered {
-            let (report, judged) = session.report(opened)?;
+            let (report, judged) = match session.report(opened) {
+                // What it still had to tokenise was left.
+                Err(_) if signals.flag().load(Ordering::SeqCst) => return Ok(session.stopped()),
+                made => made?,
+            };
             if code == exit::OK
                 && args.strict_claims
                 && judged.iter().any(|judged| judged.verdict == Verdict::Fails)
@@ -136,6 +142,13 @@ impl Session<'_> {
         self.printer
             .note(&format!("{}: {}", opened.plan.spec, sentence(&summary)));
         Ok(summary)
+    }
+
+    /// Says that a signal ended the command; gives its exit code.
+    fn stopped(&self) -> u8 {
+        let note = "stopped; checkpoints are kept, the next `run` goes on from them";
+        self.printer.note(note);
+        self.signals.exit_code().unwrap_or(exit::UNEXPECTED)
     }
 
     /// Builds the report. Where a file that it reads is damaged, which its size did not show, every digest is looked at, and what

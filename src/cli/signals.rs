@@ -3,6 +3,7 @@
 //! What the caller ignores stays ignored: `nohup` ignores SIGHUP, a shell SIGINT for what it starts in the background.
 
 use super::failure::Failure;
+use crate::data::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM};
 #[cfg(unix)]
 use std::process::{Command, Stdio};
@@ -45,6 +46,11 @@ impl Signals {
     /// Turns true at the first signal.
     pub(crate) fn flag(&self) -> &AtomicBool {
         &self.stop
+    }
+
+    /// Ends the preparation of data at the first signal.
+    pub(crate) fn stop(&self) -> Stop {
+        Stop::when(Arc::clone(&self.stop))
     }
 
     /// Exit code of the signal that came: 128 and its number.

@@ -46,6 +46,9 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
         }
     }
     let signals = Signals::listen()?;
+    for (opened, _) in &mut work {
+        opened.context.stop = signals.stop();
+    }
     let session = Session {
         store: &store,
         engine: engine.as_ref(),
@@ -144,13 +147,12 @@ impl Session<'_> {
             }
             let record = self.store.record(&run.id)?;
             let finished = record.filter(|record| record.status == RunStatus::Cached);
-            let result = match finished {
-                Some(record) => Some(self.again(&workload, run, &record)?),
-                None => None,
-            };
+            let result = finished.map(|record| self.again(&workload, run, &record));
+            // What was begun is no result, whatever became of it.
             if self.signals.flag().load(Ordering::SeqCst) {
                 return Ok(());
             }
+            let result = result.transpose()?;
             let verified = Verified {
                 id: run.id,
                 name: format!("{}/{}", opened.plan.spec, run.name),

@@ -3,7 +3,7 @@
 use super::args::{Global, SpecArgs};
 use super::failure::Failure;
 use super::print::Printer;
-use crate::data::DataContext;
+use crate::data::{DataContext, Stop};
 use crate::error::Error;
 use crate::fsx::RealFs;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
@@ -241,6 +241,7 @@ fn context(spec: &Spec, args: &SpecArgs, store: &Store) -> DataContext {
         base: spec.path.parent().unwrap_or(Path::new("")).to_path_buf(),
         cache: Some(store.root().join("tokens-v1")),
         paranoid: args.paranoid,
+        stop: Stop::default(),
     }
 }
 

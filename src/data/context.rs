@@ -1,9 +1,34 @@
 //! Where relative paths start and where results of reading are kept.
 
+use super::DataError;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether reading, generating, learning and tokenising should end early: a flag that somebody else sets, or none.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Option<Arc<AtomicBool>>);
+
+impl Stop {
+    /// Ends when `flag` is set.
+    pub fn when(flag: Arc<AtomicBool>) -> Self {
+        Self(Some(flag))
+    }
+
+    /// Called between pieces of work of some milliseconds each.
+    ///
+    /// # Errors
+    /// [`DataError::Stopped`] once the flag is set.
+    pub fn check(&self) -> Result<(), DataError> {
+        match &self.0 {
+            Some(flag) if flag.load(Ordering::Relaxed) => Err(DataError::Stopped),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Surroundings of a spec, as far as its data is concerned. Never part of an identity.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct DataContext {
     /// Folder of the spec: relative paths start here.
     pub base: PathBuf,
@@ -11,6 +36,8 @@ pub struct DataContext {
     pub cache: Option<PathBuf>,
     /// Whether files are digested again even where size, modification time and inode are unchanged.
     pub paranoid: bool,
+    /// Ends reading and preparing early.
+    pub stop: Stop,
 }
 
 impl DataContext {

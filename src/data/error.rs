@@ -210,6 +210,9 @@ pub enum DataError {
     /// A target shift that is not defined.
     #[error("`data.target_shift` is {0}; allowed are 1 (the next token) and 2 (the one after it)")]
     TargetShift(usize),
+    /// Somebody asked for an early end.
+    #[error("stopped before the data was ready")]
+    Stopped,
     /// A policy that leaves nothing to train on or to validate with.
     #[error("`data.{slice}` gives no sequence of {seq_len} tokens: {} with {tokens} tokens in all", count(*documents, "document"))]
     NoSequences {

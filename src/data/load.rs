@@ -70,6 +70,7 @@ pub fn load(
         ],
         &mut notes,
     )?;
+    context.stop.check()?;
     let document_tokens: Vec<u32> = train.iter().map(|ids| ids.len() as u32).collect();
     let frame = Frame {
         bos: tokenizer.bos(),
@@ -179,7 +180,7 @@ pub fn held_out(
         slice: slice.slice,
         range: slice.range.start..slice.range.start + count,
     };
-    let mut texts = Vec::with_capacity(count);
+    let mut texts = Vec::with_capacity(count.min(1 << 16));
     source::read_ranges(
         &slice.corpus,
         &[wanted],
@@ -269,7 +270,7 @@ fn trained(
         }
         Ok(())
     })?;
-    let bytes = TextTokenizer::train_bpe(&texts, vocab_size)?;
+    let bytes = TextTokenizer::train_bpe_unless(&context.stop, &texts, vocab_size)?;
     cache.put_tokenizer(&cache_key, &bytes)?;
     TextTokenizer::from_bytes(&bytes, named)
 }
@@ -348,12 +349,12 @@ impl Loader<'_> {
                 }
                 match document {
                     Document::Ids(ids) => pending.encoded[number].push(ids.clone()),
-                    Document::Text(text) => pending.add(number, text.clone(), self.tokenizer)?,
+                    Document::Text(text) => pending.add(number, text.clone(), self)?,
                 }
                 Ok(())
             },
         )?;
-        pending.encode(self.tokenizer)?;
+        pending.encode(self)?;
         for ((_, key), hasher) in slices.iter().zip(hashers) {
             if let SliceKey::Documents { sha256, .. } = key
                 && *sha256 != hasher.finish()
@@ -385,28 +386,21 @@ impl Pending {
         }
     }
 
-    fn add(
-        &mut self,
-        number: usize,
-        text: String,
-        tokenizer: &TextTokenizer,
-    ) -> Result<(), DataError> {
+    fn add(&mut self, number: usize, text: String, loader: &Loader<'_>) -> Result<(), DataError> {
         self.bytes += text.len();
         self.numbers.push(number);
         self.texts.push(text);
         if self.bytes >= ENCODE_BYTES {
-            self.encode(tokenizer)
+            self.encode(loader)
         } else {
             Ok(())
         }
     }
 
-    fn encode(&mut self, tokenizer: &TextTokenizer) -> Result<(), DataError> {
-        for (number, ids) in self
-            .numbers
-            .drain(..)
-            .zip(tokenizer.encode_all(&self.texts)?)
-        {
+    fn encode(&mut self, loader: &Loader<'_>) -> Result<(), DataError> {
+        let (tokenizer, stop) = (loader.tokenizer, &loader.context.stop);
+        let encoded = tokenizer.encode_all_unless(stop, &self.texts)?;
+        for (number, ids) in self.numbers.drain(..).zip(encoded) {
             self.encoded[number].push(ids);
         }
         self.texts.clear();

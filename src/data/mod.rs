@@ -15,7 +15,7 @@ pub mod stats;
 mod test_support;
 pub mod tokenizer;
 
-pub use context::DataContext;
+pub use context::{DataContext, Stop};
 pub use error::DataError;
 pub use identity::{Identified, identify};
 pub use load::{LoadedData, document_lengths, held_out, load, tokenizer as open_tokenizer};

@@ -3,6 +3,7 @@
 use super::extend::{self, Base, Bases};
 use super::memory::peak_rss_bytes;
 use super::{Event, Events, Options, Prepared, Work};
+use crate::data::DataError;
 use crate::data::batch::Course;
 use crate::eval::curve::training_metrics;
 use crate::plan::Run;
@@ -87,6 +88,7 @@ impl Job<'_> {
                     self.store.set_aside(&self.run.id, &error.chain())?;
                 }
                 Err(EvaluationError::Store(error)) => return Err(error),
+                Err(EvaluationError::Stopped) => return Ok(Outcome::Stopped { steps }),
                 Err(EvaluationError::Work(message)) => {
                     let message = format!("evaluation: {message}");
                     return self.report_failure(message, steps);
@@ -141,6 +143,10 @@ impl Job<'_> {
         work.log(&format!("run {} `{}`", self.run.id, self.run.name))?;
         let prepared = match self.work.prepare(self.run) {
             Ok(prepared) => prepared,
+            Err(error) if is_stop(error.as_ref()) => {
+                work.suspend()?;
+                return Ok(Training::Ended(self.stopped(0, *steps)));
+            }
             Err(error) => {
                 let message = store_chain(error.as_ref());
                 return self.fail(work, message, None, None);
@@ -188,12 +194,17 @@ impl Job<'_> {
             Ok(Trained::Stopped) => {
                 let step = recorder.saved_step.or(resumed_at).unwrap_or(0);
                 work.suspend()?;
-                let index = self.index;
-                self.events.on(Event::Stopped { index, step });
-                Ok(Training::Ended(Outcome::Stopped { steps: *steps }))
+                Ok(Training::Ended(self.stopped(step, *steps)))
             }
             Err(error) => self.fail(work, store_chain(&error), None, Some(&prepared)),
         }
+    }
+
+    /// The run was stopped: it goes on from `step` when it is run again.
+    fn stopped(&self, step: u64, steps: u64) -> Outcome {
+        let index = self.index;
+        self.events.on(Event::Stopped { index, step });
+        Outcome::Stopped { steps }
     }
 
     /// Where training begins: at the run's own checkpoint, else at the end of a shorter run, which is then named, else at nothing.
@@ -389,7 +400,10 @@ impl Job<'_> {
         };
         self.events.on(Event::Evaluating { index: self.index });
         let evaluated = self.work.evaluate(self.run, &weights, self.threads);
-        let evaluated = evaluated.map_err(|error| EvaluationError::Work(store_chain(&*error)))?;
+        let evaluated = evaluated.map_err(|error| match is_stop(error.as_ref()) {
+            true => EvaluationError::Stopped,
+            false => EvaluationError::Work(store_chain(&*error)),
+        })?;
         let Some(evaluation) = evaluated else {
             return Ok(false);
         };
@@ -404,6 +418,13 @@ impl Job<'_> {
 enum EvaluationError {
     Store(StoreError),
     Work(String),
+    /// The run is there, its evaluation is not.
+    Stopped,
+}
+
+/// Whether preparing ended because it was asked to.
+fn is_stop(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(DataError::Stopped))
 }
 
 impl From<StoreError> for EvaluationError {

@@ -93,11 +93,16 @@ pub(crate) struct SmallWork {
     pub(crate) prepared: AtomicUsize,
     pub(crate) evaluated: AtomicUsize,
     pub(crate) missing_input: bool,
+    /// Whether preparing ends early, as it does after a signal.
+    pub(crate) stops: bool,
 }
 
 impl Work for SmallWork {
     fn prepare(&self, _: &Run) -> Result<Arc<Prepared>, WorkError> {
         self.prepared.fetch_add(1, Ordering::SeqCst);
+        if self.stops {
+            return Err(crate::data::DataError::Stopped.into());
+        }
         if self.missing_input {
             return Err("no such corpus".into());
         }

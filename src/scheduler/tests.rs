@@ -317,3 +317,22 @@ fn a_former_owner_that_comes_back_discards_its_work() {
     let entry = slow.entry(&plan.runs[0].id).unwrap();
     assert!(matches!(entry, Entry::Cached));
 }
+
+#[test]
+fn a_run_that_is_stopped_while_it_is_prepared_has_not_failed() {
+    let (dir, plan) = (temp(), plan(2, 2));
+    let store = store(dir.path());
+    let work = SmallWork {
+        stops: true,
+        ..SmallWork::default()
+    };
+    let summary = go_with(&store, &plan, options(), &work).unwrap();
+    assert_eq!(summary.failed, []);
+    assert_eq!(summary.stopped, ["seed=0", "seed=1"]);
+    assert_eq!(verify(&store).unwrap().problems, []);
+    for run in &plan.runs {
+        assert!(store.record(&run.id).unwrap().is_none());
+    }
+    let summary = go(&store, &plan).unwrap();
+    assert_eq!((summary.trained, summary.evaluated), (2, 2));
+}

@@ -477,3 +477,46 @@ fn a_process_held_up_for_longer_than_its_claim_lasts_discards_its_work() {
     assert_eq!(number_before(&text, "cached"), 1, "{text}");
     assert_whole(&project, &expected, "after SIGCONT");
 }
+
+/// Documents that take seconds to generate, learn from and encode.
+const LONG: usize = 30_000;
+
+#[test]
+fn a_signal_while_data_is_prepared_ends_it_at_once_and_leaves_nothing_behind() {
+    let project = sweep(1, 2);
+    let text = project.read("specs/tiny.yaml");
+    let long = text
+        .replace("train: 8", &format!("train: {LONG}"))
+        .replace("vocab_size: 300", "vocab_size: 3000");
+    assert_ne!(long, text);
+    project.write("specs/tiny.yaml", long);
+    // From the first document to the last merge.
+    for (signal, wait) in [(Signal::SIGINT, 0), (Signal::SIGTERM, 1000)] {
+        let process = Process::start(&project, &[]);
+        let runs = project.path().join(".specbook/runs-v1");
+        let begun = Instant::now();
+        while !files(&runs).iter().any(|file| file.ends_with("log.txt")) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no run began");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(wait));
+        let sent = Instant::now();
+        process.signal(signal);
+        let (code, said) = process.finish();
+        let took = sent.elapsed();
+        assert_eq!(code, Some(128 + signal as i32), "{said}");
+        assert!(said.contains("stopped; checkpoints are kept"), "{said}");
+        assert!(!said.contains("steps on"), "{said}");
+        // A tenth of that on an idle machine.
+        assert!(took < Duration::from_secs(2), "{took:?} after the signal");
+        project.run(&["store", "verify"]).success();
+        let left = files(&project.path().join(".specbook/tokens-v1"));
+        let is_whole = |file: &PathBuf| file.parent().unwrap().ends_with("bpe");
+        assert!(left.iter().all(is_whole), "{left:?}");
+        assert_eq!(project.run(&["status", "specs/tiny.yaml"]).code, 0);
+        std::fs::remove_dir_all(&runs).unwrap();
+    }
+    let done = project.run(&arguments(&[])).success();
+    assert!(done.stderr.contains("1 trained"), "{}", done.stderr);
+    project.run(&["store", "verify"]).success();
+}

@@ -26,6 +26,7 @@ impl Dir {
             base: self.0.path().to_owned(),
             cache: Some(self.0.path().join("tokens-v1")),
             paranoid: false,
+            ..DataContext::default()
         }
     }
 

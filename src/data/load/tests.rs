@@ -22,6 +22,7 @@ fn cached(folder: &Path) -> DataContext {
         base: folder.to_owned(),
         cache: Some(folder.join("tokens-v1")),
         paranoid: false,
+        ..DataContext::default()
     }
 }
 

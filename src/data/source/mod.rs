@@ -11,7 +11,7 @@ mod text;
 mod zst;
 
 use super::corpora::{self, Generator};
-use super::{DataContext, DataError};
+use super::{DataContext, DataError, Stop};
 use crate::spec::{Corpus, Embedded};
 use rayon::prelude::*;
 use std::fs::File;
@@ -135,15 +135,22 @@ pub(crate) fn read_ranges(
     let end = wanted.iter().map(|w| w.range.end).max().unwrap_or(0);
     match corpus {
         Corpus::Stories(parameters) => {
-            return generate(Generator::Stories, parameters, wanted, take);
+            return generate(Generator::Stories, parameters, wanted, &context.stop, take);
         }
         Corpus::Documents(parameters) => {
-            return generate(Generator::Documents, parameters, wanted, take);
+            return generate(
+                Generator::Documents,
+                parameters,
+                wanted,
+                &context.stop,
+                take,
+            );
         }
         _ => {}
     }
     let mut documents = open(corpus, vocabulary, context)?;
     for index in 0..end {
+        context.stop.check()?;
         let Some(document) = documents.next().transpose()? else {
             let short = wanted
                 .iter()
@@ -172,6 +179,7 @@ fn generate(
     generator: Generator,
     parameters: &Embedded,
     wanted: &[Wanted],
+    stop: &Stop,
     mut take: impl FnMut(usize, &Document) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let is_wanted = |index: usize| wanted.iter().any(|w| w.range.contains(&index));
@@ -183,6 +191,7 @@ fn generate(
         .map(|w| w.range.start.max(index))
         .min()
     {
+        stop.check()?;
         let texts: Vec<(usize, Document)> = (start..start.saturating_add(GENERATED_TOGETHER))
             .into_par_iter()
             .filter(|index| is_wanted(*index))

@@ -9,7 +9,7 @@ mod train;
 
 pub use train::ALGORITHM;
 
-use super::DataError;
+use super::{DataError, Stop};
 use crate::digest::Sha256Hex;
 use crate::spec::{MAX_BPE_VOCAB, MIN_BPE_VOCAB};
 use rayon::prelude::*;
@@ -149,7 +149,19 @@ impl TextTokenizer {
         texts: &[T],
         vocab_size: usize,
     ) -> Result<Vec<u8>, DataError> {
-        train::train(texts, vocab_size)
+        train::train(texts, vocab_size, &Stop::default())
+    }
+
+    /// The same, which ends early when it is asked to.
+    ///
+    /// # Errors
+    /// As [`Self::train_bpe`]; [`DataError::Stopped`].
+    pub(crate) fn train_bpe_unless<T: AsRef<str> + Sync>(
+        stop: &Stop,
+        texts: &[T],
+        vocab_size: usize,
+    ) -> Result<Vec<u8>, DataError> {
+        train::train(texts, vocab_size, stop)
     }
 
     /// Ids of a text, without BOS and EOS.
@@ -181,10 +193,23 @@ impl TextTokenizer {
         &self,
         texts: &[T],
     ) -> Result<Vec<Vec<u32>>, DataError> {
-        let encoded: Vec<_> = texts
-            .par_iter()
-            .map(|text| self.encode(text.as_ref()))
-            .collect();
+        self.encode_all_unless(&Stop::default(), texts)
+    }
+
+    /// The same, which ends early when it is asked to.
+    ///
+    /// # Errors
+    /// As [`Self::encode_all`]; [`DataError::Stopped`].
+    pub(crate) fn encode_all_unless<T: AsRef<str> + Sync>(
+        &self,
+        stop: &Stop,
+        texts: &[T],
+    ) -> Result<Vec<Vec<u32>>, DataError> {
+        let encode = |text: &T| {
+            stop.check()?;
+            self.encode(text.as_ref())
+        };
+        let encoded: Vec<_> = texts.par_iter().map(encode).collect();
         encoded.into_iter().collect()
     }
 

@@ -424,3 +424,18 @@ fn speed() {
         said("encode, llama", start);
     }
 }
+
+#[test]
+fn learning_and_encoding_end_early_when_they_are_asked_to() {
+    let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Stop::when(std::sync::Arc::clone(&flag));
+    let bytes = TextTokenizer::train_bpe_unless(&stop, &TEXTS, 280).unwrap();
+    assert_eq!(bytes, TextTokenizer::train_bpe(&TEXTS, 280).unwrap());
+    let tokenizer = TextTokenizer::from_bytes(&bytes, Path::new("t")).unwrap();
+    assert!(tokenizer.encode_all_unless(&stop, &TEXTS).is_ok());
+    flag.store(true, std::sync::atomic::Ordering::SeqCst);
+    let learnt = TextTokenizer::train_bpe_unless(&stop, &TEXTS, 280);
+    assert!(matches!(learnt, Err(DataError::Stopped)));
+    let encoded = tokenizer.encode_all_unless(&stop, &TEXTS);
+    assert!(matches!(encoded, Err(DataError::Stopped)));
+}

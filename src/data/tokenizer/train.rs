@@ -4,8 +4,8 @@
 //! come the 256 bytes in order, then the merges. The pair with the highest count is merged first, of equal counts the one
 //! with the smaller left id, then the smaller right id. Training ends at the wanted size or when no pair occurs twice.
 
-use super::DataError;
 use super::split::{Part, gpt2_parts};
+use super::{DataError, Stop};
 use rayon::prelude::*;
 use serde_json::json;
 use std::cmp::Reverse;
@@ -24,21 +24,26 @@ const END_OF_TEXT: &str = "<|endoftext|>";
 pub(super) fn train<T: AsRef<str> + Sync>(
     texts: &[T],
     vocab_size: usize,
+    stop: &Stop,
 ) -> Result<Vec<u8>, DataError> {
     super::check_vocab_size(vocab_size)?;
-    let words = count_words(texts)?;
+    let words = count_words(texts, stop)?;
     let bytes = byte_characters();
     let mut entries: Vec<String> = vec![END_OF_TEXT.to_owned()];
     entries.extend(bytes.iter().map(char::to_string));
-    let merges = Merger::new(words).run(&mut entries, vocab_size);
+    let merges = Merger::new(words, stop)?.run(&mut entries, vocab_size, stop)?;
     Ok(tokenizer_json(&entries, &merges))
 }
 
 /// Counts the words of all texts, ordered by word.
-fn count_words<T: AsRef<str> + Sync>(texts: &[T]) -> Result<BTreeMap<String, u64>, DataError> {
+fn count_words<T: AsRef<str> + Sync>(
+    texts: &[T],
+    stop: &Stop,
+) -> Result<BTreeMap<String, u64>, DataError> {
     let counted: Vec<_> = texts
         .par_chunks(64)
         .map(|chunk| {
+            stop.check()?;
             let mut words: HashMap<&str, u64> = HashMap::new();
             let mut other: HashMap<&str, u64> = HashMap::new();
             for part in chunk.iter().flat_map(|text| gpt2_parts(text.as_ref())) {
@@ -58,6 +63,7 @@ fn count_words<T: AsRef<str> + Sync>(texts: &[T]) -> Result<BTreeMap<String, u64
         .collect();
     let mut all: HashMap<String, u64> = HashMap::new();
     for chunk in counted {
+        stop.check()?;
         let (words, cut) = chunk?;
         let owned = cut.iter().map(|(word, count)| (word.as_str(), *count));
         for (word, count) in words.into_iter().chain(owned) {
@@ -103,7 +109,7 @@ struct Occurrences {
 }
 
 impl Merger {
-    fn new(counted: BTreeMap<String, u64>) -> Self {
+    fn new(counted: BTreeMap<String, u64>, stop: &Stop) -> Result<Self, DataError> {
         let words: Vec<(Vec<u32>, u64)> = counted
             .into_iter()
             .map(|(word, count)| {
@@ -119,6 +125,7 @@ impl Merger {
             queue: BinaryHeap::new(),
         };
         for (index, (symbols, count)) in words.iter().enumerate() {
+            stop.check()?;
             for pair in symbols.windows(2) {
                 merger.add((pair[0], pair[1]), *count, index as u32);
             }
@@ -129,7 +136,7 @@ impl Merger {
             .iter()
             .map(|(pair, seen)| (seen.count, Reverse(*pair)))
             .collect();
-        merger
+        Ok(merger)
     }
 
     fn add(&mut self, pair: Pair, count: u64, word: u32) {
@@ -148,7 +155,12 @@ impl Merger {
     }
 
     /// Merges until `entries` holds `vocab_size` entries; gives the merges in order.
-    fn run(mut self, entries: &mut Vec<String>, vocab_size: usize) -> Vec<Pair> {
+    fn run(
+        mut self,
+        entries: &mut Vec<String>,
+        vocab_size: usize,
+        stop: &Stop,
+    ) -> Result<Vec<Pair>, DataError> {
         let mut ids: HashMap<String, u32> = entries
             .iter()
             .enumerate()
@@ -156,6 +168,7 @@ impl Merger {
             .collect();
         let mut merges = Vec::new();
         while entries.len() < vocab_size {
+            stop.check()?;
             let Some((count, Reverse(pair))) = self.queue.pop() else {
                 break;
             };
@@ -184,7 +197,7 @@ impl Merger {
             merges.push(pair);
             self.merge(pair, id);
         }
-        merges
+        Ok(merges)
     }
 
     /// Replaces `pair` by `id` everywhere and updates the counts of its neighbours.
