@@ -65,7 +65,8 @@ impl Corpus {
     }
 }
 
-/// Parameters of an embedded corpus.
+/// Parameters of an embedded corpus. A slice takes at most 4,000,000 `stories` or 600,000 `documents`, each about 4 GiB of text:
+/// it is generated, learnt from and tokenised in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Embedded {
@@ -139,6 +140,11 @@ pub enum Tokenizer {
 pub const MIN_BPE_VOCAB: usize = 257;
 /// Largest vocabulary that is trained.
 pub const MAX_BPE_VOCAB: usize = 1 << 16;
+
+/// Most documents of the embedded corpus `stories` in a slice: about 4 GiB of text.
+pub const MAX_STORIES: usize = 4_000_000;
+/// Most documents of the embedded corpus `documents` in a slice: about 4 GiB of text.
+pub const MAX_DOCUMENTS: usize = 600_000;
 
 /// A tokenizer trained as part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

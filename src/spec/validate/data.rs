@@ -2,7 +2,10 @@
 
 use super::{Findings, add, at_least, between, say};
 use crate::spec::error::Problem;
-use crate::spec::{Corpus, DataSettings, MAX_BPE_VOCAB, MIN_BPE_VOCAB, Sequence, Slice, Tokenizer};
+use crate::spec::{
+    Corpus, DataSettings, MAX_BPE_VOCAB, MAX_DOCUMENTS, MAX_STORIES, MIN_BPE_VOCAB, Sequence,
+    Slice, Tokenizer,
+};
 
 pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
     const MOST: usize = 1 << 40;
@@ -40,6 +43,10 @@ pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
         }
         _ => {}
     }
+    for (path, slice, _) in slices(data) {
+        let corpus = slice.corpus.as_ref().unwrap_or(&data.corpus);
+        generated_is_bounded(path, slice.take, corpus, findings);
+    }
     corpus_is_whole("data.corpus", &data.corpus, findings);
     for (path, slice, _) in slices(data) {
         if let Some(corpus) = &slice.corpus {
@@ -63,6 +70,9 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
                     1,
                     MOST,
                 );
+                let corpus = data.train.corpus.as_ref().unwrap_or(&data.corpus);
+                let path = "data.tokenizer.train_bpe.documents";
+                generated_is_bounded(path, documents, corpus, findings);
             }
         }
         Tokenizer::File(file) if file.as_os_str().is_empty() => {
@@ -87,6 +97,21 @@ fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] {
         ("data.validation", &data.validation, 1),
         ("data.test", &data.test, 0),
     ]
+}
+
+/// What is generated has no file's end: without a bound it would fill the memory.
+fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut Findings) {
+    let (name, most) = match corpus {
+        Corpus::Stories(_) => ("stories", MAX_STORIES),
+        Corpus::Documents(_) => ("documents", MAX_DOCUMENTS),
+        _ => return,
+    };
+    if take > most {
+        let message = format!("`{path}` takes {take} documents of the embedded corpus `{name}`");
+        let problem = Problem::new(message).allowed(format!("at most {most}, about 4 GiB of text"));
+        let hint = "take fewer, or name a corpus of your own with `data.corpus`";
+        add(findings, path, problem.hint(hint));
+    }
 }
 
 fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
