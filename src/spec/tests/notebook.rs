@@ -218,3 +218,166 @@ fn columns_and_data() {
        = note: first given at line 37
     ");
 }
+
+#[test]
+fn filters_of_tables() {
+    let filter = |filter: &str| edit("perplexity]}", &format!("perplexity], filter: {filter}}}"));
+    assert_snapshot!(filter("{dim: 16}"), @"
+    there is no axis `dim`
+      --> s.yaml:46:84
+    46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], filter: {dim: 16}}
+       |                                                                                    ^^
+       = allowed: `case`, `seed`
+    ");
+    assert_snapshot!(filter("{case: 25x10}"), @"
+    the axis `case` has no value `25x10`
+      --> s.yaml:46:85
+    46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], filter: {case: 25x10}}
+       |                                                                                     ^^^^^
+       = allowed: `2500x1`, `250x10`, `25x100`
+       = hint: did you mean `250x10`?
+    ");
+    assert_snapshot!(filter("{case: [25x100, 25x1]}"), @"
+    the axis `case` has no value `25x1`
+      --> s.yaml:46:85
+    46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], filter: {case: [25x100, 25x1]}}
+       |                                                                                     ^
+       = allowed: `2500x1`, `250x10`, `25x100`
+       = hint: did you mean `25x100`?
+    ");
+    assert_snapshot!(filter("{case: max}"), @"
+    the axis `case` has no value `max`
+      --> s.yaml:46:85
+    46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], filter: {case: max}}
+       |                                                                                     ^^^
+       = allowed: `2500x1`, `250x10`, `25x100`
+    ");
+    assert_snapshot!(filter("{seed: 7}"), @"
+    the axis `seed` has no value `7`
+      --> s.yaml:46:85
+    46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], filter: {seed: 7}}
+       |                                                                                     ^
+       = allowed: `0`, `1`, `2`
+    ");
+    assert_snapshot!(filter("25x100"), @"
+    `cells[2].table.filter` cannot be the text `25x100`
+      --> s.yaml:46:78
+    46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], filter: 25x100}
+       |                                                                              ^^^^^^
+       = allowed: a map
+    ");
+    assert_snapshot!(filter("{seed: max}"), @"no problem");
+}
+
+#[test]
+fn first_documents_of_histograms() {
+    let first = |first: &str| {
+        let cell = format!("- histogram: {{of: document_tokens, bins: 9, first: {first}}}");
+        edit("- samples: {runs: all}", &cell)
+    };
+    assert_snapshot!(first("[0]"), @"
+    these panels cannot be drawn
+      --> s.yaml:47:54
+    47 |   - histogram: {of: document_tokens, bins: 9, first: [0]}
+       |                                                      ^
+       = allowed: at most 12 numbers of documents, each at least 1
+    ");
+    assert_snapshot!(first("[25, many]"), @"
+    `cells[3].histogram.first[1]` has to be a whole number of at least 0, not the text `many`
+      --> s.yaml:47:59
+    47 |   - histogram: {of: document_tokens, bins: 9, first: [25, many]}
+       |                                                           ^^^^
+    ");
+    assert_snapshot!(first("25"), @"
+    `cells[3].histogram.first` has to be a list (each item: a whole number of at least 0), not `25`
+      --> s.yaml:47:54
+    47 |   - histogram: {of: document_tokens, bins: 9, first: 25}
+       |                                                      ^^
+    ");
+    assert_snapshot!(first("[25, 250]"), @"no problem");
+    assert_snapshot!(edit("- samples: {runs: all}", "- histogram: {of: perplexity, bins: 9, first: [25]}"), @"
+    `first` counts training documents
+      --> s.yaml:47:49
+    47 |   - histogram: {of: perplexity, bins: 9, first: [25]}
+       |                                                 ^
+       = hint: write `of: document_tokens`, or leave `first` out
+    ");
+    assert_snapshot!(edit("- samples: {runs: all}", "- histogram: {of: document_tokens, bins: 9, frist: [25]}"), @"
+    unknown key `frist` in `cells[3].histogram`
+      --> s.yaml:47:47
+    47 |   - histogram: {of: document_tokens, bins: 9, frist: [25]}
+       |                                               ^^^^^
+       = allowed: `of`, `first`, `bins`, `log`, `caption`
+       = hint: did you mean `first`?
+    ");
+}
+
+#[test]
+fn steps_of_published_curves() {
+    let published = |x: &str, steps: &str| {
+        let more =
+            format!("x: {x}, published: [{{label: theirs, points: [[0, 2.5], [1, 2]], {steps}}}]");
+        edit("x: epoch, panels: case", &more)
+    };
+    assert_snapshot!(published("step", "of_steps: 0"), @"
+    `of_steps` scales a curve over steps
+      --> s.yaml:45:119
+    45 | …hed: [{label: theirs, points: [[0, 2.5], [1, 2]], of_steps: 0}]}
+       |                                                              ^
+       = allowed: at least 1, in a plot with `x: step`
+    ");
+    assert_snapshot!(published("step", "of_steps: all"), @"
+    `cells[1].plot.published[0].of_steps` has to be a whole number of at least 0, not the text `all`
+      --> s.yaml:45:119
+    45 | …hed: [{label: theirs, points: [[0, 2.5], [1, 2]], of_steps: all}]}
+       |                                                              ^^^
+    ");
+    assert_snapshot!(published("epoch", "of_steps: 100"), @"
+    `of_steps` scales a curve over steps
+      --> s.yaml:45:120
+    45 | …hed: [{label: theirs, points: [[0, 2.5], [1, 2]], of_steps: 100}]}
+       |                                                              ^^^
+       = allowed: at least 1, in a plot with `x: step`
+    ");
+    assert_snapshot!(published("step", "of_step: 100"), @"
+    unknown key `of_step` in `cells[1].plot.published[0]`
+      --> s.yaml:45:109
+    45 | …ep, published: [{label: theirs, points: [[0, 2.5], [1, 2]], of_step: 100}]}
+       |                                                              ^^^^^^^
+       = allowed: `label`, `panel`, `points`, `of_steps`
+       = hint: did you mean `of_steps`?
+    ");
+    assert_snapshot!(published("step", "of_steps: 100"), @"no problem");
+}
+
+#[test]
+fn generated_text_is_bounded_before_it_is_made() {
+    assert_snapshot!(super::set(&["data.train=2000000000"]), @"
+    `data.train` takes 2000000000 documents of the embedded corpus `documents`
+     --> --set
+    1 | data.train=2000000000
+      |            ^^^^^^^^^^
+      = allowed: at most 600000, about 4 GiB of text
+      = hint: take fewer, or name a corpus of your own with `data.corpus`
+    ");
+    let stories = "data.validation={take: 4000001, corpus: {stories: {version: 1}}}";
+    assert_snapshot!(super::set(&[stories]), @"
+    `data.validation` takes 4000001 documents of the embedded corpus `stories`
+     --> --set
+    1 | data.validation={take: 4000001, corpus: {stories: {version: 1}}}
+      |                 ^
+      = allowed: at most 4000000, about 4 GiB of text
+      = hint: take fewer, or name a corpus of your own with `data.corpus`
+    ");
+    assert_snapshot!(super::set(&["data.tokenizer.train_bpe.documents=600001"]), @"
+    `data.tokenizer.train_bpe.documents` takes 600001 documents of the embedded corpus `documents`
+     --> --set
+    1 | data.tokenizer.train_bpe.documents=600001
+      |                                    ^^^^^^
+      = allowed: at most 600000, about 4 GiB of text
+      = hint: take fewer, or name a corpus of your own with `data.corpus`
+    ");
+    assert_snapshot!(super::set(&["data.train=600000"]), @"no problem");
+    // A file ends by itself.
+    assert_snapshot!(super::profile("paper", &["data.train=2000000000"]), @"no problem");
+}
