@@ -121,7 +121,8 @@ pub(crate) struct SpecArgs {
     /// (any of them).
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
-    /// Reads no stat cache: digests every input again.
+    /// Digests again what size and time call unchanged: the spec's input files, and with `run` also the files of its finished runs,
+    /// their evaluations and their tokenizers.
     #[arg(long)]
     pub(crate) paranoid: bool,
 }

@@ -56,7 +56,7 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
         ));
         if !found.problems.is_empty() {
             printer.note(
-                "`specbook run --paranoid` moves damaged entries to `damaged/` and makes them anew",
+                "`specbook run SPEC --paranoid` moves damaged entries of its runs to `damaged/` and makes them anew",
             );
         }
     }

@@ -123,7 +123,12 @@ impl Job<'_> {
         let numerics = self.engine.numerics(self.run.settings.train.dtype);
         let begun = self.store.begin(&self.run.id, &key, &numerics, options)?;
         let work = match begun {
-            Begin::Cached(_) => {
+            Begin::Cached(record) => {
+                if self.options.paranoid
+                    && let Some(ended) = self.restore_tokenizer(&record)?
+                {
+                    return Ok(Training::Ended(ended));
+                }
                 self.events.on(Event::Cached { index: self.index });
                 return Ok(Training::Ready(None));
             }
@@ -137,6 +142,21 @@ impl Job<'_> {
             Begin::Ours(work) => *work,
         };
         self.train_ours(work, steps)
+    }
+
+    /// Reads the tokenizer of a finished run, which compares its digest; what is damaged or gone is made anew.
+    fn restore_tokenizer(&self, record: &RunRecord) -> Result<Option<Outcome>, StoreError> {
+        if self.store.tokens(&record.digests.tokenizer)?.is_some() {
+            return Ok(None);
+        }
+        match self.work.prepare(self.run) {
+            Ok(_) => Ok(None),
+            Err(error) if is_stop(error.as_ref()) => Ok(Some(Outcome::Stopped { steps: 0 })),
+            Err(error) => {
+                let message = format!("its tokenizer: {}", store_chain(error.as_ref()));
+                self.report_failure(message, 0).map(Some)
+            }
+        }
     }
 
     fn train_ours(&self, mut work: store::Work, steps: &mut u64) -> Result<Training, StoreError> {

@@ -329,3 +329,35 @@ fn a_store_that_was_copied_elsewhere_is_the_same_store() {
     };
     assert_eq!(ids(&other), ids(&project));
 }
+
+#[test]
+fn paranoid_looks_at_the_tokenizers_that_its_runs_use() {
+    let project = sweep(1, 2);
+    project.run(&arguments(&[])).success();
+    let folder = project.path().join(".specbook/tokens-v1");
+    let kept = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_file()).collect()
+    };
+    let [used] = kept().try_into().unwrap();
+    let sound = std::fs::read(&used).unwrap();
+    let unused = folder.join("0".repeat(64));
+    std::fs::write(&unused, "of no run").unwrap();
+    std::fs::write(&used, [&sound[..sound.len() - 1], b"?"].concat()).unwrap();
+    let quick = project.run(&arguments(&[])).success();
+    assert!(!quick.stderr.contains("damaged"), "{}", quick.stderr);
+    let thorough = project.run(&arguments(&["--paranoid"])).success();
+    let told = thorough
+        .stderr
+        .matches("is damaged; it is made anew")
+        .count();
+    assert_eq!(told, 1, "{}", thorough.stderr);
+    assert!(
+        thorough.stderr.contains("0 trained, 1 cached"),
+        "{}",
+        thorough.stderr
+    );
+    assert_eq!(std::fs::read(&used).unwrap(), sound);
+    assert_eq!(std::fs::read(&unused).unwrap(), b"of no run");
+}
