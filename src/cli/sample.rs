@@ -31,6 +31,15 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         .iter()
         .map(|prompt| Ok([vec![tokenizer.bos()], tokenizer.encode(prompt)?].concat()))
         .collect::<Result<_, crate::data::DataError>>()?;
+    let positions = trained.key.model.max_seq_len;
+    let fills = |ids: &Vec<u32>| ids.len() >= positions;
+    for (number, ids) in prompts.iter().enumerate().filter(|(_, ids)| fills(ids)) {
+        printer.warning(&format!(
+            "prompt {} has {} tokens, with the one that begins a text, and the model's context {positions}: there is no room for a continuation",
+            number + 1,
+            ids.len()
+        ));
+    }
     let job = SampleJob {
         model: &trained.key.model,
         prompts: &prompts,
@@ -52,8 +61,10 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         let samples: Vec<_> = args
             .prompt
             .iter()
-            .zip(&texts)
-            .map(|(prompt, text)| json!({"prompt": prompt, "continuation": text}))
+            .zip(texts.iter().zip(&prompts))
+            .map(|(prompt, (text, ids))| {
+                json!({"prompt": prompt, "continuation": text, "fills_context": fills(ids)})
+            })
             .collect();
         printer.json_result(&json!({"format": 1, "run": trained.id, "samples": samples}))?;
     } else {
