@@ -110,7 +110,7 @@ fn costs(estimate: &Estimate, guessed: bool) -> Vec<String> {
     ]
 }
 
-fn as_json(opened: &Opened, store: &Store, extend: bool) -> Result<Value, Failure> {
+pub(crate) fn as_json(opened: &Opened, store: &Store, extend: bool) -> Result<Value, Failure> {
     let pace = Pace::new(store)?;
     let statuses = statuses(opened, store)?;
     let extensions = Extensions::new(extend);
