@@ -1,6 +1,13 @@
 //! Text from specs, corpora and models, made safe for a page: control characters out, markup escaped, Markdown to HTML.
 
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What is read beyond CommonMark.
+const EXTENSIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_FOOTNOTES);
 
 /// Removes what no reader sees and some programs obey: control characters (line feed and tab stay; carriage returns
 /// become line feeds) and the characters that turn the direction of text.
@@ -107,11 +114,9 @@ fn is_safe_link(target: &str) -> bool {
 /// Turns Markdown into HTML. Raw HTML is shown as text; pictures become their description (a report loads nothing);
 /// headings stand at level 2 or lower, under the page's own.
 pub(crate) fn markdown_to_html(markdown: &str) -> String {
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
     let cleaned = clean(markdown);
     let mut dropped_links = Vec::new();
-    let events = Parser::new_ext(&cleaned, options).filter_map(|event| match event {
+    let events = Parser::new_ext(&cleaned, EXTENSIONS).filter_map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Some(Event::Text(raw)),
         Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
         Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
@@ -139,6 +144,61 @@ pub(crate) fn markdown_to_html(markdown: &str) -> String {
     let mut out = String::with_capacity(markdown.len() * 5 / 4);
     html::push_html(&mut out, events);
     out
+}
+
+/// Markdown for other programs to render: raw HTML becomes text, and so do links that [`is_safe_link`] refuses. Everything else
+/// stays as it is written, to the byte.
+pub(crate) fn inert_markdown(markdown: &str) -> String {
+    let mut text = markdown.to_owned();
+    // What was HTML is read as Markdown afterwards, so it is looked at again; each round leaves fewer characters to escape.
+    loop {
+        let escapes = escapes(&text);
+        if escapes.is_empty() {
+            return text;
+        }
+        let mut out = String::with_capacity(text.len() + 8 * escapes.len());
+        let mut rest = 0;
+        for (at, with) in escapes {
+            out.push_str(&text[rest..at]);
+            out.push_str(with);
+            rest = at + 1;
+        }
+        out.push_str(&text[rest..]);
+        text = out;
+    }
+}
+
+/// The one-byte characters that make HTML or a refused link of a text, and what has to stand in their place.
+fn escapes(text: &str) -> BTreeMap<usize, &'static str> {
+    let bytes = text.as_bytes();
+    let mut escapes = BTreeMap::new();
+    let mut escape = |range: Range<usize>| {
+        for at in range {
+            let backslashes = bytes[..at].iter().rev().take_while(|byte| **byte == b'\\');
+            let is_escaped = backslashes.count() % 2 == 1;
+            match bytes[at] {
+                b'<' => drop(escapes.insert(at, "&lt;")),
+                b'[' if !is_escaped => drop(escapes.insert(at, "\\[")),
+                _ => {}
+            }
+        }
+    };
+    let events = Parser::new_ext(text, EXTENSIONS).into_offset_iter();
+    let definitions = events.reference_definitions().iter();
+    let refused = definitions.filter(|(_, definition)| !is_safe_link(&definition.dest));
+    refused.for_each(|(_, definition)| escape(definition.span.clone()));
+    for (event, range) in events {
+        match event {
+            Event::Html(_) | Event::InlineHtml(_) => escape(range),
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. })
+                if !is_safe_link(&dest_url) =>
+            {
+                escape(range);
+            }
+            _ => {}
+        }
+    }
+    escapes
 }
 
 fn nested(level: HeadingLevel) -> HeadingLevel {
@@ -210,6 +270,34 @@ mod tests {
         assert!(!html.contains("javascript:"), "{html}");
         assert!(html.contains("&lt;script&gt;") && html.contains("<em>b</em>"));
         assert!(html.contains("<a href=\"https://x.org\">m</a>") && html.contains("alt"));
+    }
+
+    #[test]
+    fn prose_for_other_renderers_has_no_html_and_no_scripts() {
+        let hostile = "a <script>alert(1)</script> *b* `<b>`\n\n<img src=x onerror=alert(1)>\n\n[l](javascript:alert(1)) [m](https://x.org) <javascript:a> [r]\n\n[r]: data:text/html,x\n";
+        insta::assert_snapshot!(inert_markdown(hostile), @r"
+        a &lt;script>alert(1)&lt;/script> *b* `<b>`
+
+        &lt;img src=x onerror=alert(1)>
+
+        \[l](javascript:alert(1)) [m](https://x.org) &lt;javascript:a> \[r]
+
+        \[r]: data:text/html,x
+        ");
+        // A tick that stood in HTML must not open what was code.
+        let shifted = "<!-- ` -->\n`<script>alert(1)</script>`";
+        insta::assert_snapshot!(inert_markdown(shifted), @"
+        &lt;!-- ` -->
+        `&lt;script>alert(1)&lt;/script>`
+        ");
+        let behind_a_backslash = r"\\[l](javascript:alert(1)) \[m](javascript:alert(1))";
+        let inert = r"\\\[l](javascript:alert(1)) \[m](javascript:alert(1))";
+        assert_eq!(inert_markdown(behind_a_backslash), inert);
+        for text in [hostile, shifted, behind_a_backslash] {
+            assert!(escapes(&inert_markdown(text)).is_empty());
+        }
+        let harmless = "# A <https://x.org> & `<b>`\n\n1 < 2, a \\<b>\n\n    <i>\n\n| a |\n|---|\n| [b](#c) |\n";
+        assert_eq!(inert_markdown(harmless), harmless);
     }
 
     #[test]

@@ -430,3 +430,79 @@ fn a_reader_that_stops_reading_is_no_error() {
     let ran = project.ran(schema.stdout(writer).output().unwrap());
     assert_eq!(ran.success().stderr, "");
 }
+
+#[test]
+fn a_dry_run_as_json_is_the_plan() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let plan = project
+        .run(&["plan", "specs", "--format", "json"])
+        .success();
+    let dry = project
+        .run(&["run", "-n", "specs", "--format", "json"])
+        .success();
+    assert_eq!(dry.json(), plan.json());
+    assert_eq!(dry.json()[0]["runs"].as_array().unwrap().len(), 2);
+    assert!(!project.path().join("reports").exists());
+}
+
+#[test]
+fn a_prompt_that_fills_the_context_is_told() {
+    let long = "Once there was a small dog who ran to the park and met a cat by the old tree";
+    let project = Project::new();
+    let text = TINY.replace("[\"Once\"]", &format!("[\"Once\", \"{long}\"]"));
+    assert_ne!(text, TINY);
+    project.write("specs/tiny.yaml", text);
+    project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    let sample = |more: &[&str]| {
+        let run = ["sample", "tiny/dim=16", "--max-new-tokens", "3"];
+        let prompts = ["--prompt", "Once", "--prompt", long];
+        project.run(&[&run[..], &prompts, more].concat()).success()
+    };
+    let told = sample(&[]).stderr;
+    let ends = "and the model's context 24: there is no room for a continuation";
+    assert!(
+        told.contains("prompt 2 has ") && told.trim_end().ends_with(ends),
+        "{told}"
+    );
+    assert!(!told.contains("prompt 1"), "{told}");
+    let json = sample(&["--format", "json"]).json();
+    assert_eq!(json["samples"][0]["fills_context"], false);
+    assert_eq!(json["samples"][1]["fills_context"], true);
+    assert_eq!(json["samples"][1]["continuation"], "");
+}
+
+#[test]
+fn prose_of_a_spec_carries_no_html_into_markdown_and_notebook() {
+    let project = Project::new();
+    let text = TINY.replace(
+        "title: Tiny\n",
+        "title: Tiny <b>\nsummary: \"Seen <img src=x onerror=alert(1)>\"\n",
+    );
+    let text = text.replace(
+        "cells:\n",
+        "cells:\n  - text: |\n      <script>alert(1)</script>\n\n      `<s>` stays, [this](javascript:alert(2)) does not.\n",
+    );
+    project.write("specs/tiny.yaml", text);
+    project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    for file in ["report.md", "report.ipynb", "index.html"] {
+        let text = project.read(&format!("reports/tiny/{file}"));
+        for part in [
+            "<script>alert",
+            "<img src=x",
+            " [this](javascript",
+            "href=\"javascript",
+            "Tiny <b>",
+        ] {
+            assert!(
+                !text.contains(part) || file == "report.ipynb" && part == "Tiny <b>",
+                "{file}: {part}"
+            );
+        }
+    }
+    assert!(
+        project
+            .read("reports/tiny/report.md")
+            .contains("`<s>` stays")
+    );
+}

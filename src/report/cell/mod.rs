@@ -10,7 +10,7 @@ use super::context::{CellView, FigureView, LegendView, PanelView, Prose, TextVie
 use super::figure::{self, Figure};
 use super::plot::{self, Size};
 use super::scope::Scope;
-use super::text::{clean, escape_markdown, markdown_to_html};
+use super::text::{clean, escape_markdown, inert_markdown, markdown_to_html};
 use super::{ReportError, svg};
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
@@ -227,7 +227,7 @@ fn panel_title(number: usize, title: &str) -> String {
 pub(crate) fn prose(markdown: &str) -> Prose {
     Prose {
         html: markdown_to_html(markdown),
-        markdown: clean(markdown).trim_end().to_owned(),
+        markdown: inert_markdown(clean(markdown).trim_end()),
     }
 }
 
@@ -241,6 +241,6 @@ pub(crate) fn prose_line(markdown: &str) -> Prose {
         .filter(|inner| !inner.contains("<p>"));
     Prose {
         html: inner.unwrap_or(html).to_owned(),
-        markdown: prose.markdown.replace('\n', " "),
+        markdown: inert_markdown(&clean(markdown).trim_end().replace('\n', " ")),
     }
 }
