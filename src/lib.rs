@@ -107,3 +107,6 @@ pub use scheduler::Scheduler;
 pub use spec::{LoadRequest, Spec};
 pub use store::Store;
 pub use train::{Engine, FakeEngine};
+
+/// Name of the profile that is the base of a spec as written. It has to have every run which the notebook names.
+pub const DEFAULT_PROFILE: &str = "desk";

@@ -3,11 +3,12 @@
 
 use crate::digest::Sha256Hex;
 use crate::eval::METRICS;
-use crate::expr::{ExprError, Scope, Session};
+use crate::expr::{ExprError, MadeUpResults, MadeUpRun, Session};
 use crate::record::{Estimate, MetricPoint, Results, RunId, RunResult, RunStatus, Timing};
 use crate::report::{Report, ReportError};
-use crate::spec::{Spec, SpecRun};
+use crate::spec::{Claim, Spec, SpecRun};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Classes of the made-up models.
 const VOCABULARY: usize = 1000;
@@ -30,62 +31,82 @@ pub enum RehearsalError {
     Report(#[from] ReportError),
 }
 
-/// Evaluates every measure and every expression of `spec`, and looks up what its cells name, over made-up results.
-///
-/// # Errors
-/// The first mistake: an unknown function, run, metric, axis or curve.
-pub fn rehearse(spec: &Spec) -> Result<(), RehearsalError> {
-    let results = |runs| Results {
+/// Evaluates the measures and the expressions of `spec`, and looks up what its cells name, over made-up results: unknown
+/// functions, runs, metrics, axes, curves. Gives all mistakes, of each claim and cell the first.
+pub fn rehearse(spec: &Spec) -> Vec<RehearsalError> {
+    let claims = spec.claims.iter();
+    let claims = claims.filter(|claim| applies(claim, &spec.profile));
+    let (timed, others): (Vec<&Claim>, Vec<&Claim>) = claims.partition(|claim| claim.needs.timing);
+    let made_up = |timing| session(spec, &spec.profile, &spec.runs, timing);
+    let session = made_up(false);
+    let mut mistakes = measure(others, &session);
+    if !timed.is_empty() {
+        mistakes.extend(measure(timed, &made_up(true)));
+    }
+    let id = RunId(Sha256Hex::of(b""));
+    let names = Results {
         spec: spec.name.clone(),
         profile: spec.profile.clone(),
-        runs,
+        runs: spec.runs.iter().map(|run| named(run, id)).collect(),
     };
-    let names = results(spec.runs.iter().map(named).collect());
-    let session = Session::new(results(spec.runs.iter().map(made_up).collect()));
-    measure(spec, &session, false)?;
-    if spec.claims.iter().any(|claim| claim.needs.timing) {
-        let timed = spec.runs.iter().map(|run| timed(made_up(run)));
-        measure(spec, &Session::new(results(timed.collect())), true)?;
-    }
-    Ok(Report::look_up(spec, &names, &session)?)
+    let cells = Report::look_up(spec, &names, &session);
+    mistakes.extend(cells.into_iter().map(RehearsalError::from));
+    mistakes
 }
 
-/// Evaluates the measures that apply: those over wall-clock time, or the others.
-fn measure(spec: &Spec, session: &Session, timing: bool) -> Result<(), RehearsalError> {
-    let claims = spec.claims.iter();
-    for claim in claims.filter(|claim| claim.needs.timing == timing) {
-        let applies =
-            claim.needs.profiles.is_empty() || claim.needs.profiles.contains(&spec.profile);
-        let Some(measure) = claim.measure.as_ref().filter(|_| applies) else {
-            continue;
-        };
-        // What the made-up curves do not hold is no mistake of the spec.
-        match session.measure(measure, Scope::Mean) {
-            Err(source) if !source.is_not_available() => {
-                return Err(RehearsalError::Measure {
-                    claim: claim.id.clone(),
-                    source,
-                });
-            }
-            _ => {}
+/// Evaluates the measures that need `profile`, which has these runs, and that the spec's own profile does not decide.
+pub fn rehearse_elsewhere(spec: &Spec, profile: &str, runs: &[SpecRun]) -> Vec<RehearsalError> {
+    let decided = |claim: &&Claim| applies(claim, profile) && !applies(claim, &spec.profile);
+    let claims = spec.claims.iter().filter(decided);
+    let (timed, others): (Vec<&Claim>, Vec<&Claim>) = claims.partition(|claim| claim.needs.timing);
+    let mut mistakes = Vec::new();
+    for (timing, claims) in [(false, others), (true, timed)] {
+        if !claims.is_empty() {
+            mistakes.extend(measure(claims, &session(spec, profile, runs, timing)));
         }
     }
-    Ok(())
+    mistakes
+}
+
+fn applies(claim: &Claim, profile: &str) -> bool {
+    let needed = &claim.needs.profiles;
+    needed.is_empty() || needed.iter().any(|name| name == profile)
+}
+
+fn measure(claims: Vec<&Claim>, session: &Session) -> Vec<RehearsalError> {
+    let mistake = |claim: &Claim| {
+        let source = session.rehearse_measure(claim.measure.as_ref()?).err()?;
+        Some(RehearsalError::Measure {
+            claim: claim.id.clone(),
+            source,
+        })
+    };
+    claims.into_iter().filter_map(mistake).collect()
+}
+
+/// Runs with made-up results; with `timing` also what only claims over wall-clock time see.
+fn session(spec: &Spec, profile: &str, runs: &[SpecRun], timing: bool) -> Session {
+    let times = Timing::default().metrics();
+    let times = times.iter().map(|(name, _)| *name).filter(|_| timing);
+    let names = METRICS.iter().map(|metric| metric.name).chain(times);
+    let results = MadeUpResults {
+        metrics: names.map(|name| (name.to_owned(), 1.5)).collect(),
+        series: (1..=STEPS).map(point).collect(),
+        document_tokens: vec![1, 2, 4],
+    };
+    let runs = runs.iter().map(made_up);
+    let names = spec.run_names.clone();
+    Session::rehearsal(profile.to_owned(), runs, results, move || names.all())
 }
 
 /// A run as cells name it: without results.
-fn named(run: &SpecRun) -> RunResult {
-    let seed = run.settings.train.seed;
-    let group = run
-        .name
-        .strip_suffix(&format!("seed={seed}"))
-        .unwrap_or(&run.name);
+fn named(run: &SpecRun, id: RunId) -> RunResult {
     RunResult {
-        id: RunId(Sha256Hex::of(b"")),
+        id,
         name: run.name.clone(),
-        group: group.trim_end_matches(',').to_owned(),
+        group: group(run).to_owned(),
         axes: run.axes.clone(),
-        seed,
+        seed: run.settings.train.seed,
         estimate: Estimate::default(),
         key: serde_json::Value::Null,
         status: RunStatus::Cached,
@@ -97,31 +118,32 @@ fn named(run: &SpecRun) -> RunResult {
     }
 }
 
-/// A run as expressions see it.
-fn made_up(run: &SpecRun) -> RunResult {
-    let settings = &run.settings;
-    let metrics = METRICS.iter();
-    RunResult {
-        key: serde_json::json!({
-            "data": settings.data,
-            "model": settings.model.resolve(VOCABULARY),
-            "train": settings.train,
-        }),
-        metrics: metrics
-            .map(|metric| (metric.name.to_owned(), 1.5))
-            .collect(),
-        series: (1..=STEPS).map(point).collect(),
-        document_tokens: vec![1, 2, 4],
-        ..named(run)
+/// The run's name without its seed.
+fn group(run: &SpecRun) -> &str {
+    match run.name.rsplit_once("seed=") {
+        Some((group, digits)) if digits == run.settings.train.seed.to_string() => {
+            group.trim_end_matches(',')
+        }
+        _ => &run.name,
     }
 }
 
-/// The run with what only claims over wall-clock time see.
-fn timed(mut run: RunResult) -> RunResult {
-    for (name, _) in Timing::default().metrics() {
-        run.metrics.insert(name.to_owned(), 1.5);
+/// A run as expressions see it.
+fn made_up(run: &SpecRun) -> MadeUpRun {
+    let settings = Arc::clone(&run.settings);
+    MadeUpRun {
+        name: run.name.clone(),
+        group: group(run).to_owned(),
+        axes: run.axes.clone(),
+        seed: run.settings.train.seed,
+        key: Box::new(move || {
+            serde_json::json!({
+                "data": settings.data,
+                "model": settings.model.resolve(VOCABULARY),
+                "train": settings.train,
+            })
+        }),
     }
-    run
 }
 
 fn point(step: u64) -> MetricPoint {
@@ -157,7 +179,10 @@ mod tests {
         };
         let spec =
             parse(text, Path::new("spec.yaml"), &request).map_err(|error| error.to_string())?;
-        rehearse(&spec).map_err(|error| error.to_string())
+        match rehearse(&spec).first() {
+            Some(mistake) => Err(mistake.to_string()),
+            None => Ok(()),
+        }
     }
 
     #[test]
@@ -165,6 +190,73 @@ mod tests {
         for profile in ["desk", "smoke", "paper"] {
             assert_eq!(rehearsed(SPEC, profile), Ok(()), "{profile}");
         }
+    }
+
+    /// All mistakes of the shipped spec with `from` replaced, in a profile; and those of claims that need another one.
+    fn mistakes(from: &str, to: &str, profile: &str) -> String {
+        let text = SPEC.replacen(from, to, 1);
+        assert_ne!(text, SPEC);
+        let read = crate::spec::SpecText::new(text, Path::new("spec.yaml")).unwrap();
+        let request = LoadRequest {
+            profile: Some(profile.to_owned()),
+            overrides: Vec::new(),
+        };
+        let (spec, profiles) = read.with_profiles(&request).unwrap();
+        let mut found = rehearse(&spec);
+        for other in spec.profiles.iter().filter(|other| *other != profile) {
+            let runs = profiles.runs(other).unwrap();
+            found.extend(rehearse_elsewhere(&spec, other, &runs));
+        }
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        found.join("\n")
+    }
+
+    const CELL: &str = "cells:\n";
+
+    #[test]
+    fn every_cell_with_a_mistake_is_told() {
+        let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
+        insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @"
+        line 163: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`
+        line 164: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
+        ");
+    }
+
+    #[test]
+    fn what_is_not_reached_is_looked_at_too() {
+        for branch in [
+            "run('25x100').val_loss if 1 < 2 else run('25x10').val_loss",
+            "1 if run('25x100').val_loss > 0 or run('25x100').val_los > 0 else 2",
+            "(meen(2) if 2 < 1 else 3) | round(1)",
+            "0 if 1 < 2 else max(2, 1 if run('25x100').val_loss < 0 and run('25x100').epoch else 4)",
+        ] {
+            let cell = format!("cells:\n  - text: \"{{{{ {branch} }}}}\"\n");
+            let told = mistakes(CELL, &cell, "desk");
+            assert!(
+                told.contains("unknown ") && told.lines().count() == 1,
+                "{branch}: {told}"
+            );
+        }
+        let fine = "cells:\n  - text: \"{{ run('25x100').val_loss / 0 if 1 > 2 else 'no' }}\"\n";
+        assert_eq!(mistakes(CELL, fine, "desk"), "");
+    }
+
+    #[test]
+    fn a_run_that_no_profile_has_is_a_mistake_in_every_profile() {
+        let claim = |measure: &str| {
+            format!(
+                "claims:\n  - {{id: X-1, says: Something., measure: \"{measure}\", expect: {{above: 0}}, needs: {{profiles: [paper]}}}}\n"
+            )
+        };
+        let typo = claim("run('25x10').val_loss");
+        insta::assert_snapshot!(mistakes("claims:\n", &typo, "desk"), @"claim `X-1`: unknown run `25x10`, the nearest names are `25x100`, `25x100,seed=0`, `25x100,seed=1`");
+        assert_eq!(
+            mistakes("claims:\n", &typo, "desk"),
+            mistakes("claims:\n", &typo, "paper")
+        );
+        // A run that only another profile has is missing, and no more.
+        let elsewhere = claim("run('25x100,seed=2').val_loss");
+        assert_eq!(mistakes("claims:\n", &elsewhere, "paper"), "");
     }
 
     #[test]

@@ -124,7 +124,12 @@ impl<'a> Session<'a> {
         let [opened] = &opened[..] else {
             return Err(Failure::usage(format!("`{spec}` is not one spec file")));
         };
-        check::supported(&opened.spec, self.engine.as_ref())?;
+        check::supported(
+            &opened.spec,
+            &opened.spec.profile,
+            &opened.spec.runs,
+            self.engine.as_ref(),
+        )?;
         let wanted = |name: &str| self.args.run.as_deref().is_none_or(|run| run == name);
         let runs = &opened.plan.runs;
         let Some(run) = runs.iter().find(|run| wanted(&run.name)) else {

@@ -4,32 +4,36 @@ use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, workspace};
-use crate::spec::{LoadRequest, Spec, SpecText};
+use crate::rehearsal::{self, RehearsalError};
+use crate::spec::{Spec, SpecRun};
 use crate::train::engine::{self, DeviceKind};
 use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Checks the specs in every profile (with `--profile` or `--set`: in the one asked for), and that the engine can do what they ask.
 pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, Failure> {
-    let specs = workspace::load_with_text(&args.spec, printer)?;
+    let texts = workspace::texts(&args.spec)?;
+    let specs = workspace::read(&texts, &args.spec, printer)?;
     let one_profile = args.spec.profile.is_some() || !args.spec.overrides.is_empty();
     let engine = engine::open(DeviceKind::Cpu)?;
     let mut checked = Vec::new();
-    for (text, spec) in specs {
-        supported(&spec, engine.as_ref())?;
-        let others = || -> Result<Vec<_>, Failure> {
-            let is_other = |name: &&String| !one_profile && **name != spec.profile;
-            let other = |profile: &String| {
-                let other = in_profile(&text, &spec, profile)?;
-                supported(&other, engine.as_ref())?;
-                Ok((profile.clone(), other.runs.len()))
-            };
-            spec.profiles.iter().filter(is_other).map(other).collect()
-        };
-        rehearse(&spec)?;
+    for (spec, profiles) in specs {
+        supported(&spec, &spec.profile, &spec.runs, engine.as_ref())?;
+        rehearse(&spec, printer)?;
         let mut all = vec![(spec.profile.clone(), spec.runs.len())];
-        all.extend(others()?);
+        let is_other = |name: &&String| !one_profile && **name != spec.profile;
+        for profile in spec.profiles.iter().filter(is_other) {
+            let runs = profiles.runs(profile);
+            let runs =
+                runs.map_err(|error| Failure::from(error).invalid_profile(&spec.path, profile))?;
+            supported(&spec, profile, &runs, engine.as_ref())?;
+            let mistakes = rehearsal::rehearse_elsewhere(&spec, profile, &runs);
+            refuse(&spec, mistakes, printer)?;
+            all.push((profile.clone(), runs.len()));
+            leave(runs);
+        }
         checked.push((spec, all));
+        leave(profiles);
     }
     if printer.json() {
         let all: Vec<_> = checked
@@ -55,30 +59,25 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
             ));
         }
     }
+    leave((texts, checked));
     Ok(exit::OK)
 }
 
-/// The same spec in another of its profiles.
-fn in_profile(text: &SpecText, spec: &Spec, profile: &str) -> Result<Spec, Failure> {
-    let request = LoadRequest {
-        profile: Some(profile.to_owned()),
-        overrides: Vec::new(),
-    };
-    text.spec(&request)
-        .map_err(|error| Failure::from(error).invalid_profile(&spec.path, profile))
-}
-
 /// Refuses what the engine cannot train, before anything is read.
-pub(crate) fn supported(spec: &Spec, engine: &dyn crate::train::Engine) -> Result<(), Failure> {
-    for run in &spec.runs {
+pub(crate) fn supported(
+    spec: &Spec,
+    profile: &str,
+    runs: &[SpecRun],
+    engine: &dyn crate::train::Engine,
+) -> Result<(), Failure> {
+    for run in runs {
         // The vocabulary does not matter for what is supported; any size will do.
         let model = run.settings.model.resolve(1);
         if let Some(reason) = engine.unsupported(&model, &run.settings.train) {
             return Err(Failure::usage(format!(
-                "run `{}` of `{}` (profile {}) cannot be trained here: {reason}",
+                "run `{}` of `{}` (profile {profile}) cannot be trained here: {reason}",
                 run.name,
                 spec.path.display(),
-                spec.profile
             )));
         }
     }
@@ -86,6 +85,22 @@ pub(crate) fn supported(spec: &Spec, engine: &dyn crate::train::Engine) -> Resul
 }
 
 /// Finds mistakes in expressions and cells before anything is trained.
-pub(crate) fn rehearse(spec: &Spec) -> Result<(), Failure> {
-    crate::rehearsal::rehearse(spec).map_err(|error| Failure::from(error).at(&spec.path))
+pub(crate) fn rehearse(spec: &Spec, printer: Printer) -> Result<(), Failure> {
+    refuse(spec, rehearsal::rehearse(spec), printer)
+}
+
+/// Says all mistakes, where there are any.
+fn refuse(spec: &Spec, mistakes: Vec<RehearsalError>, printer: Printer) -> Result<(), Failure> {
+    let failure = |error| Failure::from(error).at(&spec.path);
+    let mut failures: Vec<Failure> = mistakes.into_iter().map(failure).collect();
+    let Some(last) = failures.pop() else {
+        return Ok(());
+    };
+    failures.iter().for_each(|failure| failure.print(printer));
+    Err(last)
+}
+
+/// Leaves a value to the end of the process, which is near: thousands of small pieces take longer to free than to forget.
+fn leave<T>(value: T) {
+    std::mem::forget(value);
 }

@@ -5,7 +5,7 @@ use super::print::Printer;
 use crate::error::{Error, ErrorKind};
 
 /// Why a command ends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// Exit code.
     pub(crate) code: u8,

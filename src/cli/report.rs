@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::print::Printer;
 use super::workspace::{self, Opened};
 use super::{exit, results};
+use crate::DEFAULT_PROFILE;
 use crate::claim::{self, Judged, Verdict};
 use crate::fsx::RealFs;
 use crate::record::Results;
@@ -13,9 +14,6 @@ use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::path::Path;
-
-/// Name of the profile that is a spec's `base`.
-const DESK: &str = "desk";
 
 /// Writes, checks or dumps the reports.
 pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
@@ -101,7 +99,7 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
         let folder = reports.join(name);
         let records = crate::report::records_of(&folder, &RealFs::new())?;
         let header = &records.header;
-        let profile = Some(header.profile.clone()).filter(|profile| profile != DESK);
+        let profile = Some(header.profile.clone()).filter(|profile| profile != DEFAULT_PROFILE);
         let spec = spec::load(
             path,
             &LoadRequest {

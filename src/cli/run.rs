@@ -27,13 +27,9 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     let engine = engine::open(sample::device(&args.compute.device)?)?;
     let mut all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
-        check::supported(&opened.spec, engine.as_ref())?;
-        let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
-        let is_cached = |status: &RunStatus| *status == RunStatus::Cached;
-        let statuses = store.statuses(&ids);
-        if !statuses.is_ok_and(|statuses| statuses.iter().all(is_cached)) {
-            check::rehearse(&opened.spec)?;
-        }
+        let spec = &opened.spec;
+        check::supported(spec, &spec.profile, &spec.runs, engine.as_ref())?;
+        check::rehearse(spec, printer)?;
     }
     if args.dry_run && printer.json() {
         let plans = all.iter();

@@ -7,7 +7,7 @@ use crate::data::{DataContext, Stop};
 use crate::error::Error;
 use crate::fsx::RealFs;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
-use crate::spec::{LoadRequest, Spec, SpecText};
+use crate::spec::{LoadRequest, Profiles, Spec, SpecText};
 use crate::store::{Manifest, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -131,36 +131,46 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 /// Loads all specs; all problems of all of them are printed before the command ends.
 pub(crate) fn load(args: &SpecArgs, printer: Printer) -> Result<Vec<Spec>, Failure> {
-    let specs = load_with_text(args, printer)?;
-    Ok(specs.into_iter().map(|(_, spec)| spec).collect())
+    let texts = texts(args)?;
+    let specs = read(&texts, args, printer)?;
+    Ok(specs.into_iter().map(|(spec, _)| spec).collect())
 }
 
-/// The same, with the texts, which may be read in other profiles too.
-pub(crate) fn load_with_text(
+/// The texts of all specs.
+pub(crate) fn texts(args: &SpecArgs) -> Result<Vec<Result<SpecText, Failure>>, Failure> {
+    let read = |file: PathBuf| {
+        SpecText::read(&file).map_err(|error| Failure::from(error).invalid_spec(&file))
+    };
+    Ok(spec_files(&args.specs)?.into_iter().map(read).collect())
+}
+
+/// Reads the texts in the profile asked for, each with what makes the runs of the others.
+pub(crate) fn read<'t>(
+    texts: &'t [Result<SpecText, Failure>],
     args: &SpecArgs,
     printer: Printer,
-) -> Result<Vec<(SpecText, Spec)>, Failure> {
+) -> Result<Vec<(Spec, Profiles<'t>)>, Failure> {
     let request = LoadRequest {
         profile: args.profile.clone(),
         overrides: args.overrides.clone(),
     };
     let mut specs = Vec::new();
     let mut failures = Vec::new();
-    for file in spec_files(&args.specs)? {
-        let read = SpecText::read(&file).and_then(|text| {
-            let spec = text.spec(&request)?;
-            Ok((text, spec))
+    for text in texts {
+        let read = text.as_ref().map_err(Failure::clone).and_then(|text| {
+            text.with_profiles(&request)
+                .map_err(|error| Failure::from(error).invalid_spec(text.path()))
         });
         match read {
             Ok(read) => specs.push(read),
-            Err(error) => failures.push(Failure::from(error).invalid_spec(&file)),
+            Err(failure) => failures.push(failure),
         }
     }
     if let Some(last) = failures.pop() {
         failures.iter().for_each(|failure| failure.print(printer));
         return Err(last);
     }
-    distinct(specs.iter().map(|(_, spec)| spec))?;
+    distinct(specs.iter().map(|(spec, _)| spec))?;
     Ok(specs)
 }
 

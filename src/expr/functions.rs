@@ -1,6 +1,7 @@
 //! The functions and filters of expressions. Argument errors name the function and what it takes.
 
-use super::value::{Context, Many, Setting, plain};
+use super::runs::RunData;
+use super::value::{Context, Many, Setting, is_plain};
 use super::{ExprError, number_of};
 use crate::eval::curve;
 use minijinja::value::{Kwargs, Rest};
@@ -40,9 +41,12 @@ const MAX_LIST: usize = 1_000_000;
 
 type Answer = Result<Value, ExprError>;
 
-/// Installs everything; functions note typed errors in `context`.
-pub(super) fn install(environment: &mut Environment<'static>, context: &Context) {
+/// Installs what `expression` names; functions note typed errors in `context`.
+pub(super) fn install(environment: &mut Environment<'static>, expression: &str, context: &Context) {
     let mut add = |name: &'static str, function: fn(&Context, &[Value], &Kwargs) -> Answer| {
+        if !expression.contains(name) {
+            return;
+        }
         let context = context.clone();
         environment.add_function(
             name,
@@ -184,8 +188,8 @@ fn extreme(function: &str, args: &[Value], pick: fn(f64, f64) -> f64) -> Answer 
     not_empty(function, value)
 }
 
-/// The settings whose axes have the values of `kwargs`, in plan order.
-fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<String>, ExprError> {
+/// The places of the settings whose axes have the values of `kwargs`, in plan order.
+fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<usize>, ExprError> {
     let mut wanted = Vec::new();
     for axis in kwargs.args() {
         if !context.has_axis(axis) {
@@ -196,28 +200,22 @@ fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<String>, ExprError
         })?;
         wanted.push((axis, value));
     }
-    let fits = |group: &str| {
-        context.runs.first_of(group).is_some_and(|run| {
-            wanted.iter().all(|(axis, value)| {
-                run.axes
-                    .iter()
-                    .any(|(name, own)| name == axis && plain(own) == *value)
-            })
+    let fits = |(_, run): &(usize, &RunData)| {
+        wanted.iter().all(|(axis, value)| {
+            let mut axes = run.axes.iter();
+            axes.any(|(name, own)| name == axis && is_plain(own, value))
         })
     };
-    Ok(context
-        .groups()
-        .filter(|group| fits(group))
-        .map(str::to_owned)
-        .collect())
+    let settings = context.runs.firsts().enumerate().filter(fits);
+    Ok(settings.map(|(place, _)| place).collect())
 }
 
 fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     let name = match args {
         [] if kwargs.args().next().is_some() => {
-            let groups = filtered(context, kwargs)?;
-            match groups.as_slice() {
-                [group] => group.clone(),
+            let places = filtered(context, kwargs)?;
+            match places.as_slice() {
+                [place] => return context.select(*place).map(Value::from_object),
                 [] => {
                     return Err(ExprError::NotAvailable {
                         what: "no run has these axis values".to_owned(),
@@ -240,8 +238,8 @@ fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
             ));
         }
     };
-    if context.runs.first_of(&name).is_some() {
-        return context.select(&name).map(Value::from_object);
+    if let Some(place) = context.runs.place(&name) {
+        return context.select(place).map(Value::from_object);
     }
     match context.runs.iter().position(|run| run.name == name) {
         Some(index) => Ok(Value::from_object(Setting {
@@ -257,8 +255,8 @@ fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
         return Err(wrong("runs", "axis values, such as `runs(dim=512)`"));
     }
     let first = filtered(context, kwargs)?
-        .iter()
-        .map(|group| context.select(group))
+        .into_iter()
+        .map(|place| context.select(place))
         .collect::<Result<_, _>>()?;
     Ok(Value::from_object(Many {
         context: context.clone(),
@@ -275,7 +273,7 @@ fn single_runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     }
     let mut single = Vec::new();
     for group in filtered(context, kwargs)? {
-        let setting = context.select(&group)?;
+        let setting = context.select(group)?;
         let alone = |index: &usize| Setting {
             context: context.clone(),
             members: vec![*index],
@@ -289,9 +287,6 @@ fn single_runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     }))
 }
 
-/// Names and values of a setting's axes but one.
-type OtherAxes = Vec<(String, String)>;
-
 fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     let [axis, a, b] = args else {
         return Err(wrong("pairs", "an axis and two of its values"));
@@ -302,21 +297,15 @@ fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     if !context.has_axis(axis) {
         return Err(ExprError::unknown("axis", axis, context.axis_names()));
     }
-    let mut halves: [Vec<(OtherAxes, String)>; 2] = Default::default();
-    for group in filtered(context, kwargs)? {
-        let Some(run) = context.runs.first_of(&group) else {
+    let mut halves: [Vec<usize>; 2] = Default::default();
+    for place in filtered(context, kwargs)? {
+        let mut axes = context.runs.first_at(place).axes.iter();
+        let Some((_, own)) = axes.find(|(name, _)| name == axis) else {
             continue;
         };
-        let Some((_, own)) = run.axes.iter().find(|(name, _)| name == axis) else {
-            continue;
-        };
-        let rest = run.axes.iter().filter(|(name, _)| name != axis);
-        let rest: Vec<_> = rest
-            .map(|(name, value)| (name.clone(), value.to_string()))
-            .collect();
         for (half, value) in halves.iter_mut().zip([a, b]) {
-            if plain(own) == *value {
-                half.push((rest.clone(), group.clone()));
+            if is_plain(own, value) {
+                half.push(place);
             }
         }
     }
@@ -327,10 +316,14 @@ fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
         second: None,
     };
     let mut others = Vec::new();
-    for (rest, group) in &firsts {
-        if let Some((_, other)) = seconds.iter().find(|(other, _)| other == rest) {
-            many.first.push(context.select(group)?);
-            others.push(context.select(other)?);
+    let rest = |place: &usize| {
+        let axes = context.runs.first_at(*place).axes.iter();
+        axes.filter(|(name, _)| name != axis)
+    };
+    for place in &firsts {
+        if let Some(other) = seconds.iter().find(|other| rest(other).eq(rest(place))) {
+            many.first.push(context.select(*place)?);
+            others.push(context.select(*other)?);
         }
     }
     if others.is_empty() {

@@ -21,6 +21,8 @@
 //! metric, and every series point by point, over the replicates. `run('25x100,seed=1')` is that replicate in any scope.
 
 mod functions;
+mod rehearsal;
+mod runs;
 mod text;
 mod value;
 
@@ -31,6 +33,8 @@ use crate::record::Results;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use std::sync::Arc;
 use value::Context;
+
+pub use rehearsal::{MadeUpResults, MadeUpRun};
 
 /// Longest expression, in bytes.
 const MAX_EXPRESSION: usize = 4_000;
@@ -147,14 +151,14 @@ pub struct Measured {
 
 /// Results prepared for many expressions.
 pub struct Session {
-    runs: Arc<value::Runs>,
+    runs: Arc<runs::Runs>,
 }
 
 impl Session {
     /// Prepares `results`.
     pub fn new(results: Results) -> Self {
         Self {
-            runs: Arc::new(value::Runs::new(results)),
+            runs: Arc::new(runs::Runs::new(results)),
         }
     }
 
@@ -209,7 +213,7 @@ pub fn text(template: &str, results: &Results) -> Result<String, ExprError> {
 pub fn check(expression: &str) -> Result<(), ExprError> {
     let context = Context::new(Arc::default(), Scope::Mean);
     checked_length(expression)?;
-    let environment = environment(&context);
+    let environment = environment(expression, &context);
     let compiled = environment
         .compile_expression(expression)
         .map_err(|error| invalid(&error))?;
@@ -248,20 +252,20 @@ fn checked_length(expression: &str) -> Result<(), ExprError> {
     }
 }
 
-fn environment(context: &Context) -> Environment<'static> {
+fn environment(expression: &str, context: &Context) -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(50);
     environment.set_debug(false);
-    functions::install(&mut environment, context);
+    functions::install(&mut environment, expression, context);
     environment
 }
 
 /// Evaluates `expression`; what the context noted as missing goes before any other error.
 fn evaluate(expression: &str, context: &Context) -> Result<Value, ExprError> {
     checked_length(expression)?;
-    let environment = environment(context);
+    let environment = environment(expression, context);
     let compiled = environment
         .compile_expression(expression)
         .map_err(|error| invalid(&error))?;

@@ -27,20 +27,33 @@ pub(super) fn render(template: &str, context: &Context) -> Result<String, ExprEr
                 out.push_str(&value.map_err(|error| at(line, error))?);
             }
         }
-        if out.len() > MAX_TEXT {
-            return Err(ExprError::TooCostly {
-                limit: format!("a text of more than {MAX_TEXT} bytes"),
-            });
-        }
+        fits(out.len())?;
     }
     Ok(out)
 }
 
+/// Whether a text may have so many bytes.
+pub(super) fn fits(length: usize) -> Result<(), ExprError> {
+    if length > MAX_TEXT {
+        let limit = format!("a text of more than {MAX_TEXT} bytes");
+        return Err(ExprError::TooCostly { limit });
+    }
+    Ok(())
+}
+
 /// Checks every expression of `template`.
 pub(super) fn check(template: &str) -> Result<(), ExprError> {
+    each_expression(template, check_expression)
+}
+
+/// Gives every expression of `template` to `look`; an error of it gets its line.
+pub(super) fn each_expression(
+    template: &str,
+    mut look: impl FnMut(&str) -> Result<(), ExprError>,
+) -> Result<(), ExprError> {
     for piece in pieces(template)? {
         if let Piece::Expression { source, line } = piece {
-            check_expression(source).map_err(|error| at(line, error))?;
+            look(source).map_err(|error| at(line, error))?;
         }
     }
     Ok(())
@@ -54,7 +67,7 @@ fn at(line: usize, source: ExprError) -> ExprError {
 }
 
 /// Numbers in their shortest form, up to six decimals; texts and truth values as they are.
-fn shown(value: &Value) -> Result<String, ExprError> {
+pub(super) fn shown(value: &Value) -> Result<String, ExprError> {
     let text = match value.kind() {
         ValueKind::Number if value.is_integer() => value.to_string(),
         ValueKind::Number => {

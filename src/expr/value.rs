@@ -1,165 +1,21 @@
 //! What expressions handle: runs, lists of runs, pairs of runs.
 
+use super::runs::{RunData, Runs};
 use super::{ExprError, Scope};
-use crate::eval::{METRICS, counts_by_formula, curve, metric};
-use crate::record::{Results, RunResult, RunStatus};
+use crate::eval::{METRICS, curve, metric};
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// From so many single runs or pairs on, a list counts as evidence of its own: all of five agree by chance once in 32.
 const MANY: usize = 5;
 
-/// What expressions see of a run.
-#[derive(Debug)]
-pub(super) struct RunData {
-    pub(super) name: String,
-    pub(super) group: String,
-    pub(super) axes: Vec<(String, serde_json::Value)>,
-    seed: u64,
-    key: serde_json::Value,
-    /// Why there are no results; `None` where there are.
-    absent: Option<String>,
-    metrics: BTreeMap<String, f64>,
-    /// What follows from the curves alone, worked out when it is first asked for.
-    of_curves: OnceLock<BTreeMap<String, f64>>,
-    series: Vec<crate::record::MetricPoint>,
-    document_tokens: Vec<u32>,
-}
-
-impl RunData {
-    fn new(run: RunResult) -> Self {
-        let mut metrics = run.metrics;
-        if let Some(record) = &run.record {
-            let counts = record.counts;
-            let counts = [
-                ("steps", counts.steps),
-                ("params", counts.params),
-                ("tokens", counts.tokens),
-                ("docs", counts.docs),
-                ("sequences", counts.sequences),
-            ];
-            for (name, value) in counts {
-                metrics.entry(name.to_owned()).or_insert(value as f64);
-            }
-        }
-        for (name, value) in counts_by_formula(&run.key, &run.document_tokens) {
-            metrics.insert(name.to_owned(), value);
-        }
-        let failure = run
-            .record
-            .as_ref()
-            .and_then(|record| record.failure.as_ref());
-        let absent = match run.status {
-            RunStatus::Cached => None,
-            RunStatus::Failed => Some(format!(
-                "run `{}` failed{}",
-                run.name,
-                failure
-                    .map(|failure| format!(": {}", failure.message))
-                    .unwrap_or_default()
-            )),
-            RunStatus::Missing => Some(format!("run `{}` has not been trained", run.name)),
-            RunStatus::Partial | RunStatus::Running => {
-                Some(format!("run `{}` is not finished", run.name))
-            }
-        };
-        let mut axes = run.axes;
-        axes.retain(|(name, _)| name != "seed");
-        Self {
-            name: run.name,
-            group: run.group,
-            axes,
-            seed: run.seed,
-            key: run.key,
-            absent,
-            metrics,
-            of_curves: OnceLock::new(),
-            series: run.series,
-            document_tokens: run.document_tokens,
-        }
-    }
-
-    /// A metric as recorded, else as its curves give it.
-    fn metric(&self, name: &str) -> Option<f64> {
-        let of_curves = || {
-            self.of_curves
-                .get_or_init(|| curve::training_metrics(&self.series))
-                .get(name)
-        };
-        self.metrics.get(name).or_else(of_curves).copied()
-    }
-}
-
-/// All runs, and which of them are replicates of one setting.
-#[derive(Debug, Default)]
-pub(super) struct Runs {
-    all: Vec<RunData>,
-    /// Names of settings in plan order.
-    groups: Vec<String>,
-    /// Indices of the runs of a setting.
-    members: BTreeMap<String, Vec<usize>>,
-    /// Names of all axes but `seed`.
-    axes: BTreeSet<String>,
-    /// The profile, where it is not the main one.
-    part: Option<String>,
-}
-
-/// The profile that has to have every run which a notebook names; others may have a part of them.
-const MAIN_PROFILE: &str = "desk";
-
-impl Runs {
-    pub(super) fn new(results: Results) -> Self {
-        let mut new = Self {
-            part: Some(results.profile).filter(|profile| profile != MAIN_PROFILE),
-            ..Self::default()
-        };
-        for (index, run) in results.runs.into_iter().enumerate() {
-            let members = new.members.entry(run.group.clone()).or_default();
-            if members.is_empty() {
-                new.groups.push(run.group.clone());
-            }
-            members.push(index);
-            let run = RunData::new(run);
-            for (name, _) in &run.axes {
-                if !new.axes.contains(name) {
-                    new.axes.insert(name.clone());
-                }
-            }
-            new.all.push(run);
-        }
-        new
-    }
-
-    /// Why there is no run or setting `name`: a mistake, or the profile has no such run.
-    pub(super) fn without(&self, name: &str) -> ExprError {
-        match &self.part {
-            Some(profile) => ExprError::NotAvailable {
-                what: format!("the profile `{profile}` has no run `{name}`"),
-            },
-            None => ExprError::unknown("run", name, self.groups.iter().map(String::as_str)),
-        }
-    }
-
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, RunData> {
-        self.all.iter()
-    }
-
-    /// The first replicate of a setting.
-    pub(super) fn first_of(&self, group: &str) -> Option<&RunData> {
-        self.of(group).first().map(|index| &self.all[*index])
-    }
-
-    fn of(&self, group: &str) -> &[usize] {
-        self.members.get(group).map_or(&[], Vec::as_slice)
-    }
-}
-
 #[derive(Debug, Default)]
 struct Seen {
     error: Option<ExprError>,
-    groups: BTreeSet<String>,
+    /// Places of settings.
+    groups: BTreeSet<usize>,
     by_luck: bool,
     formula: bool,
 }
@@ -209,7 +65,7 @@ impl Context {
         let seen = self.seen();
         let mut common: Option<BTreeSet<u64>> = None;
         for group in &seen.groups {
-            let of_group = self.runs.of(group).iter();
+            let of_group = self.runs.groups[*group].members.iter();
             let seeds: BTreeSet<u64> = of_group.map(|index| self.runs.all[*index].seed).collect();
             common = Some(match common {
                 Some(common) => common.intersection(&seeds).copied().collect(),
@@ -219,30 +75,23 @@ impl Context {
         common.unwrap_or_default().into_iter().collect()
     }
 
-    /// Names of all settings, in plan order.
-    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
-        self.runs.groups.iter().map(String::as_str)
-    }
-
-    /// The replicates of setting `group` that the scope asks for.
-    pub(super) fn select(&self, group: &str) -> Result<Setting, ExprError> {
-        let mut members = self.runs.of(group).to_vec();
+    /// The replicates of the setting at `place` that the scope asks for.
+    pub(super) fn select(&self, place: usize) -> Result<Setting, ExprError> {
+        let group = &self.runs.groups[place];
+        let mut members = group.members.clone();
         if let Scope::Seed(seed) = self.scope {
             members.retain(|index| self.runs.all[*index].seed == seed);
-        }
-        match (self.scope, members.is_empty()) {
-            (_, false) => {
-                self.seen().groups.insert(group.to_owned());
-                Ok(Setting {
-                    context: self.clone(),
-                    members,
-                })
+            if members.is_empty() {
+                return Err(ExprError::NotAvailable {
+                    what: format!("`{}` has no run with seed {seed}", group.name),
+                });
             }
-            (Scope::Seed(seed), true) => Err(ExprError::NotAvailable {
-                what: format!("`{group}` has no run with seed {seed}"),
-            }),
-            (Scope::Mean, true) => Err(self.runs.without(group)),
         }
+        self.seen().groups.insert(place);
+        Ok(Setting {
+            context: self.clone(),
+            members,
+        })
     }
 
     /// Whether a run has this axis.
@@ -384,7 +233,7 @@ impl Setting {
 
     /// A setting of the run's key by dot path (`train.epochs`).
     fn setting(&self, path: &str) -> Result<Value, ExprError> {
-        let mut value = &self.first().key;
+        let mut value = &*self.first().key;
         for part in path.split('.') {
             value = value.get(part).ok_or_else(|| {
                 let keys: Vec<&str> = value
@@ -411,6 +260,15 @@ pub(super) fn plain(value: &serde_json::Value) -> Value {
         },
         serde_json::Value::String(value) => Value::from(value.as_str()),
         other => Value::from(other.to_string()),
+    }
+}
+
+/// Whether the expression's `value` is [`plain`] of the axis value `own`.
+pub(super) fn is_plain(own: &serde_json::Value, value: &Value) -> bool {
+    match (own, value.as_str()) {
+        (serde_json::Value::String(own), Some(text)) => own == text,
+        (serde_json::Value::String(_), None) => false,
+        (own, _) => plain(own) == *value,
     }
 }
 

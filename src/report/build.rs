@@ -9,10 +9,11 @@ use super::records::{self, ClaimLine};
 use super::scope::{Scope, groups};
 use super::text::{headings, one_line, shorten_words};
 use super::{number, render};
+use crate::DEFAULT_PROFILE;
 use crate::claim::Judged;
 use crate::expr::Session;
 use crate::record::{Results, RunStatus};
-use crate::spec::Spec;
+use crate::spec::{Cell, Located, Spec};
 use std::collections::BTreeSet;
 
 /// Why a report could not be made or read.
@@ -187,16 +188,13 @@ impl Report {
         })
     }
 
-    /// Looks up what the cells of a report name and compute, and makes none: whether [`Report::build`] would succeed, for less.
-    /// `session` is of `results`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Report::build`].
-    pub fn look_up(spec: &Spec, results: &Results, session: &Session) -> Result<(), ReportError> {
-        let scope = Scope::new(spec, results);
-        let mut cells = spec.cells.iter();
-        cells.try_for_each(|cell| cell::look_up(&scope, session, &cell.value, cell.line))
+    /// Looks up what the cells of a report name and compute, and makes none: what would keep [`Report::build`] from it, of each
+    /// cell the first mistake. `session` is a rehearsal of the same runs.
+    pub fn look_up(spec: &Spec, results: &Results, session: &Session) -> Vec<ReportError> {
+        let scope = Scope::without_anchors(spec, results);
+        let mistake =
+            |cell: &Located<Cell>| cell::look_up(&scope, session, &cell.value, cell.line).err();
+        spec.cells.iter().filter_map(mistake).collect()
     }
 
     /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides
@@ -277,7 +275,7 @@ fn source(spec: &Spec) -> String {
 
 fn command(spec: &Spec) -> String {
     let mut command = format!("specbook run specs/{}.yaml", spec.name);
-    if spec.profile != "desk" {
+    if spec.profile != DEFAULT_PROFILE {
         command.push_str(" --profile ");
         command.push_str(&spec.profile);
     }

@@ -39,9 +39,17 @@ impl<'a> Scope<'a> {
             })
             .collect();
         Self {
+            anchors,
+            ..Self::without_anchors(spec, results)
+        }
+    }
+
+    /// The same where no page is made, only names are looked up.
+    pub(crate) fn without_anchors(spec: &'a Spec, results: &'a Results) -> Self {
+        Self {
             spec,
             results,
-            anchors,
+            anchors: Vec::new(),
         }
     }
 

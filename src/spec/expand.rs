@@ -15,6 +15,7 @@ use super::{DataSettings, EvalSettings, ModelSettings, Settings, SpecRun, TrainS
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Makes the runs of `experiment`; problems name the runs they were met in.
 pub(crate) fn runs(
@@ -159,7 +160,7 @@ impl Maker<'_> {
         Some(SpecRun {
             name: combination.name(),
             axes: combination.axes(),
-            settings,
+            settings: Arc::new(settings),
         })
     }
 

@@ -55,12 +55,14 @@ pub use data::*;
 pub use error::{Place, SpecError, SpecProblem, SpecProblems};
 pub use eval::*;
 pub use model::*;
-pub use parse::{LoadRequest, SpecText, load, parse};
+pub use parse::{LoadRequest, Profiles, SpecText, load, parse};
 pub use schema::json_schema;
 pub use train::*;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The settings of one run, all sections decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -106,6 +108,19 @@ pub struct Spec {
     pub claims: Vec<Claim>,
     /// Cells in reading order.
     pub cells: Vec<Located<Cell>>,
+    /// The names of the runs of all profiles.
+    pub run_names: RunNames,
+}
+
+/// The names of the runs of all profiles of a spec; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct RunNames(Arc<refs::Names>);
+
+impl RunNames {
+    /// Works the names out: of the runs, and of the settings without their seeds.
+    pub fn all(&self) -> BTreeSet<String> {
+        self.0.runs()
+    }
 }
 
 /// The study an experiment comes from.
@@ -136,7 +151,7 @@ pub struct SpecRun {
     /// Axis name and value, in axis order.
     pub axes: Vec<(String, serde_json::Value)>,
     /// Decoded settings.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
 }
 
 /// A value and the line of the spec it stands at (1-based).

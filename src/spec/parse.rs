@@ -11,20 +11,19 @@ use super::schema;
 use super::setting::Setting;
 use super::structure::{Check, show};
 use super::tree::{Key, Node, Span, Value};
-use super::{Cell, Claim, Located, Source, Spec, expand};
+use super::{Cell, Claim, Located, RunNames, Source, Spec, SpecRun, expand};
+use crate::DEFAULT_PROFILE;
 use crate::digest::Sha256Hex;
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Format of spec files that this version reads.
 const FORMAT: u64 = 1;
 /// Most profiles of a spec.
 const MAX_PROFILES: usize = 64;
-/// Name of the profile that is the base as written.
-pub(crate) const DEFAULT_PROFILE: &str = "desk";
 
 /// Which profile of a spec is wanted, and what is changed on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,15 +113,25 @@ impl SpecText {
         })
     }
 
+    /// The file, as given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads the spec in the profile that `request` names, `--set` laid over it.
     ///
     /// # Errors
     /// Another format number, or problems: all of them at once.
     pub fn spec(&self, request: &LoadRequest) -> Result<Spec, SpecError> {
-        let sources = || {
-            let text = without_mark(&self.text);
-            Sources::new(self.path.display().to_string(), text, &request.overrides)
-        };
+        self.with_profiles(request).map(|(spec, _)| spec)
+    }
+
+    /// The same, and all profiles as they are laid out, so that their runs can be made too. `--set` changes only the one asked for.
+    ///
+    /// # Errors
+    /// As [`Self::spec`].
+    pub fn with_profiles(&self, request: &LoadRequest) -> Result<(Spec, Profiles<'_>), SpecError> {
+        let sources = || self.sources(request);
         if let Some((found, problem)) = self.root.as_ref().and_then(other_format) {
             return Err(SpecError::Format {
                 found,
@@ -132,13 +141,73 @@ impl SpecText {
         let mut problems = self.problems.clone();
         let root = self.root.as_ref();
         match root.and_then(|root| read(root, request, &mut problems)) {
-            Some(spec) if problems.is_empty() => Ok(Spec {
-                path: self.path.clone(),
-                digest: self.digest,
-                ..spec
-            }),
+            Some((spec, laid_out)) if problems.is_empty() => {
+                let spec = Spec {
+                    path: self.path.clone(),
+                    digest: self.digest,
+                    ..spec
+                };
+                let profiles = Profiles {
+                    text: self,
+                    laid_out,
+                };
+                Ok((spec, profiles))
+            }
             _ => Err(SpecError::Invalid(problems.finish(&sources()))),
         }
+    }
+
+    fn sources(&self, request: &LoadRequest) -> Sources {
+        let text = without_mark(&self.text);
+        Sources::new(self.path.display().to_string(), text, &request.overrides)
+    }
+}
+
+/// The profiles of a text without problems of its own: what their runs are made from.
+#[derive(Debug)]
+pub struct Profiles<'a> {
+    text: &'a SpecText,
+    laid_out: Vec<LaidOut>,
+}
+
+/// A profile laid over the base.
+#[derive(Debug)]
+struct LaidOut {
+    profile: String,
+    experiment: Experiment,
+    axes: Arc<Axes>,
+}
+
+impl Profiles<'_> {
+    /// Makes the runs of `profile`; none where there is no such profile.
+    ///
+    /// # Errors
+    /// What is wrong with them, all at once.
+    pub fn runs(&self, profile: &str) -> Result<Vec<SpecRun>, SpecError> {
+        let mut all = self.laid_out.iter();
+        let laid_out = all.find(|one| one.profile == profile);
+        let (Some(root), Some(laid_out)) = (&self.text.root, laid_out) else {
+            return Ok(Vec::new());
+        };
+        let mut problems = Problems::default();
+        let runs = laid_out.runs(root, &mut problems);
+        if problems.is_empty() {
+            return Ok(runs);
+        }
+        let sources = self.text.sources(&LoadRequest::default());
+        Err(SpecError::Invalid(problems.finish(&sources)))
+    }
+}
+
+impl LaidOut {
+    fn runs(&self, root: &Node, problems: &mut Problems) -> Vec<SpecRun> {
+        let base = root.place(&["base"], false);
+        let runs = expand::runs(&self.experiment, &self.axes, base, problems);
+        if runs.is_empty() && problems.is_empty() {
+            let place = root.place(&["exclude"], false);
+            problems.push(Problem::new("no run is left: `exclude` removes all").at(place));
+        }
+        runs
     }
 }
 
@@ -175,7 +244,11 @@ fn other_format(root: &Node) -> Option<(u64, Problem)> {
 }
 
 /// Reads the tree; problems are gathered, and the spec is complete only where there are none.
-fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<Spec> {
+fn read(
+    root: &Node,
+    request: &LoadRequest,
+    problems: &mut Problems,
+) -> Option<(Spec, Vec<LaidOut>)> {
     if !matches!(root.value, Value::Map(_)) {
         let problem = Problem::new(format!("a spec is a map, not {}", root.describe()));
         problems.push(problem.at(root.span).hint("begin with `specbook: 1`"));
@@ -185,19 +258,14 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
     let name = read_name(root, problems);
     let profiles = profile_names(root, request, problems);
     let mut names = Names::default();
-    let chosen = lay_out(root, request, &profiles, &mut names, problems);
+    let laid_out = lay_out(root, request, &profiles, &mut names, problems);
+    let wanted = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+    let chosen = laid_out.iter().find(|one| one.profile == wanted);
     let claims = read_list::<Claim>(root, "claims", problems);
     let cells = read_list::<Cell>(root, "cells", problems);
-    let runs = chosen.as_ref().map(|(experiment, axes)| {
-        let runs = expand::runs(experiment, axes, root.place(&["base"], false), problems);
-        if runs.is_empty() && problems.is_empty() {
-            let place = root.place(&["exclude"], false);
-            problems.push(Problem::new("no run is left: `exclude` removes all").at(place));
-        }
-        runs
-    });
+    let runs = chosen.map(|chosen| chosen.runs(root, problems));
     refs::check(root, &claims, &cells, &profiles, &names, problems);
-    let (_, axes) = chosen?;
+    let chosen = chosen?;
     let text = |key: &str| {
         root.get(key)
             .and_then(Node::as_str)
@@ -208,20 +276,22 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
     let source = root
         .get("source")
         .and_then(|node| decode::<Source>(node).ok());
-    Some(Spec {
-        path: std::path::PathBuf::new(),
+    let spec = Spec {
+        path: PathBuf::new(),
         digest: Sha256Hex::of(b""),
         title: title.unwrap_or_else(|| name.clone()),
         name,
         source: source.unwrap_or_default(),
         summary: text("summary"),
-        profile: request
-            .profile
-            .clone()
-            .unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
+        profile: wanted.to_owned(),
         profiles,
         overrides: request.overrides.clone(),
-        axes: axes.list.iter().map(|plan| plan.axis.clone()).collect(),
+        axes: chosen
+            .axes
+            .list
+            .iter()
+            .map(|plan| plan.axis.clone())
+            .collect(),
         runs: runs?,
         claims: claims
             .into_iter()
@@ -229,23 +299,25 @@ fn read(root: &Node, request: &LoadRequest, problems: &mut Problems) -> Option<S
             .map(|claim| claim.value)
             .collect(),
         cells: cells.into_iter().flatten().collect(),
-    })
+        run_names: RunNames(Arc::new(names)),
+    };
+    Some((spec, laid_out))
 }
 
-/// Lays every profile over the base, so that all of them are checked; gives the wanted one, `--set` laid over it.
+/// Lays every profile over the base, so that all of them are checked, and `--set` over the wanted one; gives those that have axes.
 fn lay_out(
     root: &Node,
     request: &LoadRequest,
     profiles: &[String],
     names: &mut Names,
     problems: &mut Problems,
-) -> Option<(Experiment, Rc<Axes>)> {
+) -> Vec<LaidOut> {
     let wanted = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
     let base = Experiment::read(root, problems);
     report_dead(&base, &[], problems);
     let base_has_axes = Axes::new(&base, problems).is_some();
     names.incomplete = !base_has_axes;
-    let mut chosen = None;
+    let mut laid_out = Vec::new();
     for profile in profiles {
         let active = profile == wanted;
         let mut experiment = base.clone();
@@ -267,14 +339,16 @@ fn lay_out(
             .then(|| Axes::new(&experiment, problems))
             .flatten();
         names.incomplete |= axes.is_none();
-        if let Some(axes) = axes.map(Rc::new) {
-            names.add(Rc::clone(&axes));
-            if active {
-                chosen = Some((experiment, axes));
-            }
+        if let Some(axes) = axes.map(Arc::new) {
+            names.add(Arc::clone(&axes));
+            laid_out.push(LaidOut {
+                profile: profile.clone(),
+                experiment,
+                axes,
+            });
         }
     }
-    chosen
+    laid_out
 }
 
 /// Checks the keys of the file; `base` and what makes runs are checked where they are read.

@@ -63,7 +63,10 @@ pub(crate) struct NoSuchPath<'a> {
 /// The whole spec file.
 pub(crate) static FILE: LazyLock<Shape> = LazyLock::new(|| {
     let schema = json_schema();
-    compile(&schema, &schema["$defs"])
+    let shape = compile(&schema, &schema["$defs"]);
+    // Made once in a process: to free its thousands of pieces takes longer than anything that would use their room.
+    std::mem::forget(schema);
+    shape
 });
 
 /// The sections of `base`.

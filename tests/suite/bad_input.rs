@@ -344,3 +344,50 @@ fn a_metric_in_a_cell_that_does_not_exist_is_found_before_training() {
         ran.stderr
     );
 }
+
+#[test]
+fn more_generated_text_than_memory_could_hold() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let set = "data.train=2000000000";
+    for command in ["check", "plan", "run"] {
+        let ran = project
+            .run(&[command, "specs/tiny.yaml", "--set", set])
+            .code(2);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ran.stderr, @"
+            error: invalid spec `specs/tiny.yaml`
+
+            `data.train` takes 2000000000 documents of the embedded corpus `stories`
+             --> --set
+            1 | data.train=2000000000
+              |            ^^^^^^^^^^
+              = allowed: at most 4000000, about 4 GiB of text
+              = hint: take fewer, or name a corpus of your own with `data.corpus`
+            ");
+        }
+    }
+}
+
+#[test]
+fn check_tells_every_cell_and_claim_with_a_mistake() {
+    let project = Project::new();
+    let text = TINY
+        .replace("run('dim=16').steps", "run('dim=17').steps")
+        .replace(
+            "cells:\n",
+            "cells:\n  - text: \"{{ 1 if 1 < 2 else meen([1]) }}\"\n",
+        )
+        .replace("run('dim=32').val_loss", "run('dim=32').val_los");
+    project.write("specs/tiny.yaml", text);
+    for command in ["check", "run"] {
+        let ran = project.run(&[command, "specs/tiny.yaml"]).code(2);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ran.stderr, @"
+            error: `specs/tiny.yaml`: claim `T-1`: unknown run `dim=17`, expected one of `dim=16`, `dim=32`
+            error: `specs/tiny.yaml`: line 27: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
+            error: `specs/tiny.yaml`: line 28: unknown metric `val_los`, the nearest names are `val_loss`, `val_loss_max`, `val_loss_min`
+            ");
+        }
+    }
+}

@@ -149,7 +149,9 @@ pub(crate) fn look_up(
     line: usize,
 ) -> Result<(), ReportError> {
     match cell {
-        Cell::Text(text) => computed(text, session, line).map(drop),
+        Cell::Text(text) => session
+            .rehearse_text(text)
+            .map_err(|error| located(error, text, line)),
         Cell::Plot(plot) => figure::look_up(scope, plot, line).map(drop),
         Cell::Histogram(_) => Ok(()),
         Cell::Table(table) => table::look_up(scope, table, line),

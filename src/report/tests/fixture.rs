@@ -237,7 +237,7 @@ pub(crate) fn spec(name: &str, runs: &[RunResult], axes: Vec<Axis>, cells: Vec<C
             .map(|run| SpecRun {
                 name: run.name.clone(),
                 axes: run.axes.clone(),
-                settings: settings(),
+                settings: settings().into(),
             })
             .collect(),
         claims: Vec::new(),
@@ -249,6 +249,7 @@ pub(crate) fn spec(name: &str, runs: &[RunResult], axes: Vec<Axis>, cells: Vec<C
                 line: 50 + 2 * index,
             })
             .collect(),
+        run_names: RunNames::default(),
     }
 }
 

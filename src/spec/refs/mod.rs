@@ -8,19 +8,19 @@ use super::error::{Problem, Problems};
 use super::tree::{Node, Span};
 use super::{Cell, Claim, Located};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The axes of all profiles.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    all: Vec<Rc<Axes>>,
+    all: Vec<Arc<Axes>>,
     /// Whether some could not be laid out; then no name is called unknown.
     pub(crate) incomplete: bool,
 }
 
 impl Names {
     /// Adds those of one profile.
-    pub(crate) fn add(&mut self, axes: Rc<Axes>) {
+    pub(crate) fn add(&mut self, axes: Arc<Axes>) {
         self.all.push(axes);
     }
 
@@ -38,7 +38,7 @@ impl Names {
     }
 
     /// Names of runs, with and without their seeds.
-    fn runs(&self) -> BTreeSet<String> {
+    pub(crate) fn runs(&self) -> BTreeSet<String> {
         let combinations = self.all.iter().flat_map(|axes| axes.walk());
         combinations
             .flat_map(|run| [run.name(), run.group()])

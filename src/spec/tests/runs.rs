@@ -13,7 +13,7 @@ fn plain(more: &str) -> String {
 fn settings(text: &str, sets: &[&str]) -> Settings {
     let spec = with(text, None, sets).unwrap();
     assert_eq!(spec.runs.len(), 1);
-    spec.runs[0].settings.clone()
+    (*spec.runs[0].settings).clone()
 }
 
 #[test]
@@ -234,10 +234,10 @@ fn quoted_parts_hold_dots() {
 #[test]
 fn settings_written_out_are_read_back() {
     for run in with(FRENZY, None, &[]).unwrap().runs {
-        let base = serde_json::to_string(&run.settings).unwrap();
+        let base = serde_json::to_string(&*run.settings).unwrap();
         assert_eq!(
             settings(&format!("specbook: 1\nname: x\nbase: {base}\n"), &[]),
-            run.settings
+            *run.settings
         );
     }
 }

@@ -1,0 +1,191 @@
+//! The runs that expressions see, and which of them are replicates of one setting.
+
+use super::ExprError;
+use crate::DEFAULT_PROFILE;
+use crate::eval::{counts_by_formula, curve};
+use crate::record::{MetricPoint, Results, RunResult, RunStatus};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+/// What is made when an expression first asks for it.
+pub(super) type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+
+/// What expressions see of a run.
+#[derive(Debug)]
+pub(super) struct RunData {
+    pub(super) name: String,
+    pub(super) group: String,
+    pub(super) axes: Vec<(String, serde_json::Value)>,
+    pub(super) seed: u64,
+    pub(super) key: Lazy<serde_json::Value>,
+    /// Why there are no results; `None` where there are.
+    pub(super) absent: Option<String>,
+    pub(super) metrics: Arc<BTreeMap<String, f64>>,
+    /// What follows from the curves alone, worked out when it is first asked for.
+    pub(super) of_curves: OnceLock<BTreeMap<String, f64>>,
+    pub(super) series: Arc<Vec<MetricPoint>>,
+    pub(super) document_tokens: Arc<Vec<u32>>,
+}
+
+impl RunData {
+    fn new(run: RunResult) -> Self {
+        let mut metrics = run.metrics;
+        if let Some(record) = &run.record {
+            let counts = record.counts;
+            let counts = [
+                ("steps", counts.steps),
+                ("params", counts.params),
+                ("tokens", counts.tokens),
+                ("docs", counts.docs),
+                ("sequences", counts.sequences),
+            ];
+            for (name, value) in counts {
+                metrics.entry(name.to_owned()).or_insert(value as f64);
+            }
+        }
+        let failure = run
+            .record
+            .as_ref()
+            .and_then(|record| record.failure.as_ref());
+        let absent = match run.status {
+            RunStatus::Cached => None,
+            RunStatus::Failed => Some(format!(
+                "run `{}` failed{}",
+                run.name,
+                failure
+                    .map(|failure| format!(": {}", failure.message))
+                    .unwrap_or_default()
+            )),
+            RunStatus::Missing => Some(format!("run `{}` has not been trained", run.name)),
+            RunStatus::Partial | RunStatus::Running => {
+                Some(format!("run `{}` is not finished", run.name))
+            }
+        };
+        Self {
+            name: run.name,
+            group: run.group,
+            axes: without_seed(run.axes),
+            seed: run.seed,
+            key: Lazy::new(Box::new(move || run.key)),
+            absent,
+            metrics: Arc::new(metrics),
+            of_curves: OnceLock::new(),
+            series: Arc::new(run.series),
+            document_tokens: Arc::new(run.document_tokens),
+        }
+    }
+
+    /// A metric as recorded, else as its curves give it, else as it follows from settings and documents.
+    pub(super) fn metric(&self, name: &str) -> Option<f64> {
+        let of_curves = || {
+            self.of_curves
+                .get_or_init(|| curve::training_metrics(&self.series))
+                .get(name)
+        };
+        let measured = self.metrics.get(name).or_else(of_curves).copied();
+        measured.or_else(|| {
+            let counts = counts_by_formula(&self.key, &self.document_tokens);
+            let found = counts.into_iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value)
+        })
+    }
+}
+
+pub(super) fn without_seed(
+    mut axes: Vec<(String, serde_json::Value)>,
+) -> Vec<(String, serde_json::Value)> {
+    axes.retain(|(name, _)| name != "seed");
+    axes
+}
+
+/// A setting: its replicates.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) name: String,
+    /// Indices of its runs; never empty.
+    pub(super) members: Vec<usize>,
+}
+
+/// All runs, and which of them are replicates of one setting.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    pub(super) all: Vec<RunData>,
+    /// Settings in plan order.
+    pub(super) groups: Vec<Group>,
+    /// Where in `groups` a setting stands.
+    places: BTreeMap<String, usize>,
+    /// Names of all axes but `seed`.
+    pub(super) axes: BTreeSet<String>,
+    /// The profile, where it is not the default one: that has to have every run which a notebook names, others a part of them.
+    part: Option<String>,
+    /// Names of the runs and settings of all profiles, where they are known.
+    pub(super) everywhere: Option<Lazy<BTreeSet<String>>>,
+}
+
+impl Runs {
+    pub(super) fn new(results: Results) -> Self {
+        Self::of_runs(results.profile, results.runs.into_iter().map(RunData::new))
+    }
+
+    pub(super) fn of_runs(profile: String, runs: impl Iterator<Item = RunData>) -> Self {
+        let mut new = Self {
+            part: Some(profile).filter(|profile| profile != DEFAULT_PROFILE),
+            ..Self::default()
+        };
+        for (index, run) in runs.enumerate() {
+            match new.places.get(&run.group) {
+                Some(place) => new.groups[*place].members.push(index),
+                None => {
+                    new.places.insert(run.group.clone(), new.groups.len());
+                    new.groups.push(Group {
+                        name: run.group.clone(),
+                        members: vec![index],
+                    });
+                }
+            }
+            for (name, _) in &run.axes {
+                if !new.axes.contains(name) {
+                    new.axes.insert(name.clone());
+                }
+            }
+            new.all.push(run);
+        }
+        new
+    }
+
+    /// Why there is no run or setting `name`: a mistake, or only this profile has none.
+    pub(super) fn without(&self, name: &str) -> ExprError {
+        let everywhere = self.everywhere.as_deref();
+        match (&self.part, everywhere) {
+            (Some(_), Some(all)) if !all.contains(name) => {
+                ExprError::unknown("run", name, all.iter().map(String::as_str))
+            }
+            (Some(profile), _) => ExprError::NotAvailable {
+                what: format!("the profile `{profile}` has no run `{name}`"),
+            },
+            (None, _) => {
+                let known = self.groups.iter().map(|group| group.name.as_str());
+                ExprError::unknown("run", name, known)
+            }
+        }
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, RunData> {
+        self.all.iter()
+    }
+
+    /// The place of the setting `group`, to be found by.
+    pub(super) fn place(&self, group: &str) -> Option<usize> {
+        self.places.get(group).copied()
+    }
+
+    /// The first replicate of each setting, in plan order.
+    pub(super) fn firsts(&self) -> impl Iterator<Item = &RunData> {
+        self.groups.iter().map(|group| &self.all[group.members[0]])
+    }
+
+    /// The first replicate of the setting at `place`.
+    pub(super) fn first_at(&self, place: usize) -> &RunData {
+        &self.all[self.groups[place].members[0]]
+    }
+}
