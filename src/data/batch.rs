@@ -179,14 +179,59 @@ impl<'a> Course<'a> {
     fn order(&self, sequences: usize, epoch: u64) -> Arc<[usize]> {
         // Without shuffling all epochs share the order of the first.
         let epoch = if self.train.shuffle { epoch } else { 0 };
-        self.order.get(epoch, || {
-            if self.train.shuffle {
-                Stream::new(self.train.seed, Purpose::Shuffle, epoch).permutation(sequences)
-            } else {
-                (0..sequences).collect()
-            }
-        })
+        self.order
+            .get(epoch, || order_of(self.train, sequences, epoch))
     }
+}
+
+/// The order in which an epoch takes the sequences.
+fn order_of(train: &TrainSettings, sequences: usize, epoch: u64) -> Vec<usize> {
+    if train.shuffle {
+        Stream::new(train.seed, Purpose::Shuffle, epoch).permutation(sequences)
+    } else {
+        (0..sequences).collect()
+    }
+}
+
+/// Most positions, padding included, of a micro-batch in the course of `train` over sequences of these `lengths`. Of several shuffled
+/// epochs it is the most that could meet: as many of the longest as a batch has.
+pub fn most_positions(lengths: &[u32], train: &TrainSettings) -> usize {
+    let length = Length::of(Some(lengths.len()), train);
+    let longest = |lengths: &mut dyn Iterator<Item = u32>| lengths.max().unwrap_or(0) as usize;
+    if train.shuffle && length.epochs > 1 {
+        let rows = train.batch_size.min(lengths.len());
+        return rows * longest(&mut lengths.iter().copied());
+    }
+    let steps = usize::try_from(length.steps).unwrap_or(usize::MAX);
+    let order = order_of(train, lengths.len(), 0);
+    order
+        .chunks(train.batch_size.max(1))
+        .take(length.batches_per_epoch)
+        .take(steps.saturating_mul(train.grad_accum_steps))
+        .map(|batch| batch.len() * longest(&mut batch.iter().map(|&index| lengths[index])))
+        .max()
+        .unwrap_or(0)
+}
+
+/// Most positions of a batch that is scored (at least one sequence is taken).
+const SCORED_POSITIONS: usize = 4096;
+
+/// The batches in which sequences of these `lengths` are scored, in their order.
+pub fn scoring_batches(lengths: &[usize]) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let mut longest = *lengths.get(first)?;
+        let mut last = first + 1;
+        while last < lengths.len()
+            && (last + 1 - first) * longest.max(lengths[last]) <= SCORED_POSITIONS
+        {
+            longest = longest.max(lengths[last]);
+            last += 1;
+        }
+        let batch = first..last;
+        first = last;
+        Some(batch)
+    })
 }
 
 /// Length of a course, from counts alone (for estimates).

@@ -1,5 +1,6 @@
 //! What a run will cost, from its settings alone.
 
+use super::positions::Positions;
 use crate::data::batch::Length;
 use crate::record::Estimate;
 use crate::spec::{Arch, Every, Keep, ModelConfig, TrainSettings};
@@ -13,6 +14,8 @@ pub struct DataCounts {
     pub validation: usize,
     /// Positions of a full sequence.
     pub seq_len: usize,
+    /// What is in memory at once.
+    pub positions: Positions,
 }
 
 /// Estimates the cost of training `model` by `train`.
@@ -36,6 +39,8 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
     let tokens = sequences * data.seq_len as u64;
     let validations = validations(train, &length, tokens);
     let validation_tokens = validations * (data.validation * data.seq_len) as u64;
+    let all = data.sequences.unwrap_or(0) + data.validation;
+    let positions = (all * data.seq_len) as u64;
     let forward = forward_flops(model, data.seq_len);
     let flops = forward * (3.0 * tokens as f64 + validation_tokens as f64);
     Estimate {
@@ -43,7 +48,13 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
         steps: length.steps,
         tokens,
         flops,
-        peak_rss_bytes: peak_rss(model, train, data.seq_len, flops > CHECKPOINTED_FLOPS),
+        peak_rss_bytes: peak_rss(
+            model,
+            train,
+            data.positions,
+            flops > CHECKPOINTED_FLOPS,
+            DATA_BYTES * positions,
+        ),
         disk_bytes: params * 4 * if train.keep == Keep::Both { 2 } else { 1 }
             + length.steps * METRIC_LINE_BYTES
             + 4096,
@@ -81,40 +92,93 @@ pub fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
 /// Rows of logits the head holds at once (see the engine's head operation).
 const HEAD_ROWS: usize = 512;
 
-/// Resident bytes of program, tokenizer and data that do not depend on the model.
-const BASE_BYTES: u64 = 40 << 20;
+/// Bytes of the program with its tokenizer and threads; and the least that any run takes.
+const PROGRAM: [u64; 2] = [20_000_000, 30_000_000];
+
+/// The same where the text is still to be tokenised: some of what that took is never given back.
+const PROGRAM_AND_TEXT: [u64; 2] = [30_000_000, 47_000_000];
+
+/// Bytes that tokenising a document takes at least, until the training begins: 350 ids of 20 bytes each.
+const DOCUMENT_BYTES: u64 = 7_000;
+
+/// Bytes of an evaluation beside the model: texts and scores.
+const EVALUATION_BYTES: u64 = 4_000_000;
+
+/// Bytes that a position of the data takes: its input and its target.
+const DATA_BYTES: u64 = 8;
 
 /// Work that takes longer than the time between checkpoints on a machine of two cores.
 const CHECKPOINTED_FLOPS: f64 = 3e12;
 
-/// Highest resident memory in bytes: parameters, gradients and two moments, and the larger of two: the activations that the backward
-/// pass reads again with the gradients of one layer and of the output matrix, or (`checkpointed`) the copy of parameters and moments that is written.
-fn peak_rss(model: &ModelConfig, train: &TrainSettings, seq_len: usize, checkpointed: bool) -> u64 {
-    let rows = train.batch_size * seq_len;
-    let (d, f) = (model.dim, model.hidden_dim);
-    let kv = model.n_kv_heads * model.head_dim();
-    let hidden = if model.arch == Arch::Llama {
-        3 * f
-    } else {
-        2 * f
-    };
-    let per_row_and_layer = 6 * d + 2 * kv + hidden; // two norms, two sums, q, attention, k and v, feed-forward
-    let activations = rows * (model.n_layers * per_row_and_layer + 4 * d);
-    let slopes = rows * (5 * d + 2 * kv + f); // of one layer on the way back
-    let logits = rows.min(HEAD_ROWS) * model.vocab_size;
-    let head_gradient = model.vocab_size * d;
+/// Highest resident memory in bytes: the highest of the preparation of the data, of which `data` bytes stay, of training, of its checkpoints
+/// and of the evaluation after it.
+fn peak_rss(
+    model: &ModelConfig,
+    train: &TrainSettings,
+    positions: Positions,
+    checkpointed: bool,
+    data: u64,
+) -> u64 {
+    let parameters = model.parameters();
     let best = if train.keep == Keep::Last {
         0
     } else {
-        model.parameters()
+        parameters
     };
-    let copies = if checkpointed {
-        3 * model.parameters() + best
+    // Parameters, gradients and two moments.
+    let state = 4 * parameters + best;
+    let training = logits(model, positions.training) + tape(model, positions.training);
+    let validation = logits(model, positions.validation) + pass(model, positions.validation);
+    let checkpoint = if checkpointed {
+        3 * parameters + best
     } else {
         0
     };
-    let passing = copies.max(activations + slopes + head_gradient);
-    BASE_BYTES + 4 * (4 * model.parameters() + best + logits + passing) as u64
+    let training = 4 * (state + training.max(validation).max(checkpoint)) as u64;
+    // The weights at hand and on the device.
+    let scores = logits(model, positions.evaluation) + pass(model, positions.evaluation);
+    let samples = 2 * positions.samples * model.n_layers * kv_dim(model);
+    let evaluation = 4 * (2 * parameters + scores.max(samples)) as u64 + EVALUATION_BYTES;
+    let [program, least] = match positions.untokenised {
+        0 => PROGRAM,
+        _ => PROGRAM_AND_TEXT,
+    };
+    let tokenising = program + DOCUMENT_BYTES * positions.untokenised as u64;
+    let working = program + data + training.max(evaluation);
+    working.max(tokenising).max(least)
+}
+
+fn kv_dim(model: &ModelConfig) -> usize {
+    model.n_kv_heads * model.head_dim()
+}
+
+/// Numbers of the feed-forward layer per position: before and after the activation.
+fn hidden(model: &ModelConfig) -> usize {
+    match model.arch {
+        Arch::Llama => 3 * model.hidden_dim,
+        Arch::Gpt2 => 2 * model.hidden_dim,
+    }
+}
+
+/// Numbers of the logits that exist at once.
+fn logits(model: &ModelConfig, positions: usize) -> usize {
+    positions.min(HEAD_ROWS) * model.vocab_size
+}
+
+/// Numbers that a training pass keeps: the activations that the backward pass reads again, with the gradients of one layer and of the output
+/// matrix.
+fn tape(model: &ModelConfig, positions: usize) -> usize {
+    let (d, f, kv) = (model.dim, model.hidden_dim, kv_dim(model));
+    let layer = 6 * d + 2 * kv + hidden(model); // two norms, two sums, q, attention, k and v, feed-forward
+    let activations = positions * (model.n_layers * layer + 4 * d);
+    let slopes = positions * (5 * d + 2 * kv + f); // of one layer on the way back
+    activations + slopes + model.vocab_size * d
+}
+
+/// Numbers of a pass that keeps nothing: those of one layer, which the next one uses again.
+fn pass(model: &ModelConfig, positions: usize) -> usize {
+    // The sum, its norm, attention or the next sum; q, k and v; feed-forward.
+    positions * (4 * model.dim + 2 * kv_dim(model) + hidden(model))
 }
 
 #[cfg(test)]
@@ -141,6 +205,7 @@ mod tests {
             sequences: Some(2500),
             validation: 300,
             seq_len: 512,
+            positions: Positions::default(),
         };
         let estimate = estimate(&model(), &train("validate: {every: step}"), counts);
         assert_eq!(
@@ -162,6 +227,7 @@ mod tests {
             sequences: Some(25),
             validation: 5,
             seq_len: 64,
+            positions: Positions::default(),
         };
         let epochs = estimate(
             &model(),

@@ -2,6 +2,7 @@
 
 use super::estimate::{DataCounts, estimate};
 use super::eval_key::{EVAL_RECIPE, EvalKey};
+use super::positions::{Lengths, Positions};
 use super::{Plan, RECIPE, Run, RunKey};
 use crate::data::{DataContext, Identified, identify};
 use crate::record::{Counts, Estimate};
@@ -102,7 +103,13 @@ fn planned(
         eval: settings.eval.clone(),
         test: scores_test.then(|| identified.test.clone()).flatten(),
     };
-    let estimate = estimated(settings, &model, identified.sequences, identified.seq_len);
+    let estimate = estimated(
+        settings,
+        &model,
+        identified.sequences,
+        identified.seq_len,
+        Lengths::of(identified),
+    );
     Run {
         id,
         eval_id: eval_key.id(),
@@ -147,19 +154,23 @@ pub(super) fn estimated(
     model: &ModelConfig,
     sequences: Option<usize>,
     seq_len: Option<usize>,
+    lengths: Lengths<'_>,
 ) -> Estimate {
     let data = &settings.data;
+    let sequences = match data.sequence {
+        Sequence::Stream => None,
+        _ => Some(sequences.unwrap_or(data.train.take)),
+    };
+    let seq_len = match data.seq_len {
+        SeqLen::Tokens(tokens) => tokens,
+        SeqLen::Max => model.max_seq_len,
+        SeqLen::Shortest => seq_len.unwrap_or(model.max_seq_len),
+    };
     let counts = DataCounts {
-        sequences: match data.sequence {
-            Sequence::Stream => None,
-            _ => Some(sequences.unwrap_or(data.train.take)),
-        },
+        sequences,
         validation: data.validation.take,
-        seq_len: match data.seq_len {
-            SeqLen::Tokens(tokens) => tokens,
-            SeqLen::Max => model.max_seq_len,
-            SeqLen::Shortest => seq_len.unwrap_or(model.max_seq_len),
-        },
+        seq_len,
+        positions: Positions::of(settings, model, seq_len, sequences, lengths),
     };
     estimate(model, &settings.train, counts)
 }
@@ -168,7 +179,16 @@ impl Run {
     /// The estimate by what was counted when the run was trained.
     pub fn estimate_of(&self, counts: &Counts) -> Estimate {
         let sequences = Some(counts.sequences as usize);
-        let of_length = |seq_len| estimated(&self.settings, &self.model, sequences, Some(seq_len));
+        let of_length = |seq_len| {
+            let lengths = Lengths::default();
+            estimated(
+                &self.settings,
+                &self.model,
+                sequences,
+                Some(seq_len),
+                lengths,
+            )
+        };
         // So many sequences; targets that the loss ignores are not among the tokens.
         let trained = of_length(1).tokens.max(1);
         of_length(counts.tokens.div_ceil(trained).max(1) as usize)

@@ -5,6 +5,7 @@ mod estimate;
 mod eval_key;
 mod expand;
 mod outline;
+mod positions;
 mod run_key;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub use estimate::{DataCounts, estimate, forward_flops};
 pub use eval_key::{EVAL_RECIPE, EvalKey};
 pub use expand::{PlanError, expand};
 pub use outline::{Outline, Outlined, outline};
+pub use positions::Positions;
 pub use run_key::{RECIPE, RunKey};
 
 use crate::record::{Estimate, EvalId, RunId};

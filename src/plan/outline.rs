@@ -2,6 +2,7 @@
 //! the text.
 
 use super::expand::{PlanError, awaits_text, estimated};
+use super::positions::Lengths;
 use crate::data::DataContext;
 use crate::record::Estimate;
 use crate::spec::{Settings, Spec, Tokenizer};
@@ -63,7 +64,7 @@ pub fn outline(
         awaits_text: awaits_text(&run.settings.data, None, None),
         estimate: vocabulary(&run.settings).map(|vocab_size| {
             let model = run.settings.model.resolve(vocab_size);
-            estimated(&run.settings, &model, None, None)
+            estimated(&run.settings, &model, None, None, Lengths::default())
         }),
     });
     Ok(Outline {

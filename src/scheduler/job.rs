@@ -349,23 +349,22 @@ impl Job<'_> {
         prepared: &Prepared,
         finished: Finished,
     ) -> Result<Weights, StoreError> {
-        let kept = self
-            .options
-            .keep_checkpoints
-            .then(|| finished.checkpoint.clone());
-        let (weights, best) = kept_weights(self.run.settings.train.keep, finished);
+        let keep = self.run.settings.train.keep;
+        let (weights, best) = kept_weights(keep, &finished);
+        let keeps = self.options.keep_checkpoints;
+        let checkpoint = keeps.then_some(&finished.checkpoint);
         let mut record = self.record(&mut work, Some(prepared));
         record.status = RunStatus::Cached;
         record.metrics = training_metrics(work.points());
         record.digests.weights = Some(weights.digest());
         work.log(&format!("finished after {} steps", record.counts.steps))?;
-        let record = work.finish(self.store, record, &weights, best.as_ref(), kept.as_ref())?;
+        let record = work.finish(self.store, record, weights, best, checkpoint)?;
         self.calibrate(&record)?;
         self.bases.add(&record);
         let index = self.index;
         let record = &record;
         self.events.on(Event::Trained { index, record });
-        Ok(weights)
+        Ok(into_kept(keep, finished))
     }
 
     /// Remembers the speed, for estimates. Runs of less than a second say little.
@@ -457,11 +456,20 @@ impl From<StoreError> for EvaluationError {
 }
 
 /// The weights that a record's digest is of, and those kept beside them.
-pub(super) fn kept_weights(keep: Keep, finished: Finished) -> (Weights, Option<Weights>) {
-    match (keep, finished.best) {
+pub(super) fn kept_weights(keep: Keep, finished: &Finished) -> (&Weights, Option<&Weights>) {
+    let best = finished.checkpoint.best.as_ref().map(|(_, best)| best);
+    match (keep, best) {
         (Keep::Best, Some(best)) => (best, None),
-        (Keep::Both, best) => (finished.last, best),
-        (_, _) => (finished.last, None),
+        (Keep::Both, best) => (&finished.last, best),
+        (_, _) => (&finished.last, None),
+    }
+}
+
+/// The weights that a record's digest is of, without a copy.
+fn into_kept(keep: Keep, finished: Finished) -> Weights {
+    match (keep, finished.checkpoint.best) {
+        (Keep::Best, Some((_, best))) => best,
+        (_, _) => finished.last,
     }
 }
 

@@ -99,7 +99,7 @@ pub fn reproduce(
         return Ok(Reproduction::Stopped);
     };
     let points = collector.points;
-    let (weights, _) = kept_weights(run.settings.train.keep, *finished);
+    let (weights, _) = kept_weights(run.settings.train.keep, &finished);
     let same_weights = Some(weights.digest()) == record.digests.weights;
     if same_weights && metrics_digest(&points) == record.digests.metrics {
         return Ok(Reproduction::Equal);

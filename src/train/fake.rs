@@ -109,11 +109,7 @@ impl Engine for FakeEngine {
             }
         }
         let last = checkpoint.weights.clone();
-        Ok(Trained::Finished(Box::new(Finished {
-            best: None,
-            last,
-            checkpoint,
-        })))
+        Ok(Trained::Finished(Box::new(Finished { last, checkpoint })))
     }
 
     fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError> {

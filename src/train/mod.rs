@@ -177,9 +177,7 @@ pub enum Trained {
 pub struct Finished {
     /// Weights after the last step.
     pub last: Weights,
-    /// Weights at the lowest validation loss, where `keep` asks for them.
-    pub best: Option<Weights>,
-    /// The final state, from which a longer run can go on.
+    /// The final state, from which a longer run can go on; it has the weights at the lowest validation loss, where `keep` asks for them.
     pub checkpoint: Checkpoint,
 }
 

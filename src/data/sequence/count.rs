@@ -39,6 +39,57 @@ pub fn sequences(policy: Sequence, lengths: &[u32], seq_len: usize) -> Option<us
     usize::try_from(count).ok()
 }
 
+/// Positions of each sequence that `policy` makes of documents of these `lengths`, in their order; `None` for `stream`.
+pub fn input_lengths(
+    policy: Sequence,
+    lengths: &[u32],
+    seq_len: usize,
+    shift: usize,
+) -> Option<Vec<u32>> {
+    let m = u32::try_from(seq_len.checked_sub(1).filter(|m| *m > 0)?).ok()?;
+    let of_chunk = |chunk: u32| (chunk + 2).saturating_sub(shift as u32);
+    // Of a document cut on its own: full chunks and what is left, where there is enough of it.
+    let cut = |least: usize| {
+        let chunks = lengths.iter().flat_map(move |length| {
+            let (full, rest) = ((length / m) as usize, length % m);
+            let rest = (rest > 0 && rest as usize >= least).then_some(rest);
+            std::iter::repeat_n(m, full).chain(rest)
+        });
+        chunks.map(of_chunk).collect()
+    };
+    Some(match policy {
+        Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => {
+            validation_lengths(lengths, seq_len, shift)
+        }
+        Sequence::PadImputePerDocument => cut(0),
+        Sequence::InformedAsDescribed(parameters) => cut(parameters.tol),
+        Sequence::ImputeConcat | Sequence::PadImputeConcat | Sequence::InformedAsRun(_) => {
+            vec![of_chunk(m); sequences(policy, lengths, seq_len)?]
+        }
+        Sequence::Stream => return None,
+    })
+}
+
+/// Positions of each validation sequence of documents of these `lengths`, for all policies but `stream`.
+pub fn validation_lengths(lengths: &[u32], seq_len: usize, shift: usize) -> Vec<u32> {
+    let content = seq_len.saturating_sub(1) as u32;
+    let there = lengths.iter().filter(|length| **length > 0 || shift == 1);
+    there
+        .map(|length| (content.min(*length) + 2).saturating_sub(shift as u32))
+        .collect()
+}
+
+/// Positions of each window that scores documents of these `lengths` whole.
+pub fn window_lengths(lengths: &[u32], max_seq_len: usize) -> Vec<usize> {
+    let window = max_seq_len.max(1);
+    let of_document = |length: &u32| {
+        let targets = *length as usize + 1;
+        let rest = Some(targets % window).filter(|rest| *rest > 0);
+        std::iter::repeat_n(window, targets / window).chain(rest)
+    };
+    lengths.iter().flat_map(of_document).collect()
+}
+
 /// Number of batches of `batch_size`, the last one kept.
 pub fn batches(sequences: usize, batch_size: usize) -> usize {
     sequences.div_ceil(batch_size.max(1))

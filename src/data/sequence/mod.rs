@@ -10,7 +10,7 @@
 
 mod count;
 
-pub use count::{batches, sequences};
+pub use count::{batches, input_lengths, sequences, validation_lengths, window_lengths};
 
 use super::{DataError, SequenceSet, TrainingData};
 use crate::spec::{SeqLen, Sequence};

@@ -276,6 +276,22 @@ proptest! {
     }
 
     #[test]
+    fn lengths_follow_from_those_of_the_documents(lengths in prop::collection::vec(0..60u32, 0..20), seq_len in 2..20usize, policy in policies(), shift in 1..3usize) {
+        let (frame, documents) = (Frame { seq_len, shift, ..FRAME }, numbered(&lengths));
+        let positions = |set: &SequenceSet| -> Vec<u32> { (0..set.len()).map(|i| set.get(i).0.len() as u32).collect() };
+        prop_assert_eq!(input_lengths(policy, &lengths, seq_len, shift), Some(positions(&set(policy, &documents, frame))));
+        let held_out = validation(policy, &documents, frame);
+        prop_assert_eq!(validation_lengths(&lengths, seq_len, shift), positions(&held_out));
+        let windows: Vec<usize> = documents
+            .iter()
+            .map(|ids| scoring_windows(ids, 900, 901, seq_len))
+            .flat_map(|set| positions(&set))
+            .map(|length| length as usize)
+            .collect();
+        prop_assert_eq!(window_lengths(&lengths, seq_len), windows);
+    }
+
+    #[test]
     fn sequences_are_framed_and_short_enough(lengths in prop::collection::vec(0..60u32, 0..20), seq_len in 2..20usize, policy in policies(), shift in 1..3usize) {
         let frame = Frame { seq_len, shift, bos: 90_000, eos: 90_001 };
         let built = set(policy, &numbered(&lengths), frame);

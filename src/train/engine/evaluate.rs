@@ -2,12 +2,9 @@
 
 use super::network::Network;
 use super::ops::{Grid, Operations, ScoreTask, Scores};
-use crate::data::batch::Batch;
+use crate::data::batch::{Batch, scoring_batches};
 use crate::train::{EvalJob, TokenScores, TrainError, Weights};
 use dfdx::prelude::NoneTape;
-
-/// Most positions of a batch (at least one sequence is taken).
-const POSITIONS: usize = 4096;
 
 /// Scores every target; see [`crate::train::Engine::evaluate`].
 pub(crate) fn evaluate<O: Operations>(
@@ -28,15 +25,8 @@ pub(crate) fn evaluate<O: Operations>(
     let set = job.sequences;
     let lengths: Vec<usize> = (0..set.len()).map(|index| set.get(index).1.len()).collect();
     let mut all = Scores::for_task(&task(job, &Batch::default()));
-    let mut first = 0;
-    while first < set.len() {
-        let mut last = first + 1;
-        let mut longest = lengths[first];
-        while last < set.len() && (last + 1 - first) * longest.max(lengths[last]) <= POSITIONS {
-            longest = longest.max(lengths[last]);
-            last += 1;
-        }
-        let batch = Batch::gather(set, &(first..last).collect::<Vec<_>>(), None);
+    for sequences in scoring_batches(&lengths) {
+        let batch = Batch::gather(set, &sequences.collect::<Vec<_>>(), None);
         if !batch.inputs.is_empty() {
             network.check_batch(&batch)?;
             let grid = Grid {
@@ -46,7 +36,6 @@ pub(crate) fn evaluate<O: Operations>(
             let hidden = network.hidden(ops, &batch.inputs, grid, None, NoneTape)?;
             all.append(ops.head_scores(hidden, network.head(), &task(job, &batch))?);
         }
-        first = last;
     }
     Ok(TokenScores {
         lengths,

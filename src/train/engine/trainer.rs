@@ -335,6 +335,8 @@ impl<'a, O: Operations> Trainer<'a, O> {
             .as_ref()
             .is_none_or(|(best, _)| measured.loss < *best);
         if kept && lowest {
+            // The old ones first: two copies beside the training's memory would be its peak.
+            self.best = None;
             self.best = Some((measured.loss, self.network.weights(self.ops)));
         }
         Ok(measured)
@@ -370,7 +372,6 @@ impl<'a, O: Operations> Trainer<'a, O> {
         }
         Ok(Finished {
             last: weights.clone(),
-            best: self.best.as_ref().map(|(_, best)| best.clone()),
             checkpoint: Checkpoint {
                 step: self.step,
                 tokens: self.tokens,

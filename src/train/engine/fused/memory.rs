@@ -49,24 +49,32 @@ impl Stock {
 /// The batch sizes (in rows) whose memory waits to be used again.
 ///
 /// Memory is kept by exact length, and batches are padded to their longest sequence, so that each could have a length of its own.
-/// What waits is bounded: the sizes kept add up to at most twice the largest.
+/// What waits is bounded: the sizes kept add up to at most the largest batch there was, so that batches of many lengths take no more
+/// than the longest alone.
 #[derive(Default)]
-pub(super) struct Sizes(Mutex<Vec<usize>>);
+pub(super) struct Sizes(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    sizes: Vec<usize>,
+    largest: usize,
+}
 
 impl Sizes {
     /// Notes a batch of `rows` rows. True where everything that waits must be freed first.
     pub(super) fn crowded_by(&self, rows: usize) -> bool {
-        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if sizes.contains(&rows) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.sizes.contains(&rows) {
             return false;
         }
-        sizes.push(rows);
-        let largest = sizes.iter().copied().max().unwrap_or(0);
-        if sizes.iter().sum::<usize>() <= 2 * largest {
-            return false;
+        waiting.largest = waiting.largest.max(rows);
+        let all = waiting.sizes.iter().sum::<usize>() + rows;
+        let crowded = all > waiting.largest;
+        if crowded {
+            waiting.sizes.clear();
         }
-        *sizes = vec![rows];
-        true
+        waiting.sizes.push(rows);
+        crowded
     }
 }
 

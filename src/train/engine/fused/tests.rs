@@ -485,7 +485,8 @@ fn memory_that_waits_is_bounded_however_many_lengths_there_are() {
     let config = llama();
     let network = Network::new(&ops, &config, &weights(&config)).unwrap();
     let mut waiting = Vec::new();
-    for length in (1..=64).rev() {
+    // The longest first, then up to it again.
+    for length in (1..=64).rev().chain(2..=64) {
         let grid = Grid {
             sequences: 2,
             length,
@@ -496,7 +497,7 @@ fn memory_that_waits_is_bounded_however_many_lengths_there_are() {
     }
     let most = waiting.iter().max().unwrap();
     assert!(
-        *most <= 2 * waiting[0],
+        *most <= waiting[0],
         "{most} numbers wait, {} after the first",
         waiting[0]
     );
@@ -505,5 +506,5 @@ fn memory_that_waits_is_bounded_however_many_lengths_there_are() {
         .iter()
         .map(|&rows| sizes.crowded_by(rows))
         .collect();
-    assert_eq!(crowded, [false, false, false, false, false, true, false]);
+    assert_eq!(crowded, [false, true, true, true, false, true, true]);
 }
