@@ -1,17 +1,14 @@
 //! From text to a tree with places: the only user of `serde_yaml` (values) and of `saphyr-parser` (marks).
 //!
 //! The marks come first, because the event parser can be stopped: text that nests deeply or whose aliases multiply is refused
-//! before anything is built from it (a text in which neither can be is read by both at the same time). Then both trees are walked
-//! together; where they differ, the file is refused.
+//! before anything is built from it. Then both trees are walked together; where they differ, the file is refused.
 
 use super::error::{Problem, Problems};
-use super::schema::FILE;
 use super::tree::{Key, Node, Span, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 /// Largest spec in bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -33,24 +30,14 @@ pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) ->
         problems.push(problem);
         return None;
     }
-    let marks = || Marks::new(text, origin).document();
-    let together = if is_harmless(text) {
-        both(text, marks)
-    } else {
-        None
-    };
-    let (marks, values) = match together {
-        Some((marks, values)) => (marks, Some(values)),
-        None => (marks(), None),
-    };
-    let mark = match marks {
+    let mark = match Marks::new(text, origin).document() {
         Ok(mark) => mark,
         Err(problem) => {
             problems.push(*problem);
             return None;
         }
     };
-    match values.unwrap_or_else(|| serde_yaml::from_str(text)) {
+    match serde_yaml::from_str::<Raw>(text) {
         Ok(raw) => join(raw, mark, problems),
         Err(error) => {
             let span = error.location().map_or(mark.span, |at| {
@@ -62,27 +49,6 @@ pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) ->
             None
         }
     }
-}
-
-/// Whether values can be read before the marks have been: a text long enough to gain by it, in which nothing is repeated by
-/// an alias (there is no anchor) and little can be nested.
-fn is_harmless(text: &str) -> bool {
-    let brackets = || text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
-    text.len() > 4096 && !text.contains('&') && brackets().count() < 10_000
-}
-
-type Values = Result<Raw, serde_yaml::Error>;
-
-/// Reads marks and values at the same time, and sees to what comes next; `None` where there is no second thread to be had.
-fn both<M>(text: &str, marks: impl Fn() -> M) -> Option<(M, Values)> {
-    std::thread::scope(|scope| {
-        let values = std::thread::Builder::new();
-        let values = values.spawn_scoped(scope, || serde_yaml::from_str(text));
-        let values = values.ok()?;
-        let marks = marks();
-        LazyLock::force(&FILE);
-        Some((marks, values.join().ok()?))
-    })
 }
 
 /// The first character that YAML does not allow anywhere, comments included.

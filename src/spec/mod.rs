@@ -43,6 +43,8 @@ mod parse;
 mod refs;
 mod schema;
 mod setting;
+#[rustfmt::skip]
+mod shape;
 mod structure;
 mod train;
 mod tree;

@@ -1,11 +1,12 @@
-//! The shape of a spec, taken from the JSON Schema that the settings types generate: one source for `specbook schema`, for the
+//! The shape of a spec, that of the JSON Schema which the settings types generate: one source for `specbook schema`, for the
 //! structure check and for what a dot path may name.
 
 use super::error::list;
 use super::file::SpecFile;
 use super::tree::{Node, Value};
 use serde_json::Value as Json;
-use std::sync::LazyLock;
+
+pub(crate) use super::shape::FILE;
 
 /// The JSON Schema (draft 2020-12) of a spec file, generated from the types that read it.
 pub fn json_schema() -> Json {
@@ -26,23 +27,23 @@ pub(crate) enum Shape {
     Integer(u64),
     Number,
     /// A list of so many items, where that is fixed.
-    List(Box<Self>, Option<usize>),
+    List(&'static Self, Option<usize>),
     /// Any keys.
-    Map(Box<Self>),
+    Map(&'static Self),
     /// These keys.
-    Record(Vec<Field>),
+    Record(&'static [Field]),
     /// One of these names, bare or as the only key of a map.
-    Choice(Vec<Variant>),
+    Choice(&'static [Variant]),
     /// Any of these shapes.
-    Either(Vec<Self>),
+    Either(&'static [Self]),
     /// This or nothing.
-    Nullable(Box<Self>),
+    Nullable(&'static Self),
 }
 
 /// A key of a record.
 #[derive(Debug)]
 pub(crate) struct Field {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     pub(crate) shape: Shape,
     pub(crate) required: bool,
 }
@@ -50,7 +51,7 @@ pub(crate) struct Field {
 /// A name of a choice, with its parameters where it has any.
 #[derive(Debug)]
 pub(crate) struct Variant {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     pub(crate) shape: Option<Shape>,
 }
 
@@ -60,112 +61,9 @@ pub(crate) struct NoSuchPath<'a> {
     pub(crate) allowed: Vec<&'a str>,
 }
 
-/// The whole spec file.
-pub(crate) static FILE: LazyLock<Shape> = LazyLock::new(|| {
-    let schema = json_schema();
-    let shape = compile(&schema, &schema["$defs"]);
-    // Made once in a process: to free its thousands of pieces takes longer than anything that would use their room.
-    std::mem::forget(schema);
-    shape
-});
-
 /// The sections of `base`.
 pub(crate) fn settings() -> &'static Shape {
     FILE.field("base").map_or(&Shape::Any, |field| &field.shape)
-}
-
-fn compile(schema: &Json, defs: &Json) -> Shape {
-    if let Some(name) = schema["$ref"]
-        .as_str()
-        .and_then(|path| path.strip_prefix("#/$defs/"))
-    {
-        return compile(&defs[name], defs);
-    }
-    if let Some(variants) = schema["oneOf"].as_array() {
-        return Shape::Choice(variants.iter().flat_map(|one| variant(one, defs)).collect());
-    }
-    if let Some(shapes) = schema["anyOf"].as_array() {
-        let is_null = |one: &&Json| one["type"] == "null";
-        let mut others: Vec<Shape> = shapes
-            .iter()
-            .filter(|one| !is_null(one))
-            .map(|one| compile(one, defs))
-            .collect();
-        let shape = if others.len() == 1 {
-            others.remove(0)
-        } else {
-            Shape::Either(others)
-        };
-        return nullable(shape, shapes.iter().any(|one| is_null(&one)));
-    }
-    if schema["enum"].is_array() {
-        return Shape::Choice(variant(schema, defs));
-    }
-    let types: Vec<&str> = match &schema["type"] {
-        Json::String(name) => vec![name],
-        Json::Array(names) => names.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let shape = match types.iter().find(|name| **name != "null") {
-        Some(&"boolean") => Shape::Bool,
-        Some(&"string") => Shape::Text,
-        Some(&"integer") if schema["format"] == "uint32" => Shape::Integer(u32::MAX.into()),
-        Some(&"integer") => Shape::Integer(u64::MAX),
-        Some(&"number") => Shape::Number,
-        Some(&"array") => {
-            let len = schema["minItems"].as_u64().map(|len| len as usize);
-            Shape::List(Box::new(compile(&schema["items"], defs)), len)
-        }
-        Some(&"object") => object(schema, defs),
-        _ => Shape::Any,
-    };
-    nullable(shape, types.contains(&"null"))
-}
-
-fn nullable(shape: Shape, null: bool) -> Shape {
-    if null {
-        Shape::Nullable(Box::new(shape))
-    } else {
-        shape
-    }
-}
-
-fn object(schema: &Json, defs: &Json) -> Shape {
-    let Some(properties) = schema["properties"].as_object() else {
-        return Shape::Map(Box::new(compile(&schema["additionalProperties"], defs)));
-    };
-    let required: Vec<&str> = schema["required"]
-        .as_array()
-        .map(|names| names.iter().filter_map(Json::as_str).collect())
-        .unwrap_or_default();
-    let field = |(name, schema): (&String, &Json)| Field {
-        name: name.clone(),
-        shape: compile(schema, defs),
-        required: required.contains(&name.as_str()),
-    };
-    Shape::Record(properties.iter().map(field).collect())
-}
-
-/// The variants that one alternative of a choice stands for.
-fn variant(schema: &Json, defs: &Json) -> Vec<Variant> {
-    let bare = |name: &str| Variant {
-        name: name.to_owned(),
-        shape: None,
-    };
-    if let Some(name) = schema["const"].as_str() {
-        return vec![bare(name)];
-    }
-    if let Some(names) = schema["enum"].as_array() {
-        return names.iter().filter_map(Json::as_str).map(bare).collect();
-    }
-    let with_parameters = |(name, schema): (&String, &Json)| Variant {
-        name: name.clone(),
-        shape: Some(compile(schema, defs)),
-    };
-    let properties = schema["properties"].as_object();
-    properties
-        .map(|all| all.iter().map(with_parameters).collect())
-        .unwrap_or_default()
 }
 
 impl Shape {
@@ -208,11 +106,11 @@ impl Shape {
     /// The names that may follow in a path.
     pub(crate) fn keys(&self) -> Vec<&str> {
         match self {
-            Self::Record(fields) => fields.iter().map(|field| field.name.as_str()).collect(),
+            Self::Record(fields) => fields.iter().map(|field| field.name).collect(),
             Self::Choice(variants) => variants
                 .iter()
                 .filter(|variant| variant.shape.is_some())
-                .map(|variant| variant.name.as_str())
+                .map(|variant| variant.name)
                 .collect(),
             Self::Nullable(shape) => shape.keys(),
             Self::Either(shapes) => shapes.iter().flat_map(Self::keys).collect(),
@@ -237,7 +135,7 @@ impl Shape {
             Self::List(_, Some(len)) => format!("a list of {len} numbers"),
             Self::Map(_) => "a map".to_owned(),
             Self::Record(fields) => {
-                let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+                let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
                 format!("a map with the keys {}", list(&names))
             }
             Self::Choice(variants) => variants

@@ -224,7 +224,7 @@ fn put(node: &mut Node, shape: &Shape, path: &[String], setting: &Setting) {
         // the short form of a slice: the number is its `take`
         let number = node.clone();
         let main = Key {
-            name: main.name.clone(),
+            name: main.name.to_owned(),
             span: node.span,
         };
         node.value = Value::Map(vec![(main, number)]);

@@ -102,7 +102,7 @@ impl Check<'_> {
         let is_field = |key: &Key| fields.iter().any(|field| field.name == key.name);
         let mut meant = Vec::new();
         for (key, _) in entries.iter().filter(|(key, _)| !is_field(key)) {
-            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
             let message = format!("unknown key `{}` in {}", key.name, whole(path, self.root));
             let mut problem = Problem::new(message).at(key.span);
             problem = problem.choices(&key.name, names.iter().copied());
@@ -116,7 +116,7 @@ impl Check<'_> {
             return;
         }
         for field in fields.iter().filter(|field| field.required) {
-            let is_meant = meant.contains(&field.name.as_str());
+            let is_meant = meant.contains(&field.name);
             if !is_meant && !entries.iter().any(|(key, _)| key.name == field.name) {
                 let message = format!("{} lacks the key `{}`", whole(path, self.root), field.name);
                 let problem = Problem::new(message).at(place);
@@ -126,7 +126,7 @@ impl Check<'_> {
     }
 
     fn choice(&mut self, node: &Node, variants: &[Variant], shape: &Shape, path: &mut Vec<String>) {
-        let names = || variants.iter().map(|variant| variant.name.as_str());
+        let names = || variants.iter().map(|variant| variant.name);
         let find = |name: &str| variants.iter().find(|variant| variant.name == name);
         let unknown = |name: &str, span| {
             Problem::new(format!("`{}` cannot be `{name}`", show(path)))
@@ -193,7 +193,7 @@ impl Check<'_> {
                 let known = |name| variants.iter().any(|variant| variant.name == name);
                 match node.as_str() {
                     Some(name) if !known(name) => {
-                        let names = variants.iter().map(|variant| variant.name.as_str());
+                        let names = variants.iter().map(|variant| variant.name);
                         let message = format!("`{}` cannot be `{name}`", show(path));
                         let problem = Problem::new(message).at(node.span).choices(name, names);
                         self.push(problem.allowed(whole.expected()));

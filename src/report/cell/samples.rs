@@ -77,15 +77,18 @@ fn view(scope: &Scope<'_>, run: &RunResult, sample: &Sample) -> SampleView {
     let continuation = clean(&sample.continuation);
     let whole = format!("{prompt}⟫{continuation}");
     let fence = fence(&whole);
-    let end = if sample.ended {
-        "ended by itself"
-    } else {
-        "cut at the limit"
+    let tokens = sample.new_tokens;
+    let note = match sample.ended {
+        true => format!("{tokens} tokens, ended by itself"),
+        false if tokens == 0 => {
+            "the prompt fills the model's context: no room for a continuation".into()
+        }
+        false => format!("{tokens} tokens, cut at the limit"),
     };
     SampleView {
         run_name: one_line(&run.name),
         run: scope.anchor(run),
-        note: format!("{} tokens, {end}", sample.new_tokens),
+        note,
         markdown: format!("{fence}text\n{}\n{fence}", whole.trim_end()),
         prompt,
         continuation,

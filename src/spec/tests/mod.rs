@@ -7,6 +7,7 @@ mod model;
 mod notebook;
 mod profiles;
 mod runs;
+mod shape;
 mod shipped;
 mod structure;
 mod train;
