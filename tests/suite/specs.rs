@@ -74,11 +74,17 @@ fn plans_of_epoch_frenzy() {
     1945be818090 2500x1,seed=0
     7e867421e389 2500x1,seed=1
     24195b2bbf7e 2500x1,seed=2
+    8e79c30cc0b8 by-tokens-25x100,seed=0
+    2c42519d4d2d by-tokens-250x10,seed=0
+    c210441ed321 by-tokens-2500x1,seed=0
     ");
     insta::assert_snapshot!(lines(&planned("epoch-frenzy", "smoke")), @"
     04641e483862 25x100
     8d092e11a15b 250x10
     239c526b9df4 2500x1
+    72c13dc7243e by-tokens-25x100
+    e7a5f2b857da by-tokens-250x10
+    7bf51316d486 by-tokens-2500x1
     ");
 }
 
