@@ -319,7 +319,8 @@ fn every_claim_has_a_verdict() {
       LC-6 | order | holds | no intelligible text (printed) | above 0
       LC-6b | derived | holds | 18,506 for 50,304 classes (derived) | above 1
       LC-7 | order | holds | CE > x100 > plain (printed) | above 0
-      LC-8 | order | fails | squentropy best (printed) | above 0
+      LC-8 | order | holds | squentropy best (printed) | above 0
+      LC-8b | order | fails | – | above 0
       LC-9 | exact | source inconsistent | 6e-5, 16, 0.1 (printed) | –
       LC-10 | exact | not checkable here | 27 (read from code) | equal to 27
       LC-11 | derived | holds | identity (derived) | below 0.000001
