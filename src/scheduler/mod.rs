@@ -11,6 +11,7 @@ mod events;
 mod extend;
 mod job;
 mod memory;
+mod recorder;
 mod reproduce;
 
 pub use events::{Event, Events, Silent};
