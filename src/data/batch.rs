@@ -216,6 +216,11 @@ pub fn most_positions(lengths: &[u32], train: &TrainSettings) -> usize {
 /// Most positions of a batch that is scored (at least one sequence is taken).
 const SCORED_POSITIONS: usize = 4096;
 
+/// How many sequences of one length fill a batch that is scored.
+pub fn scored_together(length: usize) -> usize {
+    (SCORED_POSITIONS / length.max(1)).max(1)
+}
+
 /// The batches in which sequences of these `lengths` are scored, in their order.
 pub fn scoring_batches(lengths: &[usize]) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut first = 0;

@@ -1,7 +1,7 @@
 //! How many positions a run has in memory at once: the batches of training and validation, of the evaluation and of its samples.
 
 use crate::data::Identified;
-use crate::data::batch::{most_positions, scoring_batches};
+use crate::data::batch::{most_positions, scored_together, scoring_batches};
 use crate::data::sequence::{input_lengths, validation_lengths, window_lengths};
 use crate::spec::{ModelConfig, Sequence, Settings, Split};
 
@@ -85,9 +85,6 @@ fn longest(lengths: &[u32]) -> usize {
     lengths.iter().max().map_or(0, |length| *length as usize)
 }
 
-/// Sequences that fill a batch, however short they are.
-const SOME: usize = 4096;
-
 /// Positions of the largest batch that is scored after training.
 fn evaluation(settings: &Settings, model: &ModelConfig, lengths: Lengths<'_>) -> usize {
     let largest = |lengths: &[usize]| {
@@ -103,12 +100,12 @@ fn evaluation(settings: &Settings, model: &ModelConfig, lengths: Lengths<'_>) ->
         match known.and_then(|known| known.get(..asked.documents)) {
             Some(known) => largest(&window_lengths(known, model.max_seq_len)),
             None if asked.documents == 0 => 0,
-            None => largest(&vec![model.max_seq_len; SOME]),
+            None => scored_together(model.max_seq_len) * model.max_seq_len,
         }
     });
     let windows = settings.eval.random_windows.map_or(0, |windows| {
         let all = windows.batches.saturating_mul(windows.windows);
-        largest(&vec![windows.tokens; all.min(SOME)])
+        all.min(scored_together(windows.tokens)) * windows.tokens
     });
     documents.max(windows)
 }

@@ -206,4 +206,8 @@ fn batches_that_are_scored_have_a_bounded_size() {
     assert_eq!(batches(&[2000, 2048, 100]), [0..2, 2..3]);
     assert_eq!(batches(&[100, 5000, 1, 1]), [0..1, 1..2, 2..4]);
     assert!(batches(&[]).is_empty());
+    for length in [1, 3, 1000, 4096, 5000] {
+        let alike = vec![length; 5000];
+        assert_eq!(batches(&alike)[0], 0..scored_together(length), "{length}");
+    }
 }
