@@ -29,6 +29,7 @@ pub(crate) fn runs(
         model: Memo::new(1, experiment, axes),
         train: Memo::new(2, experiment, axes),
         eval: Memo::new(3, experiment, axes),
+        fine: None,
     };
     let maker = Maker {
         experiment,
@@ -50,6 +51,8 @@ struct Memos {
     model: Memo<ModelSettings>,
     train: Memo<TrainSettings>,
     eval: Memo<EvalSettings>,
+    /// The settings that were found to be in order last: runs that differ in their seed alone share them.
+    fine: Option<Vec<usize>>,
 }
 
 /// Decoded forms of a section, by the values of the axes that touch it.
@@ -57,6 +60,8 @@ struct Memo<T> {
     section: &'static str,
     /// Axes that touch the section, the seed left out.
     axes: Vec<usize>,
+    /// Which cases touch it.
+    cases: Vec<bool>,
     decoded: BTreeMap<Vec<usize>, Option<Rc<T>>>,
 }
 
@@ -64,21 +69,23 @@ impl<T: DeserializeOwned> Memo<T> {
     fn new(section: usize, experiment: &Experiment, axes: &Axes) -> Self {
         let section = SECTIONS[section];
         let touches = |setting: &Setting| setting.path[0] == section;
+        let cases = experiment.cases.iter();
+        let cases: Vec<bool> = cases
+            .map(|case| case.settings.iter().any(touches))
+            .collect();
         let axes = axes
             .list
             .iter()
             .enumerate()
             .filter(|(_, axis)| match axis.kind {
-                AxisKind::Case => {
-                    let mut settings = experiment.cases.iter().flat_map(|case| &case.settings);
-                    settings.any(touches)
-                }
+                AxisKind::Case => cases.contains(&true),
                 AxisKind::Vary(index) => experiment.vary[index].path[0] == section,
                 AxisKind::Seed => false,
             });
         Self {
             section,
             axes: axes.map(|(index, _)| index).collect(),
+            cases,
             decoded: BTreeMap::new(),
         }
     }
@@ -89,11 +96,12 @@ impl<T: DeserializeOwned> Memo<T> {
         combination: &Combination<'_>,
         problems: &mut Problems,
     ) -> Option<Rc<T>> {
-        let key: Vec<usize> = self
-            .axes
-            .iter()
-            .map(|axis| combination.values[*axis])
-            .collect();
+        // Cases that do not touch the section share one form of it.
+        let value = |axis: &usize| match (maker.axes.list[*axis].kind, combination.values[*axis]) {
+            (AxisKind::Case, case) if !self.cases[case] => usize::MAX,
+            (_, value) => value,
+        };
+        let key: Vec<usize> = self.axes.iter().map(value).collect();
         if let Some(decoded) = self.decoded.get(&key) {
             return decoded.clone();
         }
@@ -123,13 +131,20 @@ impl Maker<'_> {
         let model = memo.model.get(self, combination, problems);
         let train = memo.train.get(self, combination, problems);
         let eval = memo.eval.get(self, combination, problems);
-        let findings = validate::check(&Sections {
+        let sections = Sections {
             data: data.as_deref(),
             model: model.as_deref(),
             train: train.as_deref(),
             eval: eval.as_deref(),
-        });
-        if !findings.is_empty() {
+        };
+        let settings = self.unseeded(combination);
+        let findings = match memo.fine.as_ref() == Some(&settings) {
+            true => Vec::new(),
+            false => validate::check(&sections),
+        };
+        if findings.is_empty() {
+            memo.fine = Some(settings);
+        } else {
             let tree = self.tree(combination);
             let name = combination.name();
             for finding in findings {
@@ -164,6 +179,13 @@ impl Maker<'_> {
         })
     }
 
+    /// The values of all axes but the seed.
+    fn unseeded(&self, combination: &Combination<'_>) -> Vec<usize> {
+        let values = self.axes.list.iter().zip(&combination.values);
+        let settings = values.filter(|(axis, _)| axis.kind != AxisKind::Seed);
+        settings.map(|(_, value)| *value).collect()
+    }
+
     fn decode<T: DeserializeOwned>(
         &self,
         section: &str,
@@ -190,7 +212,7 @@ impl Maker<'_> {
             root: "`base`",
             run: (!self.axes.list.is_empty()).then_some(name.as_str()),
         };
-        check.node(&tree, &field.shape, &mut vec![section.to_owned()], place);
+        check.node(&tree, &field.shape, &mut vec![section.into()], place);
         match decode(&tree) {
             Ok(decoded) => Some(decoded),
             Err(error) => {

@@ -1,12 +1,12 @@
 //! From text to a tree with places: the only user of `serde_yaml` (values) and of `saphyr-parser` (marks).
 //!
 //! The marks come first, because the event parser can be stopped: text that nests deeply or whose aliases multiply is refused
-//! before anything is built from it. Then both trees are walked together; where they differ, the file is refused.
+//! before anything is built from it. Then the values are read along the marks; where the two differ, the file is refused.
 
 use super::error::{Problem, Problems};
 use super::tree::{Key, Node, Span, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use std::collections::BTreeMap;
 
@@ -37,10 +37,15 @@ pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) ->
             return None;
         }
     };
-    match serde_yaml::from_str::<Raw>(text) {
-        Ok(raw) => join(raw, mark, problems),
+    let whole = mark.span;
+    let joined = Joined {
+        mark,
+        problems: &mut *problems,
+    };
+    match joined.deserialize(serde_yaml::Deserializer::from_str(text)) {
+        Ok(node) => node,
         Err(error) => {
-            let span = error.location().map_or(mark.span, |at| {
+            let span = error.location().map_or(whole, |at| {
                 origin.span(at.line(), at.column().saturating_sub(1), 1)
             });
             let text = error.to_string();
@@ -223,148 +228,193 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// A value as `serde_yaml` sees it; repeated keys are kept, so that they can be refused by place.
-#[derive(Debug)]
-enum Raw {
-    Null,
-    Bool(bool),
-    Number(Number),
-    /// A number that JSON cannot hold: NaN, an infinity, or more than 64 bits.
-    Unfit,
-    String(String),
-    List(Vec<Self>),
-    Map(Vec<(Self, Self)>),
+/// Makes the node of a mark from what `serde_yaml` reads at the same place; `None` where no tree can be had.
+struct Joined<'a> {
+    mark: Mark,
+    problems: &'a mut Problems,
 }
 
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
+impl Joined<'_> {
+    fn scalar(self, value: Value) -> Option<Node> {
+        let span = self.mark.span;
+        match self.mark.kind {
+            Kind::Scalar(..) => Some(Node { value, span }),
+            _ => ambiguous(span, self.problems),
+        }
+    }
+
+    /// A number that JSON cannot hold: NaN, an infinity, or more than 64 bits.
+    fn unfit(self) -> Option<Node> {
+        if let Kind::Scalar(text, _) = &self.mark.kind {
+            let message = format!("`{text}` is not a finite number of at most 64 bits");
+            self.problems.push(Problem::new(message).at(self.mark.span));
+        }
+        self.scalar(Value::Refused)
     }
 }
 
-struct RawVisitor;
+/// The two parsers see two different things.
+fn ambiguous(span: Span, problems: &mut Problems) -> Option<Node> {
+    let message = "this can be read in two ways; quote the texts around it";
+    problems.push(Problem::new(message).at(span));
+    None
+}
 
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
+impl<'de> DeserializeSeed<'de> for Joined<'_> {
+    type Value = Option<Node>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Node>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Joined<'_> {
+    type Value = Option<Node>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
+    fn visit_unit<E>(self) -> Result<Option<Node>, E> {
+        Ok(self.scalar(Value::Null))
     }
 
-    fn visit_bool<E>(self, yes: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(yes))
+    fn visit_bool<E>(self, yes: bool) -> Result<Option<Node>, E> {
+        Ok(self.scalar(Value::Bool(yes)))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.into()))
+    fn visit_i64<E>(self, number: i64) -> Result<Option<Node>, E> {
+        Ok(self.scalar(Value::Number(number.into())))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.into()))
+    fn visit_u64<E>(self, number: u64) -> Result<Option<Node>, E> {
+        Ok(self.scalar(Value::Number(number.into())))
     }
 
-    fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
-        Ok(Raw::Unfit)
+    fn visit_i128<E>(self, _: i128) -> Result<Option<Node>, E> {
+        Ok(self.unfit())
     }
 
-    fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
-        Ok(Raw::Unfit)
+    fn visit_u128<E>(self, _: u128) -> Result<Option<Node>, E> {
+        Ok(self.unfit())
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<Option<Node>, E> {
         // `-0.0 + 0.0` is `0.0`: one zero, so that both spellings give one run
-        Ok(Number::from_f64(number + 0.0).map_or(Raw::Unfit, Raw::Number))
+        Ok(match Number::from_f64(number + 0.0) {
+            Some(number) => self.scalar(Value::Number(number)),
+            None => self.unfit(),
+        })
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::String(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
-    }
-}
-
-/// Puts values and marks together.
-fn join(raw: Raw, mark: Mark, problems: &mut Problems) -> Option<Node> {
-    let span = mark.span;
-    let value = match (raw, mark.kind) {
-        (Raw::Null, Kind::Scalar(..)) => Value::Null,
-        (Raw::Bool(yes), Kind::Scalar(..)) => Value::Bool(yes),
-        (Raw::Number(number), Kind::Scalar(..)) => Value::Number(number),
-        (Raw::Unfit, Kind::Scalar(text, _)) => {
-            problems.push(
-                Problem::new(format!(
-                    "`{text}` is not a finite number of at most 64 bits"
-                ))
-                .at(span),
-            );
-            Value::Refused
-        }
-        (Raw::String(text), Kind::Scalar(..)) => Value::String(text),
-        (Raw::List(raws), Kind::List(marks)) if raws.len() == marks.len() => Value::List(
-            raws.into_iter()
-                .zip(marks)
-                .map(|(raw, mark)| join(raw, mark, problems))
-                .collect::<Option<_>>()?,
-        ),
-        (Raw::Map(raws), Kind::Map(marks)) if raws.len() * 2 == marks.len() => {
-            Value::Map(join_entries(raws, marks, problems)?)
-        }
-        _ => {
-            let message = "this can be read in two ways; quote the texts around it";
-            problems.push(Problem::new(message).at(span));
-            return None;
-        }
-    };
-    Some(Node { value, span })
-}
-
-fn join_entries(
-    raws: Vec<(Raw, Raw)>,
-    marks: Vec<Mark>,
-    problems: &mut Problems,
-) -> Option<Vec<(Key, Node)>> {
-    let mut entries: Vec<(Key, Node)> = Vec::with_capacity(raws.len());
-    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
-    let mut marks = marks.into_iter();
-    for (_, raw) in raws {
-        let (key, mark) = (marks.next()?, marks.next()?);
-        let span = key.span;
-        let Kind::Scalar(name, plain) = key.kind else {
-            problems.push(Problem::new("a key has to be a word, not a list or a map").at(span));
-            continue;
+    fn visit_str<E>(mut self, text: &str) -> Result<Option<Node>, E> {
+        // The mark has the same text, which saves a copy.
+        let text = match &mut self.mark.kind {
+            Kind::Scalar(own, _) if own == text => std::mem::take(own),
+            _ => text.to_owned(),
         };
-        let node = join(raw, mark, problems)?;
-        if plain && name == "<<" {
-            let message = "merge keys (`<<`) are not allowed; use `base` and overrides";
-            problems.push(Problem::new(message).at(span));
-        } else if let Some(first) = seen.get(&name) {
-            problems.push(
-                Problem::new(format!("`{name}` is given twice"))
-                    .at(span)
-                    .note(format!("first given at line {}", first.line)),
-            );
-        } else {
-            seen.insert(name.clone(), span);
-            entries.push((Key { name, span }, node));
+        Ok(self.scalar(Value::String(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Option<Node>, A::Error> {
+        let Self { mark, problems } = self;
+        let Mark { span, kind } = mark;
+        let Kind::List(marks) = kind else {
+            while access.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(ambiguous(span, problems));
+        };
+        let mut items = Vec::with_capacity(marks.len());
+        for mark in marks {
+            let problems = &mut *problems;
+            match access.next_element_seed(Joined { mark, problems })? {
+                Some(item) => items.push(item),
+                None => return Ok(ambiguous(span, problems)),
+            }
+        }
+        if access.next_element::<IgnoredAny>()?.is_some() {
+            while access.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(ambiguous(span, problems));
+        }
+        let items: Option<Vec<Node>> = items.into_iter().collect();
+        Ok(items.map(|items| Node {
+            value: Value::List(items),
+            span,
+        }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Option<Node>, A::Error> {
+        let Self { mark, problems } = self;
+        let Mark { span, kind } = mark;
+        let Kind::Map(marks) = kind else {
+            while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(ambiguous(span, problems));
+        };
+        let mut entries = Vec::with_capacity(marks.len() / 2);
+        let mut marks = marks.into_iter();
+        while let (Some(key), Some(mark)) = (marks.next(), marks.next()) {
+            if access.next_key::<IgnoredAny>()?.is_none() {
+                return Ok(ambiguous(span, problems));
+            }
+            let problems = &mut *problems;
+            let value = access.next_value_seed(Joined { mark, problems })?;
+            entries.push((key, value));
+        }
+        if access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(ambiguous(span, problems));
+        }
+        Ok(map(entries, problems).map(|entries| Node {
+            value: Value::Map(entries),
+            span,
+        }))
+    }
+}
+
+/// The entries of a map, its keys checked.
+fn map(read: Vec<(Mark, Option<Node>)>, problems: &mut Problems) -> Option<Vec<(Key, Node)>> {
+    let mut entries: Vec<(Key, Node)> = Vec::with_capacity(read.len());
+    for (key, node) in read {
+        let span = key.span;
+        match key.kind {
+            Kind::Scalar(name, true) if name == "<<" => {
+                let message = "merge keys (`<<`) are not allowed; use `base` and overrides";
+                problems.push(Problem::new(message).at(span));
+            }
+            Kind::Scalar(name, _) => entries.push((Key { name, span }, node?)),
+            _ => {
+                let message = "a key has to be a word, not a list or a map";
+                problems.push(Problem::new(message).at(span));
+            }
         }
     }
+    let repeated = repeated(&entries);
+    for &(index, first) in &repeated {
+        let (key, first) = (&entries[index].0, &entries[first].0);
+        problems.push(
+            Problem::new(format!("`{}` is given twice", key.name))
+                .at(key.span)
+                .note(format!("first given at line {}", first.span.line)),
+        );
+    }
+    let mut repeated = repeated.into_iter().map(|(index, _)| index).peekable();
+    let mut index = 0..;
+    entries.retain(|_| {
+        repeated
+            .next_if_eq(&index.next().unwrap_or(usize::MAX))
+            .is_none()
+    });
     Some(entries)
+}
+
+/// Entries whose key stands further up already, in their order, each with the first one.
+fn repeated(entries: &[(Key, Node)]) -> Vec<(usize, usize)> {
+    let name = |index: usize| &entries[index].0.name;
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|index| (name(*index), *index));
+    let same = order.chunk_by(|a, b| name(*a) == name(*b));
+    let mut repeated: Vec<(usize, usize)> = same
+        .flat_map(|same| same[1..].iter().map(|index| (*index, same[0])))
+        .collect();
+    repeated.sort_unstable();
+    repeated
 }

@@ -5,6 +5,7 @@ use super::error::{Problem, Problems, nearest};
 use super::schema::{self, Shape};
 use super::structure::Check;
 use super::tree::{Key, Node, Span, Value, join_path, split_path};
+use std::borrow::Cow;
 
 /// Sections of `base`.
 pub(crate) const SECTIONS: [&str; 4] = ["data", "model", "train", "eval"];
@@ -188,7 +189,12 @@ pub(crate) fn check(
         root: "`base`",
         run: None,
     };
-    check.node(node, shape, &mut path.to_vec(), place);
+    check.node(
+        node,
+        shape,
+        &mut path.iter().map(Cow::from).collect(),
+        place,
+    );
     let fits = found.is_empty();
     problems.append(found);
     fits

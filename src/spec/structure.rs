@@ -3,6 +3,10 @@
 use super::error::{Problem, Problems, nearest};
 use super::schema::{Field, Shape, Variant};
 use super::tree::{Key, Node, Span, Value, join_path};
+use std::borrow::Cow;
+
+/// Where a check is: the keys on the way, and places in lists as `[2]`.
+type Path<'n> = Vec<Cow<'n, str>>;
 
 /// A structure check in progress.
 pub(crate) struct Check<'a> {
@@ -17,7 +21,13 @@ pub(crate) struct Check<'a> {
 
 impl Check<'_> {
     /// Checks `node`, which stands at `path`; `place` is where its key stands.
-    pub(crate) fn node(&mut self, node: &Node, shape: &Shape, path: &mut Vec<String>, place: Span) {
+    pub(crate) fn node<'n>(
+        &mut self,
+        node: &'n Node,
+        shape: &Shape,
+        path: &mut Path<'n>,
+        place: Span,
+    ) {
         match (shape, &node.value) {
             (Shape::Any, _)
             | (_, Value::Refused)
@@ -41,7 +51,7 @@ impl Check<'_> {
             }
             (Shape::List(shape, _), Value::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    path.push(format!("[{index}]"));
+                    path.push(format!("[{index}]").into());
                     self.node(item, shape, path, item.span);
                     path.pop();
                 }
@@ -76,17 +86,17 @@ impl Check<'_> {
         }
     }
 
-    fn child(&mut self, key: &Key, node: &Node, shape: &Shape, path: &mut Vec<String>) {
-        path.push(key.name.clone());
+    fn child<'n>(&mut self, key: &'n Key, node: &'n Node, shape: &Shape, path: &mut Path<'n>) {
+        path.push(key.name.as_str().into());
         self.node(node, shape, path, key.span);
         path.pop();
     }
 
-    fn record(
+    fn record<'n>(
         &mut self,
-        entries: &[(Key, Node)],
+        entries: &'n [(Key, Node)],
         fields: &[Field],
-        path: &mut Vec<String>,
+        path: &mut Path<'n>,
         place: Span,
     ) {
         self.keys(entries, fields, path, place);
@@ -98,7 +108,7 @@ impl Check<'_> {
     }
 
     /// Reports keys that are unknown or missing.
-    fn keys(&mut self, entries: &[(Key, Node)], fields: &[Field], path: &[String], place: Span) {
+    fn keys(&mut self, entries: &[(Key, Node)], fields: &[Field], path: &Path<'_>, place: Span) {
         let is_field = |key: &Key| fields.iter().any(|field| field.name == key.name);
         let mut meant = Vec::new();
         for (key, _) in entries.iter().filter(|(key, _)| !is_field(key)) {
@@ -125,7 +135,13 @@ impl Check<'_> {
         }
     }
 
-    fn choice(&mut self, node: &Node, variants: &[Variant], shape: &Shape, path: &mut Vec<String>) {
+    fn choice<'n>(
+        &mut self,
+        node: &'n Node,
+        variants: &[Variant],
+        shape: &Shape,
+        path: &mut Path<'n>,
+    ) {
         let names = || variants.iter().map(|variant| variant.name);
         let find = |name: &str| variants.iter().find(|variant| variant.name == name);
         let unknown = |name: &str, span| {
@@ -171,12 +187,12 @@ impl Check<'_> {
         }
     }
 
-    fn either(
+    fn either<'n>(
         &mut self,
-        node: &Node,
+        node: &'n Node,
         shapes: &[Shape],
         whole: &Shape,
-        path: &mut Vec<String>,
+        path: &mut Path<'n>,
         place: Span,
     ) {
         let kind = |shape: &&Shape| {
@@ -206,7 +222,7 @@ impl Check<'_> {
         }
     }
 
-    fn mismatch(&mut self, node: &Node, shape: &Shape, path: &[String]) {
+    fn mismatch(&mut self, node: &Node, shape: &Shape, path: &Path<'_>) {
         let (path, found) = (show(path), node.describe());
         let problem = match shape {
             Shape::Bool | Shape::Text | Shape::Integer(_) | Shape::Number | Shape::List(..) => {
@@ -258,11 +274,11 @@ fn is_grouped(text: &str) -> bool {
 }
 
 /// `model.dim`; list items stand without a dot: `claims[2].id`.
-pub(crate) fn show(path: &[String]) -> String {
+pub(crate) fn show<S: AsRef<str>>(path: &[S]) -> String {
     join_path(path).replace(".[", "[")
 }
 
-fn whole(path: &[String], root: &str) -> String {
+fn whole(path: &Path<'_>, root: &str) -> String {
     if path.is_empty() {
         root.to_owned()
     } else {
