@@ -5,13 +5,14 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::workspace::{self, Listed, Opened};
 use super::{exit, explain};
-use crate::plan::{Outline, Run};
-use crate::record::{Estimate, RunStatus};
+use crate::plan::{Outline, Run, Uncounted};
+use crate::record::{Estimate, RunId, RunStatus};
 use crate::scheduler::{Base, Bases};
 use crate::store::{Calibration, Store};
 use crate::train::Engine;
 use crate::train::engine::{self, DeviceKind};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// Lists the runs.
 pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Result<u8, Failure> {
@@ -35,37 +36,66 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
 }
 
 /// The shape of a plan, without ids and statuses, and with what is `missing`.
-fn outline_as_json(outline: &Outline) -> Value {
-    let runs = outline.runs.iter().map(|run| {
-        json!({
-            "id": null,
-            "name": run.name,
-            "axes": run.axes.iter().cloned().collect::<serde_json::Map<String, Value>>(),
-            "seed": run.seed,
-            "status": null,
-            "reason": "its input is not there",
-            "estimate": run.estimate,
-            "awaits_text": run.awaits_text,
-        })
+/// A plan as JSON.
+#[derive(Serialize)]
+pub(crate) struct PlanJson<'a> {
+    format: u32,
+    spec: &'a str,
+    profile: &'a str,
+    /// What is not there, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'a [String]>,
+    runs: Vec<RunJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct RunJson<'a> {
+    id: Option<RunId>,
+    name: &'a str,
+    #[serde(serialize_with = "as_map")]
+    axes: &'a [(String, Value)],
+    seed: u64,
+    status: Option<RunStatus>,
+    reason: Option<String>,
+    estimate: Option<Estimate>,
+    awaits_text: bool,
+    awaits_lengths: bool,
+}
+
+fn as_map<S: Serializer>(axes: &[(String, Value)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(axes.iter().map(|(name, value)| (name, value)))
+}
+
+fn outline_as_json(outline: &Outline) -> PlanJson<'_> {
+    let runs = outline.runs.iter().map(|run| RunJson {
+        id: None,
+        name: &run.name,
+        axes: &run.axes,
+        seed: run.seed,
+        status: None,
+        reason: Some("its input is not there".to_owned()),
+        estimate: run.estimate,
+        awaits_text: run.uncounted.sequences,
+        awaits_lengths: run.uncounted.lengths,
     });
-    json!({
-        "format": 1,
-        "spec": outline.spec,
-        "profile": outline.profile,
-        "missing": outline.missing,
-        "runs": runs.collect::<Vec<_>>(),
-    })
+    PlanJson {
+        format: 1,
+        spec: &outline.spec,
+        profile: &outline.profile,
+        missing: Some(&outline.missing),
+        runs: runs.collect(),
+    }
 }
 
 fn outline_as_text(outline: &Outline) -> String {
     let rows = outline.runs.iter().map(|run| {
         let unknown = || vec!["–".to_owned(); COSTS.len()];
         let head = vec![run.name.clone()];
-        let costs = |estimate: &Estimate| costs(estimate, run.awaits_text);
+        let costs = |estimate: &Estimate| costs(estimate, run.uncounted);
         [head, run.estimate.as_ref().map_or_else(unknown, costs)].concat()
     });
     let header = [&["run"], &COSTS[..]].concat();
-    let note = uncounted(outline.runs.iter().any(|run| run.awaits_text));
+    let note = sign(outline.runs.iter().any(|run| run.uncounted.any()));
     format!(
         "{} (profile {}): {} runs; their ids and what is cached are known once this is mended:\n  {}\n{}{note}",
         outline.spec,
@@ -77,10 +107,10 @@ fn outline_as_text(outline: &Outline) -> String {
 }
 
 /// Says what the sign means that stands before a guess, where there is one.
-fn uncounted(any: bool) -> &'static str {
+fn sign(any: bool) -> &'static str {
     match any {
         true => {
-            "\n~ only the text tells how many sequences it makes: until it is counted, this is for one full sequence a document"
+            "\n~ only the text tells how many sequences it makes and how long they are: until it is counted, this is for one full sequence a document"
         }
         false => "",
     }
@@ -97,12 +127,12 @@ fn guess(is_guess: bool, text: String) -> String {
     }
 }
 
-/// What a run costs; `guessed` marks what follows from its sequences.
-fn costs(estimate: &Estimate, guessed: bool) -> Vec<String> {
-    let follows = |text: String| guess(guessed, text);
+/// What a run costs; what is `uncounted` is marked.
+fn costs(estimate: &Estimate, uncounted: Uncounted) -> Vec<String> {
+    let follows = |text: String| guess(uncounted.any(), text);
     vec![
         print::count(estimate.params),
-        follows(print::count(estimate.steps)),
+        guess(uncounted.sequences, print::count(estimate.steps)),
         follows(print::count(estimate.tokens)),
         follows(print::flops(estimate.flops)),
         follows(print::bytes(estimate.peak_rss_bytes)),
@@ -110,7 +140,11 @@ fn costs(estimate: &Estimate, guessed: bool) -> Vec<String> {
     ]
 }
 
-pub(crate) fn as_json(opened: &Opened, store: &Store, extend: bool) -> Result<Value, Failure> {
+pub(crate) fn as_json<'a>(
+    opened: &'a Opened,
+    store: &Store,
+    extend: bool,
+) -> Result<PlanJson<'a>, Failure> {
     let pace = Pace::new(store)?;
     let statuses = statuses(opened, store)?;
     let extensions = Extensions::new(extend);
@@ -127,19 +161,25 @@ pub(crate) fn as_json(opened: &Opened, store: &Store, extend: bool) -> Result<Va
         .map(|(run, &status)| {
             let base = extensions.of(run, status, store, &pace)?;
             let reason = base.map(|base| goes_on(run, &base));
-            Ok(json!({
-                "id": run.id,
-                "name": run.name,
-                "axes": run.axes.iter().cloned().collect::<serde_json::Map<String, Value>>(),
-                "seed": run.seed,
-                "status": status,
-                "reason": reason.or_else(|| relatives.reason(run, status)),
-                "estimate": with_seconds(run, &pace),
-                "awaits_text": run.awaits_text,
-            }))
+            Ok(RunJson {
+                id: Some(run.id),
+                name: &run.name,
+                axes: &run.axes,
+                seed: run.seed,
+                status: Some(status),
+                reason: reason.or_else(|| relatives.reason(run, status)),
+                estimate: Some(with_seconds(run, &pace)),
+                awaits_text: run.uncounted.sequences,
+                awaits_lengths: run.uncounted.lengths,
+            })
         });
-    let runs = runs.collect::<Result<Vec<Value>, Failure>>()?;
-    Ok(json!({"format": 1, "spec": opened.plan.spec, "profile": opened.plan.profile, "runs": runs}))
+    Ok(PlanJson {
+        format: 1,
+        spec: &opened.plan.spec,
+        profile: &opened.plan.profile,
+        missing: None,
+        runs: runs.collect::<Result<_, Failure>>()?,
+    })
 }
 
 /// Which runs would go on from a shorter one.
@@ -240,11 +280,11 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
         }
         let time = estimate.seconds.map_or_else(
             || "–".to_owned(),
-            |seconds| guess(run.awaits_text, print::seconds(seconds)),
+            |seconds| guess(run.uncounted.any(), print::seconds(seconds)),
         );
         let status = status_word(status).to_owned();
         let head = vec![run.name.clone(), run.id.0.short(), status];
-        rows.push([head, costs(&estimate, run.awaits_text), vec![time]].concat());
+        rows.push([head, costs(&estimate, run.uncounted), vec![time]].concat());
     }
     let header = [&["run", "id", "status"], &COSTS[..], &["time"]].concat();
     let time = match (missing, known) {
@@ -254,7 +294,7 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
             format!("{missing} to train; times are known after a first run on this machine")
         }
     };
-    let open = uncounted(opened.plan.runs.iter().any(|run| run.awaits_text));
+    let open = sign(opened.plan.runs.iter().any(|run| run.uncounted.any()));
     Ok(format!(
         "{} (profile {}): {} runs, {time}\n{}{open}{notes}",
         opened.plan.spec,

@@ -2,7 +2,7 @@
 
 use super::{SequenceSet, TrainingData};
 use crate::rng::{Purpose, Stream};
-use crate::spec::{LastBatch, TrainSettings};
+use crate::spec::TrainSettings;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Right-padded sequences. Padding is a mask by position: the id under it is 0 and means nothing.
@@ -24,6 +24,29 @@ impl Batch {
     /// Number of targets that count (N).
     pub fn scored(&self) -> usize {
         self.mask.iter().filter(|counts| **counts).count()
+    }
+
+    /// Lets only the first `targets` of those that count still count; rows after the last one that does are left out.
+    fn keep_targets(&mut self, targets: usize) {
+        let mut left = targets;
+        let mut rows = 0;
+        for (index, counts) in self
+            .mask
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, counts)| **counts)
+        {
+            match left {
+                0 => *counts = false,
+                _ => rows = index / self.cols + 1,
+            }
+            left = left.saturating_sub(1);
+        }
+        self.rows = rows;
+        for ids in [&mut self.inputs, &mut self.targets] {
+            ids.truncate(rows * self.cols);
+        }
+        self.mask.truncate(rows * self.cols);
     }
 
     /// Pads `sequences` of `set` into one batch; targets equal to `ignore_index` do not count.
@@ -59,9 +82,7 @@ impl Batch {
 pub struct Course<'a> {
     data: &'a TrainingData,
     train: &'a TrainSettings,
-    batches_per_epoch: usize,
-    epochs: usize,
-    steps: u64,
+    length: Length,
     order: LastOrder,
 }
 
@@ -93,34 +114,35 @@ impl LastOrder {
 impl<'a> Course<'a> {
     /// Plans the course of `train` over `data`.
     pub fn new(data: &'a TrainingData, train: &'a TrainSettings) -> Self {
-        let sequences = match data {
-            TrainingData::Sequences(set) => Some(set.len()),
-            TrainingData::Stream { .. } => None,
+        let counts = |id: &&u32| Some(**id) != train.ignore_index;
+        let length = match data {
+            TrainingData::Sequences(set) => Length::of(Some(set.len()), train, |index| {
+                set.get(index).1.iter().filter(counts).count()
+            }),
+            TrainingData::Stream { window, .. } => Length::of(None, train, |_| *window),
         };
-        let length = Length::of(sequences, train);
         Self {
             data,
             train,
-            batches_per_epoch: length.batches_per_epoch,
-            epochs: length.epochs,
-            steps: length.steps,
+            length,
             order: LastOrder::default(),
         }
     }
 
     /// Optimizer steps.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.length.steps
     }
 
     /// Optimizer steps per epoch (the last one of an epoch may average fewer micro-batches).
     pub fn steps_per_epoch(&self) -> u64 {
-        self.batches_per_epoch.div_ceil(self.train.grad_accum_steps) as u64
+        let accumulated = self.train.grad_accum_steps;
+        self.length.batches_per_epoch.div_ceil(accumulated) as u64
     }
 
-    /// Epochs, the last one possibly cut short by `max_steps`.
+    /// Epochs, the last one possibly cut short by `max_steps` or `max_tokens`.
     pub fn epochs(&self) -> usize {
-        self.epochs
+        self.length.epochs
     }
 
     /// Epoch of `step` (both from 0).
@@ -135,12 +157,26 @@ impl<'a> Course<'a> {
 
     /// The micro-batches of `step` (from 0), 1 to `grad_accum_steps` of them.
     pub fn micro_batches(&self, step: u64) -> Vec<Batch> {
+        let mut batches = self.whole_batches(step);
+        if let Some(mut left) = self.length.last_targets
+            && step + 1 == self.length.steps
+        {
+            for batch in &mut batches {
+                batch.keep_targets(left);
+                left -= batch.scored();
+            }
+            batches.retain(|batch| batch.rows > 0);
+        }
+        batches
+    }
+
+    fn whole_batches(&self, step: u64) -> Vec<Batch> {
         let accumulated = self.train.grad_accum_steps;
         match self.data {
             TrainingData::Sequences(set) => {
                 let epoch = self.epoch_of(step);
                 let first = (step % self.steps_per_epoch()) as usize * accumulated;
-                let last = (first + accumulated).min(self.batches_per_epoch);
+                let last = (first + accumulated).min(self.length.batches_per_epoch);
                 let order = self.order(set.len(), epoch);
                 (first..last)
                     .map(|index| {
@@ -196,7 +232,7 @@ fn order_of(train: &TrainSettings, sequences: usize, epoch: u64) -> Vec<usize> {
 /// Most positions, padding included, of a micro-batch in the course of `train` over sequences of these `lengths`. Of several shuffled
 /// epochs it is the most that could meet: as many of the longest as a batch has.
 pub fn most_positions(lengths: &[u32], train: &TrainSettings) -> usize {
-    let length = Length::of(Some(lengths.len()), train);
+    let length = Length::of(Some(lengths.len()), train, |index| lengths[index] as usize);
     let longest = |lengths: &mut dyn Iterator<Item = u32>| lengths.max().unwrap_or(0) as usize;
     if train.shuffle && length.epochs > 1 {
         let rows = train.batch_size.min(lengths.len());
@@ -239,61 +275,8 @@ pub fn scoring_batches(lengths: &[usize]) -> impl Iterator<Item = std::ops::Rang
     })
 }
 
-/// Length of a course, from counts alone (for estimates).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Length {
-    /// Micro-batches per epoch.
-    pub batches_per_epoch: usize,
-    /// Epochs.
-    pub epochs: usize,
-    /// Optimizer steps.
-    pub steps: u64,
-}
-
-impl Length {
-    /// Length for `sequences` training sequences (`None`: a stream, whose one epoch is `max_steps`).
-    pub fn of(sequences: Option<usize>, train: &TrainSettings) -> Self {
-        let accumulated = train.grad_accum_steps;
-        let Some(sequences) = sequences else {
-            let steps = train.max_steps.unwrap_or(0);
-            return Self {
-                batches_per_epoch: steps * accumulated,
-                epochs: 1,
-                steps: steps as u64,
-            };
-        };
-        let mut batches_per_epoch = match train.last_batch {
-            LastBatch::Keep => sequences.div_ceil(train.batch_size),
-            LastBatch::Drop => sequences / train.batch_size,
-        };
-        if let Some(max) = train.max_batches {
-            batches_per_epoch = batches_per_epoch.min(max);
-        }
-        let steps_per_epoch = batches_per_epoch.div_ceil(accumulated);
-        match train.max_steps {
-            Some(steps) if train.epochs.is_none() => {
-                let steps = if steps_per_epoch == 0 { 0 } else { steps };
-                Self {
-                    batches_per_epoch,
-                    epochs: if steps == 0 {
-                        0
-                    } else {
-                        steps.div_ceil(steps_per_epoch)
-                    },
-                    steps: steps as u64,
-                }
-            }
-            _ => {
-                let epochs = train.epochs.unwrap_or(1);
-                Self {
-                    batches_per_epoch,
-                    epochs,
-                    steps: (steps_per_epoch * epochs) as u64,
-                }
-            }
-        }
-    }
-}
-
+mod length;
 #[cfg(test)]
 mod tests;
+
+pub use length::Length;

@@ -14,13 +14,15 @@ pub struct DataCounts {
     pub validation: usize,
     /// Positions of a full sequence.
     pub seq_len: usize,
+    /// Length of the course.
+    pub length: Length,
     /// What is in memory at once.
     pub positions: Positions,
 }
 
 /// Estimates the cost of training `model` by `train`.
 pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) -> Estimate {
-    let length = Length::of(data.sequences, train);
+    let length = data.length;
     let params = model.parameters() as u64;
     let micro_batches = match data.sequences {
         Some(_) => (length.batches_per_epoch * length.epochs) as u64,
@@ -36,7 +38,10 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
                 * train.batch_size as u64
         }
     };
-    let tokens = sequences * data.seq_len as u64;
+    let tokens = match train.max_tokens {
+        Some(tokens) => tokens as u64,
+        None => sequences * data.seq_len as u64,
+    };
     let validations = validations(train, &length, tokens);
     let validation_tokens = validations * (data.validation * data.seq_len) as u64;
     let all = data.sequences.unwrap_or(0) + data.validation;
@@ -201,13 +206,15 @@ mod tests {
 
     #[test]
     fn counts_follow_the_course() {
+        let train = train("validate: {every: step}");
         let counts = DataCounts {
             sequences: Some(2500),
             validation: 300,
             seq_len: 512,
+            length: Length::of(Some(2500), &train, |_| 512),
             positions: Positions::default(),
         };
-        let estimate = estimate(&model(), &train("validate: {every: step}"), counts);
+        let estimate = estimate(&model(), &train, counts);
         assert_eq!(
             (estimate.params, estimate.steps, estimate.tokens),
             (58_466_816, 157, 2500 * 512)
@@ -222,28 +229,28 @@ mod tests {
     }
 
     #[test]
-    fn epochs_and_max_steps_give_the_tokens_that_are_trained() {
-        let counts = DataCounts {
-            sequences: Some(25),
-            validation: 5,
-            seq_len: 64,
-            positions: Positions::default(),
+    fn epochs_and_max_steps_and_max_tokens_give_the_tokens_that_are_trained() {
+        let cost = |sequences, text: &str| {
+            let train = train(text);
+            let counts = DataCounts {
+                sequences,
+                validation: 5,
+                seq_len: 64,
+                length: Length::of(sequences, &train, |_| 64),
+                positions: Positions::default(),
+            };
+            let estimate = estimate(&model(), &train, counts);
+            (estimate.steps, estimate.tokens)
         };
-        let epochs = estimate(
-            &model(),
-            &train("epochs: 100, validate: {every: epoch}"),
-            counts,
+        assert_eq!(
+            cost(Some(25), "epochs: 100, validate: {every: epoch}"),
+            (200, 25 * 100 * 64)
         );
-        assert_eq!((epochs.steps, epochs.tokens), (200, 25 * 100 * 64));
-        let stream = DataCounts {
-            sequences: None,
-            ..counts
-        };
-        let steps = estimate(
-            &model(),
-            &train("max_steps: 7, grad_accum_steps: 2, validate: {every: end}"),
-            stream,
-        );
-        assert_eq!((steps.steps, steps.tokens), (7, 7 * 2 * 16 * 64));
+        let stream = "max_steps: 7, grad_accum_steps: 2, validate: {every: end}";
+        assert_eq!(cost(None, stream), (7, 7 * 2 * 16 * 64));
+        // Batches of 16 and 9 sequences: 1,600 tokens a pass, then 1,024 of the next one and 176 more.
+        let tokens = "max_tokens: 2800, validate: {every: end}";
+        assert_eq!(cost(Some(25), tokens), (4, 2800));
+        assert_eq!(cost(None, tokens), (3, 2800));
     }
 }

@@ -3,12 +3,12 @@
 use super::estimate::{DataCounts, estimate};
 use super::eval_key::{EVAL_RECIPE, EvalKey};
 use super::positions::{Lengths, Positions};
-use super::{Plan, RECIPE, Run, RunKey};
+use super::{Plan, RECIPE, Run, RunKey, Uncounted};
+use crate::data::batch::Length;
 use crate::data::{DataContext, Identified, identify};
 use crate::record::{Counts, Estimate};
 use crate::spec::{
-    DataSettings, ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split,
-    TrainSettings,
+    ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings,
 };
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -103,13 +103,9 @@ fn planned(
         eval: settings.eval.clone(),
         test: scores_test.then(|| identified.test.clone()).flatten(),
     };
-    let estimate = estimated(
-        settings,
-        &model,
-        identified.sequences,
-        identified.seq_len,
-        Lengths::of(identified),
-    );
+    let lengths = Lengths::of(identified);
+    let (sequences, seq_len) = (identified.sequences, identified.seq_len);
+    let estimate = estimated(settings, &model, sequences, seq_len, lengths);
     Run {
         id,
         eval_id: eval_key.id(),
@@ -121,30 +117,49 @@ fn planned(
         settings: settings.clone(),
         model,
         estimate,
-        awaits_text: awaits_text(&settings.data, identified.sequences, identified.seq_len),
+        uncounted: uncounted(settings, sequences, seq_len, lengths),
     }
 }
 
 /// The settings with the one default written out that depends on another setting.
 fn with_defaults(train: &TrainSettings) -> TrainSettings {
-    let epochs = train.epochs.or(train.max_steps.is_none().then_some(1));
+    let is_open = train.max_steps.is_none() && train.max_tokens.is_none();
+    let epochs = train.epochs.or(is_open.then_some(1));
     TrainSettings {
         epochs,
         ..train.clone()
     }
 }
 
-/// Whether only the text tells how many sequences it makes, or how long they are, and it has not been counted yet.
-pub(super) fn awaits_text(
-    data: &DataSettings,
+/// What only the text tells of a run with these `settings`, where so much is known of it.
+pub(super) fn uncounted(
+    settings: &Settings,
     sequences: Option<usize>,
     seq_len: Option<usize>,
-) -> bool {
+    lengths: Lengths<'_>,
+) -> Uncounted {
+    let (data, train) = (&settings.data, &settings.train);
     let by_document = matches!(
         data.sequence,
         Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard | Sequence::Stream
     );
-    (!by_document && sequences.is_none()) || (data.seq_len == SeqLen::Shortest && seq_len.is_none())
+    let is_full = matches!(
+        data.sequence,
+        Sequence::ImputeConcat
+            | Sequence::PadImputeConcat
+            | Sequence::InformedAsRun(_)
+            | Sequence::Stream
+    );
+    let is_known = !lengths.awaits_training();
+    let is_stream = data.sequence == Sequence::Stream;
+    let is_counted = is_stream || is_known && train.ignore_index.is_none();
+    let is_length_open = data.seq_len == SeqLen::Shortest && seq_len.is_none();
+    Uncounted {
+        sequences: (!by_document && sequences.is_none())
+            || is_length_open
+            || (train.max_tokens.is_some() && !is_counted),
+        lengths: is_length_open || !is_full && !is_known,
+    }
 }
 
 /// The cost of training `model`; where the text would have to be read, sequences count as one a document and a length of
@@ -166,11 +181,23 @@ pub(super) fn estimated(
         SeqLen::Max => model.max_seq_len,
         SeqLen::Shortest => seq_len.unwrap_or(model.max_seq_len),
     };
+    let training = lengths.of_sequences(data, seq_len);
+    let targets = |index: usize| {
+        let known = training.as_ref().and_then(|known| known.get(index));
+        known.map_or(seq_len, |length| *length as usize)
+    };
     let counts = DataCounts {
         sequences,
         validation: data.validation.take,
         seq_len,
-        positions: Positions::of(settings, model, seq_len, sequences, lengths),
+        length: Length::of(sequences, &settings.train, targets),
+        positions: Positions::of(
+            settings,
+            model,
+            [seq_len, sequences.unwrap_or(usize::MAX)],
+            training.as_deref(),
+            lengths,
+        ),
     };
     estimate(model, &settings.train, counts)
 }
@@ -189,8 +216,16 @@ impl Run {
                 lengths,
             )
         };
+        let train = &self.settings.train;
         // So many sequences; targets that the loss ignores are not among the tokens.
-        let trained = of_length(1).tokens.max(1);
-        of_length(counts.tokens.div_ceil(trained).max(1) as usize)
+        let trained = match train.max_tokens {
+            Some(_) => counts.steps * (train.batch_size * train.grad_accum_steps) as u64,
+            None => of_length(1).tokens,
+        };
+        let mean = counts.tokens.div_ceil(trained.max(1));
+        Estimate {
+            steps: counts.steps,
+            ..of_length(mean.max(1) as usize)
+        }
     }
 }

@@ -55,9 +55,24 @@ pub struct Run {
     pub model: ModelConfig,
     /// What it will cost.
     pub estimate: Estimate,
-    /// Whether only the text tells how many sequences there are, or how long they are, and it has not been counted yet: the
-    /// estimate then has one full sequence a document.
-    pub awaits_text: bool,
+    /// What of the estimate is a guess.
+    pub uncounted: Uncounted,
+}
+
+/// What only the text tells and has not been counted yet; an estimate then has one full sequence a document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uncounted {
+    /// How many sequences there are, or in how many steps a budget of tokens is spent.
+    pub sequences: bool,
+    /// How long sequences are that may be shorter than the full length.
+    pub lengths: bool,
+}
+
+impl Uncounted {
+    /// Whether anything is.
+    pub fn any(self) -> bool {
+        self.sequences || self.lengths
+    }
 }
 
 impl Run {

@@ -1,7 +1,8 @@
 //! The runs of a spec whose input is not at hand: names and costs, as far as settings tell them. No identities: those need
 //! the text.
 
-use super::expand::{PlanError, awaits_text, estimated};
+use super::Uncounted;
+use super::expand::{PlanError, estimated, uncounted};
 use super::positions::Lengths;
 use crate::data::DataContext;
 use crate::record::Estimate;
@@ -33,8 +34,8 @@ pub struct Outlined {
     pub seed: u64,
     /// What it will cost; `None` where neither `model.vocab_size` nor a trained tokenizer says how large the model is.
     pub estimate: Option<Estimate>,
-    /// As [`super::Run::awaits_text`].
-    pub awaits_text: bool,
+    /// What of the estimate is a guess.
+    pub uncounted: Uncounted,
 }
 
 /// Lists the runs of `spec`, for which `reason` is why it cannot be planned.
@@ -61,7 +62,7 @@ pub fn outline(
         name: run.name.clone(),
         axes: run.axes.clone(),
         seed: run.settings.train.seed,
-        awaits_text: awaits_text(&run.settings.data, None, None),
+        uncounted: uncounted(&run.settings, None, None, Lengths::default()),
         estimate: vocabulary(&run.settings).map(|vocab_size| {
             let model = run.settings.model.resolve(vocab_size);
             estimated(&run.settings, &model, None, None, Lengths::default())

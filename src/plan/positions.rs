@@ -3,7 +3,7 @@
 use crate::data::Identified;
 use crate::data::batch::{most_positions, scored_together, scoring_batches};
 use crate::data::sequence::{input_lengths, validation_lengths, window_lengths};
-use crate::spec::{ModelConfig, Sequence, Settings, Split};
+use crate::spec::{DataSettings, ModelConfig, Sequence, Settings, Split};
 
 /// Most positions, padding included, that are in memory at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,27 +35,32 @@ impl<'a> Lengths<'a> {
             validation: data.validation_lengths.as_deref(),
         }
     }
+
+    /// Whether the training slice is still to be tokenised.
+    pub(super) fn awaits_training(&self) -> bool {
+        self.training.is_none()
+    }
+
+    /// Positions of each training sequence, where they are known, of at most `seq_len`.
+    pub(super) fn of_sequences(&self, data: &DataSettings, seq_len: usize) -> Option<Vec<u32>> {
+        input_lengths(data.sequence, self.training?, seq_len, data.target_shift)
+    }
 }
 
 impl Positions {
-    /// Positions of a run of `settings` with sequences of at most `seq_len` ids. What no length is known of counts as if it were the longest
-    /// possible.
+    /// Positions of a run of `settings` with so many sequences of at most `seq_len` ids, of these lengths where they are known. What no
+    /// length is known of counts as if it were the longest possible.
     pub(super) fn of(
         settings: &Settings,
         model: &ModelConfig,
-        seq_len: usize,
-        sequences: Option<usize>,
+        [seq_len, sequences]: [usize; 2],
+        training: Option<&[u32]>,
         lengths: Lengths<'_>,
     ) -> Self {
         let (data, train) = (&settings.data, &settings.train);
         let full = |sequences: usize| train.batch_size.min(sequences) * seq_len;
-        let training = lengths
-            .training
-            .and_then(|known| input_lengths(data.sequence, known, seq_len, data.target_shift))
-            .map_or_else(
-                || full(sequences.unwrap_or(usize::MAX)),
-                |known| most_positions(&known, train),
-            );
+        let training =
+            training.map_or_else(|| full(sequences), |known| most_positions(known, train));
         let validation = lengths
             .validation
             .filter(|_| data.sequence != Sequence::Stream)

@@ -84,6 +84,7 @@ const IN_THE_KEY: &[&[&str]] = &[
     &["train.grad_accum_steps=2"],
     &["train.epochs=2"],
     &["train.max_steps=4"],
+    &["train.max_tokens=400"],
     &["train.max_batches=2"],
     &["train.shuffle=false"],
     &["train.last_batch=drop"],
@@ -173,7 +174,7 @@ fn golden_ids() {
     insta::assert_snapshot!(short(&[]), @"4fa99ba3c510");
     insta::assert_snapshot!(short(&["model.arch=gpt2", "model.dropout=0.1"]), @"3dfbc57543e0");
     insta::assert_snapshot!(short(&["train.loss={squentropy_capstone: {w: {per_50304: 65}}}", "train.validate.every={steps: 3}"]), @"00be2d796ced");
-    insta::assert_snapshot!(ids(&[]).1.0.short(), @"79f154b21286");
+    insta::assert_snapshot!(ids(&[]).1.0.short(), @"f7644c9c5751");
 }
 
 /// The key is what the table in `run_key.rs` says: a new field must be put into the table and into the lists above.
@@ -280,4 +281,22 @@ fn groups_drop_the_seed_alone() {
         "{groups:?} of {:?}",
         plan.runs.iter().map(|run| &run.name).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn what_only_the_text_tells_is_marked() {
+    let marks = |overrides: &[&str]| {
+        let uncounted = plan_with(SPEC, overrides).runs[0].uncounted;
+        (uncounted.sequences, uncounted.lengths)
+    };
+    assert_eq!(marks(&[]), (false, true));
+    assert_eq!(marks(&["data.sequence=impute_concat"]), (true, false));
+    let shortest = ["data.sequence=discard", "data.seq_len=shortest"];
+    assert_eq!(marks(&shortest), (true, true));
+    assert_eq!(marks(&["train.max_tokens=400"]), (true, true));
+    let end = "train.validate={every: end}";
+    for length in ["train.max_steps=3", "train.max_tokens=400"] {
+        let stream = ["data.sequence=stream", end, length];
+        assert_eq!(marks(&stream), (false, false));
+    }
 }

@@ -49,12 +49,14 @@ impl Base {
 
     /// Whether a run with this key and so many steps begins with the steps of this one.
     fn begins(&self, key: &RunKey, steps: u64) -> bool {
-        if self.steps == 0 || self.steps >= steps {
+        // The last step of a budget of tokens may be cut.
+        if self.steps == 0 || self.steps >= steps || self.key.train.max_tokens.is_some() {
             return false;
         }
         let mut same = self.key.clone();
         same.train.epochs = key.train.epochs;
         same.train.max_steps = key.train.max_steps;
+        same.train.max_tokens = key.train.max_tokens;
         same.train.schedule = key.train.schedule;
         if same != *key {
             return false;

@@ -83,7 +83,7 @@ fn run(seed: u64, steps: usize) -> Run {
         settings,
         model,
         estimate: Estimate::default(),
-        awaits_text: false,
+        uncounted: crate::plan::Uncounted::default(),
     }
 }
 

@@ -44,6 +44,7 @@ const ALIASES: &[Alias] = &[
     (TRAIN, "num_epochs", &["epochs"]),
     (TRAIN, "num_train_epochs", &["epochs"]),
     (TRAIN, "max_iters", &["max_steps"]),
+    (TRAIN, "train_tokens", &["max_tokens"]),
     (TRAIN, "max_grad_norm", &["grad_clip"]),
     (TRAIN, "lr", &["optimizer", "adamw", "learning_rate"]),
     (

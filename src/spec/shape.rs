@@ -135,6 +135,7 @@ const TRAIN_SETTINGS: Shape = Shape::Record(&[
     Field { name: "grad_accum_steps", required: false, shape: Shape::Integer(18446744073709551615) },
     Field { name: "epochs", required: false, shape: Shape::Nullable(&Shape::Integer(18446744073709551615)) },
     Field { name: "max_steps", required: false, shape: Shape::Nullable(&Shape::Integer(18446744073709551615)) },
+    Field { name: "max_tokens", required: false, shape: Shape::Nullable(&Shape::Integer(18446744073709551615)) },
     Field { name: "max_batches", required: false, shape: Shape::Nullable(&Shape::Integer(18446744073709551615)) },
     Field { name: "shuffle", required: false, shape: Shape::Bool },
     Field { name: "last_batch", required: false, shape: LAST_BATCH },

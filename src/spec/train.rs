@@ -12,12 +12,15 @@ pub struct TrainSettings {
     /// Micro-batches whose gradients are averaged before a step; default 1.
     #[serde(default = "one")]
     pub grad_accum_steps: usize,
-    /// Passes over the training sequences; default 1 where `max_steps` is not given either.
+    /// Passes over the training sequences; default 1 where neither `max_steps` nor `max_tokens` is given.
     #[serde(default)]
     pub epochs: Option<usize>,
     /// Optimizer steps; exclusive with `epochs`. Required for `data.sequence: stream`.
     #[serde(default)]
     pub max_steps: Option<usize>,
+    /// Scored targets in all, exclusive with `epochs` and `max_steps`: of the last step only as many targets count as are left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
     /// Stops each epoch after so many micro-batches.
     #[serde(default)]
     pub max_batches: Option<usize>,

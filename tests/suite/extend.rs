@@ -108,6 +108,13 @@ fn more_steps_go_on_from_the_middle_of_an_epoch() {
         Some("7 of 12"),
     );
     extended(&train("max_steps: 7"), &train("epochs: 2"), Some("7 of 10"));
+    extended(
+        &train("max_steps: 7"),
+        &train("max_tokens: 500"),
+        Some("7 of 18"),
+    );
+    // Its last step may be cut, so nothing goes on from it.
+    extended(&train("max_tokens: 300"), &train("max_steps: 12"), None);
     let train = |length: &str| {
         spec(
             LLAMA,

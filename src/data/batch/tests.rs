@@ -33,7 +33,7 @@ fn course_rows(course: &Course<'_>, steps: std::ops::Range<u64>) -> Vec<u32> {
 
 #[test]
 fn published_numbers_of_steps() {
-    let steps = |sequences, fields: &str| Length::of(Some(sequences), &train(fields)).steps;
+    let steps = |sequences, fields: &str| Length::of(Some(sequences), &train(fields), |_| 0).steps;
     // EF-2: the same 2500 document visits take 300, 250 and 250 steps, since 25 is no multiple of 10.
     assert_eq!(steps(25, "batch_size: 10, epochs: 100"), 300);
     assert_eq!(steps(250, "batch_size: 10, epochs: 10"), 250);
@@ -65,6 +65,58 @@ fn last_batch_is_kept_or_dropped() {
         [10, 10, 10]
     );
     assert_eq!(sizes("batch_size: 10, max_steps: 4"), [10, 10, 5, 10]);
+}
+
+#[test]
+fn a_budget_of_tokens_is_spent_to_the_token() {
+    // Five sequences of 1, 2, 3, 1 and 2 targets: 9 an epoch, in batches of 3, 4 and 2.
+    let data = data(5);
+    let scored = |fields: &str| -> Vec<Vec<usize>> {
+        let train = train(&format!("batch_size: 2, shuffle: false, {fields}"));
+        let course = Course::new(&data, &train);
+        (0..course.steps())
+            .map(|step| {
+                course
+                    .micro_batches(step)
+                    .iter()
+                    .map(Batch::scored)
+                    .collect()
+            })
+            .collect()
+    };
+    assert_eq!(scored("max_tokens: 9"), [[3], [4], [2]]);
+    assert_eq!(scored("max_tokens: 11"), [[3], [4], [2], [2]]);
+    assert_eq!(scored("max_tokens: 1"), [[1]]);
+    // Without the short last batch: 7 an epoch.
+    assert_eq!(scored("max_tokens: 8, last_batch: drop"), [[3], [4], [1]]);
+    // The second micro-batch of the second step is left out.
+    let accumulated = scored("max_tokens: 11, grad_accum_steps: 2");
+    assert_eq!(accumulated, [vec![3, 4], vec![2], vec![2]]);
+    // The id 0 is a target once an epoch.
+    assert_eq!(
+        scored("max_tokens: 9, ignore_index: 0"),
+        [[2], [4], [2], [1]]
+    );
+}
+
+#[test]
+fn a_cut_batch_keeps_its_first_targets() {
+    let data = data(5);
+    let train = train("batch_size: 3, shuffle: false, max_tokens: 4");
+    let cut = &Course::new(&data, &train).micro_batches(0)[0];
+    assert_eq!((cut.rows, cut.cols), (3, 3));
+    assert_eq!(cut.inputs, [0, 0, 0, 1, 1, 0, 2, 2, 2]);
+    let counted = [true, false, false, true, true, false, true, false, false];
+    assert_eq!(cut.mask, counted);
+}
+
+#[test]
+fn nothing_that_counts_is_no_step() {
+    let mut set = SequenceSet::new();
+    set.push(&[7, 7], &[7, 7]);
+    let data = TrainingData::Sequences(set);
+    let train = train("batch_size: 1, max_tokens: 5, ignore_index: 7");
+    assert_eq!(Course::new(&data, &train).steps(), 0);
 }
 
 #[test]
@@ -133,6 +185,18 @@ fn windows_of_a_stream_lie_inside_it() {
         }
     }
     assert_eq!(starts, (0..=31).collect());
+    // Of a budget of tokens the last window is cut: 64 a step.
+    let train = self::train("batch_size: 4, grad_accum_steps: 2, max_tokens: 165");
+    let course = Course::new(&data, &train);
+    let scored = |step| {
+        course
+            .micro_batches(step)
+            .iter()
+            .map(Batch::scored)
+            .collect::<Vec<_>>()
+    };
+    let scored: Vec<_> = (0..course.steps()).map(scored).collect();
+    assert_eq!(scored, [vec![32, 32], vec![32, 32], vec![32, 5]]);
 }
 
 #[test]
@@ -165,6 +229,27 @@ proptest! {
         if sequences > 20 {
             prop_assert_ne!(&orders[0], &orders[1]);
         }
+    }
+
+    #[test]
+    fn a_budget_cuts_only_the_last_step(
+        sequences in 1..30u32, batch_size in 1..6usize, accumulated in 1..4usize, tokens in 1..300usize, drop: bool, seed in 0..5u64
+    ) {
+        let data = data(sequences);
+        let last_batch = if drop && batch_size <= sequences as usize { "drop" } else { "keep" };
+        let fields = format!("batch_size: {batch_size}, grad_accum_steps: {accumulated}, last_batch: {last_batch}, seed: {seed}");
+        let budget = train(&format!("{fields}, max_tokens: {tokens}"));
+        let budget = Course::new(&data, &budget);
+        let steps = budget.steps();
+        let straight = train(&format!("{fields}, max_steps: {steps}"));
+        let straight = Course::new(&data, &straight);
+        let scored = |course: &Course<'_>, step| course.micro_batches(step).iter().map(Batch::scored).sum::<usize>();
+        prop_assert_eq!((0..steps).map(|step| scored(&budget, step)).sum::<usize>(), tokens);
+        for step in 0..steps - 1 {
+            prop_assert_eq!(budget.micro_batches(step), straight.micro_batches(step));
+        }
+        prop_assert!(scored(&straight, steps - 1) >= scored(&budget, steps - 1));
+        prop_assert_eq!(budget.epochs(), straight.epochs());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is said about training, data and evaluation settings that cannot be.
 
-use super::edit;
+use super::{FRENZY, edit, told};
 use insta::assert_snapshot;
 
 #[test]
@@ -11,6 +11,65 @@ fn two_lengths() {
     17 |     max_steps: 10
        |                ^^
        = hint: keep one; an override removes the other with `train.epochs: null`
+    ");
+    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 500\n    max_steps: 10\n"), @"
+    `train.max_steps` and `train.max_tokens` both say how long to train
+      --> s.yaml:16:17
+    16 |     max_tokens: 500
+       |                 ^^^
+       = note: in run `2500x1,seed=0` and 2 more
+       = hint: keep one; an override removes the other with `train.max_steps: null`
+
+    `train.epochs` and `train.max_steps` both say how long to train
+      --> s.yaml:17:16
+    17 |     max_steps: 10
+       |                ^^
+       = note: in run `25x100,seed=0` and 5 more
+       = hint: keep one; an override removes the other with `train.epochs: null`
+    ");
+    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 500\n    max_batches: 10\n"), @"
+    `train.epochs` and `train.max_tokens` both say how long to train
+      --> s.yaml:16:17
+    16 |     max_tokens: 500
+       |                 ^^^
+       = note: in run `25x100,seed=0` and 5 more
+       = hint: keep one; an override removes the other with `train.epochs: null`
+
+    `train.max_batches` cuts epochs, and `train.max_tokens` already says how long to train
+      --> s.yaml:17:18
+    17 |     max_batches: 10
+       |                  ^^
+    ");
+    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 0\n"), @"
+    `train.max_tokens` is 0; it has to be at least 1
+      --> s.yaml:16:17
+    16 |     max_tokens: 0
+       |                 ^
+
+    `train.epochs` and `train.max_tokens` both say how long to train
+      --> s.yaml:16:17
+    16 |     max_tokens: 0
+       |                 ^
+       = note: in run `25x100,seed=0` and 5 more
+       = hint: keep one; an override removes the other with `train.epochs: null`
+    ");
+}
+
+#[test]
+fn a_budget_of_tokens_needs_to_know_what_a_window_counts() {
+    let (one_run, _) = FRENZY.split_once("cases:").unwrap();
+    let told = |length: &str| {
+        let text = one_run.replace("next_token", "stream");
+        let text = text.replace("{every: epoch}", "{every: end}");
+        told(&text.replace("epochs: 1", length), None, &[])
+    };
+    assert_eq!(told("max_tokens: 500"), "no problem");
+    assert_snapshot!(told("max_tokens: 500\n    ignore_index: 3"), @"
+    `train.ignore_index` takes targets away that only the draws can tell, so a stream with it has no `train.max_tokens`
+      --> s.yaml:16:17
+    16 |     max_tokens: 500
+       |                 ^^^
+       = hint: write `train.max_steps: …`
     ");
 }
 
@@ -108,7 +167,7 @@ fn losses() {
 #[test]
 fn streams() {
     assert_snapshot!(edit("sequence: next_token", "sequence: stream"), @"
-    `data.sequence: stream` draws windows without end, so it needs `train.max_steps`
+    `data.sequence: stream` draws windows without end, so it needs `train.max_steps` or `train.max_tokens`
       --> s.yaml:16:13
     16 |     epochs: 1
        |             ^
@@ -122,14 +181,14 @@ fn streams() {
        = allowed: `step`, `{steps: n}`, `{tokens: n}`, `end`
        = note: in run `25x100,seed=0` and 5 more
 
-    `data.sequence: stream` draws windows without end, so it needs `train.max_steps`
+    `data.sequence: stream` draws windows without end, so it needs `train.max_steps` or `train.max_tokens`
       --> s.yaml:25:42
     25 |   25x100: {data.train: 25, train.epochs: 100}
        |                                          ^^^
        = note: in run `25x100,seed=0` and 2 more
        = hint: write `train.max_steps: …`
 
-    `data.sequence: stream` draws windows without end, so it needs `train.max_steps`
+    `data.sequence: stream` draws windows without end, so it needs `train.max_steps` or `train.max_tokens`
       --> s.yaml:26:43
     26 |   250x10: {data.train: 250, train.epochs: 10}
        |                                           ^^

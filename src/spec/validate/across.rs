@@ -121,13 +121,21 @@ pub(super) fn length_fits_sequence(
     if data.sequence != Sequence::Stream {
         return;
     }
-    if train.max_steps.is_none() {
-        let message =
-            "`data.sequence: stream` draws windows without end, so it needs `train.max_steps`";
+    if train.max_steps.is_none() && train.max_tokens.is_none() {
+        let message = "`data.sequence: stream` draws windows without end, so it needs `train.max_steps` or `train.max_tokens`";
         add(
             findings,
             "train.epochs",
             Problem::new(message).hint("write `train.max_steps: …`"),
+        );
+    }
+    if train.max_tokens.is_some() && train.ignore_index.is_some() {
+        let message = "`train.ignore_index` takes targets away that only the draws can tell, so a stream with it has no `train.max_tokens`";
+        let hint = "write `train.max_steps: …`";
+        add(
+            findings,
+            "train.max_tokens",
+            Problem::new(message).hint(hint),
         );
     }
     if train.max_batches.is_some() {

@@ -17,20 +17,27 @@ pub(super) fn train_counts(train: &TrainSettings, findings: &mut Findings) {
     for (path, value) in [
         ("train.epochs", train.epochs),
         ("train.max_steps", train.max_steps),
+        ("train.max_tokens", train.max_tokens),
         ("train.max_batches", train.max_batches),
     ] {
         if let Some(value) = value {
             between(findings, path, value, 1, MOST);
         }
     }
-    if train.epochs.is_some() && train.max_steps.is_some() {
-        let message = "`train.epochs` and `train.max_steps` both say how long to train";
-        let hint = "keep one; an override removes the other with `train.epochs: null`";
-        add(
-            findings,
-            "train.max_steps",
-            Problem::new(message).hint(hint),
-        );
+    let lengths = [
+        ("train.epochs", train.epochs),
+        ("train.max_steps", train.max_steps),
+        ("train.max_tokens", train.max_tokens),
+    ];
+    let mut given = lengths.iter().filter(|(_, value)| value.is_some());
+    if let (Some((first, _)), Some((second, _))) = (given.next(), given.next()) {
+        let message = format!("`{first}` and `{second}` both say how long to train");
+        let hint = format!("keep one; an override removes the other with `{first}: null`");
+        add(findings, second, Problem::new(message).hint(hint));
+    }
+    if train.max_tokens.is_some() && train.max_batches.is_some() {
+        let message = "`train.max_batches` cuts epochs, and `train.max_tokens` already says how long to train";
+        say(findings, "train.max_batches", message);
     }
     match train.validate.every {
         Every::Steps(steps) => at_least(findings, "train.validate.every.steps", steps, 1),

@@ -1,0 +1,122 @@
+//! How long a course is: epochs, steps and the targets of the last one, from counts alone.
+
+use super::order_of;
+use crate::spec::{LastBatch, TrainSettings};
+
+/// Length of a course.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Length {
+    /// Micro-batches per epoch.
+    pub batches_per_epoch: usize,
+    /// Epochs, the last one possibly cut short.
+    pub epochs: usize,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Targets of the last step that count; `None`: all.
+    pub last_targets: Option<usize>,
+}
+
+impl Length {
+    /// Length for `sequences` training sequences (`None`: a stream, which is one epoch). `targets` tells how many targets of a sequence (of
+    /// a stream: of each window) count; only `max_tokens` asks for it.
+    pub fn of(
+        sequences: Option<usize>,
+        train: &TrainSettings,
+        targets: impl Fn(usize) -> usize,
+    ) -> Self {
+        let Some(sequences) = sequences else {
+            return Self::of_stream(train, targets(0));
+        };
+        let mut batches_per_epoch = match train.last_batch {
+            LastBatch::Keep => sequences.div_ceil(train.batch_size),
+            LastBatch::Drop => sequences / train.batch_size,
+        };
+        if let Some(max) = train.max_batches {
+            batches_per_epoch = batches_per_epoch.min(max);
+        }
+        let steps_per_epoch = batches_per_epoch.div_ceil(train.grad_accum_steps) as u64;
+        let whole = |epochs: usize, steps: u64| Self {
+            batches_per_epoch,
+            epochs,
+            steps,
+            last_targets: None,
+        };
+        if steps_per_epoch == 0 {
+            return whole(0, 0);
+        }
+        match (train.epochs, train.max_steps, train.max_tokens) {
+            (None, Some(steps), _) => whole(steps.div_ceil(steps_per_epoch as usize), steps as u64),
+            (None, None, Some(tokens)) => {
+                let epoch = whole(1, steps_per_epoch);
+                epoch.until(tokens, sequences, train, targets)
+            }
+            (epochs, ..) => {
+                let epochs = epochs.unwrap_or(1);
+                whole(epochs, steps_per_epoch * epochs as u64)
+            }
+        }
+    }
+
+    fn of_stream(train: &TrainSettings, window: usize) -> Self {
+        let accumulated = train.grad_accum_steps;
+        let (steps, last_targets) = match train.max_tokens {
+            Some(tokens) => {
+                let step = (window * train.batch_size * accumulated).max(1);
+                let steps = tokens.div_ceil(step);
+                (steps, Some(tokens - (steps - 1) * step))
+            }
+            None => (train.max_steps.unwrap_or(0), None),
+        };
+        Self {
+            batches_per_epoch: steps.saturating_mul(accumulated),
+            epochs: 1,
+            steps: steps as u64,
+            last_targets,
+        }
+    }
+
+    /// Epochs like this one until `tokens` targets are scored, the last step cut where it would score more.
+    fn until(
+        self,
+        tokens: usize,
+        sequences: usize,
+        train: &TrainSettings,
+        targets: impl Fn(usize) -> usize,
+    ) -> Self {
+        let counted = |some: &[usize]| some.iter().map(|index| targets(*index)).sum::<usize>();
+        let met = sequences.min(self.batches_per_epoch * train.batch_size);
+        let (mut epoch, mut left) = (0, tokens);
+        if met == sequences {
+            // Every epoch scores all targets: only the last one has to be walked.
+            let all: usize = (0..sequences).map(&targets).sum();
+            epoch = (tokens - 1).checked_div(all).unwrap_or(0);
+            left -= epoch * all;
+        }
+        loop {
+            let order = order_of(train, sequences, epoch as u64);
+            let before = left;
+            let steps = order[..met].chunks(train.batch_size * train.grad_accum_steps);
+            for (index, step) in steps.enumerate() {
+                let counted = counted(step);
+                if counted >= left {
+                    return Self {
+                        epochs: epoch + 1,
+                        steps: self.steps * epoch as u64 + index as u64 + 1,
+                        last_targets: Some(left),
+                        ..self
+                    };
+                }
+                left -= counted;
+            }
+            if left == before {
+                // Nothing counts: there is nothing to train.
+                return Self {
+                    epochs: 0,
+                    steps: 0,
+                    ..self
+                };
+            }
+            epoch += 1;
+        }
+    }
+}
