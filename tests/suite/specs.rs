@@ -244,8 +244,8 @@ fn plans_of_scale_up() {
     insta::assert_snapshot!(lines(&planned("scale-up", "desk")), @"
     441e13a54094 grid-best
     dccb35949ca2 grid-largest
-    524502aa39d3 scale-up
-    7f0cc9fb4ceb next-token
+    8db419b78899 scale-up
+    4ff5902ddc83 next-token
     ");
     insta::assert_snapshot!(lines(&planned("scale-up", "smoke")), @"
     91db989fb6f6 grid-best
@@ -315,21 +315,21 @@ fn plans_of_sequence_handling() {
     62f981cceb1b shuffled-pad-impute-100,seed=0
     a605fbbe94f6 shuffled-pad-impute-100,seed=1
     b5c993d7c029 shuffled-pad-impute-100,seed=2
-    4101ab0590bb equal-discard,seed=0
-    c465f90d43d1 equal-discard,seed=1
-    de2de95c42b6 equal-discard,seed=2
-    7f47ba3726d5 equal-impute,seed=0
-    d0d7445ed153 equal-impute,seed=1
-    dc5aa9616926 equal-impute,seed=2
-    c9dc3eff9858 equal-described-impute,seed=0
-    724e62dce7c2 equal-described-impute,seed=1
-    83591ece6e06 equal-described-impute,seed=2
-    5a337c716e9d equal-informed,seed=0
-    7f6c0f07bd7b equal-informed,seed=1
-    43df83f6e58c equal-informed,seed=2
-    f3510bbd78ea equal-described-informed,seed=0
-    736ef16fbd4d equal-described-informed,seed=1
-    d060df3d8cae equal-described-informed,seed=2
+    025a810006b2 equal-discard,seed=0
+    a23c3f8f2a7b equal-discard,seed=1
+    6f80a22ae2c3 equal-discard,seed=2
+    8fd753c079a3 equal-impute,seed=0
+    c6d881d31451 equal-impute,seed=1
+    cbdf3d72433b equal-impute,seed=2
+    f8b0315cbcf2 equal-described-impute,seed=0
+    15e19379de49 equal-described-impute,seed=1
+    195fa3c4e3a0 equal-described-impute,seed=2
+    d9825f79aca7 equal-informed,seed=0
+    9e6846fbd9c7 equal-informed,seed=1
+    afa1ac2f05a9 equal-informed,seed=2
+    f94209719ae8 equal-described-informed,seed=0
+    7c981cc3fef8 equal-described-informed,seed=1
+    5e792064d9b5 equal-described-informed,seed=2
     ");
     insta::assert_snapshot!(lines(&planned("sequence-handling", "smoke")), @"
     674c500e0749 naive-discard
@@ -351,11 +351,11 @@ fn plans_of_sequence_handling() {
     f1c646ff2a2f shuffled-naive-impute
     91336e7b3dc0 shuffled-pad-discard-100
     6618b26c7da7 shuffled-pad-impute-100
-    6adc8b046fc8 equal-discard
-    2f2ffb9cb77e equal-impute
-    62a3140efd71 equal-described-impute
-    7335f6292331 equal-informed
-    c3b7a79cf899 equal-described-informed
+    615ff0a511b2 equal-discard
+    d2c78950aa6d equal-impute
+    02a690decb7f equal-described-impute
+    063a0beb238b equal-informed
+    74247e0eba24 equal-described-informed
     ");
 }
 
