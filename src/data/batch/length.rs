@@ -61,7 +61,8 @@ impl Length {
         let accumulated = train.grad_accum_steps;
         let (steps, last_targets) = match train.max_tokens {
             Some(tokens) => {
-                let step = (window * train.batch_size * accumulated).max(1);
+                let batch = window.saturating_mul(train.batch_size);
+                let step = batch.saturating_mul(accumulated).max(1);
                 let steps = tokens.div_ceil(step);
                 (steps, Some(tokens - (steps - 1) * step))
             }
@@ -75,7 +76,7 @@ impl Length {
         }
     }
 
-    /// Epochs like this one until `tokens` targets are scored, the last step cut where it would score more.
+    /// Epochs like this one, each of which scores all sequences, until `tokens` targets are scored; the last step is cut there.
     fn until(
         self,
         tokens: usize,
@@ -83,40 +84,31 @@ impl Length {
         train: &TrainSettings,
         targets: impl Fn(usize) -> usize,
     ) -> Self {
-        let counted = |some: &[usize]| some.iter().map(|index| targets(*index)).sum::<usize>();
-        let met = sequences.min(self.batches_per_epoch * train.batch_size);
-        let (mut epoch, mut left) = (0, tokens);
-        if met == sequences {
-            // Every epoch scores all targets: only the last one has to be walked.
-            let all: usize = (0..sequences).map(&targets).sum();
-            epoch = (tokens - 1).checked_div(all).unwrap_or(0);
-            left -= epoch * all;
+        let all: usize = (0..sequences).map(&targets).sum();
+        // Where nothing counts there is nothing to train.
+        let Some(epoch) = (tokens - 1).checked_div(all) else {
+            return Self {
+                epochs: 0,
+                steps: 0,
+                ..self
+            };
+        };
+        let mut left = tokens - epoch * all;
+        let mut steps = self.steps * epoch as u64;
+        let order = order_of(train, sequences, epoch as u64);
+        for step in order.chunks(train.batch_size * train.grad_accum_steps) {
+            steps += 1;
+            let counted: usize = step.iter().map(|index| targets(*index)).sum();
+            if counted >= left {
+                break;
+            }
+            left -= counted;
         }
-        loop {
-            let order = order_of(train, sequences, epoch as u64);
-            let before = left;
-            let steps = order[..met].chunks(train.batch_size * train.grad_accum_steps);
-            for (index, step) in steps.enumerate() {
-                let counted = counted(step);
-                if counted >= left {
-                    return Self {
-                        epochs: epoch + 1,
-                        steps: self.steps * epoch as u64 + index as u64 + 1,
-                        last_targets: Some(left),
-                        ..self
-                    };
-                }
-                left -= counted;
-            }
-            if left == before {
-                // Nothing counts: there is nothing to train.
-                return Self {
-                    epochs: 0,
-                    steps: 0,
-                    ..self
-                };
-            }
-            epoch += 1;
+        Self {
+            epochs: epoch + 1,
+            steps,
+            last_targets: Some(left),
+            ..self
         }
     }
 }

@@ -40,6 +40,20 @@ fn two_lengths() {
     17 |     max_batches: 10
        |                  ^^
     ");
+    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 500\n    last_batch: drop\n"), @"
+    `train.epochs` and `train.max_tokens` both say how long to train
+      --> s.yaml:16:17
+    16 |     max_tokens: 500
+       |                 ^^^
+       = note: in run `25x100,seed=0` and 5 more
+       = hint: keep one; an override removes the other with `train.epochs: null`
+
+    `train.last_batch: drop` leaves other sequences out in each epoch, so their tokens cannot be counted ahead for `train.max_tokens`
+      --> s.yaml:17:17
+    17 |     last_batch: drop
+       |                 ^^^^
+       = hint: leave it out: the last step ends at the last token anyway
+    ");
     assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 0\n"), @"
     `train.max_tokens` is 0; it has to be at least 1
       --> s.yaml:16:17

@@ -2,7 +2,9 @@
 
 use super::{Findings, add, at_least, between, in_range, say};
 use crate::spec::error::Problem;
-use crate::spec::{ClassWeight, Every, Loss, Optimizer, Reduction, Schedule, TrainSettings};
+use crate::spec::{
+    ClassWeight, Every, LastBatch, Loss, Optimizer, Reduction, Schedule, TrainSettings,
+};
 
 pub(super) fn train_counts(train: &TrainSettings, findings: &mut Findings) {
     const MOST: usize = 1 << 40;
@@ -38,6 +40,15 @@ pub(super) fn train_counts(train: &TrainSettings, findings: &mut Findings) {
     if train.max_tokens.is_some() && train.max_batches.is_some() {
         let message = "`train.max_batches` cuts epochs, and `train.max_tokens` already says how long to train";
         say(findings, "train.max_batches", message);
+    }
+    if train.max_tokens.is_some() && train.last_batch == LastBatch::Drop {
+        let message = "`train.last_batch: drop` leaves other sequences out in each epoch, so their tokens cannot be counted ahead for `train.max_tokens`";
+        let hint = "leave it out: the last step ends at the last token anyway";
+        add(
+            findings,
+            "train.last_batch",
+            Problem::new(message).hint(hint),
+        );
     }
     match train.validate.every {
         Every::Steps(steps) => at_least(findings, "train.validate.every.steps", steps, 1),
