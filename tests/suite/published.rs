@@ -7,6 +7,7 @@ use specbook::data::DataContext;
 use specbook::plan::{self, Outlined};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// The runs of a paper profile, whose files are not at hand.
 fn published(name: &str) -> Vec<Outlined> {
@@ -385,8 +386,26 @@ fn committed_claims(name: &str) -> Vec<BTreeMap<String, String>> {
     let file = files
         .find(|path| path.to_string_lossy().ends_with("-claims.csv"))
         .unwrap();
+    rows(&file)
+}
+
+/// The rows of a table of a committed report.
+fn rows(file: &Path) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_path(file).unwrap();
     reader.deserialize().map(Result::unwrap).collect()
+}
+
+#[test]
+fn arms_of_equal_budget_trained_equally_many_tokens() {
+    let data = repository().join("reports/sequence-handling/data");
+    let mut budgets = Vec::new();
+    for run in rows(&data.join("table-2.csv")) {
+        if run["case"].starts_with("equal-") {
+            budgets
+                .push(["tokens", "tokens half-width", "tokens runs"].map(|key| run[key].clone()));
+        }
+    }
+    assert_eq!(budgets, vec![["76800", "0", "3"]; 5]);
 }
 
 /// The desk profile's own text: 128 generated documents.
