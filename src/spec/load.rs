@@ -8,7 +8,7 @@ use super::tree::{Key, Node, Span, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest spec in bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -396,14 +396,13 @@ fn map(read: Vec<(Mark, Option<Node>)>, problems: &mut Problems) -> Option<Vec<(
                 .note(format!("first given at line {}", first.span.line)),
         );
     }
-    let mut repeated = repeated.into_iter().map(|(index, _)| index).peekable();
-    let mut index = 0..;
-    entries.retain(|_| {
-        repeated
-            .next_if_eq(&index.next().unwrap_or(usize::MAX))
-            .is_none()
-    });
-    Some(entries)
+    if repeated.is_empty() {
+        return Some(entries);
+    }
+    let repeated: BTreeSet<usize> = repeated.into_iter().map(|(index, _)| index).collect();
+    let entries = entries.into_iter().enumerate();
+    let first = entries.filter(|(index, _)| !repeated.contains(index));
+    Some(first.map(|(_, entry)| entry).collect())
 }
 
 /// Entries whose key stands further up already, in their order, each with the first one.

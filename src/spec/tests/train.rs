@@ -12,71 +12,49 @@ fn two_lengths() {
        |                ^^
        = hint: keep one; an override removes the other with `train.epochs: null`
     ");
-    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 500\n    max_steps: 10\n"), @"
-    `train.max_steps` and `train.max_tokens` both say how long to train
-      --> s.yaml:16:17
-    16 |     max_tokens: 500
-       |                 ^^^
-       = note: in run `2500x1,seed=0` and 2 more
-       = hint: keep one; an override removes the other with `train.max_steps: null`
+}
 
-    `train.epochs` and `train.max_steps` both say how long to train
-      --> s.yaml:17:16
-    17 |     max_steps: 10
-       |                ^^
-       = note: in run `25x100,seed=0` and 5 more
-       = hint: keep one; an override removes the other with `train.epochs: null`
+/// What is said about a spec of one run with this in the place of its `epochs`.
+fn with_length(length: &str) -> String {
+    let (one_run, _) = FRENZY.split_once("cases:").unwrap();
+    told(&one_run.replace("epochs: 1", length), None, &[])
+}
+
+#[test]
+fn a_budget_of_tokens_beside_other_lengths() {
+    assert_eq!(with_length("max_tokens: 500"), "no problem");
+    assert_snapshot!(with_length("max_tokens: 0"), @"
+    `train.max_tokens` is 0; it has to be at least 1
+      --> s.yaml:16:17
+    16 |     max_tokens: 0
+       |                 ^
     ");
-    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 500\n    max_batches: 10\n"), @"
-    `train.epochs` and `train.max_tokens` both say how long to train
-      --> s.yaml:16:17
-    16 |     max_tokens: 500
-       |                 ^^^
-       = note: in run `25x100,seed=0` and 5 more
-       = hint: keep one; an override removes the other with `train.epochs: null`
-
+    for other in ["epochs", "max_steps"] {
+        let told = with_length(&format!("{other}: 10\n    max_tokens: 500"));
+        let says = format!("`train.{other}` and `train.max_tokens` both say how long to train");
+        assert!(told.starts_with(&says), "{told}");
+    }
+    assert_snapshot!(with_length("max_tokens: 500\n    max_batches: 10"), @"
     `train.max_batches` cuts epochs, and `train.max_tokens` already says how long to train
       --> s.yaml:17:18
     17 |     max_batches: 10
        |                  ^^
     ");
-    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 500\n    last_batch: drop\n"), @"
-    `train.epochs` and `train.max_tokens` both say how long to train
-      --> s.yaml:16:17
-    16 |     max_tokens: 500
-       |                 ^^^
-       = note: in run `25x100,seed=0` and 5 more
-       = hint: keep one; an override removes the other with `train.epochs: null`
-
+    assert_snapshot!(with_length("max_tokens: 500\n    last_batch: drop"), @"
     `train.last_batch: drop` leaves other sequences out in each epoch, so their tokens cannot be counted ahead for `train.max_tokens`
       --> s.yaml:17:17
     17 |     last_batch: drop
        |                 ^^^^
        = hint: leave it out: the last step ends at the last token anyway
     ");
-    assert_snapshot!(edit("    epochs: 1\n", "    max_tokens: 0\n"), @"
-    `train.max_tokens` is 0; it has to be at least 1
-      --> s.yaml:16:17
-    16 |     max_tokens: 0
-       |                 ^
-
-    `train.epochs` and `train.max_tokens` both say how long to train
-      --> s.yaml:16:17
-    16 |     max_tokens: 0
-       |                 ^
-       = note: in run `25x100,seed=0` and 5 more
-       = hint: keep one; an override removes the other with `train.epochs: null`
-    ");
 }
 
 #[test]
 fn a_budget_of_tokens_needs_to_know_what_a_window_counts() {
     let (one_run, _) = FRENZY.split_once("cases:").unwrap();
-    let told = |length: &str| {
-        let text = one_run.replace("next_token", "stream");
-        let text = text.replace("{every: epoch}", "{every: end}");
-        told(&text.replace("epochs: 1", length), None, &[])
-    };
+    let stream = one_run.replace("next_token", "stream");
+    let stream = stream.replace("{every: epoch}", "{every: end}");
+    let told = |length| told(&stream.replace("epochs: 1", length), None, &[]);
     assert_eq!(told("max_tokens: 500"), "no problem");
     assert_snapshot!(told("max_tokens: 500\n    ignore_index: 3"), @"
     `train.ignore_index` takes targets away that only the draws can tell, so a stream with it has no `train.max_tokens`
