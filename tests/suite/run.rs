@@ -506,3 +506,18 @@ fn prose_of_a_spec_carries_no_html_into_markdown_and_notebook() {
             .contains("`<s>` stays")
     );
 }
+
+#[test]
+fn a_budget_of_tokens_is_what_is_trained() {
+    let project = Project::new();
+    let spec = TINY.replace("batch_size: 4\n", "batch_size: 4\n    max_tokens: 333\n");
+    assert!(spec.contains("max_tokens"), "{spec}");
+    project.write("specs/tiny.yaml", spec);
+    project
+        .run(&["run", "specs/tiny.yaml", "--no-report"])
+        .success();
+    let listed = project.run(&["ls", "--format", "json"]).success().json();
+    let runs = listed["runs"].as_array().unwrap();
+    let trained: Vec<_> = runs.iter().map(|run| &run["counts"]["tokens"]).collect();
+    assert_eq!(trained, [333, 333], "{listed}");
+}
