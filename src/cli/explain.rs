@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::plan::status_word;
 use super::print::Printer;
 use super::{exit, workspace};
-use crate::plan::{self, Change, Run};
+use crate::plan::{self, Change, Nearest, Run};
 use crate::record::{RunRecord, RunStatus};
 use crate::store::Store;
 use serde_json::json;
@@ -13,20 +13,25 @@ use std::collections::BTreeMap;
 
 /// The finished runs of a store, to be compared with.
 #[derive(Default)]
-pub(crate) struct Relatives(Vec<RunRecord>);
+pub(crate) struct Relatives {
+    records: Vec<RunRecord>,
+    nearest: Nearest,
+}
 
 impl Relatives {
     /// Reads them.
     pub(crate) fn new(store: &Store) -> Result<Self, Failure> {
         let mut records = store.list()?;
         records.retain(|record| record.status == RunStatus::Cached);
-        Ok(Self(records))
+        let nearest = Nearest::new(records.iter().map(|record| &record.key));
+        Ok(Self { records, nearest })
     }
 
-    /// The nearest relative of `run` (same spec preferred where equally near) and what differs.
+    /// The nearest relative of `run` (the first of several) and what differs.
     fn nearest(&self, run: &Run) -> Option<(&RunRecord, Vec<Change>)> {
         let key = serde_json::to_value(&run.key).ok()?;
-        plan::nearest(&key, self.0.iter().map(|record| (record, &record.key)))
+        let record = &self.records[self.nearest.of(&key)?];
+        Some((record, plan::changes(&record.key, &key)))
     }
 
     /// One sentence on why `run` has `status`; `None` for cached runs.

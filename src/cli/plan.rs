@@ -95,7 +95,7 @@ fn outline_as_text(outline: &Outline) -> String {
         [head, run.estimate.as_ref().map_or_else(unknown, costs)].concat()
     });
     let header = [&["run"], &COSTS[..]].concat();
-    let note = sign(outline.runs.iter().any(|run| run.uncounted.any()));
+    let note = sign(outline.runs.iter().map(|run| run.uncounted));
     format!(
         "{} (profile {}): {} runs; their ids and what is cached are known once this is mended:\n  {}\n{}{note}",
         outline.spec,
@@ -107,12 +107,16 @@ fn outline_as_text(outline: &Outline) -> String {
 }
 
 /// Says what the sign means that stands before a guess, where there is one.
-fn sign(any: bool) -> &'static str {
-    match any {
-        true => {
+fn sign(runs: impl Iterator<Item = Uncounted>) -> &'static str {
+    let mut guesses = runs.filter(|uncounted| uncounted.any());
+    match guesses.next() {
+        None => "",
+        Some(first) if first.is_sampled && guesses.all(|guess| guess.is_sampled) => {
+            "\n~ a guess from the first documents; a run counts them all"
+        }
+        Some(_) => {
             "\n~ only the text tells how many sequences it makes and how long they are: until it is counted, this is for one full sequence a document"
         }
-        false => "",
     }
 }
 
@@ -294,7 +298,7 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
             format!("{missing} to train; times are known after a first run on this machine")
         }
     };
-    let open = sign(opened.plan.runs.iter().any(|run| run.uncounted.any()));
+    let open = sign(opened.plan.runs.iter().map(|run| run.uncounted));
     Ok(format!(
         "{} (profile {}): {} runs, {time}\n{}{open}{notes}",
         opened.plan.spec,

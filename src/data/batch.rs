@@ -229,12 +229,21 @@ fn order_of(train: &TrainSettings, sequences: usize, epoch: u64) -> Vec<usize> {
     }
 }
 
-/// Most positions, padding included, of a micro-batch in the course of `train` over sequences of these `lengths`. Of several shuffled
-/// epochs it is the most that could meet: as many of the longest as a batch has.
-pub fn most_positions(lengths: &[u32], train: &TrainSettings) -> usize {
+/// How closely the order of shuffled sequences is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Which sequences meet in one epoch is found out; of several epochs, which could.
+    Found,
+    /// Any could meet.
+    Any,
+}
+
+/// Most positions, padding included, of a micro-batch in the course of `train` over sequences of these `lengths`. Where any sequences
+/// could meet, it is as many of the longest as a batch has.
+pub fn most_positions(lengths: &[u32], train: &TrainSettings, order: Order) -> usize {
     let length = Length::of(Some(lengths.len()), train, |index| lengths[index] as usize);
     let longest = |lengths: &mut dyn Iterator<Item = u32>| lengths.max().unwrap_or(0) as usize;
-    if train.shuffle && length.epochs > 1 {
+    if train.shuffle && (length.epochs > 1 || order == Order::Any) {
         let rows = train.batch_size.min(lengths.len());
         return rows * longest(&mut lengths.iter().copied());
     }

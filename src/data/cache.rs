@@ -5,7 +5,7 @@
 //! | `stat/<hash>.json` | digests of a file or slice, with the size, time and inode they belong to |
 //! | `bpe/<hash>.json`, `.sha256` | a trained `tokenizer.json` and its digest |
 //! | `slices/<2 digits>/<hash>.ids` | ids of a slice: magic, number of documents, lengths (u32), ids (u32), sha256 of all before |
-//! | `slices/<2 digits>/<hash>.lengths` | the lengths alone, in the same form, for plans |
+//! | `slices/<2 digits>/<hash>.lengths` | the lengths alone, in the same form, for plans; of the first documents where no more is known |
 //!
 //! All numbers are little-endian. The hash of a tokenizer or slice is over what its contents follow from: identities, never
 //! paths or times. That of a `stat` entry is over the path and the range. Tokenizers and slices are digested when they
@@ -52,6 +52,11 @@ struct StatEntry<T> {
 impl<'a> Cache<'a> {
     pub(super) fn new(folder: Option<&'a Path>) -> Self {
         Self { folder }
+    }
+
+    /// Whether anything was ever kept.
+    pub(super) fn is_there(&self) -> bool {
+        self.folder.is_some_and(Path::is_dir)
     }
 
     /// Facts about an unchanged file. They count only where the file is older than the entry: a file changed in the same
@@ -138,23 +143,23 @@ impl<'a> Cache<'a> {
 
     /// Ids of a slice, document by document.
     pub(super) fn slice(&self, key: &str) -> Found<Vec<Vec<u32>>> {
-        self.read(key, "ids", |numbers| {
-            let (lengths, mut ids) = split_lengths(numbers)?;
+        self.read(key, "ids", |bytes| {
+            let (lengths, mut rest) = split_lengths(bytes)?;
             let mut documents = Vec::with_capacity(lengths.len());
             for length in lengths {
-                let (document, rest) = ids.split_at_checked(*length as usize)?;
-                documents.push(document.to_vec());
-                ids = rest;
+                let (ids, behind) = rest.split_at_checked(4 * length as usize)?;
+                documents.push(numbers(ids).collect());
+                rest = behind;
             }
-            ids.is_empty().then_some(documents)
+            rest.is_empty().then_some(documents)
         })
     }
 
     /// Lengths of the documents of a slice.
     pub(super) fn lengths(&self, key: &str) -> Option<Vec<u32>> {
-        let found = self.read(key, "lengths", |numbers| {
-            let (lengths, rest) = split_lengths(numbers)?;
-            rest.is_empty().then(|| lengths.to_vec())
+        let found = self.read(key, "lengths", |bytes| {
+            let (lengths, rest) = split_lengths(bytes)?;
+            rest.is_empty().then(|| lengths.collect())
         });
         match found {
             Found::Hit(lengths) => Some(lengths),
@@ -162,36 +167,39 @@ impl<'a> Cache<'a> {
         }
     }
 
+    /// Keeps lengths alone.
+    pub(super) fn put_lengths(&self, key: &str, lengths: &[u32]) -> Result<(), DataError> {
+        match self.slice_path(key, "lengths") {
+            Some(path) => write_atomic(&path, &sealed(lengths_as_bytes(lengths))),
+            None => Ok(()),
+        }
+    }
+
     /// Keeps the ids of a slice.
     pub(super) fn put_slice(&self, key: &str, documents: &[Vec<u32>]) -> Result<(), DataError> {
-        let (Some(ids), Some(lengths)) =
-            (self.slice_path(key, "ids"), self.slice_path(key, "lengths"))
-        else {
+        let Some(path) = self.slice_path(key, "ids") else {
             return Ok(());
         };
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend((documents.len() as u32).to_le_bytes());
-        bytes.extend(
-            documents
-                .iter()
-                .flat_map(|document| (document.len() as u32).to_le_bytes()),
-        );
-        write_atomic(&lengths, &sealed(bytes.clone()))?;
+        let lengths: Vec<u32> = documents.iter().map(|ids| ids.len() as u32).collect();
+        self.put_lengths(key, &lengths)?;
+        let mut bytes = lengths_as_bytes(&lengths);
+        let ids: usize = documents.iter().map(Vec::len).sum();
+        bytes.reserve_exact(4 * ids + DIGEST_BYTES);
         bytes.extend(documents.iter().flatten().flat_map(|id| id.to_le_bytes()));
-        write_atomic(&ids, &sealed(bytes))
+        write_atomic(&path, &sealed(bytes))
     }
 
     fn read<T>(
         &self,
         key: &str,
         extension: &str,
-        parse: impl FnOnce(&[u32]) -> Option<T>,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Found<T> {
         let Some(path) = self.slice_path(key, extension) else {
             return Found::Miss;
         };
         match read_bounded(&path, MAX_SLICE) {
-            Ok(bytes) => match unsealed(&bytes).and_then(|numbers| parse(&numbers)) {
+            Ok(bytes) => match unsealed(&bytes).and_then(parse) {
                 Some(value) => Found::Hit(value),
                 None => Found::Damaged(path),
             },
@@ -224,29 +232,39 @@ fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The beginning of a file: magic, number of documents, length of each.
+fn lengths_as_bytes(lengths: &[u32]) -> Vec<u8> {
+    let count = (lengths.len() as u32).to_le_bytes();
+    let lengths = lengths.iter().flat_map(|length| length.to_le_bytes());
+    MAGIC.iter().copied().chain(count).chain(lengths).collect()
+}
+
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let digest = Sha256Hex::of(&bytes).to_string();
     bytes.extend_from_slice(digest.as_bytes());
     bytes
 }
 
-/// The numbers of a sealed file, `None` where it is damaged.
-fn unsealed(bytes: &[u8]) -> Option<Vec<u32>> {
+/// What is sealed between magic and digest, `None` where it is damaged.
+fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
     let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST_BYTES)?)?;
-    let numbers = body.strip_prefix(MAGIC)?;
+    let contents = body.strip_prefix(MAGIC)?;
     let whole =
         std::str::from_utf8(digest).ok().and_then(Sha256Hex::parse) == Some(Sha256Hex::of(body));
-    (whole && numbers.len().is_multiple_of(4)).then(|| {
-        numbers
-            .chunks_exact(4)
-            .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-            .collect()
-    })
+    (whole && contents.len().is_multiple_of(4)).then_some(contents)
 }
 
-fn split_lengths(numbers: &[u32]) -> Option<(&[u32], &[u32])> {
-    let (count, rest) = numbers.split_first()?;
-    rest.split_at_checked(*count as usize)
+fn numbers(bytes: &[u8]) -> impl ExactSizeIterator<Item = u32> {
+    let (chunks, _) = bytes.as_chunks();
+    chunks.iter().map(|chunk| u32::from_le_bytes(*chunk))
+}
+
+/// The lengths at the beginning, and what is behind them.
+fn split_lengths(bytes: &[u8]) -> Option<(impl ExactSizeIterator<Item = u32>, &[u8])> {
+    let (count, rest) = bytes.split_first_chunk()?;
+    let count = 4 * u32::from_le_bytes(*count) as usize;
+    let (lengths, rest) = rest.split_at_checked(count)?;
+    Some((numbers(lengths), rest))
 }
 
 /// Writes a file so that a reader sees the old contents or the new, never a part. The one place where this module writes.

@@ -4,7 +4,7 @@
 //! tokenised here; a file is read only where its size, time or inode changed since it was last digested.
 
 use super::cache::Cache;
-use super::sequence::{check_shift, sequence_length, sequences};
+use super::sequence::{check_shift, sequence_length};
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Wanted};
 use super::tokenizer::{ALGORITHM, TextTokenizer, check_vocab_size};
@@ -85,18 +85,8 @@ pub struct Identified {
     pub test: Option<SliceKey>,
     /// Entries of the vocabulary, from which [`ModelSettings::resolve`] sizes the model. Of a trained tokenizer: as asked for.
     pub vocab_size: usize,
-    /// Documents of the training slice.
-    pub train_documents: usize,
-    /// Documents of the validation slice.
-    pub validation_documents: usize,
-    /// Training sequences, where they follow from the settings or the slice was tokenised before; `None` for a stream.
-    pub sequences: Option<usize>,
-    /// Positions of a full sequence, where they follow from the settings or the slice was tokenised before.
-    pub seq_len: Option<usize>,
-    /// Ids of each training document, where the slice was tokenised before.
-    pub training_lengths: Option<Vec<u32>>,
-    /// Ids of each validation document, where the slice was tokenised before.
-    pub validation_lengths: Option<Vec<u32>>,
+    /// Which documents each slice has.
+    pub(super) slices: Slices,
 }
 
 /// Identifies the data of a run without loading it. Needs well under a millisecond where files are unchanged since the last
@@ -155,32 +145,10 @@ pub fn identify(
         seq_len,
         target_shift: settings.target_shift,
     };
-    let cache = Cache::new(context.cache.as_deref());
-    let known = |slice| cache.lengths(&slice_cache_key(slice, &key.tokenizer));
-    let [training_lengths, validation_lengths] = [&key.train, &key.validation].map(known);
-    let lengths = training_lengths.as_deref();
     Ok(Identified {
-        sequences: match key.sequence {
-            Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => {
-                Some(slices.train.range.len())
-            }
-            Sequence::Stream => None,
-            policy => lengths.and_then(|lengths| {
-                let seq_len = sequence_length(key.seq_len, model.max_seq_len, lengths).ok()?;
-                sequences(policy, lengths, seq_len)
-            }),
-        },
-        seq_len: match key.seq_len {
-            SeqLen::Shortest => lengths
-                .and_then(|lengths| sequence_length(key.seq_len, model.max_seq_len, lengths).ok()),
-            other => sequence_length(other, model.max_seq_len, &[]).ok(),
-        },
         test: (!slices.test.range.is_empty()).then(|| keys[2].clone()),
         vocab_size,
-        train_documents: slices.train.range.len(),
-        validation_documents: slices.validation.range.len(),
-        training_lengths,
-        validation_lengths,
+        slices,
         key,
     })
 }

@@ -7,15 +7,15 @@ use super::identity::{
 use super::sequence::{self, Frame, sequence_length};
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
-use super::tokenizer::TextTokenizer;
+use super::tokenizer::{TextTokenizer, WordCounts};
 use super::{DataContext, DataError, SequenceSet, TrainingData};
 use crate::digest::Hasher;
 use crate::spec::{DataSettings, ModelConfig, Settings, Split, Tokenizer};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of text that are read before they are encoded together.
-const ENCODE_BYTES: usize = 16 << 20;
+/// Bytes of text that are read before they are counted or encoded together.
+const TOGETHER_BYTES: usize = 4 << 20;
 
 /// The data of a run, ready to train on.
 #[derive(Clone, Debug)]
@@ -47,8 +47,7 @@ pub fn load(
     context: &DataContext,
 ) -> Result<LoadedData, DataError> {
     let data = &settings.data;
-    let Identified { key, .. } = identify(data, &settings.model, context)?;
-    let slices = Slices::of(data, context)?;
+    let Identified { key, slices, .. } = identify(data, &settings.model, context)?;
     let mut notes = Vec::new();
     let tokenizer = open_tokenizer(data, &slices, &key.tokenizer, context, &mut notes)?;
     if tokenizer.vocab_size() > model.vocab_size {
@@ -119,8 +118,7 @@ pub fn tokenizer(
     settings: &Settings,
     context: &DataContext,
 ) -> Result<(TextTokenizer, Vec<String>), DataError> {
-    let Identified { key, .. } = identify(&settings.data, &settings.model, context)?;
-    let slices = Slices::of(&settings.data, context)?;
+    let Identified { key, slices, .. } = identify(&settings.data, &settings.model, context)?;
     let mut notes = Vec::new();
     let tokenizer = open_tokenizer(&settings.data, &slices, &key.tokenizer, context, &mut notes)?;
     Ok((tokenizer, notes))
@@ -131,12 +129,11 @@ pub fn tokenizer(
 /// # Errors
 /// As [`load`].
 pub fn document_lengths(settings: &Settings, context: &DataContext) -> Result<Vec<u32>, DataError> {
-    let Identified { key, .. } = identify(&settings.data, &settings.model, context)?;
+    let Identified { key, slices, .. } = identify(&settings.data, &settings.model, context)?;
     let cache = Cache::new(context.cache.as_deref());
     if let Some(lengths) = cache.lengths(&slice_cache_key(&key.train, &key.tokenizer)) {
         return Ok(lengths);
     }
-    let slices = Slices::of(&settings.data, context)?;
     let mut notes = Vec::new();
     let tokenizer = open_tokenizer(&settings.data, &slices, &key.tokenizer, context, &mut notes)?;
     let loader = Loader {
@@ -200,7 +197,8 @@ pub fn held_out(
     Ok(texts)
 }
 
-fn bin_vocabulary(tokenizer: &TextTokenizer) -> BinVocabulary {
+/// What a `.bin` file needs of the tokenizer that made it.
+pub(super) fn bin_vocabulary(tokenizer: &TextTokenizer) -> BinVocabulary {
     BinVocabulary {
         eos: tokenizer.eos(),
         vocab_size: tokenizer.vocab_size(),
@@ -263,14 +261,20 @@ fn trained(
         slice: slice.slice,
         range: slice.range.clone(),
     };
-    let mut texts = Vec::with_capacity(slice.range.len().min(1 << 16));
+    let (mut words, mut texts, mut bytes) = (WordCounts::default(), Vec::new(), 0);
     source::read_ranges(&slice.corpus, &[wanted], None, context, |_, document| {
         if let Document::Text(text) = document {
+            bytes += text.len();
             texts.push(text.clone());
+        }
+        if bytes >= TOGETHER_BYTES {
+            words.add(&texts, &context.stop)?;
+            (texts, bytes) = (Vec::new(), 0);
         }
         Ok(())
     })?;
-    let bytes = TextTokenizer::train_bpe_unless(&context.stop, &texts, vocab_size)?;
+    words.add(&texts, &context.stop)?;
+    let bytes = TextTokenizer::train_bpe_unless(&context.stop, words, vocab_size)?;
     cache.put_tokenizer(&cache_key, &bytes)?;
     TextTokenizer::from_bytes(&bytes, named)
 }
@@ -390,7 +394,7 @@ impl Pending {
         self.bytes += text.len();
         self.numbers.push(number);
         self.texts.push(text);
-        if self.bytes >= ENCODE_BYTES {
+        if self.bytes >= TOGETHER_BYTES {
             self.encode(loader)
         } else {
             Ok(())
@@ -400,7 +404,8 @@ impl Pending {
     fn encode(&mut self, loader: &Loader<'_>) -> Result<(), DataError> {
         let (tokenizer, stop) = (loader.tokenizer, &loader.context.stop);
         let encoded = tokenizer.encode_all_unless(stop, &self.texts)?;
-        for (number, ids) in self.numbers.drain(..).zip(encoded) {
+        for (number, mut ids) in self.numbers.drain(..).zip(encoded) {
+            ids.shrink_to_fit();
             self.encoded[number].push(ids);
         }
         self.texts.clear();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// One setting that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -79,15 +79,58 @@ fn flatten<'a>(path: &str, value: &'a Value, into: &mut Vec<(String, &'a Value)>
     }
 }
 
-/// The key nearest to `key`: the one with the fewest changes; the first of several.
-pub fn nearest<'a, T>(
-    key: &Value,
-    others: impl IntoIterator<Item = (T, &'a Value)>,
-) -> Option<(T, Vec<Change>)> {
-    others
-        .into_iter()
-        .map(|(tag, other)| (tag, changes(other, key)))
-        .min_by_key(|(_, changes)| changes.len())
+/// Keys that others are compared with: each setting is a column and each of its values a number, so that ten thousand keys find their
+/// nearest among ten thousand in seconds.
+#[derive(Debug, Default)]
+pub struct Nearest {
+    /// By path: the column, and the number of each value (from 1; 0: the key has no such setting).
+    columns: HashMap<String, (usize, HashMap<String, u32>)>,
+    /// A row a key.
+    rows: Vec<Vec<u32>>,
+}
+
+impl Nearest {
+    /// Prepares `keys`.
+    pub fn new<'a>(keys: impl IntoIterator<Item = &'a Value>) -> Self {
+        let mut all = Self::default();
+        for key in keys {
+            let mut settings = Vec::new();
+            flatten("", key, &mut settings);
+            let mut row = vec![0; all.columns.len()];
+            for (path, value) in settings {
+                let next = all.columns.len();
+                let (column, values) = all.columns.entry(path).or_insert((next, HashMap::new()));
+                let number = values.len() as u32 + 1;
+                if *column == row.len() {
+                    row.push(0);
+                }
+                row[*column] = *values.entry(value.to_string()).or_insert(number);
+            }
+            all.rows.push(row);
+        }
+        for row in &mut all.rows {
+            row.resize(all.columns.len(), 0);
+        }
+        all
+    }
+
+    /// Index of the key with the fewest [`changes`] to `key`; the first of several.
+    pub fn of(&self, key: &Value) -> Option<usize> {
+        let mut settings = Vec::new();
+        flatten("", key, &mut settings);
+        let mut wanted = vec![0; self.columns.len()];
+        // A setting that none of the keys has differs from all of them.
+        for (path, value) in settings {
+            if let Some((column, values)) = self.columns.get(&path) {
+                let number = values.get(&value.to_string()).copied();
+                wanted[*column] = number.unwrap_or(u32::MAX);
+            }
+        }
+        let differences = |row: &[u32]| row.iter().zip(&wanted).filter(|(a, b)| a != b).count();
+        let rows = self.rows.iter().enumerate();
+        let nearest = rows.min_by_key(|(_, row)| differences(row));
+        nearest.map(|(index, _)| index)
+    }
 }
 
 #[cfg(test)]
@@ -116,9 +159,25 @@ mod tests {
 
     #[test]
     fn the_nearest_key_has_the_fewest_changes() {
-        let key = json!({"a": 1, "b": 2});
-        let others = [json!({"a": 2, "b": 3}), json!({"a": 1, "b": 3})];
-        let (index, changes) = nearest(&key, others.iter().enumerate()).unwrap();
-        assert_eq!((index, changes.len()), (1, 1));
+        let others = [
+            json!({"a": 2, "b": 3, "only": {"here": true}}),
+            json!({"a": 1, "b": 3}),
+            json!({"a": 1.0, "b": 2, "c": [1]}),
+            json!({"a": 1, "b": 3}),
+            json!({}),
+        ];
+        let prepared = Nearest::new(&others);
+        let more = [
+            json!({"a": 1, "b": 2}),
+            json!({"a": 1, "b": 2, "c": [1], "new": 5}),
+            json!({"a": 9, "b": 9, "only": {"here": true}}),
+            json!({"x": 1}),
+        ];
+        for key in more.iter().chain(&others) {
+            let counts = others.iter().map(|other| changes(other, key).len());
+            let expected = counts.enumerate().min_by_key(|(_, count)| *count);
+            assert_eq!(prepared.of(key), expected.map(|(index, _)| index), "{key}");
+        }
+        assert_eq!(Nearest::default().of(&more[0]), None);
     }
 }

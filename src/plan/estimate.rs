@@ -1,12 +1,14 @@
 //! What a run will cost, from its settings alone.
 
+use super::memory::peak_rss;
 use super::positions::Positions;
+use crate::data::Preparation;
 use crate::data::batch::Length;
 use crate::record::Estimate;
 use crate::spec::{Arch, Every, Keep, ModelConfig, TrainSettings};
 
 /// What is known of the data before it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DataCounts {
     /// Training sequences; `None` for a stream.
     pub sequences: Option<usize>,
@@ -14,10 +16,24 @@ pub struct DataCounts {
     pub validation: usize,
     /// Positions of a full sequence.
     pub seq_len: usize,
+    /// Positions of a training sequence, on average.
+    pub training_len: f64,
+    /// Positions of a validation sequence, on average.
+    pub validation_len: f64,
     /// Length of the course.
     pub length: Length,
     /// What is in memory at once.
     pub positions: Positions,
+    /// What there is to prepare.
+    pub preparation: Preparation,
+}
+
+impl DataCounts {
+    /// Positions of all training and validation sequences; of a stream, of the validation alone.
+    pub(super) fn positions_in_all(&self) -> f64 {
+        self.sequences.unwrap_or(0) as f64 * self.training_len
+            + self.validation as f64 * self.validation_len
+    }
 }
 
 /// Estimates the cost of training `model` by `train`.
@@ -40,32 +56,26 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
     };
     let tokens = match train.max_tokens {
         Some(tokens) => tokens as u64,
-        None => sequences * data.seq_len as u64,
+        None => (sequences as f64 * data.training_len).round() as u64,
     };
     let validations = validations(train, &length, tokens);
-    let validation_tokens = validations * (data.validation * data.seq_len) as u64;
-    let all = data.sequences.unwrap_or(0) + data.validation;
-    let positions = (all * data.seq_len) as u64;
-    let forward = forward_flops(model, data.seq_len);
-    let flops = forward * (3.0 * tokens as f64 + validation_tokens as f64);
+    let validation_tokens = validations as f64 * data.validation as f64 * data.validation_len;
+    let flops = forward_flops(model, data.seq_len) * (3.0 * tokens as f64 + validation_tokens);
     Estimate {
         params,
         steps: length.steps,
         tokens,
         flops,
-        peak_rss_bytes: peak_rss(
-            model,
-            train,
-            data.positions,
-            flops > CHECKPOINTED_FLOPS,
-            DATA_BYTES * positions,
-        ),
+        peak_rss_bytes: peak_rss(model, train, data, flops > CHECKPOINTED_FLOPS),
         disk_bytes: params * 4 * if train.keep == Keep::Both { 2 } else { 1 }
             + length.steps * METRIC_LINE_BYTES
             + 4096,
         seconds: None,
     }
 }
+
+/// Work that takes longer than the time between checkpoints on a machine of two cores.
+const CHECKPOINTED_FLOPS: f64 = 3e12;
 
 /// Length of a line of `metrics.jsonl` and its line of `timing.jsonl`.
 const METRIC_LINE_BYTES: u64 = 330;
@@ -94,98 +104,6 @@ pub fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
     2.0 * (model.n_layers * (block + attention) + model.vocab_size * d) as f64
 }
 
-/// Rows of logits the head holds at once (see the engine's head operation).
-const HEAD_ROWS: usize = 512;
-
-/// Bytes of the program with its tokenizer and threads; and the least that any run takes.
-const PROGRAM: [u64; 2] = [20_000_000, 30_000_000];
-
-/// The same where the text is still to be tokenised: some of what that took is never given back.
-const PROGRAM_AND_TEXT: [u64; 2] = [30_000_000, 47_000_000];
-
-/// Bytes that tokenising a document takes at least, until the training begins: 350 ids of 20 bytes each.
-const DOCUMENT_BYTES: u64 = 7_000;
-
-/// Bytes of an evaluation beside the model: texts and scores.
-const EVALUATION_BYTES: u64 = 4_000_000;
-
-/// Bytes that a position of the data takes: its input and its target.
-const DATA_BYTES: u64 = 8;
-
-/// Work that takes longer than the time between checkpoints on a machine of two cores.
-const CHECKPOINTED_FLOPS: f64 = 3e12;
-
-/// Highest resident memory in bytes: the highest of the preparation of the data, of which `data` bytes stay, of training, of its checkpoints
-/// and of the evaluation after it.
-fn peak_rss(
-    model: &ModelConfig,
-    train: &TrainSettings,
-    positions: Positions,
-    checkpointed: bool,
-    data: u64,
-) -> u64 {
-    let parameters = model.parameters();
-    let best = if train.keep == Keep::Last {
-        0
-    } else {
-        parameters
-    };
-    // Parameters, gradients and two moments.
-    let state = 4 * parameters + best;
-    let training = logits(model, positions.training) + tape(model, positions.training);
-    let validation = logits(model, positions.validation) + pass(model, positions.validation);
-    let checkpoint = if checkpointed {
-        3 * parameters + best
-    } else {
-        0
-    };
-    let training = 4 * (state + training.max(validation).max(checkpoint)) as u64;
-    // The weights at hand and on the device.
-    let scores = logits(model, positions.evaluation) + pass(model, positions.evaluation);
-    let samples = 2 * positions.samples * model.n_layers * kv_dim(model);
-    let evaluation = 4 * (2 * parameters + scores.max(samples)) as u64 + EVALUATION_BYTES;
-    let [program, least] = match positions.untokenised {
-        0 => PROGRAM,
-        _ => PROGRAM_AND_TEXT,
-    };
-    let tokenising = program + DOCUMENT_BYTES * positions.untokenised as u64;
-    let working = program + data + training.max(evaluation);
-    working.max(tokenising).max(least)
-}
-
-fn kv_dim(model: &ModelConfig) -> usize {
-    model.n_kv_heads * model.head_dim()
-}
-
-/// Numbers of the feed-forward layer per position: before and after the activation.
-fn hidden(model: &ModelConfig) -> usize {
-    match model.arch {
-        Arch::Llama => 3 * model.hidden_dim,
-        Arch::Gpt2 => 2 * model.hidden_dim,
-    }
-}
-
-/// Numbers of the logits that exist at once.
-fn logits(model: &ModelConfig, positions: usize) -> usize {
-    positions.min(HEAD_ROWS) * model.vocab_size
-}
-
-/// Numbers that a training pass keeps: the activations that the backward pass reads again, with the gradients of one layer and of the output
-/// matrix.
-fn tape(model: &ModelConfig, positions: usize) -> usize {
-    let (d, f, kv) = (model.dim, model.hidden_dim, kv_dim(model));
-    let layer = 6 * d + 2 * kv + hidden(model); // two norms, two sums, q, attention, k and v, feed-forward
-    let activations = positions * (model.n_layers * layer + 4 * d);
-    let slopes = positions * (5 * d + 2 * kv + f); // of one layer on the way back
-    activations + slopes + model.vocab_size * d
-}
-
-/// Numbers of a pass that keeps nothing: those of one layer, which the next one uses again.
-fn pass(model: &ModelConfig, positions: usize) -> usize {
-    // The sum, its norm, attention or the next sum; q, k and v; feed-forward.
-    positions * (4 * model.dim + 2 * kv_dim(model) + hidden(model))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,8 +129,11 @@ mod tests {
             sequences: Some(2500),
             validation: 300,
             seq_len: 512,
+            training_len: 512.0,
+            validation_len: 512.0,
             length: Length::of(Some(2500), &train, |_| 512),
             positions: Positions::default(),
+            preparation: Preparation::default(),
         };
         let estimate = estimate(&model(), &train, counts);
         assert_eq!(
@@ -236,8 +157,11 @@ mod tests {
                 sequences,
                 validation: 5,
                 seq_len: 64,
+                training_len: 64.0,
+                validation_len: 64.0,
                 length: Length::of(sequences, &train, |_| 64),
                 positions: Positions::default(),
+                preparation: Preparation::default(),
             };
             let estimate = estimate(&model(), &train, counts);
             (estimate.steps, estimate.tokens)

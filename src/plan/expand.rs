@@ -2,10 +2,10 @@
 
 use super::estimate::{DataCounts, estimate};
 use super::eval_key::{EVAL_RECIPE, EvalKey};
-use super::positions::{Lengths, Positions};
+use super::positions::Positions;
 use super::{Plan, RECIPE, Run, RunKey, Uncounted};
-use crate::data::batch::Length;
-use crate::data::{DataContext, Identified, identify};
+use crate::data::batch::{Length, Order};
+use crate::data::{DataContext, Identified, Survey, identify, survey};
 use crate::record::{Counts, Estimate};
 use crate::spec::{
     ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings,
@@ -28,13 +28,17 @@ pub enum PlanError {
     },
 }
 
-/// Gives every run of `spec` its identity and its estimate. Reads input files only to digest them.
+/// Training sequences of all runs of a plan in whose order is looked who meets whom: some hundredths of a second.
+const ORDERED: usize = 4_000_000;
+
+/// Gives every run of `spec` its identity and its estimate. Reads input files only to digest them and, where a slice was never tokenised,
+/// to look at its first documents.
 ///
 /// # Errors
 /// A corpus or tokenizer that is missing, damaged or too small for the slices.
 pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    let mut identities: Vec<Identified> = Vec::new();
+    let mut data: Vec<(Identified, Survey)> = Vec::new();
     let mut of_run = Vec::with_capacity(spec.runs.len());
     for run in &spec.runs {
         let settings = &run.settings;
@@ -42,25 +46,30 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
         let index = match known.get(&memo) {
             Some(index) => *index,
             None => {
+                let (of_data, of_model) = (&settings.data, &settings.model);
                 let identified =
-                    identify(&settings.data, &settings.model, context).map_err(|source| {
-                        PlanError::Data {
-                            spec: spec.name.clone(),
-                            run: run.name.clone(),
-                            source: Box::new(source),
-                        }
+                    identify(of_data, of_model, context).map_err(|source| PlanError::Data {
+                        spec: spec.name.clone(),
+                        run: run.name.clone(),
+                        source: Box::new(source),
                     })?;
-                identities.push(identified);
-                known.insert(memo, identities.len() - 1);
-                identities.len() - 1
+                let survey = survey(of_data, of_model, &identified, context);
+                data.push((identified, survey));
+                known.insert(memo, data.len() - 1);
+                data.len() - 1
             }
         };
         of_run.push(index);
     }
+    let sequences = |index: &usize| data[*index].1.training_inputs.as_ref().map_or(0, Vec::len);
+    let order = match of_run.iter().map(sequences).sum::<usize>() {
+        ..=ORDERED => Order::Found,
+        _ => Order::Any,
+    };
     let runs = spec.runs.par_iter().zip(&of_run).with_min_len(64);
     let runs = runs.map(|(run, index)| {
         let (name, axes) = (run.name.clone(), run.axes.clone());
-        planned(name, axes, &run.settings, &identities[*index])
+        planned(name, axes, &run.settings, &data[*index], order)
     });
     let runs = runs.collect();
     Ok(Plan {
@@ -70,7 +79,7 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
     })
 }
 
-/// Everything that `identify` looks at.
+/// Everything that `identify` and `survey` look at.
 fn memo_key(settings: &Settings) -> String {
     serde_json::to_string(&(&settings.data, settings.model.max_seq_len))
         .expect("settings hold only strings and finite numbers")
@@ -80,7 +89,8 @@ fn planned(
     name: String,
     axes: Vec<(String, serde_json::Value)>,
     settings: &Settings,
-    identified: &Identified,
+    (identified, survey): &(Identified, Survey),
+    order: Order,
 ) -> Run {
     let model = settings.model.resolve(identified.vocab_size);
     let key = RunKey {
@@ -103,9 +113,7 @@ fn planned(
         eval: settings.eval.clone(),
         test: scores_test.then(|| identified.test.clone()).flatten(),
     };
-    let lengths = Lengths::of(identified);
-    let (sequences, seq_len) = (identified.sequences, identified.seq_len);
-    let estimate = estimated(settings, &model, sequences, seq_len, lengths);
+    let estimate = estimated(settings, &model, survey, order);
     Run {
         id,
         eval_id: eval_key.id(),
@@ -117,7 +125,7 @@ fn planned(
         settings: settings.clone(),
         model,
         estimate,
-        uncounted: uncounted(settings, sequences, seq_len, lengths),
+        uncounted: uncounted(settings, survey),
     }
 }
 
@@ -132,12 +140,7 @@ fn with_defaults(train: &TrainSettings) -> TrainSettings {
 }
 
 /// What only the text tells of a run with these `settings`, where so much is known of it.
-pub(super) fn uncounted(
-    settings: &Settings,
-    sequences: Option<usize>,
-    seq_len: Option<usize>,
-    lengths: Lengths<'_>,
-) -> Uncounted {
+pub(super) fn uncounted(settings: &Settings, survey: &Survey) -> Uncounted {
     let (data, train) = (&settings.data, &settings.train);
     let by_document = matches!(
         data.sequence,
@@ -150,56 +153,65 @@ pub(super) fn uncounted(
             | Sequence::InformedAsRun(_)
             | Sequence::Stream
     );
-    let is_known = !lengths.awaits_training();
+    let is_known = survey.is_counted;
     let is_stream = data.sequence == Sequence::Stream;
     let is_counted = is_stream || is_known && train.ignore_index.is_none();
-    let is_length_open = data.seq_len == SeqLen::Shortest && seq_len.is_none();
+    let is_length_open = data.seq_len == SeqLen::Shortest && !is_known;
     Uncounted {
-        sequences: (!by_document && sequences.is_none())
+        sequences: (!by_document && !is_known)
             || is_length_open
             || (train.max_tokens.is_some() && !is_counted),
         lengths: is_length_open || !is_full && !is_known,
+        is_sampled: !is_known && survey.training.is_some(),
     }
 }
 
-/// The cost of training `model`; where the text would have to be read, sequences count as one a document and a length of
-/// `shortest` as the longest possible.
+/// The cost of training `model`; where nothing is known of the text, sequences count as one a document and a length of `shortest` as the
+/// longest possible.
 pub(super) fn estimated(
     settings: &Settings,
     model: &ModelConfig,
-    sequences: Option<usize>,
-    seq_len: Option<usize>,
-    lengths: Lengths<'_>,
+    survey: &Survey,
+    order: Order,
 ) -> Estimate {
     let data = &settings.data;
     let sequences = match data.sequence {
         Sequence::Stream => None,
-        _ => Some(sequences.unwrap_or(data.train.take)),
+        _ => Some(survey.sequences.unwrap_or(data.train.take)),
     };
     let seq_len = match data.seq_len {
         SeqLen::Tokens(tokens) => tokens,
         SeqLen::Max => model.max_seq_len,
-        SeqLen::Shortest => seq_len.unwrap_or(model.max_seq_len),
+        SeqLen::Shortest => survey.seq_len.unwrap_or(model.max_seq_len),
     };
-    let training = lengths.of_sequences(data, seq_len);
+    let lengths = survey.training_inputs.as_deref();
     let targets = |index: usize| {
-        let known = training.as_ref().and_then(|known| known.get(index));
+        let known = lengths.and_then(|known| known.get(index));
         known.map_or(seq_len, |length| *length as usize)
     };
     let counts = DataCounts {
         sequences,
         validation: data.validation.take,
         seq_len,
+        training_len: mean(lengths).unwrap_or(seq_len as f64),
+        validation_len: mean(survey.validation_inputs.as_deref()).unwrap_or(seq_len as f64),
         length: Length::of(sequences, &settings.train, targets),
         positions: Positions::of(
             settings,
             model,
             [seq_len, sequences.unwrap_or(usize::MAX)],
-            training.as_deref(),
-            lengths,
+            survey,
+            order,
         ),
+        preparation: survey.preparation,
     };
     estimate(model, &settings.train, counts)
+}
+
+fn mean(lengths: Option<&[u32]>) -> Option<f64> {
+    let lengths = lengths.filter(|lengths| !lengths.is_empty())?;
+    let sum: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+    Some(sum as f64 / lengths.len() as f64)
 }
 
 impl Run {
@@ -207,14 +219,12 @@ impl Run {
     pub fn estimate_of(&self, counts: &Counts) -> Estimate {
         let sequences = Some(counts.sequences as usize);
         let of_length = |seq_len| {
-            let lengths = Lengths::default();
-            estimated(
-                &self.settings,
-                &self.model,
+            let counted = Survey {
                 sequences,
-                Some(seq_len),
-                lengths,
-            )
+                seq_len: Some(seq_len),
+                ..Survey::default()
+            };
+            estimated(&self.settings, &self.model, &counted, Order::Any)
         };
         let train = &self.settings.train;
         // So many sequences; targets that the loss ignores are not among the tokens.

@@ -4,13 +4,14 @@ mod diff;
 mod estimate;
 mod eval_key;
 mod expand;
+mod memory;
 mod outline;
 mod positions;
 mod run_key;
 #[cfg(test)]
 mod tests;
 
-pub use diff::{Change, changes, nearest};
+pub use diff::{Change, Nearest, changes};
 pub use estimate::{DataCounts, estimate, forward_flops};
 pub use eval_key::{EVAL_RECIPE, EvalKey};
 pub use expand::{PlanError, expand};
@@ -59,13 +60,15 @@ pub struct Run {
     pub uncounted: Uncounted,
 }
 
-/// What only the text tells and has not been counted yet; an estimate then has one full sequence a document.
+/// What only the text tells and has not been counted yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uncounted {
     /// How many sequences there are, or in how many steps a budget of tokens is spent.
     pub sequences: bool,
     /// How long sequences are that may be shorter than the full length.
     pub lengths: bool,
+    /// Whether the estimate has lengths like those of the first documents; else it has one full sequence a document.
+    pub is_sampled: bool,
 }
 
 impl Uncounted {

@@ -3,8 +3,8 @@
 
 use super::Uncounted;
 use super::expand::{PlanError, estimated, uncounted};
-use super::positions::Lengths;
-use crate::data::DataContext;
+use crate::data::batch::Order;
+use crate::data::{DataContext, Preparation, Survey};
 use crate::record::Estimate;
 use crate::spec::{Settings, Spec, Tokenizer};
 use serde_json::Value;
@@ -58,15 +58,22 @@ pub fn outline(
     if missing.is_empty() {
         missing.push(source.to_string());
     }
-    let runs = spec.runs.iter().map(|run| Outlined {
-        name: run.name.clone(),
-        axes: run.axes.clone(),
-        seed: run.settings.train.seed,
-        uncounted: uncounted(&run.settings, None, None, Lengths::default()),
-        estimate: vocabulary(&run.settings).map(|vocab_size| {
-            let model = run.settings.model.resolve(vocab_size);
-            estimated(&run.settings, &model, None, None, Lengths::default())
-        }),
+    let runs = spec.runs.iter().map(|run| {
+        let settings = &run.settings;
+        let unknown = Survey {
+            preparation: Preparation::usual(settings.data.train.take),
+            ..Survey::default()
+        };
+        Outlined {
+            name: run.name.clone(),
+            axes: run.axes.clone(),
+            seed: settings.train.seed,
+            uncounted: uncounted(settings, &unknown),
+            estimate: vocabulary(settings).map(|vocab_size| {
+                let model = settings.model.resolve(vocab_size);
+                estimated(settings, &model, &unknown, Order::Any)
+            }),
+        }
     });
     Ok(Outline {
         spec: spec.name.clone(),

@@ -330,7 +330,7 @@ pub struct Estimate {
     pub params: u64,
     /// Optimizer steps.
     pub steps: u64,
-    /// Trained positions at full length (an upper bound: shorter documents train fewer).
+    /// Trained positions. Of a plan before the text was counted: guessed from the first documents.
     pub tokens: u64,
     /// Floating-point operations of training and validation.
     pub flops: f64,

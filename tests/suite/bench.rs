@@ -241,6 +241,49 @@ fn the_estimate_of_memory_holds_for_many_lengths_and_for_an_evaluation() {
 }
 
 #[test]
+fn the_estimate_of_memory_is_near_the_truth_before_the_text_is_tokenised() {
+    if !peaks_are_told() {
+        return;
+    }
+    for name in ["short", "prepared", "cut"] {
+        let project = Project::new();
+        project.write("specs/sizes.yaml", UNTOKENISED);
+        let estimate = estimate_of(&project, name);
+        let truth = peak_of(&project, name);
+        near(name, estimate, truth);
+    }
+}
+
+/// Documents much shorter than the context; more text than model; documents that are cut into sequences.
+const UNTOKENISED: &str = r#"
+specbook: 1
+name: sizes
+title: Sizes
+base:
+  data:
+    corpus: {stories: {version: 1}}
+    tokenizer: {train_bpe: {vocab_size: 512, documents: 200}}
+    train: 200
+    validation: {skip: 200, take: 4}
+  model: {dim: 64, n_layers: 2, n_heads: 2, hidden_dim: 512, max_seq_len: 2048}
+  train:
+    batch_size: 8
+    max_steps: 3
+    optimizer: {adamw: {learning_rate: 1e-3}}
+    validate: {every: end}
+cases:
+  short: {}
+  prepared:
+    data.corpus: {documents: {version: 1}}
+    data.train: 2500
+    data.validation.skip: 2500
+    model.max_seq_len: 32
+  cut:
+    data.sequence: {informed_as_described: {tol: 20}}
+    model.max_seq_len: 512
+"#;
+
+#[test]
 fn a_run_has_its_own_peak_and_not_that_of_the_run_before_it() {
     if !peaks_are_told() {
         return;

@@ -273,12 +273,14 @@ proptest! {
         let batches = (0..met.steps()).flat_map(|step| met.micro_batches(step));
         let largest = batches.map(|batch| batch.rows * batch.cols).max().unwrap_or(0);
         let lengths: Vec<u32> = (0..sequences).map(|number| 1 + number % 3).collect();
-        let expected = most_positions(&lengths, &train);
+        let expected = most_positions(&lengths, &train, Order::Found);
         if shuffle && met.epochs() > 1 {
             prop_assert!((largest..=3 * batch_size).contains(&expected), "{expected} of {largest}");
         } else {
             prop_assert_eq!(expected, largest);
         }
+        let any = most_positions(&lengths, &train, Order::Any);
+        prop_assert!(any >= expected && (shuffle || any == expected), "{any} of {expected}");
     }
 }
 

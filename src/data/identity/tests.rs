@@ -67,13 +67,10 @@ fn embedded_slices_are_their_recipe() {
         .unwrap();
     assert_snapshot!(serde_json::json!(found.key), @r#"{"train":{"embedded":{"generator":"stories","parameters":{"version":1,"seed":0},"skip":107,"take":1000000000000}},"validation":{"embedded":{"generator":"stories","parameters":{"version":1,"seed":0},"skip":0,"take":100}},"tokenizer":{"train_bpe":{"algorithm":1,"vocab_size":300,"slice":{"embedded":{"generator":"stories","parameters":{"version":1,"seed":0},"skip":107,"take":1000000000000}}}},"sequence":"next_token","seq_len":32,"target_shift":2}"#);
     assert_eq!(found.vocab_size, 300);
+    let slices = &found.slices;
     assert_eq!(
-        (
-            found.train_documents,
-            found.validation_documents,
-            found.sequences
-        ),
-        (1_000_000_000_000, 100, Some(1_000_000_000_000))
+        (slices.train.range.len(), slices.validation.range.len()),
+        (1_000_000_000_000, 100)
     );
     assert!(matches!(
         found.test,
@@ -195,7 +192,7 @@ fn a_cache_that_cannot_be_written_is_no_error() {
     let dir = Dir::new();
     dir.write("a.jsonl", lines(&["v", "t1", "t2"]));
     dir.write("tokens-v1", "a file where the folder should be");
-    assert_eq!(dir.jsonl(SLICES).train_documents, 2);
+    assert_eq!(dir.jsonl(SLICES).slices.train.range.len(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 mod split;
 mod train;
 
-pub use train::ALGORITHM;
+pub use train::{ALGORITHM, WordCounts};
 
 use super::{DataError, Stop};
 use crate::digest::Sha256Hex;
@@ -149,19 +149,21 @@ impl TextTokenizer {
         texts: &[T],
         vocab_size: usize,
     ) -> Result<Vec<u8>, DataError> {
-        train::train(texts, vocab_size, &Stop::default())
+        let (mut words, stop) = (WordCounts::default(), Stop::default());
+        words.add(texts, &stop)?;
+        train::train(words, vocab_size, &stop)
     }
 
-    /// The same, which ends early when it is asked to.
+    /// The same from the words of texts; ends early when it is asked to.
     ///
     /// # Errors
     /// As [`Self::train_bpe`]; [`DataError::Stopped`].
-    pub(crate) fn train_bpe_unless<T: AsRef<str> + Sync>(
+    pub(crate) fn train_bpe_unless(
         stop: &Stop,
-        texts: &[T],
+        words: WordCounts,
         vocab_size: usize,
     ) -> Result<Vec<u8>, DataError> {
-        train::train(texts, vocab_size, stop)
+        train::train(words, vocab_size, stop)
     }
 
     /// Ids of a text, without BOS and EOS.

@@ -429,12 +429,21 @@ fn speed() {
 fn learning_and_encoding_end_early_when_they_are_asked_to() {
     let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let stop = Stop::when(std::sync::Arc::clone(&flag));
-    let bytes = TextTokenizer::train_bpe_unless(&stop, &TEXTS, 280).unwrap();
+    // Counted in pieces.
+    let mut words = WordCounts::default();
+    for texts in [&TEXTS[..1], &TEXTS[1..]] {
+        words.add(texts, &stop).unwrap();
+    }
+    let bytes = TextTokenizer::train_bpe_unless(&stop, words.clone(), 280).unwrap();
     assert_eq!(bytes, TextTokenizer::train_bpe(&TEXTS, 280).unwrap());
     let tokenizer = TextTokenizer::from_bytes(&bytes, Path::new("t")).unwrap();
     assert!(tokenizer.encode_all_unless(&stop, &TEXTS).is_ok());
     flag.store(true, std::sync::atomic::Ordering::SeqCst);
-    let learnt = TextTokenizer::train_bpe_unless(&stop, &TEXTS, 280);
+    assert!(matches!(
+        words.clone().add(&TEXTS, &stop),
+        Err(DataError::Stopped)
+    ));
+    let learnt = TextTokenizer::train_bpe_unless(&stop, words, 280);
     assert!(matches!(learnt, Err(DataError::Stopped)));
     let encoded = tokenizer.encode_all_unless(&stop, &TEXTS);
     assert!(matches!(encoded, Err(DataError::Stopped)));

@@ -20,62 +20,72 @@ pub const ALGORITHM: u32 = 1;
 
 const END_OF_TEXT: &str = "<|endoftext|>";
 
+/// How often each word occurs in texts: all that training needs of them.
+#[derive(Clone, Debug, Default)]
+pub struct WordCounts(HashMap<String, u64>);
+
+impl WordCounts {
+    /// Counts the words of `texts` too.
+    ///
+    /// # Errors
+    /// [`DataError::Stopped`] when `stop` says so.
+    pub(crate) fn add<T: AsRef<str> + Sync>(
+        &mut self,
+        texts: &[T],
+        stop: &Stop,
+    ) -> Result<(), DataError> {
+        let counted: Vec<_> = texts
+            .par_chunks(64)
+            .map(|chunk| {
+                stop.check()?;
+                let mut words: HashMap<&str, u64> = HashMap::new();
+                let mut other: HashMap<&str, u64> = HashMap::new();
+                for part in chunk.iter().flat_map(|text| gpt2_parts(text.as_ref())) {
+                    match part {
+                        Part::Word(word) => *words.entry(word).or_default() += 1,
+                        Part::Other(part) => *other.entry(part).or_default() += 1,
+                    }
+                }
+                let mut cut: HashMap<String, u64> = HashMap::new();
+                for (part, count) in other {
+                    for word in library_words(part)? {
+                        *cut.entry(word).or_default() += count;
+                    }
+                }
+                Ok((words, cut))
+            })
+            .collect();
+        for chunk in counted {
+            stop.check()?;
+            let (words, cut) = chunk?;
+            let owned = cut.iter().map(|(word, count)| (word.as_str(), *count));
+            for (word, count) in words.into_iter().chain(owned) {
+                match self.0.get_mut(word) {
+                    Some(sum) => *sum += count,
+                    None => {
+                        self.0.insert(word.to_owned(), count);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Trains and writes the `tokenizer.json`.
-pub(super) fn train<T: AsRef<str> + Sync>(
-    texts: &[T],
+pub(super) fn train(
+    words: WordCounts,
     vocab_size: usize,
     stop: &Stop,
 ) -> Result<Vec<u8>, DataError> {
     super::check_vocab_size(vocab_size)?;
-    let words = count_words(texts, stop)?;
     let bytes = byte_characters();
     let mut entries: Vec<String> = vec![END_OF_TEXT.to_owned()];
     entries.extend(bytes.iter().map(char::to_string));
+    // By word, so that the order of the map never reaches a result.
+    let words: BTreeMap<String, u64> = words.0.into_iter().collect();
     let merges = Merger::new(words, stop)?.run(&mut entries, vocab_size, stop)?;
     Ok(tokenizer_json(&entries, &merges))
-}
-
-/// Counts the words of all texts, ordered by word.
-fn count_words<T: AsRef<str> + Sync>(
-    texts: &[T],
-    stop: &Stop,
-) -> Result<BTreeMap<String, u64>, DataError> {
-    let counted: Vec<_> = texts
-        .par_chunks(64)
-        .map(|chunk| {
-            stop.check()?;
-            let mut words: HashMap<&str, u64> = HashMap::new();
-            let mut other: HashMap<&str, u64> = HashMap::new();
-            for part in chunk.iter().flat_map(|text| gpt2_parts(text.as_ref())) {
-                match part {
-                    Part::Word(word) => *words.entry(word).or_default() += 1,
-                    Part::Other(part) => *other.entry(part).or_default() += 1,
-                }
-            }
-            let mut cut: HashMap<String, u64> = HashMap::new();
-            for (part, count) in other {
-                for word in library_words(part)? {
-                    *cut.entry(word).or_default() += count;
-                }
-            }
-            Ok((words, cut))
-        })
-        .collect();
-    let mut all: HashMap<String, u64> = HashMap::new();
-    for chunk in counted {
-        stop.check()?;
-        let (words, cut) = chunk?;
-        let owned = cut.iter().map(|(word, count)| (word.as_str(), *count));
-        for (word, count) in words.into_iter().chain(owned) {
-            match all.get_mut(word) {
-                Some(sum) => *sum += count,
-                None => {
-                    all.insert(word.to_owned(), count);
-                }
-            }
-        }
-    }
-    Ok(all.into_iter().collect())
 }
 
 /// Cuts any text into words by the library's rule; gives the words as they stand in the text.

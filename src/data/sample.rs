@@ -1,0 +1,178 @@
+//! What the first documents of a slice tell of all of them, before the slice is tokenised.
+
+use super::cache::{Cache, Found};
+use super::identity::{DataKey, SliceKey, slice_cache_key, tokenizer_cache_key};
+use super::load::bin_vocabulary;
+use super::slices::{DocumentRange, Slices};
+use super::source::{self, BinVocabulary, Document, Wanted};
+use super::tokenizer::TextTokenizer;
+use super::{DataContext, DataError};
+use crate::spec::{DataSettings, Tokenizer};
+use std::path::Path;
+
+/// Documents of a slice that are looked at.
+pub(super) const DOCUMENTS: usize = 2048;
+/// Bytes of the beginnings of documents that are encoded; the document that reaches them is the last.
+const ENCODED_BYTES: usize = 1 << 19;
+/// Bytes of a document that are encoded.
+const BEGINNING: usize = 1 << 16;
+
+/// The first documents of a slice.
+#[derive(Default)]
+pub(super) struct Sample {
+    /// Ids of each.
+    ids: Vec<u32>,
+    /// Bytes of the text of each; none where the file holds ids.
+    bytes: Vec<u32>,
+}
+
+impl Sample {
+    /// Ids of each of so many documents: those of the first ones, over and over.
+    pub(super) fn lengths(&self, documents: usize) -> Vec<u32> {
+        self.ids.iter().copied().cycle().take(documents).collect()
+    }
+
+    /// Bytes of the texts of so many documents.
+    pub(super) fn text_bytes(&self, documents: usize) -> u64 {
+        let bytes: u64 = self.bytes.iter().map(|bytes| u64::from(*bytes)).sum();
+        let mean = bytes as f64 / self.bytes.len().max(1) as f64;
+        (mean * documents as f64) as u64
+    }
+}
+
+/// Samples the slices of a run, and keeps what it finds in the cache where there is one.
+pub(super) struct Sampler<'a> {
+    settings: &'a DataSettings,
+    key: &'a DataKey,
+    context: &'a DataContext,
+    cache: Cache<'a>,
+    slices: &'a Slices,
+    tokenizer: Option<TextTokenizer>,
+}
+
+impl<'a> Sampler<'a> {
+    pub(super) fn new(
+        settings: &'a DataSettings,
+        key: &'a DataKey,
+        slices: &'a Slices,
+        context: &'a DataContext,
+    ) -> Self {
+        Self {
+            settings,
+            key,
+            context,
+            cache: Cache::new(context.cache.as_deref()),
+            slices,
+            tokenizer: None,
+        }
+    }
+
+    /// Looks at the first documents of a slice.
+    pub(super) fn sample(
+        &mut self,
+        range: &DocumentRange,
+        slice: &SliceKey,
+    ) -> Result<Sample, DataError> {
+        let of_slice = slice_cache_key(slice, &self.key.tokenizer);
+        let cache_key = format!("specbook.sample.v1\n{of_slice}");
+        if let Some(kept) = self.cache.lengths(&cache_key) {
+            let (ids, bytes) = kept.split_at(range.range.len().min(DOCUMENTS).min(kept.len()));
+            let [ids, bytes] = [ids, bytes].map(<[u32]>::to_vec);
+            return Ok(Sample { ids, bytes });
+        }
+        let tokenizer = match self.tokenizer.take() {
+            Some(tokenizer) => tokenizer,
+            None => self.likely_tokenizer()?,
+        };
+        let tokenizer = self.tokenizer.insert(tokenizer);
+        let first = First::of(range, Some(bin_vocabulary(tokenizer)), self.context)?;
+        let sample = Sample {
+            ids: first.lengths(tokenizer)?,
+            bytes: first.bytes,
+        };
+        // Looking makes no store; and a cache that cannot be written makes the next look slower, no more.
+        if self.cache.is_there() {
+            let kept = [&sample.ids[..], &sample.bytes].concat();
+            let _ = self.cache.put_lengths(&cache_key, &kept);
+        }
+        Ok(sample)
+    }
+
+    /// The tokenizer of the run; one that is still to be trained is trained on a few of its documents.
+    fn likely_tokenizer(&self) -> Result<TextTokenizer, DataError> {
+        let bpe = match &self.settings.tokenizer {
+            Tokenizer::File(path) => return TextTokenizer::read(&self.context.resolve(path)),
+            Tokenizer::TrainBpe(bpe) => bpe,
+        };
+        let key = tokenizer_cache_key(&self.key.tokenizer);
+        let bytes = match self.cache.tokenizer(&key) {
+            Found::Hit(bytes) => bytes,
+            _ => {
+                let slice = self.slices.tokenizer.as_ref().unwrap_or(&self.slices.train);
+                let first = First::of(slice, None, self.context)?;
+                TextTokenizer::train_bpe(&first.beginnings, bpe.vocab_size)?
+            }
+        };
+        TextTokenizer::from_bytes(&bytes, Path::new("trained BPE"))
+    }
+}
+
+/// The first documents of a slice, read.
+#[derive(Default)]
+struct First {
+    /// Beginnings of the first of them.
+    beginnings: Vec<String>,
+    /// Bytes of the text of each.
+    bytes: Vec<u32>,
+    /// Ids of each, where the file holds ids.
+    ids: Vec<u32>,
+}
+
+impl First {
+    fn of(
+        range: &DocumentRange,
+        vocabulary: Option<BinVocabulary>,
+        context: &DataContext,
+    ) -> Result<Self, DataError> {
+        let DocumentRange {
+            slice,
+            corpus,
+            range,
+        } = range;
+        let end = range.end.min(range.start.saturating_add(DOCUMENTS));
+        let wanted = Wanted {
+            slice,
+            range: range.start..end,
+        };
+        let (mut first, mut encoded) = (Self::default(), 0);
+        source::read_ranges(corpus, &[wanted], vocabulary, context, |_, document| {
+            match document {
+                Document::Ids(ids) => first.ids.push(ids.len() as u32),
+                Document::Text(text) => {
+                    first.bytes.push(text.len() as u32);
+                    if encoded < ENCODED_BYTES {
+                        let beginning = &text[..text.floor_char_boundary(BEGINNING)];
+                        encoded += beginning.len();
+                        first.beginnings.push(beginning.to_owned());
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(first)
+    }
+
+    /// Ids of each: where not all of a text was encoded, in proportion to its bytes.
+    fn lengths(&self, tokenizer: &TextTokenizer) -> Result<Vec<u32>, DataError> {
+        let encoded = tokenizer.encode_all(&self.beginnings)?;
+        let ratio = |ids: usize, bytes: usize| ids as f64 / bytes.max(1) as f64;
+        let ids = encoded.iter().map(Vec::len).sum();
+        let usual = ratio(ids, self.beginnings.iter().map(String::len).sum());
+        let own = self.beginnings.iter().zip(&encoded);
+        let own = own.map(|(beginning, ids)| ratio(ids.len(), beginning.len()));
+        let ratios = own.chain(std::iter::repeat(usual));
+        let of_texts = self.bytes.iter().zip(ratios);
+        let of_texts = of_texts.map(|(bytes, ratio)| (f64::from(*bytes) * ratio).round() as u32);
+        Ok(self.ids.iter().copied().chain(of_texts).collect())
+    }
+}
