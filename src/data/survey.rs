@@ -3,8 +3,8 @@
 
 use super::DataContext;
 use super::cache::{Cache, Found};
-use super::identity::{Identified, TokenizerKey, slice_cache_key, tokenizer_cache_key};
-use super::sample::Sampler;
+use super::identity::{DataKey, Identified, TokenizerKey, slice_cache_key, tokenizer_cache_key};
+use super::sample::{Sample, Sampler};
 use super::sequence::{input_lengths, sequence_length, sequences, validation_lengths};
 use super::slices::DocumentRange;
 use crate::spec::{DataSettings, ModelSettings, Sequence, Tokenizer};
@@ -77,76 +77,123 @@ impl Preparation {
     }
 }
 
-/// Surveys the data of a run. The first look at a slice that was never tokenised takes a tenth of a second; what it finds is
-/// kept in the cache of `context` where that has a folder already. Where a guess cannot be made, lengths are `None`: what is wrong is told when the data is
-/// loaded.
+/// How far a survey looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// At what was counted before.
+    Counts,
+    /// Also at the first documents of slices that were never tokenised, which takes a tenth of a second. What it finds is kept
+    /// in the cache where that has a folder already.
+    Documents,
+}
+
+/// Surveys the data of a run. Where a guess cannot be made, lengths are `None`: what is wrong is told when the data is loaded.
 pub fn survey(
     settings: &DataSettings,
     model: &ModelSettings,
     identified: &Identified,
     context: &DataContext,
+    look: Look,
 ) -> Survey {
     let Identified { key, slices, .. } = identified;
     let cache = Cache::new(context.cache.as_deref());
-    let counted = |slice| cache.lengths(&slice_cache_key(slice, &key.tokenizer));
     let mut sampler = Sampler::new(settings, key, slices, context);
     let mut sample = |range: &DocumentRange, slice| {
-        let is_small = range.range.len() <= LARGEST;
-        is_small
-            .then(|| sampler.sample(range, slice).ok())
-            .flatten()
+        let looks = look == Look::Documents && range.range.len() <= LARGEST;
+        looks.then(|| sampler.sample(range, slice).ok()).flatten()
     };
-    let (documents, held_out) = (slices.train.range.len(), slices.validation.range.len());
-    let mut preparation = Preparation::of(settings, context);
-    let training = counted(&key.train);
-    let is_counted = training.is_some();
-    let training = training.or_else(|| {
-        let found = sample(&slices.train, &key.train);
-        preparation.text_bytes = match &found {
-            Some(found) => found.text_bytes(documents),
-            None => Preparation::usual(documents).text_bytes,
-        };
-        if let (Some(range), TokenizerKey::TrainBpe { slice, .. }) =
-            (&slices.tokenizer, &key.tokenizer)
-            && !matches!(
-                cache.tokenizer(&tokenizer_cache_key(&key.tokenizer)),
-                Found::Hit(_)
-            )
-        {
-            let found = sample(range, slice);
-            preparation.learned_bytes =
-                found.map_or(0, |found| found.text_bytes(range.range.len()));
+    let mut known = |range, slice| {
+        let counted = cache.lengths(&slice_cache_key(slice, &key.tokenizer));
+        match counted {
+            Some(lengths) => Known::Counted(lengths),
+            None => sample(range, slice).map_or(Known::Nothing, Known::Sampled),
         }
-        found.map(|found| found.lengths(documents))
-    });
-    let validation = counted(&key.validation).or_else(|| {
-        let found = sample(&slices.validation, &key.validation);
-        found.map(|found| found.lengths(held_out))
-    });
-    let lengths = training.as_deref();
-    preparation.ids = lengths.map_or(Preparation::usual(documents).ids, |lengths| {
-        lengths.iter().map(|ids| u64::from(*ids)).sum()
-    });
-    preparation.is_compressed &= !is_counted;
-    let seq_len = sequence_length(key.seq_len, model.max_seq_len, lengths.unwrap_or_default()).ok();
-    let of_lengths = lengths.zip(seq_len);
+    };
+    let training = known(&slices.train, &key.train);
+    let validation = known(&slices.validation, &key.validation);
+    let mut preparation = Preparation::of(settings, context);
+    let documents = slices.train.range.len();
+    match &training {
+        Known::Counted(_) => preparation.is_compressed = false,
+        Known::Sampled(found) => preparation.text_bytes = found.text_bytes(documents),
+        Known::Nothing => preparation.text_bytes = Preparation::usual(documents).text_bytes,
+    }
+    let is_counted = matches!(training, Known::Counted(_));
+    if let (Some(range), TokenizerKey::TrainBpe { slice, .. }) = (&slices.tokenizer, &key.tokenizer)
+        && !is_counted
+        && !matches!(
+            cache.tokenizer(&tokenizer_cache_key(&key.tokenizer)),
+            Found::Hit(_)
+        )
+    {
+        let found = sample(range, slice).unwrap_or_default();
+        preparation.learned_bytes = found.text_bytes(range.range.len());
+    }
+    let training = training.lengths(documents);
+    let validation = validation.lengths(slices.validation.range.len());
+    preparation.ids = training
+        .as_ref()
+        .map_or(Preparation::usual(documents).ids, |lengths| {
+            lengths.iter().map(|ids| u64::from(*ids)).sum()
+        });
     Survey {
-        sequences: match key.sequence {
-            Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => Some(documents),
-            Sequence::Stream => None,
-            policy => of_lengths.and_then(|(lengths, seq_len)| sequences(policy, lengths, seq_len)),
-        },
-        training_inputs: of_lengths.and_then(|(lengths, seq_len)| {
-            input_lengths(key.sequence, lengths, seq_len, key.target_shift)
-        }),
-        validation_inputs: (validation.as_deref().zip(seq_len))
-            .filter(|_| key.sequence != Sequence::Stream)
-            .map(|(lengths, seq_len)| validation_lengths(lengths, seq_len, key.target_shift)),
-        seq_len,
-        training,
-        validation,
         is_counted,
         preparation,
+        ..Survey::of(key, model, documents, [training, validation])
+    }
+}
+
+/// What is known of the documents of a slice.
+enum Known {
+    /// Ids of each.
+    Counted(Vec<u32>),
+    /// The first ones.
+    Sampled(Sample),
+    Nothing,
+}
+
+impl Known {
+    /// Ids of each of so many documents.
+    fn lengths(self, documents: usize) -> Option<Vec<u32>> {
+        match self {
+            Self::Counted(lengths) => Some(lengths),
+            Self::Sampled(found) => Some(found.lengths(documents)),
+            Self::Nothing => None,
+        }
+    }
+}
+
+impl Survey {
+    /// What follows from the lengths of training and validation documents.
+    fn of(
+        key: &DataKey,
+        model: &ModelSettings,
+        documents: usize,
+        [training, validation]: [Option<Vec<u32>>; 2],
+    ) -> Self {
+        let lengths = training.as_deref();
+        let seq_len =
+            sequence_length(key.seq_len, model.max_seq_len, lengths.unwrap_or_default()).ok();
+        let of_lengths = lengths.zip(seq_len);
+        Self {
+            sequences: match key.sequence {
+                Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => Some(documents),
+                Sequence::Stream => None,
+                policy => {
+                    of_lengths.and_then(|(lengths, seq_len)| sequences(policy, lengths, seq_len))
+                }
+            },
+            training_inputs: of_lengths.and_then(|(lengths, seq_len)| {
+                input_lengths(key.sequence, lengths, seq_len, key.target_shift)
+            }),
+            validation_inputs: (validation.as_deref().zip(seq_len))
+                .filter(|_| key.sequence != Sequence::Stream)
+                .map(|(lengths, seq_len)| validation_lengths(lengths, seq_len, key.target_shift)),
+            seq_len,
+            training,
+            validation,
+            ..Self::default()
+        }
     }
 }
 

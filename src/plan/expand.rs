@@ -5,7 +5,7 @@ use super::eval_key::{EVAL_RECIPE, EvalKey};
 use super::positions::Positions;
 use super::{Plan, RECIPE, Run, RunKey, Uncounted};
 use crate::data::batch::{Length, Order};
-use crate::data::{DataContext, Identified, Survey, identify, survey};
+use crate::data::{DataContext, Identified, Look, Survey, identify, survey};
 use crate::record::{Counts, Estimate};
 use crate::spec::{
     ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings,
@@ -31,6 +31,9 @@ pub enum PlanError {
 /// Training sequences of all runs of a plan in whose order is looked who meets whom: some hundredths of a second.
 const ORDERED: usize = 4_000_000;
 
+/// Settings of data of a plan for which documents are looked at that were never tokenised: some seconds.
+const SAMPLED: usize = 32;
+
 /// Gives every run of `spec` its identity and its estimate. Reads input files only to digest them and, where a slice was never tokenised,
 /// to look at its first documents.
 ///
@@ -53,7 +56,11 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
                         run: run.name.clone(),
                         source: Box::new(source),
                     })?;
-                let survey = survey(of_data, of_model, &identified, context);
+                let look = match data.len() {
+                    ..SAMPLED => Look::Documents,
+                    _ => Look::Counts,
+                };
+                let survey = survey(of_data, of_model, &identified, context, look);
                 data.push((identified, survey));
                 known.insert(memo, data.len() - 1);
                 data.len() - 1

@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::Look;
 use crate::data::test_support::{real, yaml};
 use insta::assert_snapshot;
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ fn plans_know_the_sequences_of_a_tokenised_slice() {
     let count = || {
         let Settings { data, model, .. } = &settings;
         let found = identify(data, model, &context).unwrap();
-        let survey = crate::data::survey(data, model, &found, &context);
+        let survey = crate::data::survey(data, model, &found, &context, Look::Counts);
         survey.sequences.filter(|_| survey.is_counted)
     };
     assert_eq!(count(), None);

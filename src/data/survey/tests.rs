@@ -38,7 +38,7 @@ impl Fixture {
     fn survey(&self) -> Survey {
         let Settings { data, model, .. } = &self.settings;
         let identified = identify(data, model, &self.context()).unwrap();
-        survey(data, model, &identified, &self.context())
+        survey(data, model, &identified, &self.context(), Look::Documents)
     }
 
     /// Lengths of the training documents, which are known from then on.
@@ -134,6 +134,15 @@ fn what_cannot_be_guessed_stays_open() {
     assert_eq!((large.training, large.training_inputs), (None, None));
     assert_eq!(large.sequences, Some(1_000_000_000_000));
     assert!(large.validation.is_some());
+
+    // Nobody looked.
+    let fixture = Fixture::stories("train: 5, validation: 2");
+    let Settings { data, model, .. } = &fixture.settings;
+    let context = fixture.context();
+    let identified = identify(data, model, &context).unwrap();
+    let survey = survey(data, model, &identified, &context, Look::Counts);
+    assert_eq!((survey.training, survey.validation), (None, None));
+    assert_eq!(survey.preparation, Preparation::usual(5));
 
     // A stream has no sequences to count.
     let stream = Fixture::stories("train: 5, validation: 2, sequence: stream").survey();
