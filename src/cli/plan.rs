@@ -35,8 +35,7 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
     Ok(exit::OK)
 }
 
-/// The shape of a plan, without ids and statuses, and with what is `missing`.
-/// A plan as JSON.
+/// A plan as JSON; where something is `missing`, without ids and statuses.
 #[derive(Serialize)]
 pub(crate) struct PlanJson<'a> {
     format: u32,

@@ -300,3 +300,32 @@ fn what_only_the_text_tells_is_marked() {
         assert_eq!(marks(&stream), (false, false));
     }
 }
+
+#[test]
+fn tokens_are_those_of_the_documents_and_not_of_full_sequences() {
+    let estimate = |max_seq_len: usize| {
+        let overrides = [
+            "data.corpus={stories: {version: 1}}".to_owned(),
+            format!("model.max_seq_len={max_seq_len}"),
+        ];
+        plan_with(SPEC, &overrides.each_ref().map(String::as_str)).runs[0].estimate
+    };
+    let [cut, whole, longer] = [32, 4000, 8000].map(estimate);
+    assert_eq!(cut.tokens, 40 * 32);
+    assert_eq!(whole.tokens, longer.tokens);
+    assert!((40 * 33..40 * 1000).contains(&whole.tokens), "{whole:?}");
+}
+
+#[test]
+fn documents_are_looked_at_for_some_settings_of_data_alone() {
+    let sizes: Vec<String> = (1..=40).map(|size| size.to_string()).collect();
+    let vary = format!("vary:\n  data.train: [{}]\ncells:", sizes.join(", "));
+    let text = SPEC
+        .replace("cells:", &vary)
+        .replace("run('identity')", "runs()[0]");
+    let text = text.replace(", documents: 40}", "}");
+    let runs = plan_with(&text, &[]).runs;
+    assert_eq!(runs.len(), 40);
+    let sampled = runs.iter().map(|run| run.uncounted.is_sampled);
+    assert_eq!(sampled.filter(|is| *is).count(), 32);
+}

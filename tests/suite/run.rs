@@ -142,8 +142,13 @@ fn plan_and_status_follow_the_store() {
         "looking must not write"
     );
 
+    let text = || project.run(&["plan", "specs/tiny.yaml"]).success().stdout;
+    let sign = "~ a guess from the first documents";
+    assert!(text().contains(sign), "{}", text());
+
     project.run(&["run", "specs/tiny.yaml", "-q"]).success();
     project.run(&["status", "specs", "--exit-code"]).success();
+    assert!(!text().contains('~'), "{}", text());
     let plan = project
         .run(&["plan", "specs/tiny.yaml", "--format", "json"])
         .success()
