@@ -7,6 +7,7 @@ use super::identity::{DataKey, Identified, TokenizerKey, slice_cache_key, tokeni
 use super::sample::{Sample, Sampler};
 use super::sequence::{input_lengths, sequence_length, sequences, validation_lengths};
 use super::slices::DocumentRange;
+use super::source::GENERATED_TOGETHER;
 use crate::spec::{DataSettings, ModelSettings, Sequence, Tokenizer};
 
 /// Documents of the largest slice whose lengths are guessed.
@@ -42,6 +43,8 @@ pub struct Preparation {
     pub ids: u64,
     /// Bytes of text that are still to be tokenised.
     pub text_bytes: u64,
+    /// Bytes of text that are generated together, where the corpus is generated and still to be tokenised.
+    pub generated_bytes: u64,
     /// Bytes of text that a tokenizer is still to be trained on.
     pub learned_bytes: u64,
     /// Bytes of the tokenizer's file; 0 for one that is trained.
@@ -115,7 +118,12 @@ pub fn survey(
     let documents = slices.train.range.len();
     match &training {
         Known::Counted(_) => preparation.is_compressed = false,
-        Known::Sampled(found) => preparation.text_bytes = found.text_bytes(documents),
+        Known::Sampled(found) => {
+            preparation.text_bytes = found.text_bytes(documents);
+            if slices.train.corpus.path().is_none() {
+                preparation.generated_bytes = found.text_bytes(documents.min(GENERATED_TOGETHER));
+            }
+        }
         Known::Nothing => preparation.text_bytes = Preparation::usual(documents).text_bytes,
     }
     let is_counted = matches!(training, Known::Counted(_));

@@ -1,4 +1,4 @@
-//! The highest resident memory of a run. The constants are measured: see the tests of the suite that compare estimates with peaks.
+//! The highest resident memory of a run. The constants are measured: `cargo bench --bench memory` compares estimates with peaks.
 
 use super::estimate::DataCounts;
 use super::positions::Positions;
@@ -8,11 +8,14 @@ use crate::spec::{Arch, Keep, ModelConfig, TrainSettings};
 /// Rows of logits the head holds at once (see the engine's head operation).
 const HEAD_ROWS: usize = 512;
 
-/// Bytes of the program with its threads, when it trains.
-const PROGRAM_BYTES: u64 = 20_000_000;
+/// Bytes of the program while it prepares the data, and when it trains, with its threads.
+const PREPARING_BYTES: u64 = 13_000_000;
+const TRAINING_BYTES: u64 = 16_000_000;
+/// Bytes more, in both, of a program that has tokenised.
+const TOKENISING_BYTES: u64 = 3_000_000;
 
 /// Bytes of an open tokenizer for each entry of the vocabulary; and while its file is read, for each byte of it.
-const TOKENIZER_BYTES: [u64; 2] = [300, 10];
+const TOKENIZER_BYTES: [u64; 2] = [400, 10];
 
 /// Bytes of an evaluation beside the model: texts and scores.
 const EVALUATION_BYTES: u64 = 4_000_000;
@@ -20,17 +23,23 @@ const EVALUATION_BYTES: u64 = 4_000_000;
 /// Bytes that a position of the data takes: its input and its target.
 const DATA_BYTES: f64 = 8.0;
 
-/// Bytes of an id of a training document while it is read from the cache; while it is tokenised; and of those, what lasts.
-const ID_BYTES: [u64; 3] = [8, 9, 5];
+/// Bytes of an id of a training document while it is read from the cache.
+const READ_ID_BYTES: u64 = 8;
+/// The same while it is tokenised, and what of that is not given back.
+const TOKENISED_ID_BYTES: [u64; 2] = [9, 4];
+/// Bytes of an id in memory.
+const ID_BYTES: u64 = 4;
 
-/// Bytes of text that are tokenised together, and how many times as much memory that takes.
-const TEXT_TOGETHER: [u64; 2] = [4 << 20, 5];
+/// Most bytes of text that are tokenised together.
+const TEXT_TOGETHER: u64 = 4 << 20;
+/// Bytes for each of them, and what of that is not given back.
+const TEXT_BYTES: [u64; 2] = [3, 2];
+
+/// Bytes for a byte of text that is generated together with others; none is given back.
+const GENERATED_BYTES: u64 = 9;
 
 /// Bytes of the window and the buffers of a compressed file.
-const ZSTD_BYTES: u64 = 20_000_000;
-
-/// Bytes of text that a tokenizer learns from, for one byte of its words.
-const TEXT_PER_WORD: u64 = 3;
+const ZSTD_BYTES: u64 = 17_000_000;
 
 /// Highest resident memory in bytes: the highest of the preparation of the data, of training, of its checkpoints and of the evaluation
 /// after it.
@@ -57,11 +66,27 @@ pub(super) fn peak_rss(
         0
     };
     let training = 4 * (state + training.max(validation).max(checkpoint)) as u64;
-    let data = (DATA_BYTES * counts.positions_in_all()) as u64;
+    let data = data(&counts);
     let working = data + training.max(evaluation(model, positions));
-    let [preparing, lasting] = preparation(&counts.preparation);
-    let program = PROGRAM_BYTES + TOKENIZER_BYTES[0] * model.vocab_size as u64;
-    program + preparing.max(lasting + working)
+    let of = &counts.preparation;
+    let [preparing, lasting] = preparation(of, data);
+    let tokenising = if of.text_bytes > 0 {
+        TOKENISING_BYTES
+    } else {
+        0
+    };
+    let tokenizer = TOKENIZER_BYTES[0] * model.vocab_size as u64;
+    let training = TRAINING_BYTES + tokenizer + lasting + working;
+    tokenising + training.max(PREPARING_BYTES + preparing)
+}
+
+/// Bytes of what is trained and validated on: the sequences, and the ids of a stream.
+fn data(counts: &DataCounts) -> u64 {
+    let stream = match counts.sequences {
+        Some(_) => 0,
+        None => ID_BYTES * counts.preparation.ids,
+    };
+    stream + (DATA_BYTES * counts.positions_in_all()) as u64
 }
 
 /// Bytes of the evaluation and of its samples; 0 where there are none.
@@ -76,21 +101,19 @@ fn evaluation(model: &ModelConfig, positions: Positions) -> u64 {
     4 * (weights + scores.max(samples)) as u64 + EVALUATION_BYTES
 }
 
-/// Most bytes that the preparation of the data takes beside the program, and how many of them are not given back when it ends.
-fn preparation(of: &Preparation) -> [u64; 2] {
+/// Most bytes that the preparation of `data` bytes takes beside the program, and how many of them are not given back when it ends.
+fn preparation(of: &Preparation, data: u64) -> [u64; 2] {
     let opening = TOKENIZER_BYTES[1] * of.tokenizer_bytes;
-    let [read, tokenised, lasting] = ID_BYTES.map(|bytes| bytes * of.ids);
     if of.text_bytes == 0 {
-        return [opening.max(read), 0];
+        let arranging = ID_BYTES * of.ids + data;
+        return [opening.max(READ_ID_BYTES * of.ids).max(arranging), 0];
     }
-    let [together, times] = TEXT_TOGETHER;
-    let text = of.text_bytes.max(of.learned_bytes).min(together) * times;
+    let text = of.text_bytes.max(of.learned_bytes).min(TEXT_TOGETHER);
+    let generated = GENERATED_BYTES * of.generated_bytes;
     let file = if of.is_compressed { ZSTD_BYTES } else { 0 };
-    let words = of.learned_bytes / TEXT_PER_WORD;
-    [
-        file + opening.max(text + words.max(tokenised)),
-        text + lasting,
-    ]
+    let [highest, left] =
+        [0, 1].map(|i| generated + TEXT_BYTES[i] * text + TOKENISED_ID_BYTES[i] * of.ids);
+    [opening.max(file + highest), left]
 }
 
 fn kv_dim(model: &ModelConfig) -> usize {

@@ -25,7 +25,7 @@ pub(crate) const MAX_DOCUMENT: usize = 64 << 20;
 pub(crate) const MAX_WINDOW: u64 = 128 << 20;
 
 /// Documents of an embedded corpus that are made together.
-const GENERATED_TOGETHER: usize = 256;
+pub(super) const GENERATED_TOGETHER: usize = 256;
 
 /// One document.
 #[derive(Clone, Debug, PartialEq, Eq)]
