@@ -11,7 +11,7 @@ const HEAD_ROWS: usize = 512;
 /// Bytes of the program while it prepares the data, and when it trains, with its threads.
 const PREPARING_BYTES: u64 = 13_000_000;
 const TRAINING_BYTES: u64 = 16_000_000;
-/// Bytes more, in both, of a program that has tokenised.
+/// Bytes more, in both, of a program that tokenises.
 const TOKENISING_BYTES: u64 = 3_000_000;
 
 /// Bytes of an open tokenizer for each entry of the vocabulary; and while its file is read, for each byte of it.
@@ -68,16 +68,10 @@ pub(super) fn peak_rss(
     let training = 4 * (state + training.max(validation).max(checkpoint)) as u64;
     let data = data(&counts);
     let working = data + training.max(evaluation(model, positions));
-    let of = &counts.preparation;
-    let [preparing, lasting] = preparation(of, data);
-    let tokenising = if of.text_bytes > 0 {
-        TOKENISING_BYTES
-    } else {
-        0
-    };
+    let [preparing, lasting] = preparation(&counts.preparation, data);
     let tokenizer = TOKENIZER_BYTES[0] * model.vocab_size as u64;
     let training = TRAINING_BYTES + tokenizer + lasting + working;
-    tokenising + training.max(PREPARING_BYTES + preparing)
+    training.max(PREPARING_BYTES + preparing)
 }
 
 /// Bytes of what is trained and validated on: the sequences, and the ids of a stream.
@@ -109,10 +103,10 @@ fn preparation(of: &Preparation, data: u64) -> [u64; 2] {
         return [opening.max(READ_ID_BYTES * of.ids).max(arranging), 0];
     }
     let text = of.text_bytes.max(of.learned_bytes).min(TEXT_TOGETHER);
-    let generated = GENERATED_BYTES * of.generated_bytes;
+    let always = TOKENISING_BYTES + GENERATED_BYTES * of.generated_bytes;
     let file = if of.is_compressed { ZSTD_BYTES } else { 0 };
     let [highest, left] =
-        [0, 1].map(|i| generated + TEXT_BYTES[i] * text + TOKENISED_ID_BYTES[i] * of.ids);
+        [0, 1].map(|i| always + TEXT_BYTES[i] * text + TOKENISED_ID_BYTES[i] * of.ids);
     [opening.max(file + highest), left]
 }
 
