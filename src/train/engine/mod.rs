@@ -29,4 +29,5 @@ mod trainer;
 #[cfg(test)]
 mod tests;
 
+pub use kernels::cases as kernel_cases;
 pub use local::{DeviceKind, initial_weights, open, use_instruction_set};

@@ -15,6 +15,7 @@
 
 mod amx;
 mod attention;
+pub mod cases;
 mod clock;
 mod factors;
 mod gemm;
@@ -111,7 +112,5 @@ impl Compute {
 /// Rows whose contributions to a column sum (gradients of norm weights and biases) are added up before the partial sums are.
 pub(crate) const PARTIAL_ROWS: usize = 64;
 
-#[cfg(test)]
-mod speed;
 #[cfg(test)]
 mod tests;

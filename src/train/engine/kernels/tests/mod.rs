@@ -427,3 +427,25 @@ fn scratch_is_used_again_and_lies_on_a_line() {
     let again = Scratch::new(500);
     assert_eq!((again.as_ptr() as usize, again.len()), (address, 500));
 }
+
+#[test]
+fn every_kernel_of_the_bench_runs() {
+    let names = cases::kernels();
+    assert_eq!(names.len(), 26);
+    for name in names {
+        let mut case = cases::kernel(&name, 2).unwrap();
+        if name.ends_with(" S") {
+            case.run();
+        }
+        assert!(case.amount > 0, "{name}");
+    }
+    assert!(cases::kernel("product S", 1).is_none());
+    for product in &cases::PRODUCTS[8..] {
+        product.case(2, false).unwrap().run();
+        let bf16 = product.case(2, true);
+        assert_eq!(bf16.is_some(), Bf16::on(Isa::best()).is_some());
+        if let Some(mut case) = bf16 {
+            case.run();
+        }
+    }
+}
