@@ -10,7 +10,7 @@ const HEAD_ROWS: usize = 512;
 
 /// Bytes of the program while it prepares the data, and when it trains, with its threads.
 const PREPARING_BYTES: u64 = 13_000_000;
-const TRAINING_BYTES: u64 = 16_000_000;
+const TRAINING_BYTES: u64 = 15_500_000;
 /// Bytes more, in both, of a program that tokenises.
 const TOKENISING_BYTES: u64 = 3_000_000;
 

@@ -196,8 +196,8 @@ fn a_plan_with_too_little_text_lists_the_runs_and_a_damaged_file_is_an_error() {
     tiny (profile desk): 2 runs; their ids and what is cached are known once this is mended:
       `../few.txt` has 2 documents, but `data.train` asks for documents 5 to 24
     run     params  steps  tokens         work     memory       disk
-    dim=16  13,616      5    ~480  ~34.0 MFLOP  ~26.6 MiB   58.8 KiB
-    dim=32  33,888      5    ~480  ~93.5 MFLOP  ~30.5 MiB  138.0 KiB
+    dim=16  13,616      5    ~480  ~34.0 MFLOP  ~26.1 MiB   58.8 KiB
+    dim=32  33,888      5    ~480  ~93.5 MFLOP  ~30.0 MiB  138.0 KiB
     ~ only the text tells how many sequences it makes and how long they are: until it is counted, this is for one full sequence a document
     ");
     project.write("few.txt", [0xff, 0xfe]);
