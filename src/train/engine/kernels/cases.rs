@@ -94,28 +94,12 @@ const LAYERS: [(&str, Make); 13] = [
     ("attention", |size, compute| {
         let (shape, rope, mut qkv, [mut y, mut lse]) = size.attention();
         KernelCase::new(4 * size.pairs(), move || {
-            attention(
-                &compute,
-                shape,
-                &mut qkv,
-                Some(&rope),
-                None,
-                &mut y,
-                &mut lse,
-            );
+            attend(&compute, (shape, &rope), &mut qkv, [&mut y, &mut lse]);
         })
     }),
     ("attention_backward", |size, compute| {
         let (shape, rope, mut qkv, [mut y, mut lse]) = size.attention();
-        attention(
-            &compute,
-            shape,
-            &mut qkv,
-            Some(&rope),
-            None,
-            &mut y,
-            &mut lse,
-        );
+        attend(&compute, (shape, &rope), &mut qkv, [&mut y, &mut lse]);
         let (gy, mut gqkv) = (numbers(y.len()), numbers(qkv.len()));
         KernelCase::new(10 * size.pairs(), move || {
             let saved = AttentionSaved {
@@ -227,6 +211,15 @@ impl Size {
             room.map(|n| vec![0.0; n]),
         )
     }
+}
+
+fn attend(
+    compute: &Compute,
+    (shape, rope): (AttentionShape, &RopeTable),
+    qkv: &mut [f32],
+    [y, lse]: [&mut [f32]; 2],
+) {
+    attention(compute, shape, qkv, Some(rope), None, y, lse);
 }
 
 fn normed(size: &Size, compute: Compute, centred: bool) -> KernelCase {
