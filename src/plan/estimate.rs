@@ -150,6 +150,29 @@ mod tests {
     }
 
     #[test]
+    fn the_ids_of_a_stream_stay_in_memory_and_those_of_sequences_do_not() {
+        let train = train("max_steps: 7, validate: {every: end}");
+        let peak = |sequences, ids| {
+            let counts = DataCounts {
+                sequences,
+                validation: 5,
+                seq_len: 64,
+                training_len: 64.0,
+                validation_len: 64.0,
+                length: Length::of(sequences, &train, |_| 64),
+                positions: Positions::default(),
+                preparation: Preparation {
+                    ids,
+                    ..Preparation::default()
+                },
+            };
+            estimate(&model(), &train, counts).peak_rss_bytes
+        };
+        assert_eq!(peak(None, 1_000_000) - peak(None, 0), 4_000_000);
+        assert_eq!(peak(Some(25), 1_000_000), peak(Some(25), 0));
+    }
+
+    #[test]
     fn epochs_and_max_steps_and_max_tokens_give_the_tokens_that_are_trained() {
         let cost = |sequences, text: &str| {
             let train = train(text);

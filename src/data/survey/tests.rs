@@ -163,3 +163,28 @@ fn the_shortest_document_is_among_those_looked_at() {
     let least = counted.iter().min().map(|least| *least as usize);
     assert_eq!(guess.seq_len, least);
 }
+
+#[test]
+fn what_is_generated_together_is_known_until_it_is_tokenised() {
+    let few = Fixture::stories("train: 60, validation: 9");
+    let generated = few.survey().preparation;
+    assert!(generated.text_bytes > 60 * 100);
+    assert_eq!(generated.generated_bytes, generated.text_bytes);
+    few.tokenise();
+    assert_eq!(few.survey().preparation.generated_bytes, 0);
+
+    let many = Fixture::stories("train: 512, validation: 9").survey();
+    let Preparation {
+        text_bytes,
+        generated_bytes,
+        ..
+    } = many.preparation;
+    assert!(text_bytes.abs_diff(2 * generated_bytes) <= 2);
+
+    let file =
+        Fixture::new("corpus: {text: {path: a.txt, separator: \"|\"}}, train: 1, validation: 1");
+    std::fs::write(file.folder.path().join("a.txt"), "One.\n|\nTwo.\n").unwrap();
+    let read = file.survey().preparation;
+    assert!(read.text_bytes > 0);
+    assert_eq!(read.generated_bytes, 0);
+}
