@@ -1,10 +1,10 @@
-//! What can be typed: commands and flags, as clap sees them.
+//! The command line: commands and flags, parsed by clap.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Runs experiments that are written down as YAML, caches them by content, and writes reports with a verdict on every published number.
+/// Run language-model experiments from YAML files, cache every run by its settings, and write reports that check published numbers.
 #[derive(Debug, Parser)]
 #[command(name = "specbook", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -21,21 +21,21 @@ const EXIT_CODES: &str = "Exit codes: 0 ok, 1 unexpected, 2 usage or invalid spe
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
-    /// Folder of the store; default: `.specbook` of the project the spec is in.
+    /// Folder of the store; default: `.specbook` in the spec's project.
     #[arg(long, global = true, env = "SPECBOOK_STORE", value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
-    /// Says less: only results and errors.
+    /// Print only results and errors.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Says more.
+    /// Print more detail.
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
-    /// Form of the results on standard output (`csv`: `ls` only).
+    /// Output format on standard output (`csv`: `ls` only).
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
 
-/// Form of results.
+/// Output formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.
@@ -50,48 +50,48 @@ pub(crate) enum Format {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Writes one of the shipped specs to start from.
+    /// Write a shipped spec to start from.
     Init(Init),
-    /// Checks specs; says every problem with its line.
+    /// Check specs and report every problem with its line.
     Check(Check),
-    /// Lists the runs of specs, what each will cost, and which are cached.
+    /// List the runs of a spec with their costs, and show which are cached.
     Plan(Planned),
-    /// Trains what is missing, evaluates, and writes the reports.
+    /// Train what is missing, evaluate, and write reports.
     Run(RunArgs),
-    /// Writes reports from what is stored, or checks committed ones.
+    /// Write reports from stored runs, or check committed ones.
     Report(ReportArgs),
-    /// Says which runs are cached, missing, partial, running or failed.
+    /// Show which runs are cached, missing, partial, running or failed.
     Status(StatusArgs),
-    /// Says why runs are not cached: the settings that differ from the nearest cached run.
+    /// Show why runs are not cached: the settings that differ from the nearest cached run.
     Explain(Planned),
-    /// Lists stored runs.
+    /// List stored runs.
     Ls(LsArgs),
-    /// Shows a stored run.
+    /// Show a stored run.
     Show(ShowArgs),
-    /// Compares two runs or two record files: settings, metrics, curves, samples.
+    /// Compare two runs or two record files: settings, metrics, curves, samples.
     Diff(DiffArgs),
-    /// Samples text from a stored run.
+    /// Sample text from a stored run.
     Sample(SampleArgs),
-    /// Scores text under a stored run.
+    /// Score text with a stored run.
     Eval(EvalArgs),
-    /// Measures speed and memory of training steps.
+    /// Measure the speed and memory of training steps.
     Bench(BenchArgs),
-    /// Trains stored runs again, in memory, and compares every bit.
+    /// Retrain stored runs in memory and compare every bit.
     Verify(VerifyArgs),
-    /// Looks after the store: checks it, lists what can go, says what takes the space.
+    /// Manage the store: verify, garbage-collect, show disk usage.
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Looks at the data of specs without training.
+    /// Inspect the data of a spec without training.
     #[command(subcommand)]
     Data(DataCommand),
-    /// Says what was found on this machine (processor, memory, GPUs) and what would be used.
+    /// Show this machine's processor, memory and GPUs, and which of them would be used.
     Doctor(DoctorArgs),
-    /// Checks a GPU against the CPU and measures it beside PyTorch; see `docs/cuda.md`.
+    /// Check a GPU against the CPU and measure it beside PyTorch; see `docs/cuda.md`.
     #[command(hide = true)]
     GpuAcceptance(AcceptanceArgs),
-    /// Prints the JSON Schema of specs, for editors.
+    /// Print the JSON Schema of specs, for editors.
     Schema,
-    /// Prints a completion script for a shell.
+    /// Print a shell completion script.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -101,42 +101,42 @@ pub(crate) enum Command {
 /// `data`
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Counts sequences and batches of every sequence policy, from the lengths of the training documents.
+    /// Count the sequences and batches of every sequence policy, from the lengths of the training documents.
     Stats(SpecArgs),
 }
 
-/// Which spec at which scale.
+/// The specs, and the scale at which to run them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SpecArgs {
     /// Spec files, or folders of them.
     #[arg(required = true, value_name = "SPEC")]
     pub(crate) specs: Vec<PathBuf>,
-    /// Profile: `desk` (as written in `base`), or one of the spec's `profiles`.
+    /// Profile: `desk` (the settings in `base`) or one of the spec's `profiles`.
     #[arg(short, long)]
     pub(crate) profile: Option<String>,
-    /// Overrides a setting, e.g. `--set model.dim=64`; may be repeated.
+    /// Override a setting, e.g. `--set model.dim=64`; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Only runs of this case or with these values (`ce`, `dim=512,seed=0`), else those whose name holds the text; may be repeated
-    /// (any of them).
+    /// Select runs by case or axis values (`ce`, `dim=512,seed=0`), or else by part of the name; if repeated, a run needs to match
+    /// only one.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
-    /// Digests again what size and time call unchanged: the spec's input files, and with `run` also the files of its finished runs,
-    /// their evaluations and their tokenizers.
+    /// Re-hash files even if size and modification time are unchanged: the spec's inputs and, with `run`, its finished runs,
+    /// evaluations and tokenizers.
     #[arg(long)]
     pub(crate) paranoid: bool,
 }
 
-/// How to compute.
+/// Device, threads and jobs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ComputeArgs {
-    /// Runs at a time; never more than fit in free memory.
+    /// Runs to train at once; never more than fit in free memory.
     #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: u16,
-    /// Threads in all; default: one per core. Never changes a bit of the results.
+    /// Total threads; default: one per core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
+    /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
 }
@@ -144,9 +144,9 @@ pub(crate) struct ComputeArgs {
 /// `init`
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// Name of a shipped spec; without it they are listed.
+    /// Name of a shipped spec; omit it to list them.
     pub(crate) name: Option<String>,
-    /// File to write; default `specs/NAME.yaml`.
+    /// File to write; default: `specs/NAME.yaml`.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -163,7 +163,7 @@ pub(crate) struct Check {
 pub(crate) struct Planned {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
-    /// Does not say which runs would go on from a shorter one.
+    /// Do not look for shorter runs to extend.
     #[arg(long)]
     pub(crate) no_extend: bool,
 }
@@ -175,28 +175,28 @@ pub(crate) struct RunArgs {
     pub(crate) spec: SpecArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
-    /// Folder for reports; default: `reports` of the project the spec is in.
+    /// Folder for reports; default: `reports` in the spec's project.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Says what would be done.
+    /// Show what would be done, and do nothing.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
-    /// Goes on with the other runs after one failed.
+    /// Continue with the other runs after a failure.
     #[arg(short, long)]
     pub(crate) keep_going: bool,
-    /// Leaves failed runs as they are.
+    /// Do not retry failed runs.
     #[arg(long)]
     pub(crate) no_retry: bool,
-    /// Keeps the last checkpoint of finished runs (weights and optimizer moments), so that longer ones can go on from them.
+    /// Keep the last checkpoint of finished runs (weights and optimizer moments), so that longer runs can extend them.
     #[arg(long)]
     pub(crate) keep_checkpoints: bool,
-    /// Trains every run from its first step, also where a shorter one that kept its checkpoint could be gone on from.
+    /// Train from step 0 even if a shorter run's checkpoint could be extended.
     #[arg(long)]
     pub(crate) no_extend: bool,
-    /// Ends with exit code 6 if a claim fails.
+    /// Exit with code 6 if a claim fails.
     #[arg(long)]
     pub(crate) strict_claims: bool,
-    /// Writes no report.
+    /// Do not write a report.
     #[arg(long)]
     pub(crate) no_report: bool,
     /// Accepted for scripts: specbook never uses the network.
@@ -223,16 +223,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
-    /// Folder for reports; default: `reports` of the project the spec is in.
+    /// Folder for reports; default: `reports` in the spec's project.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Renders again from `data/records.jsonl` of the report folder and compares; writes nothing.
+    /// Re-render from the report's own `data/records.jsonl` and compare; write nothing.
     #[arg(long)]
     pub(crate) check: bool,
-    /// Prints what the templates see, as JSON; writes nothing.
+    /// Print the template context as JSON; write nothing.
     #[arg(long, conflicts_with = "check")]
     pub(crate) context: bool,
-    /// Ends with exit code 6 if a claim fails.
+    /// Exit with code 6 if a claim fails.
     #[arg(long)]
     pub(crate) strict_claims: bool,
 }
@@ -242,7 +242,7 @@ pub(crate) struct ReportArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
-    /// Ends with exit code 5 unless every run is cached.
+    /// Exit with code 5 unless every run is cached.
     #[arg(long)]
     pub(crate) exit_code: bool,
 }
@@ -250,20 +250,20 @@ pub(crate) struct StatusArgs {
 /// `ls`
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
-    /// Metric, key path, `name`, `spec` or `id` to sort by.
+    /// Sort by a metric, a setting (`model.dim`), `name`, `spec` or `id`.
     #[arg(long, default_value = "name")]
     pub(crate) sort: String,
     /// Largest first.
     #[arg(long)]
     pub(crate) reverse: bool,
-    /// Columns, separated by commas: metrics (`val_loss`), key paths (`model.dim`), `id`, `name`, `spec`, `status`.
+    /// Columns, separated by commas: metrics (`val_loss`), settings (`model.dim`), `id`, `name`, `spec`, `status`.
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "id,spec,name,status,val_loss,train_loss,steps,params"
     )]
     pub(crate) columns: Vec<String>,
-    /// Only runs whose `spec/name` holds this text.
+    /// Show only runs whose `spec/name` contains this text.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
 }
@@ -273,7 +273,7 @@ pub(crate) struct LsArgs {
 pub(crate) struct ShowArgs {
     /// An id, a unique prefix of one, or `spec/name`.
     pub(crate) run: String,
-    /// Draws a curve in the terminal; default `train/loss`.
+    /// Draw a curve in the terminal; default: `train/loss`.
     #[arg(long, value_name = "METRIC", num_args = 0..=1, default_missing_value = "train/loss")]
     pub(crate) plot: Option<String>,
 }
@@ -281,9 +281,9 @@ pub(crate) struct ShowArgs {
 /// `diff`
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// A run of the store, a report folder, `records.jsonl` or `record.json`.
+    /// A stored run, a report folder, a `records.jsonl` or a `record.json`.
     pub(crate) a: String,
-    /// What it is compared with.
+    /// The same, to compare it with.
     pub(crate) b: String,
 }
 
@@ -295,19 +295,19 @@ pub(crate) struct SampleArgs {
     /// Text to continue; may be repeated.
     #[arg(long, default_value = "Once upon a time")]
     pub(crate) prompt: Vec<String>,
-    /// Longest continuation in tokens.
+    /// Maximum length of the continuation, in tokens.
     #[arg(long, default_value_t = 64)]
     pub(crate) max_new_tokens: usize,
-    /// 0 takes the likeliest token.
+    /// Sampling temperature; 0 always takes the most likely token.
     #[arg(long, default_value_t = 0.8)]
     pub(crate) temperature: f64,
-    /// Samples among the k likeliest tokens.
+    /// Sample from the k most likely tokens.
     #[arg(long)]
     pub(crate) top_k: Option<usize>,
-    /// Samples from the smallest set whose probability exceeds this.
+    /// Sample from the smallest set of tokens whose total probability exceeds this.
     #[arg(long)]
     pub(crate) top_p: Option<f64>,
-    /// Seed.
+    /// Seed of the random numbers.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -319,10 +319,10 @@ pub(crate) struct SampleArgs {
 pub(crate) struct EvalArgs {
     /// An id, a unique prefix of one, or `spec/name`.
     pub(crate) run: String,
-    /// Text file to score; without it the stored evaluation is shown.
+    /// Text file to score; omit it to show the stored evaluation.
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,
-    /// Line that ends a document of the text file.
+    /// Line that separates documents in the text file.
     #[arg(long, default_value = "<|endoftext|>")]
     pub(crate) separator: String,
     #[command(flatten)]
@@ -335,37 +335,37 @@ pub(crate) struct BenchArgs {
     /// Shapes to measure (default: all), or one spec file.
     #[arg(value_name = "SHAPE|SPEC")]
     pub(crate) targets: Vec<String>,
-    /// A shape; may be repeated.
+    /// A shape to measure; may be repeated.
     #[arg(long, value_name = "SHAPE")]
     pub(crate) shape: Vec<String>,
-    /// The run of the spec whose first steps are measured; default: its first.
+    /// The run of the spec whose first steps are measured; default: the first run.
     #[arg(long, value_name = "NAME")]
     pub(crate) run: Option<String>,
     /// Profile of the spec.
     #[arg(short, long)]
     pub(crate) profile: Option<String>,
-    /// Overrides a setting of the spec, e.g. `--set model.dim=64`; may be repeated.
+    /// Override a setting of the spec, e.g. `--set model.dim=64`; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// How long each shape is trained.
+    /// Seconds to train each shape.
     #[arg(long, default_value = "5", value_parser = seconds)]
     pub(crate) seconds: Duration,
-    /// Trains so many steps instead.
+    /// Train this many steps instead.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) steps: Option<u64>,
-    /// Shows only these parts of a step; may be repeated.
+    /// Show only this part of a step; may be repeated.
     #[arg(long, value_name = "PART")]
     pub(crate) part: Vec<String>,
     /// Threads; default: one per core.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
+    /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
-    /// Instruction set of the CPU engine (`amx`, `avx512`, `avx2`, `portable`); default: the best there is.
+    /// Instruction set of the CPU engine (`amx`, `avx512`, `avx2`, `portable`); default: the best available.
     #[arg(long, value_name = "NAME")]
     pub(crate) isa: Option<String>,
-    /// Number format of the matrix products of shapes; a spec has `train.dtype`.
+    /// Number format of matrix products, for shapes; a spec sets `train.dtype`.
     #[arg(long, value_enum, default_value_t = BenchDtype::F32)]
     pub(crate) dtype: BenchDtype,
 }
@@ -388,17 +388,17 @@ pub(crate) struct VerifyArgs {
     /// Profile of the specs.
     #[arg(short, long)]
     pub(crate) profile: Option<String>,
-    /// Overrides a setting, e.g. `--set model.dim=64`; may be repeated.
+    /// Override a setting, e.g. `--set model.dim=64`; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Only runs of this case or with these values (`ce`, `dim=512,seed=0`), else those whose name holds the text; may be repeated
-    /// (any of them).
+    /// Select runs by case or axis values (`ce`, `dim=512,seed=0`), or else by part of the name; if repeated, a run needs to match
+    /// only one.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
-    /// Threads; default: one per core. Never changes a bit of the results.
+    /// Threads; default: one per core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// `cpu`, `cpu-reference` (slow, stock operations) or `cuda[:n]`.
+    /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
 }
@@ -406,7 +406,7 @@ pub(crate) struct VerifyArgs {
 /// `doctor`
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// The device to look at: `cpu`, `cpu-reference` or `cuda[:n]`. Fails where it cannot be used.
+    /// Device to inspect: `cpu`, `cpu-reference` or `cuda[:n]`. Fails if it cannot be used.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
 }
@@ -414,10 +414,10 @@ pub(crate) struct DoctorArgs {
 /// `gpu-acceptance`
 #[derive(Debug, Args)]
 pub(crate) struct AcceptanceArgs {
-    /// The device; `cpu` rehearses everything without a GPU.
+    /// Device to check; `cpu` rehearses everything without a GPU.
     #[arg(long, default_value = "cuda")]
     pub(crate) device: String,
-    /// File for the results as JSON.
+    /// Write the results to this JSON file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Shapes to measure, or `none`.
@@ -427,31 +427,31 @@ pub(crate) struct AcceptanceArgs {
         default_value = "epoch-frenzy,grid-128-2-32,grid-128-8-512,grid-512-2-512,grid-512-8-512,scale-up,sequence-handling,loss-comparison"
     )]
     pub(crate) shape: Vec<String>,
-    /// Seconds of each measurement.
+    /// Seconds per measurement.
     #[arg(long, default_value_t = 8.0)]
     pub(crate) seconds: f64,
-    /// Measurements of each kind, in alternation.
+    /// Measurements of each kind, taken in turn.
     #[arg(long, default_value_t = 2)]
     pub(crate) rounds: usize,
-    /// The PyTorch side: `benches/torch_train.py`.
+    /// PyTorch script to compare with: `benches/torch_train.py`.
     #[arg(long, value_name = "FILE")]
     pub(crate) torch: Option<PathBuf>,
-    /// The Python that has PyTorch.
+    /// A Python that has PyTorch.
     #[arg(long, default_value = "python3")]
     pub(crate) python: String,
-    /// Text for the experiment at its published size, documents separated by `<|endoftext|>`.
+    /// Text for the experiment at its published size; documents are separated by `<|endoftext|>`.
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,
-    /// Tokenizer for that text; default: one is trained on it.
+    /// Tokenizer for that text; default: train one on it.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<PathBuf>,
     /// Profile of that experiment.
     #[arg(long, default_value = "paper")]
     pub(crate) profile: String,
-    /// Overrides a setting of that experiment; may be repeated.
+    /// Override a setting of that experiment; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Overrides a setting of the small spec whose curves are compared; may be repeated.
+    /// Override a setting of the small spec whose curves are compared; may be repeated.
     #[arg(long = "curve-set", value_name = "PATH=VALUE")]
     pub(crate) curve_overrides: Vec<String>,
 }
@@ -459,30 +459,30 @@ pub(crate) struct AcceptanceArgs {
 /// `store …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Reads every file and checks its digest; changes nothing.
+    /// Read every file and check its digest; change nothing.
     Verify,
-    /// Lists what neither a plan that was run nor the specs given refer to; asks, then removes it.
+    /// List entries that no plan and none of the given specs use; ask, then remove them.
     Gc(GcArgs),
-    /// Says what takes the space.
+    /// Show disk usage.
     Du,
 }
 
 /// `store gc`
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
-    /// Spec files, or folders of them, whose runs are kept too.
+    /// Spec files or folders whose runs are also kept.
     #[arg(value_name = "SPEC")]
     pub(crate) specs: Vec<PathBuf>,
     /// Profile of the specs.
     #[arg(short, long, requires = "specs")]
     pub(crate) profile: Option<String>,
-    /// Overrides a setting of the specs; may be repeated.
+    /// Override a setting of the specs; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE", requires = "specs")]
     pub(crate) overrides: Vec<String>,
-    /// Removes without asking.
+    /// Remove without asking.
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Lists damaged entries too, which were moved aside and kept.
+    /// Include damaged entries, which were moved aside and kept.
     #[arg(long)]
     pub(crate) damaged: bool,
 }
