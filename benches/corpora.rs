@@ -1,8 +1,8 @@
 //! Measures the embedded corpora beside real text: `cargo bench --bench corpora [-- show GENERATOR FIRST COUNT]`.
 #![allow(missing_docs, clippy::print_stdout)]
 
-use specbook::data::corpora::{Generator, document};
-use specbook::spec::Embedded;
+use specbook::internals::data::{Generator, document};
+use specbook::internals::spec::Embedded;
 use std::collections::{BTreeSet, HashSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

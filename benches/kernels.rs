@@ -6,7 +6,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use specbook::train::engine::kernel_cases::{KernelCase, PRODUCTS, Product, kernel, kernels};
+use specbook::internals::train::kernel_cases::{KernelCase, PRODUCTS, Product, kernel, kernels};
 use std::hint::black_box;
 
 fn main() {

@@ -2,12 +2,12 @@
 #![allow(missing_docs, dead_code, clippy::print_stdout, clippy::unwrap_used)]
 
 // The made-up results of the unit tests name modules of the library as their own.
-use specbook::{claim, digest, record, rng, spec};
+use specbook::internals::{claim, digest, record, rng, spec};
 
 #[path = "../src/report/tests/fixture.rs"]
 mod fixture;
 
-use specbook::report::Report;
+use specbook::Report;
 use std::time::{Duration, Instant};
 
 /// Times that are measured.

@@ -13,15 +13,16 @@
     reason = "a bench prints, and stops where something is missing"
 )]
 
-use specbook::data::{DataContext, SequenceSet, TrainingData};
-use specbook::digest::Sha256Hex;
-use specbook::fsx::RealFs;
-use specbook::plan::{self, Run};
-use specbook::record::{DocumentScore, EvalResult};
-use specbook::scheduler::{Evaluation, Options, Prepared, Scheduler, Silent, Work, WorkError};
-use specbook::spec::{self, LoadRequest};
-use specbook::store::{Manifest, Store};
-use specbook::train::{FakeEngine, Weights};
+use specbook::DataContext;
+use specbook::internals::data::{self, SequenceSet, TrainingData};
+use specbook::internals::digest::Sha256Hex;
+use specbook::internals::plan;
+use specbook::internals::record::{DocumentScore, EvalResult};
+use specbook::internals::scheduler::{Evaluation, Prepared, Work, WorkError};
+use specbook::internals::spec;
+use specbook::internals::store::Manifest;
+use specbook::internals::train::Weights;
+use specbook::{FakeEngine, LoadRequest, Options, RealFs, Run, Scheduler, Silent, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -208,7 +209,7 @@ fn fill(project: &Path, spec: &Path) {
         ..DataContext::default()
     };
     // As a real sweep leaves it: the lengths of all documents are known.
-    specbook::data::document_lengths(&spec.runs[0].settings, &context).unwrap();
+    data::document_lengths(&spec.runs[0].settings, &context).unwrap();
     let plan = plan::expand(&spec, &context).unwrap();
     store
         .put_plan(&Manifest::new(&plan, spec.digest, Vec::new()))

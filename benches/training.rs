@@ -6,9 +6,9 @@
     reason = "a benchmark reports on standard output"
 )]
 
-use specbook::bench::{Case, Extent, measure, shapes};
-use specbook::scheduler::peak_rss_bytes;
-use specbook::train::{DeviceKind, open};
+use specbook::internals::bench::{Case, Extent, measure, shapes};
+use specbook::internals::scheduler::peak_rss_bytes;
+use specbook::{DeviceKind, open_engine};
 use std::time::Duration;
 
 fn main() {
@@ -27,7 +27,7 @@ fn main() {
         let names: Vec<&str> = all.iter().map(|shape| shape.name.as_str()).collect();
         panic!("shapes are {}", names.join(", "));
     };
-    let engine = open(device).expect("the device opens");
+    let engine = open_engine(device).expect("the device opens");
     let extent = Extent::Time(Duration::from_secs_f64(seconds));
     let case = Case::of_shape(shape);
     let found = measure(engine.as_ref(), &case, extent, threads, &peak_rss_bytes);

@@ -19,25 +19,25 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`spec`] | the YAML file as data: settings, axes, claims, cells, and what is wrong with them |
-//! | [`plan`] | runs and their identities, estimates, semantic differences |
-//! | [`data`] | corpora (two are embedded), sources, tokenizers, sequence policies, batches |
-//! | [`train`] | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
-//! | [`record`] | what a run leaves behind, as plain data |
-//! | [`store`], [`fsx`] | finished runs, evaluations and plans as plain files; the one door to the file system |
-//! | [`scheduler`], [`workload`] | running a plan; the data and evaluations that it needs |
-//! | [`eval`], [`expr`], [`claim`] | metrics of trained weights; expressions over results; verdicts |
-//! | [`mod@bench`] | speed and memory of training steps |
-//! | [`report`], [`rehearsal`] | reports; the same over made-up results, to find mistakes before training |
-//! | [`cli`] | the command line: the only part that prints, reads the environment or handles signals |
-//! | [`digest`], [`rng`], [`error`] | SHA-256; counter-based randomness; the sum of all errors |
+//! | `spec` | the YAML file as data: settings, axes, claims, cells, and what is wrong with them |
+//! | `plan` | runs and their identities, estimates, semantic differences |
+//! | `data` | corpora (two are embedded), sources, tokenizers, sequence policies, batches |
+//! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
+//! | `record` | what a run leaves behind, as plain data |
+//! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
+//! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
+//! | `eval`, `expr`, `claim` | metrics of trained weights; expressions over results; verdicts |
+//! | `bench` | speed and memory of training steps |
+//! | `report`, `rehearsal` | reports; the same over made-up results, to find mistakes before training |
+//! | `cli` | the command line: the only part that prints, reads the environment or handles signals |
+//! | `digest`, `rng`, `error` | SHA-256; counter-based randomness; the sum of all errors |
 //!
 //! # What always holds
 //!
 //! - Nothing points upward: `tests/suite/architecture.rs` holds which module may use which, which crate is named where, and
 //!   that `unsafe` stands only under `train/engine/kernels` and `train/engine/cuda`.
-//! - No tensor, dtype or device type crosses the door of [`train`].
-//! - All randomness is addressed by (seed, purpose, step, index) through [`rng`]; no generator has state.
+//! - No tensor, dtype or device type crosses the door of `train`.
+//! - All randomness is addressed by (seed, purpose, step, index) through `rng`; no generator has state.
 //! - No reduction depends on the number of threads; no platform `exp` or `ln` reaches weights, metrics or samples.
 //! - A run is complete only when its `record.json` is in place; wall-clock time never enters what is compared.
 //! - Reports are a pure function of spec and records.
@@ -47,7 +47,7 @@
 //! Everything the program does can be done from Rust:
 //!
 //! ```
-//! use specbook::{DataContext, FakeEngine, LoadRequest, RealFs, Scheduler, Spec, Store};
+//! use specbook::{DataContext, FakeEngine, LoadRequest, RealFs, Scheduler, Silent, Spec, Store, Workload};
 //! use std::sync::{Arc, atomic::AtomicBool};
 //!
 //! let text = r#"
@@ -61,52 +61,56 @@
 //! cells:
 //!   - plan: all
 //! "#;
-//! let spec: Spec = specbook::spec::parse(text, "tiny.yaml".as_ref(), &LoadRequest::default())?;
+//! let spec: Spec = specbook::parse_spec(text, "tiny.yaml".as_ref(), &LoadRequest::default())?;
 //! let context = DataContext::default();
-//! let plan = specbook::plan::expand(&spec, &context)?;
+//! let plan = specbook::expand(&spec, &context)?;
 //! let folder = tempfile::tempdir()?;
 //! let store = Store::open(folder.path(), Arc::new(RealFs::new()));
-//! let engine = FakeEngine::default(); // `specbook::train::open(DeviceKind::Cpu)?` trains for real
+//! let engine = FakeEngine::default(); // `specbook::open_engine(DeviceKind::Cpu)?` trains for real
 //! let scheduler = Scheduler { store: &store, engine: &engine, options: Default::default() };
-//! let workload = specbook::workload::Workload::new(&store, &engine, &context);
-//! let summary = scheduler.run(&plan, &workload, &specbook::scheduler::Silent, &AtomicBool::new(false))?;
+//! let workload = Workload::new(&store, &engine, &context);
+//! let summary = scheduler.run(&plan, &workload, &Silent, &AtomicBool::new(false))?;
 //! assert_eq!((summary.trained, summary.failed.len()), (1, 0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod bench;
-pub mod claim;
-pub mod cli;
-pub mod data;
-pub mod digest;
-pub mod error;
-pub mod eval;
-pub mod expr;
-pub mod fsx;
-pub mod plan;
-pub mod record;
-pub mod rehearsal;
-pub mod report;
-pub mod rng;
-pub mod scheduler;
-pub mod spec;
-pub mod store;
-pub mod train;
-pub mod workload;
+mod bench;
+mod claim;
+mod cli;
+mod data;
+mod digest;
+mod error;
+mod eval;
+mod expr;
+mod fsx;
+#[doc(hidden)]
+pub mod internals;
+mod plan;
+mod record;
+mod rehearsal;
+mod report;
+mod rng;
+mod scheduler;
+mod spec;
+mod store;
+mod train;
+mod workload;
 
 #[cfg(test)]
 mod test_support;
 
+pub use cli::run as run_command_line;
 pub use data::DataContext;
 pub use error::{Error, ErrorKind};
 pub use fsx::RealFs;
-pub use plan::{Plan, Run, RunKey};
+pub use plan::{Plan, Run, RunKey, expand};
 pub use record::{Results, RunId, RunRecord};
 pub use report::Report;
-pub use scheduler::Scheduler;
-pub use spec::{LoadRequest, Spec};
+pub use scheduler::{Options, Scheduler, Silent, Summary};
+pub use spec::{LoadRequest, Spec, load as load_spec, parse as parse_spec};
 pub use store::Store;
-pub use train::{Engine, FakeEngine};
+pub use train::{DeviceKind, Engine, FakeEngine, open as open_engine};
+pub use workload::Workload;
 
 /// Name of the profile that is the base of a spec as written. It has to have every run which the notebook names.
-pub const DEFAULT_PROFILE: &str = "desk";
+pub(crate) const DEFAULT_PROFILE: &str = "desk";

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    specbook::cli::run()
+    specbook::run_command_line()
 }

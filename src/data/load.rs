@@ -30,8 +30,6 @@ pub struct LoadedData {
     pub documents: usize,
     /// Training sequences; 0 for a stream.
     pub sequences: usize,
-    /// Ids of each training document, uncut, BOS and EOS not counted.
-    pub document_tokens: Vec<u32>,
     /// What a reader of the run should know: settings of the tokenizer file that were switched off, damaged cache entries.
     pub notes: Vec<String>,
 }
@@ -103,25 +101,10 @@ pub fn load(
         },
         training,
         validation: validation_set,
-        documents: document_tokens.len(),
-        document_tokens,
+        documents: train.len(),
         notes,
         tokenizer: Arc::new(tokenizer),
     })
-}
-
-/// Opens the tokenizer of a run alone (for samples of a run that was trained before), with what a reader should know of it.
-///
-/// # Errors
-/// As [`load`].
-pub fn tokenizer(
-    settings: &Settings,
-    context: &DataContext,
-) -> Result<(TextTokenizer, Vec<String>), DataError> {
-    let Identified { key, slices, .. } = identify(&settings.data, &settings.model, context)?;
-    let mut notes = Vec::new();
-    let tokenizer = open_tokenizer(&settings.data, &slices, &key.tokenizer, context, &mut notes)?;
-    Ok((tokenizer, notes))
 }
 
 /// Number of ids of each training document, from the cache where it was tokenised before.

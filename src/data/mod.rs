@@ -20,7 +20,7 @@ pub mod tokenizer;
 pub use context::{DataContext, Stop};
 pub use error::DataError;
 pub use identity::{Identified, identify};
-pub use load::{LoadedData, document_lengths, held_out, load, tokenizer as open_tokenizer};
+pub use load::{LoadedData, document_lengths, held_out, load};
 pub use sequence::scoring_windows;
 pub use source::read_all;
 pub use survey::{Look, Preparation, Survey, survey};

@@ -116,12 +116,6 @@ pub fn fluctuation(values: &[f64], last: usize) -> Option<f64> {
     sd(&values[values.len().saturating_sub(last)..])
 }
 
-/// Population standard deviation of the first differences: a fluctuation that a trend does not raise.
-pub fn difference_fluctuation(values: &[f64]) -> Option<f64> {
-    let differences: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    sd(&differences)
-}
-
 /// First step whose value is below `threshold`.
 pub fn first_step_below(series: &[(u64, f64)], threshold: f64) -> Option<u64> {
     series
@@ -204,7 +198,6 @@ mod tests {
         assert_eq!(at_step(&curve, 29), Some(8.0));
         assert_eq!(at_step(&curve, 9), None);
         assert_eq!(fluctuation(&[100.0, 1.0, 3.0], 2), Some(1.0));
-        assert_eq!(difference_fluctuation(&[0.0, 1.0, 2.0, 3.0]), Some(0.0));
         assert_eq!(sd(&[]), None);
     }
 

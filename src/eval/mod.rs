@@ -20,5 +20,5 @@ mod tests;
 
 pub use counts::counts_by_formula;
 pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate};
-pub use metrics::{METRICS, Metric, metric};
-pub use perplexity::{PERPLEXITY_SHOWN_UP_TO, bounded_exp, displayed_perplexity};
+pub use metrics::{METRICS, metric};
+pub use perplexity::PERPLEXITY_SHOWN_UP_TO;

@@ -11,11 +11,6 @@ pub fn bounded_exp(nll: f64) -> f64 {
     libm::exp(nll.min(700.0))
 }
 
-/// The perplexity to show: at most [`PERPLEXITY_SHOWN_UP_TO`].
-pub fn displayed_perplexity(perplexity: f64) -> f64 {
-    perplexity.min(PERPLEXITY_SHOWN_UP_TO)
-}
-
 /// What was scored of one document.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct DocumentSum {
@@ -161,7 +156,6 @@ mod tests {
         let metrics = perplexities(&[document(1, 5000.0, 1)]);
         assert_eq!(metrics["nll"], 5000.0);
         assert!(metrics.values().all(|value| value.is_finite()));
-        assert_eq!(displayed_perplexity(metrics["perplexity"]), 1e6);
         assert!(perplexities(&[]).is_empty());
     }
 

@@ -266,7 +266,7 @@ fn square_loss_meets_its_softmax_floor() {
             floor(classes)
         );
     }
-    assert!((bounded_exp(-f64::from(table(0, 1.0))) - floor(3.0)).abs() < 1e-6);
+    assert!((super::perplexity::bounded_exp(-f64::from(table(0, 1.0))) - floor(3.0)).abs() < 1e-6);
 }
 
 #[test]

@@ -188,24 +188,6 @@ impl Session {
     }
 }
 
-/// Evaluates `expression` over `results` to a number.
-///
-/// # Errors
-/// See [`Session::measure`].
-pub fn number(expression: &str, results: &Results, at: Scope) -> Result<f64, ExprError> {
-    Session::new(results.clone())
-        .measure(expression, at)
-        .map(|measured| measured.value)
-}
-
-/// Fills the `{{ }}` of a Markdown text.
-///
-/// # Errors
-/// See [`Session::text`].
-pub fn text(template: &str, results: &Results) -> Result<String, ExprError> {
-    Session::new(results.clone()).text(template)
-}
-
 /// Checks syntax, functions and filters of `expression`, without results.
 ///
 /// # Errors
@@ -230,14 +212,6 @@ pub fn check(expression: &str) -> Result<(), ExprError> {
         ));
     }
     text::unknown_filter(expression).map_or(Ok(()), Err)
-}
-
-/// Checks every `{{ }}` of a text, without results.
-///
-/// # Errors
-/// [`ExprError::InText`].
-pub fn check_text(template: &str) -> Result<(), ExprError> {
-    text::check(template)
 }
 
 fn checked_length(expression: &str) -> Result<(), ExprError> {

@@ -1,7 +1,7 @@
 //! Text cells: finds `{{ expression }}` and puts its value there. Everything else stays as it is.
 
 use super::value::Context;
-use super::{ExprError, check as check_expression, evaluate, functions, number_of};
+use super::{ExprError, evaluate, functions, number_of};
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
@@ -39,11 +39,6 @@ pub(super) fn fits(length: usize) -> Result<(), ExprError> {
         return Err(ExprError::TooCostly { limit });
     }
     Ok(())
-}
-
-/// Checks every expression of `template`.
-pub(super) fn check(template: &str) -> Result<(), ExprError> {
-    each_expression(template, check_expression)
 }
 
 /// Gives every expression of `template` to `look`; an error of it gets its line.

@@ -4,10 +4,12 @@
 //! operation, so that tests can show what survives. Nothing here knows what the files mean.
 
 mod atomic;
+#[cfg(test)]
 mod fault;
 mod real;
 
 pub use atomic::AtomicFile;
+#[cfg(test)]
 pub use fault::{Fault, FaultFs};
 pub use real::RealFs;
 

@@ -12,11 +12,12 @@ mod run_key;
 mod tests;
 
 pub use diff::{Change, Nearest, changes};
-pub use estimate::{DataCounts, estimate, forward_flops};
-pub use eval_key::{EVAL_RECIPE, EvalKey};
+pub use estimate::forward_flops;
+#[cfg(test)]
+pub use eval_key::EVAL_RECIPE;
+pub use eval_key::EvalKey;
 pub use expand::{PlanError, expand};
 pub use outline::{Outline, Outlined, outline};
-pub use positions::Positions;
 pub use run_key::{RECIPE, RunKey};
 
 use crate::record::{Estimate, EvalId, RunId};

@@ -35,9 +35,11 @@ mod text;
 mod ticks;
 
 pub use build::{Report, ReportError, ReportFile};
-pub use check::{Difference, Differences, check};
-pub use context::*;
+#[cfg(test)]
+pub use check::Difference;
+pub use check::check;
+#[cfg(test)]
+pub use context::CellView;
 pub use folder::{records_of, write, write_index};
 pub use index::{IndexEntry, index};
-pub use plot::PlotError;
-pub use records::{ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, read_records, stable};
+pub use records::{Records, read_records, stable};

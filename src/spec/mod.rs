@@ -54,7 +54,7 @@ mod written;
 pub use cell::*;
 pub use claim::*;
 pub use data::*;
-pub use error::{Place, SpecError, SpecProblem, SpecProblems};
+pub use error::SpecError;
 pub use eval::*;
 pub use model::*;
 pub use parse::{LoadRequest, Profiles, SpecText, load, parse};

@@ -35,16 +35,17 @@ mod weights;
 mod work;
 
 pub use begin::{Begin, BeginOptions};
-pub use cache::{Calibration, CalibrationEntry};
-pub use checkpoint::Progress;
+pub use cache::Calibration;
 pub use claim::ClaimTiming;
 pub use error::StoreError;
 pub(crate) use error::chain;
-pub use gc::{Garbage, GarbageKind, Usage, du, gc, remove_garbage};
-pub use plans::{Manifest, ManifestRun};
-pub use runs::{Entry, Store};
-pub use verify::{Problem, Verification, verify};
+pub use gc::{Garbage, GarbageKind, du, gc, remove_garbage};
+pub use plans::Manifest;
+pub use runs::Store;
+pub use verify::verify;
 pub use work::Work;
+#[cfg(test)]
+pub use {checkpoint::Progress, gc::Usage, runs::Entry, verify::Verification};
 
 #[cfg(test)]
 mod tests;

@@ -93,13 +93,15 @@ pub fn write_tensors(tensors: &[TensorRef<'_>], out: &mut dyn Write) -> std::io:
 ///
 /// # Errors
 /// As [`write_tensors`].
-pub fn write(weights: &Weights, out: &mut dyn Write) -> std::io::Result<()> {
+#[cfg(test)]
+pub(crate) fn write(weights: &Weights, out: &mut dyn Write) -> std::io::Result<()> {
     let tensors = weights.0.iter().map(|tensor| TensorRef::of("", tensor));
     write_tensors(&tensors.collect::<Vec<_>>(), out)
 }
 
 /// The file as bytes.
-pub fn to_bytes(weights: &Weights) -> Vec<u8> {
+#[cfg(test)]
+pub(crate) fn to_bytes(weights: &Weights) -> Vec<u8> {
     let values: usize = weights.0.iter().map(|tensor| tensor.data.len()).sum();
     let mut bytes = Vec::with_capacity(4 * values + 1024);
     write(weights, &mut bytes)

@@ -1,13 +1,11 @@
 //! The same bits whatever computes them: any number of threads and jobs, two runs at once, interruptions.
 
-use specbook::data::DataContext;
-use specbook::fsx::RealFs;
-use specbook::plan::{self, Plan};
-use specbook::scheduler::{Event, Options, Scheduler, Silent};
-use specbook::spec::{self, LoadRequest};
-use specbook::store::Store;
-use specbook::train::{DeviceKind, Engine, open};
-use specbook::workload::Workload;
+use specbook::internals::scheduler::Event;
+use specbook::internals::{plan, spec};
+use specbook::{
+    DataContext, DeviceKind, Engine, LoadRequest, Options, Plan, RealFs, Scheduler, Silent, Store,
+    Workload, open_engine,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -133,7 +131,7 @@ fn compare(expected: &[String], now: &[String], how: &str) -> usize {
 
 #[test]
 fn nothing_changes_a_bit() {
-    let engine = open(DeviceKind::Cpu).unwrap();
+    let engine = open_engine(DeviceKind::Cpu).unwrap();
     let plans = MODELS.map(sweep);
     let mut compared = 0;
     let expected = plans.each_ref().map(|plan| {

@@ -3,8 +3,8 @@
 
 use crate::project::{Project, repository};
 use crate::specs::{NAMES, load};
-use specbook::data::DataContext;
-use specbook::plan::{self, Outlined};
+use specbook::DataContext;
+use specbook::internals::plan::{self, Outlined};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -38,15 +38,7 @@ impl Generator {
     }
 }
 
-/// The version of `generator` that this program can generate. A spec that asks for another is refused by its reader.
-pub fn supported_version(generator: Generator) -> u32 {
-    match generator {
-        Generator::Stories | Generator::Documents => 1,
-    }
-}
-
-/// Document `index` of a corpus. Depends on nothing but its arguments; `parameters.version` is the caller's to check
-/// against [`supported_version`].
+/// Document `index` of a corpus. Depends on nothing but its arguments; `parameters.version` is the caller's to check (the reader of a spec refuses others).
 pub fn document(generator: Generator, parameters: &Embedded, index: u64) -> String {
     // The generator and the version are part of the seed, so that corpora of one seed have nothing in common.
     let salt = (generator as u64 + 1) << 56 | u64::from(parameters.version) << 40;

@@ -2,6 +2,7 @@
 
 use super::cuda;
 use super::kernels::Isa;
+#[cfg(test)]
 use super::layout::Layout;
 use super::ops::Operations;
 use super::reference::Reference;
@@ -91,7 +92,8 @@ pub fn use_instruction_set(name: &str) -> Result<(), TrainError> {
 }
 
 /// The weights that a run of `model` with `seed` starts from.
-pub fn initial_weights(model: &ModelConfig, seed: u64, threads: usize) -> Weights {
+#[cfg(test)]
+pub(crate) fn initial_weights(model: &ModelConfig, seed: u64, threads: usize) -> Weights {
     Layout::new(model).initial(model, seed, threads)
 }
 

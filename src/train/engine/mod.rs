@@ -17,6 +17,7 @@ mod gpt2;
 mod kernels;
 mod layout;
 mod llama;
+#[cfg(test)]
 pub mod llama2c;
 mod local;
 mod loss;
@@ -30,4 +31,4 @@ mod trainer;
 mod tests;
 
 pub use kernels::cases as kernel_cases;
-pub use local::{DeviceKind, initial_weights, open, use_instruction_set};
+pub use local::{DeviceKind, open, use_instruction_set};

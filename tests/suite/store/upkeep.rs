@@ -57,7 +57,7 @@ fn verify_trains_again_and_shows_the_first_step_that_differs() {
 
 /// Changes the fourth step of the first run's metrics, and the record so that the store holds together.
 fn forge(project: &Project) {
-    use specbook::digest::Sha256Hex;
+    use specbook::internals::digest::Sha256Hex;
     let found = files(&project.path().join(".specbook/runs-v1"));
     let metrics = found
         .iter()

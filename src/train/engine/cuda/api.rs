@@ -107,11 +107,6 @@ pub(super) fn memory() -> Option<(u64, u64)> {
     check().ok().map(|()| (free as u64, total as u64))
 }
 
-/// Bytes in use on the device of this thread's job.
-pub(super) fn used() -> Option<u64> {
-    memory().map(|(free, total)| total - free)
-}
-
 /// Lets the driver keep freed memory for the next allocation: otherwise it gives all of it back at every synchronisation.
 pub(super) fn keep_memory(number: usize) {
     const RELEASE_THRESHOLD: u32 = 4;

@@ -22,7 +22,9 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-pub use driver::{Driver, Gpu, NoDriver, probe};
+#[cfg(test)]
+pub use driver::Gpu;
+pub use driver::{Driver, NoDriver, probe};
 
 use crate::train::{Engine, TrainError};
 
@@ -91,16 +93,4 @@ pub fn usable(number: usize) -> Result<(), TrainError> {
     choose::supported(number, support())?;
     let found = probe();
     choose::choose(number, found.as_ref().map_err(Clone::clone), NEEDS).map(|_| ())
-}
-
-/// Bytes in use on the GPU of this thread's job; `None` where it has none.
-pub fn used_memory() -> Option<u64> {
-    #[cfg(feature = "cuda")]
-    {
-        api::used()
-    }
-    #[cfg(not(feature = "cuda"))]
-    {
-        None
-    }
 }

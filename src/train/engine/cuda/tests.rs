@@ -122,7 +122,6 @@ fn opening_a_gpu_never_panics_whatever_this_machine_has() {
         }
     }
     assert!(usable(usize::MAX).is_err());
-    assert_eq!(used_memory(), None);
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! What the benches and the integration tests need beyond the public names, under the names of the modules it comes from.
+//! No promise is made about any of it, and nothing else belongs here: what nobody needs must stay private, so that the compiler
+//! finds dead code.
+#![allow(missing_docs, reason = "documented where it stands")]
+
+pub mod bench {
+    pub use crate::bench::{Case, Extent, measure, shapes};
+}
+pub mod claim {
+    pub use crate::claim::{Judged, Verdict};
+}
+pub mod data {
+    pub use crate::data::corpora::{Generator, document};
+    pub use crate::data::{SequenceSet, TrainingData, document_lengths};
+}
+pub mod digest {
+    pub use crate::digest::Sha256Hex;
+}
+pub mod eval {
+    pub use crate::eval::METRICS;
+}
+pub mod plan {
+    pub use crate::plan::{Outlined, expand, outline};
+}
+pub mod record {
+    pub use crate::record::*;
+}
+pub mod rng {
+    pub use crate::rng::{Purpose, Stream};
+}
+pub mod scheduler {
+    pub use crate::scheduler::{Evaluation, Event, Prepared, Work, WorkError, peak_rss_bytes};
+}
+pub mod spec {
+    pub use crate::spec::*;
+}
+pub mod store {
+    pub use crate::store::Manifest;
+}
+pub mod train {
+    pub use crate::train::Weights;
+    pub use crate::train::engine::kernel_cases;
+}
