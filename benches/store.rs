@@ -3,7 +3,7 @@
 //! The records are those of an engine without mathematics, published through the scheduler as any other; the commands are
 //! processes of their own, timed from start to end, of a copy of the program as `cargo install` makes it (what the linker has just
 //! written lies in memory in small pieces, which costs a program of a few milliseconds a sixth of its time). Shown are the smallest
-//! of seven times and the limit of DESIGN 9 beside it, and the highest resident memory of the command with its limit at 10,000
+//! of seven times and the limit we hold beside it, and the highest resident memory of the command with its limit at 10,000
 //! runs: what it may grow by from 1,000 is in the last column.
 //! A number beyond its limit is marked with `!`.
 #![expect(

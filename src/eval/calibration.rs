@@ -1,4 +1,4 @@
-//! Scores for losses that do not give probabilities (PAPER-FACTS E7).
+//! Scores for losses that do not give probabilities (docs/studies.md#e7).
 //!
 //! One temperature is fitted on the even documents and scored on the odd ones. Each pass scores many temperatures, so the search is
 //! a section search over a grid instead of a golden section: the cross-entropy of `f / τ` is convex in `1/τ`, hence has one minimum,

@@ -24,7 +24,7 @@ struct Model {
 }
 
 /// `sequence_length` in tokens, and `sequences_by_formula`: how many training sequences the closed formula of the policy gives
-/// (PAPER-FACTS B), to be compared with those that were made. `key` is that of a run, `lengths` are its documents' ids. Nothing for a
+/// (docs/studies.md#b), to be compared with those that were made. `key` is that of a run, `lengths` are its documents' ids. Nothing for a
 /// stream, and where the documents were not counted.
 pub fn counts_by_formula(key: &Value, lengths: &[u32]) -> Vec<(&'static str, f64)> {
     let counted = || {

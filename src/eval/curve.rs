@@ -111,7 +111,7 @@ pub fn sd(values: &[f64]) -> Option<f64> {
     Some((squares / values.len() as f64).sqrt())
 }
 
-/// Population standard deviation of the last `last` values (PAPER-FACTS E9 uses 50); fewer where there are fewer.
+/// Population standard deviation of the last `last` values (docs/studies.md#e9 uses 50); fewer where there are fewer.
 pub fn fluctuation(values: &[f64], last: usize) -> Option<f64> {
     sd(&values[values.len().saturating_sub(last)..])
 }

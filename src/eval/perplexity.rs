@@ -1,4 +1,4 @@
-//! Perplexities and accuracies from token scores (PAPER-FACTS E8, E9).
+//! Perplexities and accuracies from token scores (docs/studies.md#e8 and #e9).
 
 use crate::train::TokenScores;
 use std::collections::BTreeMap;

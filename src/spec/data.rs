@@ -25,7 +25,7 @@ pub struct DataSettings {
     /// Length of a sequence in tokens, BOS counted; default: `model.max_seq_len`.
     #[serde(default)]
     pub seq_len: SeqLen,
-    /// 1: predict the next token; 2: the one after it (the off-by-one of the grid and scale-up runs, PAPER-FACTS A.0).
+    /// 1: predict the next token; 2: the one after it (the off-by-one of the grid and scale-up runs, docs/studies.md#a0).
     #[serde(default = "default_target_shift")]
     pub target_shift: usize,
 }
@@ -178,13 +178,13 @@ pub enum SeqLen {
     /// `model.max_seq_len`.
     #[default]
     Max,
-    /// The ids of the shortest document of the slice (the naive pair of the ablation, PAPER-FACTS B).
+    /// The ids of the shortest document of the slice (the naive pair of the ablation, docs/studies.md#b).
     Shortest,
     /// So many tokens.
     Tokens(usize),
 }
 
-/// How documents become sequences (PAPER-FACTS A.0 and B). With s = `seq_len`, every content chunk has at most s - 1 ids;
+/// How documents become sequences (docs/studies.md#a0 and #b). With s = `seq_len`, every content chunk has at most s - 1 ids;
 /// the input is BOS and the chunk, the target the chunk and EOS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

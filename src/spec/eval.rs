@@ -13,7 +13,7 @@ pub struct EvalSettings {
     /// Sampled continuations; default none.
     #[serde(default)]
     pub samples: Option<SampleSettings>,
-    /// The studies' own procedure over random windows (PAPER-FACTS E8); default none.
+    /// The studies' own procedure over random windows (docs/studies.md#e8); default none.
     #[serde(default)]
     pub random_windows: Option<RandomWindows>,
 }

@@ -18,7 +18,7 @@ pub enum Arch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Normal with standard deviation sqrt(2 / (rows + columns)) on every matrix, the embedding too (PAPER-FACTS A.0).
+    /// Normal with standard deviation sqrt(2 / (rows + columns)) on every matrix, the embedding too (docs/studies.md#a0).
     XavierNormal,
     /// Normal(0, 0.02); projections into the residual stream Normal(0, 0.02 / sqrt(2 · n_layers)) (nanoGPT).
     Gpt2,
@@ -205,7 +205,7 @@ mod tests {
             .resolve(50_257)
     }
 
-    // PAPER-FACTS A.0 and A.5; the GPT-2 counts leave the learned positions out, as nanoGPT prints them.
+    // docs/studies.md#a0 and #a5; the GPT-2 counts leave the learned positions out, as nanoGPT prints them.
     #[test]
     fn parameter_counts_are_the_published_ones() {
         assert_eq!(llama(128, 2, 128).parameters(), 8_618_624);

@@ -79,7 +79,7 @@ pub enum LastBatch {
     Drop,
 }
 
-/// A training loss (formulas: PAPER-FACTS E1 to E5; the engine's `loss.rs`).
+/// A training loss (formulas: docs/studies.md#e1 to #e5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
@@ -116,7 +116,7 @@ fn unit() -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Weighted {
-    /// A number, or `{per_50304: x}`, which keeps x/50304 per class whatever the vocabulary (PAPER-FACTS E6).
+    /// A number, or `{per_50304: x}`, which keeps x/50304 per class whatever the vocabulary (docs/studies.md#e6).
     pub w: ClassWeight,
 }
 
@@ -154,7 +154,7 @@ pub enum Reduction {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Optimizer {
-    /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), PAPER-FACTS E10.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), docs/studies.md#e10.
     Adamw(Adamw),
 }
 
@@ -212,7 +212,7 @@ pub enum Schedule {
     Cosine(Cosine),
 }
 
-/// Parameters of the cosine schedule (PAPER-FACTS E10).
+/// Parameters of the cosine schedule (docs/studies.md#e10).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cosine {

@@ -236,7 +236,7 @@ fn a_log_is_shown_without_control_characters() {
     );
 }
 
-/// Measures DESIGN 9: `cargo test --release --lib store::tests::speed -- --ignored --nocapture`.
+/// Measures speed: `cargo test --release --lib store::tests::speed -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement, for release builds"]
 fn speed_of_many_runs() {

@@ -81,7 +81,7 @@ pub struct EvalJob<'a> {
     pub model: &'a ModelConfig,
     /// Sequences; every unmasked target is scored.
     pub sequences: &'a SequenceSet,
-    /// Divides the logits by each of these and scores again (calibrated perplexity, PAPER-FACTS E7b); may be empty.
+    /// Divides the logits by each of these and scores again (calibrated perplexity, docs/studies.md#e7); may be empty.
     pub temperatures: &'a [f64],
     /// Scores `p ∝ max(logit, eps)` too (clipped-linear perplexity, E7c).
     pub clipped_linear_eps: Option<f64>,
@@ -119,7 +119,7 @@ pub struct SampleJob<'a> {
     pub temperature: f64,
     /// Only the k likeliest ids.
     pub top_k: Option<usize>,
-    /// Smallest set whose probability exceeds this (sorted by falling probability, PAPER-FACTS A.0).
+    /// Smallest set whose probability exceeds this (sorted by falling probability, docs/studies.md#a0).
     pub top_p: Option<f64>,
     /// Seed of the draws; row r of the prompts uses its own counter, so rows do not depend on each other.
     pub seed: u64,

@@ -1,4 +1,4 @@
-//! Learning-rate and validation schedules as pure functions of the step (PAPER-FACTS E10).
+//! Learning-rate and validation schedules as pure functions of the step (docs/studies.md#e10).
 
 use crate::spec::{Every, Optimizer, Schedule, TrainSettings, WarmupFrom};
 

@@ -69,7 +69,7 @@ fn the_pile_with_the_llama_tokenizer_starts_at_the_loss_of_the_formula() {
     let first = runs["runs"][0]["metrics"]["train_loss_first"]
         .as_f64()
         .unwrap();
-    // PAPER-FACTS A.0: ln C plus half the variance of the logits.
+    // docs/studies.md#a0: ln C plus half the variance of the logits.
     let expected = 32_000f64.ln() + 64.0 / (32_000.0 + 64.0);
     assert!(
         (first - expected).abs() < 0.03,

@@ -185,7 +185,7 @@ pub fn windows(ids: &[u32], window: usize, shift: usize) -> SequenceSet {
     set
 }
 
-/// Windows that score one whole document (PAPER-FACTS E8): every id and EOS is a target exactly once, BOS never is. Each
+/// Windows that score one whole document (docs/studies.md#e8): every id and EOS is a target exactly once, BOS never is. Each
 /// window begins with BOS, as every training sequence does, and has no context from the windows before it.
 pub fn scoring_windows(ids: &[u32], bos: u32, eos: u32, max_seq_len: usize) -> SequenceSet {
     let targets = [ids, &[eos]].concat();

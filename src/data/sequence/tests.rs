@@ -178,7 +178,7 @@ fn lengths_that_leave_no_room_are_refused() {
     );
 }
 
-/// 128 document lengths that satisfy every published total of PAPER-FACTS B at once.
+/// 128 document lengths that satisfy every published total of docs/studies.md#b at once.
 ///
 /// Document d is written as (q, r): with m = 99 it completes q chunks and leaves r ids behind, so its length is
 /// 99 q + r - (what was left before it). 4 documents complete none, 8 complete one, 116 more; 72 leave fewer than 50 ids.
@@ -234,7 +234,7 @@ fn published_counts_follow_from_one_list_of_lengths() {
     assert_eq!(informed, [(72, 9), (124, 16), (194, 25), (240, 30)]);
 }
 
-/// The study's loop, written as it stands in PAPER-FACTS B: nothing shared with the code under test.
+/// The study's loop, written as it stands in docs/studies.md#b: nothing shared with the code under test.
 fn informed_loop(lengths: &[u32], m: usize, tol: usize) -> usize {
     let (mut buffer, mut kept) = (0, 0);
     for n in lengths {

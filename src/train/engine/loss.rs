@@ -1,4 +1,4 @@
-//! The losses (PAPER-FACTS E1 to E5), and their values and gradients for one row in f64.
+//! The losses (docs/studies.md#e1 to #e5), and their values and gradients for one row in f64.
 //!
 //! With logits `f` (C classes), target `y`, softmax `p`, every loss is one formula, [`Formula`]:
 //!

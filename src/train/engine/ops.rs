@@ -257,7 +257,7 @@ pub(crate) struct Moments<O: Operations> {
     pub(crate) second: Vec<Matrix<O>>,
 }
 
-/// One AdamW step (PAPER-FACTS E10).
+/// One AdamW step (docs/studies.md#e10).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdamwStep<'a> {
     /// Number of this step, from 1 (bias correction).

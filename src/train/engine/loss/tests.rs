@@ -14,7 +14,7 @@ fn weighted(w: f64) -> Weighted {
     }
 }
 
-/// The golden table of PAPER-FACTS E: loss, mean over three rows, gradient of row 0 divided by 3.
+/// The golden table of docs/studies.md#golden: loss, mean over three rows, gradient of row 0 divided by 3.
 pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
     let square = |k, m| Loss::Square(SquareParameters { k, m });
     vec![
@@ -74,7 +74,7 @@ fn lowest(mut low: f64, mut high: f64, of: impl Fn(f64) -> f64) -> f64 {
     (low + high) / 2.0
 }
 
-/// The table of PAPER-FACTS E6: where the next token is certain, one logit and all the others the same, the best value of each loss
+/// The table of docs/studies.md#e6: where the next token is certain, one logit and all the others the same, the best value of each loss
 /// and the perplexity that is left.
 #[test]
 fn floors_are_those_of_the_table() {

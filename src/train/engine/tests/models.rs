@@ -156,7 +156,7 @@ fn initial_loss(config: &ModelConfig, loss: &Loss) -> (f64, f64) {
     (value.ce, value.square)
 }
 
-// PAPER-FACTS A.0: ln C + var / 2 with var = 2 dim / (C + dim), 10.377 for the LLaMA study's small model.
+// docs/studies.md#a0: ln C + var / 2 with var = 2 dim / (C + dim), 10.377 for the LLaMA study's small model.
 #[test]
 fn initial_loss_of_the_llama_study_is_the_published_one() {
     let config = ModelConfig {
@@ -170,7 +170,7 @@ fn initial_loss_of_the_llama_study_is_the_published_one() {
     assert!((ce - 10.377).abs() < 0.03, "{ce}");
 }
 
-// PAPER-FACTS A.5 (LC-1, LC-2): logits of variance dim · 0.02² give ln C + var / 2, and squentropy adds the variance.
+// docs/studies.md#a5 (LC-1, LC-2): logits of variance dim · 0.02² give ln C + var / 2, and squentropy adds the variance.
 #[test]
 fn initial_losses_of_gpt2_follow_the_formula() {
     let config = ModelConfig {
