@@ -63,6 +63,8 @@ impl Work for Small {
             docs: 4,
             sequences: 4,
             tokenizer: Sha256Hex::of(b"tokenizer"),
+            notes: Vec::new(),
+            warnings: Vec::new(),
         }))
     }
 

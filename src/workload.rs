@@ -42,14 +42,6 @@ impl<'a> Workload<'a> {
         }
     }
 
-    /// What the reader of a run's report should know of its data (settings of a tokenizer file that were switched off, …).
-    ///
-    /// # Errors
-    /// Missing or damaged input.
-    pub fn notes(&self, run: &Run) -> Result<Vec<String>, WorkError> {
-        Ok(self.load(run)?.data.notes.clone())
-    }
-
     fn load(&self, run: &Run) -> Result<Arc<Loaded>, WorkError> {
         let (key, length) = (&run.key.data, run.model.max_seq_len);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,6 +68,8 @@ impl<'a> Workload<'a> {
             docs: data.documents as u64,
             sequences: data.sequences as u64,
             tokenizer: data.tokenizer.sha256(),
+            notes: std::mem::take(&mut data.notes),
+            warnings: std::mem::take(&mut data.warnings),
         });
         let loaded = Arc::new(Loaded { data, prepared });
         if recent.len() == KEPT {
@@ -190,7 +184,7 @@ impl<'a> Materials<'a> {
             stream: &self.stream,
             target_shift: self.target_shift,
             prompts: &self.prompts,
-            decode: &|ids| self.tokenizer.decode(ids).unwrap_or_default(),
+            decode: &|prompt, new| self.tokenizer.decode_continuation(prompt, new),
             eos: Some(self.tokenizer.eos()),
             usable_vocab: self.tokenizer.vocab_size().min(self.model.vocab_size),
             loss: self.loss,
@@ -213,10 +207,13 @@ pub fn scored_documents(
     let ids = tokenizer.encode_all_unless(stop, &texts)?;
     let windows = |ids: &[u32]| scoring_windows(ids, tokenizer.bos(), tokenizer.eos(), max_seq_len);
     let documents = texts.into_iter().zip(&ids);
-    Ok(documents
-        .map(|(text, ids)| ScoredDocument {
-            windows: windows(ids),
-            text,
+    documents
+        .map(|(text, ids)| {
+            Ok(ScoredDocument {
+                is_whole: tokenizer.lost(&text, ids)?.is_none(),
+                windows: windows(ids),
+                text,
+            })
         })
-        .collect())
+        .collect()
 }

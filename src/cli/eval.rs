@@ -79,7 +79,7 @@ fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Fail
         stream: &[],
         target_shift: trained.key.data.target_shift,
         prompts: &[],
-        decode: &|ids| tokenizer.decode(ids).unwrap_or_default(),
+        decode: &|prompt, new| tokenizer.decode_continuation(prompt, new),
         eos: Some(tokenizer.eos()),
         usable_vocab: tokenizer.vocab_size().min(model.vocab_size),
         loss: trained.key.train.loss,

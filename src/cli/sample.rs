@@ -55,7 +55,8 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
     let continuations = trained.engine.generate(&trained.weights, &job)?;
     let texts: Vec<String> = continuations
         .iter()
-        .map(|ids| tokenizer.decode(ids))
+        .zip(&prompts)
+        .map(|(new, prompt)| tokenizer.decode_continuation(prompt, new))
         .collect::<Result<_, _>>()?;
     if printer.json() {
         let samples: Vec<_> = args

@@ -7,12 +7,13 @@ use super::cache::Cache;
 use super::sequence::{check_shift, sequence_length};
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Wanted};
-use super::tokenizer::{ALGORITHM, TextTokenizer, check_vocab_size};
+use super::tokenizer::{ALGORITHM, Ends, TextTokenizer, check_vocab_size};
 use super::{DataContext, DataError};
 use crate::digest::{Hasher, Sha256Hex};
-use crate::spec::{Corpus, DataSettings, Embedded, ModelSettings, SeqLen, Sequence, Tokenizer};
+use crate::spec::{
+    Corpus, DataSettings, Embedded, ModelSettings, SeqLen, Sequence, Tokenizer, TokenizerFile,
+};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// Identity of the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,7 +108,7 @@ pub fn identify(
         other => SeqLen::Tokens(sequence_length(other, model.max_seq_len, &[])?),
     };
     let file = match &settings.tokenizer {
-        Tokenizer::File(path) => Some(TokenizerFacts::of(path, context)?),
+        Tokenizer::File(file) => Some(TokenizerFacts::of(file, context)?),
         Tokenizer::TrainBpe(bpe) => {
             check_vocab_size(bpe.vocab_size)?;
             None
@@ -184,18 +185,19 @@ pub(super) struct TokenizerFacts {
 }
 
 impl TokenizerFacts {
-    fn of(path: &Path, context: &DataContext) -> Result<Self, DataError> {
-        let path = context.resolve(path);
+    fn of(file: &TokenizerFile, context: &DataContext) -> Result<Self, DataError> {
+        let path = context.resolve(&file.path);
         let fingerprint = source::Fingerprint::of(&path)?;
         let cache = Cache::new(context.cache.as_deref());
-        let what = format!("tokenizer\n{}", path.display());
+        let ends = Ends::of(file);
+        let what = format!("tokenizer\n{}\n{}", path.display(), serde_json::json!(ends));
         if let Some(facts) = cache
             .stat(&what, &fingerprint)
             .filter(|_| !context.paranoid)
         {
             return Ok(facts);
         }
-        let facts = Self::from(&TextTokenizer::read(&path)?);
+        let facts = Self::from(&TextTokenizer::read_with(&path, &ends)?);
         // A cache that cannot be written makes the next look slower, no more.
         let _ = cache.put_stat(&what, &fingerprint, &facts);
         Ok(facts)

@@ -7,13 +7,17 @@ use super::identity::{
 use super::sequence::{self, Frame, sequence_length};
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
-use super::tokenizer::{TextTokenizer, WordCounts};
+use super::tokenizer::{Ends, Fidelity, TextTokenizer, WordCounts};
 use super::{DataContext, DataError, SequenceSet, TrainingData};
 use crate::digest::Hasher;
 use crate::spec::{DataSettings, ModelConfig, Settings, Split, Tokenizer};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Documents of a slice that are decoded again, to see whether all characters come back.
+const FIRST_DOCUMENTS: usize = 64;
+/// Bytes of them.
+const FIRST_BYTES: usize = 1 << 18;
 /// Bytes of text that are read before they are counted or encoded together.
 const TOGETHER_BYTES: usize = 4 << 20;
 
@@ -30,8 +34,11 @@ pub struct LoadedData {
     pub documents: usize,
     /// Training sequences; 0 for a stream.
     pub sequences: usize,
-    /// What a reader of the run should know: settings of the tokenizer file that were switched off, damaged cache entries.
+    /// What a reader of the run should know: settings of the tokenizer file that were switched off, characters that are lost,
+    /// documents without text. The same for the same data.
     pub notes: Vec<String>,
+    /// What happened while it was read: damaged cache entries.
+    pub warnings: Vec<String>,
 }
 
 /// Loads the data of a run, from the cache where it was tokenised before.
@@ -46,8 +53,8 @@ pub fn load(
 ) -> Result<LoadedData, DataError> {
     let data = &settings.data;
     let Identified { key, slices, .. } = identify(data, &settings.model, context)?;
-    let mut notes = Vec::new();
-    let tokenizer = open_tokenizer(data, &slices, &key.tokenizer, context, &mut notes)?;
+    let mut warnings = Vec::new();
+    let tokenizer = open_tokenizer(data, &slices, &key.tokenizer, context, &mut warnings)?;
     if tokenizer.vocab_size() > model.vocab_size {
         return Err(DataError::IdBeyondVocabulary {
             place: "the tokenizer".to_owned(),
@@ -65,9 +72,18 @@ pub fn load(
             (&slices.train, &key.train),
             (&slices.validation, &key.validation),
         ],
-        &mut notes,
+        &mut warnings,
     )?;
     context.stop.check()?;
+    let mut notes = tokenizer.notes().to_vec();
+    for (slice, documents) in [(&slices.train, &train), (&slices.validation, &validation)] {
+        notes.extend(first_documents(slice, &tokenizer, context)?);
+        let empty = documents.iter().filter(|ids| ids.is_empty()).count();
+        if empty > 0 {
+            let (all, name) = (documents.len(), slice.slice);
+            notes.push(format!("{empty} of {all} {name} documents hold no text"));
+        }
+    }
     let document_tokens: Vec<u32> = train.iter().map(|ids| ids.len() as u32).collect();
     let frame = Frame {
         bos: tokenizer.bos(),
@@ -103,8 +119,44 @@ pub fn load(
         validation: validation_set,
         documents: train.len(),
         notes,
+        warnings,
         tokenizer: Arc::new(tokenizer),
     })
+}
+
+/// Encodes and decodes the first documents of a slice: a note where characters do not come back.
+fn first_documents(
+    slice: &DocumentRange,
+    tokenizer: &TextTokenizer,
+    context: &DataContext,
+) -> Result<Option<String>, DataError> {
+    if tokenizer.is_lossless() {
+        return Ok(None);
+    }
+    let start = slice.range.start;
+    let wanted = Wanted {
+        slice: slice.slice,
+        range: start..slice.range.end.min(start.saturating_add(FIRST_DOCUMENTS)),
+    };
+    let (mut fidelity, mut bytes) = (Fidelity::default(), 0);
+    let vocabulary = Some(bin_vocabulary(tokenizer));
+    source::read_ranges(
+        &slice.corpus,
+        &[wanted],
+        vocabulary,
+        context,
+        |_, document| {
+            if let Document::Text(text) = document
+                && bytes < FIRST_BYTES
+            {
+                let text = &text[..text.floor_char_boundary(FIRST_BYTES - bytes)];
+                bytes += text.len();
+                fidelity.add(text, tokenizer.lost(text, &tokenizer.encode(text)?)?);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(fidelity.note(slice.slice))
 }
 
 /// Number of ids of each training document, from the cache where it was tokenised before.
@@ -117,14 +169,20 @@ pub fn document_lengths(settings: &Settings, context: &DataContext) -> Result<Ve
     if let Some(lengths) = cache.lengths(&slice_cache_key(&key.train, &key.tokenizer)) {
         return Ok(lengths);
     }
-    let mut notes = Vec::new();
-    let tokenizer = open_tokenizer(&settings.data, &slices, &key.tokenizer, context, &mut notes)?;
+    let mut warnings = Vec::new();
+    let tokenizer = open_tokenizer(
+        &settings.data,
+        &slices,
+        &key.tokenizer,
+        context,
+        &mut warnings,
+    )?;
     let loader = Loader {
         key: &key,
         tokenizer: &tokenizer,
         context,
     };
-    let [train] = loader.tokenised([(&slices.train, &key.train)], &mut notes)?;
+    let [train] = loader.tokenised([(&slices.train, &key.train)], &mut warnings)?;
     Ok(train.iter().map(|ids| ids.len() as u32).collect())
 }
 
@@ -151,9 +209,10 @@ pub fn held_out(
         });
     }
     let tokenizer = match (&slice.corpus, &settings.tokenizer) {
-        (crate::spec::Corpus::Bin(_), Tokenizer::File(path)) => {
-            Some(TextTokenizer::read(&context.resolve(path))?)
-        }
+        (crate::spec::Corpus::Bin(_), Tokenizer::File(file)) => Some(TextTokenizer::read_with(
+            &context.resolve(&file.path),
+            &Ends::of(file),
+        )?),
         _ => None,
     };
     let wanted = Wanted {
@@ -193,24 +252,25 @@ fn open_tokenizer(
     slices: &Slices,
     key: &TokenizerKey,
     context: &DataContext,
-    notes: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) -> Result<TextTokenizer, DataError> {
     let tokenizer = match (&settings.tokenizer, key) {
-        (Tokenizer::File(path), TokenizerKey::File { sha256 }) => {
-            let tokenizer = TextTokenizer::read(&context.resolve(path))?;
+        (Tokenizer::File(file), TokenizerKey::File { sha256 }) => {
+            let path = context.resolve(&file.path);
+            let tokenizer = TextTokenizer::read_with(&path, &Ends::of(file))?;
             if tokenizer.sha256() != *sha256 {
                 return Err(DataError::Changed {
-                    corpus: format!("the tokenizer `{}`", path.display()),
+                    corpus: format!("the tokenizer `{}`", file.path.display()),
                 });
             }
             tokenizer
         }
         (Tokenizer::TrainBpe(bpe), _) => {
-            let tokenizer = trained(bpe.vocab_size, slices, key, context, notes)?;
-            if tokenizer.vocab_size() < bpe.vocab_size {
-                notes.push(format!(
-                    "the tokenizer's texts give {} entries, fewer than `vocab_size: {}`; the rest is never used",
-                    tokenizer.vocab_size(),
+            let mut tokenizer = trained(bpe.vocab_size, slices, key, context, warnings)?;
+            let found = tokenizer.vocab_size();
+            if found < bpe.vocab_size {
+                tokenizer.add_note(format!(
+                    "the tokenizer's texts give {found} entries, fewer than `vocab_size: {}`; the rest is never used",
                     bpe.vocab_size
                 ));
             }
@@ -220,7 +280,6 @@ fn open_tokenizer(
             unreachable!("the key was made from these settings")
         }
     };
-    notes.extend_from_slice(tokenizer.notes());
     Ok(tokenizer)
 }
 
@@ -229,14 +288,14 @@ fn trained(
     slices: &Slices,
     key: &TokenizerKey,
     context: &DataContext,
-    notes: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) -> Result<TextTokenizer, DataError> {
     let cache = Cache::new(context.cache.as_deref());
     let cache_key = tokenizer_cache_key(key);
     let named = Path::new("trained BPE");
     match cache.tokenizer(&cache_key) {
         Found::Hit(bytes) => return TextTokenizer::from_bytes(&bytes, named),
-        Found::Damaged(path) => notes.push(damaged(&path)),
+        Found::Damaged(path) => warnings.push(damaged(&path)),
         Found::Miss => {}
     }
     let slice = slices.tokenizer.as_ref().unwrap_or(&slices.train);
@@ -278,7 +337,7 @@ impl Loader<'_> {
     fn tokenised<const N: usize>(
         &self,
         slices: [(&DocumentRange, &SliceKey); N],
-        notes: &mut Vec<String>,
+        warnings: &mut Vec<String>,
     ) -> Result<[Vec<Vec<u32>>; N], DataError> {
         let cache = Cache::new(self.context.cache.as_deref());
         let cache_keys = slices.map(|(_, key)| slice_cache_key(key, &self.key.tokenizer));
@@ -287,7 +346,7 @@ impl Loader<'_> {
                 Found::Hit(documents) => Some(documents),
                 Found::Miss => None,
                 Found::Damaged(path) => {
-                    notes.push(damaged(&path));
+                    warnings.push(damaged(&path));
                     None
                 }
             });

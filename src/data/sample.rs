@@ -5,7 +5,7 @@ use super::identity::{DataKey, SliceKey, slice_cache_key, tokenizer_cache_key};
 use super::load::bin_vocabulary;
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
-use super::tokenizer::TextTokenizer;
+use super::tokenizer::{Ends, TextTokenizer};
 use super::{DataContext, DataError};
 use crate::spec::{DataSettings, Tokenizer};
 use std::path::Path;
@@ -101,7 +101,10 @@ impl<'a> Sampler<'a> {
     /// The tokenizer of the run; one that is still to be trained is trained on a few of its documents.
     fn likely_tokenizer(&self) -> Result<TextTokenizer, DataError> {
         let bpe = match &self.settings.tokenizer {
-            Tokenizer::File(path) => return TextTokenizer::read(&self.context.resolve(path)),
+            Tokenizer::File(file) => {
+                let path = self.context.resolve(&file.path);
+                return TextTokenizer::read_with(&path, &Ends::of(file));
+            }
             Tokenizer::TrainBpe(bpe) => bpe,
         };
         let key = tokenizer_cache_key(&self.key.tokenizer);

@@ -57,7 +57,7 @@ impl Preparation {
     /// What the settings tell of it.
     fn of(settings: &DataSettings, context: &DataContext) -> Self {
         let file = match &settings.tokenizer {
-            Tokenizer::File(path) => std::fs::metadata(context.resolve(path)).ok(),
+            Tokenizer::File(file) => std::fs::metadata(context.resolve(&file.path)).ok(),
             Tokenizer::TrainBpe(_) => None,
         };
         let corpus = settings.train.corpus.as_ref().unwrap_or(&settings.corpus);

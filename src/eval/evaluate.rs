@@ -3,7 +3,7 @@
 use super::calibration::{Calibrator, mean_nll};
 use super::perplexity::{DocumentSum, accuracies, bounded_exp, perplexities};
 use super::text::variety;
-use crate::data::SequenceSet;
+use crate::data::{DataError, SequenceSet};
 use crate::record::{DocumentScore, EvalResult, Sample};
 use crate::rng::{Purpose, Stream};
 use crate::spec::{EvalSettings, Loss, ModelConfig, RandomWindows, SampleSettings};
@@ -21,9 +21,15 @@ const CLIP: f64 = 1e-6;
 pub struct ScoredDocument {
     /// The text; its bytes are the denominator of bits per byte.
     pub text: String,
+    /// Whether all its characters come back from its ids. Where some are lost, the ids encode less than the text, and bits per
+    /// byte of it mean nothing.
+    pub is_whole: bool,
     /// Its windows, each no longer than the model's context, every target scored.
     pub windows: SequenceSet,
 }
+
+/// Turns the new ids behind a prompt's ids into text.
+pub type Decode<'a> = dyn Fn(&[u32], &[u32]) -> Result<String, DataError> + 'a;
 
 /// Everything an evaluation needs: plain data and a way to show ids.
 #[derive(Clone, Copy)]
@@ -40,8 +46,8 @@ pub struct EvalRequest<'a> {
     pub target_shift: usize,
     /// Ids of `settings.samples.prompts`, BOS included, in their order.
     pub prompts: &'a [Vec<u32>],
-    /// Turns new ids into text.
-    pub decode: &'a dyn Fn(&[u32]) -> String,
+    /// The text that new ids add to that of a prompt: ids of the prompt, then the new ids.
+    pub decode: &'a Decode<'a>,
     /// Id that ends a continuation.
     pub eos: Option<u32>,
     /// Ids at or above this are never drawn.
@@ -58,6 +64,9 @@ pub enum EvalError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] TrainError),
+    /// Ids that the tokenizer cannot turn into text.
+    #[error(transparent)]
+    Decode(#[from] DataError),
     /// The engine gave other numbers of scores than asked for.
     #[error("the engine scored {got} targets of {asked}")]
     Count {
@@ -209,6 +218,9 @@ impl Evaluation<'_> {
             });
         }
         result.metrics.extend(perplexities(&sums));
+        if documents.iter().any(|document| !document.is_whole) {
+            result.metrics.remove("bits_per_byte");
+        }
         result.metrics.extend(accuracies(&scores));
         if !scores.clipped_linear.is_empty() {
             let clipped = bounded_exp(mean_nll(&scores.clipped_linear));
@@ -319,17 +331,15 @@ impl Evaluation<'_> {
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?)));
         result.metrics.extend(named);
-        result.samples = rows
-            .iter()
-            .zip(&continuations)
-            .map(|((prompt, ids), new)| Sample {
+        for ((prompt, ids), new) in rows.iter().zip(&continuations) {
+            result.samples.push(Sample {
                 prompt: (*prompt).clone(),
-                continuation: (request.decode)(new),
+                continuation: (request.decode)(ids, new)?,
                 new_tokens: new.len(),
                 ended: new.len() < settings.max_new_tokens
                     && ids.len() + new.len() < request.model.max_seq_len,
-            })
-            .collect();
+            });
+        }
         Ok(())
     }
 }

@@ -94,6 +94,7 @@ fn document(text: &str, targets: &[u32]) -> ScoredDocument {
     }
     ScoredDocument {
         text: text.to_owned(),
+        is_whole: true,
         windows,
     }
 }
@@ -135,7 +136,7 @@ fn evaluated(
     let stream: Vec<u32> = (0..50).map(|index| index % 3).collect();
     let prompts = vec![vec![1], vec![2]];
     let mut own = settings();
-    let decode = |ids: &[u32]| format!("{ids:?}");
+    let decode = |_: &[u32], ids: &[u32]| Ok(format!("{ids:?}"));
     let base = settings();
     let mut request = EvalRequest {
         model: &model,

@@ -63,6 +63,7 @@ pub(crate) fn run(
                 tokenizer: digest,
             },
             files: BTreeMap::new(),
+            notes: Vec::new(),
             failure: None,
             timing: Timing::default(),
             provenance: Provenance::default(),

@@ -101,7 +101,7 @@ fn absent_files(spec: &Spec, context: &DataContext) -> Vec<PathBuf> {
             .filter(|slice| slice.take > 0)
             .map(|slice| slice.corpus.as_ref().unwrap_or(&data.corpus));
         let tokenizer = match &data.tokenizer {
-            Tokenizer::File(path) => Some(path.as_path()),
+            Tokenizer::File(file) => Some(file.path.as_path()),
             Tokenizer::TrainBpe(_) => None,
         };
         for path in corpora.filter_map(|corpus| corpus.path()).chain(tokenizer) {

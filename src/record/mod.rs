@@ -148,6 +148,9 @@ pub struct RunRecord {
     pub digests: Digests,
     /// Size and digest of every file of the run folder but this one.
     pub files: BTreeMap<String, FileEntry>,
+    /// What a reader should know about the data: settings of the tokenizer that were switched off, characters that are lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why it failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

@@ -12,9 +12,9 @@ use super::{number, render};
 use crate::DEFAULT_PROFILE;
 use crate::claim::Judged;
 use crate::expr::Session;
-use crate::record::{Results, RunStatus};
+use crate::record::{Results, RunResult, RunStatus};
 use crate::spec::{Cell, Located, Spec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a report could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -374,7 +374,31 @@ fn warnings(results: &Results) -> Vec<String> {
             engine => format!("Some runs were trained by the engine {}.", one_line(engine)),
         });
     }
+    warnings.extend(data_notes(results));
     warnings
+}
+
+/// Notes of the records about data, each with the settings it holds for where it does not hold for all.
+fn data_notes(results: &Results) -> Vec<String> {
+    let recorded = |run: &RunResult| run.record.is_some();
+    let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for run in &results.runs {
+        for note in run.record.iter().flat_map(|record| &record.notes) {
+            groups.entry(note).or_default().insert(&run.group);
+        }
+    }
+    let all: BTreeSet<&str> = (results.runs.iter().filter(|run| recorded(run)))
+        .map(|run| run.group.as_str())
+        .collect();
+    let told = groups.into_iter().map(|(note, of)| match of.len() {
+        some if some == all.len() => format!("Data: {}.", one_line(note)),
+        1..=3 => {
+            let names: Vec<String> = of.into_iter().map(one_line).collect();
+            format!("Data of {}: {}.", names.join(", "), one_line(note))
+        }
+        some => format!("Data of {some} settings: {}.", one_line(note)),
+    });
+    told.collect()
 }
 
 /// A cell that follows a text with a heading stands under that heading.

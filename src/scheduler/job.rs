@@ -3,7 +3,7 @@
 use super::extend::{self, Base, Bases};
 use super::memory::peak_rss_bytes;
 use super::recorder::Recorder;
-use super::{Event, Events, Options, Prepared, Work};
+use super::{Event, Events, Options, Prepared, Work, lock};
 use crate::data::DataError;
 use crate::data::batch::Course;
 use crate::eval::curve::training_metrics;
@@ -14,6 +14,8 @@ use crate::record::{
 use crate::spec::Keep;
 use crate::store::{self, Begin, BeginOptions, Calibration, Store, StoreError};
 use crate::train::{Checkpoint, Engine, Finished, TrainJob, Trained, Weights};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 /// Lines of the log that a failure shows.
 const TAIL_LINES: usize = 20;
@@ -42,6 +44,7 @@ pub(super) struct Job<'a> {
     pub(super) engine: &'a dyn Engine,
     pub(super) options: &'a Options,
     pub(super) bases: &'a Bases,
+    pub(super) told: &'a Mutex<BTreeSet<String>>,
     pub(super) work: &'a dyn Work,
     pub(super) events: &'a dyn Events,
     pub(super) halted: &'a dyn Fn() -> bool,
@@ -168,6 +171,12 @@ impl Job<'_> {
                 return self.fail(work, message, None, None);
             }
         };
+        for note in prepared.notes.iter().chain(&prepared.warnings) {
+            work.log(&format!("note: {note}"))?;
+            if lock(self.told).insert(note.clone()) {
+                self.events.on(Event::Warning(note));
+            }
+        }
         let (model, train) = (&self.run.model, &self.run.settings.train);
         if let Some(reason) = self.engine.unsupported(model, train) {
             return self.fail(work, reason, None, Some(&prepared));
@@ -319,6 +328,7 @@ impl Job<'_> {
                 }),
             },
             files: std::collections::BTreeMap::new(),
+            notes: prepared.map_or_else(Vec::new, |prepared| prepared.notes.clone()),
             failure: None,
             timing: Timing {
                 train_seconds: progress.train_seconds,

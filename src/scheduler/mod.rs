@@ -28,7 +28,7 @@ use crate::train::{Engine, Weights};
 use admission::{Admission, Next};
 use job::{Job, Outcome};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -72,6 +72,10 @@ pub struct Prepared {
     pub sequences: u64,
     /// Digest of the tokenizer.
     pub tokenizer: Sha256Hex,
+    /// What a reader of the run should know about its data; the record keeps it.
+    pub notes: Vec<String>,
+    /// What happened while the data was read, such as a damaged cache entry; the record does not keep it.
+    pub warnings: Vec<String>,
 }
 
 /// A finished evaluation.
@@ -203,6 +207,7 @@ impl Scheduler<'_> {
             outcomes: Mutex::new(done),
             error: Mutex::new(None),
             bases: Bases::default(),
+            told: Mutex::default(),
         };
         let workers = self.options.jobs.clamp(1, open.len().max(1));
         std::thread::scope(|scope| {
@@ -283,6 +288,7 @@ impl Scheduler<'_> {
                 engine: self.engine,
                 options: &self.options,
                 bases: &shared.bases,
+                told: &shared.told,
                 work,
                 events,
                 halted: &halted,
@@ -322,6 +328,8 @@ struct Shared {
     outcomes: Mutex<BTreeMap<usize, Outcome>>,
     error: Mutex<Option<StoreError>>,
     bases: Bases,
+    /// Notes about data that were shown: runs on the same data have the same ones.
+    told: Mutex<BTreeSet<String>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

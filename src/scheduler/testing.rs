@@ -116,6 +116,8 @@ impl Work for SmallWork {
             docs: 4,
             sequences: 4,
             tokenizer: Sha256Hex::of(b"tokenizer"),
+            notes: Vec::new(),
+            warnings: Vec::new(),
         }))
     }
 

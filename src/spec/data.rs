@@ -132,8 +132,21 @@ pub struct BinFile {
 pub enum Tokenizer {
     /// A byte-level BPE trained on the first training documents.
     TrainBpe(TrainBpe),
-    /// A `tokenizer.json` of the Hugging Face `tokenizers` library; path relative to the spec's folder.
-    File(PathBuf),
+    /// A `tokenizer.json` of the Hugging Face `tokenizers` library: its path, or `{path, bos, eos, pad}`.
+    File(TokenizerFile),
+}
+
+/// A `tokenizer.json`. Written as a path, or as a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenizerFile {
+    /// Path, relative to the spec's folder.
+    pub path: PathBuf,
+    /// Token that begins a text; default: found by its usual name among the special tokens.
+    pub bos: Option<String>,
+    /// Token that ends a text; default: found by its usual name among the special tokens.
+    pub eos: Option<String>,
+    /// Token that other programs fill up batches with: written into exports, used nowhere else.
+    pub pad: Option<String>,
 }
 
 /// Smallest vocabulary of a trained tokenizer: end-of-text and 256 bytes.

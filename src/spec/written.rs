@@ -1,11 +1,12 @@
 //! Settings that a spec may write in two ways (a number or a map, a word or a list). Each is written back in its short form.
 
-use super::{ClassWeight, Corpus, Selection, SeqLen, Slice};
+use super::{ClassWeight, Corpus, Selection, SeqLen, Slice, TokenizerFile};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 /// The long form of a [`Slice`].
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,68 @@ struct SliceMap {
     /// Another corpus than `data.corpus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     corpus: Option<Corpus>,
+}
+
+/// [`TokenizerFile`] as a map.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TokenizerFileMap {
+    /// Path, relative to the spec's folder.
+    path: PathBuf,
+    /// Token that begins a text; default: found by its usual name among the special tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bos: Option<String>,
+    /// Token that ends a text; default: found by its usual name among the special tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    eos: Option<String>,
+    /// Token that other programs fill up batches with: written into exports, used nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pad: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for TokenizerFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(path) => Ok(Self {
+                path: path.into(),
+                ..Self::default()
+            }),
+            value => serde_json::from_value::<TokenizerFileMap>(value)
+                .map(|map| Self {
+                    path: map.path,
+                    bos: map.bos,
+                    eos: map.eos,
+                    pad: map.pad,
+                })
+                .map_err(D::Error::custom),
+        }
+    }
+}
+
+impl Serialize for TokenizerFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.bos.is_none() && self.eos.is_none() && self.pad.is_none() {
+            return self.path.serialize(serializer);
+        }
+        TokenizerFileMap {
+            path: self.path.clone(),
+            bos: self.bos.clone(),
+            eos: self.eos.clone(),
+            pad: self.pad.clone(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl JsonSchema for TokenizerFile {
+    fn schema_name() -> Cow<'static, str> {
+        "TokenizerFile".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let map = generator.subschema_for::<TokenizerFileMap>();
+        json_schema!({"description": "A path, or a path with the names of tokens.", "anyOf": [{"type": "string"}, map]})
+    }
 }
 
 impl<'de> Deserialize<'de> for Slice {

@@ -2,6 +2,7 @@ use super::*;
 use crate::data::test_support::{data_settings, yaml};
 use insta::assert_snapshot;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use std::path::Path;
 use std::path::PathBuf;
 
 fn model() -> ModelSettings {

@@ -116,7 +116,7 @@ fn damaged_entries_are_said_and_made_again() {
     assert_eq!(again.training, whole.training);
     assert_eq!(
         again
-            .notes
+            .warnings
             .iter()
             .filter(|note| note.ends_with("was damaged and is made again"))
             .count(),

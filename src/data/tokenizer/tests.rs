@@ -1,7 +1,10 @@
 use super::*;
 use crate::data::test_support::real;
+use crate::data::{DataError, Stop};
+use crate::digest::Sha256Hex;
 use insta::assert_snapshot;
 use proptest::prelude::*;
+use std::path::Path;
 
 const TEXTS: [&str; 4] = [
     "Once upon a time, there was a little girl. She didn't like rain; she'll walk  \n\n  on.\tTwo  spaces",
@@ -179,7 +182,7 @@ fn special_tokens_are_found_or_named() {
         (5, 5, 6)
     );
     let none = file("", "").replace("\"<s>\":3,\"</s>\":4", "\"d\":3");
-    assert_snapshot!(parse(&none).unwrap_err(), @"tokenizer `t.json`: it has no tokens that begin and end a text; looked for `<s>` and `</s>`, `<|begin_of_text|>` and `<|end_of_text|>`, and `<|endoftext|>` for both");
+    assert_snapshot!(parse(&none).unwrap_err(), @r#"tokenizer `t.json`: no token is known to begin or end a text: it has no special tokens; name them in the spec, as in `tokenizer: {file: {path: …, bos: "[START]", eos: "[END]"}}`"#);
 }
 
 #[test]
@@ -447,4 +450,77 @@ fn learning_and_encoding_end_early_when_they_are_asked_to() {
     assert!(matches!(learnt, Err(DataError::Stopped)));
     let encoded = tokenizer.encode_all_unless(&stop, &TEXTS);
     assert!(matches!(encoded, Err(DataError::Stopped)));
+}
+
+/// A tokenizer file with these special tokens, and entries that look like others.
+fn with_special(tokens: &[(u32, &str)]) -> String {
+    let listed: Vec<String> = tokens.iter().map(|(id, name)| special(*id, name)).collect();
+    file(&listed.join(","), "")
+}
+
+#[test]
+fn special_tokens_win_and_names_of_the_spec_decide() {
+    let ends = |text: &str, named: &Ends| {
+        let bytes = named.write_into(text.as_bytes().to_vec());
+        TextTokenizer::from_bytes(&bytes, Path::new("t.json"))
+            .map(|tokenizer| (tokenizer.bos(), tokenizer.eos()))
+            .map_err(|error| error.to_string())
+    };
+    let none = Ends::default();
+    // `<s>` and `</s>` are ordinary entries of the file: HTML tags.
+    assert_eq!(
+        ends(&with_special(&[(5, "<bos>"), (6, "<eos>")]), &none),
+        Ok((5, 6))
+    );
+    assert_eq!(
+        ends(&with_special(&[(5, "[CLS]"), (6, "[SEP]")]), &none),
+        Ok((5, 6))
+    );
+    assert_eq!(
+        ends(&with_special(&[(5, "<pad>"), (6, "<eos>")]), &none),
+        Ok((6, 6))
+    );
+    let strange = with_special(&[(5, "<A>"), (6, "<B>")]);
+    assert_snapshot!(ends(&strange, &none).unwrap_err(), @r#"tokenizer `t.json`: no token is known to begin or end a text: its special tokens are `<A>`, `<B>`; name them in the spec, as in `tokenizer: {file: {path: …, bos: "[START]", eos: "[END]"}}`"#);
+    let name = |name: &str| Some(name.to_owned());
+    let both = Ends {
+        bos: name("<A>"),
+        eos: name("<B>"),
+        pad: None,
+    };
+    assert_eq!(ends(&strange, &both), Ok((5, 6)));
+    let eos = Ends {
+        eos: name("</s>"),
+        ..Ends::default()
+    };
+    assert_eq!(ends(&strange, &eos), Ok((4, 4)));
+    let wrong = Ends {
+        pad: name("<pad>"),
+        ..both.clone()
+    };
+    assert_snapshot!(ends(&strange, &wrong).unwrap_err(), @"tokenizer `t.json`: it has no token `<pad>`, which `data.tokenizer` names as `pad`");
+    // Names are part of the file that is kept, and of its digest.
+    let bytes = both.write_into(strange.clone().into_bytes());
+    let kept = TextTokenizer::from_bytes(&bytes, Path::new("kept")).unwrap();
+    let plain = Sha256Hex::of(strange.as_bytes());
+    assert_eq!((kept.json(), kept.sha256() == plain), (&bytes[..], false));
+    assert_eq!(
+        none.write_into(strange.clone().into_bytes()),
+        strange.as_bytes()
+    );
+}
+
+#[test]
+fn characters_that_do_not_come_back_are_told() {
+    let tokenizer = parse(&with_special(&[(5, "<|endoftext|>")])).unwrap();
+    assert!(!tokenizer.is_lossless());
+    let mut fidelity = Fidelity::default();
+    for text in ["abc", "aä\nb", "ÄÄ x"] {
+        let ids = tokenizer.encode(text).unwrap();
+        fidelity.add(text, tokenizer.lost(text, &ids).unwrap());
+    }
+    assert_snapshot!(fidelity.note("train").unwrap(), @"the tokenizer loses 6 of 11 characters in the first 3 train documents: `Ä`, line ends, spaces, `x`, `ä`; losses and perplexities are of the rest, and bits per byte are left out");
+    let whole = tokenizer.encode("cab").unwrap();
+    assert_eq!(tokenizer.lost("cab", &whole).unwrap(), None);
+    assert_eq!(Fidelity::default().note("train"), None);
 }

@@ -5,7 +5,7 @@
 //! with the smaller left id, then the smaller right id. Training ends at the wanted size or when no pair occurs twice.
 
 use super::split::{Part, gpt2_parts};
-use super::{DataError, Stop};
+use crate::data::{DataError, Stop};
 use rayon::prelude::*;
 use serde_json::json;
 use std::cmp::Reverse;

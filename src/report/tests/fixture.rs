@@ -155,6 +155,7 @@ fn record(shape: &Shape, id: RunId, key: &Value, metrics: &BTreeMap<String, f64>
                 sha256: Sha256Hex::of(b"t"),
             },
         )]),
+        notes: Vec::new(),
         failure: None,
         timing: Timing {
             train_seconds: 20.25,

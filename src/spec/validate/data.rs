@@ -75,14 +75,15 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
                 generated_is_bounded(path, documents, corpus, findings);
             }
         }
-        Tokenizer::File(file) if file.as_os_str().is_empty() => {
-            say(
-                findings,
-                "data.tokenizer.file",
-                "`data.tokenizer.file` is empty",
-            );
+        Tokenizer::File(file) => {
+            if file.path.as_os_str().is_empty() {
+                say(
+                    findings,
+                    "data.tokenizer.file",
+                    "`data.tokenizer.file` is empty",
+                );
+            }
         }
-        Tokenizer::File(_) => {}
     }
     if let (Tokenizer::TrainBpe(_), Corpus::Bin(_)) = (&data.tokenizer, &data.corpus) {
         let message = "`bin` holds token ids, not text that a tokenizer could learn from";
