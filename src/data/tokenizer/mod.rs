@@ -13,7 +13,7 @@ mod train;
 pub(crate) use ends::Ends;
 pub(crate) use fidelity::Fidelity;
 pub(crate) use text::check_vocab_size;
-pub use text::{MAX_FILE, MAX_VOCAB, TextTokenizer};
+pub use text::{MAX_FILE, TextTokenizer};
 pub use train::{ALGORITHM, WordCounts};
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ impl TextTokenizer {
     ///
     /// # Errors
     /// A missing or oversized file; contents that the library does not accept; no special tokens that begin and end a text.
-    pub fn read(path: &Path) -> Result<Self, DataError> {
+    #[cfg(test)]
+    pub(crate) fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = read_bounded(path)?;
         Self::from_bytes(&bytes, path)
     }
@@ -54,7 +55,8 @@ impl TextTokenizer {
     /// Reads a `tokenizer.json` in which the spec names the tokens that begin and end a text.
     ///
     /// # Errors
-    /// As [`TextTokenizer::read`]; a name that is no entry.
+    /// A missing or oversized file; contents that the library does not accept; no tokens that begin and end a text; a name that is
+    /// no entry.
     pub(crate) fn read_with(path: &Path, ends: &Ends) -> Result<Self, DataError> {
         Self::from_bytes(&ends.write_into(read_bounded(path)?), path)
     }
@@ -62,7 +64,7 @@ impl TextTokenizer {
     /// Parses the contents of a `tokenizer.json`; `path` only names it in messages.
     ///
     /// # Errors
-    /// As [`TextTokenizer::read`], without the file.
+    /// As [`TextTokenizer::read_with`], without the file.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, DataError> {
         let refused = |reason: String| DataError::Tokenizer {
             path: PathBuf::from(path),
