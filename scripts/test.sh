@@ -4,9 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\n== %s\n' "$*"; }
 
-say "format";            cargo fmt --check
-say "lints";             cargo clippy --locked --all-targets -- -D warnings
+say "format";            cargo fmt --all --check
+say "lints";             cargo clippy --locked --workspace --all-targets -- -D warnings
 say "CUDA code";         cargo clippy --locked --all-targets --features cuda-check -- -D warnings
-say "tests";             INSTA_UPDATE=no cargo test --locked
+say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
 say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet

@@ -39,5 +39,5 @@ pub mod store {
 }
 pub mod train {
     pub use crate::train::Weights;
-    pub use crate::train::engine::kernel_cases;
+    pub use specbook_kernels::cases as kernel_cases;
 }

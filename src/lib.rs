@@ -35,7 +35,7 @@
 //! # What always holds
 //!
 //! - Nothing points upward: `tests/suite/architecture.rs` holds which module may use which, which crate is named where, and
-//!   that `unsafe` stands only under `train/engine/kernels` and `train/engine/cuda`.
+//!   that `unsafe` stands only in the crate `specbook-kernels`, in `train/engine/fused/view.rs` and under `train/engine/cuda`.
 //! - No tensor, dtype or device type crosses the door of `train`.
 //! - All randomness is addressed by (seed, purpose, step, index) through `rng`; no generator has state.
 //! - No reduction depends on the number of threads; no platform `exp` or `ln` reaches weights, metrics or samples.
@@ -89,12 +89,13 @@ mod plan;
 mod record;
 mod rehearsal;
 mod report;
-mod rng;
 mod scheduler;
 mod spec;
 mod store;
 mod train;
 mod workload;
+
+use specbook_rng as rng;
 
 #[cfg(test)]
 mod test_support;

@@ -4,14 +4,13 @@
 
 pub mod engine;
 mod fake;
-mod parts;
 mod schedule;
 pub mod weights_file;
 
 pub use engine::{DeviceKind, open};
 pub use fake::FakeEngine;
-pub use parts::{Part, PartSeconds};
 pub use schedule::{Place, learning_rate, validation_due};
+pub use specbook_kernels::{Part, PartSeconds};
 
 use crate::data::{SequenceSet, TrainingData};
 use crate::digest::{Hasher, Sha256Hex};

@@ -20,6 +20,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ruzstd", &["data/"]),
     ("sysinfo", &["cli/"]),
     ("nix", &["scheduler/", "fsx/"]),
+    ("specbook_kernels", &["train/"]),
 ];
 
 /// A module, and the modules of this crate it may name.
@@ -183,11 +184,11 @@ fn modules_use_only_what_lies_below_them() {
 }
 
 #[test]
-fn unsafe_stands_only_in_kernels_and_is_explained() {
+fn unsafe_stands_only_where_it_must() {
     let mut breaches = Vec::new();
     for (file, text) in sources() {
         let allowed =
-            file.starts_with("train/engine/kernels/") || file.starts_with("train/engine/cuda/");
+            file == "train/engine/fused/view.rs" || file.starts_with("train/engine/cuda/");
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
             let words: Vec<&str> = code(line)
@@ -198,7 +199,7 @@ fn unsafe_stands_only_in_kernels_and_is_explained() {
             }
             if !allowed {
                 breaches.push(format!(
-                    "src/{file}:{}: `unsafe` outside the kernels",
+                    "src/{file}:{}: `unsafe` outside the crate of kernels, the view of tensors and CUDA",
                     number + 1
                 ));
             }

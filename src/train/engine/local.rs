@@ -1,7 +1,6 @@
 //! Engines of this machine, and which settings they support.
 
 use super::cuda;
-use super::kernels::Isa;
 #[cfg(test)]
 use super::layout::Layout;
 use super::ops::Operations;
@@ -13,6 +12,7 @@ use crate::train::{
     Checkpoint, Engine, EvalJob, Observer, SampleJob, TokenScores, TrainError, TrainJob, Trained,
     Weights,
 };
+use specbook_kernels::Isa;
 use std::marker::PhantomData;
 
 /// The CPU engine's operations.

@@ -14,7 +14,6 @@ mod evaluate;
 mod fused;
 mod generate;
 mod gpt2;
-mod kernels;
 mod layout;
 mod llama;
 #[cfg(test)]
@@ -30,5 +29,4 @@ mod trainer;
 #[cfg(test)]
 mod tests;
 
-pub use kernels::cases as kernel_cases;
 pub use local::{DeviceKind, open, use_instruction_set};

@@ -3,13 +3,12 @@
 use super::Fused;
 use super::layers::{Projected, project};
 use super::memory::{Failure, take_gradient, zeros};
+use super::view::{values, values_mut};
 use crate::train::Part;
 use crate::train::engine::dropout::Dropout;
-use crate::train::engine::kernels::{
-    self as k, AttentionSaved, AttentionShape, Factors, RopeTable, values, values_mut,
-};
 use crate::train::engine::ops::{Grid, Heads, Linear, Matrix, Rotary};
 use dfdx::prelude::*;
+use specbook_kernels::{self as k, AttentionSaved, AttentionShape, Factors, RopeTable};
 use std::sync::{Arc, Mutex, PoisonError};
 
 fn shape(heads: &Heads<f32>, grid: Grid) -> AttentionShape {

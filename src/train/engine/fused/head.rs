@@ -3,14 +3,14 @@
 use super::Fused;
 use super::attention::few_or_many;
 use super::memory::{Failure, gradient, zeros};
+use super::view::{values, values_mut};
 use crate::train::Part;
-use crate::train::engine::kernels::{
-    self as k, HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores, values,
-    values_mut,
-};
 use crate::train::engine::loss::Formula;
 use crate::train::engine::ops::{Linear, LossTask, LossValue, Matrix, Scalar, ScoreTask, Scores};
 use dfdx::prelude::*;
+use specbook_kernels::{
+    self as k, HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores,
+};
 
 fn terms(formula: &Formula) -> LossTerms {
     LossTerms {

@@ -1,14 +1,13 @@
 //! Embedding, norm, feed-forward layer, linear layer with residual.
 
 use super::memory::{Failure, gradient, take_gradient, zeros};
+use super::view::{values, values_mut};
 use super::{Backward, Fused};
 use crate::train::Part;
 use crate::train::engine::dropout::Dropout;
-use crate::train::engine::kernels::{
-    self as k, Compute, Matrix as View, Norm, NormGradients, gemm, values, values_mut,
-};
 use crate::train::engine::ops::{Activation, Kept, Linear, Matrix, NormKind};
 use dfdx::prelude::*;
+use specbook_kernels::{self as k, Compute, Matrix as View, Norm, NormGradients, gemm};
 
 /// Multiplies by the factors of `dropout`.
 pub(super) fn drop_elements(compute: &Compute, x: &mut [f32], dropout: Option<Dropout>) {

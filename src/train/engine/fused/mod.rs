@@ -1,4 +1,4 @@
-//! The operations on the CPU: own kernels ([`super::kernels`]) as custom operations on dfdx's own tape, f32; with
+//! The operations on the CPU: own kernels ([`specbook_kernels`]) as custom operations on dfdx's own tape, f32; with
 //! `train.dtype: bf16` the factors of matrix products are rounded to bfloat16, all else stays.
 //!
 //! Each operation allocates its output from the device's cache, computes into it, and puts one closure on the tape, which adds the gradients
@@ -10,9 +10,9 @@ mod head;
 mod layers;
 mod memory;
 mod optimizer;
+mod view;
 
 use super::dropout::Dropout;
-use super::kernels::{Bf16, Compute, Isa, best_rate};
 use super::ops::{
     Activation, AdamwStep, Clip, Grid, Heads, Kept, Linear, LossTask, LossValue, Matrix, Moments,
     NormKind, Operations, ScoreTask, Scores, tensor_error,
@@ -23,6 +23,7 @@ use attention::{Cache, Ropes};
 use dfdx::prelude::*;
 use dfdx::tensor::Cache as _;
 use memory::{Sizes, Stock};
+use specbook_kernels::{Bf16, Compute, Isa, best_rate};
 use std::sync::Arc;
 
 /// The operations of one job.

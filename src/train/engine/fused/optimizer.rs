@@ -2,8 +2,9 @@
 
 use super::Fused;
 use super::memory::{Failure, gradient};
-use crate::train::engine::kernels::{AdamwNumbers, adamw_all, square_sum, values_mut};
+use super::view::values_mut;
 use crate::train::engine::ops::{AdamwStep, Clip, Kept, Matrix, Moments};
+use specbook_kernels::{AdamwNumbers, adamw_all, square_sum};
 
 pub(super) fn grad_norm_clip(
     ops: &Fused,

@@ -11,14 +11,14 @@ use super::lanes::{LANES, Lanes, Portable};
 
 /// The permission to round the factors of products to bfloat16, and the way to multiply them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bf16 {
+pub struct Bf16 {
     tiles: bool,
     native: bool,
 }
 
 impl Bf16 {
     /// Where the processor has the instructions for it.
-    pub(crate) fn on(isa: Isa) -> Option<Self> {
+    pub fn on(isa: Isa) -> Option<Self> {
         match isa.kind() {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 if is_x86_feature_detected!("avx512bf16") => Some(Self {
@@ -31,7 +31,7 @@ impl Bf16 {
 
     /// The same sums without the instructions: slow.
     #[cfg(test)]
-    pub(crate) fn emulated(self) -> Self {
+    pub fn emulated(self) -> Self {
         Self {
             native: false,
             ..self
@@ -40,7 +40,7 @@ impl Bf16 {
 
     /// Every way, without the instructions.
     #[cfg(test)]
-    pub(crate) fn all_emulated() -> [Self; 2] {
+    pub fn all_emulated() -> [Self; 2] {
         [false, true].map(|tiles| Self {
             tiles,
             native: false,
@@ -48,12 +48,12 @@ impl Bf16 {
     }
 
     /// Whether the processor was found to have AVX-512 BF16, and AMX where [`Bf16::has_tiles`].
-    pub(super) fn is_native(self) -> bool {
+    pub fn is_native(self) -> bool {
         self.native
     }
 
     /// Whether sums are those of AMX.
-    pub(super) fn has_tiles(self) -> bool {
+    pub fn has_tiles(self) -> bool {
         self.tiles
     }
 }
@@ -62,7 +62,7 @@ impl Bf16 {
 ///
 /// # Safety
 /// As [`Lanes`].
-pub(super) trait Packing<L: Lanes> {
+pub(crate) trait Packing<L: Lanes> {
     /// Rows that `k` packed rows need, before and after rounding.
     fn room(k: usize) -> usize {
         k
@@ -76,7 +76,7 @@ pub(super) trait Packing<L: Lanes> {
 ///
 /// # Safety
 /// As [`Lanes`].
-pub(super) trait Factors<L: Lanes>: Packing<L> {
+pub(crate) trait Factors<L: Lanes>: Packing<L> {
     /// Positions of the inner dimension in one packed element: `k` rows are rounded to `k.div_ceil(DEPTH)`.
     const DEPTH: usize;
 
@@ -85,7 +85,7 @@ pub(super) trait Factors<L: Lanes>: Packing<L> {
 }
 
 /// Factors as they are.
-pub(super) struct Whole;
+pub(crate) struct Whole;
 
 impl<L: Lanes> Packing<L> for Whole {
     #[inline(always)]
@@ -103,7 +103,7 @@ impl<L: Lanes> Factors<L> for Whole {
 }
 
 /// Factors rounded to bfloat16, in pairs.
-pub(super) struct Pairs;
+pub(crate) struct Pairs;
 
 impl<L: PairLanes> Packing<L> for Pairs {
     #[inline(always)]
@@ -140,7 +140,7 @@ impl<L: PairLanes> Factors<L> for Pairs {
 ///
 /// # Safety
 /// As [`Lanes`].
-pub(super) trait PairLanes: Lanes {
+pub(crate) trait PairLanes: Lanes {
     /// Both rounded to nearest, ties to even.
     unsafe fn pair(low: Self::V, high: Self::V) -> Self::V;
     /// Lanes 0 and 1, 2 and 3, … of the first and then of the second, each two as a pair; rounded likewise.
@@ -188,6 +188,6 @@ fn rounded(x: f32) -> u32 {
 }
 
 /// A subnormal number as zero of its sign.
-pub(super) fn flushed(x: f32) -> f32 {
+pub(crate) fn flushed(x: f32) -> f32 {
     if x.is_subnormal() { x * 0.0 } else { x }
 }

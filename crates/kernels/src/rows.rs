@@ -308,23 +308,23 @@ kernels! {
 
 /// The numbers of one AdamW step.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AdamwNumbers {
+pub struct AdamwNumbers {
     /// Multiplies the gradient first.
-    pub(crate) gradient_scale: f32,
+    pub gradient_scale: f32,
     /// β₁
-    pub(crate) beta1: f32,
+    pub beta1: f32,
     /// β₂
-    pub(crate) beta2: f32,
+    pub beta2: f32,
     /// 1 − β₁, rounded once
-    pub(crate) one_minus_beta1: f32,
+    pub one_minus_beta1: f32,
     /// 1 − β₂, rounded once
-    pub(crate) one_minus_beta2: f32,
+    pub one_minus_beta2: f32,
     /// ε
-    pub(crate) eps: f32,
+    pub eps: f32,
     /// 1 − η λ
-    pub(crate) shrink: f32,
+    pub shrink: f32,
     /// η / (1 − β₁ᵗ)
-    pub(crate) rate: f32,
+    pub rate: f32,
     /// 1 / √(1 − β₂ᵗ)
-    pub(crate) root: f32,
+    pub root: f32,
 }

@@ -26,51 +26,51 @@ mod lanes;
 mod lanes_x86;
 mod layers;
 mod math;
+mod parts;
 mod pool;
 mod rows;
 mod shared;
-mod view;
 
-pub(crate) use attention::{
+pub use attention::{
     AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
 };
-pub(crate) use clock::Clock;
-pub(crate) use factors::Bf16;
-pub(crate) use gemm::{Matrix, best_rate, gemm};
-pub(crate) use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
-pub(crate) use isa::Isa;
-pub(crate) use layers::*;
-pub(crate) use pool::Pool;
-pub(crate) use rows::*;
-pub(crate) use shared::Scratch;
+pub use clock::Clock;
+pub use factors::Bf16;
+pub use gemm::{Matrix, best_rate, gemm};
+pub use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
+pub use isa::Isa;
+pub use layers::*;
+pub use parts::{Part, PartSeconds};
+pub use pool::Pool;
+pub use rows::*;
+pub use shared::Scratch;
 use shared::SharedSlice;
-pub(crate) use view::{values, values_mut};
 
 /// What a job computes with: an instruction set and threads.
-pub(crate) struct Compute {
+pub struct Compute {
     /// The instruction set.
-    pub(crate) isa: Isa,
+    pub isa: Isa,
     /// Whether matrix products round their factors to bfloat16 (those inside attention never do).
-    pub(crate) bf16: Option<Bf16>,
+    pub bf16: Option<Bf16>,
     /// The threads.
-    pub(crate) pool: Pool,
+    pub pool: Pool,
     /// Where the time goes.
-    pub(crate) clock: Clock,
+    pub clock: Clock,
 }
 
 /// What is run on a piece: its rows and its parts of the outputs.
-pub(crate) type PieceTask<'a, const N: usize> =
+pub type PieceTask<'a, const N: usize> =
     &'a (dyn Fn(std::ops::Range<usize>, [&mut [f32]; N]) + Sync + 'a);
 
 impl Compute {
     /// The fastest instruction set of this machine and `threads` threads.
     #[cfg(test)]
-    pub(crate) fn new(threads: usize) -> Self {
+    pub fn new(threads: usize) -> Self {
         Self::with(Isa::best(), threads)
     }
 
     /// A given instruction set.
-    pub(crate) fn with(isa: Isa, threads: usize) -> Self {
+    pub fn with(isa: Isa, threads: usize) -> Self {
         Self {
             isa,
             bf16: None,
@@ -80,7 +80,7 @@ impl Compute {
     }
 
     /// The same with products of bfloat16 factors.
-    pub(crate) fn in_bf16(self, bf16: Bf16) -> Self {
+    pub fn in_bf16(self, bf16: Bf16) -> Self {
         Self {
             bf16: Some(bf16),
             ..self
@@ -89,7 +89,7 @@ impl Compute {
 
     /// Cuts `0..rows` into pieces of `piece` and runs `task` on each with the parts of `outputs` that belong to it. An output is given with
     /// its numbers per row; the last piece gets what is left of it.
-    pub(crate) fn rows<const N: usize>(
+    pub fn rows<const N: usize>(
         &self,
         rows: usize,
         piece: usize,
@@ -110,7 +110,7 @@ impl Compute {
 }
 
 /// Rows whose contributions to a column sum (gradients of norm weights and biases) are added up before the partial sums are.
-pub(crate) const PARTIAL_ROWS: usize = 64;
+pub const PARTIAL_ROWS: usize = 64;
 
 #[cfg(test)]
 mod tests;

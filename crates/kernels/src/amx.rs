@@ -16,7 +16,7 @@ use super::lanes::LANES;
 use std::arch::asm;
 
 /// Rows of C that are computed at once: two tiles.
-pub(super) const ROWS: usize = 32;
+pub(crate) const ROWS: usize = 32;
 /// Positions of the inner dimension that one instruction takes.
 const STEP: usize = 32;
 /// Pairs among them, and rows of a tile.
@@ -25,7 +25,7 @@ const PAIRS: usize = STEP / 2;
 /// Whether this process may use tiles of bfloat16: the processor has them, and the system has been asked for them and has agreed. It is asked
 /// once, before there are threads of a pool: it refuses where the signal stack of a thread has no room for them.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn is_usable() -> bool {
+pub(crate) fn is_usable() -> bool {
     #[cfg(target_os = "linux")]
     {
         static USABLE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
@@ -79,7 +79,7 @@ fn are_granted() -> bool {
 }
 
 /// Factors as tiles take them: pairs in whole steps of the inner dimension, filled up with zeros.
-pub(super) struct Tiles;
+pub(crate) struct Tiles;
 
 impl<L: PairLanes> Packing<L> for Tiles {
     fn room(k: usize) -> usize {
@@ -143,7 +143,7 @@ unsafe fn pack_rows<L: PairLanes>(from: Raw, rows: usize, k: usize, to: *mut f32
 
 /// Some [`ROWS`] × panel of C one below the other: packed rows, a packed panel, and where the sums go.
 #[derive(Clone, Copy)]
-pub(super) struct Strip {
+pub(crate) struct Strip {
     /// [`ROWS`] rows each; at least 1.
     count: usize,
     /// Steps of the inner dimension; at least 1.
@@ -156,7 +156,7 @@ pub(super) struct Strip {
 }
 
 /// What multiplies tiles.
-pub(super) trait Multiply<L> {
+pub(crate) trait Multiply<L> {
     /// Writes the sums of a strip.
     ///
     /// # Safety
@@ -166,7 +166,7 @@ pub(super) trait Multiply<L> {
 
 /// The tile registers: tiles 0 to 3 are C, 4 and 5 rows of A, 6 and 7 columns of B.
 #[cfg(target_arch = "x86_64")]
-pub(super) struct Registers;
+pub(crate) struct Registers;
 
 /// Palette 1, eight tiles of 16 rows of 64 bytes, as LDTILECFG reads it.
 #[cfg(target_arch = "x86_64")]
@@ -245,7 +245,7 @@ impl Multiply<super::lanes_x86::Avx512> for Registers {
 }
 
 /// What the registers do, in plain Rust.
-pub(super) struct Emulated;
+pub(crate) struct Emulated;
 
 impl<L: PairLanes> Multiply<L> for Emulated {
     unsafe fn strip(strip: Strip) {
@@ -286,7 +286,7 @@ fn halves(pair: f32) -> impl Iterator<Item = f32> {
 
 /// Task: a block of rows of A times a group of panels.
 #[inline(always)]
-pub(super) unsafe fn strips<L: PairLanes, M: Multiply<L>>(
+pub(crate) unsafe fn strips<L: PairLanes, M: Multiply<L>>(
     block: &Block,
     task: usize,
     packed: &mut Packed,

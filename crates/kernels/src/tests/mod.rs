@@ -1,7 +1,7 @@
 //! Every kernel on every instruction set of this machine: the same bits; and against plain arithmetic in f64.
 
 use super::*;
-use crate::rng::{Purpose, Stream};
+use specbook_rng::{Purpose, Stream};
 
 mod layers;
 

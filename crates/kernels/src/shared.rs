@@ -38,7 +38,7 @@ impl<'a, T> SharedSlice<'a, T> {
     }
 
     /// The address of the first element, for tiles that are not ranges.
-    pub(super) fn start(&self) -> *mut T {
+    pub(crate) fn start(&self) -> *mut T {
         self.start
     }
 }
@@ -53,14 +53,14 @@ thread_local! {
 }
 
 /// A buffer at the start of a cache line, taken from and given back to a small stock of the thread. Its content is arbitrary.
-pub(crate) struct Scratch {
+pub struct Scratch {
     lines: Vec<Line>,
     len: usize,
 }
 
 impl Scratch {
     /// A buffer of `len` numbers.
-    pub(crate) fn new(len: usize) -> Self {
+    pub fn new(len: usize) -> Self {
         let needed = len.div_ceil(16);
         let mut free = FREE.take();
         // The smallest that is large enough, else the largest (to grow it).

@@ -18,7 +18,7 @@ unsafe fn polynomial<L: Lanes>(x: L::V, coefficients: &[f32]) -> L::V {
 /// e to the power of `x`, within 2 units in the last place; `x` is clamped to ±87.3 first, so the result is never 0, never
 /// infinite and never subnormal. Range reduction by ln 2 in two parts, then Cephes' polynomial of degree 5.
 #[inline(always)]
-pub(super) unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
+pub(crate) unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
     // SAFETY: the caller's contract is that of `Lanes`.
     unsafe {
         let x = L::min(L::max(x, L::splat(-87.3)), L::splat(87.3));
@@ -43,7 +43,7 @@ pub(super) unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
 
 /// 1 / (1 + e^−x)
 #[inline(always)]
-pub(super) unsafe fn sigmoid<L: Lanes>(x: L::V) -> L::V {
+pub(crate) unsafe fn sigmoid<L: Lanes>(x: L::V) -> L::V {
     // SAFETY: the caller's contract is that of `Lanes`.
     unsafe {
         let one = L::splat(1.0);
@@ -53,7 +53,7 @@ pub(super) unsafe fn sigmoid<L: Lanes>(x: L::V) -> L::V {
 
 /// The error function by a rational approximation (odd, degree 13 over 8, on ±4, beyond which it is ±1 in f32); absolute error below 5e-7.
 #[inline(always)]
-pub(super) unsafe fn erf<L: Lanes>(x: L::V) -> L::V {
+pub(crate) unsafe fn erf<L: Lanes>(x: L::V) -> L::V {
     // SAFETY: the caller's contract is that of `Lanes`.
     unsafe {
         let x = L::min(L::max(x, L::splat(-4.0)), L::splat(4.0));
@@ -86,7 +86,7 @@ pub(super) unsafe fn erf<L: Lanes>(x: L::V) -> L::V {
 
 /// The distribution function of the standard normal, and its density, at `x`.
 #[inline(always)]
-pub(super) unsafe fn normal<L: Lanes>(x: L::V) -> (L::V, L::V) {
+pub(crate) unsafe fn normal<L: Lanes>(x: L::V) -> (L::V, L::V) {
     // SAFETY: the caller's contract is that of `Lanes`.
     unsafe {
         let e = erf::<L>(L::mul(x, L::splat(std::f32::consts::FRAC_1_SQRT_2)));

@@ -3,14 +3,14 @@
 //! Every operation is exactly rounded (IEEE 754), so that the implementations agree bit for bit; what is not (division estimates,
 //! platform exponentials) is left out. Sums of lanes use one fixed tree: lane i + lane i+8, then +4, +2, +1.
 /// Lanes per vector, on every machine.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Arithmetic on sixteen lanes.
 ///
 /// # Safety
 /// Methods must run where the instruction set of the implementation is available and enabled; pointers must be good for the number of
 /// elements that the method names. `n` is 1..=16 everywhere.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     /// Sixteen numbers.
     type V: Copy;
     /// Rows of the matrix-product tile.
@@ -72,7 +72,7 @@ pub(super) trait Lanes: Copy {
 
 /// Plain Rust: correct on every machine with any compiler, fast where `mul_add` is one instruction.
 #[derive(Clone, Copy)]
-pub(super) struct Portable;
+pub(crate) struct Portable;
 
 type Array = [f32; LANES];
 

@@ -11,38 +11,38 @@ const CHUNK: usize = 512;
 
 /// A square term: `wrong · Σ_{j≠y} z_j² + right · (z_y − target)²`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Square {
+pub struct Square {
     /// Whether z are the probabilities; else the logits.
-    pub(crate) of_probabilities: bool,
+    pub of_probabilities: bool,
     /// Factor of the wrong classes.
-    pub(crate) wrong: f32,
+    pub wrong: f32,
     /// Factor of the right class.
-    pub(crate) right: f32,
+    pub right: f32,
     /// Target of the right class.
-    pub(crate) target: f32,
+    pub target: f32,
 }
 
 /// What a loss is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct LossTerms {
+pub struct LossTerms {
     /// Cross-entropy counts.
-    pub(crate) cross_entropy: bool,
+    pub cross_entropy: bool,
     /// A square term counts.
-    pub(crate) square: Option<Square>,
+    pub square: Option<Square>,
 }
 
 /// Where the gradients go; both are overwritten.
-pub(crate) struct HeadGradients<'a> {
+pub struct HeadGradients<'a> {
     /// Of the rows.
-    pub(crate) x: &'a mut [f32],
+    pub x: &'a mut [f32],
     /// Of the output matrix.
-    pub(crate) weight: &'a mut [f32],
+    pub weight: &'a mut [f32],
 }
 
 /// The sums of cross-entropy and of the square term over the rows whose mask is set; 0 for what is not in the loss.
 ///
 /// `x`: (n, d); `weight`: (classes, d). The gradients are those of `factor` times the sum of both.
-pub(crate) fn head_loss(
+pub fn head_loss(
     compute: &Compute,
     [x, weight]: [&[f32]; 2],
     targets: &[u32],
@@ -209,30 +209,30 @@ fn square_softmax(
 
 /// What is asked beyond log-likelihood, rank and confidence.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ScoreOptions<'a> {
+pub struct ScoreOptions<'a> {
     /// Scores logits divided by each of these too.
-    pub(crate) temperatures: &'a [f64],
+    pub temperatures: &'a [f64],
     /// Scores `p ∝ max(logit, eps)` too.
-    pub(crate) clipped_linear_eps: Option<f64>,
+    pub clipped_linear_eps: Option<f64>,
 }
 
 /// The scores of one target.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct RowScore {
+pub struct RowScore {
     /// Natural log-probability.
-    pub(crate) log_likelihood: f32,
+    pub log_likelihood: f32,
     /// Classes with a larger logit; of equal ones those with a lower index count.
-    pub(crate) rank: u32,
+    pub rank: u32,
     /// Largest probability.
-    pub(crate) confidence: f32,
+    pub confidence: f32,
     /// Log-probability at each temperature.
-    pub(crate) tempered: Vec<f32>,
+    pub tempered: Vec<f32>,
     /// Clipped-linear log-probability.
-    pub(crate) clipped_linear: Option<f32>,
+    pub clipped_linear: Option<f32>,
 }
 
 /// Scores the target of every row of `x` (n, d) whose mask is true, in order.
-pub(crate) fn head_scores(
+pub fn head_scores(
     compute: &Compute,
     [x, weight]: [&[f32]; 2],
     targets: &[u32],

@@ -9,7 +9,7 @@ static SETTLED: OnceLock<Isa> = OnceLock::new();
 
 /// An instruction set that this machine has been found to have; every kernel takes one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Isa {
+pub struct Isa {
     kind: Kind,
     /// Whether bfloat16 products are to use the tiles of AMX.
     tiles: bool,
@@ -17,7 +17,7 @@ pub(crate) struct Isa {
 
 /// The compiled variants. Private, so that nobody can ask for instructions the machine lacks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 
 impl Isa {
     /// All usable instruction sets, the fastest first; never empty. The first call asks the system for what it has to grant.
-    pub(crate) fn available() -> Vec<Self> {
+    pub fn available() -> Vec<Self> {
         let plain = |kind| Self { kind, tiles: false };
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -50,7 +50,7 @@ impl Isa {
     }
 
     /// The fastest, or the one that [`Isa::settle`] was given.
-    pub(crate) fn best() -> Self {
+    pub fn best() -> Self {
         *SETTLED.get_or_init(|| Self::available()[0])
     }
 
@@ -58,7 +58,7 @@ impl Isa {
     ///
     /// # Errors
     /// The machine does not have it, or another is in use; what there is.
-    pub(crate) fn settle(name: &str) -> Result<(), String> {
+    pub fn settle(name: &str) -> Result<(), String> {
         let available = Self::available();
         let Some(wanted) = available.iter().find(|isa| isa.short_name() == name) else {
             let names: Vec<_> = available.iter().map(|isa| isa.short_name()).collect();
@@ -85,24 +85,24 @@ impl Isa {
 
     /// The variant to run.
     #[inline]
-    pub(super) fn kind(self) -> Kind {
+    pub fn kind(self) -> Kind {
         self.kind
     }
 
     /// Whether bfloat16 products use the tiles of AMX.
     #[cfg(any(test, target_arch = "x86_64"))]
-    pub(super) fn has_tiles(self) -> bool {
+    pub fn has_tiles(self) -> bool {
         self.tiles
     }
 
     /// As recorded with a run in bfloat16, whose bits depend on the way its products are summed: `x86_64+avx512bf16` or `x86_64+avx512+amx`.
-    pub(crate) fn bf16_name(self) -> String {
+    pub fn bf16_name(self) -> String {
         let way = if self.tiles { "+amx" } else { "bf16" };
         format!("{}{way}", self.name())
     }
 
     /// As recorded with a run: `x86_64+avx512`, `x86_64+avx2`, or the architecture alone.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self.kind {
             Kind::Portable => std::env::consts::ARCH,
             #[cfg(target_arch = "x86_64")]
@@ -119,10 +119,10 @@ macro_rules! kernels {
     ($($(#[$meta:meta])* fn $name:ident<$l:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[$meta])*
         #[allow(clippy::too_many_arguments, reason = "a kernel takes slices and numbers, not structures")]
-        pub(crate) fn $name(isa: $crate::train::engine::kernels::Isa, $($arg: $ty),*) $(-> $ret)? {
+        pub fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
             #[allow(clippy::too_many_arguments, reason = "as above")]
-            unsafe fn body<$l: $crate::train::engine::kernels::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? {
+            unsafe fn body<$l: $crate::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? {
                 // SAFETY: the caller runs this under the features of `L`; the body asserts the lengths that it relies on.
                 unsafe { $body }
             }
@@ -131,16 +131,16 @@ macro_rules! kernels {
             #[allow(clippy::too_many_arguments, reason = "as above")]
             unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
                 // SAFETY: this function has the features of these lanes.
-                unsafe { body::<$crate::train::engine::kernels::lanes_x86::Avx512>($($arg),*) }
+                unsafe { body::<$crate::lanes_x86::Avx512>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             #[allow(clippy::too_many_arguments, reason = "as above")]
             unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
                 // SAFETY: this function has the features of these lanes.
-                unsafe { body::<$crate::train::engine::kernels::lanes_x86::Avx2>($($arg),*) }
+                unsafe { body::<$crate::lanes_x86::Avx2>($($arg),*) }
             }
-            use $crate::train::engine::kernels::isa::Kind;
+            use $crate::isa::Kind;
             match isa.kind() {
                 // SAFETY: an `Isa` of this kind exists only where the machine has the features.
                 #[cfg(target_arch = "x86_64")]
@@ -149,9 +149,9 @@ macro_rules! kernels {
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx2 => unsafe { avx2($($arg),*) },
                 // SAFETY: the portable lanes need no feature.
-                Kind::Portable => unsafe { body::<$crate::train::engine::kernels::lanes::Portable>($($arg),*) },
+                Kind::Portable => unsafe { body::<$crate::lanes::Portable>($($arg),*) },
             }
         }
     )*};
 }
-pub(super) use kernels;
+pub(crate) use kernels;

@@ -3,7 +3,6 @@
 
 use super::super::head::row_score;
 use super::*;
-use crate::train::engine::ops::Rotary;
 
 /// Runs `f` on every instruction set with 1, 2 and 3 threads and checks that it always gives the same bits; gives the result.
 fn everywhere(f: impl Fn(&Compute) -> Vec<Vec<f32>>) -> Vec<Vec<f32>> {
@@ -126,13 +125,25 @@ fn plain_attention(qkv: &[f64], dropout: bool) -> Vec<f64> {
     y
 }
 
+/// Cosines and sines of `position · theta^(−2 i / head_dim)`, `(positions, head_dim / 2)` each.
+fn rotary(positions: usize, head_dim: usize, theta: f64) -> (Vec<f32>, Vec<f32>) {
+    let half = head_dim / 2;
+    let angles = (0..positions * half).map(|index| {
+        let exponent = -2.0 * (index % half) as f64 / head_dim as f64;
+        (index / half) as f64 * libm::pow(theta, exponent)
+    });
+    let both = angles.map(|angle| (libm::cos(angle) as f32, libm::sin(angle) as f32));
+    both.unzip()
+}
+
 #[test]
 fn attention_and_its_slopes_are_right() {
     let rows = SHAPE.batch * SHAPE.seq;
     let qkv = numbers(21, rows * SHAPE.width());
     let gy = numbers(22, rows * SHAPE.dim());
-    let rotary = Rotary::<f32>::new(SHAPE.seq, SHAPE.head_dim, 100.0);
-    let table = RopeTable::new(rotary.half, &rotary.cos, &rotary.sin);
+    let half = SHAPE.head_dim / 2;
+    let (cos, sin) = rotary(SHAPE.seq, SHAPE.head_dim, 100.0);
+    let table = RopeTable::new(half, &cos, &sin);
     let fill = |from: u64, to: &mut [f32]| {
         for (i, f) in to.iter_mut().enumerate() {
             *f = factor(from + i as u64);

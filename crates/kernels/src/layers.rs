@@ -12,7 +12,7 @@ const PIECE: usize = 1 << 14;
 const ROWS: usize = 16;
 
 /// y[r] ← table[ids[r]] (+ positions.0[positions.1[r]] where given)
-pub(crate) fn embed(
+pub fn embed(
     compute: &Compute,
     ids: &[u32],
     table: &[f32],
@@ -33,7 +33,7 @@ pub(crate) fn embed(
 }
 
 /// gtable[ids[r]] += gy[r], in the order of the rows.
-pub(crate) fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable: &mut [f32]) {
+pub fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable: &mut [f32]) {
     let dim = gy.len() / ids.len().max(1);
     // Threads take the rows of the table by id, so that no two write the same row.
     let lanes = compute.pool.threads();
@@ -52,19 +52,19 @@ pub(crate) fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable:
 
 /// A norm over rows: its weight, its bias (LayerNorm only; may be empty), its epsilon.
 #[derive(Clone, Copy)]
-pub(crate) struct Norm<'a> {
+pub struct Norm<'a> {
     /// LayerNorm; else RMSNorm.
-    pub(crate) centred: bool,
+    pub centred: bool,
     /// Weight.
-    pub(crate) weight: &'a [f32],
+    pub weight: &'a [f32],
     /// Bias; empty is none.
-    pub(crate) bias: &'a [f32],
+    pub bias: &'a [f32],
     /// Epsilon.
-    pub(crate) eps: f32,
+    pub eps: f32,
 }
 
 /// Normalises each row of x into y; `stats` gets (mean, 1/deviation) of each row.
-pub(crate) fn norm(compute: &Compute, norm: Norm<'_>, x: &[f32], y: &mut [f32], stats: &mut [f32]) {
+pub fn norm(compute: &Compute, norm: Norm<'_>, x: &[f32], y: &mut [f32], stats: &mut [f32]) {
     let dim = norm.weight.len();
     let n = x.len() / dim;
     assert_eq!(stats.len(), 2 * n);
@@ -85,17 +85,17 @@ pub(crate) fn norm(compute: &Compute, norm: Norm<'_>, x: &[f32], y: &mut [f32], 
 }
 
 /// The gradients that [`norm_backward`] adds to: of x, of the weight, of the bias (empty where there is none).
-pub(crate) struct NormGradients<'a> {
+pub struct NormGradients<'a> {
     /// Of x.
-    pub(crate) x: &'a mut [f32],
+    pub x: &'a mut [f32],
     /// Of the weight.
-    pub(crate) weight: &'a mut [f32],
+    pub weight: &'a mut [f32],
     /// Of the bias.
-    pub(crate) bias: &'a mut [f32],
+    pub bias: &'a mut [f32],
 }
 
 /// Adds the gradients of a norm.
-pub(crate) fn norm_backward(
+pub fn norm_backward(
     compute: &Compute,
     norm: Norm<'_>,
     x: &[f32],
@@ -140,7 +140,7 @@ pub(crate) fn norm_backward(
 }
 
 /// y ← y + bias in every row.
-pub(crate) fn add_bias(compute: &Compute, bias: &[f32], y: &mut [f32]) {
+pub fn add_bias(compute: &Compute, bias: &[f32], y: &mut [f32]) {
     let dim = bias.len();
     compute.rows(y.len() / dim, ROWS, [(y, dim)], &|_, [y]| {
         y.chunks_exact_mut(dim)
@@ -149,12 +149,7 @@ pub(crate) fn add_bias(compute: &Compute, bias: &[f32], y: &mut [f32]) {
 }
 
 /// gbias += Σ over rows of columns `column..column + gbias.len()` of gy, whose rows have `stride` numbers.
-pub(crate) fn column_sums(
-    compute: &Compute,
-    gy: &[f32],
-    [stride, column]: [usize; 2],
-    gbias: &mut [f32],
-) {
+pub fn column_sums(compute: &Compute, gy: &[f32], [stride, column]: [usize; 2], gbias: &mut [f32]) {
     let dim = gbias.len();
     let parts = (gy.len() / stride).div_ceil(PARTIAL_ROWS);
     let mut sums = Scratch::new(parts * dim);
@@ -172,26 +167,26 @@ pub(crate) fn column_sums(
 }
 
 /// y ← y + x
-pub(crate) fn add_all(compute: &Compute, y: &mut [f32], x: &[f32]) {
+pub fn add_all(compute: &Compute, y: &mut [f32], x: &[f32]) {
     compute.rows(y.len(), PIECE, [(y, 1)], &|part, [y]| {
         add_to(compute.isa, y, &x[part])
     });
 }
 
 /// y ← x
-pub(crate) fn copy_all(compute: &Compute, y: &mut [f32], x: &[f32]) {
+pub fn copy_all(compute: &Compute, y: &mut [f32], x: &[f32]) {
     compute.rows(y.len(), PIECE, [(y, 1)], &|part, [y]| {
         y.copy_from_slice(&x[part])
     });
 }
 
 /// x ← c·x
-pub(crate) fn scale_all(compute: &Compute, x: &mut [f32], c: f32) {
+pub fn scale_all(compute: &Compute, x: &mut [f32], c: f32) {
     compute.rows(x.len(), PIECE, [(x, 1)], &|_, [x]| scale(compute.isa, x, c));
 }
 
 /// x ← x · dropout factors
-pub(crate) fn drop_all(compute: &Compute, x: &mut [f32], fill: Factors<'_>) {
+pub fn drop_all(compute: &Compute, x: &mut [f32], fill: Factors<'_>) {
     compute.rows(x.len(), PIECE, [(x, 1)], &|part, [x]| {
         let mut factors = Scratch::new(x.len());
         fill(part.start as u64, &mut factors);
@@ -200,7 +195,7 @@ pub(crate) fn drop_all(compute: &Compute, x: &mut [f32], fill: Factors<'_>) {
 }
 
 /// y ← silu(gate)·up for rows of gate and up side by side; y has half their width.
-pub(crate) fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mut [f32]) {
+pub fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mut [f32]) {
     assert_eq!(both.len(), 2 * y.len());
     compute.rows(y.len() / hidden, ROWS, [(y, hidden)], &|rows, [y]| {
         for (y, r) in y.chunks_exact_mut(hidden).zip(rows) {
@@ -211,7 +206,7 @@ pub(crate) fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mu
 }
 
 /// Rows of gate and up become their gradients.
-pub(crate) fn swiglu_rows_backward(compute: &Compute, both: &mut [f32], hidden: usize, gy: &[f32]) {
+pub fn swiglu_rows_backward(compute: &Compute, both: &mut [f32], hidden: usize, gy: &[f32]) {
     assert_eq!(both.len(), 2 * gy.len());
     let n = gy.len() / hidden;
     compute.rows(n, ROWS, [(both, 2 * hidden)], &|rows, [both]| {
@@ -223,21 +218,21 @@ pub(crate) fn swiglu_rows_backward(compute: &Compute, both: &mut [f32], hidden: 
 }
 
 /// y ← x·Φ(x)
-pub(crate) fn gelu_all(compute: &Compute, x: &[f32], y: &mut [f32]) {
+pub fn gelu_all(compute: &Compute, x: &[f32], y: &mut [f32]) {
     compute.rows(y.len(), PIECE, [(y, 1)], &|part, [y]| {
         gelu(compute.isa, &x[part], y)
     });
 }
 
 /// x becomes its gradient.
-pub(crate) fn gelu_backward_all(compute: &Compute, x: &mut [f32], gy: &[f32]) {
+pub fn gelu_backward_all(compute: &Compute, x: &mut [f32], gy: &[f32]) {
     compute.rows(x.len(), PIECE, [(x, 1)], &|part, [x]| {
         gelu_backward(compute.isa, x, &gy[part])
     });
 }
 
 /// One step of AdamW; the gradient is 0 afterwards.
-pub(crate) fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: &AdamwNumbers) {
+pub fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: &AdamwNumbers) {
     let n = p.len();
     compute.rows(n, PIECE, [(p, 1), (g, 1), (m, 1), (v, 1)], &|_,
                                                                [
@@ -251,7 +246,7 @@ pub(crate) fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: 
 }
 
 /// Σ x², by pieces in f32, their sums added in order in f64.
-pub(crate) fn square_sum(compute: &Compute, x: &[f32]) -> f64 {
+pub fn square_sum(compute: &Compute, x: &[f32]) -> f64 {
     const PART: usize = 1 << 12;
     let parts = x.len().div_ceil(PART);
     let mut sums = Scratch::new(parts);
@@ -265,7 +260,7 @@ pub(crate) fn square_sum(compute: &Compute, x: &[f32]) -> f64 {
 }
 
 /// y (n rows) = x Wᵀ for few rows, one dot product an element: for generation, where packing W would cost more than the product.
-pub(crate) fn few_rows(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut [f32]) {
+pub fn few_rows(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut [f32]) {
     let outputs = w.len() / inner;
     let rows = x.len() / inner;
     assert_eq!(y.len(), rows * outputs);

@@ -12,27 +12,27 @@ const BLOCK: usize = 64;
 
 /// Sizes of an attention layer. A row of queries, keys and values holds `heads` queries, then `kv_heads` keys, then `kv_heads` values.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AttentionShape {
+pub struct AttentionShape {
     /// Sequences.
-    pub(crate) batch: usize,
+    pub batch: usize,
     /// Positions of each.
-    pub(crate) seq: usize,
+    pub seq: usize,
     /// Query heads.
-    pub(crate) heads: usize,
+    pub heads: usize,
     /// Key/value heads; divides `heads`.
-    pub(crate) kv_heads: usize,
+    pub kv_heads: usize,
     /// Width of a head.
-    pub(crate) head_dim: usize,
+    pub head_dim: usize,
 }
 
 impl AttentionShape {
     /// Numbers in a row of queries, keys and values.
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         (self.heads + 2 * self.kv_heads) * self.head_dim
     }
 
     /// Numbers in a row of the output.
-    pub(crate) fn dim(&self) -> usize {
+    pub fn dim(&self) -> usize {
         self.heads * self.head_dim
     }
 
@@ -47,7 +47,7 @@ impl AttentionShape {
 
 /// Cosines (each twice) and sines (−sin, +sin) of the rotary angles, one row of `head_dim` numbers a position.
 #[derive(Clone, Debug)]
-pub(crate) struct RopeTable {
+pub struct RopeTable {
     cos: Vec<f32>,
     sin: Vec<f32>,
     head_dim: usize,
@@ -55,7 +55,7 @@ pub(crate) struct RopeTable {
 
 impl RopeTable {
     /// From tables with one cosine and one sine a pair, `half` pairs a position.
-    pub(crate) fn new(half: usize, cos: &[f32], sin: &[f32]) -> Self {
+    pub fn new(half: usize, cos: &[f32], sin: &[f32]) -> Self {
         Self {
             cos: cos.iter().flat_map(|&c| [c, c]).collect(),
             sin: sin.iter().flat_map(|&s| [-s, s]).collect(),
@@ -64,7 +64,7 @@ impl RopeTable {
     }
 
     /// Turns one head at `position` (back with `sign` −1).
-    pub(crate) fn turn(&self, isa: Isa, x: &mut [f32], position: usize, sign: f32) {
+    pub fn turn(&self, isa: Isa, x: &mut [f32], position: usize, sign: f32) {
         let at = position * self.head_dim..(position + 1) * self.head_dim;
         rope(isa, x, &self.cos[at.clone()], &self.sin[at], sign);
     }
@@ -72,10 +72,10 @@ impl RopeTable {
 
 /// Fills a run of dropout factors (0 or 1/(1 − p)) for the elements from an index on; element (sequence, head, i, j) of the probabilities
 /// has the index ((sequence · heads + head) · seq + i) · seq + j.
-pub(crate) type Factors<'a> = &'a (dyn Fn(u64, &mut [f32]) + Sync);
+pub type Factors<'a> = &'a (dyn Fn(u64, &mut [f32]) + Sync);
 
 /// Turns queries and keys of `qkv` in place, writes the attention output to `y` and each row's log-sum-exp to `lse` (sequence, head, row).
-pub(crate) fn attention(
+pub fn attention(
     compute: &Compute,
     shape: AttentionShape,
     qkv: &mut [f32],
@@ -109,17 +109,17 @@ pub(crate) fn attention(
 
 /// What [`attention`] had and gave, for [`attention_backward`].
 #[derive(Clone, Copy)]
-pub(crate) struct AttentionSaved<'a> {
+pub struct AttentionSaved<'a> {
     /// Queries and keys (turned) and values.
-    pub(crate) qkv: &'a [f32],
+    pub qkv: &'a [f32],
     /// The output.
-    pub(crate) y: &'a [f32],
+    pub y: &'a [f32],
     /// Log-sum-exps.
-    pub(crate) lse: &'a [f32],
+    pub lse: &'a [f32],
 }
 
 /// Writes the gradient of the queries, keys and values as they were before they were turned to `gqkv`, given that of the output.
-pub(crate) fn attention_backward(
+pub fn attention_backward(
     compute: &Compute,
     shape: AttentionShape,
     saved: AttentionSaved<'_>,
@@ -410,7 +410,7 @@ fn output(at: *mut f32, row: usize, add: bool) -> Output {
 
 /// One position of attention for generation: the query heads `q` (turned) against the keys and values of `positions` positions, each row
 /// of the caches holding `kv_heads` heads. Writes `y`.
-pub(crate) fn attend_one(
+pub fn attend_one(
     isa: Isa,
     shape: AttentionShape,
     q: &[f32],

@@ -40,14 +40,14 @@ struct Helper {
 }
 
 /// A fixed number of threads, the caller's among them.
-pub(crate) struct Pool {
+pub struct Pool {
     helpers: Vec<Helper>,
     busy: AtomicBool,
 }
 
 impl Pool {
     /// Starts `threads − 1` helpers; fewer where the system refuses more (the results are the same).
-    pub(crate) fn new(threads: usize) -> Self {
+    pub fn new(threads: usize) -> Self {
         let mut helpers = Vec::new();
         for _ in 1..threads {
             let slot = Arc::new(Slot {
@@ -73,12 +73,12 @@ impl Pool {
     }
 
     /// Number of threads.
-    pub(crate) fn threads(&self) -> usize {
+    pub fn threads(&self) -> usize {
         self.helpers.len() + 1
     }
 
     /// Runs `task(0)`, …, `task(tasks − 1)`, in any order, on any thread.
-    pub(crate) fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    pub fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         if tasks <= 1 || self.helpers.is_empty() {
             (0..tasks).for_each(task);
             return;
@@ -96,7 +96,7 @@ impl Pool {
     }
 
     /// Runs `task(a, b)` for `0..n` cut into pieces of `piece`.
-    pub(crate) fn pieces(&self, n: usize, piece: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+    pub fn pieces(&self, n: usize, piece: usize, task: &(dyn Fn(usize, usize) + Sync)) {
         self.run(n.div_ceil(piece), &|i| {
             task(i * piece, ((i + 1) * piece).min(n));
         });
@@ -104,7 +104,7 @@ impl Pool {
 
     /// Runs `job` on this thread and on up to `most` helpers; each call must stop by itself when there is nothing left to do.
     /// Where the pool is in use already (a second caller, a task that starts tasks), `job` runs on this thread alone.
-    pub(super) fn on_all(&self, most: usize, job: &(dyn Fn() + Sync)) {
+    pub fn on_all(&self, most: usize, job: &(dyn Fn() + Sync)) {
         let most = most.min(self.helpers.len());
         if most == 0 || self.busy.swap(true, Ordering::Acquire) {
             job();

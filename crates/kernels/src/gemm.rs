@@ -21,9 +21,9 @@ use super::{Compute, Isa, Scratch};
 pub(crate) const K_BLOCK: usize = 512;
 
 /// Register tiles that share one packed block of A.
-pub(super) const A_TILES: usize = 6;
+pub(crate) const A_TILES: usize = 6;
 /// Panels of B that are one task with a block of A.
-pub(super) const GROUP: usize = 16;
+pub(crate) const GROUP: usize = 16;
 /// Panels of B packed at a time.
 const B_PANELS: usize = 64;
 /// Products below this are not worth waking another thread.
@@ -31,7 +31,7 @@ const SMALL: usize = 1 << 17;
 
 /// A view of numbers as a matrix: element (i, j) is `data[i · row + j · column]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
+pub struct Matrix<'a> {
     data: &'a [f32],
     row: usize,
     column: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     /// Rows of `stride` numbers one after the other.
-    pub(crate) fn rows(data: &'a [f32], stride: usize) -> Self {
+    pub fn rows(data: &'a [f32], stride: usize) -> Self {
         Self {
             data,
             row: stride,
@@ -48,7 +48,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// The transpose.
-    pub(crate) fn transposed(self) -> Self {
+    pub fn transposed(self) -> Self {
         Self {
             data: self.data,
             row: self.column,
@@ -72,30 +72,30 @@ impl<'a> Matrix<'a> {
 
 /// A matrix view by address.
 #[derive(Clone, Copy)]
-pub(super) struct Raw {
-    pub(super) at: *const f32,
-    pub(super) row: usize,
-    pub(super) column: usize,
+pub(crate) struct Raw {
+    pub at: *const f32,
+    pub row: usize,
+    pub column: usize,
 }
 
 /// Sizes of a product: C is m × n, the inner dimension k.
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
-    pub(super) m: usize,
-    pub(super) n: usize,
-    pub(super) k: usize,
+pub(crate) struct Sizes {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
 }
 
 /// Where the result goes.
 #[derive(Clone, Copy)]
-pub(super) struct Output {
-    pub(super) at: *mut f32,
-    pub(super) row: usize,
-    pub(super) add: bool,
+pub(crate) struct Output {
+    pub at: *mut f32,
+    pub row: usize,
+    pub add: bool,
 }
 
 /// C (m × n, dense rows) = A·B, or C += A·B with `add`, on all threads of `compute`.
-pub(crate) fn gemm(
+pub fn gemm(
     compute: &Compute,
     [m, n, k]: [usize; 3],
     a: Matrix<'_>,
@@ -123,7 +123,7 @@ pub(crate) fn gemm(
 }
 
 /// Operations per second of the product on all threads of `compute`: the best of several shapes and repetitions.
-pub(crate) fn best_rate(compute: &Compute) -> f64 {
+pub fn best_rate(compute: &Compute) -> f64 {
     const SHAPES: [[usize; 3]; 3] = [[1024, 1024, 512], [1008, 2048, 512], [2016, 1024, 1024]];
     const SECONDS_EACH: f64 = 0.15;
     let mut best = 0f64;
@@ -146,7 +146,7 @@ pub(crate) fn best_rate(compute: &Compute) -> f64 {
 ///
 /// # Safety
 /// A, B and C must be good for the sizes and strides; C overlaps neither and nobody else uses its elements meanwhile.
-pub(super) unsafe fn product(
+pub(crate) unsafe fn product(
     (isa, bf16): (Isa, Option<Bf16>),
     compute: Option<&Compute>,
     sizes: Sizes,
@@ -213,12 +213,12 @@ unsafe fn clear(sizes: Sizes, c: Output) {
 }
 
 /// A packed block of B and what is computed from it: sub-problem of one K block and up to [`B_PANELS`] panels.
-pub(super) struct Block {
-    pub(super) sizes: Sizes,
-    pub(super) a: Raw,
-    pub(super) b: Raw,
-    pub(super) c: Output,
-    pub(super) packed: *mut f32,
+pub(crate) struct Block {
+    pub sizes: Sizes,
+    pub a: Raw,
+    pub b: Raw,
+    pub c: Output,
+    pub packed: *mut f32,
 }
 
 // SAFETY: the tasks of a block write disjoint panels of `packed`, and then disjoint tiles of C while they only read `packed`, A and B.
@@ -228,14 +228,14 @@ unsafe impl Sync for Block {}
 type Step = unsafe fn(&Block, usize, &mut Packed);
 
 /// The rows of A that a thread has packed.
-pub(super) struct Packed {
+pub(crate) struct Packed {
     buffer: Option<Scratch>,
-    pub(super) block: usize,
+    pub block: usize,
 }
 
 impl Packed {
     /// Memory of `len` numbers: the same for all tasks of a block.
-    pub(super) fn buffer(&mut self, len: usize) -> *mut f32 {
+    pub(crate) fn buffer(&mut self, len: usize) -> *mut f32 {
         let buffer = self.buffer.get_or_insert_with(|| Scratch::new(len));
         buffer.as_mut_ptr()
     }

@@ -1,17 +1,17 @@
 //! Wall time of the parts of a step, on the thread that runs the operations. A reading costs some ten nanoseconds an operation.
 
-use crate::train::{Part, PartSeconds};
+use crate::{Part, PartSeconds};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Nanoseconds of each part since they were taken last.
 #[derive(Debug, Default)]
-pub(crate) struct Clock([AtomicU64; Part::ALL.len()]);
+pub struct Clock([AtomicU64; Part::ALL.len()]);
 
 impl Clock {
     /// Counts the time until the result is dropped to `part`.
     #[must_use]
-    pub(crate) fn time(&self, part: Part) -> Timed<'_> {
+    pub fn time(&self, part: Part) -> Timed<'_> {
         Timed {
             sum: &self.0[part as usize],
             started: Instant::now(),
@@ -19,7 +19,7 @@ impl Clock {
     }
 
     /// Gives what was counted and begins again at 0.
-    pub(crate) fn take(&self) -> PartSeconds {
+    pub fn take(&self) -> PartSeconds {
         let mut seconds = PartSeconds::default();
         for part in Part::ALL {
             let nanoseconds = self.0[part as usize].swap(0, Ordering::Relaxed);
@@ -30,7 +30,7 @@ impl Clock {
 }
 
 /// Counts until it is dropped.
-pub(crate) struct Timed<'a> {
+pub struct Timed<'a> {
     sum: &'a AtomicU64,
     started: Instant,
 }

@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 
 /// One 512-bit register.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512;
+pub(crate) struct Avx512;
 
 #[inline(always)]
 fn mask(n: usize) -> __mmask16 {
@@ -180,11 +180,11 @@ impl Lanes for Avx512 {
 
 /// Two 256-bit registers.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2;
+pub(crate) struct Avx2;
 
 /// Lanes 0–7 and 8–15.
 #[derive(Clone, Copy)]
-pub(super) struct Pair(__m256, __m256);
+pub(crate) struct Pair(__m256, __m256);
 
 /// All bits set in the lanes below `n` (which may exceed 8 or be negative).
 #[inline(always)]

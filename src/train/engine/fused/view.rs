@@ -1,5 +1,10 @@
 //! Slices of the values of dfdx's CPU matrices, whose storage the library does not show.
 
+#![expect(
+    unsafe_code,
+    reason = "the values of a tensor as a slice: the library shows single elements only"
+)]
+
 use dfdx::prelude::*;
 
 /// A matrix as the operations use them.
@@ -22,7 +27,7 @@ fn checked_len(x: &Values) -> usize {
 }
 
 /// The values of `x`, row by row.
-pub(crate) fn values(x: &Values) -> &[f32] {
+pub(super) fn values(x: &Values) -> &[f32] {
     match checked_len(x) {
         0 => &[],
         // SAFETY: the storage is one `Vec<f32>` that the tensor keeps alive and that nothing changes while it is borrowed. The first and the
@@ -32,7 +37,7 @@ pub(crate) fn values(x: &Values) -> &[f32] {
 }
 
 /// The values of `x` to be changed; copied first if another tensor shares them.
-pub(crate) fn values_mut(x: &mut Values) -> &mut [f32] {
+pub(super) fn values_mut(x: &mut Values) -> &mut [f32] {
     match checked_len(x) {
         0 => &mut [],
         // SAFETY: as in `values`; `IndexMut` makes the storage unshared (`Arc::make_mut`), and `x` is borrowed mutably.
