@@ -75,6 +75,7 @@
 //! ```
 
 mod bench;
+mod choices;
 mod claim;
 mod cli;
 mod data;

@@ -30,10 +30,8 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
             let mistakes = rehearsal::rehearse_elsewhere(&spec, profile, &runs);
             refuse(&spec, mistakes, printer)?;
             all.push((profile.clone(), runs.len()));
-            leave(runs);
         }
         checked.push((spec, all));
-        leave(profiles);
     }
     if printer.json() {
         let all: Vec<_> = checked
@@ -59,7 +57,6 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
             ));
         }
     }
-    leave((texts, checked));
     Ok(exit::OK)
 }
 
@@ -98,9 +95,4 @@ fn refuse(spec: &Spec, mistakes: Vec<RehearsalError>, printer: Printer) -> Resul
     };
     failures.iter().for_each(|failure| failure.print(printer));
     Err(last)
-}
-
-/// Leaves a value to the end of the process, which is near: thousands of small pieces take longer to free than to forget.
-fn leave<T>(value: T) {
-    std::mem::forget(value);
 }

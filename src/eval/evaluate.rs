@@ -3,6 +3,8 @@
 use super::calibration::{Calibrator, mean_nll};
 use super::perplexity::{DocumentSum, accuracies, bounded_exp, perplexities};
 use super::text::variety;
+use crate::choices::Reduction;
+use crate::choices::loss::Formula;
 use crate::data::{DataError, SequenceSet};
 use crate::record::{DocumentScore, EvalResult, Sample};
 use crate::rng::{Purpose, Stream};
@@ -195,8 +197,8 @@ impl Evaluation<'_> {
             .settings
             .perplexity
             .is_some_and(|settings| settings.calibrated);
-        let square = matches!(self.request.loss, Loss::Square(_));
-        (calibrated && square).then_some(CLIP)
+        let is_linear = Formula::new(&self.request.loss, Reduction::default(), 2).is_linear();
+        (calibrated && is_linear).then_some(CLIP)
     }
 
     fn documents(&self, result: &mut EvalResult) -> Result<(), EvalError> {

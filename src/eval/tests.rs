@@ -1,9 +1,10 @@
 use super::*;
+use crate::choices::loss::square::Square;
 use crate::data::SequenceSet;
 use crate::record::{EvalResult, Numerics};
 use crate::spec::{
     Dtype, EvalSettings, Loss, ModelConfig, ModelSettings, PerplexitySettings, RandomWindows,
-    SampleSettings, Split, SquareParameters, TrainSettings,
+    SampleSettings, Split, TrainSettings,
 };
 use crate::train::{
     Checkpoint, Engine, EvalJob, FakeEngine, NamedTensor, Observer, SampleJob, TokenScores,
@@ -148,7 +149,7 @@ fn evaluated(
         decode: &decode,
         eos: Some(2),
         usable_vocab: 3,
-        loss: Loss::Square(SquareParameters { k: 1.0, m: 1.0 }),
+        loss: Loss::Square(Square { k: 1.0, m: 1.0 }),
         threads: 1,
     };
     change(&mut own, &mut request);

@@ -5,7 +5,7 @@ use super::positions::Positions;
 use crate::data::Preparation;
 use crate::data::batch::Length;
 use crate::record::Estimate;
-use crate::spec::{Arch, Every, Keep, ModelConfig, TrainSettings};
+use crate::spec::{Every, Keep, ModelConfig, TrainSettings};
 
 /// What is known of the data before it is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,16 +92,10 @@ fn validations(train: &TrainSettings, length: &Length, tokens: u64) -> u64 {
 
 /// Operations of one forward pass per position: two per weight of every matrix product, and the attention.
 pub fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
-    let (d, f) = (model.dim, model.hidden_dim);
-    let kv = model.n_kv_heads * model.head_dim();
-    let mlp = if model.arch == Arch::Llama {
-        3 * d * f
-    } else {
-        2 * d * f
-    };
-    let block = 2 * d * d + 2 * kv * d + mlp;
-    let attention = d * (seq_len + 1); // causal: half of 2 · T · d for the scores, half for the mixing
-    2.0 * (model.n_layers * (block + attention) + model.vocab_size * d) as f64
+    // Causal: half of 2 · T · d for the scores, half for the mixing.
+    let attention = model.n_layers * model.dim * (seq_len + 1);
+    let weights: usize = model.products().map(|(rows, cols)| rows * cols).sum();
+    2.0 * (weights + attention) as f64
 }
 
 #[cfg(test)]

@@ -177,6 +177,16 @@ pub(crate) struct Problem {
     runs: Vec<String>,
 }
 
+impl From<crate::choices::Finding> for Problem {
+    fn from(finding: crate::choices::Finding) -> Self {
+        Self {
+            allowed: finding.allowed,
+            hint: finding.hint,
+            ..Self::new(finding.message)
+        }
+    }
+}
+
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {

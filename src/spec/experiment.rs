@@ -134,7 +134,7 @@ impl Experiment {
             ("vary", rest) => self.vary(rest, key, node, problems),
             ("cases", rest) => self.case(rest, key, node, problems),
             (name, []) => {
-                let shape = schema::FILE.child(name).unwrap_or(&Shape::Any);
+                let shape = schema::file().child(name).unwrap_or(&Shape::Any);
                 if !check(node, shape, path, key.span, true, problems) {
                     return;
                 }
@@ -235,7 +235,7 @@ impl Experiment {
         match path {
             [] => {
                 self.cases.clear();
-                let shape = schema::FILE.child("cases").unwrap_or(&Shape::Any);
+                let shape = schema::file().child("cases").unwrap_or(&Shape::Any);
                 if check(node, shape, &["cases".to_owned()], key.span, true, problems) {
                     for (key, node) in node.entries() {
                         // the keys of a map differ: there is no case to replace

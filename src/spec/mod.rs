@@ -2,7 +2,7 @@
 //!
 //! `load` reads a text twice (values by one parser, places by another) into one `tree`; `alias` replaces other tools' names on
 //! it; `experiment` lays the profile over the base; `axes` and `expand` make the runs; `structure` holds every section against
-//! the shape in `schema`, `decode` makes settings of it, `validate` and `refs` check what types cannot. Nothing here opens a
+//! the shape in `schema`, serde makes settings of it, `validate` and `refs` check what types cannot. Nothing here opens a
 //! corpus or trains.
 //!
 //! # Overrides
@@ -31,32 +31,30 @@ mod cell;
 mod claim;
 mod data;
 mod dead;
-mod decode;
 mod error;
 mod eval;
 mod expand;
 mod experiment;
 mod file;
 mod load;
-mod model;
 mod parse;
 mod refs;
 mod schema;
 mod setting;
-#[rustfmt::skip]
-mod shape;
 mod structure;
 mod train;
 mod tree;
 mod validate;
 mod written;
 
+pub use crate::choices::{
+    Arch, ClassWeight, Init, Loss, ModelConfig, ModelSettings, Reduction, Schedule,
+};
 pub use cell::*;
 pub use claim::*;
 pub use data::*;
 pub use error::SpecError;
 pub use eval::*;
-pub use model::*;
 pub use parse::{LoadRequest, Profiles, SpecText, load, parse};
 pub use schema::json_schema;
 pub use train::*;

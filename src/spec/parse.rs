@@ -2,7 +2,6 @@
 
 use super::axes::Axes;
 use super::dead::report_dead;
-use super::decode::decode;
 use super::error::{Problem, Problems, Sources, SpecError};
 use super::experiment::{Experiment, Layer};
 use super::load::{self, MAX_BYTES, Origin};
@@ -275,7 +274,7 @@ fn read(
     let title = Some(text("title")).filter(|title| !title.is_empty());
     let source = root
         .get("source")
-        .and_then(|node| decode::<Source>(node).ok());
+        .and_then(|node| node.decode::<Source>().ok());
     let spec = Spec {
         path: PathBuf::new(),
         digest: Sha256Hex::of(b""),
@@ -360,7 +359,7 @@ fn check_top(root: &Node, problems: &mut Problems) {
         root: "the spec",
         run: None,
     };
-    check.file(root, &schema::FILE, &later);
+    check.file(root, schema::file(), &later);
 }
 
 fn read_name(root: &Node, problems: &mut Problems) -> String {
@@ -493,7 +492,7 @@ fn read_list<T: DeserializeOwned>(
     problems: &mut Problems,
 ) -> Vec<Option<Located<T>>> {
     let items = root.get(key).map(Node::items).unwrap_or_default();
-    let one = |(index, item): (usize, &Node)| match decode(item) {
+    let one = |(index, item): (usize, &Node)| match item.decode() {
         Ok(value) => Some(Located {
             value,
             line: item.span.line as usize,

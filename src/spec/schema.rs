@@ -5,8 +5,7 @@ use super::error::list;
 use super::file::SpecFile;
 use super::tree::{Node, Value};
 use serde_json::Value as Json;
-
-pub(crate) use super::shape::FILE;
+use std::sync::LazyLock;
 
 /// The JSON Schema (draft 2020-12) of a spec file, generated from the types that read it.
 pub fn json_schema() -> Json {
@@ -15,6 +14,16 @@ pub fn json_schema() -> Json {
         top.insert("title".to_owned(), "specbook spec".into());
     }
     schema
+}
+
+/// The schema that the shape borrows its names from.
+static SCHEMA: LazyLock<Json> = LazyLock::new(json_schema);
+/// The whole spec file.
+static FILE: LazyLock<Shape> = LazyLock::new(|| Shape::of(&SCHEMA));
+
+/// The shape of the whole spec file.
+pub(crate) fn file() -> &'static Shape {
+    &FILE
 }
 
 /// What a value may be.
@@ -27,17 +36,17 @@ pub(crate) enum Shape {
     Integer(u64),
     Number,
     /// A list of so many items, where that is fixed.
-    List(&'static Self, Option<usize>),
+    List(Box<Self>, Option<usize>),
     /// Any keys.
-    Map(&'static Self),
+    Map(Box<Self>),
     /// These keys.
-    Record(&'static [Field]),
+    Record(Vec<Field>),
     /// One of these names, bare or as the only key of a map.
-    Choice(&'static [Variant]),
+    Choice(Vec<Variant>),
     /// Any of these shapes.
-    Either(&'static [Self]),
+    Either(Vec<Self>),
     /// This or nothing.
-    Nullable(&'static Self),
+    Nullable(Box<Self>),
 }
 
 /// A key of a record.
@@ -63,10 +72,73 @@ pub(crate) struct NoSuchPath<'a> {
 
 /// The sections of `base`.
 pub(crate) fn settings() -> &'static Shape {
-    FILE.field("base").map_or(&Shape::Any, |field| &field.shape)
+    file()
+        .field("base")
+        .map_or(&Shape::Any, |field| &field.shape)
 }
 
 impl Shape {
+    /// The shape that `schema`, a part of [`SCHEMA`], describes.
+    fn of(schema: &'static Json) -> Self {
+        let defined = schema["$ref"].as_str();
+        if let Some(name) = defined.and_then(|path| path.strip_prefix("#/$defs/")) {
+            return Self::of(&SCHEMA["$defs"][name]);
+        }
+        if let Some(all) = schema["oneOf"].as_array() {
+            return Self::Choice(all.iter().flat_map(Variant::of).collect());
+        }
+        if schema["enum"].is_array() {
+            return Self::Choice(Variant::of(schema));
+        }
+        let nullable = |shape: Self, null: bool| match null {
+            true => Self::Nullable(Box::new(shape)),
+            false => shape,
+        };
+        if let Some(shapes) = schema["anyOf"].as_array() {
+            let is_null = |one: &&Json| one["type"] == "null";
+            let others = shapes.iter().filter(|one| !is_null(one));
+            let mut others: Vec<Self> = others.map(Self::of).collect();
+            let inner = match others.len() {
+                1 => others.remove(0),
+                _ => Self::Either(others),
+            };
+            return nullable(inner, shapes.iter().any(|one| is_null(&one)));
+        }
+        let types: Vec<&str> = match &schema["type"] {
+            Json::String(name) => vec![name],
+            Json::Array(names) => names.iter().filter_map(Json::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let inner = match types.iter().find(|name| **name != "null") {
+            Some(&"boolean") => Self::Bool,
+            Some(&"string") => Self::Text,
+            Some(&"integer") if schema["format"] == "uint32" => Self::Integer(u32::MAX.into()),
+            Some(&"integer") => Self::Integer(u64::MAX),
+            Some(&"number") => Self::Number,
+            Some(&"array") => {
+                let len = schema["minItems"].as_u64().map(|len| len as usize);
+                Self::List(Box::new(Self::of(&schema["items"])), len)
+            }
+            Some(&"object") => Self::object(schema),
+            _ => Self::Any,
+        };
+        nullable(inner, types.contains(&"null"))
+    }
+
+    fn object(schema: &'static Json) -> Self {
+        let Some(properties) = schema["properties"].as_object() else {
+            return Self::Map(Box::new(Self::of(&schema["additionalProperties"])));
+        };
+        let names = schema["required"].as_array();
+        let required = |name: &str| names.is_some_and(|names| names.iter().any(|one| one == name));
+        let field = |(name, schema): (&'static String, &'static Json)| Field {
+            required: required(name),
+            name,
+            shape: Self::of(schema),
+        };
+        Self::Record(properties.iter().map(field).collect())
+    }
+
     /// The key `name` of a record.
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         match self {
@@ -218,6 +290,19 @@ fn is_empty(node: &Node) -> bool {
 }
 
 impl Variant {
+    /// The variants that one alternative of a choice stands for.
+    fn of(schema: &'static Json) -> Vec<Self> {
+        let bare = |name| Self { name, shape: None };
+        let with_settings = |(name, schema): (&'static String, _)| Self {
+            name,
+            shape: Some(Shape::of(schema)),
+        };
+        let names = schema["enum"].as_array().into_iter().flatten();
+        let names = names.chain(schema.get("const")).filter_map(Json::as_str);
+        let settings = schema["properties"].as_object().into_iter().flatten();
+        names.map(bare).chain(settings.map(with_settings)).collect()
+    }
+
     /// How it is written: `` `stream` `` or `` `{informed_as_run: {tol: …}}` ``.
     pub(crate) fn written(&self) -> String {
         match &self.shape {

@@ -1,5 +1,6 @@
 //! Training settings: loss, optimizer, schedule, length, validation.
 
+use crate::choices::{Loss, Reduction, Schedule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,7 @@ pub struct TrainSettings {
     pub ignore_index: Option<u32>,
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// Course of the learning rate; default constant.
+    /// How the learning rate changes over the steps; default constant.
     #[serde(default)]
     pub schedule: Schedule,
     /// Largest global gradient norm; default: no clipping.
@@ -77,77 +78,6 @@ pub enum LastBatch {
     Keep,
     /// It is left out.
     Drop,
-}
-
-/// A training loss (formulas: docs/studies.md#e1 to #e5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Loss {
-    /// Cross-entropy (E1).
-    #[default]
-    CrossEntropy,
-    /// Square loss on the raw logits (E2 to E4).
-    Square(SquareParameters),
-    /// Square loss on the softmax probabilities, the correct class weighted by `w`.
-    SquareSoftmax(Weighted),
-    /// Cross-entropy plus the mean squared wrong logit (E5; arXiv:2302.03952).
-    Squentropy,
-    /// Cross-entropy plus the weighted square loss, as the capstone's code has it (E5).
-    SquentropyCapstone(Weighted),
-}
-
-/// Parameters of the rescaled square loss (arXiv:2006.07322): weight `k` and target `m` of the correct class.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SquareParameters {
-    /// Weight of the correct class; default 1.
-    #[serde(default = "unit")]
-    pub k: f64,
-    /// Target of the correct class's logit; default 1.
-    #[serde(default = "unit")]
-    pub m: f64,
-}
-
-fn unit() -> f64 {
-    1.0
-}
-
-/// Weight of the correct class.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Weighted {
-    /// A number, or `{per_50304: x}`, which keeps x/50304 per class whatever the vocabulary (docs/studies.md#e6).
-    pub w: ClassWeight,
-}
-
-/// Weight of the correct class, absolute or in proportion to the number of classes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ClassWeight {
-    /// As it is.
-    Absolute(f64),
-    /// `x · C / 50304`.
-    Per50304(f64),
-}
-
-impl ClassWeight {
-    /// The weight for `classes` classes.
-    pub fn value(&self, classes: usize) -> f64 {
-        match self {
-            Self::Absolute(w) => *w,
-            Self::Per50304(w) => w * classes as f64 / 50_304.0,
-        }
-    }
-}
-
-/// How square terms are reduced over classes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reduction {
-    /// Divided by the number of classes, as printed.
-    #[default]
-    MeanClasses,
-    /// Not divided: C times larger.
-    SumClasses,
 }
 
 /// An optimizer.
@@ -199,44 +129,6 @@ pub enum Decay {
     All,
     /// Matrices and embeddings only (nanoGPT).
     Matrices,
-}
-
-/// Course of the learning rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// The peak throughout.
-    #[default]
-    Constant,
-    /// Linear warm-up, then a cosine to `min_lr`, then `min_lr`.
-    Cosine(Cosine),
-}
-
-/// Parameters of the cosine schedule (docs/studies.md#e10).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cosine {
-    /// Steps of the warm-up; default 0.
-    #[serde(default)]
-    pub warmup_steps: usize,
-    /// Step at which the cosine ends.
-    pub decay_steps: usize,
-    /// Learning rate at its end.
-    pub min_lr: f64,
-    /// First rate of the warm-up; default `next`.
-    #[serde(default)]
-    pub warmup_from: WarmupFrom,
-}
-
-/// Where a warm-up starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WarmupFrom {
-    /// Step t has `peak · t / warmup_steps`: the first step changes nothing (the fork that the capstone used).
-    Zero,
-    /// Step t has `peak · (t + 1) / (warmup_steps + 1)` (nanoGPT today).
-    #[default]
-    Next,
 }
 
 /// Number format of the matrix products; parameters and optimizer stay f32.

@@ -2,6 +2,7 @@
 //!
 //! Profiles, axes, cases and aliases are decided on this tree, so that a message can point at the text that caused it.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Number};
 use std::fmt::Write as _;
 
@@ -123,6 +124,11 @@ impl Node {
                 Json::Object(map)
             }
         }
+    }
+
+    /// The settings that the value stands for; its structure has been checked.
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_value(self.to_json())
     }
 
     /// Whether both hold the same value, wherever it stands and in whatever order the keys are.

@@ -1,6 +1,6 @@
 //! Settings that a spec may write in two ways (a number or a map, a word or a list). Each is written back in its short form.
 
-use super::{ClassWeight, Corpus, Selection, SeqLen, Slice, TokenizerFile};
+use super::{Corpus, Selection, SeqLen, Slice, TokenizerFile};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -155,45 +155,6 @@ impl JsonSchema for SeqLen {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "enum": ["max", "shortest"]}]})
-    }
-}
-
-impl<'de> Deserialize<'de> for ClassWeight {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        if let Some(weight) = value.as_f64() {
-            return Ok(Self::Absolute(weight));
-        }
-        match value.as_object() {
-            Some(map) if map.len() == 1 => map
-                .get("per_50304")
-                .and_then(Value::as_f64)
-                .map(Self::Per50304),
-            _ => None,
-        }
-        .ok_or_else(|| D::Error::custom("expected a number or `{per_50304: number}`"))
-    }
-}
-
-impl Serialize for ClassWeight {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Absolute(weight) => serializer.serialize_f64(*weight),
-            Self::Per50304(weight) => serializer.collect_map([("per_50304", weight)]),
-        }
-    }
-}
-
-impl JsonSchema for ClassWeight {
-    fn schema_name() -> Cow<'static, str> {
-        "ClassWeight".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"anyOf": [
-            {"type": "number"},
-            {"type": "object", "properties": {"per_50304": {"type": "number"}}, "required": ["per_50304"], "additionalProperties": false}
-        ]})
     }
 }
 

@@ -1,28 +1,12 @@
 //! Learning-rate and validation schedules as pure functions of the step (docs/studies.md#e10).
 
-use crate::spec::{Every, Optimizer, Schedule, TrainSettings, WarmupFrom};
+use crate::spec::{Every, Optimizer, TrainSettings};
 
 /// The learning rate of step `step` (counted from 0).
 pub fn learning_rate(train: &TrainSettings, step: u64) -> f64 {
     let Optimizer::Adamw(optimizer) = &train.optimizer;
-    let peak = optimizer.learning_rate;
-    let Schedule::Cosine(cosine) = &train.schedule else {
-        return peak;
-    };
-    let (t, warmup) = (step as f64, cosine.warmup_steps as f64);
-    if t < warmup {
-        return match cosine.warmup_from {
-            WarmupFrom::Zero => peak * t / warmup,
-            WarmupFrom::Next => peak * (t + 1.0) / (warmup + 1.0),
-        };
-    }
-    let decay = cosine.decay_steps as f64;
-    if t >= decay {
-        return cosine.min_lr;
-    }
-    let progress = (t - warmup) / (decay - warmup);
-    cosine.min_lr
-        + 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress)) * (peak - cosine.min_lr)
+    let schedule = train.schedule.get();
+    schedule.rate(optimizer.learning_rate, step)
 }
 
 /// A step of a run, as far as cadences look at it.

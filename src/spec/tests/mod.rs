@@ -7,7 +7,6 @@ mod model;
 mod notebook;
 mod profiles;
 mod runs;
-mod shape;
 mod shipped;
 mod structure;
 mod train;

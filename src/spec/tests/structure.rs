@@ -69,7 +69,6 @@ fn missing_keys() {
     13 |   model: {arch: llama, n_layers: 2, n_heads: 4, max_seq_len: 64, norm_eps: 1e-5}
        |   ^^^^^
        = allowed: a whole number of at least 0
-       = note: in run `25x100,seed=0`
     ");
     assert_snapshot!(edit("  model: {arch: llama, dim: 128, n_layers: 2, n_heads: 4, max_seq_len: 64, norm_eps: 1e-5}\n", ""), @"
     `base` lacks the section `model`

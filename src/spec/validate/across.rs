@@ -1,80 +1,53 @@
 //! Rules of the section `eval`, and rules between sections.
 
-use super::{Findings, add, at_least, between, in_range, say};
-use crate::spec::error::Problem;
+use crate::choices::Findings;
 use crate::spec::{
     DataSettings, EvalSettings, Every, ModelSettings, SampleSettings, SeqLen, Sequence, Split,
     TrainSettings,
 };
 
+/// Most of what only memory bounds.
+const MOST: usize = usize::MAX;
+
 pub(super) fn eval_in_range(eval: &EvalSettings, findings: &mut Findings) {
     if let Some(perplexity) = &eval.perplexity {
-        at_least(
-            findings,
-            "eval.perplexity.documents",
-            perplexity.documents,
-            1,
-        );
+        let documents = perplexity.documents;
+        findings.count("eval.perplexity.documents", documents, 1..=MOST);
     }
     if let Some(samples) = &eval.samples {
         samples_in_range(samples, findings);
     }
     if let Some(windows) = &eval.random_windows {
-        at_least(findings, "eval.random_windows.batches", windows.batches, 1);
-        at_least(findings, "eval.random_windows.windows", windows.windows, 1);
-        at_least(findings, "eval.random_windows.tokens", windows.tokens, 1);
+        findings.count("eval.random_windows.batches", windows.batches, 1..=MOST);
+        findings.count("eval.random_windows.windows", windows.windows, 1..=MOST);
+        findings.count("eval.random_windows.tokens", windows.tokens, 1..=MOST);
     }
 }
 
 fn samples_in_range(samples: &SampleSettings, findings: &mut Findings) {
     if samples.prompts.is_empty() {
-        let problem = Problem::new("`eval.samples.prompts` is empty: nothing would be sampled");
-        let problem = problem.hint("write a prompt, or leave `eval.samples` out");
-        add(findings, "eval.samples.prompts", problem);
+        let message = "`eval.samples.prompts` is empty: nothing would be sampled";
+        let hint = "write a prompt, or leave `eval.samples` out";
+        findings.say("eval.samples.prompts", message).hint(hint);
     }
     for (index, prompt) in samples.prompts.iter().enumerate() {
         if prompt.is_empty() {
             let path = format!("eval.samples.prompts.{index}");
-            say(
-                findings,
-                &path,
-                "an empty prompt leaves nothing to continue",
-            );
+            findings.say(path, "an empty prompt leaves nothing to continue");
         }
     }
-    between(
-        findings,
-        "eval.samples.max_new_tokens",
-        samples.max_new_tokens,
-        1,
-        1 << 20,
-    );
-    between(
-        findings,
-        "eval.samples.per_prompt",
-        samples.per_prompt,
-        1,
-        10_000,
-    );
+    let (new, each) = (samples.max_new_tokens, samples.per_prompt);
+    findings.count("eval.samples.max_new_tokens", new, 1..=1 << 20);
+    findings.count("eval.samples.per_prompt", each, 1..=10_000);
     let temperature = samples.temperature;
-    in_range(
-        findings,
-        "eval.samples.temperature",
-        temperature,
-        temperature >= 0.0,
-        "at least 0",
-    );
+    let path = "eval.samples.temperature";
+    findings.number(path, temperature, temperature >= 0.0, "at least 0");
     if let Some(k) = samples.top_k {
-        at_least(findings, "eval.samples.top_k", k, 1);
+        findings.count("eval.samples.top_k", k, 1..=MOST);
     }
     if let Some(p) = samples.top_p {
-        in_range(
-            findings,
-            "eval.samples.top_p",
-            p,
-            p > 0.0 && p <= 1.0,
-            "above 0 and at most 1",
-        );
+        let holds = p > 0.0 && p <= 1.0;
+        findings.number("eval.samples.top_p", p, holds, "above 0 and at most 1");
     }
 }
 
@@ -91,7 +64,7 @@ pub(super) fn windows_fit_model(
         let tokens = windows.tokens;
         let message =
             format!("windows of {tokens} tokens are longer than `model.max_seq_len` {most}");
-        say(findings, "eval.random_windows.tokens", message);
+        findings.say("eval.random_windows.tokens", message);
     }
 }
 
@@ -104,12 +77,12 @@ pub(super) fn sequence_fits_model(
     let SeqLen::Tokens(tokens) = data.seq_len else {
         return;
     };
-    at_least(findings, "data.seq_len", tokens, 2);
+    findings.count("data.seq_len", tokens, 2..=MOST);
     if tokens > model.max_seq_len {
         let most = model.max_seq_len;
         let message = format!("`data.seq_len` {tokens} is longer than `model.max_seq_len` {most}");
         let hint = "a sequence, BOS counted, has at most `model.max_seq_len` tokens";
-        add(findings, "data.seq_len", Problem::new(message).hint(hint));
+        findings.say("data.seq_len", message).hint(hint);
     }
 }
 
@@ -123,29 +96,24 @@ pub(super) fn length_fits_sequence(
     }
     if train.max_steps.is_none() && train.max_tokens.is_none() {
         let message = "`data.sequence: stream` draws windows without end, so it needs `train.max_steps` or `train.max_tokens`";
-        add(
-            findings,
-            "train.epochs",
-            Problem::new(message).hint("write `train.max_steps: …`"),
-        );
+        findings
+            .say("train.epochs", message)
+            .hint("write `train.max_steps: …`");
     }
     if train.max_tokens.is_some() && train.ignore_index.is_some() {
         let message = "`train.ignore_index` takes targets away that only the draws can tell, so a stream with it has no `train.max_tokens`";
         let hint = "write `train.max_steps: …`";
-        add(
-            findings,
-            "train.max_tokens",
-            Problem::new(message).hint(hint),
-        );
+        findings.say("train.max_tokens", message).hint(hint);
     }
     if train.max_batches.is_some() {
         let message = "`train.max_batches` cuts epochs, and `data.sequence: stream` has none";
-        say(findings, "train.max_batches", message);
+        findings.say("train.max_batches", message);
     }
     if train.validate.every == Every::Epoch {
         let message = "`data.sequence: stream` has no epochs to validate after";
-        let problem = Problem::new(message).allowed("`step`, `{steps: n}`, `{tokens: n}`, `end`");
-        add(findings, "train.validate.every", problem);
+        findings
+            .say("train.validate.every", message)
+            .allowed("`step`, `{steps: n}`, `{tokens: n}`, `end`");
     }
 }
 
@@ -162,6 +130,6 @@ pub(super) fn eval_fits_slices(data: &DataSettings, eval: &EvalSettings, finding
             "`eval.perplexity` scores {} documents, but `{name}` has {}",
             perplexity.documents, slice.take
         );
-        say(findings, "eval.perplexity.documents", message);
+        findings.say("eval.perplexity.documents", message);
     }
 }

@@ -1,7 +1,6 @@
 //! Rules of the section `data`.
 
-use super::{Findings, add, at_least, between, say};
-use crate::spec::error::Problem;
+use crate::choices::Findings;
 use crate::spec::{
     Corpus, DataSettings, MAX_BPE_VOCAB, MAX_DOCUMENTS, MAX_STORIES, MIN_BPE_VOCAB, Sequence,
     Slice, Tokenizer,
@@ -10,35 +9,26 @@ use crate::spec::{
 pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
     const MOST: usize = 1 << 40;
     for (path, slice, least) in slices(data) {
-        between(findings, path, slice.take, least, MOST);
+        findings.count(path, slice.take, least..=MOST);
         if slice.skip.is_some_and(|skip| skip > MOST) {
-            say(
-                findings,
-                path,
-                format!("`{path}.skip` may be at most {MOST}"),
-            );
+            findings.say(path, format!("`{path}.skip` may be at most {MOST}"));
         }
     }
     if !(1..=2).contains(&data.target_shift) {
         let message = format!("`data.target_shift` is {}", data.target_shift);
-        let problem = Problem::new(message).allowed("1 (the next token) or 2 (the one after it)");
-        add(findings, "data.target_shift", problem);
+        findings
+            .say("data.target_shift", message)
+            .allowed("1 (the next token) or 2 (the one after it)");
     }
     match data.sequence {
         Sequence::InformedAsRun(tolerance) => {
-            at_least(
-                findings,
-                "data.sequence.informed_as_run.tol",
-                tolerance.tol,
-                1,
-            );
+            findings.count("data.sequence.informed_as_run.tol", tolerance.tol, 1..=MOST);
         }
         Sequence::InformedAsDescribed(tolerance) => {
-            at_least(
-                findings,
+            findings.count(
                 "data.sequence.informed_as_described.tol",
                 tolerance.tol,
-                1,
+                1..=MOST,
             );
         }
         _ => {}
@@ -61,15 +51,9 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
     match &data.tokenizer {
         Tokenizer::TrainBpe(bpe) => {
             let path = "data.tokenizer.train_bpe.vocab_size";
-            between(findings, path, bpe.vocab_size, MIN_BPE_VOCAB, MAX_BPE_VOCAB);
+            findings.count(path, bpe.vocab_size, MIN_BPE_VOCAB..=MAX_BPE_VOCAB);
             if let Some(documents) = bpe.documents {
-                between(
-                    findings,
-                    "data.tokenizer.train_bpe.documents",
-                    documents,
-                    1,
-                    MOST,
-                );
+                findings.count("data.tokenizer.train_bpe.documents", documents, 1..=MOST);
                 let corpus = data.train.corpus.as_ref().unwrap_or(&data.corpus);
                 let path = "data.tokenizer.train_bpe.documents";
                 generated_is_bounded(path, documents, corpus, findings);
@@ -77,18 +61,14 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
         }
         Tokenizer::File(file) => {
             if file.path.as_os_str().is_empty() {
-                say(
-                    findings,
-                    "data.tokenizer.file",
-                    "`data.tokenizer.file` is empty",
-                );
+                findings.say("data.tokenizer.file", "`data.tokenizer.file` is empty");
             }
         }
     }
     if let (Tokenizer::TrainBpe(_), Corpus::Bin(_)) = (&data.tokenizer, &data.corpus) {
         let message = "`bin` holds token ids, not text that a tokenizer could learn from";
         let hint = "name the tokenizer that made them: `data.tokenizer: {file: …}`";
-        add(findings, "data.tokenizer", Problem::new(message).hint(hint));
+        findings.say("data.tokenizer", message).hint(hint);
     }
 }
 
@@ -109,9 +89,10 @@ fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut
     };
     if take > most {
         let message = format!("`{path}` takes {take} documents of the embedded corpus `{name}`");
-        let problem = Problem::new(message).allowed(format!("at most {most}, about 4 GiB of text"));
-        let hint = "take fewer, or name a corpus of your own with `data.corpus`";
-        add(findings, path, problem.hint(hint));
+        findings
+            .say(path, message)
+            .allowed(format!("at most {most}, about 4 GiB of text"))
+            .hint("take fewer, or name a corpus of your own with `data.corpus`");
     }
 }
 
@@ -126,18 +107,16 @@ fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
             if embedded.version != 1 {
                 let version = embedded.version;
                 let message = format!("the corpus `{name}` has no version {version}");
-                add(
-                    findings,
-                    &format!("{path}.{name}.version"),
-                    Problem::new(message).allowed("1"),
-                );
+                findings
+                    .say(format!("{path}.{name}.version"), message)
+                    .allowed("1");
             }
             return;
         }
         Corpus::Text(text) => {
             if text.separator.is_empty() {
                 let message = "an empty separator cannot end a document";
-                say(findings, &format!("{path}.text.separator"), message);
+                findings.say(format!("{path}.text.separator"), message);
             }
             ("text", &text.path)
         }
@@ -148,28 +127,22 @@ fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
                 .is_some_and(|extension| extension.starts_with('.'))
             {
                 let message = "an extension is written without its dot";
-                say(findings, &format!("{path}.folder.extension"), message);
+                findings.say(format!("{path}.folder.extension"), message);
             }
             ("folder", &folder.path)
         }
         Corpus::Jsonl(jsonl) => {
             if jsonl.field.is_empty() {
-                say(
-                    findings,
-                    &format!("{path}.jsonl.field"),
-                    "an empty field name holds no text",
-                );
+                let message = "an empty field name holds no text";
+                findings.say(format!("{path}.jsonl.field"), message);
             }
             ("jsonl", &jsonl.path)
         }
         Corpus::Bin(bin) => ("bin", &bin.path),
     };
     if file.as_os_str().is_empty() {
-        say(
-            findings,
-            &format!("{path}.{kind}.path"),
-            format!("the path of `{kind}` is empty"),
-        );
+        let message = format!("the path of `{kind}` is empty");
+        findings.say(format!("{path}.{kind}.path"), message);
     }
 }
 
@@ -191,7 +164,7 @@ pub(super) fn slices_do_not_overlap(data: &DataSettings, findings: &mut Findings
                     end - 1,
                     other_end - 1
                 );
-                say(findings, path, message);
+                findings.say(*path, message);
             }
         }
     }

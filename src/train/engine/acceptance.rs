@@ -6,17 +6,15 @@ use super::dropout::{Dropout, Pass};
 use super::fused::Fused;
 use super::layout::Layout;
 use super::local::DeviceKind;
-use super::loss::Formula;
 use super::network::Network;
 use super::ops::{
     Activation, AdamwStep, Element, Grid, Heads, Linear, LossTask, Matrix, Moments, NormKind,
     Operations, Recording, Rotary, ScoreTask, tensor_error,
 };
 use super::reference::Reference;
+use crate::choices::loss::Formula;
 use crate::rng::{Purpose, Stream};
-use crate::spec::{
-    Arch, ClassWeight, Init, Loss, ModelConfig, Reduction, SquareParameters, Weighted,
-};
+use crate::spec::{Arch, Init, Loss, ModelConfig, Reduction};
 use crate::train::{TrainError, Weights};
 use dfdx::prelude::{Axes2, Cpu, NoneTape, PutTape, SumTo, TryMul};
 use std::sync::Arc;
@@ -82,7 +80,8 @@ pub(crate) fn compare_on<O: Operations>(ops: &O) -> Result<Vec<Comparison>> {
         found.push(compared(operation.name(), &pair, TOLERANCE));
     }
     for (name, config) in models() {
-        for (loss_name, loss) in losses() {
+        for loss in Loss::EXAMPLES {
+            let loss_name = loss.name();
             let pair = [
                 whole_model(ops, &config, &loss)?,
                 whole_model(&exact, &config, &loss)?,
@@ -447,22 +446,6 @@ fn models() -> [(&'static str, ModelConfig); 2] {
         ..llama.clone()
     };
     [("LLaMA", llama), ("GPT-2", gpt2)]
-}
-
-fn losses() -> [(&'static str, Loss); 5] {
-    let weighted = Weighted {
-        w: ClassWeight::Absolute(20.0),
-    };
-    [
-        ("cross_entropy", Loss::CrossEntropy),
-        (
-            "square",
-            Loss::Square(SquareParameters { k: 15.0, m: 30.0 }),
-        ),
-        ("square_softmax", Loss::SquareSoftmax(weighted)),
-        ("squentropy", Loss::Squentropy),
-        ("squentropy_capstone", Loss::SquentropyCapstone(weighted)),
-    ]
 }
 
 /// Initial weights moved away from their special values, so that no gradient is 0 by symmetry.

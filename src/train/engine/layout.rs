@@ -1,106 +1,9 @@
-//! Parameters of a model: their names, their order, and how named tensors lie in the engine's matrices.
-//!
-//! The engine keeps matrices that one product reads as one: queries, keys and values stacked, gate and up stacked. All are row-major
-//! `(out, in)`, so stacking rows is appending values, and a [`Slot`] is the concatenation of its [`Part`]s.
+//! Parameters of a model: their initial values, and how named tensors lie in the engine's matrices.
 
-use super::{gpt2, llama};
-use crate::spec::{Arch, Init, ModelConfig};
+use crate::choices::arch::{Slot, Start, Tensor};
+use crate::spec::ModelConfig;
 use crate::train::{NamedTensor, TrainError, Weights};
 use std::collections::BTreeMap;
-
-/// How a tensor starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// All 0 (biases).
-    Zeros,
-    /// All 1 (norm weights).
-    Ones,
-    /// Drawn from a normal distribution.
-    Normal,
-    /// Drawn; a projection into the residual stream, which the GPT-2 initialiser scales down.
-    NormalResidual,
-}
-
-/// A named tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
-    /// Its name in files.
-    pub(crate) name: String,
-    /// Its shape in files: one size, or `[out, in]`.
-    pub(crate) shape: Vec<usize>,
-    /// How it starts.
-    pub(crate) start: Start,
-}
-
-impl Part {
-    /// Number of values.
-    pub(crate) fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Standard deviation of its initial values (0 where they are not drawn).
-    fn deviation(&self, config: &ModelConfig) -> f64 {
-        let (rows, cols) = match self.shape[..] {
-            [rows, cols] => (rows, cols),
-            _ => (1, self.len()),
-        };
-        match (self.start, config.init) {
-            (Start::Zeros | Start::Ones, _) => 0.0,
-            (_, Init::XavierNormal) => (2.0 / (rows + cols) as f64).sqrt(),
-            (Start::Normal, Init::Gpt2) => 0.02,
-            (Start::NormalResidual, Init::Gpt2) => 0.02 / (2.0 * config.n_layers as f64).sqrt(),
-        }
-    }
-}
-
-/// A matrix of the engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
-    /// Rows and columns.
-    pub(crate) shape: (usize, usize),
-    /// The named tensors whose values it holds, one after another.
-    pub(crate) parts: Vec<Part>,
-}
-
-impl Slot {
-    /// A vector, `(1, n)`.
-    pub(crate) fn vector(name: String, n: usize, start: Start) -> Self {
-        Self {
-            shape: (1, n),
-            parts: vec![Part {
-                name,
-                shape: vec![n],
-                start,
-            }],
-        }
-    }
-
-    /// Matrices of `cols` columns, stacked.
-    pub(crate) fn stacked(parts: Vec<(String, usize)>, cols: usize, start: Start) -> Self {
-        let parts: Vec<Part> = parts
-            .into_iter()
-            .map(|(name, rows)| Part {
-                name,
-                shape: vec![rows, cols],
-                start,
-            })
-            .collect();
-        Self {
-            shape: (parts.iter().map(|part| part.shape[0]).sum(), cols),
-            parts,
-        }
-    }
-
-    /// One matrix.
-    pub(crate) fn matrix(name: String, rows: usize, cols: usize, start: Start) -> Self {
-        Self::stacked(vec![(name, rows)], cols, start)
-    }
-
-    /// Whether it is a matrix (which `decay: matrices` lets decay).
-    pub(crate) fn is_matrix(&self) -> bool {
-        self.parts.iter().any(|part| part.shape.len() > 1)
-    }
-}
 
 /// All parameters of a model, in the model's fixed order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,16 +15,14 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of `config`.
     pub(crate) fn new(config: &ModelConfig) -> Self {
-        let slots = match config.arch {
-            Arch::Llama => llama::slots(config),
-            Arch::Gpt2 => gpt2::slots(config),
-        };
-        Self { slots }
+        Self {
+            slots: config.tensors(),
+        }
     }
 
     /// The named tensors in order.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.slots.iter().flat_map(|slot| &slot.parts)
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Tensor> {
+        self.slots.iter().flat_map(|slot| &slot.tensors)
     }
 
     /// Initial weights: element `i` of tensor `n` of the order is drawn at index `i / 2` of stream `(seed, Init, n)`.
@@ -130,13 +31,10 @@ impl Layout {
             let data = match part.start {
                 Start::Zeros => vec![0.0; part.len()],
                 Start::Ones => vec![1.0; part.len()],
-                Start::Normal | Start::NormalResidual => normal(
-                    part.len(),
-                    part.deviation(config),
-                    seed,
-                    number as u64,
-                    threads,
-                ),
+                Start::Normal | Start::NormalResidual => {
+                    let deviation = deviation(part, config);
+                    normal(part.len(), deviation, seed, number as u64, threads)
+                }
             };
             NamedTensor {
                 name: part.name.clone(),
@@ -194,7 +92,7 @@ impl Layout {
         let mut lists = lists;
         self.slots.iter().map(move |slot| {
             let mut values = Vec::with_capacity(slot.shape.0 * slot.shape.1);
-            for part in &slot.parts {
+            for part in &slot.tensors {
                 match lists.next() {
                     Some(list) if list.len() == part.len() => values.extend_from_slice(list),
                     _ => {
@@ -215,7 +113,7 @@ impl Layout {
         let mut lists = Vec::new();
         for (slot, values) in self.slots.iter().zip(slots) {
             let mut rest = values;
-            for part in &slot.parts {
+            for part in &slot.tensors {
                 let later = rest.split_off(part.len().min(rest.len()));
                 let mut first = std::mem::replace(&mut rest, later);
                 // it still has the room of the whole slot
@@ -235,6 +133,17 @@ impl Layout {
         });
         Weights(tensors.collect())
     }
+}
+
+/// Standard deviation of the initial values of a drawn tensor.
+fn deviation(tensor: &Tensor, config: &ModelConfig) -> f64 {
+    let (rows, cols) = match tensor.shape[..] {
+        [rows, cols] => (rows, cols),
+        _ => (1, tensor.len()),
+    };
+    let is_residual = tensor.start == Start::NormalResidual;
+    let init = config.init.get();
+    init.deviation(rows, cols, is_residual, config.n_layers)
 }
 
 /// `n` draws with standard deviation `deviation`, shared out over threads (each value depends on its index alone).

@@ -19,6 +19,7 @@ mod llama;
 #[cfg(test)]
 pub mod llama2c;
 mod local;
+#[cfg(test)]
 mod loss;
 mod network;
 mod ops;

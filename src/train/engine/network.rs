@@ -55,7 +55,7 @@ impl<O: Operations> Network<O> {
         let tensors = layout.arranged(weights)?;
         let lists = tensors.into_iter().map(|tensor| &tensor.data[..]);
         let parameters = upload(ops, layout.pack(lists))?;
-        let rotary = (config.arch == Arch::Llama).then(|| {
+        let rotary = config.arch.get().is_rotary().then(|| {
             let tables = Rotary::new(config.max_seq_len, config.head_dim(), config.rope_theta);
             Arc::new(tables)
         });

@@ -17,7 +17,7 @@
 //! - Results never depend on the number of threads.
 
 use super::dropout::Dropout;
-use super::loss::Formula;
+use crate::choices::loss::Formula;
 use crate::spec::Dtype;
 use crate::train::{PartSeconds, TrainError};
 use dfdx::optim::UnusedTensors;

@@ -6,9 +6,9 @@
 
 use super::dropout::Pass;
 use super::layout::Layout;
-use super::loss::Formula;
 use super::network::{Network, upload};
 use super::ops::{AdamwStep, Clip, Grid, Kept, LossTask, LossValue, Moments, Operations};
+use crate::choices::loss::Formula;
 use crate::data::TrainingData;
 use crate::data::batch::{Batch, Course};
 use crate::record::MetricPoint;

@@ -4,8 +4,8 @@ use super::Fused;
 use super::attention::few_or_many;
 use super::memory::{Failure, gradient, zeros};
 use super::view::{values, values_mut};
+use crate::choices::loss::Formula;
 use crate::train::Part;
-use crate::train::engine::loss::Formula;
 use crate::train::engine::ops::{Linear, LossTask, LossValue, Matrix, Scalar, ScoreTask, Scores};
 use dfdx::prelude::*;
 use specbook_kernels::{

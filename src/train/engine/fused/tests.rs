@@ -2,12 +2,10 @@
 //! cached attention; and their bits between threads, instruction sets and jobs at once.
 
 use super::*;
+use crate::choices::loss::Formula;
 use crate::rng::{Purpose, Stream};
-use crate::spec::{
-    Arch, ClassWeight, Init, Loss, ModelConfig, Reduction, SquareParameters, Weighted,
-};
+use crate::spec::{Arch, Init, Loss, ModelConfig, Reduction};
 use crate::train::engine::dropout::Pass;
-use crate::train::engine::loss::Formula;
 use crate::train::engine::network::Network;
 use crate::train::engine::ops::Element;
 use crate::train::engine::reference::Reference;
@@ -73,19 +71,6 @@ fn ids(seed: u64, n: usize, vocab: usize) -> Vec<u32> {
     (0..n as u64)
         .map(|i| stream.below(i, vocab as u64) as u32)
         .collect()
-}
-
-fn losses() -> [Loss; 5] {
-    let w = Weighted {
-        w: ClassWeight::Absolute(20.0),
-    };
-    [
-        Loss::CrossEntropy,
-        Loss::Square(SquareParameters { k: 15.0, m: 30.0 }),
-        Loss::SquareSoftmax(w),
-        Loss::Squentropy,
-        Loss::SquentropyCapstone(w),
-    ]
 }
 
 /// Forward and backward over `micros` micro-batches: (ce, square, objective) of each, then the gradient of every parameter.
@@ -160,7 +145,7 @@ fn whole_models_have_the_values_and_gradients_of_the_reference() {
         ("gpt2 with dropout", gpt2(true, 0.2)),
     ] {
         let (fused, exact) = (Fused::open(2).unwrap(), Exact::open(1).unwrap());
-        let losses = losses();
+        let losses = Loss::EXAMPLES;
         let count = if name == "llama" || name == "gpt2" {
             losses.len()
         } else {

@@ -1,5 +1,8 @@
 use super::*;
-use crate::spec::{ClassWeight, SquareParameters, Weighted};
+use crate::choices::loss::square::Square;
+use crate::choices::loss::square_softmax::SquareSoftmax;
+use crate::choices::loss::squentropy_capstone::SquentropyCapstone;
+use crate::choices::loss::{ClassWeight, Formula, Loss, Reduction};
 
 pub(crate) const LOGITS: [[f64; 5]; 3] = [
     [2.0, -1.0, 0.5, 0.0, -0.5],
@@ -8,15 +11,9 @@ pub(crate) const LOGITS: [[f64; 5]; 3] = [
 ];
 pub(crate) const TARGETS: [usize; 3] = [0, 3, 1];
 
-fn weighted(w: f64) -> Weighted {
-    Weighted {
-        w: ClassWeight::Absolute(w),
-    }
-}
-
 /// The golden table of docs/studies.md#golden: loss, mean over three rows, gradient of row 0 divided by 3.
 pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
-    let square = |k, m| Loss::Square(SquareParameters { k, m });
+    let square = |k, m| Loss::Square(Square { k, m });
     vec![
         (
             Loss::CrossEntropy,
@@ -44,17 +41,23 @@ pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
             [-0.109670, -0.155531, 0.133239, 0.030269, -0.064974],
         ),
         (
-            Loss::SquentropyCapstone(weighted(65.0)),
+            Loss::SquentropyCapstone(SquentropyCapstone {
+                w: ClassWeight::Absolute(65.0),
+            }),
             12.213088473,
             [8.556996, -0.122198, 0.116573, 0.030269, -0.048307],
         ),
         (
-            Loss::SquareSoftmax(weighted(1.0)),
+            Loss::SquareSoftmax(SquareSoftmax {
+                w: ClassWeight::Absolute(1.0),
+            }),
             0.134086708,
             [-0.012799, 0.000977, 0.006701, 0.003351, 0.001770],
         ),
         (
-            Loss::SquareSoftmax(weighted(100.0)),
+            Loss::SquareSoftmax(SquareSoftmax {
+                w: ClassWeight::Absolute(100.0),
+            }),
             8.423802303,
             [-0.971560, 0.098326, 0.442989, 0.267973, 0.162272],
         ),
@@ -95,7 +98,9 @@ fn floors_are_those_of_the_table() {
         (512, 1.0, 9.6, 0.02, 0.034, 0.144),
     ];
     for (classes, w, right, wrong, ce, square) in table {
-        let loss = Loss::SquentropyCapstone(weighted(w));
+        let loss = Loss::SquentropyCapstone(SquentropyCapstone {
+            w: ClassWeight::Absolute(w),
+        });
         let total = |right: f64, wrong: f64| {
             let (ce, square) = floor(&loss, classes, right, wrong);
             ce + square
@@ -117,7 +122,7 @@ fn floors_are_those_of_the_table() {
     // The printed squentropy has no floor, a square loss none of its own.
     let (ce, square) = floor(&Loss::Squentropy, 512, 40.0, 0.0);
     assert!(ce < 1e-12 && square < 1e-12);
-    let square_loss = Loss::Square(SquareParameters { k: 15.0, m: 30.0 });
+    let square_loss = Loss::Square(Square { k: 15.0, m: 30.0 });
     assert_eq!(floor(&square_loss, 512, 30.0, 0.0), (0.0, 0.0));
 }
 
@@ -155,7 +160,7 @@ fn sum_of_classes_is_the_mean_times_their_number() {
 
 #[test]
 fn relative_weight_follows_the_number_of_classes() {
-    let loss = Loss::SquentropyCapstone(Weighted {
+    let loss = Loss::SquentropyCapstone(SquentropyCapstone {
         w: ClassWeight::Per50304(65.0),
     });
     let formula = Formula::new(&loss, Reduction::MeanClasses, 4096);

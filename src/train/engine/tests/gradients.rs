@@ -3,11 +3,12 @@
 use super::super::dropout::Pass;
 use super::super::fused::Fused;
 use super::super::layout::Layout;
-use super::super::loss::{Formula, tests as golden};
+use super::super::loss::tests as golden;
 use super::super::network::Network;
 use super::super::ops::{Grid, LossTask, Matrix, Operations};
 use super::super::reference::Reference;
 use super::tiny;
+use crate::choices::loss::Formula;
 use crate::rng::{Purpose, Stream};
 use crate::spec::{Arch, Loss, ModelConfig, Reduction};
 use dfdx::prelude::{Cpu, NoneTape};

@@ -2,10 +2,10 @@
 
 use super::super::layout::Layout;
 use super::super::local::{DeviceKind, initial_weights, open};
-use super::super::loss::Formula;
 use super::super::network::Network;
 use super::super::ops::{Grid, LossTask, Operations};
 use super::*;
+use crate::choices::loss::Formula;
 use crate::spec::{Loss, Reduction};
 use crate::train::{Weights, weights_file};
 use dfdx::prelude::NoneTape;

@@ -1,28 +1,10 @@
 //! Model settings: as a spec writes them ([`ModelSettings`]) and as a run uses them ([`ModelConfig`]).
 
+use super::Findings;
+use super::arch::{Arch, Slot};
+use super::init::Init;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Which family of transformer is trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Arch {
-    /// RMSNorm, rotary positions in adjacent pairs, SwiGLU (Touvron et al. 2023).
-    #[default]
-    Llama,
-    /// LayerNorm, learned positions, exact GELU, dropout (Radford et al. 2019, nanoGPT's variant).
-    Gpt2,
-}
-
-/// How weights start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Init {
-    /// Normal with standard deviation sqrt(2 / (rows + columns)) on every matrix, the embedding too (docs/studies.md#a0).
-    XavierNormal,
-    /// Normal(0, 0.02); projections into the residual stream Normal(0, 0.02 / sqrt(2 · n_layers)) (nanoGPT).
-    Gpt2,
-}
 
 /// The section `model` of a spec. What is not written follows from the architecture (see [`ModelSettings::resolve`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -123,35 +105,98 @@ pub struct ModelConfig {
 impl ModelSettings {
     /// Decides everything left open, for a tokenizer of `vocab_size` entries.
     pub fn resolve(&self, vocab_size: usize) -> ModelConfig {
-        let llama = self.arch == Arch::Llama;
-        let hidden_dim = self.hidden_dim.unwrap_or_else(|| {
-            let multiple = self.multiple_of.unwrap_or(256);
-            if llama {
-                (4 * self.dim * 2 / 3).div_ceil(multiple) * multiple
-            } else {
-                4 * self.dim
-            }
-        });
+        let arch = self.arch.get();
+        let defaults = arch.defaults(self);
+        let padding = self.pad_vocab_to_multiple;
         ModelConfig {
             arch: self.arch,
             dim: self.dim,
             n_layers: self.n_layers,
             n_heads: self.n_heads,
             n_kv_heads: self.n_kv_heads.unwrap_or(self.n_heads),
-            hidden_dim,
+            hidden_dim: self.hidden_dim.unwrap_or(defaults.hidden_dim),
             max_seq_len: self.max_seq_len,
-            vocab_size: vocab_size.div_ceil(self.pad_vocab_to_multiple)
-                * self.pad_vocab_to_multiple,
+            vocab_size: vocab_size.div_ceil(padding) * padding,
             norm_eps: self.norm_eps,
-            rope_theta: if llama { self.rope_theta } else { 0.0 },
-            biases: self.biases,
-            tied_output: self.tied_output.unwrap_or(!llama),
-            dropout: self.dropout,
-            init: self.init.unwrap_or(if llama {
-                Init::XavierNormal
+            rope_theta: if arch.is_rotary() {
+                self.rope_theta
             } else {
-                Init::Gpt2
-            }),
+                0.0
+            },
+            biases: self.biases,
+            tied_output: self.tied_output.unwrap_or(defaults.tied_output),
+            dropout: self.dropout,
+            init: self.init.unwrap_or(defaults.init),
+        }
+    }
+
+    /// Checks sizes, ranges and what the architecture allows.
+    pub fn check(&self, findings: &mut Findings) {
+        const MOST: usize = 1 << 20;
+        findings.count("model.dim", self.dim, 1..=MOST);
+        findings.count("model.n_layers", self.n_layers, 1..=10_000);
+        findings.count("model.n_heads", self.n_heads, 1..=MOST);
+        findings.count("model.max_seq_len", self.max_seq_len, 2..=MOST);
+        let padding = self.pad_vocab_to_multiple;
+        findings.count("model.pad_vocab_to_multiple", padding, 1..=MOST);
+        for (path, value) in [
+            ("model.n_kv_heads", self.n_kv_heads),
+            ("model.hidden_dim", self.hidden_dim),
+            ("model.multiple_of", self.multiple_of),
+            ("model.vocab_size", self.vocab_size),
+        ] {
+            if let Some(value) = value {
+                findings.count(path, value, 1..=1 << 24);
+            }
+        }
+        let (eps, theta, dropout) = (self.norm_eps, self.rope_theta, self.dropout);
+        let is_small = eps > 0.0 && eps < 1.0;
+        findings.number("model.norm_eps", eps, is_small, "above 0 and below 1");
+        findings.number("model.rope_theta", theta, theta > 0.0, "above 0");
+        let is_share = (0.0..1.0).contains(&dropout);
+        findings.number("model.dropout", dropout, is_share, "at least 0 and below 1");
+        self.heads_divide_dim(findings);
+        self.arch.get().check(self, findings);
+        if self.hidden_dim.is_some() && self.multiple_of.is_some() {
+            let message =
+                "`model.hidden_dim` is given, so `model.multiple_of` has nothing to round";
+            findings
+                .say("model.multiple_of", message)
+                .hint("keep one of the two");
+        }
+    }
+
+    fn heads_divide_dim(&self, findings: &mut Findings) {
+        let (dim, heads) = (self.dim, self.n_heads);
+        if heads == 0 || dim == 0 {
+            return;
+        }
+        let needs_even = self.arch.get().is_rotary();
+        let fits = |width: usize| !needs_even || width.is_multiple_of(2);
+        if !dim.is_multiple_of(heads) {
+            let fitting: Vec<String> = (1..=dim.min(256))
+                .filter(|heads| dim.is_multiple_of(*heads) && fits(dim / heads))
+                .map(|heads| heads.to_string())
+                .collect();
+            let message = format!("`model.dim` {dim} is not a multiple of `model.n_heads` {heads}");
+            let finding = findings.say("model.n_heads", message);
+            if !fitting.is_empty() {
+                finding.allowed(format!("for {dim}: {} heads", fitting.join(", ")));
+            }
+        } else if !fits(dim / heads) {
+            let message = format!(
+                "a head is {} wide ({dim} / {heads}); rotary positions need an even width",
+                dim / heads
+            );
+            findings.say("model.n_heads", message);
+        }
+        if let Some(kv) = self.n_kv_heads
+            && kv > 0
+            && !heads.is_multiple_of(kv)
+        {
+            let message =
+                format!("`model.n_kv_heads` {kv} does not divide `model.n_heads` {heads}");
+            findings.say("model.n_kv_heads", message);
         }
     }
 }
@@ -162,23 +207,21 @@ impl ModelConfig {
         self.dim / self.n_heads
     }
 
+    /// The tensors in the model's fixed order, as the engine stacks them.
+    pub fn tensors(&self) -> Vec<Slot> {
+        self.arch.get().tensors(self)
+    }
+
+    /// Rows and columns of every matrix that a position is multiplied by, the output matrix included.
+    pub fn products(&self) -> impl Iterator<Item = (usize, usize)> {
+        let slots = self.tensors().into_iter();
+        slots.filter(|slot| slot.is_product).map(|slot| slot.shape)
+    }
+
     /// Number of trained parameters, learned positions included; a tied output counts once.
     pub fn parameters(&self) -> usize {
-        let (d, f) = (self.dim, self.hidden_dim);
-        let kv = self.n_kv_heads * self.head_dim();
-        let (block, norms, positions) = match self.arch {
-            Arch::Llama => (2 * d * d + 2 * kv * d + 3 * d * f, d, 0),
-            Arch::Gpt2 => {
-                let linear_biases = if self.biases { 3 * d + d + f + d } else { 0 };
-                (
-                    4 * d * d + 2 * d * f + linear_biases,
-                    if self.biases { 2 * d } else { d },
-                    self.max_seq_len * d,
-                )
-            }
-        };
-        let embeddings = self.vocab_size * d * if self.tied_output { 1 } else { 2 };
-        embeddings + positions + self.n_layers * (block + 2 * norms) + norms
+        let size = |slot: &Slot| slot.shape.0 * slot.shape.1;
+        self.tensors().iter().map(size).sum()
     }
 }
 

@@ -1,0 +1,86 @@
+//! The choices of a run: its loss, learning-rate schedule, initialiser and architecture.
+//!
+//! Every value of a choice is one file of plain data and functions. The file holds
+//!
+//! 1. `ABOUT`, one sentence for the JSON Schema and the documentation;
+//! 2. its settings as a struct with defaults and units and an `EXAMPLE` of it, or a unit struct where there are none;
+//! 3. an implementation of the choice's trait: its check and what it computes (a formula, a rate, tensors).
+//!
+//! `choices!` in the choice's `mod.rs` lists the values, one line each: it declares the module, the enum variant and its schema.
+//! Everything else asks the trait and never matches on the variants, so that nothing can forget a new value. To add one, write
+//! its file and its line. A choice outside this module follows the same pattern with a trait of its own.
+//!
+//! Nothing here knows a spec file, a tensor or a corpus. A check reports [`Finding`]s, which the spec turns into messages.
+
+pub mod arch;
+mod finding;
+pub mod init;
+pub mod loss;
+mod model;
+pub mod schedule;
+
+pub use arch::Arch;
+pub use finding::{Finding, Findings};
+pub use init::Init;
+pub use loss::{ClassWeight, Loss, Reduction};
+pub use model::{ModelConfig, ModelSettings};
+pub use schedule::Schedule;
+
+/// Declares a choice from its values: `file: Variant`, or `file: Variant(Settings)` where it has settings.
+///
+/// The enum gets `EXAMPLES` for tests, `name` and `about` for documentation, and `get`: the value as the choice's trait sees it.
+macro_rules! choices {
+    (
+        $(#[$meta:meta])*
+        $name:ident: $kind:ident {
+            $($(#[$of_variant:meta])* $file:ident: $variant:ident $(($settings:ident))?,)+
+        }
+    ) => {
+        $(pub mod $file;)+
+
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            $(
+                $(#[$of_variant])*
+                #[doc = concat!("See [`", stringify!($file), "`].")]
+                #[schemars(description = $file::ABOUT)]
+                $variant $(($file::$settings))?,
+            )+
+        }
+
+        impl $name {
+            /// An example of every value.
+            pub const EXAMPLES: &'static [Self] =
+                &[$(Self::$variant $(({ let example: $file::$settings = $file::EXAMPLE; example }))?,)+];
+
+            /// What it is, in one sentence.
+            pub fn about(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $file::ABOUT,)+
+                }
+            }
+
+            /// Name in specs.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => stringify!($file),)+
+                }
+            }
+
+            /// The value with what it computes.
+            pub fn get(&self) -> &dyn $kind {
+                match self {
+                    $(Self::$variant $((choices!(@bind settings $settings)))? => {
+                        choices!(@value settings $file $variant $($settings)?)
+                    })+
+                }
+            }
+        }
+    };
+    (@bind $binding:ident $settings:ident) => { $binding };
+    (@value $binding:ident $file:ident $variant:ident) => { &$file::$variant };
+    (@value $binding:ident $file:ident $variant:ident $settings:ident) => { $binding };
+}
+use choices;

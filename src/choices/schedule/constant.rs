@@ -1,0 +1,15 @@
+//! The peak throughout.
+
+use super::ScheduleKind;
+
+/// For the documentation.
+pub const ABOUT: &str = "The peak throughout.";
+
+/// The constant schedule; it has no settings.
+pub struct Constant;
+
+impl ScheduleKind for Constant {
+    fn rate(&self, peak: f64, _: u64) -> f64 {
+        peak
+    }
+}
