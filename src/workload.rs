@@ -2,13 +2,15 @@
 //!
 //! Runs that share their data share it in memory. Nothing here trains.
 
+use crate::data::batch::Course;
 use crate::data::identity::DataKey;
 use crate::data::{self, DataContext, DataError, LoadedData, Stop, TextTokenizer, scoring_windows};
+use crate::eval::ngram::{self, Ngrams};
 use crate::eval::{self, EvalError, EvalRequest, ScoredDocument};
 use crate::plan::Run;
 use crate::record::EvalResult;
 use crate::scheduler::{Evaluation, Prepared, Work, WorkError};
-use crate::spec::{EvalSettings, ModelConfig, Settings, Split};
+use crate::spec::{EvalSettings, ModelConfig, Settings, Split, TrainSettings};
 use crate::store::Store;
 use crate::train::{Engine, Weights};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,9 +83,14 @@ impl<'a> Workload<'a> {
 
     /// Evaluates `weights` as the settings of `run` ask.
     fn score(&self, run: &Run, weights: &Weights, threads: usize) -> Result<EvalResult, WorkError> {
-        let tokenizer = self.load(run)?.data.tokenizer.clone();
+        let loaded = self.load(run)?;
+        let tokenizer = loaded.data.tokenizer.clone();
         let materials = Materials::new(&run.settings, &run.model, &tokenizer, self.context)?;
-        Ok(materials.evaluate(self.engine, weights, threads)?)
+        let mut result = materials.evaluate(self.engine, weights, threads)?;
+        result
+            .metrics
+            .extend(materials.baselines(&loaded.prepared, &run.settings.train));
+        Ok(result)
     }
 }
 
@@ -186,11 +193,36 @@ impl<'a> Materials<'a> {
             prompts: &self.prompts,
             decode: &|prompt, new| self.tokenizer.decode_continuation(prompt, new),
             eos: Some(self.tokenizer.eos()),
-            usable_vocab: self.tokenizer.vocab_size().min(self.model.vocab_size),
+            usable_vocab: self.usable_vocab(),
             loss: self.loss,
             threads,
         };
         eval::evaluate(engine, weights, &request)
+    }
+
+    /// What n-grams of the training text of a run predict: the held-out documents, token by token, and the validation sequences as the
+    /// run is validated. Metrics by name.
+    fn baselines(&self, prepared: &Prepared, train: &TrainSettings) -> Vec<(String, f64)> {
+        let lines = Course::new(&prepared.training, train).lines(self.target_shift);
+        let documents = eval::gather(self.documents.iter());
+        let sets = [
+            ("nll", 1, &documents),
+            ("val", self.target_shift, &prepared.validation),
+        ];
+        let mut metrics = Vec::new();
+        for (prefix, shift, windows) in sets {
+            let counted =
+                Ngrams::count(lines.iter().map(Vec::as_slice), shift, self.usable_vocab());
+            let scores = counted.nll(windows).into_iter().flatten();
+            let named = ngram::ORDERS.iter().zip(scores);
+            metrics.extend(named.map(|(order, nll)| (format!("{prefix}_{order}"), nll)));
+        }
+        metrics
+    }
+
+    /// Ids that the tokenizer can give and the model can take.
+    fn usable_vocab(&self) -> usize {
+        self.tokenizer.vocab_size().min(self.model.vocab_size)
     }
 }
 

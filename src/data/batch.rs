@@ -170,6 +170,32 @@ impl<'a> Course<'a> {
         batches
     }
 
+    /// The text that the course trains on as lines of ids: each sequence once, however many epochs there are, in file order; of a
+    /// stream, all of it. Targets are `shift` ids ahead.
+    pub fn lines(&self, shift: usize) -> Vec<Vec<u32>> {
+        let set = match self.data {
+            TrainingData::Stream { ids, .. } => return vec![ids.clone()],
+            TrainingData::Sequences(set) => set,
+        };
+        let per_step = self.train.grad_accum_steps * self.train.batch_size;
+        let per_epoch = self.length.batches_per_epoch * self.train.batch_size;
+        let mut seen = vec![false; set.len()];
+        let mut unseen = set.len();
+        for epoch in 0..self.length.epochs as u64 {
+            let steps = self.length.steps - epoch * self.steps_per_epoch();
+            let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+            let sequences = per_epoch.min(steps.saturating_mul(per_step));
+            for &index in self.order(set.len(), epoch).iter().take(sequences) {
+                unseen -= usize::from(!std::mem::replace(&mut seen[index], true));
+            }
+            if unseen == 0 || !self.train.shuffle {
+                break;
+            }
+        }
+        let indices = (0..set.len()).filter(|index| seen[*index]);
+        indices.map(|index| set.line(index, shift)).collect()
+    }
+
     fn whole_batches(&self, step: u64) -> Vec<Batch> {
         let accumulated = self.train.grad_accum_steps;
         match self.data {

@@ -70,6 +70,14 @@ impl SequenceSet {
         (&self.inputs[range.clone()], &self.targets[range])
     }
 
+    /// The ids of sequence `index`, whose targets are `shift` ids ahead: its input and what its target has beyond it (nothing where
+    /// the input is shorter than the shift: the ids between are not known).
+    pub fn line(&self, index: usize, shift: usize) -> Vec<u32> {
+        let (input, target) = self.get(index);
+        let beyond = target.len().checked_sub(shift).map(|at| &target[at..]);
+        [input, beyond.unwrap_or_default()].concat()
+    }
+
     /// Length of the longest sequence (0 where empty).
     pub fn longest(&self) -> usize {
         self.offsets

@@ -347,7 +347,7 @@ impl Evaluation<'_> {
 }
 
 /// All windows of `documents`, one after another.
-fn gather<'a>(documents: impl Iterator<Item = &'a ScoredDocument>) -> SequenceSet {
+pub fn gather<'a>(documents: impl Iterator<Item = &'a ScoredDocument>) -> SequenceSet {
     let mut set = SequenceSet::new();
     for document in documents {
         for index in 0..document.windows.len() {

@@ -109,6 +109,42 @@ pub const METRICS: &[Metric] = &[
         "Mean negative log-likelihood of the held-out documents, weighted by tokens.",
     ),
     score(
+        "nll_unigram",
+        "nats/token",
+        Some(true),
+        "As `nll`, predicted by word frequencies of the run's own training text (interpolated Witten-Bell).",
+    ),
+    score(
+        "nll_bigram",
+        "nats/token",
+        Some(true),
+        "As `nll`, predicted by frequencies of pairs of the run's own training text (interpolated Witten-Bell).",
+    ),
+    score(
+        "nll_trigram",
+        "nats/token",
+        Some(true),
+        "As `nll`, predicted by frequencies of triples of the run's own training text (interpolated Witten-Bell).",
+    ),
+    score(
+        "val_unigram",
+        "nats/token",
+        Some(true),
+        "Cross-entropy of the validation targets, predicted by word frequencies of the run's own training text.",
+    ),
+    score(
+        "val_bigram",
+        "nats/token",
+        Some(true),
+        "As `val_unigram` by pairs, whose second id is as far ahead as the run's targets are.",
+    ),
+    score(
+        "val_trigram",
+        "nats/token",
+        Some(true),
+        "As `val_bigram` by triples.",
+    ),
+    score(
         "perplexity",
         "",
         Some(true),

@@ -12,6 +12,7 @@ mod counts;
 pub mod curve;
 mod evaluate;
 mod metrics;
+pub mod ngram;
 mod perplexity;
 pub mod text;
 
@@ -19,6 +20,6 @@ pub mod text;
 mod tests;
 
 pub use counts::counts_by_formula;
-pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate};
+pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate, gather};
 pub use metrics::{METRICS, metric};
 pub use perplexity::PERPLEXITY_SHOWN_UP_TO;

@@ -295,3 +295,54 @@ fn batches_that_are_scored_have_a_bounded_size() {
         assert_eq!(batches(&alike)[0], 0..scored_together(length), "{length}");
     }
 }
+
+#[test]
+fn the_lines_of_a_course_are_what_it_trains_on() {
+    let mut set = SequenceSet::new();
+    for number in 0..25_u32 {
+        // Line number, 100, 200: targets two ahead.
+        set.push(&[number], &[200]);
+    }
+    set.push(&[7, 8, 9], &[9, 10, 11]);
+    assert_eq!(set.line(25, 2), [7, 8, 9, 10, 11]);
+    assert_eq!(set.line(0, 2), [0], "the id between is not known");
+    let data = TrainingData::Sequences(set);
+    let firsts = |fields: &str| -> Vec<u32> {
+        let train = train(fields);
+        let lines = Course::new(&data, &train).lines(2);
+        lines.iter().map(|line| line[0]).collect()
+    };
+    let all: Vec<u32> = (0..25).chain([7]).collect();
+    assert_eq!(firsts("batch_size: 10, epochs: 3"), all);
+    // Each course against the rows of its batches.
+    for fields in [
+        "batch_size: 4, epochs: 1, last_batch: drop",
+        "batch_size: 4, max_batches: 2, shuffle: false",
+        "batch_size: 4, max_batches: 2, epochs: 3",
+        "batch_size: 3, grad_accum_steps: 2, max_steps: 6",
+        "batch_size: 5, max_tokens: 17",
+        "batch_size: 5, max_tokens: 40, shuffle: false",
+    ] {
+        let settings = train(fields);
+        let course = Course::new(&data, &settings);
+        let mut rows = course_rows(&course, 0..course.steps());
+        rows.sort_unstable();
+        rows.dedup();
+        let mut lines = firsts(fields);
+        lines.sort_unstable();
+        lines.dedup();
+        let missing = rows.iter().filter(|row| !lines.contains(row)).count();
+        assert_eq!(missing, 0, "{fields}: {rows:?} {lines:?}");
+        // A budget of tokens may cut rows off the last step.
+        assert!(lines.len() - rows.len() < 5, "{fields}: {rows:?} {lines:?}");
+    }
+    let stream = TrainingData::Stream {
+        ids: vec![1, 2, 3],
+        window: 1,
+        shift: 1,
+    };
+    assert_eq!(
+        Course::new(&stream, &train("batch_size: 1, max_steps: 1")).lines(1),
+        [[1, 2, 3]]
+    );
+}
