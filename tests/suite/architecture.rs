@@ -20,7 +20,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ruzstd", &["data/"]),
     ("sysinfo", &["cli/"]),
     ("nix", &["scheduler/", "fsx/"]),
-    ("specbook_kernels", &["train/"]),
+    ("specbook_kernels", &["train/", "internals"]),
 ];
 
 /// A module, and the modules of this crate it may name.
