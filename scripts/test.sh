@@ -9,4 +9,4 @@ say "lints";             cargo clippy --locked --workspace --all-targets -- -D w
 say "CUDA code";         cargo clippy --locked --all-targets --features cuda-check -- -D warnings
 say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
-say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet

@@ -145,7 +145,7 @@ pub struct Measured {
     /// Seeds that every setting it read has (settings pinned to one replicate do not count); empty where it read none.
     pub seeds: Vec<u64>,
     /// Whether one seed's luck can decide it: it reads metrics that vary with the seed from single runs, and is
-    /// neither a [count](crate::eval::Metric::varies), nor made of five or more runs or pairs, nor declared a `formula`.
+    /// neither a count, nor made of five or more runs or pairs, nor declared a `formula`.
     pub by_luck: bool,
 }
 

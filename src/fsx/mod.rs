@@ -1,6 +1,6 @@
 //! Every read and write of a store or report goes through here.
 //!
-//! [`Fs`] is the door to the file system: [`RealFs`] is the real one, [`FaultFs`] fails or «kills the process» at a chosen
+//! [`Fs`] is the door to the file system: [`RealFs`] is the real one, `FaultFs` (in tests) fails or «kills the process» at a chosen
 //! operation, so that tests can show what survives. Nothing here knows what the files mean.
 
 mod atomic;
