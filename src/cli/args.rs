@@ -362,7 +362,7 @@ pub(crate) struct BenchArgs {
     /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
-    /// Instruction set of the CPU engine (`amx`, `avx512`, `avx2`, `portable`); default: the best available.
+    /// Instruction set of the CPU engine (`amx`, `avx512`, `avx2`, `neon`, `portable`); default: the best available.
     #[arg(long, value_name = "NAME")]
     pub(crate) isa: Option<String>,
     /// Number format of matrix products, for shapes; a spec sets `train.dtype`.

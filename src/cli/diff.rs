@@ -111,7 +111,7 @@ fn stored(store: &Store, name: &str) -> Result<Vec<Compared>, Failure> {
     for other in store.list()? {
         let is_finished = other.status == RunStatus::Cached && other.id != id;
         if is_finished
-            && other.numerics == record.numerics
+            && other.numerics.agrees_with(&record.numerics)
             && compare::are_replicates(&record.key, &other.key)
         {
             runs.push(whole(store, &other)?);

@@ -114,7 +114,22 @@ fn processor_features() -> Vec<&'static str> {
         let there = found.into_iter().filter(|(_, there)| *there);
         there.map(|(name, _)| name).collect()
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    {
+        use std::arch::is_aarch64_feature_detected;
+        let found = [
+            ("neon", is_aarch64_feature_detected!("neon")),
+            ("fp16", is_aarch64_feature_detected!("fp16")),
+            ("dotprod", is_aarch64_feature_detected!("dotprod")),
+            ("i8mm", is_aarch64_feature_detected!("i8mm")),
+            ("bf16", is_aarch64_feature_detected!("bf16")),
+            ("sve", is_aarch64_feature_detected!("sve")),
+            ("sve2", is_aarch64_feature_detected!("sve2")),
+        ];
+        let there = found.into_iter().filter(|(_, there)| *there);
+        there.map(|(name, _)| name).collect()
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         Vec::new()
     }

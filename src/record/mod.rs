@@ -177,22 +177,32 @@ pub struct Numerics {
     pub engine: String,
     /// Number of the training mathematics.
     pub recipe: u32,
-    /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64`, …; of bf16 `x86_64+avx512bf16` or `x86_64+avx512+amx`.
+    /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64+neon`, …; of bf16 `x86_64+avx512bf16`, `x86_64+avx512+amx` or
+    /// `aarch64+neonbf16`.
     pub isa: String,
     /// Number format of the matrix products.
     pub dtype: String,
 }
 
 impl Numerics {
-    /// Whether two descriptions of what computes promise the same course: one engine, recipe, number format and processor
-    /// family, in bf16 one instruction set. Only such runs continue or repeat each other.
+    /// Whether two descriptions of what computes promise the same course: all but what [`Numerics::decisive_isa`] leaves out of the
+    /// instruction set is equal. Only such runs continue or repeat each other.
     pub fn agrees_with(&self, other: &Self) -> bool {
-        let family = |numerics: &Self| match numerics.dtype.as_str() {
-            "bf16" => Some(numerics.isa.clone()),
-            _ => numerics.isa.split('+').next().map(str::to_owned),
+        let course = |of: &Self| {
+            let isa = of.decisive_isa().to_owned();
+            (of.engine.clone(), of.recipe, of.dtype.clone(), isa)
         };
-        (&self.engine, self.recipe, &self.dtype, family(self))
-            == (&other.engine, other.recipe, &other.dtype, family(other))
+        course(self) == course(other)
+    }
+
+    /// What of the instruction set results depend on. The fused kernels give the same bits in f32 on every processor; in bf16 the
+    /// instructions round in their own ways; other engines promise nothing beyond a processor family.
+    pub fn decisive_isa(&self) -> &str {
+        match (self.engine.as_str(), self.dtype.as_str()) {
+            (_, "bf16") => &self.isa,
+            ("cpu-fused", _) => "any processor",
+            _ => self.isa.split('+').next().unwrap_or_default(),
+        }
     }
 }
 
@@ -350,9 +360,14 @@ mod tests {
     use super::Numerics;
 
     #[test]
-    fn runs_in_bf16_agree_on_one_instruction_set_only() {
+    fn runs_in_f32_agree_on_all_processors_and_those_in_bf16_on_one_instruction_set() {
         let numerics = |isa: &str, dtype: &str| Numerics {
-            engine: "cpu-fused".to_owned(),
+            engine: if isa == "x86_64" {
+                "cpu-reference"
+            } else {
+                "cpu-fused"
+            }
+            .to_owned(),
             recipe: 2,
             isa: isa.to_owned(),
             dtype: dtype.to_owned(),
@@ -361,6 +376,8 @@ mod tests {
         assert!(agree(["x86_64+avx512", "x86_64+avx2"], "f32"));
         assert!(agree(["x86_64+avx512bf16", "x86_64+avx512bf16"], "bf16"));
         assert!(!agree(["x86_64+avx512bf16", "x86_64+avx512+amx"], "bf16"));
-        assert!(!agree(["x86_64+avx512", "aarch64"], "f32"));
+        assert!(!agree(["x86_64+avx512bf16", "aarch64+neonbf16"], "bf16"));
+        assert!(agree(["x86_64+avx512", "aarch64+neon"], "f32"));
+        assert!(!agree(["x86_64", "aarch64+neon"], "f32"), "another engine");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One JSON object per line: the header; texts and lists that several runs share; one line per run, in plan order; the
 //! claims as they were judged. Nothing volatile is kept: no timing, no provenance, no file sizes, and of the instruction
-//! set only the processor family. Steps are kept by column, since most columns are constant or equal to another one.
+//! set only what results depend on. Steps are kept by column, since most columns are constant or equal to another one.
 
 use super::ReportError;
 use crate::claim::Verdict;
@@ -85,8 +85,7 @@ pub fn stable(results: &Results) -> Results {
             record.key = run.key.clone();
             record.name.clone_from(&run.name);
             record.spec.clone_from(&results.spec);
-            let isa = record.numerics.isa.split('+').next().unwrap_or_default();
-            record.numerics.isa = isa.to_owned();
+            record.numerics.isa = record.numerics.decisive_isa().to_owned();
         }
         if let Some(eval) = &mut run.eval {
             eval.metrics.retain(|_, value| value.is_finite());

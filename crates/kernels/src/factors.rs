@@ -1,31 +1,68 @@
-//! What a matrix product rounds its factors to when it packs them: nothing, or bfloat16 pairs.
+//! What a matrix product rounds its factors to when it packs them: nothing, or bfloat16.
 //!
-//! A pair is two neighbours of the inner dimension in one 32-bit element, the first in the low half. Processors have two ways to sum products of
-//! pairs, which round differently. One is a chain too: sum + second · second, then + first · first, each added with one rounding to nearest;
-//! subnormal numbers count as 0. That is what the instruction VDPBF16PS does (AVX-512 BF16), and [`Portable`] does the same with whole
-//! numbers, so that tests can compare bits. The other is that of the tiles of AMX: [`super::amx`].
+//! Pairs are two neighbours of the inner dimension in one 32-bit element, the first in the low half. Processors have three ways to sum products
+//! of pairs, which round differently ([`Way`]); subnormal numbers count as 0 in all. For each there is a version in plain Rust, so that tests can
+//! compare bits.
 
 use super::Isa;
 use super::isa::Kind;
 use super::lanes::{LANES, Lanes, Portable};
 
+/// How the products of pairs are summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    dead_code,
+    reason = "a kind of processor has one or two of them; tests compare all"
+)]
+pub(crate) enum Way {
+    /// One chain: sum + second · second, then + first · first, each added with one rounding to nearest (VDPBF16PS of AVX-512 BF16).
+    Chain,
+    /// Two chains for sixteen pairs: the tiles of AMX, [`super::amx`].
+    Tiles,
+    /// First · first and second · second are added, and that is added to the sum, each time rounding to odd (BFMMLA of Arm: [`super::fours`]).
+    Odd,
+}
+
+impl Way {
+    /// All, as tests compare them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 3] = [Self::Chain, Self::Tiles, Self::Odd];
+}
+
 /// The permission to round the factors of products to bfloat16, and the way to multiply them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bf16 {
-    tiles: bool,
+    way: Way,
     native: bool,
 }
 
 impl Bf16 {
     /// Where the processor has the instructions for it.
     pub fn on(isa: Isa) -> Option<Self> {
-        match isa.kind() {
+        let way = match isa.kind() {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 if is_x86_feature_detected!("avx512bf16") => Some(Self {
-                tiles: isa.has_tiles(),
-                native: true,
-            }),
-            _ => None,
+            Kind::Avx512 if isa.has_tiles() => Way::Tiles,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => is_x86_feature_detected!("avx512bf16").then_some(Way::Chain)?,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => return None,
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => std::arch::is_aarch64_feature_detected!("bf16").then_some(Way::Odd)?,
+            Kind::Portable => return None,
+        };
+        Some(Self { way, native: true })
+    }
+
+    /// Why there is none where [`Bf16::on`] gives none.
+    pub fn needs() -> &'static str {
+        match std::env::consts::ARCH {
+            "x86_64" => {
+                "a processor with AVX-512 BF16 is needed, such as AMD Zen 4 or Intel Sapphire Rapids; use `f32`"
+            }
+            "aarch64" => {
+                "a processor with the BF16 extension is needed, such as Apple M2, AWS Graviton 3 or NVIDIA Grace; use `f32`"
+            }
+            _ => "no processor of this kind multiplies bfloat16 numbers here; use `f32`",
         }
     }
 
@@ -40,21 +77,18 @@ impl Bf16 {
 
     /// Every way, without the instructions.
     #[cfg(test)]
-    pub fn all_emulated() -> [Self; 2] {
-        [false, true].map(|tiles| Self {
-            tiles,
-            native: false,
-        })
+    pub fn all_emulated() -> [Self; 3] {
+        Way::ALL.map(|way| Self { way, native: false })
     }
 
-    /// Whether the processor was found to have AVX-512 BF16, and AMX where [`Bf16::has_tiles`].
+    /// Whether the processor was found to have the instructions of the way.
     pub fn is_native(self) -> bool {
         self.native
     }
 
-    /// Whether sums are those of AMX.
-    pub fn has_tiles(self) -> bool {
-        self.tiles
+    /// How sums are made.
+    pub(crate) fn way(self) -> Way {
+        self.way
     }
 }
 
@@ -80,8 +114,50 @@ pub(crate) trait Factors<L: Lanes>: Packing<L> {
     /// Positions of the inner dimension in one packed element: `k` rows are rounded to `k.div_ceil(DEPTH)`.
     const DEPTH: usize;
 
+    /// R × (W · 16) sums of products over `k` packed elements: `a` holds them for `TILE_ROWS` rows, `b` for W · 16 columns.
+    unsafe fn chain<const R: usize, const W: usize>(
+        k: usize,
+        a: *const f32,
+        b: *const f32,
+    ) -> [[L::V; W]; R];
+}
+
+/// Packed elements that are multiplied lane by lane.
+///
+/// # Safety
+/// As [`Lanes`].
+pub(crate) trait ByLane<L: Lanes> {
     /// sum + x · y
     unsafe fn multiply_add(x: L::V, y: L::V, sum: L::V) -> L::V;
+}
+
+/// [`Factors::chain`] with a row of `b` and each number of a row of `a` at a time.
+#[inline(always)]
+unsafe fn chain<L: Lanes, F: ByLane<L>, const R: usize, const W: usize>(
+    k: usize,
+    mut a: *const f32,
+    mut b: *const f32,
+) -> [[L::V; W]; R] {
+    // SAFETY: the caller's contract is that of `Factors`; addresses ahead are only hints.
+    unsafe {
+        let mut sums = [[L::splat(0.0); W]; R];
+        for _ in 0..k {
+            let mut columns = [L::splat(0.0); W];
+            for (w, column) in columns.iter_mut().enumerate() {
+                *column = L::load(b.add(w * LANES));
+                L::prefetch(b.wrapping_add(8 * W * LANES + w * LANES));
+            }
+            for (r, row) in sums.iter_mut().enumerate() {
+                let x = L::splat(*a.add(r));
+                for (sum, column) in row.iter_mut().zip(columns) {
+                    *sum = F::multiply_add(x, column, *sum);
+                }
+            }
+            a = a.add(L::TILE_ROWS);
+            b = b.add(W * LANES);
+        }
+        sums
+    }
 }
 
 /// Factors as they are.
@@ -92,13 +168,25 @@ impl<L: Lanes> Packing<L> for Whole {
     unsafe fn round(_: *mut f32, _: usize, _: usize) {}
 }
 
-impl<L: Lanes> Factors<L> for Whole {
-    const DEPTH: usize = 1;
-
+impl<L: Lanes> ByLane<L> for Whole {
     #[inline(always)]
     unsafe fn multiply_add(x: L::V, y: L::V, sum: L::V) -> L::V {
         // SAFETY: as promised by the caller.
         unsafe { L::fma(x, y, sum) }
+    }
+}
+
+impl<L: Lanes> Factors<L> for Whole {
+    const DEPTH: usize = 1;
+
+    #[inline(always)]
+    unsafe fn chain<const R: usize, const W: usize>(
+        k: usize,
+        a: *const f32,
+        b: *const f32,
+    ) -> [[L::V; W]; R] {
+        // SAFETY: as promised by the caller.
+        unsafe { chain::<L, Self, R, W>(k, a, b) }
     }
 }
 
@@ -126,13 +214,25 @@ impl<L: PairLanes> Packing<L> for Pairs {
     }
 }
 
-impl<L: PairLanes> Factors<L> for Pairs {
-    const DEPTH: usize = 2;
-
+impl<L: PairLanes> ByLane<L> for Pairs {
     #[inline(always)]
     unsafe fn multiply_add(x: L::V, y: L::V, sum: L::V) -> L::V {
         // SAFETY: as promised by the caller.
         unsafe { L::dot_pairs(x, y, sum) }
+    }
+}
+
+impl<L: PairLanes> Factors<L> for Pairs {
+    const DEPTH: usize = 2;
+
+    #[inline(always)]
+    unsafe fn chain<const R: usize, const W: usize>(
+        k: usize,
+        a: *const f32,
+        b: *const f32,
+    ) -> [[L::V; W]; R] {
+        // SAFETY: as promised by the caller.
+        unsafe { chain::<L, Self, R, W>(k, a, b) }
     }
 }
 
@@ -178,9 +278,14 @@ impl PairLanes for Portable {
     }
 }
 
-/// The upper half of `x` rounded to bfloat16; NaN stays NaN.
+/// The upper half of `x` rounded to bfloat16, a subnormal number as 0.
 fn rounded(x: f32) -> u32 {
-    let bits = flushed(x).to_bits();
+    nearest(flushed(x))
+}
+
+/// The upper half of `x` rounded to bfloat16, ties to even; NaN stays NaN.
+pub(crate) fn nearest(x: f32) -> u32 {
+    let bits = x.to_bits();
     if x.is_nan() {
         return bits >> 16 | 0x40;
     }

@@ -4,17 +4,21 @@
 //!
 //! Every element of C is one chain of fused multiply-adds over the inner dimension, cut into blocks of [`K_BLOCK`]; the sums of the blocks are
 //! added in order. The shape of the register tile, the packing and the threads do not enter, so all instruction sets and any number of
-//! threads give the same bits. (On the tiles of AMX a block's sum of bfloat16 products is not one chain: [`super::amx`].) Blocks of B are
+//! threads give the same bits. (Sums of bfloat16 products are made in three ways: [`super::factors`].) Blocks of B are
 //! packed once for all threads; each thread packs its own rows of A.
 
 #[cfg(target_arch = "x86_64")]
 use super::amx::Registers;
 use super::amx::{self, Emulated, Tiles, strips};
-use super::factors::{Bf16, Factors, Packing, PairLanes, Pairs, Whole};
+use super::factors::{Bf16, Factors, Packing, PairLanes, Pairs, Way, Whole};
+use super::fours::Fours;
 use super::isa::Kind;
 use super::lanes::{LANES, Lanes, Portable};
+#[cfg(target_arch = "aarch64")]
+use super::lanes_neon::{ByElement, Neon};
 #[cfg(target_arch = "x86_64")]
 use super::lanes_x86::{Avx2, Avx512};
+use super::tile::{Place, any_tile};
 use super::{Compute, Isa, Scratch};
 
 /// Length of the chains: part of the recipe, because it decides the rounding.
@@ -169,17 +173,23 @@ pub(crate) unsafe fn product(
         match (isa.kind(), bf16) {
             #[cfg(target_arch = "x86_64")]
             (Kind::Avx512, Some(bf16)) if bf16.is_native() => {
-                let method = match bf16.has_tiles() {
-                    true => Method::tiled::<Avx512>(pack_amx, strips_amx),
-                    false => Method::of::<Avx512, Pairs>(pack_bf16, tiles_bf16),
+                let method = match bf16.way() {
+                    Way::Tiles => Method::tiled::<Avx512>(pack_amx, strips_amx),
+                    _ => Method::of::<Avx512, Pairs>(pack_bf16, tiles_bf16),
                 };
+                blocks(shared, sizes, a, b, c, method)
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Kind::Neon, Some(bf16)) if bf16.is_native() => {
+                let method = Method::of::<Neon, Fours>(pack_fours, tiles_fours);
                 blocks(shared, sizes, a, b, c, method)
             }
             (_, Some(bf16)) => {
                 type P = Portable;
-                let method = match bf16.has_tiles() {
-                    true => Method::tiled::<P>(pack_b::<P, Tiles>, strips::<P, Emulated>),
-                    false => Method::of::<P, Pairs>(pack_b::<P, Pairs>, tiles::<P, Pairs>),
+                let method = match bf16.way() {
+                    Way::Tiles => Method::tiled::<P>(pack_b::<P, Tiles>, strips::<P, Emulated>),
+                    Way::Chain => Method::of::<P, Pairs>(pack_b::<P, Pairs>, tiles::<P, Pairs>),
+                    Way::Odd => Method::of::<P, Fours>(pack_b::<P, Fours>, tiles::<P, Fours>),
                 };
                 blocks(shared, sizes, a, b, c, method)
             }
@@ -191,6 +201,11 @@ pub(crate) unsafe fn product(
             #[cfg(target_arch = "x86_64")]
             (Kind::Avx2, None) => {
                 let method = Method::of::<Avx2, Whole>(pack_avx2, tiles_avx2);
+                blocks(shared, sizes, a, b, c, method)
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Kind::Neon, None) => {
+                let method = Method::of::<Neon, ByElement>(pack_neon, tiles_neon);
                 blocks(shared, sizes, a, b, c, method)
             }
             (Kind::Portable, None) => {
@@ -385,14 +400,15 @@ unsafe fn tiles<L: Lanes, F: Factors<L>>(block: &Block, task: usize, packed: &mu
     let (i, group) = (task / groups, task % groups);
     let row0 = i * A_TILES * height;
     let rows = (A_TILES * height).min(m - row0);
-    let own = packed.buffer(A_TILES * height * k);
+    let room = F::room(k);
+    let own = packed.buffer(A_TILES * height * room);
     // SAFETY: rows, columns and panels are inside the matrices and buffers by construction.
     unsafe {
         if packed.block != i {
             for t in 0..rows.div_ceil(height) {
                 let row = row0 + t * height;
                 let from = block.a.at.add(row * block.a.row);
-                let to = own.add(t * height * k);
+                let to = own.add(t * height * room);
                 pack::<L>(
                     from,
                     [block.a.row, block.a.column],
@@ -411,8 +427,8 @@ unsafe fn tiles<L: Lanes, F: Factors<L>>(block: &Block, task: usize, packed: &mu
                 let row = row0 + t * height;
                 let place = Place {
                     k: k.div_ceil(F::DEPTH),
-                    a: own.add(t * height * k),
-                    b: block.packed.add(panel * width * k),
+                    a: own.add(t * height * room),
+                    b: block.packed.add(panel * width * room),
                     c: Output {
                         at: block.c.at.add(row * block.c.row + column),
                         ..block.c
@@ -426,8 +442,8 @@ unsafe fn tiles<L: Lanes, F: Factors<L>>(block: &Block, task: usize, packed: &mu
 }
 
 macro_rules! compiled {
-    ($($name:ident = $step:ident<$lanes:ty, $factors:ty> with $features:literal;)*) => {$(
-        #[cfg(target_arch = "x86_64")]
+    ($($name:ident = $step:ident<$lanes:ty, $factors:ty> on $arch:literal with $features:literal;)*) => {$(
+        #[cfg(target_arch = $arch)]
         #[target_feature(enable = $features)]
         unsafe fn $name(block: &Block, task: usize, packed: &mut Packed) {
             // SAFETY: this function has the features of the lanes; the rest is promised by the caller.
@@ -436,14 +452,18 @@ macro_rules! compiled {
     )*};
 }
 compiled! {
-    pack_avx512 = pack_b<Avx512, Whole> with "avx512f,avx2,fma";
-    tiles_avx512 = tiles<Avx512, Whole> with "avx512f,avx2,fma";
-    pack_bf16 = pack_b<Avx512, Pairs> with "avx512f,avx512bf16,avx2,fma";
-    tiles_bf16 = tiles<Avx512, Pairs> with "avx512f,avx512bf16,avx2,fma";
-    pack_amx = pack_b<Avx512, Tiles> with "avx512f,avx512bf16,avx2,fma";
-    strips_amx = strips<Avx512, Registers> with "avx512f,avx512bf16,avx2,fma";
-    pack_avx2 = pack_b<Avx2, Whole> with "avx2,fma";
-    tiles_avx2 = tiles<Avx2, Whole> with "avx2,fma";
+    pack_avx512 = pack_b<Avx512, Whole> on "x86_64" with "avx512f,avx2,fma";
+    tiles_avx512 = tiles<Avx512, Whole> on "x86_64" with "avx512f,avx2,fma";
+    pack_bf16 = pack_b<Avx512, Pairs> on "x86_64" with "avx512f,avx512bf16,avx2,fma";
+    tiles_bf16 = tiles<Avx512, Pairs> on "x86_64" with "avx512f,avx512bf16,avx2,fma";
+    pack_amx = pack_b<Avx512, Tiles> on "x86_64" with "avx512f,avx512bf16,avx2,fma";
+    strips_amx = strips<Avx512, Registers> on "x86_64" with "avx512f,avx512bf16,avx2,fma";
+    pack_avx2 = pack_b<Avx2, Whole> on "x86_64" with "avx2,fma";
+    tiles_avx2 = tiles<Avx2, Whole> on "x86_64" with "avx2,fma";
+    pack_neon = pack_b<Neon, ByElement> on "aarch64" with "neon";
+    tiles_neon = tiles<Neon, ByElement> on "aarch64" with "neon";
+    pack_fours = pack_b<Neon, Fours> on "aarch64" with "neon,bf16";
+    tiles_fours = tiles<Neon, Fours> on "aarch64" with "neon,bf16";
 }
 
 /// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; lanes up to `width` hold
@@ -496,99 +516,6 @@ unsafe fn pack<L: Lanes>(
             for kk in whole..k {
                 for i in 0..n {
                     *to.add(kk * width + l + i) = *source.add(i * lane_stride + kk * k_stride);
-                }
-            }
-        }
-    }
-}
-
-/// One register tile: packed rows and columns, and its place in C.
-struct Place {
-    /// Packed elements along the inner dimension.
-    k: usize,
-    a: *const f32,
-    b: *const f32,
-    c: Output,
-    columns: usize,
-}
-
-/// The tile with `rows` rows.
-#[inline(always)]
-unsafe fn any_tile<L: Lanes, F: Factors<L>>(rows: usize, place: &Place) {
-    macro_rules! by_rows {
-        ($vectors:literal: $($rows:literal)*) => {
-            match rows {
-                $($rows => tile::<L, F, $rows, $vectors>(place),)*
-                _ => unreachable!("a tile has at most {} rows", L::TILE_ROWS),
-            }
-        };
-    }
-    // SAFETY: the caller's contract.
-    unsafe {
-        if L::TILE_VECTORS == 2 {
-            by_rows!(2: 14 13 12 11 10 9 8 7 6 5 4 3 2 1)
-        } else {
-            by_rows!(1: 6 5 4 3 2 1)
-        }
-    }
-}
-
-/// R × (W · 16) sums of products in registers.
-#[inline(always)]
-unsafe fn tile<L: Lanes, F: Factors<L>, const R: usize, const W: usize>(place: &Place) {
-    // SAFETY: `a` holds k groups of TILE_ROWS numbers, `b` k groups of W · 16; C has R rows with `columns` elements here.
-    unsafe {
-        let mut sums = [[L::splat(0.0); W]; R];
-        let (mut a, mut b) = (place.a, place.b);
-        for _ in 0..place.k {
-            let mut columns = [L::splat(0.0); W];
-            for (w, column) in columns.iter_mut().enumerate() {
-                *column = L::load(b.add(w * LANES));
-                L::prefetch(b.wrapping_add(8 * W * LANES + w * LANES));
-            }
-            for (r, row) in sums.iter_mut().enumerate() {
-                let x = L::splat(*a.add(r));
-                for (sum, column) in row.iter_mut().zip(columns) {
-                    *sum = F::multiply_add(x, column, *sum);
-                }
-            }
-            a = a.add(L::TILE_ROWS);
-            b = b.add(W * LANES);
-        }
-        let (c, stride) = (place.c.at, place.c.row);
-        // Written out, so that the index of every sum is a constant: a loop would keep all of them in memory, not in registers.
-        macro_rules! store_rows {
-            ($add:literal: $($r:literal)*) => {$(
-                if $r < R {
-                    let to = c.add($r * stride);
-                    for w in 0..W {
-                        let to = to.add(w * LANES);
-                        let sum = sums[$r][w];
-                        L::store(to, if $add { L::add(L::load(to), sum) } else { sum });
-                    }
-                }
-            )*};
-        }
-        if place.columns == W * LANES {
-            if place.c.add {
-                store_rows!(true: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-            } else {
-                store_rows!(false: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-            }
-            return;
-        }
-        let sums = std::hint::black_box(sums);
-        for (r, row) in sums.iter().enumerate() {
-            for (w, &sum) in row.iter().enumerate() {
-                let n = place.columns.saturating_sub(w * LANES).min(LANES);
-                if n > 0 {
-                    let to = c.add(r * stride + w * LANES);
-                    let sum = if place.c.add {
-                        L::add(L::load_n(to, n), sum)
-                    } else {
-                        sum
-                    };
-                    L::store_n(to, n, sum);
                 }
             }
         }

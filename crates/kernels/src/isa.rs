@@ -23,6 +23,8 @@ pub enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Isa {
@@ -45,6 +47,9 @@ impl Isa {
                 found.push(plain(Kind::Avx2));
             }
         }
+        // Every such processor has it.
+        #[cfg(target_arch = "aarch64")]
+        found.push(plain(Kind::Neon));
         found.push(plain(Kind::Portable));
         found
     }
@@ -80,6 +85,8 @@ impl Isa {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
         }
     }
 
@@ -90,18 +97,19 @@ impl Isa {
     }
 
     /// Whether bfloat16 products use the tiles of AMX.
-    #[cfg(any(test, target_arch = "x86_64"))]
+    #[cfg(target_arch = "x86_64")]
     pub fn has_tiles(self) -> bool {
         self.tiles
     }
 
-    /// As recorded with a run in bfloat16, whose bits depend on the way its products are summed: `x86_64+avx512bf16` or `x86_64+avx512+amx`.
+    /// As recorded with a run in bfloat16, whose bits depend on the way its products are summed: `x86_64+avx512bf16`,
+    /// `x86_64+avx512+amx` or `aarch64+neonbf16`.
     pub fn bf16_name(self) -> String {
         let way = if self.tiles { "+amx" } else { "bf16" };
         format!("{}{way}", self.name())
     }
 
-    /// As recorded with a run: `x86_64+avx512`, `x86_64+avx2`, or the architecture alone.
+    /// As recorded with a run: `x86_64+avx512`, `x86_64+avx2`, `aarch64+neon`, or the architecture alone.
     pub fn name(self) -> &'static str {
         match self.kind {
             Kind::Portable => std::env::consts::ARCH,
@@ -109,6 +117,8 @@ impl Isa {
             Kind::Avx2 => "x86_64+avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "x86_64+avx512",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "aarch64+neon",
         }
     }
 }
@@ -148,6 +158,9 @@ macro_rules! kernels {
                 // SAFETY: likewise.
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: every processor of the architecture has these lanes.
+                #[cfg(target_arch = "aarch64")]
+                Kind::Neon => unsafe { body::<$crate::lanes_neon::Neon>($($arg),*) },
                 // SAFETY: the portable lanes need no feature.
                 Kind::Portable => unsafe { body::<$crate::lanes::Portable>($($arg),*) },
             }

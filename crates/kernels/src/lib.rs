@@ -1,9 +1,9 @@
 //! CPU kernels: slices in, slices out. No tensor, no tape, no model: those are in `fused`.
 //!
 //! Two promises hold for every kernel here, and the tests check both:
-//! * **Same bits on every instruction set.** Each kernel is written once over sixteen virtual lanes ([`lanes`]) and compiled for AVX-512, AVX2 with FMA
-//!   and plain Rust; lane order, reduction tree, fused multiply-adds and polynomials are the same in all three. Products of bfloat16 factors are
-//!   the exception: AVX-512 BF16 and the tiles of AMX round differently, each as its plain-Rust version does, and nothing else computes them.
+//! * **Same bits on every instruction set.** Each kernel is written once over sixteen virtual lanes ([`lanes`]) and compiled for AVX-512, AVX2 with FMA,
+//!   NEON and plain Rust; lane order, reduction tree, fused multiply-adds and polynomials are the same in all. Products of bfloat16 factors are the
+//!   exception: AVX-512 BF16, the tiles of AMX and BF16 of Arm round differently, each as its plain-Rust version does, and nothing else computes them.
 //! * **Same bits for every number of threads.** Threads share out tiles whose results do not depend on who computes them; the inner dimension of a
 //!   matrix product is never split between threads, and sums over rows go through partial sums of [`PARTIAL_ROWS`] rows, added in order.
 //!
@@ -18,10 +18,13 @@ mod attention;
 pub mod cases;
 mod clock;
 mod factors;
+mod fours;
 mod gemm;
 mod head;
 mod isa;
 mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod lanes_neon;
 #[cfg(target_arch = "x86_64")]
 mod lanes_x86;
 mod layers;
@@ -30,6 +33,7 @@ mod parts;
 mod pool;
 mod rows;
 mod shared;
+mod tile;
 
 pub use attention::{
     AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,

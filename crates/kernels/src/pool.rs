@@ -20,6 +20,8 @@ const SPINS: u32 = 4_000;
 
 type Job = *const (dyn Fn() + Sync);
 
+/// On lines of its own: a helper that waits reads it again and again.
+#[repr(align(128))]
 struct Slot {
     state: AtomicU32,
     parked: AtomicBool,

@@ -167,7 +167,7 @@ pub struct Comparison {
     pub b: Side,
     /// Whether the weights are equal bit for bit; unknown where a side has no digest.
     pub same_weights: Option<bool>,
-    /// Whether engine, recipe and instruction set are equal: only then can bits be compared.
+    /// Whether the same bits are promised by what computed both sides: only then can they be compared.
     pub same_numerics: bool,
     /// Settings that differ.
     pub settings: Vec<Change>,
@@ -200,7 +200,10 @@ pub fn compare(a: &[Compared], b: &[Compared]) -> Option<Comparison> {
         a: side(first, a),
         b: side(second, b),
         same_weights: first.weights.zip(second.weights).map(|(a, b)| a == b),
-        same_numerics: first.numerics == second.numerics,
+        same_numerics: match (&first.numerics, &second.numerics) {
+            (Some(first), Some(second)) => first.agrees_with(second),
+            (first, second) => first == second,
+        },
         settings: changes(&first.key, &second.key),
         metrics: metrics::differences(a, b),
         curves: CURVES

@@ -79,7 +79,7 @@ pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
     }
 }
 
-/// Makes the CPU engine of this process use `name` (`portable`, `avx2`, `avx512`, `amx`) instead of the best that the machine has, to measure
+/// Makes the CPU engine of this process use `name` (`portable`, `avx2`, `avx512`, `amx`, `neon`) instead of the best that the machine has, to measure
 /// it. Results in f32 never depend on it; those in bf16 are others on `amx` than on `avx512`. Only the first call before any job counts.
 ///
 /// # Errors

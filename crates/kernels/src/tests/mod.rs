@@ -1,5 +1,6 @@
 //! Every kernel on every instruction set of this machine: the same bits; and against plain arithmetic in f64.
 
+use super::factors::Way;
 use super::*;
 use specbook_rng::{Purpose, Stream};
 
@@ -200,12 +201,10 @@ fn products_of_bfloat16_are_right_and_those_of_the_processor_agree_with_plain_ru
         let native = there.filter(|(_, bf16)| bf16.emulated() == emulated);
         let native: Vec<_> = native.collect();
         if native.is_empty() {
-            let missing = if emulated.has_tiles() {
-                "AMX"
-            } else {
-                "AVX-512 BF16"
-            };
-            println!("skipped: the processor's own products (no {missing})");
+            let way = emulated.way();
+            println!(
+                "skipped: the processor's own products (it has none that are summed as {way:?})"
+            );
         }
         let computes = |threads| -> Vec<Compute> {
             let all = native.iter().copied().chain([(Isa::best(), emulated)]);
@@ -218,10 +217,10 @@ fn products_of_bfloat16_are_right_and_those_of_the_processor_agree_with_plain_ru
 
 #[test]
 fn bfloat16_has_the_bits_of_plain_rust_at_every_edge_and_for_extreme_numbers() {
-    let (mut ways, mut tiles) = (0, false);
+    let mut found = Vec::new();
     for isa in Isa::available() {
         let Some(bf16) = Bf16::on(isa) else { continue };
-        (ways, tiles) = (ways + 1, tiles || bf16.has_tiles());
+        found.push(bf16.way());
         println!("compared: {}", isa.bf16_name());
         let compute = |bf16, threads| Compute::with(isa, threads).in_bf16(bf16);
         let plain = compute(bf16.emulated(), 1);
@@ -243,11 +242,8 @@ fn bfloat16_has_the_bits_of_plain_rust_at_every_edge_and_for_extreme_numbers() {
             bits_agree(size, &plain, &native);
         }
     }
-    if ways == 0 {
-        println!("skipped: no AVX-512 BF16");
-    }
-    if !tiles {
-        println!("skipped: no AMX");
+    for way in Way::ALL.iter().filter(|way| !found.contains(way)) {
+        println!("skipped: no products of bfloat16 on this machine that are summed as {way:?}");
     }
 }
 
@@ -290,20 +286,25 @@ fn bits_agree([m, n, k]: [usize; 3], plain: &Compute, native: &[Compute]) {
     }
 }
 
-/// The smallest product that tells the two ways apart: 1 + 2⁻²⁴ + 2⁻²⁴ is 1 as one chain; on tiles the small terms come first.
+/// Products that tell the three ways apart. With t = 2⁻²⁴, 1 + t + t is 1 as one chain, since 1 + t is a tie; on tiles the small terms come first;
+/// rounded to odd, 1 + t alone is more than 1.
 #[test]
-fn tiles_round_otherwise_than_a_chain() {
+fn the_ways_of_bfloat16_round_differently() {
     let tiny = libm::exp2f(-24.0);
-    let (mut a, b) = (vec![0.0; 66], vec![1.0; 66]);
-    (a[0], a[32], a[34]) = (1.0, tiny, tiny);
-    let sums = Bf16::all_emulated().map(|bf16| {
-        let compute = Compute::new(1).in_bf16(bf16);
-        let mut c = [f32::NAN];
-        let (a, b) = (Matrix::rows(&a, 66), Matrix::rows(&b, 1));
-        gemm(&compute, [1, 1, 66], a, b, &mut c, false);
-        c[0]
-    });
-    assert_eq!(sums, [1.0, 1.0 + f32::EPSILON]);
+    let sums = |terms: &[(usize, f32)]| {
+        Bf16::all_emulated().map(|bf16| {
+            let compute = Compute::new(1).in_bf16(bf16);
+            let (mut a, b, mut c) = (vec![0.0; 66], vec![1.0; 66], [f32::NAN]);
+            terms.iter().for_each(|&(i, x)| a[i] = x);
+            let (a, b) = (Matrix::rows(&a, 66), Matrix::rows(&b, 1));
+            gemm(&compute, [1, 1, 66], a, b, &mut c, false);
+            c[0]
+        })
+    };
+    let more = 1.0 + f32::EPSILON;
+    assert_eq!(sums(&[(0, 1.0), (32, tiny), (34, tiny)]), [1.0, more, more]);
+    assert_eq!(sums(&[(0, 1.0), (32, tiny)]), [1.0, 1.0, more]);
+    assert_eq!(sums(&[(0, 1.0), (1, tiny)]), [1.0, 1.0, more]);
 }
 
 /// `x` rounded to bfloat16, ties to even.
@@ -422,7 +423,7 @@ fn a_panic_in_a_task_reaches_the_caller_and_the_pool_goes_on() {
 fn scratch_is_used_again_and_lies_on_a_line() {
     let first = Scratch::new(1000);
     let address = first.as_ptr() as usize;
-    assert_eq!((address % 64, first.len()), (0, 1000));
+    assert_eq!((address % 128, first.len()), (0, 1000));
     drop(first);
     let again = Scratch::new(500);
     assert_eq!((again.as_ptr() as usize, again.len()), (address, 500));

@@ -94,9 +94,7 @@ impl Operations for Fused {
 
     fn lacks(dtype: Dtype) -> Option<&'static str> {
         let is_there = dtype == Dtype::F32 || Bf16::on(Isa::best()).is_some();
-        (!is_there).then_some(
-            "a processor with AVX-512 BF16 is needed, such as AMD Zen 4 or Intel Sapphire Rapids; use `f32`",
-        )
+        (!is_there).then(Bf16::needs)
     }
 
     fn isa() -> String {
