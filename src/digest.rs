@@ -1,4 +1,4 @@
-//! SHA-256 digests: the only user of `sha2`.
+//! SHA-256 digests; the only module that uses `sha2`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
@@ -87,7 +87,7 @@ impl Hasher {
         self.update(bytes);
     }
 
-    /// Ends the digest.
+    /// Finishes the digest.
     pub fn finish(self) -> Sha256Hex {
         Sha256Hex(self.0.finalize().into())
     }

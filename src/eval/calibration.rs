@@ -1,21 +1,21 @@
-//! Scores for losses that do not give probabilities (docs/studies.md#e7).
+//! Scores for losses that do not yield probabilities (docs/studies.md#e7).
 //!
 //! One temperature is fitted on the even documents and scored on the odd ones. Each pass scores many temperatures, so the search is
-//! a section search over a grid instead of a golden section: the cross-entropy of `f / τ` is convex in `1/τ`, hence has one minimum,
+//! a section search over a grid instead of a golden section: the cross-entropy of `f / τ` is convex in `1/τ`, so it has one minimum,
 //! and each round keeps the two cells around the best point. The lowest point of the parabola through the last three is the result.
 
 use crate::data::SequenceSet;
 use crate::spec::ModelConfig;
 use crate::train::{Engine, EvalJob, TrainError, Weights};
 
-/// Range of temperatures: square losses with target 1 need about 1/30, no sane model more than 30.
+/// Range of temperatures: square losses with target 1 need about 1/30, and no sensible model needs more than 30.
 const RANGE: [f64; 2] = [1e-3, 1e3];
 /// Temperatures per pass.
 const POINTS: usize = 25;
 /// Passes: the cells shrink by 1/12 each, to a factor of 1.004, in which the cross-entropy is a parabola.
 const ROUNDS: usize = 3;
 
-/// What a fit and its scores need.
+/// The inputs of a fit and its scores.
 pub(super) struct Calibrator<'a> {
     pub(super) engine: &'a dyn Engine,
     pub(super) weights: &'a Weights,
@@ -52,7 +52,7 @@ impl Calibrator<'_> {
     }
 }
 
-/// Where `nll`, which is asked for several temperatures at once, is lowest.
+/// The temperature at which `nll` is lowest; `nll` takes several temperatures at once.
 fn minimum<E>(nll: impl Fn(&[f64]) -> Result<Vec<f64>, E>) -> Result<f64, E> {
     let mut range = RANGE.map(libm::log);
     let mut best = 0.0;
@@ -75,7 +75,7 @@ fn minimum<E>(nll: impl Fn(&[f64]) -> Result<Vec<f64>, E>) -> Result<f64, E> {
     Ok(libm::exp(best))
 }
 
-/// Where the parabola through these values at −1, 0 and 1 is lowest; the lowest of the three where there is no such place.
+/// Minimum of the parabola through these values at −1, 0 and 1, or the lowest of the three if it has none.
 fn vertex([left, middle, right]: [f64; 3]) -> f64 {
     let bend = left - 2.0 * middle + right;
     if bend > 0.0 && bend.is_finite() {

@@ -1,11 +1,11 @@
-//! Counts that follow from a run's settings and the lengths of its training documents, whatever was trained.
+//! Counts derived from a run's settings and the lengths of its training documents, without training.
 
 use crate::data::sequence::{self, sequence_length};
 use crate::spec::{SeqLen, Sequence};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The settings of a run's key that decide how its documents are cut.
+/// The settings of a run's key that determine how its documents are cut.
 #[derive(Deserialize)]
 struct Key {
     data: Data,
@@ -23,9 +23,9 @@ struct Model {
     max_seq_len: usize,
 }
 
-/// `sequence_length` in tokens, and `sequences_by_formula`: how many training sequences the closed formula of the policy gives
-/// (docs/studies.md#b), to be compared with those that were made. `key` is that of a run, `lengths` are its documents' ids. Nothing for a
-/// stream, and where the documents were not counted.
+/// `sequence_length` in tokens, and `sequences_by_formula`, the number of training sequences by the policy's closed formula
+/// (docs/studies.md#b), for comparison with the number made. `key` is a run's key, `lengths` the ids in each of its documents. Returns
+/// nothing for a stream, or if the documents were not counted.
 pub fn counts_by_formula(key: &Value, lengths: &[u32]) -> Vec<(&'static str, f64)> {
     let counted = || {
         let Key { data, model } = Key::deserialize(key).ok()?;

@@ -1,4 +1,4 @@
-//! Statistics of curves and lists: pure functions of numbers, summed in the order given.
+//! Statistics of curves and lists: pure functions that sum in the given order.
 
 use crate::record::MetricPoint;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub const SERIES: &[&str] = &[
     "grad_norm",
 ];
 
-/// The value of series `name` at a step; `None` where it was not measured, or for an unknown name.
+/// The value of series `name` at a step; `None` if it was not measured or the name is unknown.
 pub fn value(point: &MetricPoint, name: &str) -> Option<f64> {
     match name {
         "epoch" => Some(point.epoch),
@@ -26,7 +26,7 @@ pub fn value(point: &MetricPoint, name: &str) -> Option<f64> {
     }
 }
 
-/// `(step, value)` of series `name` where it was measured; `None` for an unknown name.
+/// The measured `(step, value)` pairs of series `name`; `None` for an unknown name.
 pub fn series(points: &[MetricPoint], name: &str) -> Option<Vec<(u64, f64)>> {
     let measured = |point: &MetricPoint| value(point, name).map(|value| (point.step, value));
     SERIES
@@ -34,12 +34,12 @@ pub fn series(points: &[MetricPoint], name: &str) -> Option<Vec<(u64, f64)>> {
         .then(|| points.iter().filter_map(measured).collect())
 }
 
-/// The metrics of a run that follow from its steps:
+/// The metrics of a run that are derived from its steps:
 ///
 /// `steps`, `epochs`, `tokens`; `train_loss` (mean over the last epoch begun), `train_loss_first`, `_last`, `_min`, `_mean` (all
 /// steps), `train_mean25`, `train_mean50`, `train_sd50` (last 25 or 50 steps; population); `train_ce` (as
 /// `train_loss`); `val_loss` (last), `val_loss_first`, `_min`, `_max`, `val_loss_min_step`, `val_ce`, `val_loss_batch_mean` (last).
-/// Only finite numbers: the others are left out.
+/// Values that are not finite are left out.
 pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::new();
     let mut put = |name: &str, value: Option<f64>| {
@@ -84,8 +84,8 @@ pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
     metrics
 }
 
-/// Index of the first step of the last epoch begun, of `steps` steps. The steps of an epoch follow from the last point: it is step
-/// n and n divided by them is its epoch.
+/// Index of the first step of the last epoch begun, out of `steps` steps. The last point gives the steps per epoch: its step divided
+/// by its epoch.
 fn last_epoch(last: &MetricPoint, steps: usize) -> usize {
     let per_epoch = (last.step as f64 / last.epoch).round();
     let per_epoch = if per_epoch.is_finite() {
@@ -111,7 +111,7 @@ pub fn sd(values: &[f64]) -> Option<f64> {
     Some((squares / values.len() as f64).sqrt())
 }
 
-/// Population standard deviation of the last `last` values (docs/studies.md#e9 uses 50); fewer where there are fewer.
+/// Population standard deviation of the last `last` values (docs/studies.md#e9 uses 50), or of all if there are fewer.
 pub fn fluctuation(values: &[f64], last: usize) -> Option<f64> {
     sd(&values[values.len().saturating_sub(last)..])
 }
@@ -124,7 +124,7 @@ pub fn first_step_below(series: &[(u64, f64)], threshold: f64) -> Option<u64> {
         .map(|(step, _)| *step)
 }
 
-/// The value measured at `step` or, where none was, at the last measured step before it.
+/// The value measured at `step`, or at the last measured step before it.
 pub fn at_step(series: &[(u64, f64)], step: u64) -> Option<f64> {
     series
         .iter()

@@ -13,9 +13,9 @@ use crate::train::{Engine, EvalJob, SampleJob, TokenScores, TrainError, Weights}
 
 /// Format number of `result.json`.
 const FORMAT: u32 = 1;
-/// Characters of a document that its score shows.
+/// Characters of a document shown beside its score.
 const EXCERPT: usize = 80;
-/// Smallest value that counts as a probability estimate in the clipped-linear perplexity (E7c).
+/// Smallest value that counts as a probability estimate in the clipped-linear perplexity (docs/studies.md#e7).
 const CLIP: f64 = 1e-6;
 
 /// A held-out document, ready to be scored.
@@ -23,24 +23,24 @@ const CLIP: f64 = 1e-6;
 pub struct ScoredDocument {
     /// The text; its bytes are the denominator of bits per byte.
     pub text: String,
-    /// Whether all its characters come back from its ids. Where some are lost, the ids encode less than the text, and bits per
-    /// byte of it mean nothing.
+    /// Whether its ids decode to exactly its text. If characters are lost, the ids encode less than the text, and bits per byte
+    /// mean nothing.
     pub is_whole: bool,
     /// Its windows, each no longer than the model's context, every target scored.
     pub windows: SequenceSet,
 }
 
-/// Turns the new ids behind a prompt's ids into text.
+/// Decodes the new ids that follow a prompt.
 pub type Decode<'a> = dyn Fn(&[u32], &[u32]) -> Result<String, DataError> + 'a;
 
-/// Everything an evaluation needs: plain data and a way to show ids.
+/// Everything an evaluation needs: plain data, and a function that decodes ids.
 #[derive(Clone, Copy)]
 pub struct EvalRequest<'a> {
     /// The model.
     pub model: &'a ModelConfig,
-    /// What is measured.
+    /// What to measure.
     pub settings: &'a EvalSettings,
-    /// The documents of `settings.perplexity`; not read where that is not set.
+    /// The documents of `settings.perplexity`; not read if that is not set.
     pub documents: &'a [ScoredDocument],
     /// Concatenated ids of the validation slice, for `settings.random_windows`; may be empty otherwise.
     pub stream: &'a [u32],
@@ -48,15 +48,15 @@ pub struct EvalRequest<'a> {
     pub target_shift: usize,
     /// Ids of `settings.samples.prompts`, BOS included, in their order.
     pub prompts: &'a [Vec<u32>],
-    /// The text that new ids add to that of a prompt: ids of the prompt, then the new ids.
+    /// The text that new ids add to a prompt; takes the prompt's ids and the new ids.
     pub decode: &'a Decode<'a>,
     /// Id that ends a continuation.
     pub eos: Option<u32>,
     /// Ids at or above this are never drawn.
     pub usable_vocab: usize,
-    /// The training loss: decides whether clipped-linear scores mean anything.
+    /// The training loss, which decides whether clipped-linear scores mean anything.
     pub loss: Loss,
-    /// Threads; never change a bit.
+    /// Threads; they do not affect the results.
     pub threads: usize,
 }
 
@@ -66,10 +66,10 @@ pub enum EvalError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] TrainError),
-    /// Ids that the tokenizer cannot turn into text.
+    /// Ids that the tokenizer cannot decode.
     #[error(transparent)]
     Decode(#[from] DataError),
-    /// The engine gave other numbers of scores than asked for.
+    /// The engine returned the wrong number of scores.
     #[error("the engine scored {got} targets of {asked}")]
     Count {
         /// Targets of the sequences.
@@ -190,7 +190,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Clipped-linear scores: only where the loss makes logits estimate probabilities.
+    /// Clipped-linear scores, for losses whose logits estimate probabilities.
     fn clip(&self) -> Option<f64> {
         let calibrated = self
             .request
@@ -346,7 +346,7 @@ impl Evaluation<'_> {
     }
 }
 
-/// All windows of `documents`, one after another.
+/// All windows of `documents`, in order.
 pub fn gather<'a>(documents: impl Iterator<Item = &'a ScoredDocument>) -> SequenceSet {
     let mut set = SequenceSet::new();
     for document in documents {

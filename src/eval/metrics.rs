@@ -7,11 +7,11 @@ pub struct Metric {
     pub name: &'static str,
     /// Unit as shown; empty for pure numbers.
     pub unit: &'static str,
-    /// What it is, in one sentence.
+    /// Its definition, in one sentence.
     pub about: &'static str,
-    /// Whether smaller is better; `None` where neither is.
+    /// Whether smaller is better; `None` if neither is.
     pub lower_is_better: Option<bool>,
-    /// Whether it depends on the seed. The others (counts) are the same in every replicate.
+    /// Whether it depends on the seed. Counts do not: they are the same in every replicate.
     pub varies: bool,
 }
 

@@ -3,7 +3,7 @@
 use crate::train::TokenScores;
 use std::collections::BTreeMap;
 
-/// Perplexities above this are shown as `> 1e6`: the number says no more than that the model failed.
+/// Perplexities above this are shown as `> 1e6`: all they tell is that the model failed.
 pub const PERPLEXITY_SHOWN_UP_TO: f64 = 1e6;
 
 /// `exp(nll)` that stays finite: exponents above 700 count as 700 (the NLL is reported beside it).
@@ -11,7 +11,7 @@ pub fn bounded_exp(nll: f64) -> f64 {
     libm::exp(nll.min(700.0))
 }
 
-/// What was scored of one document.
+/// The score of one document.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct DocumentSum {
     /// Scored targets.
@@ -33,7 +33,7 @@ impl DocumentSum {
     }
 }
 
-/// Token-weighted mean NLL; `None` where nothing was scored.
+/// Token-weighted mean NLL; `None` if nothing was scored.
 pub(super) fn corpus_nll(documents: &[DocumentSum]) -> Option<f64> {
     let tokens: u64 = documents.iter().map(|document| document.tokens).sum();
     let nll: f64 = documents.iter().map(|document| document.nll).sum();

@@ -1,4 +1,4 @@
-//! Statistics of sampled texts, over token ids: how varied, how repetitive.
+//! Variety and repetition of sampled texts, measured on token ids.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub struct Variety {
     pub repetition: Option<f64>,
 }
 
-/// Measures `continuations`; a number is `None` where no n-gram of its length exists.
+/// Measures `continuations`; a number is `None` if no n-gram of its length exists.
 pub fn variety(continuations: &[Vec<u32>]) -> Variety {
     Variety {
         distinct_1: distinct(continuations, 1),

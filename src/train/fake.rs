@@ -9,9 +9,9 @@ use crate::rng::{Purpose, Stream};
 pub struct FakeEngine {
     /// Fails every job at this step as if it had diverged.
     pub diverge_at: Option<u64>,
-    /// Sleeps so long in each step, to give tests time to interrupt it.
+    /// Time to sleep in each step, so that tests can interrupt it.
     pub step_sleep: std::time::Duration,
-    /// What it says that it is; `fake` where this is not set.
+    /// The engine name it reports; default `fake`.
     pub name: Option<&'static str>,
 }
 

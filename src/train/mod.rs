@@ -1,6 +1,6 @@
 //! The door to the trainer. Plain data crosses it: ids, configurations, named f32 arrays; never a tensor, a dtype or a device type.
 //!
-//! Behind it is `engine`, the only place that names dfdx. [`FakeEngine`] stands in where no training is needed.
+//! Behind it is `engine`, the only module that names dfdx. [`FakeEngine`] replaces it in tests that need no training.
 
 pub mod engine;
 mod fake;
@@ -31,23 +31,23 @@ pub trait Engine: Send + Sync {
         observer: &mut dyn Observer,
     ) -> Result<Trained, TrainError>;
 
-    /// Scores every target of `job` under `weights`.
+    /// Scores every target of `job` with `weights`.
     ///
     /// # Errors
     /// Weights that do not fit the model.
     fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError>;
 
-    /// Continues every prompt; gives the new ids only.
+    /// Continues every prompt; returns only the new ids.
     ///
     /// # Errors
     /// Weights that do not fit the model; an empty prompt; ids beyond the vocabulary.
     fn generate(&self, weights: &Weights, job: &SampleJob<'_>)
     -> Result<Vec<Vec<u32>>, TrainError>;
 
-    /// What computes: recorded with every run.
+    /// The engine's name and instruction set, recorded with every run.
     fn numerics(&self, dtype: crate::spec::Dtype) -> Numerics;
 
-    /// Says why `model` and `train` cannot be trained by this engine, before any data is read.
+    /// Why this engine cannot train `model` and `train`; asked before any data is read.
     fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String>;
 
     /// Measures operations per second of the engine's matrix product in `dtype` at its best, for comparison with what training achieves
@@ -58,7 +58,7 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// What to train.
+/// A training job.
 #[derive(Clone, Copy)]
 pub struct TrainJob<'a> {
     /// The model.
@@ -69,11 +69,11 @@ pub struct TrainJob<'a> {
     pub data: &'a TrainingData,
     /// Validation sequences.
     pub validation: &'a SequenceSet,
-    /// Threads this job may use (≥ 1). Never changes a bit of the result.
+    /// Threads this job may use (≥ 1). The result does not depend on it.
     pub threads: usize,
 }
 
-/// What to score.
+/// A scoring job.
 #[derive(Clone, Copy)]
 pub struct EvalJob<'a> {
     /// The model.
@@ -82,7 +82,7 @@ pub struct EvalJob<'a> {
     pub sequences: &'a SequenceSet,
     /// Divides the logits by each of these and scores again (calibrated perplexity, docs/studies.md#e7); may be empty.
     pub temperatures: &'a [f64],
-    /// Scores `p ∝ max(logit, eps)` too (clipped-linear perplexity, E7c).
+    /// Scores `p ∝ max(logit, eps)` too (clipped-linear perplexity, docs/studies.md#e7).
     pub clipped_linear_eps: Option<f64>,
     /// Threads.
     pub threads: usize,
@@ -95,17 +95,17 @@ pub struct TokenScores {
     pub lengths: Vec<usize>,
     /// Natural log-probability of the target.
     pub log_likelihood: Vec<f32>,
-    /// Number of classes with a larger logit (0 = the target is the likeliest; ties count the lower index first).
+    /// Number of classes with a larger logit (0: the target is the most likely; of equal logits the lower index counts as larger).
     pub rank: Vec<u32>,
     /// Largest probability of any class.
     pub confidence: Vec<f32>,
     /// Log-probabilities at each temperature of the job.
     pub tempered: Vec<Vec<f32>>,
-    /// Clipped-linear log-probability; empty where it was not asked for.
+    /// Clipped-linear log-probability; empty unless it was asked for.
     pub clipped_linear: Vec<f32>,
 }
 
-/// What to sample.
+/// A sampling job.
 #[derive(Clone, Copy)]
 pub struct SampleJob<'a> {
     /// The model.
@@ -114,11 +114,11 @@ pub struct SampleJob<'a> {
     pub prompts: &'a [Vec<u32>],
     /// Longest continuation; ends earlier at `max_seq_len` positions in all.
     pub max_new_tokens: usize,
-    /// 0 takes the likeliest id.
+    /// Temperature; 0 takes the most likely id.
     pub temperature: f64,
-    /// Only the k likeliest ids.
+    /// Sample from the k most likely ids.
     pub top_k: Option<usize>,
-    /// Smallest set whose probability exceeds this (sorted by falling probability, docs/studies.md#a0).
+    /// Sample from the smallest set whose total probability exceeds this (most likely first, docs/studies.md#a0).
     pub top_p: Option<f64>,
     /// Seed of the draws; row r of the prompts uses its own counter, so rows do not depend on each other.
     pub seed: u64,
@@ -141,8 +141,8 @@ pub trait Observer {
     /// Receives a checkpoint. `Break` stops training; the engine always offers one before it stops by [`ControlFlow::Break`].
     fn on_checkpoint(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()>;
 
-    /// Reports progress of a long validation (sequences done, of all). After `Break` the engine finishes the validation, because a step
-    /// without it cannot be gone on from, then stops as after [`Observer::on_step`].
+    /// Reports progress of a long validation (sequences done, of all). After `Break` the engine finishes the validation, because a run
+    /// cannot continue from a step without it, then stops as after [`Observer::on_step`].
     fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         let _ = (done, all);
         ControlFlow::Continue(())
@@ -158,7 +158,7 @@ pub struct StepTiming {
     pub validation_seconds: f64,
     /// Positions (batch · length) of the step.
     pub positions: u64,
-    /// What the training part of it was spent on; all 0 where the engine does not say.
+    /// Time by part of the training step; all 0 if the engine does not measure it.
     pub parts: PartSeconds,
 }
 
@@ -176,7 +176,7 @@ pub enum Trained {
 pub struct Finished {
     /// Weights after the last step.
     pub last: Weights,
-    /// The final state, from which a longer run can go on; it has the weights at the lowest validation loss, where `keep` asks for them.
+    /// The final state, which a longer run can extend, with the weights at the lowest validation loss if `keep` asks for them.
     pub checkpoint: Checkpoint,
 }
 
@@ -214,7 +214,7 @@ impl Weights {
     }
 }
 
-/// Everything needed to go on: plain data, no generator state (randomness is counter-based).
+/// Everything needed to continue: plain data, without generator state (randomness is counter-based).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Checkpoint {
     /// Optimizer steps done.
@@ -227,16 +227,16 @@ pub struct Checkpoint {
     pub first_moments: Vec<Vec<f32>>,
     /// Second moments.
     pub second_moments: Vec<Vec<f32>>,
-    /// Lowest validation loss so far and its weights, where `keep` asks for them.
+    /// Lowest validation loss so far and its weights, if `keep` asks for them.
     pub best: Option<(f64, Weights)>,
     /// Sum and count of the batch losses of the current epoch (for epoch means).
     pub epoch_loss: (f64, u64),
 }
 
-/// What can go wrong in training, scoring and sampling.
+/// Errors of training, scoring and sampling.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The engine cannot do what is asked.
+    /// The engine does not support the request.
     #[error("{what} is not supported by the {engine} engine")]
     Unsupported {
         /// What was asked.
@@ -270,7 +270,7 @@ pub enum TrainError {
     /// The device cannot be used.
     #[error("device `{device}` cannot be used: {reason}")]
     Device {
-        /// As asked for.
+        /// The device asked for.
         device: String,
         /// Why not.
         reason: String,

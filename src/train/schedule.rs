@@ -9,7 +9,7 @@ pub fn learning_rate(train: &TrainSettings, step: u64) -> f64 {
     schedule.rate(optimizer.learning_rate, step)
 }
 
-/// A step of a run, as far as cadences look at it.
+/// A step of a run, as validation schedules see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// The step, from 0.

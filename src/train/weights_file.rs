@@ -1,7 +1,7 @@
 //! Weights as a safetensors file: an 8-byte little-endian length, a JSON header, the values as little-endian f32.
 //!
-//! The writer keeps the order of the tensors (and writes the same bytes for the same weights); the reader gives them back in the order
-//! in which their values lie. The header's metadata says what a reader of another program must know:
+//! The writer keeps the order of the tensors (and writes the same bytes for the same weights); the reader returns them in the order
+//! of their values. The header's metadata tells other programs what they need to know:
 //! linear weights are `(out, in)` for every architecture, GPT-2's too, and rotary pairs are adjacent `(2i, 2i + 1)`.
 
 use super::{NamedTensor, TrainError, Weights};
@@ -9,14 +9,14 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
-/// The notes that every file carries.
+/// The metadata of every file.
 const NOTES: [(&str, &str); 3] = [
     ("format", "pt"),
     ("linear_layout", "out,in"),
     ("rotary_pairs", "adjacent"),
 ];
 
-/// A named array that is not owned.
+/// A borrowed named array.
 #[derive(Clone, Debug)]
 pub struct TensorRef<'a> {
     /// Name.
@@ -38,7 +38,7 @@ impl<'a> TensorRef<'a> {
     }
 }
 
-/// Length and text of the header; in words, why there can be none.
+/// Length and text of the header, or the reason why there is none.
 fn header(tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, String> {
     let mut entries = Map::new();
     let notes: Map<String, Value> = NOTES
@@ -74,7 +74,7 @@ fn header(tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, String> {
 /// Writes `tensors` to `out`, in their order.
 ///
 /// # Errors
-/// [`std::io::ErrorKind::InvalidInput`] for two tensors of one name, a shape that does not fit its values, an empty tensor; those of `out`.
+/// [`std::io::ErrorKind::InvalidInput`] for two tensors with one name, a shape that does not fit its values, an empty tensor; those of `out`.
 pub fn write_tensors(tensors: &[TensorRef<'_>], out: &mut dyn Write) -> std::io::Result<()> {
     let invalid = |reason| std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
     out.write_all(&header(tensors).map_err(invalid)?)?;

@@ -10,6 +10,7 @@ mod architecture;
 mod bad_input;
 mod bench;
 mod bits;
+mod docs;
 mod extend;
 mod gpu;
 #[cfg(unix)]
