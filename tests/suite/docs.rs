@@ -93,7 +93,7 @@ fn links_of_the_documentation_lead_somewhere() {
             );
         }
     }
-    assert!(seen > 30, "only {seen} links found");
+    assert!(seen > 20, "only {seen} links found");
 }
 
 #[test]
