@@ -168,3 +168,80 @@ fn specs_of_the_documentation_are_valid() {
         project.run(&["check", &file]).success();
     }
 }
+
+/// The commands of a page's console blocks, as arguments; comments and redirections are cut off.
+fn commands(page: &str) -> Vec<Vec<String>> {
+    page.replace("\\\n", " ")
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("$ specbook ")
+                .or_else(|| line.strip_prefix("$ bin/specbook "))
+        })
+        .map(|line| {
+            let end = [" #", " >"].iter().filter_map(|cut| line.find(cut)).min();
+            line[..end.unwrap_or(line.len())]
+                .split_whitespace()
+                .map(|word| word.trim_matches('"').to_owned())
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn commands_of_the_documentation_are_understood() {
+    let project = Project::new();
+    let mut seen = 0;
+    for page in pages() {
+        for command in commands(&text(&page)) {
+            seen += 1;
+            // With `--help` at the end, everything before it is parsed and nothing is done.
+            let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+            arguments.push("--help");
+            let ran = project.run(&arguments);
+            assert!(
+                ran.code == 0,
+                "{}: `specbook {}`: {}",
+                page.display(),
+                command.join(" "),
+                ran.stderr
+            );
+        }
+    }
+    assert!(seen > 25, "only {seen} commands found");
+}
+
+/// The tutorial from its third section on, with less text and shorter sequences.
+#[test]
+fn the_tutorial_runs() {
+    let project = Project::new();
+    let speeches: String = (0..80)
+        .map(|n| format!("ROMEO:\nWhat light, what day {n}, what sun is that?\n<|endoftext|>\n"))
+        .collect();
+    project.write("shakespeare.txt", speeches);
+    let spec = yaml("docs/tutorial.md")
+        .replace("train: 4000", "train: 48")
+        .replace("validation: 200", "validation: 8")
+        .replace(
+            "vocab_size: 512, documents: 2000",
+            "vocab_size: 300, documents: 48",
+        )
+        .replace("perplexity: {documents: 100}", "perplexity: {documents: 8}")
+        .replace("max_seq_len: 64", "max_seq_len: 16");
+    project.write("shakespeare.yaml", spec);
+    let commands = commands(&text(&repository().join("docs/tutorial.md")));
+    assert_eq!(commands.len(), 6);
+    for command in commands {
+        let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+        project.run(&arguments).success();
+    }
+    let report = project.read("reports/shakespeare/report.md");
+    assert!(report.contains("Width 32 ends at"), "{report}");
+    for command in [
+        "report --check shakespeare.yaml",
+        "run shakespeare.yaml",
+        "verify shakespeare.yaml --filter dim=32,seed=0",
+    ] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        project.run(&arguments).success();
+    }
+}
