@@ -1,4 +1,4 @@
-//! Training a case and taking its times.
+//! Trains a case and times it.
 
 use super::Case;
 use crate::data::SequenceSet;
@@ -13,28 +13,28 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// Steps before the measured ones: memory is fetched and threads are woken in them.
+/// Warm-up steps before the measured ones, in which memory is allocated and threads are started.
 const WARM_UP: usize = 2;
-/// Measured steps at least, however long they take.
+/// Minimum number of measured steps, however long they take.
 const LEAST_STEPS: usize = 3;
 
-/// How long a case is trained after the first steps.
+/// How long to train a case after the warm-up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
-    /// So many steps.
+    /// This many steps.
     Steps(u64),
-    /// So long, and a few steps at least.
+    /// This long, and at least a few steps.
     Time(Duration),
 }
 
-/// What was measured; in this form it is printed as JSON.
+/// The measurements, as printed in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// Version of this form.
+    /// Version of this format.
     pub format: u32,
     /// The shape's or the run's name.
     pub shape: String,
-    /// What computed.
+    /// The engine.
     pub numerics: Numerics,
     /// Threads.
     pub threads: usize,

@@ -1,10 +1,10 @@
-//! Counter-based randomness: `(seed, purpose, step, index)` gives bits. The only source of randomness.
+//! Counter-based randomness, the only source of random numbers: bits are a function of `(seed, purpose, step, index)`.
 //!
-//! The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: «Parallel random numbers: as easy as 1, 2, 3», SC 2011):
+//! The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011):
 //! a keyed bijection of a 128-bit counter. Nothing is carried from one draw to the next, so results depend neither on
 //! threads nor on interruptions, and a checkpoint holds no generator state.
 
-/// What a draw is for: keeps streams apart that share a seed.
+/// The purpose of a draw; keeps streams with the same seed apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {

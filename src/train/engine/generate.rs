@@ -1,7 +1,7 @@
 //! Sampling with a key/value cache.
 //!
 //! A continuation ends at `max_new_tokens`, at the stop id (which is not part of it), or when prompt and continuation together have
-//! `max_seq_len` positions: a prompt that long has none. The draw for the id at position `p` of row `r` is the uniform number `r` of stream `(seed, Sample, p)`.
+//! `max_seq_len` positions; a prompt of that length has none. The draw for the id at position `p` of row `r` is the uniform number `r` of stream `(seed, Sample, p)`.
 
 use super::network::{Caches, Network};
 use super::ops::Operations;
@@ -62,7 +62,7 @@ fn check(job: &SampleJob<'_>) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Feeds equally many new ids to each of `sequences`; gives the logits after the last of each.
+/// Feeds the same number of new ids to each of `sequences`; returns the logits after the last of each.
 pub(crate) fn logits<O: Operations>(
     ops: &O,
     network: &Network<O>,
@@ -83,7 +83,7 @@ pub(crate) fn logits<O: Operations>(
     ops.head_logits(hidden, network.head())
 }
 
-/// Draws the next id of `row` and appends it; whether the row goes on.
+/// Draws the next id of `row` and appends it; returns whether the row continues.
 fn take(job: &SampleJob<'_>, row: usize, logits: &[f32], continuation: &mut Vec<u32>) -> bool {
     let position = job.prompts[row].len() + continuation.len();
     let draw = Stream::new(job.seed, Purpose::Sample, position as u64).uniform(row as u64);

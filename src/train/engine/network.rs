@@ -45,7 +45,7 @@ impl<O: Operations> Network<O> {
     /// Puts `weights` on the device.
     ///
     /// # Errors
-    /// Weights that are not those of `config`.
+    /// Weights that do not match `config`.
     pub(crate) fn new(
         ops: &O,
         config: &ModelConfig,
@@ -84,7 +84,7 @@ impl<O: Operations> Network<O> {
         self.layout.named(self.lists(ops, &self.parameters))
     }
 
-    /// Values of matrices that lie as the parameters do (parameters, moments), one list per named tensor.
+    /// Values of matrices in the layout of the parameters (parameters, moments), one list per named tensor.
     pub(crate) fn lists(&self, ops: &O, matrices: &[Matrix<O>]) -> Vec<Vec<f32>> {
         let values = matrices.iter().map(|matrix| to_f32(ops.download(matrix)));
         self.layout.unpack(values)
@@ -180,7 +180,7 @@ impl<O: Operations> Network<O> {
         })
     }
 
-    /// The normalised last hidden states of new positions: `ids` are equally many for each of `sequences`, one sequence after another.
+    /// The normalised last hidden states of new positions: `ids` holds the same number for each of `sequences`, one sequence after another.
     pub(crate) fn continued(
         &self,
         ops: &O,

@@ -174,7 +174,7 @@ impl<O: Operations> Clone for Linear<'_, O> {
 
 impl<O: Operations> Copy for Linear<'_, O> {}
 
-/// Targets of a batch and what is asked of them.
+/// Targets of a batch, their mask and their loss.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LossTask<'a> {
     /// One per row, `< C` wherever the mask is set; meaningless elsewhere (not to be looked up).
@@ -187,7 +187,7 @@ pub(crate) struct LossTask<'a> {
     pub(crate) scale: f64,
 }
 
-/// What a loss gives: means over the N rows whose mask is set, 0 where N = 0.
+/// The result of a loss: means over the N rows whose mask is set, or 0 if N = 0.
 pub(crate) struct LossValue<O: Operations, T> {
     /// `scale · (ce + square)`: where the backward pass starts.
     pub(crate) objective: Scalar<O, T>,
@@ -204,7 +204,7 @@ impl<O: Operations, T> LossValue<O, T> {
     }
 }
 
-/// What is scored of each target in an evaluation.
+/// The scores to compute for each target in an evaluation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScoreTask<'a> {
     /// One per row, `< C` wherever the mask is set.
@@ -232,12 +232,12 @@ pub(crate) struct Scores {
     pub(crate) clipped_linear: Vec<f32>,
 }
 
-/// Global gradient norm and what clipping makes of it.
+/// Global gradient norm and the clipping factor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Clip {
     /// Euclidean norm over all gradients, before clipping.
     pub(crate) norm: f64,
-    /// Factor for [`AdamwStep::gradient_scale`]: `min(1, max_norm / (norm + 1e-6))` as PyTorch has it, 1 without a limit.
+    /// Factor for [`AdamwStep::gradient_scale`]: `min(1, max_norm / (norm + 1e-6))` as in PyTorch; 1 without a limit.
     pub(crate) scale: f64,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A step averages the gradients of its micro-batches, each the mean over its own scored targets (as nanoGPT does, so a short
 //! micro-batch weighs as much as a long one); its loss is the mean of theirs. Everything random is addressed by counters, so a run
-//! that goes on from a checkpoint repeats what an uninterrupted one does, bit for bit.
+//! that continues from a checkpoint repeats an uninterrupted one bit for bit.
 
 use super::dropout::Pass;
 use super::layout::Layout;
@@ -32,7 +32,7 @@ pub(crate) fn train<O: Operations>(
     let steps = trainer.course.steps();
     for step in trainer.step..steps {
         let advanced = trainer.advance(step, observer);
-        // What a device that failed gave is worth nothing, an error neither.
+        // Results and errors of a failed device are both worthless.
         ops.check()?;
         let (point, timing, stop) = advanced?;
         let stop = observer.on_step(&point, timing).is_break() || stop;
@@ -72,7 +72,7 @@ struct Losses {
     square: f64,
 }
 
-/// What validation measured.
+/// The results of a validation.
 #[derive(Clone, Copy, Default)]
 struct Validated {
     loss: f64,
@@ -156,14 +156,14 @@ impl<'a, O: Operations> Trainer<'a, O> {
         })
     }
 
-    /// Makes step `step` and validates where due. The last value says that the observer wants to stop.
+    /// Runs step `step` and validates if due. The last value tells whether the observer wants to stop.
     fn advance(
         &mut self,
         step: u64,
         observer: &mut dyn Observer,
     ) -> Result<(MetricPoint, StepTiming, bool), TrainError> {
         let train = self.job.train;
-        // What validation and checkpoints used is no part of the step.
+        // Time spent on validation and checkpoints is not part of the step.
         self.ops.take_parts();
         let started = Instant::now();
         let batches = self.course.micro_batches(step);
@@ -223,7 +223,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         ))
     }
 
-    /// Adds the gradients of all micro-batches; gives the mean of their losses.
+    /// Adds the gradients of all micro-batches; returns the mean of their losses.
     fn accumulate(&mut self, step: u64, batches: &[Batch]) -> Result<Losses, TrainError> {
         let scale = 1.0 / batches.len().max(1) as f64;
         let mut mean = Losses::default();
@@ -300,8 +300,8 @@ impl<'a, O: Operations> Trainer<'a, O> {
         Ok(clip)
     }
 
-    /// Measures the validation loss without dropout, in batches of the training's size, in order. A wish to stop is kept until the
-    /// end, because a step without its validation cannot be gone on from.
+    /// Measures the validation loss without dropout, in order, in batches of the training size. A request to stop is held until the
+    /// end, because a run cannot continue from a step that lacks its validation.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Validated, TrainError> {
         let (set, size) = (self.job.validation, self.job.train.batch_size.max(1));
         let order: Vec<usize> = (0..set.len()).collect();
@@ -354,7 +354,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         })
     }
 
-    /// The result, freeing what is read on the way: at the end of a large run memory is scarcest.
+    /// The result, freeing memory as it is read: at the end of a large run memory is scarcest.
     ///
     /// # Errors
     /// Weights that the last step broke: nothing was computed from them since.
