@@ -84,6 +84,7 @@ mod error;
 mod eval;
 mod expr;
 mod fsx;
+mod human;
 #[doc(hidden)]
 pub mod internals;
 mod plan;
@@ -92,6 +93,7 @@ mod rehearsal;
 mod report;
 mod scheduler;
 mod spec;
+mod stats;
 mod store;
 mod train;
 mod workload;

@@ -2,7 +2,6 @@
 //!
 //! Decides nothing about prose and knows no run by name: the spec says what is measured ([`crate::expr`]) and expected.
 
-pub(crate) mod interval;
 mod verdict;
 
 #[cfg(test)]

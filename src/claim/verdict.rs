@@ -9,10 +9,10 @@
 //! | two seeds on different sides of a bound | `inconclusive` |
 //! | otherwise | `holds` or `fails`, by the measure on the mean over seeds |
 
-use super::interval::interval;
 use crate::expr::{ExprError, Measured, Scope, Session};
 use crate::record::Results;
 use crate::spec::{Claim, ClaimType, Expect, Published};
+use crate::stats::interval;
 use serde::{Deserialize, Serialize};
 
 /// Seeds from which on an interval decides.

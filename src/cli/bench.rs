@@ -6,6 +6,7 @@ use super::print::{self, Printer};
 use super::{check, exit, sample, workspace};
 use crate::bench::{self, Case, Extent, Measurement, Shape, measure};
 use crate::error::Error;
+use crate::human;
 use crate::scheduler::peak_rss_bytes;
 use crate::spec::Dtype;
 use crate::store::{Calibration, Store};
@@ -243,12 +244,12 @@ fn beside_each_other(all: &[Measurement]) -> String {
     let row = |found: &Measurement| {
         vec![
             found.shape.clone(),
-            print::count(found.tokens_per_second.round() as u64),
-            print::count(found.best_tokens_per_second.round() as u64),
+            human::count(found.tokens_per_second.round() as u64),
+            human::count(found.best_tokens_per_second.round() as u64),
             format!("{:.1}", found.gflops),
             share(found.mfu),
-            print::bytes(found.peak_rss_bytes),
-            print::count(found.steps as u64),
+            human::bytes(found.peak_rss_bytes),
+            human::count(found.steps as u64),
         ]
     };
     print::table(&header, &all.iter().map(row).collect::<Vec<_>>())
@@ -264,11 +265,11 @@ fn in_detail(found: &Measurement) -> String {
     let mut text = format!(
         "{}: {} tokens/s (median of {} steps; best {})\n{:.1} GFLOP/s{peak}\nmemory {}; {} threads, {} {} {}",
         found.shape,
-        print::count(found.tokens_per_second.round() as u64),
+        human::count(found.tokens_per_second.round() as u64),
         found.steps,
-        print::count(found.best_tokens_per_second.round() as u64),
+        human::count(found.best_tokens_per_second.round() as u64),
         found.gflops,
-        print::bytes(found.peak_rss_bytes),
+        human::bytes(found.peak_rss_bytes),
         found.threads,
         found.numerics.engine,
         found.numerics.isa,

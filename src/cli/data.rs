@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::workspace::{self, Opened};
 use crate::data::{self, DataError, stats};
+use crate::human;
 use crate::plan::Run;
 use crate::spec::SeqLen;
 use serde::Serialize;
@@ -95,8 +96,8 @@ fn text(opened: &Opened, tables: &[Counted]) -> String {
         let lengths = &table.lengths;
         lines.push(format!(
             "\n{} documents, {} tokens: shortest {}, median {}, mean {:.1}, longest {}; batches of {}\nfor {}",
-            print::count(lengths.documents as u64),
-            print::count(lengths.tokens),
+            human::count(lengths.documents as u64),
+            human::count(lengths.tokens),
             lengths.shortest,
             lengths.median,
             lengths.mean,
@@ -105,7 +106,7 @@ fn text(opened: &Opened, tables: &[Counted]) -> String {
             named(&table.runs),
         ));
         let number = |value: Option<usize>| {
-            value.map_or_else(|| "–".to_owned(), |value| print::count(value as u64))
+            value.map_or_else(|| "–".to_owned(), |value| human::count(value as u64))
         };
         let rows = table.counts.iter().map(|row| {
             vec![

@@ -2,8 +2,9 @@
 
 use super::args::{DoctorArgs, Global};
 use super::failure::Failure;
-use super::print::{self, Printer};
+use super::print::Printer;
 use super::{exit, sample, workspace};
+use crate::human;
 use crate::record::{Numerics, RECIPE};
 use crate::spec::{Dtype, ModelConfig, ModelSettings, TrainSettings};
 use crate::train::engine::cuda::{self, Driver, NoDriver, Support};
@@ -166,8 +167,8 @@ fn as_text(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
             "memory",
             format!(
                 "{} free of {}",
-                print::bytes(machine.memory.0),
-                print::bytes(machine.memory.1)
+                human::bytes(machine.memory.0),
+                human::bytes(machine.memory.1)
             ),
         ),
     ];
@@ -242,7 +243,7 @@ fn gpus(found: &Result<Driver, NoDriver>) -> Vec<(&'static str, String)> {
             gpu.name,
             gpu.compute.0,
             gpu.compute.1,
-            print::bytes(gpu.memory_bytes)
+            human::bytes(gpu.memory_bytes)
         );
         lines.push(("cuda", text));
     }

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::plan::status_word;
 use super::print::{self, Printer};
 use super::{exit, workspace};
+use crate::human;
 use crate::record::{Counts, Digests, Numerics, RunId, RunRecord, RunStatus};
 use crate::store::Store;
 use serde::Serialize;
@@ -209,7 +210,7 @@ fn shown(column: &str, value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::Number(number) if number.is_u64() && !column.contains('.') => {
-            print::count(number.as_u64().unwrap_or_default())
+            human::count(number.as_u64().unwrap_or_default())
         }
         Value::Number(number) if number.is_f64() && !column.contains('.') => {
             format!("{:.4}", number.as_f64().unwrap_or_default())

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::workspace::{self, Listed, Opened};
 use super::{exit, explain};
+use crate::human;
 use crate::plan::{Outline, Run, Uncounted};
 use crate::record::{Estimate, RunId, RunStatus};
 use crate::scheduler::{Base, Bases};
@@ -134,12 +135,12 @@ fn guess(is_guess: bool, text: String) -> String {
 fn costs(estimate: &Estimate, uncounted: Uncounted) -> Vec<String> {
     let follows = |text: String| guess(uncounted.any(), text);
     vec![
-        print::count(estimate.params),
-        guess(uncounted.sequences, print::count(estimate.steps)),
-        follows(print::count(estimate.tokens)),
-        follows(print::flops(estimate.flops)),
-        follows(print::bytes(estimate.peak_rss_bytes)),
-        print::bytes(estimate.disk_bytes),
+        human::count(estimate.params),
+        guess(uncounted.sequences, human::count(estimate.steps)),
+        follows(human::count(estimate.tokens)),
+        follows(human::flops(estimate.flops)),
+        follows(human::bytes(estimate.peak_rss_bytes)),
+        human::bytes(estimate.disk_bytes),
     ]
 }
 
@@ -283,7 +284,7 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
         }
         let time = estimate.seconds.map_or_else(
             || "–".to_owned(),
-            |seconds| guess(run.uncounted.any(), print::seconds(seconds)),
+            |seconds| guess(run.uncounted.any(), human::seconds(seconds)),
         );
         let status = status_word(status).to_owned();
         let head = vec![run.name.clone(), run.id.0.short(), status];
@@ -292,7 +293,7 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
     let header = [&["run", "id", "status"], &COSTS[..], &["time"]].concat();
     let time = match (missing, known) {
         (0, _) => "nothing to train".to_owned(),
-        (missing, true) => format!("{missing} to train, about {}", print::seconds(total)),
+        (missing, true) => format!("{missing} to train, about {}", human::seconds(total)),
         (missing, false) => {
             format!("{missing} to train; times are known after a first run on this machine")
         }

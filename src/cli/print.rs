@@ -214,78 +214,9 @@ fn starts_like_a_number(entry: &str) -> bool {
         .starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// A count with thousands separators.
-pub(crate) fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A size in bytes for people (binary units).
-pub(crate) fn bytes(value: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut scaled = value as f64;
-    let mut unit = 0;
-    while scaled >= 1024.0 && unit + 1 < units.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{value} B")
-    } else {
-        format!("{scaled:.1} {}", units[unit])
-    }
-}
-
-/// A duration for people.
-pub(crate) fn seconds(value: f64) -> String {
-    match value {
-        value if value < 0.1 => format!("{:.0} ms", value * 1000.0),
-        value if value < 100.0 => format!("{value:.1} s"),
-        value if value < 5400.0 => format!("{:.0} min", value / 60.0),
-        value => format!("{:.1} h", value / 3600.0),
-    }
-}
-
-/// A large number of operations.
-pub(crate) fn flops(value: f64) -> String {
-    let units = [("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)];
-    match units.iter().find(|(_, size)| value >= *size) {
-        Some((unit, size)) => format!("{:.1} {unit}FLOP", value / size),
-        None => format!("{value:.0} FLOP"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_made_for_people() {
-        assert_eq!(
-            (count(1), count(1234), count(60_039_680)),
-            ("1".to_owned(), "1,234".to_owned(), "60,039,680".to_owned())
-        );
-        assert_eq!(
-            (bytes(12), bytes(1536), bytes(5 << 30)),
-            (
-                "12 B".to_owned(),
-                "1.5 KiB".to_owned(),
-                "5.0 GiB".to_owned()
-            )
-        );
-        assert_eq!(
-            (seconds(0.012), seconds(3.26), seconds(600.0)),
-            ("12 ms".to_owned(), "3.3 s".to_owned(), "10 min".to_owned())
-        );
-        assert_eq!(flops(2.5e12), "2.5 TFLOP");
-    }
 
     #[test]
     fn escape_sequences_never_reach_the_terminal() {

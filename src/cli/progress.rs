@@ -1,7 +1,8 @@
 //! Progress of runs: bars on a terminal, plain lines elsewhere.
 
-use super::print::{self, Printer, clean};
+use super::print::{Printer, clean};
 use super::workspace::Opened;
+use crate::human;
 use crate::plan::Run;
 use crate::record::Numerics;
 use crate::scheduler::{Base, Event, Events};
@@ -147,7 +148,7 @@ impl<'a> Progress<'a> {
         let message = format!(
             "loss {:.3}{val}, {} tokens/s",
             point.train_loss,
-            print::count(rate as u64)
+            human::count(rate as u64)
         );
         let due = point.step * LINES / steps.max(1) > pace.lines;
         pace.lines = point.step * LINES / steps.max(1);
@@ -182,11 +183,11 @@ impl<'a> Progress<'a> {
             .metrics
             .get("val_loss")
             .map_or_else(String::new, |loss| format!(", validation loss {loss:.3}"));
-        let speed = print::count(timing.train_tokens_per_second as u64);
+        let speed = human::count(timing.train_tokens_per_second as u64);
         self.say(&format!(
             "{}: trained in {}{loss}, {speed} tokens/s",
             self.name(index),
-            print::seconds(seconds)
+            human::seconds(seconds)
         ));
     }
 
@@ -257,8 +258,8 @@ impl Events for Progress<'_> {
                 self.printer.detail(&format!(
                     "{}: checkpoint at step {step}, {} in {}",
                     self.name(index),
-                    print::bytes(bytes),
-                    print::seconds(seconds)
+                    human::bytes(bytes),
+                    human::seconds(seconds)
                 ));
             }
             Event::Cached { index } => self

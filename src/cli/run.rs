@@ -2,12 +2,13 @@
 
 use super::args::{Global, RunArgs};
 use super::failure::Failure;
-use super::print::{self, Printer};
+use super::print::Printer;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
 use super::{check, exit, plan, report, sample};
 use crate::claim::{Judged, Verdict};
+use crate::human;
 use crate::record::RunStatus;
 use crate::report::Report;
 use crate::scheduler::{Options, Scheduler, Summary};
@@ -175,8 +176,8 @@ impl Session<'_> {
                 let message = format!(
                     "run `{}` needs about {} of memory; {} are free",
                     run.name,
-                    print::bytes(needed),
-                    print::bytes(free)
+                    human::bytes(needed),
+                    human::bytes(free)
                 );
                 return Err(Failure::run(message).hint("a smaller `train.batch_size` with more `train.grad_accum_steps` gives nearly the same training in less memory"));
             }

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::plan::status_word;
 use super::print::{self, Printer};
 use super::{exit, terminal_plot, workspace};
+use crate::human;
 use crate::record::{MetricPoint, RunRecord, RunStatus};
 use serde_json::Value;
 
@@ -64,11 +65,11 @@ fn text(record: &RunRecord) -> String {
     let counts = &record.counts;
     lines.push(format!(
         "counts   {} parameters, {} steps, {} tokens, {} documents, {} sequences",
-        print::count(counts.params),
-        print::count(counts.steps),
-        print::count(counts.tokens),
-        print::count(counts.docs),
-        print::count(counts.sequences)
+        human::count(counts.params),
+        human::count(counts.steps),
+        human::count(counts.tokens),
+        human::count(counts.docs),
+        human::count(counts.sequences)
     ));
     let numerics = &record.numerics;
     lines.push(format!(
@@ -85,10 +86,10 @@ fn text(record: &RunRecord) -> String {
     let timing = &record.timing;
     lines.push(format!(
         "timing   {} training, {} validation, {} tokens/s, {} peak memory",
-        print::seconds(timing.train_seconds),
-        print::seconds(timing.validation_seconds),
-        print::count(timing.train_tokens_per_second as u64),
-        print::bytes(timing.peak_rss_bytes)
+        human::seconds(timing.train_seconds),
+        human::seconds(timing.validation_seconds),
+        human::count(timing.train_tokens_per_second as u64),
+        human::bytes(timing.peak_rss_bytes)
     ));
     lines.push("\nmetrics".to_owned());
     let rows: Vec<Vec<String>> = record

@@ -4,6 +4,7 @@ use super::args::{GcArgs, Global, SpecArgs, StoreCommand};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::{exit, workspace};
+use crate::human;
 use crate::store::{self, Garbage, GarbageKind, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -49,10 +50,10 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
         };
         printer.result(&format!(
             "{} runs, {} evaluations, {} files, {}: {verdict}",
-            print::count(found.runs as u64),
-            print::count(found.evals as u64),
-            print::count(found.files as u64),
-            print::bytes(found.bytes),
+            human::count(found.runs as u64),
+            human::count(found.evals as u64),
+            human::count(found.files as u64),
+            human::bytes(found.bytes),
         ));
         if !found.problems.is_empty() {
             printer.note(
@@ -83,7 +84,7 @@ fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
     // Weights and checkpoints lie within runs.
     let within = |kind: &str| matches!(kind, "weights" | "checkpoints");
     let row = |name: String, entries: u64, bytes: u64| {
-        vec![name, print::count(entries), print::bytes(bytes)]
+        vec![name, human::count(entries), human::bytes(bytes)]
     };
     let mut rows = Vec::new();
     for (kind, used) in usage.iter().filter(|(kind, _)| !within(kind)) {
@@ -99,7 +100,7 @@ fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
     printer.result(&print::table(&["kind", "entries", "size"], &rows));
     printer.result(&format!(
         "{} in {}",
-        print::bytes(bytes),
+        human::bytes(bytes),
         store.root().display()
     ));
     Ok(exit::OK)
@@ -128,8 +129,8 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     }
     let question = format!(
         "remove these {} ({})?",
-        print::count(garbage.len() as u64),
-        print::bytes(bytes)
+        human::count(garbage.len() as u64),
+        human::bytes(bytes)
     );
     let agreed = args.yes || (!garbage.is_empty() && printer.ask(&question) == Some(true));
     let freed = match agreed {
@@ -150,7 +151,7 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
         return Ok(exit::OK);
     }
     match freed {
-        Some(freed) => printer.result(&format!("{} freed", print::bytes(freed))),
+        Some(freed) => printer.result(&format!("{} freed", human::bytes(freed))),
         None if garbage.is_empty() => printer.result("nothing to remove"),
         None => printer.note("nothing is removed; `--yes` removes without asking"),
     }
@@ -168,7 +169,7 @@ fn list(store: &Store, garbage: &[Garbage], printer: Printer) {
         rows.push(vec![
             path.display().to_string(),
             word(item.kind).to_owned(),
-            print::bytes(item.bytes),
+            human::bytes(item.bytes),
         ]);
     }
     if rows.is_empty() {
@@ -178,7 +179,7 @@ fn list(store: &Store, garbage: &[Garbage], printer: Printer) {
     let sums: Vec<String> = sums
         .iter()
         .map(|(kind, (count, bytes))| {
-            format!("{} {} ({})", count, word(*kind), print::bytes(*bytes))
+            format!("{} {} ({})", count, word(*kind), human::bytes(*bytes))
         })
         .collect();
     printer.result(&sums.join(", "));

@@ -1,6 +1,7 @@
 //! Statistics of curves and lists: pure functions that sum in the given order.
 
 use crate::record::MetricPoint;
+use crate::stats::{mean, population_sd};
 use std::collections::BTreeMap;
 
 /// Names of the series of `metrics.jsonl`: what counts, then [`MetricPoint::CURVES`].
@@ -96,24 +97,9 @@ fn last_epoch(last: &MetricPoint, steps: usize) -> usize {
     (steps - 1) / per_epoch * per_epoch
 }
 
-/// Arithmetic mean; `None` for an empty list.
-pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Population standard deviation (divided by n); `None` for an empty list.
-pub fn sd(values: &[f64]) -> Option<f64> {
-    let centre = mean(values)?;
-    let squares: f64 = values
-        .iter()
-        .map(|value| (value - centre) * (value - centre))
-        .sum();
-    Some((squares / values.len() as f64).sqrt())
-}
-
 /// Population standard deviation of the last `last` values (docs/studies.md#e9 uses 50), or of all if there are fewer.
 pub fn fluctuation(values: &[f64], last: usize) -> Option<f64> {
-    sd(&values[values.len().saturating_sub(last)..])
+    population_sd(&values[values.len().saturating_sub(last)..])
 }
 
 /// First step whose value is below `threshold`.
@@ -198,7 +184,7 @@ mod tests {
         assert_eq!(at_step(&curve, 29), Some(8.0));
         assert_eq!(at_step(&curve, 9), None);
         assert_eq!(fluctuation(&[100.0, 1.0, 3.0], 2), Some(1.0));
-        assert_eq!(sd(&[]), None);
+        assert_eq!(population_sd(&[]), None);
     }
 
     #[test]

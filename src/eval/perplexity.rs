@@ -1,5 +1,6 @@
 //! Perplexities and accuracies from token scores (docs/studies.md#e8 and #e9).
 
+use crate::stats::median;
 use crate::train::TokenScores;
 use std::collections::BTreeMap;
 
@@ -59,7 +60,9 @@ pub(super) fn perplexities(documents: &[DocumentSum]) -> BTreeMap<String, f64> {
     let mut put = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
     put("nll", nll);
     put("perplexity", bounded_exp(nll));
-    put("perplexity_median", median(&each));
+    if let Some(median) = median(&each) {
+        put("perplexity_median", median);
+    }
     put("perplexity_mean", each.iter().sum::<f64>() / count);
     put("perplexity_geometric", bounded_exp(mean_nll));
     if bytes > 0 {
@@ -106,18 +109,6 @@ fn expected_calibration_error(scores: &TokenScores) -> f64 {
         .map(|(hits, sum): (&f64, &f64)| (hits - sum).abs())
         .sum();
     gaps / scores.rank.len() as f64
-}
-
-/// Median; the mean of the middle two for an even count. `values` is not empty.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 {
-        sorted[middle]
-    } else {
-        (sorted[middle - 1] + sorted[middle]) / 2.0
-    }
 }
 
 #[cfg(test)]

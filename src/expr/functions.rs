@@ -4,6 +4,7 @@ use super::runs::RunData;
 use super::value::{Context, Many, Setting, is_plain};
 use super::{ExprError, number_of};
 use crate::eval::curve;
+use crate::{human, stats};
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, Value};
 
@@ -64,10 +65,10 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
     add("pairs", pairs);
     add("count", count);
     add("mean", |_, args, _| {
-        list_of("mean", args).and_then(|list| not_empty("mean", curve::mean(&list)))
+        list_of("mean", args).and_then(|list| not_empty("mean", stats::mean(&list)))
     });
     add("sd", |_, args, _| {
-        list_of("sd", args).and_then(|list| not_empty("sd", curve::sd(&list)))
+        list_of("sd", args).and_then(|list| not_empty("sd", stats::population_sd(&list)))
     });
     add("spearman", spearman);
     add("difference", difference);
@@ -95,14 +96,14 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
         scalar("formula", args, |x| x)
     });
     environment.add_filter("round", |value: Value, digits: Option<usize>| {
-        filter(&value, |x| fixed(x, digits.unwrap_or(0)))
+        filter(&value, |x| human::ungrouped(x, digits.unwrap_or(0)))
     });
     environment.add_filter("thousands", |value: Value, digits: Option<usize>| {
-        filter(&value, |x| thousands(&fixed(x, digits.unwrap_or(0))))
+        filter(&value, |x| human::fixed(x, digits.unwrap_or(0)))
     });
     environment.add_filter("percent", |value: Value, digits: Option<usize>| {
         filter(&value, |x| {
-            format!("{} %", fixed(100.0 * x, digits.unwrap_or(0)))
+            format!("{} %", human::ungrouped(100.0 * x, digits.unwrap_or(0)))
         })
     });
 }
@@ -500,29 +501,4 @@ fn filter(value: &Value, format: impl Fn(f64) -> String) -> Result<String, Error
             format!("the filter takes a number, not {}", value.kind()),
         )),
     }
-}
-
-/// `x` with `digits` decimals; never `-0.00`.
-pub(super) fn fixed(x: f64, digits: usize) -> String {
-    let text = format!("{x:.*}", digits.min(17));
-    match text.strip_prefix('-') {
-        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
-        _ => text,
-    }
-}
-
-/// Commas between groups of three digits before the point.
-fn thousands(text: &str) -> String {
-    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let (sign, digits) = whole
-        .strip_prefix('-')
-        .map_or(("", whole), |digits| ("-", digits));
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) && digit.is_ascii_digit() {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{rest}")
 }

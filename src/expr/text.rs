@@ -2,6 +2,7 @@
 
 use super::value::Context;
 use super::{ExprError, evaluate, functions, number_of};
+use crate::human;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
@@ -71,7 +72,7 @@ pub(super) fn shown(value: &Value) -> Result<String, ExprError> {
                 // Four significant digits; decimals would show 0.
                 return Ok(rounded_small(number));
             }
-            let text = functions::fixed(number, 6);
+            let text = human::ungrouped(number, 6);
             if text.contains('.') {
                 text.trim_end_matches('0').trim_end_matches('.').to_owned()
             } else {

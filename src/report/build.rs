@@ -1,17 +1,18 @@
 //! A report: built once from its inputs, written as files.
 
 use super::cell::{self, Builder};
+use super::chart::PlotError;
 use super::context::{
     CONTEXT_FORMAT, CellView, Entry, Fact, FigureView, ReportContext, Scoreboard, TableView,
 };
-use super::plot::PlotError;
 use super::records::{self, ClaimLine};
+use super::render;
 use super::scope::{Scope, groups};
 use super::text::{headings, one_line, shorten_words};
-use super::{number, render};
 use crate::DEFAULT_PROFILE;
 use crate::claim::Judged;
 use crate::expr::Session;
+use crate::human;
 use crate::record::{Results, RunResult, RunStatus};
 use crate::spec::{Cell, Located, Spec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -301,7 +302,7 @@ fn facts(results: &Results, scoreboard: Option<&Scoreboard>) -> Vec<Fact> {
     let mut facts = vec![fact(
         "runs",
         if finished == total {
-            number::count(total as u64)
+            human::count(total as u64)
         } else {
             format!("{finished} of {total}")
         },
@@ -312,7 +313,7 @@ fn facts(results: &Results, scoreboard: Option<&Scoreboard>) -> Vec<Fact> {
     };
     let span = |values: &[u64]| -> Option<String> {
         let (low, high) = (values.iter().min()?, values.iter().max()?);
-        let text = |n: u64| number::scaled(n as f64);
+        let text = |n: u64| human::scaled(n as f64);
         Some(if low == high {
             text(*low)
         } else {

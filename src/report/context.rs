@@ -144,10 +144,8 @@ pub struct PanelView {
 pub struct LegendView {
     /// Text.
     pub label: String,
-    /// CSS class of the colour: `s0` to `s7`, `published`.
-    pub colour: String,
-    /// `line`, `thin`, `dotted`, `dashed`, `broken`, `bars`.
-    pub style: String,
+    /// CSS classes: of the line or bar, and of its colour.
+    pub class: String,
 }
 
 /// A table.

@@ -13,26 +13,21 @@
 
 mod build;
 mod cell;
+mod chart;
 mod check;
 pub mod compare;
 mod context;
 mod csv;
-mod figure;
 mod folder;
 mod index;
 mod metric;
 mod notebook;
-mod number;
-mod palette;
-mod plot;
 mod records;
 mod render;
 mod scope;
-mod svg;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
-mod ticks;
 
 pub use build::{Report, ReportError, ReportFile};
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! `data/records.jsonl`: the plan and every number a report used, enough to render it again without a store.
 //!
 //! One JSON object per line: the header; texts and lists that several runs share; one line per run, in plan order; the
-//! claims as they were judged. Nothing volatile is kept: no timing, no provenance, no file sizes, and of the instruction
-//! set only what results depend on. Steps are kept by column, since most columns are constant or equal to another one.
+//! claims as they were judged. Nothing volatile is kept: no timing, no costs, no provenance, no file sizes, and of the
+//! instruction set only what results depend on. Steps are kept by column, since most columns are constant or equal to
+//! another one.
 
 use super::ReportError;
 use crate::claim::Verdict;
-use crate::record::{MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
+use crate::record::{Estimate, MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -69,13 +70,19 @@ struct Shared {
     keys: Vec<Value>,
 }
 
-/// Removes from `results` what differs between two computations of the same thing: time, place, files, estimates in
-/// seconds, steps that are not numbers. Reports see nothing else; judge claims over these results too, so that
-/// `report --check` judges the same.
+/// Removes from `results` whatever may differ between two computations of the same thing: time, place, files, estimated costs,
+/// steps that are not numbers. Reports see nothing else; judge claims over these results too, so that `report --check` judges
+/// the same.
 pub fn stable(results: &Results) -> Results {
     let mut stable = results.clone();
     for run in &mut stable.runs {
-        run.estimate.seconds = None;
+        run.estimate = Estimate {
+            flops: 0.0,
+            peak_rss_bytes: 0,
+            disk_bytes: 0,
+            seconds: None,
+            ..run.estimate
+        };
         run.metrics.retain(|_, value| value.is_finite());
         run.series.retain(is_finite);
         if let Some(record) = &mut run.record {
@@ -147,6 +154,9 @@ pub(crate) fn write(
     Ok(bytes)
 }
 
+/// The parts of an estimate that stand in `timing.json` alone.
+const COSTS: [&str; 4] = ["flops", "peak_rss_bytes", "disk_bytes", "seconds"];
+
 fn index_of<T: PartialEq + Clone>(list: &mut Vec<T>, item: &T) -> usize {
     list.iter()
         .position(|known| known == item)
@@ -167,6 +177,9 @@ fn run_to_value(run: &RunResult, shared: &mut Shared) -> Result<Value, serde_jso
     );
     map.insert("key".into(), index_of(&mut shared.keys, &run.key).into());
     map.insert("series".into(), series_to_value(&run.series)?);
+    if let Some(estimate) = map.get_mut("estimate").and_then(Value::as_object_mut) {
+        estimate.retain(|name, _| !COSTS.contains(&name.as_str()));
+    }
     if let Some(record) = map.get_mut("record").and_then(Value::as_object_mut) {
         for volatile in ["timing", "provenance", "files", "key", "name", "spec"] {
             record.shift_remove(volatile);
@@ -315,6 +328,11 @@ fn run_from_value(
     map.insert("document_tokens".into(), json!([]));
     map.insert("series".into(), json!([]));
     map.insert("key".into(), key.clone());
+    if let Some(estimate) = map.get_mut("estimate").and_then(Value::as_object_mut) {
+        estimate.retain(|name, _| !COSTS.contains(&name.as_str()));
+        let zero = |name: &str| (name.to_owned(), json!(0));
+        estimate.extend(COSTS[..3].iter().copied().map(zero));
+    }
     let names = (map.get("name").cloned(), key);
     if let Some(record) = map.get_mut("record").and_then(Value::as_object_mut) {
         record.insert("name".into(), names.0.unwrap_or_default());
@@ -438,7 +456,7 @@ pub(crate) fn timing(spec: &Spec, results: &Results) -> Result<Vec<u8>, serde_js
             json!({
                 "name": run.name,
                 "id": run.id,
-                "estimated_seconds": run.estimate.seconds,
+                "estimate": run.estimate,
                 "timing": record.map(|record| record.timing),
                 "provenance": record.map(|record| &record.provenance),
                 "isa": record.map(|record| &record.numerics.isa),

@@ -9,7 +9,7 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
 use std::sync::LazyLock;
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     (
         "report.html.j2",
         include_str!("../../templates/report.html.j2"),
@@ -19,6 +19,7 @@ const TEMPLATES: [(&str, &str); 8] = [
         include_str!("../../templates/cells.html.j2"),
     ),
     ("style.css", include_str!("../../templates/style.css")),
+    ("figure.css", super::chart::FIGURE_CSS),
     ("report.md.j2", include_str!("../../templates/report.md.j2")),
     ("head.md.j2", include_str!("../../templates/head.md.j2")),
     ("cell.md.j2", include_str!("../../templates/cell.md.j2")),

@@ -1,7 +1,7 @@
 //! What all cells look at: the spec, the runs, and where in the page each run stands.
 
 use super::ReportError;
-use super::palette::same;
+use super::chart::{Colours, same};
 use super::text::{one_line, slug};
 use crate::record::{Results, RunResult};
 use crate::spec::{Filter, Selection, Spec};
@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Scope<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) results: &'a Results,
+    /// Colours of settings and axis values.
+    pub(crate) colours: Colours,
     anchors: Vec<String>,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Scope<'a> {
         Self {
             spec,
             results,
+            colours: Colours::default(),
             anchors: Vec::new(),
         }
     }

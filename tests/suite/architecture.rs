@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const CRATES: &[(&str, &[&str])] = &[
     ("dfdx", &["train/engine/"]),
     ("tokenizers", &["data/tokenizer"]),
-    ("plotters", &["report/plot"]),
+    ("plotters", &["report/chart/"]),
+    ("plotters_backend", &["report/chart/canvas"]),
     ("minijinja", &["report/render", "report/index", "expr/"]),
     ("serde_yaml", &["spec/load"]),
     ("saphyr_parser", &["spec/load"]),
@@ -26,6 +27,8 @@ const CRATES: &[(&str, &[&str])] = &[
 /// A module, and the modules of this crate it may name.
 const MODULES: &[(&str, &[&str])] = &[
     ("digest", &[]),
+    ("human", &[]),
+    ("stats", &[]),
     ("rng", &[]),
     ("fsx", &["digest"]),
     ("choices", &[]),
@@ -44,14 +47,15 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     (
         "eval",
-        &["choices", "data", "record", "rng", "spec", "train"],
+        &["choices", "data", "record", "rng", "spec", "stats", "train"],
     ),
-    ("expr", &["eval", "record"]),
-    ("claim", &["eval", "expr", "record", "spec"]),
+    ("expr", &["eval", "human", "record", "stats"]),
+    ("claim", &["eval", "expr", "record", "spec", "stats"]),
     (
         "report",
         &[
-            "claim", "digest", "eval", "expr", "fsx", "plan", "record", "spec", "store",
+            "claim", "digest", "eval", "expr", "fsx", "human", "plan", "record", "spec", "stats",
+            "store",
         ],
     ),
     (

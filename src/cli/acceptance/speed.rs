@@ -4,6 +4,7 @@ use super::{Outcome, Part};
 use crate::cli::args::AcceptanceArgs;
 use crate::cli::failure::Failure;
 use crate::cli::print;
+use crate::human;
 use crate::train::engine::DeviceKind;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -225,7 +226,7 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)]) -> Part {
             speed
                 .gflops
                 .map_or_else(dash, |gflops| format!("{:.2}", gflops / 1e3)),
-            speed.memory_bytes.map_or_else(dash, print::bytes),
+            speed.memory_bytes.map_or_else(dash, human::bytes),
             if ratio > 0.0 {
                 format!("{ratio:.2}")
             } else {

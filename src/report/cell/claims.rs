@@ -2,10 +2,11 @@
 
 use super::{Builder, prose_line};
 use crate::claim::{Judged, Verdict};
+use crate::human;
 use crate::report::context::{ClaimView, ClaimsView, Scoreboard, ValueView, VerdictCount};
 use crate::report::scope::Scope;
 use crate::report::text::{one_line, slug};
-use crate::report::{ReportError, csv, number};
+use crate::report::{ReportError, csv};
 use crate::spec::{Mark, Selection};
 
 /// Every verdict, in the order of the scoreboard.
@@ -107,7 +108,7 @@ fn view(judged: &Judged) -> ClaimView {
         expected: judged.expect.as_deref().map(one_line),
         margin: judged.margin.map(|margin| {
             let sign = if margin > 0.0 { "+" } else { "" };
-            format!("{sign}{}", number::significant(margin, 3))
+            format!("{sign}{}", human::significant(margin, 3))
         }),
         verdict: judged.verdict.to_string(),
         class: class.to_owned(),
@@ -139,16 +140,16 @@ fn ours_view(ours: f64, judged: &Judged) -> ValueView {
     let is_whole = ours.fract() == 0.0 && ours.abs() < 1e12;
     let (text, spread) = match half_width(judged).filter(|half| *half > 0.0) {
         Some(half) => {
-            let (ours, half) = number::with_half_width(ours, half);
+            let (ours, half) = human::with_half_width(ours, half);
             (ours, Some(half))
         }
-        None if is_whole => (number::fixed(ours, 0), None),
-        None => (number::plain(ours, 4), None),
+        None if is_whole => (human::fixed(ours, 0), None),
+        None => (human::plain(ours, 4), None),
     };
     let seeds: Vec<String> = judged
         .per_seed
         .iter()
-        .map(|(seed, value)| format!("seed {seed}: {}", number::significant(*value, 5)))
+        .map(|(seed, value)| format!("seed {seed}: {}", human::significant(*value, 5)))
         .collect();
     ValueView {
         text,

@@ -6,12 +6,11 @@ pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod table;
 
+use super::ReportError;
+use super::chart::{self, Figure, Size};
 use super::context::{CellView, FigureView, LegendView, PanelView, Prose, TextView};
-use super::figure::{self, Figure};
-use super::plot::{self, Size};
 use super::scope::Scope;
 use super::text::{clean, escape_markdown, inert_markdown, markdown_to_html};
-use super::{ReportError, svg};
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
 use crate::spec::{Cell, HistogramOf, PerplexityCell, SamplesCell};
@@ -53,14 +52,14 @@ impl<'a, 'b> Builder<'a, 'b> {
                 })
             }
             Cell::Plot(plot) => {
-                let figure = figure::curves(self.scope, plot, line)?;
+                let figure = chart::curves(self.scope, plot, line)?;
                 CellView::Figure(self.figure(&figure, plot.caption.as_deref())?)
             }
             Cell::Histogram(histogram) => {
                 let runs: Vec<_> = self.scope.results.runs.iter().collect();
                 let make = match histogram.of {
-                    HistogramOf::DocumentTokens => figure::document_tokens,
-                    HistogramOf::Perplexity => figure::perplexity,
+                    HistogramOf::DocumentTokens => chart::document_tokens,
+                    HistogramOf::Perplexity => chart::perplexity,
                 };
                 let figure = make(self.scope, &runs, histogram);
                 CellView::Figure(self.figure(&figure, histogram.caption.as_deref())?)
@@ -96,7 +95,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             _ => ((340, 250), 3),
         };
         let (width, height) = size;
-        let drawings = plot::draw(figure, Size { width, height })?;
+        let drawings = chart::draw(figure, Size { width, height })?;
         let head = caption.map(|text| clean(text).trim().to_owned());
         let head = head.unwrap_or_else(|| figure.alt.clone());
         let text = [head.as_str(), figure.notes.as_str()].join(" ");
@@ -106,7 +105,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             .zip(&drawings)
             .map(|(panel, drawing)| PanelView {
                 title: panel.title.clone(),
-                svg: svg::inline(drawing, &panel_title(number, &panel.title), &figure.alt),
+                svg: chart::inline(drawing, &panel_title(number, &panel.title), &figure.alt),
             })
             .collect();
         let titles = figure.panels.iter().map(|panel| panel.title.clone());
@@ -125,18 +124,17 @@ impl<'a, 'b> Builder<'a, 'b> {
                 .iter()
                 .map(|key| LegendView {
                     label: key.label.clone(),
-                    colour: key.slot.class(),
-                    style: key.style.class().to_owned(),
+                    class: key.look.class(),
                 })
                 .collect(),
-            svg: svg::standalone(
+            svg: chart::standalone(
                 &titled,
                 &figure.legend,
                 columns,
                 &format!("Figure {number}"),
                 &figure.alt,
             ),
-            csv_text: figure::csv(figure),
+            csv_text: chart::csv(figure),
         })
     }
 }
@@ -152,7 +150,7 @@ pub(crate) fn look_up(
         Cell::Text(text) => session
             .rehearse_text(text)
             .map_err(|error| located(error, text, line)),
-        Cell::Plot(plot) => figure::look_up(scope, plot, line).map(drop),
+        Cell::Plot(plot) => chart::look_up(scope, plot, line).map(drop),
         Cell::Histogram(_) => Ok(()),
         Cell::Table(table) => table::look_up(scope, table, line),
         Cell::Samples(SamplesCell { runs, .. })

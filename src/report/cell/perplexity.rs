@@ -6,8 +6,9 @@ use crate::report::context::{
     ColumnView, DocumentView, DocumentsView, PerplexityView, RowView, TableView, ValueView,
 };
 use crate::report::text::{one_line, shorten};
-use crate::report::{ReportError, csv, figure, number};
+use crate::report::{ReportError, chart, csv};
 use crate::spec::{HistogramCell, HistogramOf, PerplexityCell, PlotAxis};
+use crate::{human, stats};
 
 /// Characters of an excerpt that are shown.
 const EXCERPT: usize = 160;
@@ -68,7 +69,7 @@ impl Builder<'_, '_> {
                 log: vec![PlotAxis::X],
                 caption: None,
             };
-            let figure = figure::perplexity(self.scope, &runs, &histogram);
+            let figure = chart::perplexity(self.scope, &runs, &histogram);
             let pooled = if crate::report::scope::groups(&runs)
                 .iter()
                 .any(|g| g.runs.len() > 1)
@@ -121,14 +122,14 @@ impl Builder<'_, '_> {
             for (name, _, _) in &shown {
                 let value = value(run, eval, name);
                 let digits = |value| match *name {
-                    "bits_per_byte" => number::fixed(value, 3),
-                    _ => number::significant(value, 4),
+                    "bits_per_byte" => human::fixed(value, 3),
+                    _ => human::significant(value, 4),
                 };
                 cells.push(cell(value.map_or_else(|| "–".to_owned(), digits), &anchor));
                 fields.push(value.map(|value| value.to_string()).unwrap_or_default());
             }
             let count = eval.documents.len() as u64;
-            cells.push(cell(number::count(count), &anchor));
+            cells.push(cell(human::count(count), &anchor));
             fields.push(count.to_string());
             rows.push(RowView { cells });
             csv_text.push_str(&csv::line(fields.iter().map(String::as_str)));
@@ -176,21 +177,11 @@ fn cell(text: String, anchor: &str) -> ValueView {
 
 /// Summaries that an evaluation did not store.
 fn computed(documents: &[DocumentScore], name: &str) -> Option<f64> {
-    let mut values: Vec<f64> = documents
-        .iter()
-        .map(|document| document.perplexity)
-        .collect();
+    let documents = documents.iter();
+    let values: Vec<f64> = documents.map(|document| document.perplexity).collect();
     match name {
-        "perplexity_mean" => number::mean(&values),
-        "perplexity_median" if !values.is_empty() => {
-            values.sort_by(f64::total_cmp);
-            let middle = values.len() / 2;
-            Some(if values.len().is_multiple_of(2) {
-                f64::midpoint(values[middle - 1], values[middle])
-            } else {
-                values[middle]
-            })
-        }
+        "perplexity_mean" => stats::mean(&values),
+        "perplexity_median" => stats::median(&values),
         _ => None,
     }
 }
@@ -225,8 +216,8 @@ fn ends(documents: &[DocumentScore]) -> Vec<DocumentView> {
             let document = order[*index];
             DocumentView {
                 place,
-                perplexity: number::significant(document.perplexity, 4),
-                tokens: number::count(document.tokens),
+                perplexity: human::significant(document.perplexity, 4),
+                tokens: human::count(document.tokens),
                 document: document.document,
                 excerpt: beginning(&document.excerpt),
             }

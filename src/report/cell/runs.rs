@@ -1,11 +1,12 @@
 //! What was run: the cell `plan`, and the appendix that every number links to.
 
 use super::{Builder, prose_line};
+use crate::human;
 use crate::record::{RunResult, RunStatus};
 use crate::report::context::{ColumnView, Fact, RowView, RunView, Setting, TableView, ValueView};
 use crate::report::scope::Scope;
 use crate::report::text::{clean, one_line, shorten};
-use crate::report::{ReportError, csv, number};
+use crate::report::{ReportError, csv};
 use crate::spec::Selection;
 use serde_json::Value;
 
@@ -33,23 +34,9 @@ impl Builder<'_, '_> {
             ("Parameters", true),
             ("Steps", true),
             ("Tokens", true),
-            ("Operations", true),
-            ("Memory", true),
-            ("Disk", true),
             ("Status", false),
         ];
-        let mut csv_text = csv::line([
-            "run",
-            "id",
-            "seed",
-            "params",
-            "steps",
-            "tokens",
-            "flops",
-            "peak_rss_bytes",
-            "disk_bytes",
-            "status",
-        ]);
+        let mut csv_text = csv::line(["run", "id", "seed", "params", "steps", "tokens", "status"]);
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
             rows.push(self.plan_row(run));
@@ -61,16 +48,13 @@ impl Builder<'_, '_> {
                 estimate.params.to_string(),
                 estimate.steps.to_string(),
                 estimate.tokens.to_string(),
-                estimate.flops.to_string(),
-                estimate.peak_rss_bytes.to_string(),
-                estimate.disk_bytes.to_string(),
                 status(run).to_owned(),
             ];
             csv_text.push_str(&csv::line(fields.iter().map(String::as_str)));
         }
         let number = self.next_table();
         let name = format!("table-{number}");
-        let caption = "What was planned and run: identities, sizes and estimated cost (floating-point operations of training and validation, peak memory, disk). Each run's settings are in the appendix.";
+        let caption = "What was planned and run: identities and sizes. The settings of each run are in the appendix; estimated and measured costs are in `timing.json`.";
         Ok(TableView {
             anchor: name.clone(),
             number,
@@ -97,12 +81,9 @@ impl Builder<'_, '_> {
         let texts = [
             one_line(&run.name),
             run.id.0.short(),
-            number::count(counts.map_or(estimate.params, |counts| counts.params)),
-            number::count(counts.map_or(estimate.steps, |counts| counts.steps)),
-            number::count(counts.map_or(estimate.tokens, |counts| counts.tokens)),
-            format!("{}FLOP", spaced(&number::scaled(estimate.flops))),
-            number::bytes(estimate.peak_rss_bytes),
-            number::bytes(estimate.disk_bytes),
+            human::count(counts.map_or(estimate.params, |counts| counts.params)),
+            human::count(counts.map_or(estimate.steps, |counts| counts.steps)),
+            human::count(counts.map_or(estimate.tokens, |counts| counts.tokens)),
             status(run).to_owned(),
         ];
         let mut cells: Vec<ValueView> = texts
@@ -117,15 +98,6 @@ impl Builder<'_, '_> {
         }
         cells[1].hint = Some(run.id.to_string());
         RowView { cells }
-    }
-}
-
-/// A scaled number has a space before its prefix already; a plain one needs it before the unit.
-fn spaced(text: &str) -> String {
-    if text.ends_with(|c: char| c.is_ascii_digit()) {
-        format!("{text}\u{a0}")
-    } else {
-        text.to_owned()
     }
 }
 
@@ -193,9 +165,9 @@ fn flatten(path: &str, value: &Value, out: &mut Vec<Setting>) {
 fn metric(value: f64) -> String {
     let is_whole = value.fract() == 0.0 && value.abs() < 1e9;
     if is_whole {
-        number::fixed(value, 0)
+        human::fixed(value, 0)
     } else {
-        number::significant(value, 5)
+        human::significant(value, 5)
     }
 }
 
@@ -214,7 +186,7 @@ fn run_view(scope: &Scope<'_>, run: &RunResult, settings: Vec<Setting>) -> RunVi
             ("documents", counts.docs),
             ("sequences", counts.sequences),
         ]
-        .map(|(label, value)| fact(label, number::count(value)))
+        .map(|(label, value)| fact(label, human::count(value)))
         .to_vec()
     });
     let digests = record.map(|record| {

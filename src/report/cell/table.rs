@@ -4,14 +4,14 @@ use super::{Builder, prose_line};
 use crate::eval::PERPLEXITY_SHOWN_UP_TO;
 use crate::record::RunResult;
 use crate::report::ReportError;
+use crate::report::chart::same;
 use crate::report::context::{ColumnView, RowView, TableView, ValueView};
 use crate::report::csv;
 use crate::report::metric::{self, Better, Metric, Shape};
-use crate::report::number;
-use crate::report::palette::same;
 use crate::report::scope::{Scope, axis_value, groups, value_text};
 use crate::report::text::{clean, one_line};
 use crate::spec::TableCell;
+use crate::{human, stats};
 use serde_json::Value;
 
 /// A row before its values are computed.
@@ -225,7 +225,7 @@ impl<'a> Builder<'a, '_> {
             0 | 1 => format!("run {}", names.join(", ")),
             n => {
                 let values = measured.values.iter().take(12);
-                let values: Vec<String> = values.map(|v| number::significant(*v, 5)).collect();
+                let values: Vec<String> = values.map(|v| human::significant(*v, 5)).collect();
                 let more = if n > 12 { ", …" } else { "" };
                 format!("mean of {n} runs: {}{more}", values.join(", "))
             }
@@ -258,7 +258,7 @@ fn decimals(measured: &[Vec<Option<Measured>>], index: usize, about: &Metric) ->
         .collect();
     halves.sort_by(f64::total_cmp);
     let median = halves.get(halves.len() / 2)? * scale(about);
-    usize::try_from(1 - number::exponent(median))
+    usize::try_from(1 - human::exponent(median))
         .ok()
         .map(|decimals| decimals.min(5))
         .or(Some(0))
@@ -275,18 +275,18 @@ fn format(
     if let (Some(decimals), Some(half)) = (decimals, half)
         && about.shape != Shape::Count
     {
-        let half = number::fixed(half, decimals);
-        return (number::fixed(mean, decimals), Some(half));
+        let half = human::fixed(half, decimals);
+        return (human::fixed(mean, decimals), Some(half));
     }
     let text = match about.shape {
-        Shape::Loss => number::fixed(mean, 3),
-        Shape::Percent => number::fixed(mean, 1),
+        Shape::Loss => human::fixed(mean, 3),
+        Shape::Percent => human::fixed(mean, 1),
         Shape::Ratio if about.unit.is_empty() && mean > PERPLEXITY_SHOWN_UP_TO => {
-            format!("> {}", number::fixed(PERPLEXITY_SHOWN_UP_TO, 0))
+            format!("> {}", human::fixed(PERPLEXITY_SHOWN_UP_TO, 0))
         }
-        Shape::Ratio => number::significant(mean, 4),
-        Shape::Count if mean.fract() == 0.0 && mean >= 0.0 => number::count(mean as u64),
-        Shape::Count => number::significant(mean, 6),
+        Shape::Ratio => human::significant(mean, 4),
+        Shape::Count if mean.fract() == 0.0 && mean >= 0.0 => human::count(mean as u64),
+        Shape::Count => human::significant(mean, 6),
     };
     (text, None)
 }
@@ -318,10 +318,10 @@ fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
         })
         .filter(|values| !values.is_empty())
         .collect();
-    let means: Vec<f64> = of_group.iter().filter_map(|v| number::mean(v)).collect();
-    let mean = number::mean(&means)?;
+    let means: Vec<f64> = of_group.iter().filter_map(|v| stats::mean(v)).collect();
+    let mean = stats::mean(&means)?;
     let half_width = match of_group.as_slice() {
-        [only] => number::half_width(only),
+        [only] => stats::half_width(only),
         _ => None,
     };
     Some(Measured {

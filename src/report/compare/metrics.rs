@@ -1,8 +1,7 @@
 //! Differences of metrics, and whether they are more than the luck of the seeds.
 
 use super::Compared;
-use crate::claim::interval::{interval, quantile_975};
-use crate::report::number::mean;
+use crate::stats::{interval, mean, welch};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -90,43 +89,9 @@ fn paired(a: &[(u64, f64)], b: &[(u64, f64)]) -> Option<[f64; 2]> {
     interval(&pairs.collect::<Vec<f64>>())
 }
 
-/// Welch's interval of `mean(b) − mean(a)`; `None` with fewer than two values on a side.
-fn welch(a: &[f64], b: &[f64]) -> Option<[f64; 2]> {
-    if a.len() < 2 || b.len() < 2 {
-        return None;
-    }
-    let (mean_a, mean_b) = (mean(a)?, mean(b)?);
-    // The squared error of a mean.
-    let error = |values: &[f64], mean: f64| {
-        let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-        let count = values.len() as f64;
-        squares / (count - 1.0) / count
-    };
-    let (error_a, error_b) = (error(a, mean_a), error(b, mean_b));
-    let sum = error_a + error_b;
-    let difference = mean_b - mean_a;
-    if sum <= 0.0 {
-        return Some([difference, difference]);
-    }
-    let parts = error_a * error_a / (a.len() - 1) as f64 + error_b * error_b / (b.len() - 1) as f64;
-    let degrees = (sum * sum / parts).floor().max(1.0) as usize;
-    let half = quantile_975(degrees) * sum.sqrt();
-    Some([difference - half, difference + half])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn welch_agrees_with_a_worked_example() {
-        // Variances 2.5 and 10, five values each: error² 0.5 and 2, degrees 6.25 / (0.0625 + 1) = 5.88, taken as 5.
-        let [low, high] = welch(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 4.0, 6.0, 8.0, 10.0]).unwrap();
-        let half = 2.5706 * 2.5_f64.sqrt();
-        assert!((low - (3.0 - half)).abs() < 1e-3 && (high - (3.0 + half)).abs() < 1e-3);
-        assert_eq!(welch(&[1.0], &[1.0, 2.0]), None);
-        assert_eq!(welch(&[1.0, 1.0], &[2.0, 2.0]), Some([1.0, 1.0]));
-    }
 
     #[test]
     fn pairs_are_those_of_equal_seeds() {

@@ -1,7 +1,7 @@
 //! Figures as data: what is drawn, before it is drawn.
 
 use super::fixture::{self, Fixture, Shape, cells, run};
-use crate::report::figure::{self, Figure, reduce};
+use crate::report::chart::{self, Figure, reduce};
 use crate::report::scope::{Scope, axis_value};
 use crate::spec::{Cell, HistogramCell, HistogramOf, PlotAxis, PlotCell};
 use serde_json::json;
@@ -15,7 +15,7 @@ fn plot(json: serde_json::Value) -> PlotCell {
 
 fn curves(fixture: &Fixture, json: serde_json::Value) -> Figure {
     let scope = Scope::new(&fixture.spec, &fixture.results);
-    figure::curves(&scope, &plot(json), 1).unwrap()
+    chart::curves(&scope, &plot(json), 1).unwrap()
 }
 
 /// Two seeds of one setting with four steps each.
@@ -60,10 +60,11 @@ fn seeds_make_a_mean_and_a_band() {
 #[test]
 fn colours_are_those_of_the_axis_whatever_is_filtered() {
     let fixture = fixture::grid(1);
+    let scope = Scope::new(&fixture.spec, &fixture.results);
     let colours = |json| {
-        let figure = curves(&fixture, json);
+        let figure = chart::curves(&scope, &plot(json), 1).unwrap();
         let keys = figure.legend.iter();
-        keys.map(|key| format!("{} {}", key.label, key.slot.class()))
+        keys.map(|key| format!("{} {}", key.label, key.look.colour.class()))
             .collect::<Vec<_>>()
             .join("; ")
     };
@@ -83,7 +84,7 @@ fn a_smoothed_curve_keeps_the_raw_one_behind() {
     let styles: Vec<&str> = figure.panels[0]
         .series
         .iter()
-        .map(|s| s.style.class())
+        .map(|s| s.look.style.class())
         .collect();
     assert_eq!(styles, ["raw", "line"]);
     let roughness = |index: usize| -> f64 {
@@ -166,7 +167,7 @@ fn histograms_count_every_document_once() {
             log,
             ..cell(HistogramOf::Perplexity, 30)
         };
-        let figure = figure::perplexity(&scope, &runs, &cell);
+        let figure = chart::perplexity(&scope, &runs, &cell);
         assert_eq!(figure.panels.len(), 3);
         for panel in &figure.panels {
             let counted: f64 = panel.series[0].bars.iter().map(|bar| bar[2]).sum();
@@ -174,16 +175,16 @@ fn histograms_count_every_document_once() {
         }
     }
     // Two of the three made-up runs were trained on the same documents: one panel for both.
-    let titles = |figure: &figure::Figure| -> Vec<String> {
+    let titles = |figure: &chart::Figure| -> Vec<String> {
         let panels = figure.panels.iter();
         panels.map(|panel| panel.title.clone()).collect()
     };
     let mut cell = cell(HistogramOf::DocumentTokens, 10);
-    let lengths = figure::document_tokens(&scope, &runs, &cell);
+    let lengths = chart::document_tokens(&scope, &runs, &cell);
     assert_eq!(titles(&lengths), ["25x100", "250x10, 2500x1"]);
     // Of one set of documents, the first few; more than there are is all of them.
     cell.first = vec![1_000_000, 5];
-    let lengths = figure::document_tokens(&scope, &runs[..1], &cell);
+    let lengths = chart::document_tokens(&scope, &runs[..1], &cell);
     let all = runs[0].document_tokens.len();
     assert_eq!(
         titles(&lengths),

@@ -56,6 +56,22 @@ fn write_sample() {
         let records = text(&files, "data/records.jsonl");
         entries.push(super::IndexEntry::from_records(name, records.as_bytes()).unwrap());
     }
+    // The committed reports, made again from their own records.
+    let committed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
+    for entry in std::fs::read_dir(committed).unwrap() {
+        let folder = entry.unwrap().path();
+        let Ok(records) = std::fs::read(folder.join("data/records.jsonl")) else {
+            continue;
+        };
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let results = super::read_records(&records).unwrap().results;
+        let spec = format!("{}/specs/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let spec = crate::spec::load(spec.as_ref(), &crate::spec::LoadRequest::default()).unwrap();
+        let judged = crate::claim::judge(&spec.claims, &spec.profile, &results);
+        let report = Report::build(&spec, &results, &judged).unwrap();
+        put(&root.join(name), &report.files().unwrap());
+        entries.push(super::IndexEntry::from_records(name, &records).unwrap());
+    }
     put(&root, &[super::index(&entries).unwrap()]);
     println!("{}", root.display());
 }

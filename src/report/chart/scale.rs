@@ -1,6 +1,6 @@
-//! Scales: from data to a range, round tick values and their labels.
+//! Scales: a range over data, round ticks and their labels.
 
-use super::number;
+use crate::human;
 
 /// A scale: what lies between its ends, and where its ticks stand. Logarithmic scales are in powers of ten.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +68,7 @@ impl Scale {
         if !self.is_log && self.ticks.iter().any(|(value, _)| value.fract() != 0.0) {
             self.ticks.retain(|(value, _)| value.fract() == 0.0);
             for (value, label) in &mut self.ticks {
-                *label = number::fixed(*value, 0);
+                *label = human::fixed(*value, 0);
             }
         }
         self
@@ -92,7 +92,7 @@ impl Scale {
 /// The round step (1, 2, 2.5 or 5 times a power of ten) that gives about `wanted` steps over `span`, and its exponent.
 fn round_step(span: f64, wanted: usize) -> (f64, i32) {
     let rough = span / wanted.max(1) as f64;
-    let exponent = number::exponent(rough);
+    let exponent = human::exponent(rough);
     let power: f64 = format!("1e{exponent}").parse().unwrap_or(1.0);
     let (factor, finer) = [(1.0, 0), (2.0, 0), (2.5, 1), (5.0, 0), (10.0, -1)]
         .into_iter()
@@ -120,12 +120,12 @@ fn label(value: f64, decimals: usize, largest: f64) -> String {
         return "0".to_owned();
     }
     if largest >= 10_000.0 {
-        return number::scaled_short(value);
+        return human::scaled_short(value);
     }
     if largest < 0.001 {
-        return number::plain(value, 2);
+        return human::plain(value, 2);
     }
-    number::fixed(value, decimals)
+    human::fixed(value, decimals)
 }
 
 fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
@@ -138,9 +138,9 @@ fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
             .map(|(decade, factor)| {
                 let value: f64 = format!("{factor}e{decade}").parse().unwrap_or(1.0);
                 let text = if is_large && value >= 1_000.0 {
-                    number::scaled_short(value)
+                    human::scaled_short(value)
                 } else {
-                    number::plain(value, 2)
+                    human::plain(value, 2)
                 };
                 (libm::log10(value), text)
             })

@@ -1,10 +1,9 @@
 //! Histograms: lengths of training documents, perplexity per held-out document.
 
-use super::{Axis, Figure, Key, Panel, Series, Style};
+use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style};
 use crate::record::RunResult;
-use crate::report::palette::{Slot, of_place};
 use crate::report::scope::{Scope, groups};
-use crate::report::text::one_line;
+use crate::report::text::{escape_markdown, one_line};
 use crate::spec::{HistogramCell, PlotAxis};
 
 /// Most groups that get a panel of their own.
@@ -45,6 +44,7 @@ pub(crate) fn document_tokens(
         only.0 = "training documents".to_owned();
     }
     histogram(
+        scope,
         &populations,
         cell,
         "tokens per document",
@@ -86,6 +86,7 @@ pub(crate) fn perplexity(scope: &Scope<'_>, runs: &[&RunResult], cell: &Histogra
         })
         .collect();
     histogram(
+        scope,
         &populations,
         cell,
         "perplexity of a document",
@@ -93,7 +94,13 @@ pub(crate) fn perplexity(scope: &Scope<'_>, runs: &[&RunResult], cell: &Histogra
     )
 }
 
-fn histogram(populations: &Populations, cell: &HistogramCell, x: &str, what: &str) -> Figure {
+fn histogram(
+    scope: &Scope<'_>,
+    populations: &Populations,
+    cell: &HistogramCell,
+    x: &str,
+    what: &str,
+) -> Figure {
     let is_log = cell.log.contains(&PlotAxis::X);
     let shown = &populations[..populations.len().min(PANELS)];
     let all = shown
@@ -104,17 +111,16 @@ fn histogram(populations: &Populations, cell: &HistogramCell, x: &str, what: &st
         cell.bins.clamp(1, 400),
         is_log,
     );
-    let slot = |place: usize| {
-        if shown.len() == 1 {
-            Slot::Colour(0)
-        } else {
-            of_place(place)
-        }
+    let look = |label: &str| {
+        let colour = match shown.len() {
+            1 => Colour::Series(0),
+            _ => scope.colours.of(label).0,
+        };
+        Look::new(colour, Style::Bars)
     };
     let panels: Vec<Panel> = shown
         .iter()
-        .enumerate()
-        .map(|(place, (label, run, values))| Panel {
+        .map(|(label, run, values)| Panel {
             title: if shown.len() == 1 {
                 String::new()
             } else {
@@ -123,8 +129,7 @@ fn histogram(populations: &Populations, cell: &HistogramCell, x: &str, what: &st
             series: vec![Series {
                 label: label.clone(),
                 run: run.clone(),
-                slot: slot(place),
-                style: Style::Bars,
+                look: look(label),
                 points: Vec::new(),
                 band: Vec::new(),
                 bars: count(values, &edges),
@@ -137,6 +142,22 @@ fn histogram(populations: &Populations, cell: &HistogramCell, x: &str, what: &st
             "The first {PANELS} of {} are shown.",
             populations.len()
         ));
+    }
+    let without_log = |values: &[f64]| {
+        values
+            .iter()
+            .filter(|value| is_log && **value <= 0.0)
+            .count()
+    };
+    for (label, _, values) in shown {
+        let hidden = without_log(values);
+        if hidden > 0 {
+            notes.push(format!(
+                "Not drawn: {hidden} of {} documents ({}) with 0 tokens, which a logarithmic axis has no place for.",
+                values.len(),
+                escape_markdown(label)
+            ));
+        }
     }
     if populations.is_empty() {
         notes.push("Nothing has been counted yet.".to_owned());
@@ -165,8 +186,7 @@ fn histogram(populations: &Populations, cell: &HistogramCell, x: &str, what: &st
                 .iter()
                 .map(|(label, _, _)| Key {
                     label: label.clone(),
-                    slot: slot(0),
-                    style: Style::Bars,
+                    look: look(label),
                 })
                 .collect()
         },

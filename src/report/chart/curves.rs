@@ -1,14 +1,14 @@
 //! Learning curves: panels by one axis, colours by another, means and bands over seeds, published curves beside ours.
 
-use super::{Axis, Figure, Key, Panel, Series, Style, reduce};
+use super::colour::{our_style, published_style};
+use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style, reduce, same};
 use crate::record::RunResult;
 use crate::report::ReportError;
 use crate::report::metric::{CURVES, at, curve_label};
-use crate::report::number::{deviation, mean};
-use crate::report::palette::{self, Slot, same};
 use crate::report::scope::{Group, Scope, axis_value, groups, value_text, value_title};
 use crate::report::text::one_line;
 use crate::spec::{PlotAxis, PlotCell, PlotX, PublishedCurve};
+use crate::stats::{half_width, mean};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -68,9 +68,9 @@ pub(crate) fn curves(
     // Ours first.
     builder
         .legend
-        .sort_by_key(|key| key.slot == Slot::Published);
+        .sort_by_key(|key| key.look.colour == Colour::Published);
     let alt = alt(cell, &panels, runs.len());
-    Ok(Figure {
+    let mut figure = Figure {
         x: Axis {
             label: match cell.x {
                 PlotX::Step => "step",
@@ -92,7 +92,9 @@ pub(crate) fn curves(
         legend: builder.legend,
         alt,
         notes,
-    })
+    };
+    figure.tell_what_is_hidden();
+    Ok(figure)
 }
 
 fn y_label(curves: &[String]) -> String {
@@ -144,7 +146,7 @@ fn last_step(runs: &[&RunResult]) -> u64 {
     ends.map(|point| point.step).max().unwrap_or(0)
 }
 
-/// The points of a published curve, over the steps of our longest run where it says over how many of its own they stand.
+/// The points of a published curve, scaled to the steps of our longest run where the curve names its own number of steps.
 fn scaled(published: &PublishedCurve, last_step: u64) -> Vec<[f64; 2]> {
     let points = published.points.iter().copied();
     match published.of_steps {
@@ -166,11 +168,10 @@ struct Builder<'a, 'b> {
 }
 
 impl Builder<'_, '_> {
-    fn key(&mut self, label: &str, slot: Slot, style: Style) {
+    fn key(&mut self, label: &str, look: Look) {
         let key = Key {
             label: label.to_owned(),
-            slot,
-            style,
+            look,
         };
         if !self.legend.contains(&key) {
             self.legend.push(key);
@@ -187,18 +188,12 @@ impl Builder<'_, '_> {
             };
             if is_here {
                 let label = one_line(&published.label);
-                let dots = series.iter().filter(|s: &&Series| s.style == Style::Dotted);
-                let style = if dots.count() % 2 == 0 {
-                    Style::Dotted
-                } else {
-                    Style::Dashed
-                };
-                self.key(&label, Slot::Published, style);
+                let look = Look::new(Colour::Published, published_style(series.len()));
+                self.key(&label, look);
                 series.push(Series {
                     label,
                     run: None,
-                    slot: Slot::Published,
-                    style,
+                    look,
                     points: scaled(published, self.last_step),
                     band: Vec::new(),
                     bars: Vec::new(),
@@ -212,38 +207,40 @@ impl Builder<'_, '_> {
             }
         }
         // Raw curves lie behind everything else.
-        series.sort_by_key(|series| series.style != Style::Raw);
+        series.sort_by_key(|series| series.look.style != Style::Raw);
         Panel { title, series }
     }
 
-    fn look(&mut self, curve: &str, group: &Group<'_>) -> (Slot, Style) {
+    /// How the lines of a curve look. Colours stand for curves, or for the values of an axis; then training curves are thin
+    /// where others are not, and further curves, like values beyond the eight colours, get lines of their own.
+    fn look(&mut self, curve: &str, group: &Group<'_>) -> Look {
         let Some(axis) = &self.cell.colours else {
-            let slot = palette::of_curve(curve);
-            self.key(curve_label(curve), slot, Style::Line);
-            return (slot, Style::Line);
+            let look = Look::new(Colour::of_curve(curve), Style::Line);
+            self.key(curve_label(curve), look);
+            return look;
         };
         let value = group.runs.first().and_then(|run| axis_value(run, axis));
-        let value = value.unwrap_or(Value::Null);
-        let (slot, is_repeated) = palette::of_axis_value(self.scope.spec, axis, &value);
-        let full = if is_repeated {
-            Style::Broken
-        } else {
-            Style::Line
-        };
-        self.key(&value_title(axis, &value), slot, full);
-        if self.cell.curves.len() < 2 {
-            return (slot, full);
-        }
-        let style = if curve.starts_with("train/") {
-            Style::Thin
+        let title = value_title(axis, &value.unwrap_or(Value::Null));
+        let (colour, repeated) = self.scope.colours.of(&title);
+        self.key(&title, Look::new(colour, our_style(repeated)));
+        let is_train = |curve: &&String| curve.starts_with("train/");
+        let (thin, full): (Vec<&String>, Vec<&String>) =
+            self.cell.curves.iter().partition(is_train);
+        let is_thin = !full.is_empty() && thin.iter().any(|known| *known == curve);
+        let alike = if is_thin || full.is_empty() {
+            thin
         } else {
             full
         };
-        (slot, style)
+        let place = alike.iter().position(|known| *known == curve);
+        Look {
+            is_thin,
+            ..Look::new(colour, our_style(repeated + place.unwrap_or_default()))
+        }
     }
 
     fn series(&mut self, curve: &str, group: &Group<'_>, out: &mut Vec<Series>) {
-        let (slot, style) = self.look(curve, group);
+        let look = self.look(curve, group);
         let (points, band) = replicates(&group.runs, curve, self.cell.x);
         if points.is_empty() {
             return;
@@ -252,13 +249,12 @@ impl Builder<'_, '_> {
         let label = format!("{}, {}", one_line(&group.name), curve_label(curve));
         let run = group.runs.first().map(|run| self.scope.anchor(run));
         let width = self.cell.smooth.unwrap_or(0);
-        let make = |points: &[[f64; 2]], band: &[[f64; 3]], style| {
+        let make = |points: &[[f64; 2]], band: &[[f64; 3]], look: Look| {
             let kept = reduce(points, self.buckets);
             Series {
                 label: label.clone(),
                 run: run.clone(),
-                slot,
-                style,
+                look,
                 points: kept.iter().map(|index| points[*index]).collect(),
                 band: kept.iter().filter_map(|i| band.get(*i)).copied().collect(),
                 bars: Vec::new(),
@@ -266,10 +262,10 @@ impl Builder<'_, '_> {
         };
         // Smoothing needs something to smooth: curves with few points stay as they are.
         if width > 1 && points.len() >= 2 * width {
-            out.push(make(&points, &[], Style::Raw));
-            out.push(make(&moving_mean(&points, width), &[], style));
+            out.push(make(&points, &[], Look::new(look.colour, Style::Raw)));
+            out.push(make(&moving_mean(&points, width), &[], look));
         } else {
-            out.push(make(&points, &band, style));
+            out.push(make(&points, &band, look));
         }
     }
 
@@ -286,8 +282,15 @@ impl Builder<'_, '_> {
                 names.join(", ")
             };
             if !thin.is_empty() && !full.is_empty() {
-                self.key(&names(&full), Slot::Ink, Style::Line);
-                self.key(&names(&thin), Slot::Ink, Style::Thin);
+                self.key(&names(&full), Look::new(Colour::Ink, Style::Line));
+                let thin_line = Look::new(Colour::Ink, Style::Line);
+                self.key(
+                    &names(&thin),
+                    Look {
+                        is_thin: true,
+                        ..thin_line
+                    },
+                );
             }
         }
         if let Some(width) = self.cell.smooth.filter(|width| *width > 1) {
@@ -300,18 +303,14 @@ impl Builder<'_, '_> {
             let band = if self.cell.smooth.is_some() {
                 format!("Lines are means over {seeds} seeds.")
             } else {
-                format!("Lines are means over {seeds} seeds, bands one standard deviation.")
+                format!(
+                    "Lines are means over {seeds} seeds, bands their 95 % intervals (Student's t)."
+                )
             };
             notes.push(band);
         }
         if !self.cell.published.is_empty() {
-            let is_dashed = self.legend.iter().any(|key| key.style == Style::Dashed);
-            let lines = if is_dashed {
-                "Dotted and dashed"
-            } else {
-                "Dotted"
-            };
-            notes.push(format!("{lines}: as published."));
+            notes.push("Grey, dotted or dashed: as published.".to_owned());
         }
         if runs.is_empty() {
             notes.push("No finished run has these curves yet.".to_owned());
@@ -323,7 +322,7 @@ impl Builder<'_, '_> {
 type Points = Vec<[f64; 2]>;
 type Band = Vec<[f64; 3]>;
 
-/// The mean curve of replicates, and the band of one standard deviation about it.
+/// The mean curve of replicates, and the band of its 95 % intervals.
 fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
     let mut by_step: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
     let with_series: Vec<&&RunResult> = runs.iter().filter(|r| !r.series.is_empty()).collect();
@@ -349,8 +348,8 @@ fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
         }
         let Some(mean) = mean(&ys) else { continue };
         points.push([x, mean]);
-        if let Some(deviation) = deviation(&ys) {
-            band.push([x, mean - deviation, mean + deviation]);
+        if let Some(half) = half_width(&ys) {
+            band.push([x, mean - half, mean + half]);
         }
     }
     (points, band)

@@ -1,9 +1,10 @@
-//! Numbers as a reader wants them: sensible digits, thousands separators, units. Pure functions of the number, no locale.
+//! Numbers as people read them: sensible digits, thousands separators, units; the same on the terminal and in reports. Pure
+//! functions of the number, no locale.
 
 /// The minus sign of typeset numbers.
 const MINUS: char = '\u{2212}';
 
-/// Formats a count with thousands separators: `12,345`.
+/// A count with thousands separators: `12,345`.
 pub(crate) fn count(n: u64) -> String {
     group(&n.to_string())
 }
@@ -20,26 +21,36 @@ fn group(digits: &str) -> String {
     out
 }
 
-/// Formats `x` with so many decimals, a typographic minus and thousands separators.
+/// Formats `x` with a number of decimals, a typographic minus and thousands separators.
 pub(crate) fn fixed(x: f64, decimals: usize) -> String {
+    with_decimals(x, decimals, group)
+}
+
+/// As [`fixed`], without thousands separators.
+pub(crate) fn ungrouped(x: f64, decimals: usize) -> String {
+    with_decimals(x, decimals, str::to_owned)
+}
+
+fn with_decimals(x: f64, decimals: usize, whole_part: fn(&str) -> String) -> String {
     if x.is_nan() {
         return "not a number".to_owned();
     }
-    if x.is_infinite() {
-        return if x > 0.0 {
-            "∞".to_owned()
-        } else {
-            format!("{MINUS}∞")
-        };
-    }
-    let text = format!("{:.decimals$}", x.abs());
+    let decimals = decimals.min(17);
+    let text = match x.is_infinite() {
+        true => "∞".to_owned(),
+        false => format!("{:.decimals$}", x.abs()),
+    };
     let (whole, fraction) = text.split_once('.').unwrap_or((text.as_str(), ""));
     let is_zero = text.chars().all(|c| c == '0' || c == '.');
     let mut out = String::new();
     if x < 0.0 && !is_zero {
         out.push(MINUS);
     }
-    out.push_str(&group(whole));
+    out.push_str(&if x.is_infinite() {
+        whole.to_owned()
+    } else {
+        whole_part(whole)
+    });
     if !fraction.is_empty() {
         out.push('.');
         out.push_str(fraction);
@@ -55,7 +66,7 @@ pub(crate) fn exponent(x: f64) -> i32 {
         .unwrap_or(0)
 }
 
-/// Formats `x` with so many significant digits: `0.0123`, `5.018`, `12,300`, `1.2×10⁻⁶`.
+/// Formats `x` with a number of significant digits: `0.0123`, `5.018`, `12,300`, `1.2×10⁻⁶`.
 pub(crate) fn significant(x: f64, digits: usize) -> String {
     if x == 0.0 || !x.is_finite() {
         return fixed(x, 0);
@@ -135,46 +146,39 @@ pub(crate) fn scaled_short(x: f64) -> String {
     scaled(x).replace('\u{a0}', "")
 }
 
-/// Bytes in decimal units: `12.3 MB`.
-pub(crate) fn bytes(n: u64) -> String {
-    let x = n as f64;
-    let (step, unit) = match n {
-        0..1_000 => return format!("{n}\u{a0}B"),
-        1_000..1_000_000 => (1e3, "kB"),
-        1_000_000..1_000_000_000 => (1e6, "MB"),
-        _ => (1e9, "GB"),
-    };
-    format!("{}\u{a0}{unit}", plain(x / step, 3))
+/// Bytes in binary units: `12.3 MiB`.
+pub(crate) fn bytes(value: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut scaled = value as f64;
+    let mut unit = 0;
+    while scaled >= 1024.0 && unit + 1 < units.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{value} B")
+    } else {
+        format!("{scaled:.1} {}", units[unit])
+    }
 }
 
-/// Mean of `values`; `None` where there are none.
-pub(crate) fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+/// A duration given in seconds.
+pub(crate) fn seconds(value: f64) -> String {
+    match value {
+        value if value < 0.1 => format!("{:.0} ms", value * 1000.0),
+        value if value < 100.0 => format!("{value:.1} s"),
+        value if value < 5400.0 => format!("{:.0} min", value / 60.0),
+        value => format!("{:.1} h", value / 3600.0),
+    }
 }
 
-/// Sample standard deviation (divided by n − 1); `None` for fewer than two values.
-pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
-    let mean = mean(values).filter(|_| values.len() > 1)?;
-    let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
-    Some((squares / (values.len() - 1) as f64).sqrt())
-}
-
-/// Half-width of the 95 % Student-t interval of the mean; `None` for fewer than two values.
-pub(crate) fn half_width(values: &[f64]) -> Option<f64> {
-    // 0.975 quantiles of Student's t for 1 to 30 degrees of freedom.
-    const T: [f64; 30] = [
-        12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010,
-        2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860, 2.0796, 2.0739,
-        2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
-    ];
-    let deviation = deviation(values)?;
-    let freedom = values.len() - 1;
-    // Beyond the table: 1.96 + 2.4 / n is within 0.001 of the quantile.
-    let t = T
-        .get(freedom - 1)
-        .copied()
-        .unwrap_or_else(|| 1.96 + 2.4 / freedom as f64);
-    Some(t * deviation / (values.len() as f64).sqrt())
+/// A number of floating-point operations.
+pub(crate) fn flops(value: f64) -> String {
+    let units = [("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)];
+    match units.iter().find(|(_, size)| value >= *size) {
+        Some((unit, size)) => format!("{:.1} {unit}FLOP", value / size),
+        None => format!("{value:.0} FLOP"),
+    }
 }
 
 #[cfg(test)]
@@ -194,14 +198,23 @@ mod tests {
         assert_eq!(plain(0.5, 4), "0.5");
         assert_eq!(plain(1200.0, 4), "1,200");
         assert_eq!(fixed(f64::INFINITY, 2), "∞");
+        assert_eq!(ungrouped(-1234.5, 1), "\u{2212}1234.5");
     }
 
     #[test]
     fn units() {
         assert_eq!(scaled(9_898_112.0), "9.9\u{a0}M");
         assert_eq!(scaled(2500.0), "2,500");
-        assert_eq!(bytes(999), "999\u{a0}B");
-        assert_eq!(bytes(34_500_000), "34.5\u{a0}MB");
+        assert_eq!(bytes(12), "12 B");
+        assert_eq!(
+            (bytes(1536), bytes(5 << 30)),
+            ("1.5 KiB".into(), "5.0 GiB".into())
+        );
+        assert_eq!(
+            (seconds(0.012), seconds(3.26), seconds(600.0)),
+            ("12 ms".into(), "3.3 s".into(), "10 min".into())
+        );
+        assert_eq!(flops(2.5e12), "2.5 TFLOP");
     }
 
     #[test]
@@ -212,13 +225,5 @@ mod tests {
         );
         assert_eq!(with_half_width(412.7, 35.2), ("413".into(), "35".into()));
         assert_eq!(with_half_width(5.0, 0.0996), ("5.00".into(), "0.10".into()));
-    }
-
-    #[test]
-    fn intervals_of_three_seeds() {
-        // mean 2, sd 1, t(2) = 4.3027: 4.3027 / sqrt(3)
-        let half = half_width(&[1.0, 2.0, 3.0]).unwrap();
-        assert!((half - 2.4842).abs() < 1e-3, "{half}");
-        assert_eq!(half_width(&[1.0]), None);
     }
 }

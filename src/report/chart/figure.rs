@@ -1,12 +1,7 @@
 //! Figures as data: series, axes, units. Nothing here knows how a figure is drawn, so tests look at it as JSON.
 
-mod curves;
-mod histogram;
-
-pub(crate) use curves::{curves, look_up};
-pub(crate) use histogram::{document_tokens, perplexity};
-
-use super::palette::Slot;
+use super::Colour;
+use crate::human;
 use serde::Serialize;
 
 /// A figure.
@@ -56,10 +51,8 @@ pub(crate) struct Series {
     /// Anchor of the run it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<String>,
-    /// Colour.
-    pub(crate) slot: Slot,
     /// How it is drawn.
-    pub(crate) style: Style,
+    pub(crate) look: Look,
     /// Points in order of x; empty for bars.
     pub(crate) points: Vec<[f64; 2]>,
     /// Band as `[x, low, high]`; empty for single runs.
@@ -72,20 +65,49 @@ pub(crate) struct Series {
 
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Look {
+    /// Colour.
+    pub(crate) colour: Colour,
+    /// Kind of line.
+    pub(crate) style: Style,
+    /// Whether it is thinner and lighter than others of its colour.
+    pub(crate) is_thin: bool,
+}
+
+impl Look {
+    pub(crate) fn new(colour: Colour, style: Style) -> Self {
+        Self {
+            colour,
+            style,
+            is_thin: false,
+        }
+    }
+
+    /// CSS classes.
+    pub(crate) fn class(self) -> String {
+        let thin = if self.is_thin { " thin" } else { "" };
+        format!("{}{thin} {}", self.style.class(), self.colour.class())
+    }
+}
+
+/// Kinds of lines, and bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Style {
     /// A full line.
     Line,
-    /// A thin, lighter line: the second curve of a colour.
-    Thin,
     /// The raw curve behind a smoothed one.
     Raw,
-    /// A published curve.
+    /// Round dots.
     Dotted,
-    /// Another published curve of the same panel.
+    /// Dashes.
     Dashed,
-    /// A line of ours in long dashes: its colour stands for another value already.
+    /// Long dashes.
     Broken,
+    /// A dash and a dot.
+    DashDot,
+    /// Short dashes.
+    Short,
     /// Filled bars.
     Bars,
 }
@@ -95,11 +117,12 @@ impl Style {
     pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Line => "line",
-            Self::Thin => "thin",
             Self::Raw => "raw",
             Self::Dotted => "dotted",
             Self::Dashed => "dashed",
             Self::Broken => "broken",
+            Self::DashDot => "dashdot",
+            Self::Short => "short",
             Self::Bars => "bars",
         }
     }
@@ -110,10 +133,8 @@ impl Style {
 pub(crate) struct Key {
     /// Text.
     pub(crate) label: String,
-    /// Colour.
-    pub(crate) slot: Slot,
-    /// Style.
-    pub(crate) style: Style,
+    /// How it is drawn.
+    pub(crate) look: Look,
 }
 
 /// Keeps of `points` the first, lowest, highest and last of each of `buckets` stretches: extremes are never lost.
@@ -140,16 +161,77 @@ pub(crate) fn reduce(points: &[[f64; 2]], buckets: usize) -> Vec<usize> {
     kept
 }
 
+impl Figure {
+    /// Adds to the notes what the drawing cannot show: values without a place on its axes, and series that look alike.
+    pub(crate) fn tell_what_is_hidden(&mut self) {
+        let points = || {
+            let series = self.panels.iter().flat_map(|panel| &panel.series);
+            series.flat_map(|series| series.points.iter().copied())
+        };
+        let (x, y) = (&self.x, &self.y);
+        let has_no_log =
+            |point: &[f64; 2]| x.is_log && point[0] <= 0.0 || y.is_log && point[1] <= 0.0;
+        let is_outside = |point: &[f64; 2]| {
+            let range = y.range.filter(|_| !has_no_log(point));
+            range.is_some_and(|[low, high]| point[1] < low || point[1] > high)
+        };
+        let count =
+            |is_hidden: &dyn Fn(&[f64; 2]) -> bool| points().filter(|p| is_hidden(p)).count();
+        let (without_log, outside) = (count(&has_no_log), count(&is_outside));
+        let looks = self.legend.iter().enumerate().filter(|(place, key)| {
+            let earlier = &self.legend[..*place];
+            earlier
+                .iter()
+                .any(|known| known.look == key.look && known.label != key.label)
+        });
+        let alike: Vec<&str> = looks.map(|(_, key)| key.label.as_str()).collect();
+        let values = |n: usize| match n {
+            1 => "1 value".to_owned(),
+            n => format!("{} values", human::count(n as u64)),
+        };
+        let mut notes = Vec::new();
+        if without_log > 0 {
+            let values = values(without_log);
+            notes.push(format!(
+                "Not drawn: {values} at or below 0, which a logarithmic axis has no place for."
+            ));
+        }
+        if let Some([low, high]) = y.range.filter(|_| outside > 0) {
+            let [low, high] = [low, high].map(|end| human::plain(end, 4));
+            let values = values(outside);
+            notes.push(format!(
+                "The vertical axis shows {low} to {high}; {values} outside it are not drawn."
+            ));
+        }
+        if !alike.is_empty() {
+            notes.push(format!(
+                "Lines that look like an earlier one: {}.",
+                alike.join(", ")
+            ));
+        }
+        for note in notes {
+            if !self.notes.is_empty() {
+                self.notes.push(' ');
+            }
+            self.notes.push_str(&note);
+        }
+    }
+}
+
 /// The figure's data as CSV, one line per point, band or bar.
 pub(crate) fn csv(figure: &Figure) -> String {
     let mut out = String::from("panel,series,style,x,y,low,high\n");
     let mut row = |cells: [&str; 7]| {
-        out.push_str(&cells.map(super::csv::field).join(","));
+        out.push_str(&cells.map(crate::report::csv::field).join(","));
         out.push('\n');
     };
     for panel in &figure.panels {
         for series in &panel.series {
-            let head = [panel.title.as_str(), &series.label, series.style.class()];
+            let head = [
+                panel.title.as_str(),
+                &series.label,
+                series.look.style.class(),
+            ];
             for (index, [x, y]) in series.points.iter().enumerate() {
                 let band = series.band.get(index);
                 let low = band.map(|b| b[1].to_string()).unwrap_or_default();

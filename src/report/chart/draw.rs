@@ -1,0 +1,382 @@
+//! Drawing a figure: layout, axes and marks of every panel, by plotters.
+
+use super::canvas::{Canvas, Mark, Outline, UNITS};
+use super::scale::Scale;
+use super::{Colour, Figure, Panel, Series, Style};
+use crate::human;
+use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::{
+    ChartBuilder, ChartContext, DrawingArea, IntoDrawingArea, LabelAreaPosition,
+};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// Lines in a panel from which on they are thin and their ends are not marked.
+const CROWD: usize = 8;
+
+/// Most points of a figure that show their value to a pointer.
+const HINTS: usize = 240;
+
+/// Size of a panel in pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// A panel, drawn.
+pub(crate) struct Drawing {
+    /// Its elements, without the `svg` about them.
+    pub(super) marks: String,
+    /// Invisible points that show their values to a pointer.
+    pub(super) hints: String,
+    pub(super) size: Size,
+    /// Whether there are so many lines that each has to be thin.
+    pub(super) is_crowded: bool,
+}
+
+/// Why a panel could not be drawn (an invariant of the backend, never the user's fault).
+#[derive(Debug, thiserror::Error)]
+#[error("could not draw a panel: {0}")]
+pub struct PlotError(String);
+
+type Failure = plotters::drawing::DrawingAreaErrorKind<std::fmt::Error>;
+type Area<'a> = DrawingArea<Canvas<'a>, Shift>;
+type Chart<'a, 'b> = ChartContext<'a, Canvas<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Draws all panels of a figure; the vertical scale is common to them.
+pub(crate) fn draw(figure: &Figure, size: Size) -> Result<Vec<Drawing>, PlotError> {
+    let wanted = if size.height > 280 { 6 } else { 5 };
+    let all = figure.panels.iter().flat_map(|panel| &panel.series);
+    let heights = all.flat_map(|series| heights(series, figure.y.is_log));
+    let mut y = Scale::new(heights, figure.y.range, figure.y.is_log, wanted, true);
+    if has_bars(&figure.panels) && !figure.y.is_log {
+        y.low = 0.0;
+    }
+    let lines: usize = figure.panels.iter().map(|panel| panel.series.len()).sum();
+    let hints = (HINTS / lines.max(1)).clamp(2, 24);
+    let panels = figure.panels.iter();
+    panels
+        .map(|panel| {
+            let x = horizontal(figure, panel, size);
+            draw_panel(figure, panel, &x, &y, size, hints)
+                .map_err(|error| PlotError(error.to_string()))
+        })
+        .collect()
+}
+
+fn has_bars(panels: &[Panel]) -> bool {
+    let mut series = panels.iter().flat_map(|panel| &panel.series);
+    series.any(|series| !series.bars.is_empty())
+}
+
+fn heights(series: &Series, is_log: bool) -> Vec<f64> {
+    let mut values: Vec<f64> = series.points.iter().map(|point| point[1]).collect();
+    values.extend(series.band.iter().flat_map(|band| [band[1], band[2]]));
+    values.extend(series.bars.iter().map(|bar| bar[2]));
+    if !series.bars.is_empty() {
+        // Bars stand on the axis; on a logarithmic one a single count has to be seen.
+        values.push(if is_log { 0.7 } else { 0.0 });
+    }
+    values
+}
+
+/// The horizontal scale of a panel. Histograms are compared across panels; curves may run over different lengths.
+fn horizontal(figure: &Figure, panel: &Panel, size: Size) -> Scale {
+    let panels = std::slice::from_ref(panel);
+    let shown = if has_bars(panels) {
+        &figure.panels
+    } else {
+        panels
+    };
+    let xs = shown.iter().flat_map(|panel| &panel.series).flat_map(|s| {
+        let points = s.points.iter().map(|point| point[0]);
+        points.chain(s.bars.iter().flat_map(|bar| [bar[0], bar[1]]))
+    });
+    let wanted = if size.width > 450 { 7 } else { 4 };
+    let scale = Scale::new(xs, figure.x.range, figure.x.is_log, wanted, false);
+    if figure.x.is_whole {
+        scale.whole()
+    } else {
+        scale
+    }
+}
+
+fn draw_panel(
+    figure: &Figure,
+    panel: &Panel,
+    x: &Scale,
+    y: &Scale,
+    size: Size,
+    hints: usize,
+) -> Result<Drawing, Failure> {
+    let is_line = |series: &&Series| series.look.style != Style::Raw;
+    let is_crowded = panel.series.iter().filter(is_line).count() > CROWD;
+    let left = (y.longest_label() as u32 * 65).div_ceil(10) + 12;
+    let (width, height) = (size.width * UNITS, size.height * UNITS);
+    let (mut marks, mut hidden) = (String::new(), String::new());
+    for (out, is_hint) in [(&mut marks, false), (&mut hidden, true)] {
+        let root = Canvas::new((width, height), out).into_drawing_area();
+        // Half of the last label may stand out to the right.
+        let last = x.ticks.last();
+        let last = last.map_or(0, |(_, label)| label.chars().count() as u32);
+        let mut chart = ChartBuilder::on(&root)
+            .margin_top(24 * UNITS)
+            .margin_right((8 + last * 4) * UNITS)
+            .margin_bottom(18 * UNITS)
+            .set_label_area_size(LabelAreaPosition::Left, left * UNITS)
+            .set_label_area_size(LabelAreaPosition::Bottom, 20 * UNITS)
+            .build_cartesian_2d(x.low..x.high, y.low..y.high)?;
+        if !is_hint {
+            axes(&root, &mut chart, x, y)?;
+            // The vertical label lies flat above its axis, where it can be read.
+            let labels = [
+                ((40, 130), HPos::Left, &figure.y.label),
+                (
+                    (((width + left * UNITS) / 2) as i32, height as i32 - 50),
+                    HPos::Center,
+                    &figure.x.label,
+                ),
+            ];
+            for (place, side, label) in labels {
+                root.draw(&text("label", label, place, side, VPos::Bottom))?;
+            }
+        }
+        for series in &panel.series {
+            if !is_hint {
+                bands_bars_lines(&mut chart, series, x, y)?;
+            }
+            if series.look.style != Style::Raw {
+                points(&mut chart, series, x, y, hints, is_crowded, is_hint)?;
+            }
+        }
+        root.present()?;
+    }
+    Ok(Drawing {
+        marks,
+        hints: hidden,
+        size,
+        is_crowded,
+    })
+}
+
+fn mark<C>(
+    class: &str,
+    title: &str,
+    outline: Outline<'static>,
+    points: Vec<C>,
+) -> Mark<'static, C> {
+    Mark {
+        class: class.to_owned(),
+        title: title.to_owned(),
+        points,
+        outline,
+    }
+}
+
+fn text<'t>(
+    class: &str,
+    label: &'t str,
+    place: (i32, i32),
+    side: HPos,
+    height: VPos,
+) -> Mark<'t, (i32, i32)> {
+    Mark {
+        class: class.to_owned(),
+        title: String::new(),
+        points: vec![place],
+        outline: Outline::Text(label, Pos::new(side, height)),
+    }
+}
+
+/// Grid lines, axes, ticks and their labels.
+fn axes(root: &Area<'_>, chart: &mut Chart<'_, '_>, x: &Scale, y: &Scale) -> Result<(), Failure> {
+    const TICK: i32 = 4 * UNITS as i32;
+    let inside = |scale: &Scale, value: f64| (scale.low..=scale.high).contains(&value);
+    let across: Vec<&(f64, String)> = x.ticks.iter().filter(|t| inside(x, t.0)).collect();
+    let up: Vec<&(f64, String)> = y.ticks.iter().filter(|t| inside(y, t.0)).collect();
+    for (value, _) in &up {
+        let rule = vec![(x.low, *value), (x.high, *value)];
+        chart.draw_series([mark("grid", "", Outline::Line, rule)])?;
+    }
+    let corner = vec![(x.low, y.high), (x.low, y.low), (x.high, y.low)];
+    chart.draw_series([mark("axis", "", Outline::Line, corner)])?;
+    let places = |ticks: &[&(f64, String)], at: &dyn Fn(f64) -> (f64, f64)| {
+        let places = ticks.iter().map(|tick| chart.backend_coord(&at(tick.0)));
+        places.collect::<Vec<(i32, i32)>>()
+    };
+    let below = places(&across, &|value| (value, y.low));
+    let beside = places(&up, &|value| (x.low, value));
+    let outward = |(px, py): (i32, i32), (dx, dy): (i32, i32)| {
+        mark(
+            "axis",
+            "",
+            Outline::Line,
+            vec![(px, py), (px + dx, py + dy)],
+        )
+    };
+    for place in &below {
+        root.draw(&outward(*place, (0, TICK)))?;
+    }
+    for place in &beside {
+        root.draw(&outward(*place, (-TICK, 0)))?;
+    }
+    for ((px, py), (_, label)) in below.into_iter().zip(across) {
+        root.draw(&text(
+            "tick",
+            label,
+            (px, py + TICK + 40),
+            HPos::Center,
+            VPos::Top,
+        ))?;
+    }
+    for ((px, py), (_, label)) in beside.into_iter().zip(up) {
+        root.draw(&text(
+            "tick",
+            label,
+            (px - TICK - 30, py),
+            HPos::Right,
+            VPos::Center,
+        ))?;
+    }
+    Ok(())
+}
+
+fn bands_bars_lines(
+    chart: &mut Chart<'_, '_>,
+    series: &Series,
+    x: &Scale,
+    y: &Scale,
+) -> Result<(), Failure> {
+    let colour = series.look.colour.class();
+    // On a logarithmic scale a band that reaches below zero has no lower edge.
+    let has_edges = !y.is_log || series.band.iter().all(|band| band[1] > 0.0);
+    if !series.band.is_empty() && has_edges {
+        let clamp = |value: f64| y.place(value).unwrap_or(y.low).clamp(y.low, y.high);
+        let edge = |side: usize| {
+            let band = series.band.iter();
+            band.filter_map(move |b| Some((x.place(b[0])?, clamp(b[side]))))
+        };
+        let mut outline: Vec<(f64, f64)> = edge(2).collect();
+        outline.extend(edge(1).collect::<Vec<_>>().into_iter().rev());
+        let class = format!("band {colour}");
+        chart.draw_series([mark(&class, "", Outline::Area, outline)])?;
+    }
+    for [from, to, height] in &series.bars {
+        let (Some(a), Some(b), Some(top)) = (x.place(*from), x.place(*to), y.place(*height)) else {
+            continue;
+        };
+        let [height, from, to] = [height, from, to].map(|value| human::plain(*value, 4));
+        let title = format!("{}: {height} from {from} to {to}", series.label);
+        let (class, corners) = (format!("bars {colour}"), vec![(a, y.low), (b, top)]);
+        chart.draw_series([mark(&class, &title, Outline::Bar, corners)])?;
+    }
+    let placed = series.points.iter();
+    let placed = placed.filter_map(|point| Some((x.place(point[0])?, y.place(point[1])?)));
+    let placed: Vec<(f64, f64)> = placed.collect();
+    for piece in clip(&placed, y.low, y.high) {
+        let class = series.look.class();
+        chart.draw_series([mark(&class, &series.label, Outline::Line, piece)])?;
+    }
+    Ok(())
+}
+
+/// Marks points: all where a curve has few, else its end. The others, as `hints`, only show their value to a pointer.
+fn points(
+    chart: &mut Chart<'_, '_>,
+    series: &Series,
+    x: &Scale,
+    y: &Scale,
+    most: usize,
+    is_crowded: bool,
+    hints: bool,
+) -> Result<(), Failure> {
+    let count = series.points.len();
+    let is_sparse = count <= 12;
+    let shown = if is_sparse { count } else { most.min(count) };
+    for number in 0..shown {
+        let index = if shown > 1 {
+            number * (count - 1) / (shown - 1)
+        } else {
+            count - 1
+        };
+        let [px, py] = series.points[index];
+        let place = x.place(px).zip(y.place(py));
+        let Some(place) = place.filter(|(_, cy)| (y.low..=y.high).contains(cy)) else {
+            continue;
+        };
+        let marks_end =
+            index + 1 == count && series.look.colour != Colour::Published && !is_crowded;
+        let is_visible = is_sparse || marks_end;
+        if is_visible == hints {
+            continue;
+        }
+        let (value, at) = (human::significant(py, 4), human::plain(px, 4));
+        let title = format!("{}: {value} at {at}", series.label);
+        let (class, radius) = match hints {
+            true => ("hint".to_owned(), 50),
+            false => (format!("point {}", series.look.colour.class()), 22),
+        };
+        chart.draw_series([mark(&class, &title, Outline::Dot(radius), vec![place])])?;
+    }
+    Ok(())
+}
+
+/// The pieces of a line between two heights, cut where it crosses them.
+fn clip(line: &[(f64, f64)], low: f64, high: f64) -> Vec<Vec<(f64, f64)>> {
+    let is_inside = |y: f64| (low..=high).contains(&y);
+    if line.iter().all(|point| is_inside(point.1)) {
+        return if line.is_empty() {
+            Vec::new()
+        } else {
+            vec![line.to_vec()]
+        };
+    }
+    let cross =
+        |a: (f64, f64), b: (f64, f64), at: f64| (a.0 + (b.0 - a.0) * (at - a.1) / (b.1 - a.1), at);
+    let mut pieces = Vec::new();
+    let mut piece: Vec<(f64, f64)> = Vec::new();
+    for pair in line.windows(2) {
+        let (a, b) = (pair[0], pair[1]);
+        let (bottom, top) = (a.1.min(b.1), a.1.max(b.1));
+        if top < low || bottom > high {
+            continue;
+        }
+        let edge = |inner: (f64, f64), outer: (f64, f64)| {
+            if is_inside(inner.1) {
+                inner
+            } else {
+                cross(inner, outer, if inner.1 < low { low } else { high })
+            }
+        };
+        let (from, to) = (edge(a, b), edge(b, a));
+        if piece.last() != Some(&from) {
+            if piece.len() > 1 {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            piece = vec![from];
+        }
+        piece.push(to);
+    }
+    if piece.len() > 1 {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clip;
+
+    #[test]
+    fn lines_are_cut_where_they_leave_the_range() {
+        let line = [(0.0, 0.0), (1.0, 2.0), (2.0, 0.0)];
+        assert_eq!(clip(&line, 0.0, 2.0), vec![line.to_vec()]);
+        assert_eq!(
+            clip(&line, 0.0, 1.0),
+            vec![vec![(0.0, 0.0), (0.5, 1.0)], vec![(1.5, 1.0), (2.0, 0.0)]]
+        );
+        assert!(clip(&line, 5.0, 6.0).is_empty() && clip(&[], 0.0, 1.0).is_empty());
+    }
+}

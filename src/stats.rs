@@ -1,0 +1,170 @@
+//! Statistics: means, deviations, and intervals by Student's t. Claims, reports, comparisons and expressions all use these.
+
+use std::f64::consts::FRAC_2_PI;
+
+/// Arithmetic mean; `None` for no values.
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Median; the mean of the middle two for an even count. `None` for no values.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(sorted[middle]),
+        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+    }
+}
+
+/// Sum of the squared distances to the mean.
+fn squares(values: &[f64], mean: f64) -> f64 {
+    let distances = values.iter().map(|value| value - mean);
+    distances.map(|distance| distance * distance).sum()
+}
+
+/// Population standard deviation (divided by n); `None` for no values.
+pub(crate) fn population_sd(values: &[f64]) -> Option<f64> {
+    let mean = mean(values)?;
+    Some((squares(values, mean) / values.len() as f64).sqrt())
+}
+
+/// Variance of the mean of a sample; `None` for fewer than two values.
+fn squared_error(values: &[f64]) -> Option<f64> {
+    let mean = mean(values).filter(|_| values.len() > 1)?;
+    let count = values.len() as f64;
+    Some(squares(values, mean) / (count - 1.0) / count)
+}
+
+/// Half-width of the two-sided 95 % interval of the mean; `None` for fewer than two values.
+pub(crate) fn half_width(values: &[f64]) -> Option<f64> {
+    let error = squared_error(values)?.sqrt();
+    Some(quantile_975(values.len() - 1) * error)
+}
+
+/// The two-sided 95 % interval of the mean; `None` for fewer than two values.
+pub(crate) fn interval(values: &[f64]) -> Option<[f64; 2]> {
+    let (mean, half) = (mean(values)?, half_width(values)?);
+    Some([mean - half, mean + half])
+}
+
+/// Welch's 95 % interval of `mean(b) − mean(a)`, its degrees of freedom rounded down; `None` for fewer than two values on a side.
+pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<[f64; 2]> {
+    let difference = mean(b)? - mean(a)?;
+    let (error_a, error_b) = (squared_error(a)?, squared_error(b)?);
+    let sum = error_a + error_b;
+    if sum <= 0.0 {
+        return Some([difference, difference]);
+    }
+    let parts = error_a * error_a / (a.len() - 1) as f64 + error_b * error_b / (b.len() - 1) as f64;
+    let degrees = (sum * sum / parts).floor().max(1.0) as usize;
+    let half = quantile_975(degrees) * sum.sqrt();
+    Some([difference - half, difference + half])
+}
+
+/// `P(T ≤ t)` for `t ≥ 0` and a whole number of degrees of freedom, by the finite series of Abramowitz and Stegun 26.7.3/4.
+fn probability(t: f64, degrees: usize) -> f64 {
+    let angle = libm::atan(t / (degrees as f64).sqrt());
+    let (sine, cosine) = (libm::sin(angle), libm::cos(angle));
+    let odd = degrees % 2 == 1;
+    // Terms cos^k · Π (j − 1)/j over every second j: from cos for odd degrees, from 1 for even ones.
+    let mut term = if odd { cosine } else { 1.0 };
+    let mut sum = 0.0;
+    let mut k = if odd { 1 } else { 0 };
+    while k + 2 <= degrees {
+        sum += term;
+        let next = (k + 2) as f64;
+        term *= cosine * cosine * (next - 1.0) / next;
+        k += 2;
+    }
+    let central = if odd {
+        FRAC_2_PI * (angle + sine * sum)
+    } else {
+        sine * sum
+    };
+    0.5 + 0.5 * central
+}
+
+/// The 0.975 quantile of Student's t; `degrees` ≥ 1.
+pub(crate) fn quantile_975(degrees: usize) -> f64 {
+    let (mut low, mut high) = (1.9, 13.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if probability(middle, degrees) < 0.975 {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    (low + high) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_equal_the_published_table() {
+        let table = [
+            (1, 12.706),
+            (2, 4.303),
+            (3, 3.182),
+            (4, 2.776),
+            (5, 2.571),
+            (6, 2.447),
+            (7, 2.365),
+            (8, 2.306),
+            (9, 2.262),
+            (10, 2.228),
+            (15, 2.131),
+            (20, 2.086),
+            (29, 2.045),
+            (30, 2.042),
+            (60, 2.000),
+            (120, 1.980),
+        ];
+        for (degrees, published) in table {
+            let ours = quantile_975(degrees);
+            assert!(
+                (ours - published).abs() < 5.1e-4,
+                "{degrees}: {ours} {published}"
+            );
+        }
+        // Closed forms: tan(0.475 π) for one degree, 0.95 · sqrt(2 / (1 − 0.95²)) for two.
+        assert!((quantile_975(1) - 12.706_204_736_174_7).abs() < 1e-9);
+        assert!((quantile_975(2) - 0.95 * (2.0_f64 / (1.0 - 0.95 * 0.95)).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn interval_of_three_values() {
+        let [low, high] = interval(&[1.0, 2.0, 3.0]).unwrap();
+        // 2 ± 4.30265 / sqrt(3).
+        assert!(
+            (low + 0.484_138).abs() < 1e-5 && (high - 4.484_138).abs() < 1e-5,
+            "{low} {high}"
+        );
+        assert_eq!(interval(&[5.0; 3]), Some([5.0, 5.0]));
+        assert_eq!(interval(&[5.0]), None);
+        assert_eq!(half_width(&[1.0]), None);
+    }
+
+    #[test]
+    fn middles_and_deviations() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!((median(&[]), mean(&[])), (None, None));
+        assert_eq!(population_sd(&[1.0, 3.0]), Some(1.0));
+    }
+
+    #[test]
+    fn welch_agrees_with_a_worked_example() {
+        // Variances 2.5 and 10, five values each: error² 0.5 and 2, degrees 6.25 / (0.0625 + 1) = 5.88, taken as 5.
+        let [low, high] = welch(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 4.0, 6.0, 8.0, 10.0]).unwrap();
+        let half = 2.5706 * 2.5_f64.sqrt();
+        assert!((low - (3.0 - half)).abs() < 1e-3 && (high - (3.0 + half)).abs() < 1e-3);
+        assert_eq!(welch(&[1.0], &[1.0, 2.0]), None);
+        assert_eq!(welch(&[1.0, 1.0], &[2.0, 2.0]), Some([1.0, 1.0]));
+    }
+}
