@@ -40,7 +40,7 @@ impl Relatives {
             RunStatus::Cached => None,
             RunStatus::Running => Some("another process is training it".to_owned()),
             RunStatus::Partial => {
-                Some("stopped before its end; `run` goes on from its checkpoint".to_owned())
+                Some("interrupted; `run` continues from its checkpoint".to_owned())
             }
             RunStatus::Failed => Some("failed; `run` tries it again".to_owned()),
             RunStatus::Missing => Some(match self.nearest(run) {

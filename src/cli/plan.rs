@@ -97,7 +97,7 @@ fn outline_as_text(outline: &Outline) -> String {
     let header = [&["run"], &COSTS[..]].concat();
     let note = sign(outline.runs.iter().map(|run| run.uncounted));
     format!(
-        "{} (profile {}): {} runs; their ids and what is cached are known once this is mended:\n  {}\n{}{note}",
+        "{} (profile {}): {} runs; fix this to see run ids and cache status:\n  {}\n{}{note}",
         outline.spec,
         outline.profile,
         outline.runs.len(),
@@ -114,9 +114,7 @@ fn sign(runs: impl Iterator<Item = Uncounted>) -> &'static str {
         Some(first) if first.is_sampled && guesses.all(|guess| guess.is_sampled) => {
             "\n~ a guess from the first documents; a run counts them all"
         }
-        Some(_) => {
-            "\n~ only the text tells how many sequences it makes and how long they are: until it is counted, this is for one full sequence a document"
-        }
+        Some(_) => "\n~ estimate: one full-length sequence per document until the text is read",
     }
 }
 
@@ -186,7 +184,7 @@ pub(crate) fn as_json<'a>(
     })
 }
 
-/// Which runs would go on from a shorter one.
+/// Runs that would extend a shorter one.
 struct Extensions(Option<Bases>);
 
 impl Extensions {
@@ -209,10 +207,10 @@ impl Extensions {
     }
 }
 
-/// Says from where a run goes on.
+/// Describes the checkpoint from which a run continues.
 fn goes_on(run: &Run, base: &Base) -> String {
     format!(
-        "goes on from {} ({}) at step {} of {}",
+        "continues from {} ({}) at step {} of {}",
         base.name,
         base.id.0.short(),
         base.steps,

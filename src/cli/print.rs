@@ -119,7 +119,7 @@ impl Printer {
         }
     }
 
-    /// Says that something is not as it should be, and that the work goes on.
+    /// Warns of a problem that does not stop the work.
     pub(crate) fn warning(&self, text: &str) {
         say(format_args!("{WARNING}warning{WARNING:#}: {}", clean(text)));
     }

@@ -112,7 +112,7 @@ impl<'a> Progress<'a> {
             Some(step) => {
                 let from = extends.map(|base| format!(" from {}", base.name));
                 self.say(&format!(
-                    "{}: goes on{} at step {step} of {steps}",
+                    "{}: continues{} at step {step} of {steps}",
                     self.name(index),
                     from.unwrap_or_default()
                 ));

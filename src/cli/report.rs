@@ -126,7 +126,7 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
             )),
             Err(differences) => {
                 code = exit::REPORT_DIFFERS;
-                printer.error(&differences.to_string(), Some("`specbook report` writes it again; commit the result if the change is meant"));
+                printer.error(&differences.to_string(), Some("`specbook report` rewrites it; commit the result if the change is intended"));
             }
         }
     }

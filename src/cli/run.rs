@@ -81,7 +81,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
             report::write(&report, &reports, printer)?;
             summaries.push(report::summary(opened, &judged));
         } else if opened.filtered {
-            printer.note("no report is written for a part of the runs");
+            printer.note("no report written: `--filter` selected only some runs");
         }
         if !summary.failed.is_empty() && !args.keep_going {
             break;
@@ -149,7 +149,7 @@ impl Session<'_> {
 
     /// Says that a signal ended the command; gives its exit code.
     fn stopped(&self) -> u8 {
-        let note = "stopped; checkpoints are kept, the next `run` goes on from them";
+        let note = "stopped; checkpoints are kept, and the next `run` continues from them";
         self.printer.note(note);
         self.signals.exit_code().unwrap_or(exit::UNEXPECTED)
     }

@@ -29,7 +29,7 @@ pub enum Event<'a> {
     Started {
         /// Which run.
         index: usize,
-        /// Steps done before, where it goes on from a checkpoint.
+        /// Steps already done, if it continues from a checkpoint.
         resumed_at: Option<u64>,
         /// The shorter run whose checkpoint that is; `None` where it is its own.
         extends: Option<&'a Base>,
@@ -51,7 +51,7 @@ pub enum Event<'a> {
         /// Steps in all.
         steps: u64,
     },
-    /// A long validation goes on.
+    /// A long validation is in progress.
     Validation {
         /// Which run.
         index: usize,
@@ -89,7 +89,7 @@ pub enum Event<'a> {
         /// The log's last lines.
         tail: &'a str,
     },
-    /// The run was stopped; it goes on from here next time.
+    /// The run was stopped; next time it continues from here.
     Stopped {
         /// Which run.
         index: usize,

@@ -1,7 +1,7 @@
-//! Longer runs that go on from shorter ones.
+//! Longer runs that extend shorter ones.
 //!
 //! A run that differs from a finished one only in its length, and in a schedule that gave the same rates so far, takes the same
-//! steps at first. Where the final checkpoint of the shorter one was kept, it goes on from there and ends with the same bits.
+//! steps at first. If the shorter run kept its final checkpoint, the longer one continues from there and ends with the same bits.
 //! What the end of the shorter run added to its last step (the validation that every end has) is taken away again.
 
 use crate::data::batch::Course;
@@ -82,7 +82,7 @@ impl Base {
     }
 }
 
-/// The finished runs of a store that can be gone on from; read when they are first asked for.
+/// The finished runs of a store that can be extended; read on first use.
 #[derive(Debug, Default)]
 pub struct Bases(Mutex<Option<Vec<Base>>>);
 

@@ -266,7 +266,7 @@ impl Job<'_> {
         };
         match work.adopt(self.store, &base.id, adapt) {
             Ok(()) => {
-                work.log(&format!("goes on from run {} `{}`", base.id, base.name))?;
+                work.log(&format!("continues from run {} `{}`", base.id, base.name))?;
                 Ok(Some(base))
             }
             // It is gone or damaged: the run is trained from its start.

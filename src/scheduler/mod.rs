@@ -1,7 +1,7 @@
-//! Runs a plan: skips what is cached, trains the rest, records failures and goes on; writes after every run.
+//! Runs a plan: skips cached runs, trains the rest, records failures and continues; writes after every run.
 //!
 //! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from claim to record), `admission` (which run may start: order,
-//! memory, threads), `extend` (longer runs that go on from shorter ones), `reproduce` (a stored run trained again, to compare), [`Event`] (what is told while it runs).
+//! memory, threads), `extend` (longer runs that extend shorter ones), `reproduce` (a stored run trained again, to compare), [`Event`] (progress reports).
 //!
 //! It knows neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to [`Events`]. Wall
 //! time is read here, for cadence and timing, and reaches only `timing.jsonl` and a record's `timing`.
@@ -100,7 +100,7 @@ pub struct Options {
     pub retry_failed: bool,
     /// Whether the final checkpoint of each run is kept.
     pub keep_checkpoints: bool,
-    /// Whether a run goes on from a shorter one that kept its final checkpoint.
+    /// Whether a run may extend a shorter one that kept its final checkpoint.
     pub extend: bool,
     /// Wall time between checkpoints.
     pub checkpoint_every: Duration,

@@ -45,7 +45,7 @@ pub enum StoreError {
         examples: Vec<String>,
     },
     /// Another process took the run over while this one was held up.
-    #[error("run {} was taken over by another process; its work goes on there", id.0.short())]
+    #[error("run {} was taken over by another process, which continues it", id.0.short())]
     LostClaim {
         /// The run.
         id: RunId,

@@ -1,4 +1,4 @@
-//! Longer runs that go on from shorter ones, and equal the straight run in every bit.
+//! Longer runs that extend shorter ones, and equal the straight run in every bit.
 
 use crate::project::Project;
 use std::collections::BTreeMap;
@@ -66,14 +66,14 @@ fn extended(short: &str, long: &str, words: Option<&str>) {
     match words {
         Some(words) => {
             assert!(
-                said.contains(&format!("base: goes on from tiny/base at step {words}")),
+                said.contains(&format!("base: continues from tiny/base at step {words}")),
                 "{said}"
             );
-            assert!(plan.contains("base goes on from tiny/base ("), "{plan}");
+            assert!(plan.contains("base continues from tiny/base ("), "{plan}");
             assert!(plan.contains(&format!(" at step {words}")), "{plan}");
         }
         None => assert!(
-            !said.contains("goes on") && !plan.contains("goes on"),
+            !said.contains("continues") && !plan.contains("continues"),
             "{said}{plan}"
         ),
     }
@@ -176,17 +176,17 @@ fn only_kept_checkpoints_that_are_whole_and_only_where_wanted() {
     let project = Project::new();
     run(&project, &train(4), &[]);
     assert!(
-        !run(&project, &train(6), &[]).contains("goes on"),
+        !run(&project, &train(6), &[]).contains("continues"),
         "no checkpoint was kept"
     );
     run(&project, &train(7), &["--keep-checkpoints"]);
-    assert!(!run(&project, &train(8), &["--no-extend"]).contains("goes on"));
+    assert!(!run(&project, &train(8), &["--no-extend"]).contains("continues"));
     let plan = ["plan", "specs/tiny.yaml", "--format", "json"];
     project.write("specs/tiny.yaml", train(9));
     let planned = project.run(&plan).success().json();
     let reason = planned[0]["runs"][0]["reason"].as_str().unwrap();
     assert!(
-        reason.starts_with("goes on from tiny/base (") && reason.ends_with(") at step 7 of 9"),
+        reason.starts_with("continues from tiny/base (") && reason.ends_with(") at step 7 of 9"),
         "{reason}"
     );
     let planned = project

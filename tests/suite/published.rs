@@ -155,7 +155,7 @@ fn a_plan_without_its_input_lists_the_runs_and_what_is_missing() {
     let project = Project::with_shipped("epoch-frenzy.yaml");
     let plan = ["plan", "specs/epoch-frenzy.yaml", "-p", "paper"];
     insta::assert_snapshot!(project.run(&plan).success().stdout, @"
-    epoch-frenzy (profile paper): 6 runs; their ids and what is cached are known once this is mended:
+    epoch-frenzy (profile paper): 6 runs; fix this to see run ids and cache status:
       `specs/../data/pile/03.jsonl.zst` is not there
       `specs/../data/pile/val.jsonl.zst` is not there
       `specs/../data/llama/tokenizer.json` is not there
@@ -166,7 +166,7 @@ fn a_plan_without_its_input_lists_the_runs_and_what_is_missing() {
     by-tokens-25x100  60,039,680    300  ~640,000  ~185.4 TFLOP  ~1.8 GiB  229.1 MiB
     by-tokens-250x10  60,039,680    250  ~640,000  ~185.4 TFLOP  ~1.8 GiB  229.1 MiB
     by-tokens-2500x1  60,039,680    250  ~640,000  ~185.4 TFLOP  ~1.8 GiB  229.1 MiB
-    ~ only the text tells how many sequences it makes and how long they are: until it is counted, this is for one full sequence a document
+    ~ estimate: one full-length sequence per document until the text is read
     ");
     let json = project.run(&[&plan[..], &["--format", "json"]].concat());
     let json = json.success().json();
@@ -193,12 +193,12 @@ fn a_plan_with_too_little_text_lists_the_runs_and_a_damaged_file_is_an_error() {
     project.write("few.txt", "One story.\n<|endoftext|>\nAnother.\n");
     let plan = ["plan", "specs/tiny.yaml"];
     insta::assert_snapshot!(project.run(&plan).success().stdout, @"
-    tiny (profile desk): 2 runs; their ids and what is cached are known once this is mended:
+    tiny (profile desk): 2 runs; fix this to see run ids and cache status:
       `../few.txt` has 2 documents, but `data.train` asks for documents 5 to 24
     run     params  steps  tokens         work     memory       disk
     dim=16  13,616      5    ~480  ~34.0 MFLOP  ~26.1 MiB   58.8 KiB
     dim=32  33,888      5    ~480  ~93.5 MFLOP  ~30.0 MiB  138.0 KiB
-    ~ only the text tells how many sequences it makes and how long they are: until it is counted, this is for one full sequence a document
+    ~ estimate: one full-length sequence per document until the text is read
     ");
     project.write("few.txt", [0xff, 0xfe]);
     insta::assert_snapshot!(project.run(&plan).code(4).stderr, @"error: run `dim=16` of `tiny`: `specs/../few.txt`: invalid UTF-8 at byte 0; documents must be UTF-8 text");

@@ -243,7 +243,7 @@ fn killed(kills: usize, seed: u64) {
         let saved = saved_steps(&project);
         let last = project.run(&arguments(EVERY_STEP)).success();
         for step in saved {
-            let words = format!("goes on at step {step} of {steps}");
+            let words = format!("continues at step {step} of {steps}");
             assert!(last.stderr.contains(&words), "{words}: {}", last.stderr);
             resumed += 1;
         }
@@ -398,7 +398,7 @@ fn signals_checkpoint_and_stop() {
         if reached == 0 {
             process.wait_for("1000000 steps on 1 threads");
         } else {
-            process.wait_for(&format!("goes on at step {reached} of 1000000"));
+            process.wait_for(&format!("continues at step {reached} of 1000000"));
         }
         std::thread::sleep(Duration::from_millis(30));
         process.signal(signal);

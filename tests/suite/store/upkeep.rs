@@ -197,7 +197,7 @@ fn a_failed_run_shows_the_end_of_its_log_and_is_tried_again_unless_told_otherwis
     project.run(&["store", "verify"]).success();
     let retried = project.run(&arguments(&[])).code(3);
     assert_eq!(
-        begun(&retried.stderr) + retried.stderr.matches("goes on at step").count(),
+        begun(&retried.stderr) + retried.stderr.matches("continues at step").count(),
         1
     );
 }
