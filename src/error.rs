@@ -3,8 +3,8 @@
 use crate::data::DataError;
 use crate::eval::EvalError;
 use crate::fsx::FsError;
+use crate::mistakes::Mistake;
 use crate::plan::PlanError;
-use crate::rehearsal::RehearsalError;
 use crate::report::ReportError;
 use crate::scheduler::SchedulerError;
 use crate::spec::SpecError;
@@ -30,7 +30,7 @@ pub enum Error {
     /// A scheduler.
     Scheduler(#[from] SchedulerError),
     /// A mistake in a spec's expressions or cells.
-    Rehearsal(#[from] RehearsalError),
+    Mistake(#[from] Mistake),
     /// A report.
     Report(#[from] ReportError),
     /// A file operation.
@@ -68,10 +68,8 @@ impl Error {
             }
             Self::Train(_) | Self::Eval(_) => ErrorKind::Run,
             Self::Store(error) | Self::Scheduler(SchedulerError::Store(error)) => store_kind(error),
-            Self::Rehearsal(RehearsalError::Measure { .. }) => ErrorKind::Spec,
-            Self::Rehearsal(RehearsalError::Report(error)) | Self::Report(error) => {
-                report_kind(error)
-            }
+            Self::Mistake(Mistake::Measure { .. }) => ErrorKind::Spec,
+            Self::Mistake(Mistake::Report(error)) | Self::Report(error) => report_kind(error),
             Self::Fs(_) => ErrorKind::Store,
             Self::Json(_) => ErrorKind::Internal,
         }

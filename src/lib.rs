@@ -28,7 +28,7 @@
 //! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
 //! | `eval`, `expr`, `claim` | metrics of trained weights; expressions over results; verdicts |
 //! | `bench` | speed and memory of training steps |
-//! | `report`, `rehearsal` | reports; the same over made-up results, to find mistakes before training |
+//! | `report`, `mistakes` | reports; the names in claims and cells that nothing has, before training |
 //! | `cli` | the command line: the only part that prints, reads the environment or handles signals |
 //! | `digest`, `rng`, `error` | SHA-256; counter-based randomness; the sum of all errors |
 //!
@@ -87,9 +87,9 @@ mod fsx;
 mod human;
 #[doc(hidden)]
 pub mod internals;
+mod mistakes;
 mod plan;
 mod record;
-mod rehearsal;
 mod report;
 mod scheduler;
 mod spec;

@@ -142,11 +142,6 @@ fn a_whole_study_is_judged() {
     let mut tree: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
     let claims: Vec<Claim> = serde_json::from_value(tree["claims"].take()).unwrap();
     let claims = &claims;
-    for claim in claims {
-        if let Some(measure) = &claim.measure {
-            assert_eq!(crate::expr::check(measure), Ok(()), "{}", claim.id);
-        }
-    }
     let mut results = Results {
         spec: "epoch-frenzy".to_owned(),
         profile: "desk".to_owned(),

@@ -4,7 +4,7 @@ use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, workspace};
-use crate::rehearsal::{self, RehearsalError};
+use crate::mistakes::{self, Mistake};
 use crate::spec::{Spec, SpecRun};
 use crate::train::engine::{self, DeviceKind};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     let mut checked = Vec::new();
     for (spec, profiles) in specs {
         supported(&spec, &spec.profile, &spec.runs, engine.as_ref())?;
-        rehearse(&spec, printer)?;
+        no_mistakes(&spec, printer)?;
         let mut all = vec![(spec.profile.clone(), spec.runs.len())];
         let is_other = |name: &&String| !one_profile && **name != spec.profile;
         for profile in spec.profiles.iter().filter(is_other) {
@@ -27,7 +27,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
             let runs =
                 runs.map_err(|error| Failure::from(error).invalid_profile(&spec.path, profile))?;
             supported(&spec, profile, &runs, engine.as_ref())?;
-            let mistakes = rehearsal::rehearse_elsewhere(&spec, profile, &runs);
+            let mistakes = mistakes::mistakes_elsewhere(&spec, profile, &runs);
             refuse(&spec, mistakes, printer)?;
             all.push((profile.clone(), runs.len()));
         }
@@ -82,12 +82,12 @@ pub(crate) fn supported(
 }
 
 /// Finds mistakes in expressions and cells before anything is trained.
-pub(crate) fn rehearse(spec: &Spec, printer: Printer) -> Result<(), Failure> {
-    refuse(spec, rehearsal::rehearse(spec), printer)
+pub(crate) fn no_mistakes(spec: &Spec, printer: Printer) -> Result<(), Failure> {
+    refuse(spec, mistakes::mistakes(spec), printer)
 }
 
 /// Says all mistakes, where there are any.
-fn refuse(spec: &Spec, mistakes: Vec<RehearsalError>, printer: Printer) -> Result<(), Failure> {
+fn refuse(spec: &Spec, mistakes: Vec<Mistake>, printer: Printer) -> Result<(), Failure> {
     let failure = |error| Failure::from(error).at(&spec.path);
     let mut failures: Vec<Failure> = mistakes.into_iter().map(failure).collect();
     let Some(last) = failures.pop() else {

@@ -34,7 +34,7 @@ pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Res
         let points = store.metrics(&id)?;
         let curve: Vec<(f64, f64)> = points
             .iter()
-            .filter_map(|point| point.curve(metric).map(|value| (point.step as f64, value)))
+            .filter_map(|point| point.value(metric).map(|value| (point.step as f64, value)))
             .collect();
         match terminal_plot::curve(&curve) {
             Some(drawn) => printer.result(&format!("\n{metric} by step\n{drawn}")),

@@ -7,6 +7,7 @@ use crate::data::{DataContext, Stop};
 use crate::error::Error;
 use crate::fsx::RealFs;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
+use crate::record::{same_run, same_value};
 use crate::spec::{LoadRequest, Profiles, Spec, SpecText};
 use crate::store::{Manifest, Store};
 use std::collections::BTreeMap;
@@ -349,13 +350,10 @@ impl<'a> Filter<'a> {
 fn meets(run: &impl Named, filter: &str) -> bool {
     filter.split(',').all(|condition| {
         let by_axis = condition.split_once('=').is_some_and(|(axis, value)| {
-            run.axes().iter().any(|(name, found)| {
-                name == axis
-                    && found
-                        .as_str()
-                        .map_or_else(|| *found.to_string() == *value, |text| text == value)
-            })
+            run.axes()
+                .iter()
+                .any(|(name, found)| name == axis && same_value(found, value))
         });
-        by_axis || run.name().split(',').any(|part| part == condition)
+        by_axis || run.name().split(',').any(|part| same_run(part, condition))
     })
 }

@@ -255,35 +255,6 @@ fn order_of(train: &TrainSettings, sequences: usize, epoch: u64) -> Vec<usize> {
     }
 }
 
-/// How closely the order of shuffled sequences is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Which sequences meet in one epoch is found out; of several epochs, which could.
-    Found,
-    /// Any could meet.
-    Any,
-}
-
-/// Most positions, padding included, of a micro-batch in the course of `train` over sequences of these `lengths`. Where any sequences
-/// could meet, it is as many of the longest as a batch has.
-pub fn most_positions(lengths: &[u32], train: &TrainSettings, order: Order) -> usize {
-    let length = Length::of(Some(lengths.len()), train, |index| lengths[index] as usize);
-    let longest = |lengths: &mut dyn Iterator<Item = u32>| lengths.max().unwrap_or(0) as usize;
-    if train.shuffle && (length.epochs > 1 || order == Order::Any) {
-        let rows = train.batch_size.min(lengths.len());
-        return rows * longest(&mut lengths.iter().copied());
-    }
-    let steps = usize::try_from(length.steps).unwrap_or(usize::MAX);
-    let order = order_of(train, lengths.len(), 0);
-    order
-        .chunks(train.batch_size.max(1))
-        .take(length.batches_per_epoch)
-        .take(steps.saturating_mul(train.grad_accum_steps))
-        .map(|batch| batch.len() * longest(&mut batch.iter().map(|&index| lengths[index])))
-        .max()
-        .unwrap_or(0)
-}
-
 /// Most positions of a batch that is scored (at least one sequence is taken).
 const SCORED_POSITIONS: usize = 4096;
 

@@ -23,7 +23,7 @@ pub use identity::{Identified, identify};
 pub use load::{LoadedData, document_lengths, held_out, load};
 pub use sequence::scoring_windows;
 pub use source::read_all;
-pub use survey::{Look, Preparation, Survey, survey};
+pub use survey::{Look, Survey, survey};
 pub use tokenizer::TextTokenizer;
 
 /// Sequences of ids with their targets. Lengths differ; padding appears only in batches, as a mask by position.

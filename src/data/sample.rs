@@ -31,13 +31,6 @@ impl Sample {
     pub(super) fn lengths(&self, documents: usize) -> Vec<u32> {
         self.ids.iter().copied().cycle().take(documents).collect()
     }
-
-    /// Bytes of the texts of so many documents.
-    pub(super) fn text_bytes(&self, documents: usize) -> u64 {
-        let bytes: u64 = self.bytes.iter().map(|bytes| u64::from(*bytes)).sum();
-        let mean = bytes as f64 / self.bytes.len().max(1) as f64;
-        (mean * documents as f64) as u64
-    }
 }
 
 /// Samples the slices of a run, and keeps what it finds in the cache where there is one.

@@ -1,22 +1,22 @@
-//! How long the documents of a run are, and what there is to prepare, before the data is loaded: counted where a slice was tokenised
-//! before, else guessed from its first documents.
+//! How long the documents of a run are, before the data is loaded: counted where a slice was tokenised before, else guessed from its
+//! first documents.
 
 use super::DataContext;
-use super::cache::{Cache, Found};
-use super::identity::{DataKey, Identified, TokenizerKey, slice_cache_key, tokenizer_cache_key};
+use super::cache::Cache;
+use super::identity::{DataKey, Identified, slice_cache_key};
 use super::sample::{Sample, Sampler};
 use super::sequence::{input_lengths, sequence_length, sequences, validation_lengths};
 use super::slices::DocumentRange;
 use super::source::GENERATED_TOGETHER;
-use crate::spec::{DataSettings, ModelSettings, Sequence, Tokenizer};
+use crate::spec::{DataSettings, ModelSettings, Sequence};
 
 /// Documents of the largest slice whose lengths are guessed.
 const LARGEST: usize = 1 << 22;
-/// Ids of a document of which nothing is known, and bytes of each.
-const USUAL: [u64; 2] = [350, 3];
+/// Ids of a document of which nothing is known.
+const USUAL: u64 = 350;
 
 /// What is known of the lengths of a run's data.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Survey {
     /// Ids of each training document.
     pub training: Option<Vec<u32>>,
@@ -32,52 +32,10 @@ pub struct Survey {
     pub sequences: Option<usize>,
     /// Positions of a full sequence, where they follow from the settings or from the lengths.
     pub seq_len: Option<usize>,
-    /// What is to be done before the training.
-    pub preparation: Preparation,
-}
-
-/// What there is to prepare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Preparation {
     /// Ids of all training documents.
     pub ids: u64,
-    /// Bytes of text that are still to be tokenised.
-    pub text_bytes: u64,
-    /// Bytes of text that are generated together, where the corpus is generated and still to be tokenised.
-    pub generated_bytes: u64,
-    /// Bytes of text that a tokenizer is still to be trained on.
-    pub learned_bytes: u64,
-    /// Bytes of the tokenizer's file; 0 for one that is trained.
-    pub tokenizer_bytes: u64,
-    /// Whether text that is to be read is compressed.
-    pub is_compressed: bool,
-}
-
-impl Preparation {
-    /// What the settings tell of it.
-    fn of(settings: &DataSettings, context: &DataContext) -> Self {
-        let file = match &settings.tokenizer {
-            Tokenizer::File(file) => std::fs::metadata(context.resolve(&file.path)).ok(),
-            Tokenizer::TrainBpe(_) => None,
-        };
-        let corpus = settings.train.corpus.as_ref().unwrap_or(&settings.corpus);
-        let extension = corpus.path().and_then(|path| path.extension());
-        Self {
-            tokenizer_bytes: file.map_or(0, |file| file.len()),
-            is_compressed: extension.is_some_and(|extension| extension == "zst"),
-            ..Self::default()
-        }
-    }
-
-    /// That of so many documents of which nothing is known.
-    pub fn usual(documents: usize) -> Self {
-        let ids = USUAL[0].saturating_mul(documents as u64);
-        Self {
-            ids,
-            text_bytes: ids.saturating_mul(USUAL[1]),
-            ..Self::default()
-        }
-    }
+    /// Share of a generated corpus that is generated together; 0 for files.
+    pub together: f64,
 }
 
 /// How far a survey looks.
@@ -114,39 +72,19 @@ pub fn survey(
     };
     let training = known(&slices.train, &key.train);
     let validation = known(&slices.validation, &key.validation);
-    let mut preparation = Preparation::of(settings, context);
-    let documents = slices.train.range.len();
-    match &training {
-        Known::Counted(_) => preparation.is_compressed = false,
-        Known::Sampled(found) => {
-            preparation.text_bytes = found.text_bytes(documents);
-            if slices.train.corpus.path().is_none() {
-                preparation.generated_bytes = found.text_bytes(documents.min(GENERATED_TOGETHER));
-            }
-        }
-        Known::Nothing => preparation.text_bytes = Preparation::usual(documents).text_bytes,
-    }
     let is_counted = matches!(training, Known::Counted(_));
-    if let (Some(range), TokenizerKey::TrainBpe { slice, .. }) = (&slices.tokenizer, &key.tokenizer)
-        && !is_counted
-        && !matches!(
-            cache.tokenizer(&tokenizer_cache_key(&key.tokenizer)),
-            Found::Hit(_)
-        )
-    {
-        let found = sample(range, slice).unwrap_or_default();
-        preparation.learned_bytes = found.text_bytes(range.range.len());
-    }
+    let documents = slices.train.range.len();
     let training = training.lengths(documents);
     let validation = validation.lengths(slices.validation.range.len());
-    preparation.ids = training
-        .as_ref()
-        .map_or(Preparation::usual(documents).ids, |lengths| {
-            lengths.iter().map(|ids| u64::from(*ids)).sum()
-        });
+    let unknown = Survey::unknown(documents);
+    let ids = |lengths: &Vec<u32>| lengths.iter().map(|ids| u64::from(*ids)).sum();
     Survey {
         is_counted,
-        preparation,
+        ids: training.as_ref().map_or(unknown.ids, ids),
+        together: match slices.train.corpus.path() {
+            None => GENERATED_TOGETHER.min(documents) as f64 / documents.max(1) as f64,
+            Some(_) => 0.0,
+        },
         ..Survey::of(key, model, documents, [training, validation])
     }
 }
@@ -172,6 +110,14 @@ impl Known {
 }
 
 impl Survey {
+    /// Documents of which nothing is known.
+    pub fn unknown(documents: usize) -> Self {
+        Self {
+            ids: USUAL.saturating_mul(documents as u64),
+            ..Self::default()
+        }
+    }
+
     /// What follows from the lengths of training and validation documents.
     fn of(
         key: &DataKey,

@@ -4,33 +4,10 @@ use crate::record::MetricPoint;
 use crate::stats::{mean, population_sd};
 use std::collections::BTreeMap;
 
-/// Names of the series of `metrics.jsonl`: what counts, then [`MetricPoint::CURVES`].
-pub const SERIES: &[&str] = &[
-    "epoch",
-    "tokens",
-    "train/loss",
-    "train/ce",
-    "train/square",
-    "val/loss",
-    "val/ce",
-    "val/loss_batch_mean",
-    "lr",
-    "grad_norm",
-];
-
-/// The value of series `name` at a step; `None` if it was not measured or the name is unknown.
-pub fn value(point: &MetricPoint, name: &str) -> Option<f64> {
-    match name {
-        "epoch" => Some(point.epoch),
-        "tokens" => Some(point.tokens as f64),
-        _ => point.curve(name),
-    }
-}
-
 /// The measured `(step, value)` pairs of series `name`; `None` for an unknown name.
 pub fn series(points: &[MetricPoint], name: &str) -> Option<Vec<(u64, f64)>> {
-    let measured = |point: &MetricPoint| value(point, name).map(|value| (point.step, value));
-    SERIES
+    let measured = |point: &MetricPoint| Some((point.step, point.value(name)?));
+    MetricPoint::SERIES
         .contains(&name)
         .then(|| points.iter().filter_map(measured).collect())
 }
@@ -79,7 +56,7 @@ pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
     put("val_loss_max", values().reduce(f64::max));
     let lowest = measured().reduce(|a, b| if b.1 < a.1 { b } else { a });
     put("val_loss_min_step", lowest.map(|(step, _)| step as f64));
-    let last_of = |name: &str| points.iter().rev().find_map(|point| point.curve(name));
+    let last_of = |name: &str| points.iter().rev().find_map(|point| point.value(name));
     put("val_ce", last_of("val/ce"));
     put("val_loss_batch_mean", last_of("val/loss_batch_mean"));
     metrics
@@ -158,12 +135,6 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn series_are_the_counts_and_the_curves() {
-        assert_eq!(SERIES[..2], ["epoch", "tokens"]);
-        assert_eq!(SERIES[2..], MetricPoint::CURVES);
-    }
 
     #[test]
     fn spearman_averages_ties_and_knows_its_ends() {

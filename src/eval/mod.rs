@@ -11,7 +11,6 @@ mod calibration;
 mod counts;
 pub mod curve;
 mod evaluate;
-mod metrics;
 pub mod ngram;
 mod perplexity;
 pub mod text;
@@ -19,7 +18,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use crate::record::{METRICS, metric};
 pub use counts::counts_by_formula;
 pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate, gather};
-pub use metrics::{METRICS, metric};
 pub use perplexity::PERPLEXITY_SHOWN_UP_TO;

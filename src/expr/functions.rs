@@ -1,6 +1,6 @@
 //! The functions and filters of expressions. Argument errors name the function and what it takes.
 
-use super::runs::RunData;
+use super::runs::{Found, RunData};
 use super::value::{Context, Many, Setting, is_plain};
 use super::{ExprError, number_of};
 use crate::eval::curve;
@@ -8,31 +8,45 @@ use crate::{human, stats};
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, Value};
 
-/// Names of all functions.
-pub(super) const NAMES: &[&str] = &[
-    "run",
-    "runs",
-    "single_runs",
-    "pairs",
-    "count",
-    "mean",
-    "sd",
-    "spearman",
-    "difference",
-    "first_step_below",
-    "at_step",
-    "fluctuation",
-    "min",
-    "max",
-    "abs",
-    "log",
-    "exp",
-    "sqrt",
-    "pow",
-    "formula",
-    "trend",
-    "after_min",
+/// All functions, and what each takes.
+const FUNCTIONS: &[(&str, &str)] = &[
+    (
+        "run",
+        "a name or axis values, such as `run('25x100')` or `run(dim=512)`",
+    ),
+    ("runs", "axis values, such as `runs(dim=512)`"),
+    ("single_runs", "axis values, such as `single_runs(dim=512)`"),
+    ("pairs", "an axis and two of its values"),
+    ("count", "one list, and `above`, `below` or `equals`"),
+    ("mean", "one list of numbers"),
+    ("sd", "one list of numbers"),
+    ("spearman", "two lists of one length"),
+    ("difference", "two lists of one length"),
+    (
+        "first_step_below",
+        "a run, runs or pairs, a series, and a bound or `drop=`",
+    ),
+    ("at_step", "a run, runs or pairs, a series and a step"),
+    (
+        "fluctuation",
+        "a run, runs or pairs, a series, and how many last values (default 50)",
+    ),
+    ("min", "numbers, or one list of them"),
+    ("max", "numbers, or one list of them"),
+    ("abs", "one number or one list"),
+    ("log", "one number or one list"),
+    ("exp", "one number or one list"),
+    ("sqrt", "one number or one list"),
+    ("pow", "two numbers"),
+    ("formula", "one number"),
+    ("trend", "one list of numbers"),
+    ("after_min", "one list of numbers"),
 ];
+
+/// Names of all functions.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, _)| *name)
+}
 
 /// Names of all filters.
 pub(super) const FILTERS: &[&str] = &["round", "thousands", "percent"];
@@ -89,7 +103,7 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
     add("sqrt", |_, args, _| mapped("sqrt", args, f64::sqrt));
     add("pow", |_, args, _| match args {
         [x, y] => Ok(Value::from(libm::pow(one("pow", x)?, one("pow", y)?))),
-        _ => Err(wrong("pow", "two numbers")),
+        _ => Err(refused("pow")),
     });
     add("formula", |context, args, _| {
         context.note_formula();
@@ -106,6 +120,21 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
             format!("{} %", human::ungrouped(100.0 * x, digits.unwrap_or(0)))
         })
     });
+}
+
+/// The arguments of `function` are not those that it takes.
+pub(super) fn refused(function: &str) -> ExprError {
+    let known = FUNCTIONS.iter().find(|(name, _)| *name == function);
+    wrong(
+        function,
+        known.map_or("other arguments", |(_, takes)| takes),
+    )
+}
+
+/// Axis values fit `count` settings where one is needed.
+pub(super) fn several(count: usize) -> ExprError {
+    let reason = format!("`run` needs one setting, these axis values have {count}: use `runs`");
+    ExprError::Invalid { reason }
 }
 
 fn wrong(function: &str, takes: &str) -> ExprError {
@@ -128,7 +157,7 @@ fn not_empty(function: &str, value: Option<f64>) -> Answer {
 fn scalar(function: &str, args: &[Value], compute: fn(f64) -> f64) -> Answer {
     match args {
         [x] => Ok(Value::from(compute(one(function, x)?))),
-        _ => Err(wrong(function, "one number")),
+        _ => Err(refused(function)),
     }
 }
 
@@ -141,7 +170,7 @@ fn mapped(function: &str, args: &[Value], compute: fn(f64) -> f64) -> Answer {
             Ok(Value::from(list))
         }
         [x] => Ok(Value::from(compute(one(function, x)?))),
-        _ => Err(wrong(function, "one number or one list")),
+        _ => Err(refused(function)),
     }
 }
 
@@ -167,7 +196,7 @@ fn numbers(function: &str, value: &Value) -> Result<Vec<f64>, ExprError> {
 fn list_of(function: &str, args: &[Value]) -> Result<Vec<f64>, ExprError> {
     match args {
         [list] => numbers(function, list),
-        _ => Err(wrong(function, "one list")),
+        _ => Err(refused(function)),
     }
 }
 
@@ -222,28 +251,17 @@ fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
                         what: "no run has these axis values".to_owned(),
                     });
                 }
-                several => {
-                    let reason = format!(
-                        "`run` needs one setting, these axis values have {}: use `runs`",
-                        several.len()
-                    );
-                    return Err(ExprError::Invalid { reason });
-                }
+                found => return Err(several(found.len())),
             }
         }
         [name] if name.as_str().is_some() => name.to_string(),
         _ => {
-            return Err(wrong(
-                "run",
-                "a name or axis values, such as `run('25x100')` or `run(dim=512)`",
-            ));
+            return Err(refused("run"));
         }
     };
-    if let Some(place) = context.runs.place(&name) {
-        return context.select(place).map(Value::from_object);
-    }
-    match context.runs.iter().position(|run| run.name == name) {
-        Some(index) => Ok(Value::from_object(Setting {
+    match context.runs.find(&name) {
+        Some(Found::Setting(place)) => context.select(place).map(Value::from_object),
+        Some(Found::Replicate(index)) => Ok(Value::from_object(Setting {
             context: context.clone(),
             members: vec![index],
         })),
@@ -253,7 +271,7 @@ fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
 
 fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     if !args.is_empty() {
-        return Err(wrong("runs", "axis values, such as `runs(dim=512)`"));
+        return Err(refused("runs"));
     }
     let first = filtered(context, kwargs)?
         .into_iter()
@@ -269,8 +287,7 @@ fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
 /// Every run by itself: replicates are not averaged.
 fn single_runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     if !args.is_empty() {
-        let takes = "axis values, such as `single_runs(dim=512)`";
-        return Err(wrong("single_runs", takes));
+        return Err(refused("single_runs"));
     }
     let mut single = Vec::new();
     for group in filtered(context, kwargs)? {
@@ -290,11 +307,9 @@ fn single_runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
 
 fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     let [axis, a, b] = args else {
-        return Err(wrong("pairs", "an axis and two of its values"));
+        return Err(refused("pairs"));
     };
-    let axis = axis
-        .as_str()
-        .ok_or_else(|| wrong("pairs", "an axis and two of its values"))?;
+    let axis = axis.as_str().ok_or_else(|| refused("pairs"))?;
     if !context.has_axis(axis) {
         return Err(ExprError::unknown("axis", axis, context.axis_names()));
     }
@@ -338,7 +353,7 @@ fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
 
 fn count(_: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     let [list] = args else {
-        return Err(wrong("count", "one list, and `above`, `below` or `equals`"));
+        return Err(refused("count"));
     };
     let bound = |name: &str| -> Result<Option<f64>, ExprError> {
         if !kwargs.has(name) {
@@ -371,10 +386,10 @@ fn two_lists(function: &str, args: &[Value]) -> Result<[Vec<f64>; 2], ExprError>
             if xs.len() == ys.len() {
                 Ok([xs, ys])
             } else {
-                Err(wrong(function, "two lists of one length"))
+                Err(refused(function))
             }
         }
-        _ => Err(wrong(function, "two lists of one length")),
+        _ => Err(refused(function)),
     }
 }
 
@@ -424,24 +439,21 @@ fn over(
 }
 
 fn first_step_below(_: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
-    let takes = "a run, runs or pairs, a series, and a bound or `drop=`";
     let (target, name, bound) = match args {
         [target, name] if kwargs.has("drop") => {
             let drop: Value = kwargs
                 .get("drop")
-                .map_err(|_| wrong("first_step_below", takes))?;
+                .map_err(|_| refused("first_step_below"))?;
             (target, name, Err(one("first_step_below", &drop)?))
         }
         [target, name, bound] => (target, name, Ok(one("first_step_below", bound)?)),
-        _ => return Err(wrong("first_step_below", takes)),
+        _ => return Err(refused("first_step_below")),
     };
-    let name = name
-        .as_str()
-        .ok_or_else(|| wrong("first_step_below", takes))?;
+    let name = name.as_str().ok_or_else(|| refused("first_step_below"))?;
     let never = if kwargs.has("never") {
         let never: Value = kwargs
             .get("never")
-            .map_err(|_| wrong("first_step_below", takes))?;
+            .map_err(|_| refused("first_step_below"))?;
         Some(one("first_step_below", &never)?)
     } else {
         None
@@ -460,11 +472,10 @@ fn first_step_below(_: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
 }
 
 fn at_step(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
-    let takes = "a run, runs or pairs, a series and a step";
     let [target, name, step] = args else {
-        return Err(wrong("at_step", takes));
+        return Err(refused("at_step"));
     };
-    let name = name.as_str().ok_or_else(|| wrong("at_step", takes))?;
+    let name = name.as_str().ok_or_else(|| refused("at_step"))?;
     let step = one("at_step", step)?;
     over("at_step", target, |setting, among| {
         let series = setting.series(name, among)?;
@@ -475,13 +486,12 @@ fn at_step(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
 }
 
 fn fluctuation(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
-    let takes = "a run, runs or pairs, a series, and how many last values (default 50)";
     let (target, name, last) = match args {
         [target, name] => (target, name, 50.0),
         [target, name, last] => (target, name, one("fluctuation", last)?),
-        _ => return Err(wrong("fluctuation", takes)),
+        _ => return Err(refused("fluctuation")),
     };
-    let name = name.as_str().ok_or_else(|| wrong("fluctuation", takes))?;
+    let name = name.as_str().ok_or_else(|| refused("fluctuation"))?;
     over("fluctuation", target, |setting, among| {
         let values: Vec<f64> = setting
             .series(name, among)?
@@ -495,7 +505,11 @@ fn fluctuation(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
 
 fn filter(value: &Value, format: impl Fn(f64) -> String) -> Result<String, Error> {
     match number_of(value) {
-        Some(number) => Ok(format(number)),
+        Some(number) if number.is_finite() => Ok(format(number)),
+        Some(number) => Err(Error::new(
+            minijinja::ErrorKind::InvalidOperation,
+            format!("{number} is not a number to show"),
+        )),
         None => Err(Error::new(
             minijinja::ErrorKind::InvalidOperation,
             format!("the filter takes a number, not {}", value.kind()),

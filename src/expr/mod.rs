@@ -21,7 +21,7 @@
 //! metric, and every series point by point, over the replicates. `run('25x100,seed=1')` is that replicate in any scope.
 
 mod functions;
-mod rehearsal;
+mod names;
 mod runs;
 mod text;
 mod value;
@@ -31,10 +31,9 @@ pub(crate) mod tests;
 
 use crate::record::Results;
 use minijinja::{Environment, UndefinedBehavior, Value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use value::Context;
-
-pub use rehearsal::{MadeUpResults, MadeUpRun};
 
 /// Longest expression, in bytes.
 const MAX_EXPRESSION: usize = 4_000;
@@ -77,6 +76,12 @@ pub enum ExprError {
         /// What is wrong.
         reason: String,
     },
+    /// The expression is right, but has no value over these results: it divides by a measured zero, for example.
+    #[error("{reason}")]
+    NoValue {
+        /// Why not.
+        reason: String,
+    },
     /// It asks for more work or text than is allowed.
     #[error("the expression is too costly: {limit}")]
     TooCostly {
@@ -109,6 +114,11 @@ impl ExprError {
             Self::InText { source, .. } => source.is_not_available(),
             _ => false,
         }
+    }
+
+    /// Whether the results at hand are to blame, and not the expression.
+    fn is_without_value(&self) -> bool {
+        self.is_not_available() || matches!(self, Self::NoValue { .. })
     }
 
     fn unknown<'a>(
@@ -149,6 +159,15 @@ pub struct Measured {
     pub by_luck: bool,
 }
 
+/// A text with its values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// The text.
+    pub text: String,
+    /// Why values are missing, each reason once.
+    pub missing: Vec<String>,
+}
+
 /// Results prepared for many expressions.
 pub struct Session {
     runs: Arc<runs::Runs>,
@@ -179,39 +198,26 @@ impl Session {
         })
     }
 
-    /// Replaces every `{{ expression }}` of `template` by its value ([`Scope::Mean`]).
+    /// Knows the names of the runs and settings of all profiles: one that the profile at hand lacks is missing, one that no
+    /// profile has is a mistake.
+    pub fn with_all_names(
+        mut self,
+        names: impl FnOnce() -> BTreeSet<String> + Send + 'static,
+    ) -> Self {
+        if let Some(runs) = Arc::get_mut(&mut self.runs) {
+            runs.everywhere = Some(runs::Lazy::new(Box::new(names)));
+        }
+        self
+    }
+
+    /// Replaces every `{{ expression }}` of `template` by its value ([`Scope::Mean`]), and by a dash where these results
+    /// give it none.
     ///
     /// # Errors
     /// [`ExprError::InText`] with the line inside the text.
-    pub fn text(&self, template: &str) -> Result<String, ExprError> {
+    pub fn text(&self, template: &str) -> Result<Filled, ExprError> {
         text::render(template, &Context::new(Arc::clone(&self.runs), Scope::Mean))
     }
-}
-
-/// Checks syntax, functions and filters of `expression`, without results.
-///
-/// # Errors
-/// [`ExprError::Invalid`], [`ExprError::Unknown`], [`ExprError::TooCostly`].
-pub fn check(expression: &str) -> Result<(), ExprError> {
-    let context = Context::new(Arc::default(), Scope::Mean);
-    checked_length(expression)?;
-    let environment = environment(expression, &context);
-    let compiled = environment
-        .compile_expression(expression)
-        .map_err(|error| invalid(&error))?;
-    let mut names: Vec<String> = compiled.undeclared_variables(false).into_iter().collect();
-    names.sort();
-    if let Some(name) = names
-        .iter()
-        .find(|name| !functions::NAMES.contains(&name.as_str()))
-    {
-        return Err(ExprError::unknown(
-            "function",
-            name,
-            functions::NAMES.iter().copied(),
-        ));
-    }
-    text::unknown_filter(expression).map_or(Ok(()), Err)
 }
 
 fn checked_length(expression: &str) -> Result<(), ExprError> {
@@ -248,12 +254,25 @@ fn evaluate(expression: &str, context: &Context) -> Result<Value, ExprError> {
         return Err(error);
     }
     match value {
-        Ok(value) if value.is_undefined() => check(expression).and(Err(ExprError::Invalid {
-            reason: "the expression gives nothing".to_owned(),
-        })),
+        Ok(value) if value.is_undefined() => Err(names::unknown_or(
+            expression,
+            &context.runs,
+            ExprError::NoValue {
+                reason: "the expression gives nothing".to_owned(),
+            },
+        )),
         Ok(value) => Ok(value),
         // An unknown function is only seen when it is called: say its name and what there is.
-        Err(error) => check(expression).and(Err(invalid(&error))),
+        Err(error) => {
+            let detail = error.detail().map(str::to_owned);
+            let error = match invalid(&error) {
+                ExprError::Invalid { reason } => ExprError::NoValue {
+                    reason: detail.unwrap_or(reason),
+                },
+                other => other,
+            };
+            Err(names::unknown_or(expression, &context.runs, error))
+        }
     }
 }
 

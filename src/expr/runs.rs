@@ -3,7 +3,7 @@
 use super::ExprError;
 use crate::DEFAULT_PROFILE;
 use crate::eval::{counts_by_formula, curve};
-use crate::record::{MetricPoint, Results, RunResult, RunStatus};
+use crate::record::{MetricPoint, Results, RunResult, RunStatus, same_run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -98,6 +98,15 @@ pub(super) fn without_seed(
     axes
 }
 
+/// What a name stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    /// Place of a setting.
+    Setting(usize),
+    /// Index of one of its runs.
+    Replicate(usize),
+}
+
 /// A setting: its replicates.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -157,7 +166,7 @@ impl Runs {
     pub(super) fn without(&self, name: &str) -> ExprError {
         let everywhere = self.everywhere.as_deref();
         match (&self.part, everywhere) {
-            (Some(_), Some(all)) if !all.contains(name) => {
+            (Some(_), Some(all)) if !all.iter().any(|known| same_run(known, name)) => {
                 ExprError::unknown("run", name, all.iter().map(String::as_str))
             }
             (Some(profile), _) => ExprError::NotAvailable {
@@ -174,9 +183,16 @@ impl Runs {
         self.all.iter()
     }
 
-    /// The place of the setting `group`, to be found by.
-    pub(super) fn place(&self, group: &str) -> Option<usize> {
-        self.places.get(group).copied()
+    /// The setting or replicate that is called `name`.
+    pub(super) fn find(&self, name: &str) -> Option<Found> {
+        let setting = self.places.get(name).copied().map(Found::Setting);
+        let exact = || self.all.iter().position(|run| run.name == name);
+        let alike = || self.groups.iter().position(|one| same_run(&one.name, name));
+        let replicate = || self.all.iter().position(|run| same_run(&run.name, name));
+        setting
+            .or_else(|| exact().map(Found::Replicate))
+            .or_else(|| alike().map(Found::Setting))
+            .or_else(|| replicate().map(Found::Replicate))
     }
 
     /// The first replicate of each setting, in plan order.

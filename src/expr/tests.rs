@@ -111,7 +111,21 @@ fn number(expression: &str, results: &Results, at: Scope) -> Result<f64, ExprErr
 
 /// Fills the `{{ }}` of a Markdown text.
 fn text(template: &str, results: &Results) -> Result<String, ExprError> {
-    Session::new(results.clone()).text(template)
+    let filled = Session::new(results.clone()).text(template)?;
+    assert_eq!(filled.missing, Vec::<String>::new());
+    Ok(filled.text)
+}
+
+/// What the syntax of `expression` tells, over the names of a grid without results.
+fn check(expression: &str) -> Result<(), ExprError> {
+    let mut names = grid(&[0, 1]);
+    for run in &mut names.runs {
+        run.metrics.clear();
+        run.series.clear();
+        run.record = None;
+        run.document_tokens.clear();
+    }
+    Session::new(names).check_measure(expression, &[])
 }
 
 fn mean_of(expression: &str) -> f64 {
@@ -304,7 +318,91 @@ fn mistakes_name_what_there_is() {
     assert_snapshot!(error_of("avg([1])"), @"unknown function `avg`, the nearest names are `abs`, `log`, `pairs`");
     assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `percent`");
     assert_snapshot!(check("foo + 1").unwrap_err(), @"unknown function `foo`, the nearest names are `formula`, `log`, `pow`");
-    assert_eq!(check("run('x').val_loss - min(1, 2) | round(2)"), Ok(()));
+}
+
+#[test]
+fn right_expressions_are_never_refused() {
+    let run = "run('dim=128,n_layers=2')";
+    for expression in [
+        "(mean(runs(dim=512).val_loss) - mean(runs(dim=128).val_loss)) / sd(single_runs().val_loss)",
+        "1 / (RUN.val_loss - RUN.train_loss)",
+        "log(RUN.val_loss - RUN.val_loss_min) if RUN.repetition > 0 else 0",
+        "RUN.val_loss_min_step / RUN.train_mean25",
+        "runs()[0].steps + runs()[-1].dim",
+        "count(pairs('dim', 512, 128).first) + count(runs(), above=1)",
+        "max(first_step_below(runs(dim=512), 'val/loss', 8.0, never=9))",
+        "mean(RUN.series('val/loss')[-2:]) - RUN.setting('train.epochs')",
+        "run(dim=128.0, n_layers=2).metric('nll') + run('dim=128.0,n_layers=2,seed=1').val_loss",
+        "exp(abs(difference(runs(dim=512).nll, runs(dim=128).nll)))[0]",
+        "formula(RUN.params) == 5 and not RUN.steps in [1, 2]",
+    ] {
+        let expression = expression.replace("RUN", run);
+        assert_eq!(check(&expression), Ok(()), "{expression}");
+    }
+}
+
+#[test]
+fn mistakes_are_found_in_every_branch_without_results() {
+    let error = |expression: &str| check(expression).expect_err(expression).to_string();
+    for (expression, part) in [
+        (
+            "1 if 1 < 2 else run('dim=129').val_loss",
+            "unknown run `dim=129`",
+        ),
+        ("1 or runs(dimm=1).nll", "unknown axis `dimm`"),
+        ("pairs('dimm', 1, 2).nll[0]", "unknown axis `dimm`"),
+        (
+            "mean(runs().val_los) if 1 > 2 else 1",
+            "unknown metric `val_los`",
+        ),
+        (
+            "run(dim=128).val_loss",
+            "these axis values have 3: use `runs`",
+        ),
+        (
+            "at_step(runs()[0], 'val_loss', 3)",
+            "unknown series `val_loss`",
+        ),
+        ("runs()[0].serie('val/loss')[0]", "unknown method `serie`"),
+        ("runs()[0].metric('nl')", "unknown metric `nl`"),
+        (
+            "1 / runs(dim=512)",
+            "several runs cannot be calculated with",
+        ),
+        (
+            "1 - runs()[0].nll | round(2)",
+            "a text cannot be calculated with",
+        ),
+        ("-runs()[0]", "a run cannot be calculated with"),
+        (
+            "mean(run(dim=128, n_layers=2).nll)",
+            "`mean` takes one list of numbers",
+        ),
+        ("runs().nll", "gives a list instead of a number"),
+        ("runs().nll | round(2)", "takes a number, not a list"),
+        ("foo", "unknown function `foo`"),
+        ("1 is odd", "unknown test `odd`"),
+    ] {
+        let told = error(expression);
+        assert!(told.contains(part), "{expression}: {told}");
+    }
+}
+
+#[test]
+fn a_value_without_a_number_costs_a_dash_and_no_more() {
+    let mut results = grid(&[0]);
+    results.runs[0].status = RunStatus::Failed;
+    results.runs[1].metrics.insert("repetition".to_owned(), 0.0);
+    let session = Session::new(results);
+    let template = "{{ run(dim=128, n_layers=2).nll }}, {{ run(dim=128, n_layers=8).perplexity }}, \
+        {{ (1 / run(dim=128, n_layers=4).repetition) | round(2) }}, {{ log(0) }}";
+    let filled = session.text(template).unwrap();
+    assert_eq!(filled.text, "–, 6.25, –, –");
+    assert_snapshot!(filled.missing.join("\n"), @"
+    run `dim=128,n_layers=2,seed=0` failed
+    unable to calculate 1 / 0.0
+    a value is -inf
+    ");
 }
 
 #[test]
@@ -366,6 +464,6 @@ proptest::proptest! {
         let results = grid(&[0]);
         let _ = number(&expression, &results, Scope::Mean);
         let _ = check(&expression);
-        let _ = text(&format!("{{{{{expression}"), &results);
+        let _ = Session::new(results).text(&format!("{{{{{expression}"));
     }
 }

@@ -1,7 +1,7 @@
 //! Text cells: finds `{{ expression }}` and puts its value there. Everything else stays as it is.
 
 use super::value::Context;
-use super::{ExprError, evaluate, functions, number_of};
+use super::{ExprError, Filled, evaluate, number_of};
 use crate::human;
 use minijinja::Value;
 use minijinja::value::ValueKind;
@@ -17,24 +17,33 @@ enum Piece<'a> {
     Expression { source: &'a str, line: usize },
 }
 
-/// Fills `template`.
-pub(super) fn render(template: &str, context: &Context) -> Result<String, ExprError> {
-    let mut out = String::with_capacity(template.len());
+/// Fills `template`; a dash stands for what the results do not give.
+pub(super) fn render(template: &str, context: &Context) -> Result<Filled, ExprError> {
+    let mut filled = Filled::default();
     for piece in pieces(template)? {
         match piece {
-            Piece::Literal(text) => out.push_str(text),
+            Piece::Literal(text) => filled.text.push_str(text),
             Piece::Expression { source, line } => {
-                let value = evaluate(source, context).and_then(|value| shown(&value));
-                out.push_str(&value.map_err(|error| at(line, error))?);
+                match evaluate(source, context).and_then(|value| shown(&value)) {
+                    Ok(value) => filled.text.push_str(&value),
+                    Err(error) if error.is_without_value() => {
+                        filled.text.push('–');
+                        let reason = error.to_string();
+                        if !filled.missing.contains(&reason) {
+                            filled.missing.push(reason);
+                        }
+                    }
+                    Err(error) => return Err(at(line, error)),
+                }
             }
         }
-        fits(out.len())?;
+        fits(filled.text.len())?;
     }
-    Ok(out)
+    Ok(filled)
 }
 
 /// Whether a text may have so many bytes.
-pub(super) fn fits(length: usize) -> Result<(), ExprError> {
+fn fits(length: usize) -> Result<(), ExprError> {
     if length > MAX_TEXT {
         let limit = format!("a text of more than {MAX_TEXT} bytes");
         return Err(ExprError::TooCostly { limit });
@@ -68,6 +77,10 @@ pub(super) fn shown(value: &Value) -> Result<String, ExprError> {
         ValueKind::Number if value.is_integer() => value.to_string(),
         ValueKind::Number => {
             let number = number_of(value).unwrap_or(f64::NAN);
+            if !number.is_finite() {
+                let reason = format!("a value is {number}");
+                return Err(ExprError::NoValue { reason });
+            }
             if number != 0.0 && number.abs() < 1e-3 {
                 // Four significant digits; decimals would show 0.
                 return Ok(rounded_small(number));
@@ -151,35 +164,6 @@ fn expression_length(text: &str) -> Option<usize> {
             (Some(open), byte) if byte == open => quote = None,
             (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
             (None, b'}') if bytes.get(index + 1) == Some(&b'}') => return Some(index),
-            _ => {}
-        }
-        index += 1;
-    }
-    None
-}
-
-/// The first `| name` of an expression that is no filter: minijinja sees it only when it is called.
-pub(super) fn unknown_filter(expression: &str) -> Option<ExprError> {
-    let bytes = expression.as_bytes();
-    let (mut quote, mut index) = (None, 0);
-    while index < bytes.len() {
-        match (quote, bytes[index]) {
-            (Some(_), b'\\') => index += 1,
-            (Some(open), byte) if byte == open => quote = None,
-            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
-            (None, b'|') => {
-                let rest = expression[index + 1..].trim_start();
-                let end = rest
-                    .find(|c: char| !c.is_alphanumeric() && c != '_')
-                    .unwrap_or(rest.len());
-                if !functions::FILTERS.contains(&&rest[..end]) {
-                    return Some(ExprError::unknown(
-                        "filter",
-                        &rest[..end],
-                        functions::FILTERS.iter().copied(),
-                    ));
-                }
-            }
             _ => {}
         }
         index += 1;

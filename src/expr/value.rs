@@ -2,7 +2,8 @@
 
 use super::runs::{RunData, Runs};
 use super::{ExprError, Scope};
-use crate::eval::{METRICS, curve, metric};
+use crate::eval::curve;
+use crate::record::{METRICS, MetricPoint, metric};
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
 use std::collections::BTreeSet;
@@ -166,12 +167,8 @@ impl Setting {
 
     /// Series `name`, averaged over the replicates point by point.
     pub(super) fn series(&self, name: &str, among: usize) -> Result<Vec<(u64, f64)>, ExprError> {
-        if !curve::SERIES.contains(&name) {
-            return Err(ExprError::unknown(
-                "series",
-                name,
-                curve::SERIES.iter().copied(),
-            ));
+        if !MetricPoint::SERIES.contains(&name) {
+            return Err(ExprError::unknown("series", name, MetricPoint::SERIES));
         }
         self.present()?;
         self.context.note_luck(true, among);

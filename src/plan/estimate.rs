@@ -1,11 +1,9 @@
 //! What a run will cost, from its settings alone.
 
-use super::memory::peak_rss;
-use super::positions::Positions;
-use crate::data::Preparation;
+use super::memory::{Held, peak_rss};
 use crate::data::batch::Length;
 use crate::record::Estimate;
-use crate::spec::{Every, Keep, ModelConfig, TrainSettings};
+use crate::spec::{Every, Keep, ModelConfig, Settings, TrainSettings};
 
 /// What is known of the data before it is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,12 +18,10 @@ pub struct DataCounts {
     pub training_len: f64,
     /// Positions of a validation sequence, on average.
     pub validation_len: f64,
-    /// Length of the course.
+    /// Steps and epochs.
     pub length: Length,
-    /// What is in memory at once.
-    pub positions: Positions,
-    /// What there is to prepare.
-    pub preparation: Preparation,
+    /// What is in memory.
+    pub held: Held,
 }
 
 impl DataCounts {
@@ -36,8 +32,9 @@ impl DataCounts {
     }
 }
 
-/// Estimates the cost of training `model` by `train`.
-pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) -> Estimate {
+/// Estimates the cost of training `model` by `settings`.
+pub fn estimate(model: &ModelConfig, settings: &Settings, data: DataCounts) -> Estimate {
+    let train = &settings.train;
     let length = data.length;
     let params = model.parameters() as u64;
     let micro_batches = match data.sequences {
@@ -66,16 +63,13 @@ pub fn estimate(model: &ModelConfig, train: &TrainSettings, data: DataCounts) ->
         steps: length.steps,
         tokens,
         flops,
-        peak_rss_bytes: peak_rss(model, train, data, flops > CHECKPOINTED_FLOPS),
+        peak_rss_bytes: peak_rss(model, settings, &data),
         disk_bytes: params * 4 * if train.keep == Keep::Both { 2 } else { 1 }
             + length.steps * METRIC_LINE_BYTES
             + 4096,
         seconds: None,
     }
 }
-
-/// Work that takes longer than the time between checkpoints on a machine of two cores.
-const CHECKPOINTED_FLOPS: f64 = 3e12;
 
 /// Length of a line of `metrics.jsonl` and its line of `timing.jsonl`.
 const METRIC_LINE_BYTES: u64 = 330;
@@ -102,9 +96,12 @@ pub fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn train(text: &str) -> TrainSettings {
-        let text =
-            format!("{{batch_size: 16, optimizer: {{adamw: {{learning_rate: 1e-3}}}}, {text}}}");
+    fn settings(train: &str) -> Settings {
+        let text = format!(
+            "{{data: {{corpus: {{stories: {{version: 1}}}}, tokenizer: {{train_bpe: {{vocab_size: 320}}}}, train: 9, validation: 5}}, \
+             model: {{dim: 8, n_layers: 1, n_heads: 1, max_seq_len: 64}}, \
+             train: {{batch_size: 16, optimizer: {{adamw: {{learning_rate: 1e-3}}}}, {train}}}}}"
+        );
         serde_json::from_value(serde_yaml::from_str(&text).unwrap()).unwrap()
     }
 
@@ -118,18 +115,17 @@ mod tests {
 
     #[test]
     fn counts_follow_the_course() {
-        let train = train("validate: {every: step}");
+        let settings = settings("validate: {every: step}");
         let counts = DataCounts {
             sequences: Some(2500),
             validation: 300,
             seq_len: 512,
             training_len: 512.0,
             validation_len: 512.0,
-            length: Length::of(Some(2500), &train, |_| 512),
-            positions: Positions::default(),
-            preparation: Preparation::default(),
+            length: Length::of(Some(2500), &settings.train, |_| 512),
+            held: Held::default(),
         };
-        let estimate = estimate(&model(), &train, counts);
+        let estimate = estimate(&model(), &settings, counts);
         assert_eq!(
             (estimate.params, estimate.steps, estimate.tokens),
             (58_466_816, 157, 2500 * 512)
@@ -145,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_ids_of_a_stream_stay_in_memory_and_those_of_sequences_do_not() {
-        let train = train("max_steps: 7, validate: {every: end}");
+        let settings = settings("max_steps: 7, validate: {every: end}");
         let peak = |sequences, ids| {
             let counts = DataCounts {
                 sequences,
@@ -153,14 +149,13 @@ mod tests {
                 seq_len: 64,
                 training_len: 64.0,
                 validation_len: 64.0,
-                length: Length::of(sequences, &train, |_| 64),
-                positions: Positions::default(),
-                preparation: Preparation {
+                length: Length::of(sequences, &settings.train, |_| 64),
+                held: Held {
                     ids,
-                    ..Preparation::default()
+                    ..Held::default()
                 },
             };
-            estimate(&model(), &train, counts).peak_rss_bytes
+            estimate(&model(), &settings, counts).peak_rss_bytes
         };
         assert_eq!(peak(None, 1_000_000) - peak(None, 0), 4_000_000);
         assert_eq!(peak(Some(25), 1_000_000), peak(Some(25), 0));
@@ -169,18 +164,17 @@ mod tests {
     #[test]
     fn epochs_and_max_steps_and_max_tokens_give_the_tokens_that_are_trained() {
         let cost = |sequences, text: &str| {
-            let train = train(text);
+            let settings = settings(text);
             let counts = DataCounts {
                 sequences,
                 validation: 5,
                 seq_len: 64,
                 training_len: 64.0,
                 validation_len: 64.0,
-                length: Length::of(sequences, &train, |_| 64),
-                positions: Positions::default(),
-                preparation: Preparation::default(),
+                length: Length::of(sequences, &settings.train, |_| 64),
+                held: Held::default(),
             };
-            let estimate = estimate(&model(), &train, counts);
+            let estimate = estimate(&model(), &settings, counts);
             (estimate.steps, estimate.tokens)
         };
         assert_eq!(

@@ -2,9 +2,9 @@
 
 use super::estimate::{DataCounts, estimate};
 use super::eval_key::{EVAL_RECIPE, EvalKey};
-use super::positions::Positions;
+use super::memory::Held;
 use super::{Plan, RECIPE, Run, RunKey, Uncounted};
-use crate::data::batch::{Length, Order};
+use crate::data::batch::Length;
 use crate::data::{DataContext, Identified, Look, Survey, identify, survey};
 use crate::record::{Counts, Estimate};
 use crate::spec::{
@@ -27,9 +27,6 @@ pub enum PlanError {
         source: Box<crate::data::DataError>,
     },
 }
-
-/// Training sequences of all runs of a plan in whose order is looked who meets whom: some hundredths of a second.
-const ORDERED: usize = 4_000_000;
 
 /// Settings of data of a plan for which documents are looked at that were never tokenised: some seconds.
 const SAMPLED: usize = 32;
@@ -68,15 +65,10 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
         };
         of_run.push(index);
     }
-    let sequences = |index: &usize| data[*index].1.training_inputs.as_ref().map_or(0, Vec::len);
-    let order = match of_run.iter().map(sequences).sum::<usize>() {
-        ..=ORDERED => Order::Found,
-        _ => Order::Any,
-    };
     let runs = spec.runs.par_iter().zip(&of_run).with_min_len(64);
     let runs = runs.map(|(run, index)| {
         let (name, axes) = (run.name.clone(), run.axes.clone());
-        planned(name, axes, &run.settings, &data[*index], order)
+        planned(name, axes, &run.settings, &data[*index])
     });
     let runs = runs.collect();
     Ok(Plan {
@@ -97,7 +89,6 @@ fn planned(
     axes: Vec<(String, serde_json::Value)>,
     settings: &Settings,
     (identified, survey): &(Identified, Survey),
-    order: Order,
 ) -> Run {
     let model = settings.model.resolve(identified.vocab_size);
     let key = RunKey {
@@ -120,7 +111,7 @@ fn planned(
         eval: settings.eval.clone(),
         test: scores_test.then(|| identified.test.clone()).flatten(),
     };
-    let estimate = estimated(settings, &model, survey, order);
+    let estimate = estimated(settings, &model, survey);
     Run {
         id,
         eval_id: eval_key.id(),
@@ -175,12 +166,7 @@ pub(super) fn uncounted(settings: &Settings, survey: &Survey) -> Uncounted {
 
 /// The cost of training `model`; where nothing is known of the text, sequences count as one a document and a length of `shortest` as the
 /// longest possible.
-pub(super) fn estimated(
-    settings: &Settings,
-    model: &ModelConfig,
-    survey: &Survey,
-    order: Order,
-) -> Estimate {
+pub(super) fn estimated(settings: &Settings, model: &ModelConfig, survey: &Survey) -> Estimate {
     let data = &settings.data;
     let sequences = match data.sequence {
         Sequence::Stream => None,
@@ -203,16 +189,21 @@ pub(super) fn estimated(
         training_len: mean(lengths).unwrap_or(seq_len as f64),
         validation_len: mean(survey.validation_inputs.as_deref()).unwrap_or(seq_len as f64),
         length: Length::of(sequences, &settings.train, targets),
-        positions: Positions::of(
-            settings,
-            model,
-            [seq_len, sequences.unwrap_or(usize::MAX)],
-            survey,
-            order,
-        ),
-        preparation: survey.preparation,
+        held: Held {
+            longest: [
+                longest(lengths).unwrap_or(seq_len),
+                longest(survey.validation_inputs.as_deref()).unwrap_or(seq_len),
+            ],
+            ids: survey.ids,
+            is_text: !survey.is_counted,
+            together: survey.together,
+        },
     };
-    estimate(model, &settings.train, counts)
+    estimate(model, settings, counts)
+}
+
+fn longest(lengths: Option<&[u32]>) -> Option<usize> {
+    lengths?.iter().max().map(|length| *length as usize)
 }
 
 fn mean(lengths: Option<&[u32]>) -> Option<f64> {
@@ -231,7 +222,7 @@ impl Run {
                 seq_len: Some(seq_len),
                 ..Survey::default()
             };
-            estimated(&self.settings, &self.model, &counted, Order::Any)
+            estimated(&self.settings, &self.model, &counted)
         };
         let train = &self.settings.train;
         // So many sequences; targets that the loss ignores are not among the tokens.

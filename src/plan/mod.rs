@@ -6,7 +6,6 @@ mod eval_key;
 mod expand;
 mod memory;
 mod outline;
-mod positions;
 mod run_key;
 #[cfg(test)]
 mod tests;

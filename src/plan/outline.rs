@@ -3,8 +3,7 @@
 
 use super::Uncounted;
 use super::expand::{PlanError, estimated, uncounted};
-use crate::data::batch::Order;
-use crate::data::{DataContext, Preparation, Survey};
+use crate::data::{DataContext, Survey};
 use crate::record::Estimate;
 use crate::spec::{Settings, Spec, Tokenizer};
 use serde_json::Value;
@@ -60,10 +59,7 @@ pub fn outline(
     }
     let runs = spec.runs.iter().map(|run| {
         let settings = &run.settings;
-        let unknown = Survey {
-            preparation: Preparation::usual(settings.data.train.take),
-            ..Survey::default()
-        };
+        let unknown = Survey::unknown(settings.data.train.take);
         Outlined {
             name: run.name.clone(),
             axes: run.axes.clone(),
@@ -71,7 +67,7 @@ pub fn outline(
             uncounted: uncounted(settings, &unknown),
             estimate: vocabulary(settings).map(|vocab_size| {
                 let model = settings.model.resolve(vocab_size);
-                estimated(settings, &model, &unknown, Order::Any)
+                estimated(settings, &model, &unknown)
             }),
         }
     });

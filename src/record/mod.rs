@@ -3,8 +3,12 @@
 //! Everything here is reproducible except [`Timing`] and [`Provenance`], which no comparison looks at.
 
 pub mod format;
+mod metrics;
+mod names;
 mod results;
 
+pub use metrics::{METRICS, Metric, metric};
+pub use names::{same_run, same_value};
 pub use results::{Results, RunResult};
 
 use crate::digest::Sha256Hex;
@@ -78,8 +82,10 @@ pub struct MetricPoint {
 }
 
 impl MetricPoint {
-    /// The curves of a run: names of the measured numbers in `metrics.jsonl`.
-    pub const CURVES: [&str; 8] = [
+    /// The series of a run: what counts, then the measured numbers of `metrics.jsonl`.
+    pub const SERIES: [&str; 10] = [
+        "epoch",
+        "tokens",
         "train/loss",
         "train/ce",
         "train/square",
@@ -89,10 +95,14 @@ impl MetricPoint {
         "lr",
         "grad_norm",
     ];
+    /// The curves of a run: the series that are measured.
+    pub const CURVES: &[&str] = Self::SERIES.split_at(2).1;
 
-    /// The value of a curve at this step; `None` where it was not measured, or for an unknown name.
-    pub fn curve(&self, name: &str) -> Option<f64> {
-        match name {
+    /// The value of a series at this step; `None` where it was not measured, or for an unknown name.
+    pub fn value(&self, series: &str) -> Option<f64> {
+        match series {
+            "epoch" => Some(self.epoch),
+            "tokens" => Some(self.tokens as f64),
             "train/loss" => Some(self.train_loss),
             "train/ce" => Some(self.train_ce),
             "train/square" => Some(self.train_square),

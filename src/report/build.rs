@@ -21,7 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A plot names a curve that runs do not record.
-    #[error("line {line}: unknown curve `{name}`, expected one of {}", list(&super::metric::CURVES))]
+    #[error(
+        "line {line}: unknown curve `{name}`, expected one of {}",
+        list(super::metric::CURVES)
+    )]
     UnknownCurve {
         /// Line of the spec.
         line: usize,

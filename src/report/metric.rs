@@ -127,11 +127,11 @@ pub(crate) fn value(run: &RunResult, name: &str) -> Option<f64> {
 }
 
 /// The names of the curves that a run records.
-pub(crate) const CURVES: [&str; 8] = MetricPoint::CURVES;
+pub(crate) const CURVES: &[&str] = MetricPoint::CURVES;
 
 /// The value of a curve at a point.
 pub(crate) fn at(point: &MetricPoint, curve: &str) -> Option<f64> {
-    point.curve(curve)
+    point.value(curve)
 }
 
 /// The name of a curve in a legend.

@@ -3,7 +3,7 @@
 use super::ReportError;
 use super::chart::{Colours, same};
 use super::text::{one_line, slug};
-use crate::record::{Results, RunResult};
+use crate::record::{Results, RunResult, same_run};
 use crate::spec::{Filter, Selection, Spec};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -81,7 +81,7 @@ impl<'a> Scope<'a> {
                 .results
                 .runs
                 .iter()
-                .filter(|run| run.name == *name || run.group == *name)
+                .filter(|run| same_run(&run.name, name) || same_run(&run.group, name))
                 .collect();
             if found.is_empty() {
                 return Err(ReportError::UnknownRun {

@@ -3,7 +3,6 @@
 use super::Prepared;
 use super::job::kept_weights;
 use crate::digest::{Hasher, Sha256Hex};
-use crate::eval::curve;
 use crate::plan::Run;
 use crate::record::{MetricPoint, Numerics, RunRecord};
 use crate::store::{Store, StoreError};
@@ -164,8 +163,8 @@ fn largest_difference(a: &[MetricPoint], b: &[MetricPoint]) -> (f64, u64) {
 fn first_difference(stored: &[MetricPoint], now: &[MetricPoint]) -> Option<Difference> {
     for index in 0..stored.len().max(now.len()) {
         let (before, after) = (stored.get(index), now.get(index));
-        let number = |point: Option<&MetricPoint>, name: &str| curve::value(point?, name);
-        let metrics: Vec<_> = curve::SERIES
+        let number = |point: Option<&MetricPoint>, name: &str| point?.value(name);
+        let metrics: Vec<_> = MetricPoint::SERIES
             .iter()
             .map(|name| {
                 let (a, b) = (number(before, name), number(after, name));

@@ -32,7 +32,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("fsx", &["digest"]),
     ("choices", &[]),
-    ("spec", &["choices", "digest"]),
+    ("spec", &["choices", "digest", "record"]),
     ("record", &["digest", "fsx"]),
     ("data", &["choices", "digest", "fsx", "rng", "spec"]),
     (

@@ -261,29 +261,6 @@ proptest! {
     }
 }
 
-proptest! {
-    #[test]
-    fn the_largest_batch_is_known_from_lengths(
-        sequences in 1..40u32, batch_size in 1..9usize, course in 0..4usize, shuffle: bool, seed in 0..9u64
-    ) {
-        let course = ["epochs: 1", "max_steps: 2, grad_accum_steps: 2", "epochs: 3", "max_batches: 2"][course];
-        let train = train(&format!("batch_size: {batch_size}, shuffle: {shuffle}, seed: {seed}, {course}"));
-        let data = data(sequences);
-        let met = Course::new(&data, &train);
-        let batches = (0..met.steps()).flat_map(|step| met.micro_batches(step));
-        let largest = batches.map(|batch| batch.rows * batch.cols).max().unwrap_or(0);
-        let lengths: Vec<u32> = (0..sequences).map(|number| 1 + number % 3).collect();
-        let expected = most_positions(&lengths, &train, Order::Found);
-        if shuffle && met.epochs() > 1 {
-            prop_assert!((largest..=3 * batch_size).contains(&expected), "{expected} of {largest}");
-        } else {
-            prop_assert_eq!(expected, largest);
-        }
-        let any = most_positions(&lengths, &train, Order::Any);
-        prop_assert!(any >= expected && (shuffle || any == expected), "{any} of {expected}");
-    }
-}
-
 #[test]
 fn batches_that_are_scored_have_a_bounded_size() {
     let batches = |lengths: &[usize]| scoring_batches(lengths).collect::<Vec<_>>();

@@ -79,17 +79,6 @@ pub fn validation_lengths(lengths: &[u32], seq_len: usize, shift: usize) -> Vec<
         .collect()
 }
 
-/// Positions of each window that scores documents of these `lengths` whole.
-pub fn window_lengths(lengths: &[u32], max_seq_len: usize) -> Vec<usize> {
-    let window = max_seq_len.max(1);
-    let of_document = |length: &u32| {
-        let targets = *length as usize + 1;
-        let rest = Some(targets % window).filter(|rest| *rest > 0);
-        std::iter::repeat_n(window, targets / window).chain(rest)
-    };
-    lengths.iter().flat_map(of_document).collect()
-}
-
 /// Number of batches of `batch_size`, the last one kept.
 pub fn batches(sequences: usize, batch_size: usize) -> usize {
     sequences.div_ceil(batch_size.max(1))

@@ -10,7 +10,7 @@
 
 mod count;
 
-pub use count::{batches, input_lengths, sequences, validation_lengths, window_lengths};
+pub use count::{batches, input_lengths, sequences, validation_lengths};
 
 use super::{DataError, SequenceSet, TrainingData};
 use crate::spec::{SeqLen, Sequence};

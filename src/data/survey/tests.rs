@@ -142,7 +142,7 @@ fn what_cannot_be_guessed_stays_open() {
     let identified = identify(data, model, &context).unwrap();
     let survey = survey(data, model, &identified, &context, Look::Counts);
     assert_eq!((survey.training, survey.validation), (None, None));
-    assert_eq!(survey.preparation, Preparation::usual(5));
+    assert_eq!(survey.ids, Survey::unknown(5).ids);
 
     // A stream has no sequences to count.
     let stream = Fixture::stories("train: 5, validation: 2, sequence: stream").survey();
@@ -165,26 +165,14 @@ fn the_shortest_document_is_among_those_looked_at() {
 }
 
 #[test]
-fn what_is_generated_together_is_known_until_it_is_tokenised() {
-    let few = Fixture::stories("train: 60, validation: 9");
-    let generated = few.survey().preparation;
-    assert!(generated.text_bytes > 60 * 100);
-    assert_eq!(generated.generated_bytes, generated.text_bytes);
-    few.tokenise();
-    assert_eq!(few.survey().preparation.generated_bytes, 0);
-
-    let many = Fixture::stories("train: 512, validation: 9").survey();
-    let Preparation {
-        text_bytes,
-        generated_bytes,
-        ..
-    } = many.preparation;
-    assert!(text_bytes.abs_diff(2 * generated_bytes) <= 2);
-
+fn what_is_generated_together_is_a_share_of_the_documents() {
+    let share = |data: &str| Fixture::stories(data).survey().together;
+    assert_eq!(share("train: 60, validation: 9"), 1.0);
+    assert_eq!(share("train: 512, validation: 9"), 0.5);
     let file =
         Fixture::new("corpus: {text: {path: a.txt, separator: \"|\"}}, train: 1, validation: 1");
     std::fs::write(file.folder.path().join("a.txt"), "One.\n|\nTwo.\n").unwrap();
-    let read = file.survey().preparation;
-    assert!(read.text_bytes > 0);
-    assert_eq!(read.generated_bytes, 0);
+    let read = file.survey();
+    assert_eq!(read.together, 0.0);
+    assert!(read.ids > 0 && !read.is_counted);
 }

@@ -148,7 +148,7 @@ pub(crate) fn look_up(
 ) -> Result<(), ReportError> {
     match cell {
         Cell::Text(text) => session
-            .rehearse_text(text)
+            .check_text(text)
             .map_err(|error| located(error, text, line)),
         Cell::Plot(plot) => chart::look_up(scope, plot, line).map(drop),
         Cell::Histogram(_) => Ok(()),
@@ -160,38 +160,29 @@ pub(crate) fn look_up(
     }
 }
 
-/// Computes the expressions of a text. Where results are missing the text stands all the same, with a dash for each
-/// value, and says so: a plan that has not run has a report too.
+/// Computes the expressions of a text. Where a value is missing a dash stands for it and the text says why.
 fn computed(text: &str, session: &Session, line: usize) -> Result<String, ReportError> {
-    match session.text(text) {
-        Ok(text) => Ok(text),
-        Err(error) if error.is_not_available() => {
-            let reason = match &error {
-                ExprError::InText { source, .. } => source.to_string(),
-                other => other.to_string(),
-            };
-            let text = without_values(text);
-            Ok(format!(
-                "{}\n\n*Some values are not there yet: {}.*",
-                text.trim_end(),
-                escape_markdown(&reason)
-            ))
-        }
-        Err(error) => Err(located(error, text, line)),
+    let filled = session
+        .text(text)
+        .map_err(|error| located(error, text, line))?;
+    if filled.missing.is_empty() {
+        return Ok(filled.text);
     }
-}
-
-/// The text with a dash for every expression.
-fn without_values(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        out.push_str(before);
-        out.push('–');
-        rest = after.split_once("}}").map_or("", |(_, after)| after);
-    }
-    out.push_str(rest);
-    out
+    let reasons: Vec<String> = filled
+        .missing
+        .iter()
+        .take(3)
+        .map(|r| escape_markdown(r))
+        .collect();
+    let more = match filled.missing.len().saturating_sub(reasons.len()) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    Ok(format!(
+        "{}\n\n*Some values are missing: {}{more}.*",
+        filled.text.trim_end(),
+        reasons.join("; ")
+    ))
 }
 
 /// The error with its line in the spec. A text of several lines is a block that begins below the line of its cell.

@@ -180,7 +180,7 @@ fn a_plan_without_results_is_a_report_too() {
     let files = files(&fixture);
     let html = text(&files, "index.html");
     assert!(html.contains("Not finished: 25x100, 250x10, 2500x1."));
-    assert!(html.contains("Some values are not there yet") && html.contains("loss falls to –"));
+    assert!(html.contains("Some values are missing") && html.contains("loss falls to –"));
     assert!(html.contains("0 of 3") && html.contains("No sample has been drawn yet."));
 }
 

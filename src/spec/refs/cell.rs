@@ -1,60 +1,11 @@
 //! What cells refer to.
 
 use super::Refs;
+use crate::record::{METRICS, MetricPoint, metric, same_run};
 use crate::spec::error::{Problem, list};
 use crate::spec::{
     Cell, Filter, HistogramCell, HistogramOf, PlotCell, PlotX, Selection, TableCell,
 };
-
-/// Curves of `metrics.jsonl`.
-pub(crate) const CURVES: [&str; 8] = [
-    "train/loss",
-    "train/ce",
-    "train/square",
-    "val/loss",
-    "val/ce",
-    "val/loss_batch_mean",
-    "lr",
-    "grad_norm",
-];
-
-/// Metrics of a finished run: of its training, its sizes, its evaluation.
-pub(crate) const METRICS: [&str; 34] = [
-    "train_loss",
-    "train_loss_first",
-    "train_loss_last",
-    "train_loss_mean",
-    "train_sd50",
-    "val_loss",
-    "val_loss_first",
-    "val_loss_min",
-    "val_loss_max",
-    "val_loss_batch_mean",
-    "val_ce",
-    "steps",
-    "params",
-    "tokens",
-    "docs",
-    "sequences",
-    "sequences_by_formula",
-    "sequence_length",
-    "nll",
-    "perplexity",
-    "perplexity_median",
-    "perplexity_mean",
-    "perplexity_geometric",
-    "perplexity_calibrated",
-    "perplexity_clipped_linear",
-    "perplexity_random_windows",
-    "temperature",
-    "bits_per_byte",
-    "accuracy",
-    "top5",
-    "ece",
-    "distinct_1",
-    "distinct_2",
-    "repetition",
-];
 
 impl Refs<'_> {
     pub(super) fn cell(&mut self, index: usize, cell: &Cell, ids: &[&str]) {
@@ -112,7 +63,10 @@ impl Refs<'_> {
         if kind == "run" && self.names.incomplete {
             return;
         }
-        let unknown = |(_, name): &(usize, &String)| known.binary_search(&name.as_str()).is_err();
+        let unknown = |(_, name): &(usize, &String)| match kind {
+            "run" => !known.iter().any(|known| same_run(known, name)),
+            _ => !known.contains(&name.as_str()),
+        };
         for (at, name) in wanted.iter().enumerate().filter(unknown).take(20) {
             let at = at.to_string();
             let problem = Problem::new(format!("there is no {kind} `{name}`"));
@@ -157,18 +111,19 @@ impl Refs<'_> {
 
     fn plot(&mut self, index: usize, plot: &PlotCell) {
         if plot.curves.is_empty() {
-            let problem = Problem::new("this plot has no curves").allowed(list(&CURVES));
+            let problem =
+                Problem::new("this plot has no curves").allowed(list(MetricPoint::CURVES));
             self.push("cells", index, &["plot", "curves"], problem);
         }
         for (at, curve) in plot.curves.iter().enumerate() {
-            if !CURVES.contains(&curve.as_str()) {
+            if !MetricPoint::CURVES.contains(&curve.as_str()) {
                 let problem = Problem::new(format!("there is no curve `{curve}`"));
                 let at = at.to_string();
                 self.push(
                     "cells",
                     index,
                     &["plot", "curves", &at],
-                    problem.choices(curve, CURVES),
+                    problem.choices(curve, MetricPoint::CURVES.iter().copied()),
                 );
             }
         }
@@ -229,7 +184,9 @@ impl Refs<'_> {
         for value in wanted {
             let text = value.to_string();
             let is_extreme = has_extremes && matches!(value.as_str(), Some("min" | "max"));
-            if !is_extreme && !values.contains(&text) {
+            let is_same =
+                |known: &String| *known == text || value.is_number() && same_number(known, &text);
+            if !is_extreme && !values.iter().any(is_same) {
                 let problem = Problem::new(format!(
                     "the axis `{axis}` has no value `{}`",
                     text.trim_matches('"')
@@ -272,10 +229,11 @@ impl Refs<'_> {
     }
 
     fn metric(&mut self, index: usize, path: &[&str], name: &str) {
-        if METRICS.contains(&name) {
+        if metric(name).is_some() {
             return;
         }
-        let problem = Problem::new(format!("there is no metric `{name}`")).choices(name, METRICS);
+        let known = METRICS.iter().map(|metric| metric.name);
+        let problem = Problem::new(format!("there is no metric `{name}`")).choices(name, known);
         let problem = if self.names.axes().contains(name) {
             problem.hint("the values of the axes head the rows by themselves")
         } else {
@@ -285,24 +243,6 @@ impl Refs<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    /// The list stands here because a spec is read without the evaluator; it has to be the evaluator's.
-    #[test]
-    fn metrics_are_those_of_evaluations() {
-        let mut own = super::METRICS;
-        let mut known: Vec<&str> = crate::eval::METRICS
-            .iter()
-            .map(|metric| metric.name)
-            .collect();
-        own.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(own.as_slice(), known);
-    }
-
-    /// For the same reason, of the records.
-    #[test]
-    fn curves_are_those_of_records() {
-        assert_eq!(super::CURVES, crate::record::MetricPoint::CURVES);
-    }
+fn same_number(a: &str, b: &str) -> bool {
+    a.parse::<f64>().is_ok_and(|a| b.parse() == Ok(a))
 }

@@ -120,7 +120,7 @@ fn tables() {
       --> s.yaml:46:47
     46 |   - table: {rows: case, columns: [train_loss, val_los, perplexity]}
        |                                               ^^^^^^^
-       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `train_sd50`, `val_loss`, `val_loss_first`, `val_loss_min`, `val_loss_max`, `val_loss_batch_mean`, `val_ce`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `perplexity_calibrated`, `perplexity_clipped_linear`, `perplexity_random_windows`, `temperature`, `bits_per_byte`, `accuracy`, `top5`, `ece`, `distinct_1`, `distinct_2`, `repetition`
+       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean`, `val_ce`, `train_sd50`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `nll_unigram`, `nll_bigram`, `nll_trigram`, `val_unigram`, `val_bigram`, `val_trigram`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `bits_per_byte`, `accuracy`, `top5`, `perplexity_calibrated`, `temperature`, `perplexity_clipped_linear`, `ece`, `perplexity_random_windows`, `distinct_1`, `distinct_2`, `repetition`
        = hint: did you mean `val_loss`?
     ");
     assert_snapshot!(edit("val_loss, perplexity]", "val_loss], pivot: seed"), @"
@@ -134,7 +134,7 @@ fn tables() {
       --> s.yaml:46:76
     46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], sort: valu}
        |                                                                            ^^^^
-       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `train_sd50`, `val_loss`, `val_loss_first`, `val_loss_min`, `val_loss_max`, `val_loss_batch_mean`, `val_ce`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `perplexity_calibrated`, `perplexity_clipped_linear`, `perplexity_random_windows`, `temperature`, `bits_per_byte`, `accuracy`, `top5`, `ece`, `distinct_1`, `distinct_2`, `repetition`
+       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean`, `val_ce`, `train_sd50`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `nll_unigram`, `nll_bigram`, `nll_trigram`, `val_unigram`, `val_bigram`, `val_trigram`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `bits_per_byte`, `accuracy`, `top5`, `perplexity_calibrated`, `temperature`, `perplexity_clipped_linear`, `ece`, `perplexity_random_windows`, `distinct_1`, `distinct_2`, `repetition`
     ");
 }
 
@@ -188,7 +188,7 @@ fn columns_and_data() {
       --> s.yaml:46:47
     46 |   - table: {rows: case, columns: [train_loss, case]}
        |                                               ^^^^
-       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `train_sd50`, `val_loss`, `val_loss_first`, `val_loss_min`, `val_loss_max`, `val_loss_batch_mean`, `val_ce`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `perplexity_calibrated`, `perplexity_clipped_linear`, `perplexity_random_windows`, `temperature`, `bits_per_byte`, `accuracy`, `top5`, `ece`, `distinct_1`, `distinct_2`, `repetition`
+       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean`, `val_ce`, `train_sd50`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `nll_unigram`, `nll_bigram`, `nll_trigram`, `val_unigram`, `val_bigram`, `val_trigram`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `bits_per_byte`, `accuracy`, `top5`, `perplexity_calibrated`, `temperature`, `perplexity_clipped_linear`, `ece`, `perplexity_random_windows`, `distinct_1`, `distinct_2`, `repetition`
        = hint: the values of the axes head the rows by themselves
     ");
     assert_snapshot!(edit("    where: figure 3", "    needs: {data: pile}"), @"

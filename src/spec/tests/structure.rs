@@ -82,7 +82,7 @@ fn missing_keys() {
     14 |   train:
        |   ^^^^^
        = allowed: a map with the keys `every`
-       = note: in run `25x100,seed=0` and 1 more
+       = note: in run `25x100,seed=0` and 5 more
     ");
     assert_snapshot!(edit(r#"{study: "A study, 2023", "#, "{"), @r#"
     `source` lacks the key `study`

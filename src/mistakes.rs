@@ -1,23 +1,17 @@
-//! A rehearsal: what a report of a spec looks up and computes, over made-up results, so that mistakes in expressions, cells and
-//! claims show before anything is trained. Its numbers mean nothing and are thrown away.
+//! The mistakes of a spec that show before anything is trained: names in claims and cells that nothing has.
+//!
+//! Nothing is evaluated: an expression is read from its syntax ([`Session::check_measure`]), so that no right one is refused.
 
 use crate::digest::Sha256Hex;
-use crate::eval::METRICS;
-use crate::expr::{ExprError, MadeUpResults, MadeUpRun, Session};
-use crate::record::{Estimate, MetricPoint, Results, RunId, RunResult, RunStatus, Timing};
+use crate::expr::{ExprError, Session};
+use crate::record::{Estimate, Results, RunId, RunResult, RunStatus, Timing};
 use crate::report::{Report, ReportError};
 use crate::spec::{Claim, Spec, SpecRun};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-/// Classes of the made-up models.
-const VOCABULARY: usize = 1000;
-/// Steps of the made-up runs.
-const STEPS: u64 = 8;
-
-/// What a rehearsal finds.
+/// What is wrong with a claim or a cell.
 #[derive(Debug, thiserror::Error)]
-pub enum RehearsalError {
+pub enum Mistake {
     /// A claim's measure cannot be evaluated.
     #[error("claim `{claim}`: {source}")]
     Measure {
@@ -31,41 +25,25 @@ pub enum RehearsalError {
     Report(#[from] ReportError),
 }
 
-/// Evaluates the measures and the expressions of `spec`, and looks up what its cells name, over made-up results: unknown
-/// functions, runs, metrics, axes, curves. Gives all mistakes, of each claim and cell the first.
-pub fn rehearse(spec: &Spec) -> Vec<RehearsalError> {
+/// Checks the measures and the cells of `spec` in its profile; gives the first mistake of each claim and cell.
+pub fn mistakes(spec: &Spec) -> Vec<Mistake> {
+    let names = names(spec, &spec.profile, &spec.runs);
+    let session = session(spec, names.clone());
     let claims = spec.claims.iter();
-    let claims = claims.filter(|claim| applies(claim, &spec.profile));
-    let (timed, others): (Vec<&Claim>, Vec<&Claim>) = claims.partition(|claim| claim.needs.timing);
-    let made_up = |timing| session(spec, &spec.profile, &spec.runs, timing);
-    let session = made_up(false);
-    let mut mistakes = measure(others, &session);
-    if !timed.is_empty() {
-        mistakes.extend(measure(timed, &made_up(true)));
-    }
-    let id = RunId(Sha256Hex::of(b""));
-    let names = Results {
-        spec: spec.name.clone(),
-        profile: spec.profile.clone(),
-        runs: spec.runs.iter().map(|run| named(run, id)).collect(),
-    };
+    let mut found = measures(
+        claims.filter(|claim| applies(claim, &spec.profile)),
+        &session,
+    );
     let cells = Report::look_up(spec, &names, &session);
-    mistakes.extend(cells.into_iter().map(RehearsalError::from));
-    mistakes
+    found.extend(cells.into_iter().map(Mistake::from));
+    found
 }
 
-/// Evaluates the measures that need `profile`, which has these runs, and that the spec's own profile does not decide.
-pub fn rehearse_elsewhere(spec: &Spec, profile: &str, runs: &[SpecRun]) -> Vec<RehearsalError> {
+/// Checks the measures that need `profile`, which has these runs, and that the spec's own profile does not decide.
+pub fn mistakes_elsewhere(spec: &Spec, profile: &str, runs: &[SpecRun]) -> Vec<Mistake> {
     let decided = |claim: &&Claim| applies(claim, profile) && !applies(claim, &spec.profile);
-    let claims = spec.claims.iter().filter(decided);
-    let (timed, others): (Vec<&Claim>, Vec<&Claim>) = claims.partition(|claim| claim.needs.timing);
-    let mut mistakes = Vec::new();
-    for (timing, claims) in [(false, others), (true, timed)] {
-        if !claims.is_empty() {
-            mistakes.extend(measure(claims, &session(spec, profile, runs, timing)));
-        }
-    }
-    mistakes
+    let session = session(spec, names(spec, profile, runs));
+    measures(spec.claims.iter().filter(decided), &session)
 }
 
 fn applies(claim: &Claim, profile: &str) -> bool {
@@ -73,33 +51,37 @@ fn applies(claim: &Claim, profile: &str) -> bool {
     needed.is_empty() || needed.iter().any(|name| name == profile)
 }
 
-fn measure(claims: Vec<&Claim>, session: &Session) -> Vec<RehearsalError> {
+fn measures<'a>(claims: impl Iterator<Item = &'a Claim>, session: &Session) -> Vec<Mistake> {
+    let times: Vec<&str> = Timing::default()
+        .metrics()
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
     let mistake = |claim: &Claim| {
-        let source = session.rehearse_measure(claim.measure.as_ref()?).err()?;
-        Some(RehearsalError::Measure {
-            claim: claim.id.clone(),
-            source,
-        })
+        // Only claims over wall-clock time see times.
+        let more = if claim.needs.timing { &times[..] } else { &[] };
+        let source = session.check_measure(claim.measure.as_ref()?, more).err()?;
+        let claim = claim.id.clone();
+        Some(Mistake::Measure { claim, source })
     };
-    claims.into_iter().filter_map(mistake).collect()
+    claims.filter_map(mistake).collect()
 }
 
-/// Runs with made-up results; with `timing` also what only claims over wall-clock time see.
-fn session(spec: &Spec, profile: &str, runs: &[SpecRun], timing: bool) -> Session {
-    let times = Timing::default().metrics();
-    let times = times.iter().map(|(name, _)| *name).filter(|_| timing);
-    let names = METRICS.iter().map(|metric| metric.name).chain(times);
-    let results = MadeUpResults {
-        metrics: names.map(|name| (name.to_owned(), 1.5)).collect(),
-        series: (1..=STEPS).map(point).collect(),
-        document_tokens: vec![1, 2, 4],
-    };
-    let runs = runs.iter().map(made_up);
-    let names = spec.run_names.clone();
-    Session::rehearsal(profile.to_owned(), runs, results, move || names.all())
+fn session(spec: &Spec, names: Results) -> Session {
+    let all = spec.run_names.clone();
+    Session::new(names).with_all_names(move || all.all())
 }
 
-/// A run as cells name it: without results.
+/// The runs as cells and expressions name them: without results.
+fn names(spec: &Spec, profile: &str, runs: &[SpecRun]) -> Results {
+    let id = RunId(Sha256Hex::of(b""));
+    Results {
+        spec: spec.name.clone(),
+        profile: profile.to_owned(),
+        runs: runs.iter().map(|run| named(run, id)).collect(),
+    }
+}
+
 fn named(run: &SpecRun, id: RunId) -> RunResult {
     RunResult {
         id,
@@ -128,41 +110,6 @@ fn group(run: &SpecRun) -> &str {
     }
 }
 
-/// A run as expressions see it.
-fn made_up(run: &SpecRun) -> MadeUpRun {
-    let settings = Arc::clone(&run.settings);
-    MadeUpRun {
-        name: run.name.clone(),
-        group: group(run).to_owned(),
-        axes: run.axes.clone(),
-        seed: run.settings.train.seed,
-        key: Box::new(move || {
-            serde_json::json!({
-                "data": settings.data,
-                "model": settings.model.resolve(VOCABULARY),
-                "train": settings.train,
-            })
-        }),
-    }
-}
-
-fn point(step: u64) -> MetricPoint {
-    let loss = 1.0 + 1.0 / step as f64;
-    MetricPoint {
-        step,
-        epoch: step as f64 / STEPS as f64,
-        tokens: 100 * step,
-        train_loss: loss,
-        train_ce: loss,
-        val_loss: Some(loss),
-        val_ce: Some(loss),
-        val_loss_batch_mean: Some(loss),
-        lr: 1e-3,
-        grad_norm: 1.0,
-        ..MetricPoint::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +118,7 @@ mod tests {
 
     const SPEC: &str = include_str!("../specs/epoch-frenzy.yaml");
 
-    fn rehearsed(text: &str, profile: &str) -> Result<(), String> {
+    fn checked(text: &str, profile: &str) -> Result<(), String> {
         let profile = Some(profile.to_owned()).filter(|profile| profile != "desk");
         let request = LoadRequest {
             profile,
@@ -179,7 +126,7 @@ mod tests {
         };
         let spec =
             parse(text, Path::new("spec.yaml"), &request).map_err(|error| error.to_string())?;
-        match rehearse(&spec).first() {
+        match super::mistakes(&spec).first() {
             Some(mistake) => Err(mistake.to_string()),
             None => Ok(()),
         }
@@ -188,7 +135,7 @@ mod tests {
     #[test]
     fn the_shipped_spec_has_no_mistakes_in_any_profile() {
         for profile in ["desk", "smoke", "paper"] {
-            assert_eq!(rehearsed(SPEC, profile), Ok(()), "{profile}");
+            assert_eq!(checked(SPEC, profile), Ok(()), "{profile}");
         }
     }
 
@@ -202,10 +149,10 @@ mod tests {
             overrides: Vec::new(),
         };
         let (spec, profiles) = read.with_profiles(&request).unwrap();
-        let mut found = rehearse(&spec);
+        let mut found = super::mistakes(&spec);
         for other in spec.profiles.iter().filter(|other| *other != profile) {
             let runs = profiles.runs(other).unwrap();
-            found.extend(rehearse_elsewhere(&spec, other, &runs));
+            found.extend(mistakes_elsewhere(&spec, other, &runs));
         }
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         found.join("\n")
@@ -217,8 +164,8 @@ mod tests {
     fn every_cell_with_a_mistake_is_told() {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
         insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @"
-        line 222: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`, `by-tokens-25x100`, `by-tokens-250x10`, `by-tokens-2500x1`
-        line 223: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
+        line 239: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`, `by-tokens-25x100`, `by-tokens-250x10`, `by-tokens-2500x1`
+        line 240: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
         ");
     }
 
@@ -265,16 +212,12 @@ mod tests {
             "run('25x100').val_loss_min - 0.5",
             "run('25x100').val_los_min - 0.5",
         );
-        assert!(
-            rehearsed(&claim, "desk")
-                .unwrap_err()
-                .contains("val_los_min")
-        );
+        assert!(checked(&claim, "desk").unwrap_err().contains("val_los_min"));
         let text = SPEC.replace(
             "minimum of {{ mean(runs(case='25x100').val_loss_min)",
             "minimum of {{ mean(runs(case='25x100').val_los_min)",
         );
         assert_ne!(text, SPEC);
-        assert!(rehearsed(&text, "desk").unwrap_err().contains("val_los"));
+        assert!(checked(&text, "desk").unwrap_err().contains("val_los"));
     }
 }

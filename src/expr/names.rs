@@ -1,0 +1,484 @@
+//! Whether an expression names only what there is, in whichever branch it stands: read from its syntax, without results.
+//!
+//! Nothing is evaluated, so no value can make a right expression look wrong. What the syntax leaves open is let through.
+
+use super::runs::Runs;
+use super::value::is_plain;
+use super::{ExprError, Session, checked_length, functions, invalid, text};
+use crate::eval::curve::training_metrics;
+use crate::record::{METRICS, MetricPoint, metric};
+use minijinja::Value;
+use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, GetAttr, UnaryOpKind};
+use minijinja::machinery::parse_expr;
+use minijinja::value::ValueKind;
+
+/// What an expression gives, as far as its syntax tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Text,
+    List,
+    /// One setting.
+    Run,
+    /// Several.
+    Runs,
+    Pairs,
+    Open,
+}
+
+type Checked = Result<Kind, ExprError>;
+
+impl Session {
+    /// Checks an expression that has to give a number; `more` are metrics that it may name besides the usual ones.
+    ///
+    /// # Errors
+    /// The first mistake: an unknown name, a wrong argument, or a result that is no number.
+    pub fn check_measure(&self, expression: &str, more: &[&str]) -> Result<(), ExprError> {
+        match self.kind(expression, more)? {
+            Kind::Number | Kind::Open => Ok(()),
+            kind => Err(ExprError::Invalid {
+                reason: format!("the expression gives {} instead of a number", kind.word()),
+            }),
+        }
+    }
+
+    /// Checks every `{{ expression }}` of a text.
+    ///
+    /// # Errors
+    /// [`ExprError::InText`] with the first mistake.
+    pub fn check_text(&self, template: &str) -> Result<(), ExprError> {
+        text::each_expression(template, |source| match self.kind(source, &[])? {
+            kind @ (Kind::List | Kind::Runs | Kind::Pairs) => Err(ExprError::Invalid {
+                reason: format!(
+                    "the expression gives {}; a text shows numbers and texts",
+                    kind.word()
+                ),
+            }),
+            _ => Ok(()),
+        })
+    }
+
+    fn kind(&self, expression: &str, more: &[&str]) -> Checked {
+        checked_length(expression)?;
+        let syntax = parse_expr(expression).map_err(|error| invalid(&error))?;
+        let names = Names {
+            runs: &self.runs,
+            more,
+        };
+        names.expr(&syntax)
+    }
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::List => "a list",
+            Self::Run => "a run",
+            Self::Runs => "several runs",
+            Self::Pairs => "pairs of runs",
+            Self::Open => "a value",
+        }
+    }
+
+    /// Whether one of `kinds` may come of it.
+    fn may_be(self, kinds: &[Self]) -> bool {
+        self == Self::Open || kinds.contains(&self)
+    }
+
+    /// Either of two.
+    fn or(self, other: Self) -> Self {
+        if self == other { self } else { Self::Open }
+    }
+}
+
+struct Names<'a> {
+    runs: &'a Runs,
+    more: &'a [&'a str],
+}
+
+impl Names<'_> {
+    fn expr(&self, expr: &Expr<'_>) -> Checked {
+        // A row of signs may be long: no recursion.
+        if matches!(expr, Expr::UnaryOp(_)) {
+            let (mut inner, mut is_negative) = (expr, false);
+            while let Expr::UnaryOp(operation) = inner {
+                is_negative |= matches!(operation.op, UnaryOpKind::Neg);
+                inner = &operation.expr;
+            }
+            let kind = self.expr(inner)?;
+            if is_negative {
+                calculable(kind, true)?;
+            }
+            return Ok(Kind::Number);
+        }
+        Ok(match expr {
+            Expr::Var(name) if is_function(name.id) => Kind::Open,
+            Expr::Var(name) => return Err(unknown_function(name.id)),
+            Expr::Const(constant) => match constant.value.kind() {
+                ValueKind::Number | ValueKind::Bool => Kind::Number,
+                ValueKind::String => Kind::Text,
+                ValueKind::Seq => Kind::List,
+                _ => Kind::Open,
+            },
+            Expr::Slice(slice) => {
+                let parts = [&slice.start, &slice.stop, &slice.step];
+                for part in parts.into_iter().flatten() {
+                    self.expr(part)?;
+                }
+                match self.expr(&slice.expr)? {
+                    Kind::List => Kind::List,
+                    _ => Kind::Open,
+                }
+            }
+            Expr::UnaryOp(_) => Kind::Number,
+            Expr::BinOp(operation) => {
+                let left = self.expr(&operation.left)?;
+                let right = self.expr(&operation.right)?;
+                self.binary(operation.op, left, right)?
+            }
+            Expr::Compare(comparison) => {
+                self.expr(&comparison.expr)?;
+                for compared in &comparison.ops {
+                    self.expr(&compared.expr)?;
+                }
+                Kind::Number
+            }
+            Expr::IfExpr(choice) => {
+                self.expr(&choice.test_expr)?;
+                let first = self.expr(&choice.true_expr)?;
+                match &choice.false_expr {
+                    Some(other) => first.or(self.expr(other)?),
+                    None => Kind::Open,
+                }
+            }
+            Expr::Filter(filter) => {
+                let kind = match &filter.expr {
+                    Some(expr) => self.expr(expr)?,
+                    None => Kind::Open,
+                };
+                self.args(&filter.args)?;
+                let known = functions::FILTERS;
+                if !known.contains(&filter.name) {
+                    let known = known.iter().copied();
+                    return Err(ExprError::unknown("filter", filter.name, known));
+                }
+                if !kind.may_be(&[Kind::Number]) {
+                    let reason = format!("the filter takes a number, not {}", kind.word());
+                    return Err(ExprError::Invalid { reason });
+                }
+                Kind::Text
+            }
+            Expr::Test(test) => return Err(ExprError::unknown("test", test.name, [])),
+            Expr::GetAttr(attribute) => self.attribute(attribute)?,
+            Expr::GetItem(item) => {
+                self.expr(&item.subscript_expr)?;
+                match self.expr(&item.expr)? {
+                    Kind::List => Kind::Number,
+                    Kind::Runs => Kind::Run,
+                    _ => Kind::Open,
+                }
+            }
+            Expr::Call(call) => self.call(call)?,
+            Expr::List(list) => self.items(&list.items)?,
+            Expr::Tuple(tuple) => self.items(&tuple.items)?,
+            Expr::Map(map) => {
+                self.items(&map.keys)?;
+                self.items(&map.values)?;
+                Kind::Open
+            }
+        })
+    }
+
+    fn items(&self, items: &[Expr<'_>]) -> Checked {
+        items
+            .iter()
+            .try_for_each(|item| self.expr(item).map(drop))?;
+        Ok(Kind::List)
+    }
+
+    fn binary(&self, operation: BinOpKind, left: Kind, right: Kind) -> Checked {
+        Ok(match operation {
+            BinOpKind::ScAnd | BinOpKind::ScOr => left.or(right),
+            BinOpKind::Concat => Kind::Text,
+            BinOpKind::Add
+            | BinOpKind::Sub
+            | BinOpKind::Mul
+            | BinOpKind::Div
+            | BinOpKind::FloorDiv
+            | BinOpKind::Rem
+            | BinOpKind::Pow => {
+                // A text can be joined and repeated.
+                let is_number = !matches!(operation, BinOpKind::Add | BinOpKind::Mul);
+                for kind in [left, right] {
+                    calculable(kind, is_number)?;
+                }
+                let numbers = [left, right] == [Kind::Number; 2];
+                if numbers { Kind::Number } else { Kind::Open }
+            }
+            _ => Kind::Number,
+        })
+    }
+
+    fn attribute(&self, attribute: &GetAttr<'_>) -> Checked {
+        let (kind, name) = (self.expr(&attribute.expr)?, attribute.name);
+        Ok(match (kind, name) {
+            (Kind::Run, "name" | "group") => Kind::Text,
+            (Kind::Run, "seed" | "replicates") => Kind::Number,
+            (Kind::Run, "document_tokens") => Kind::List,
+            (Kind::Pairs, "first" | "second") => Kind::Runs,
+            (Kind::Run, name) if !is_metric(name) && self.runs.axes.contains(name) => Kind::Open,
+            (Kind::Runs, name) if !is_metric(name) && self.runs.axes.contains(name) => Kind::List,
+            (Kind::Run, name) => {
+                self.metric(name)?;
+                Kind::Number
+            }
+            (Kind::Runs | Kind::Pairs, name) => {
+                self.metric(name)?;
+                Kind::List
+            }
+            _ => Kind::Open,
+        })
+    }
+
+    fn metric(&self, name: &str) -> Result<(), ExprError> {
+        if is_metric(name) || self.more.contains(&name) {
+            return Ok(());
+        }
+        let known = METRICS.iter().map(|metric| metric.name);
+        Err(ExprError::unknown("metric", name, known))
+    }
+
+    fn series(&self, name: &Expr<'_>) -> Result<(), ExprError> {
+        match text_of(name) {
+            Some(name) if !MetricPoint::SERIES.contains(&name) => {
+                Err(ExprError::unknown("series", name, MetricPoint::SERIES))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn axis(&self, name: &str) -> Result<(), ExprError> {
+        if self.runs.axes.contains(name) {
+            return Ok(());
+        }
+        let known = self.runs.axes.iter().map(String::as_str);
+        Err(ExprError::unknown("axis", name, known))
+    }
+
+    /// The kinds of the arguments that stand by position.
+    fn args(&self, args: &[CallArg<'_>]) -> Result<Vec<Kind>, ExprError> {
+        let mut kinds = Vec::new();
+        for arg in args {
+            match arg {
+                CallArg::Pos(expr) => kinds.push(self.expr(expr)?),
+                CallArg::Kwarg(_, expr) | CallArg::PosSplat(expr) | CallArg::KwargSplat(expr) => {
+                    self.expr(expr)?;
+                }
+            }
+        }
+        Ok(kinds)
+    }
+
+    fn call(&self, call: &Call<'_>) -> Checked {
+        let kinds = self.args(&call.args)?;
+        let args: Vec<&Expr<'_>> = call.args.iter().filter_map(positional).collect();
+        match &call.expr {
+            Expr::Var(function) => self.function(function.id, call, &args, &kinds),
+            Expr::GetAttr(method) => {
+                if self.expr(&method.expr)? != Kind::Run {
+                    return Ok(Kind::Open);
+                }
+                self.method(method.name, &args)
+            }
+            other => self.expr(other).map(|_| Kind::Open),
+        }
+    }
+
+    fn method(&self, name: &str, args: &[&Expr<'_>]) -> Checked {
+        match (name, args) {
+            ("series" | "steps", [series]) => self.series(series).map(|()| Kind::List),
+            ("metric", [metric]) => {
+                text_of(metric).map_or(Ok(()), |name| self.metric(name))?;
+                Ok(Kind::Number)
+            }
+            ("setting", [_]) => Ok(Kind::Open),
+            ("series" | "steps" | "metric" | "setting", _) => Err(ExprError::Invalid {
+                reason: format!("`{name}` takes one text, such as `.{name}('val/loss')`"),
+            }),
+            _ => Err(ExprError::unknown(
+                "method",
+                name,
+                ["series", "steps", "metric", "setting"],
+            )),
+        }
+    }
+
+    fn function(&self, name: &str, call: &Call<'_>, args: &[&Expr<'_>], kinds: &[Kind]) -> Checked {
+        let lists = [Kind::List, Kind::Runs, Kind::Pairs];
+        let result = match (name, kinds) {
+            ("run", [] | [Kind::Text | Kind::Open]) => self.run(call, args)?,
+            ("runs" | "single_runs", []) => {
+                self.axes(call)?;
+                Kind::Runs
+            }
+            ("pairs", [axis, _, _]) if axis.may_be(&[Kind::Text]) => {
+                text_of(args[0]).map_or(Ok(()), |axis| self.axis(axis))?;
+                self.axes(call)?;
+                Kind::Pairs
+            }
+            ("mean" | "sd" | "trend" | "after_min", [list]) if list.may_be(&[Kind::List]) => {
+                if name == "after_min" {
+                    Kind::List
+                } else {
+                    Kind::Number
+                }
+            }
+            ("count", [list]) if list.may_be(&lists) => Kind::Number,
+            ("spearman" | "difference", [a, b])
+                if a.may_be(&[Kind::List]) && b.may_be(&[Kind::List]) =>
+            {
+                if name == "difference" {
+                    Kind::List
+                } else {
+                    Kind::Number
+                }
+            }
+            ("first_step_below" | "at_step" | "fluctuation", [target, _, ..])
+                if target.may_be(&[Kind::Run, Kind::Runs, Kind::Pairs]) =>
+            {
+                self.series(args[1])?;
+                match target {
+                    Kind::Run => Kind::Number,
+                    Kind::Open => Kind::Open,
+                    _ => Kind::List,
+                }
+            }
+            ("min" | "max", [_, ..]) if kinds.iter().all(|kind| !kind.is_runs()) => Kind::Number,
+            ("abs" | "log" | "exp" | "sqrt", [kind @ (Kind::Number | Kind::List | Kind::Open)]) => {
+                *kind
+            }
+            ("pow", [a, b]) if a.may_be(&[Kind::Number]) && b.may_be(&[Kind::Number]) => {
+                Kind::Number
+            }
+            ("formula", [x]) if x.may_be(&[Kind::Number]) => Kind::Number,
+            _ if is_function(name) => return Err(functions::refused(name)),
+            _ => return Err(unknown_function(name)),
+        };
+        Ok(result)
+    }
+
+    /// Checks the axes that keyword arguments name.
+    fn axes(&self, call: &Call<'_>) -> Result<(), ExprError> {
+        let mut names = call.args.iter().filter_map(|arg| match arg {
+            CallArg::Kwarg(name, _) => Some(*name),
+            _ => None,
+        });
+        names.try_for_each(|name| self.axis(name))
+    }
+
+    fn run(&self, call: &Call<'_>, args: &[&Expr<'_>]) -> Checked {
+        self.axes(call)?;
+        if let Some(name) = args.first().and_then(|name| text_of(name)) {
+            match self.runs.find(name) {
+                Some(_) => {}
+                None => match self.runs.without(name) {
+                    error if error.is_not_available() => {}
+                    error => return Err(error),
+                },
+            }
+        } else if args.is_empty() {
+            let wanted: Option<Vec<(&str, &Value)>> = call
+                .args
+                .iter()
+                .map(|arg| match arg {
+                    CallArg::Kwarg(axis, Expr::Const(value)) => Some((*axis, &value.value)),
+                    _ => None,
+                })
+                .collect();
+            if let Some(wanted) = wanted {
+                let fits = |run: &&super::runs::RunData| {
+                    wanted.iter().all(|(axis, value)| {
+                        let mut axes = run.axes.iter();
+                        axes.any(|(name, own)| name == axis && is_plain(own, value))
+                    })
+                };
+                let count = self.runs.firsts().filter(fits).count();
+                if wanted.is_empty() {
+                    return Err(functions::refused("run"));
+                }
+                if count > 1 {
+                    return Err(functions::several(count));
+                }
+            }
+        }
+        Ok(Kind::Run)
+    }
+}
+
+/// The argument, where it stands by position.
+fn positional<'e, 's>(arg: &'e CallArg<'s>) -> Option<&'e Expr<'s>> {
+    match arg {
+        CallArg::Pos(expr) => Some(expr),
+        _ => None,
+    }
+}
+
+impl Kind {
+    fn is_runs(self) -> bool {
+        matches!(self, Self::Run | Self::Runs | Self::Pairs)
+    }
+}
+
+/// Runs are no numbers; neither are texts where a number is needed.
+fn calculable(kind: Kind, is_number: bool) -> Result<(), ExprError> {
+    let what = kind.word();
+    let reason = match kind {
+        Kind::Run | Kind::Runs | Kind::Pairs => {
+            format!("{what} cannot be calculated with: name a metric, such as `.val_loss`")
+        }
+        Kind::Text if is_number => {
+            format!("{what} cannot be calculated with; a filter comes last: `(x / y) | round(2)`")
+        }
+        _ => return Ok(()),
+    };
+    Err(ExprError::Invalid { reason })
+}
+
+/// The text, where the expression is one.
+fn text_of<'e>(expr: &'e Expr<'_>) -> Option<&'e str> {
+    match expr {
+        Expr::Const(constant) => constant.value.as_str(),
+        _ => None,
+    }
+}
+
+/// Whether some run may have the metric: one of the list, or one that follows from the curves.
+fn is_metric(name: &str) -> bool {
+    let point = MetricPoint {
+        val_loss: Some(1.0),
+        val_ce: Some(1.0),
+        val_loss_batch_mean: Some(1.0),
+        ..MetricPoint::default()
+    };
+    metric(name).is_some() || training_metrics(&[point]).contains_key(name)
+}
+
+fn is_function(name: &str) -> bool {
+    functions::names().any(|known| known == name)
+}
+
+fn unknown_function(name: &str) -> ExprError {
+    ExprError::unknown("function", name, functions::names())
+}
+
+/// The unknown function or filter of an expression that failed with `error`; minijinja sees it only when it is called.
+pub(super) fn unknown_or(expression: &str, runs: &Runs, error: ExprError) -> ExprError {
+    let names = Names { runs, more: &[] };
+    let checked = parse_expr(expression).map(|syntax| names.expr(&syntax));
+    match checked {
+        Ok(Err(unknown @ ExprError::Unknown { .. })) => unknown,
+        _ => error,
+    }
+}
