@@ -100,13 +100,17 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
         let records = crate::report::records_of(&folder, &RealFs::new())?;
         let header = &records.header;
         let profile = Some(header.profile.clone()).filter(|profile| profile != DEFAULT_PROFILE);
-        let spec = spec::load(
+        let mut spec = spec::load(
             path,
             &LoadRequest {
                 profile,
                 overrides: header.overrides.clone(),
             },
         )?;
+        if !header.file.is_empty() {
+            // The report names the file as it was named when the report was made.
+            spec.path = header.file.clone().into();
+        }
         let judged = claim::judge(&spec.claims, &spec.profile, &records.results);
         let report = made(&spec, &records.results, &judged)?;
         let checked = crate::report::check(&folder, &report.files()?);

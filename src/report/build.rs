@@ -2,11 +2,9 @@
 
 use super::cell::{self, Builder};
 use super::chart::PlotError;
-use super::context::{
-    CONTEXT_FORMAT, CellView, Entry, Fact, FigureView, ReportContext, Scoreboard, TableView,
-};
+use super::context::{Block, CONTEXT_FORMAT, CellView, Entry, Fact, ReportContext, Scoreboard};
+use super::export;
 use super::records::{self, ClaimLine};
-use super::render;
 use super::scope::{Scope, groups};
 use super::text::{headings, one_line, shorten_words};
 use crate::DEFAULT_PROFILE;
@@ -136,6 +134,15 @@ pub struct Report {
     timing: Vec<u8>,
 }
 
+impl ReportFile {
+    pub(super) fn new(path: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            path: path.to_owned(),
+            bytes,
+        }
+    }
+}
+
 impl Report {
     /// Builds the report of a spec from its results and its judged claims.
     ///
@@ -148,7 +155,7 @@ impl Report {
         let scope = Scope::new(spec, &results);
         let mut cells = cells(spec, Builder::new(&scope, claims))?;
         drop_headings(&mut cells);
-        let (shared_settings, runs) = cell::runs::appendix(&scope);
+        cells.push(cell::runs::appendix(&scope));
         let scoreboard = (!claims.is_empty()).then(|| {
             cell::claims::scoreboard(
                 &claims
@@ -172,8 +179,6 @@ impl Report {
             contents: contents(&cells),
             scoreboard,
             cells,
-            shared_settings,
-            runs,
         };
         let lines: Vec<ClaimLine> = claims
             .iter()
@@ -222,29 +227,11 @@ impl Report {
     ///
     /// Faults of the program only.
     pub fn files(&self) -> Result<Vec<ReportFile>, ReportError> {
-        let file = |path: &str, bytes: Vec<u8>| ReportFile {
-            path: path.to_owned(),
-            bytes,
-        };
-        let mut files = vec![
-            file("index.html", render::html(&self.context)?.into_bytes()),
-            file("report.md", render::markdown(&self.context)?.into_bytes()),
-            file("report.ipynb", super::notebook::notebook(&self.context)?),
-            file("data/records.jsonl", self.records.clone()),
-        ];
-        for cell in &self.context.cells {
-            let (figure, table) = parts(cell);
-            if let Some(figure) = figure {
-                files.push(file(&figure.file, figure.svg.clone().into_bytes()));
-                files.push(file(&figure.csv, figure.csv_text.clone().into_bytes()));
-            }
-            if let Some(table) = table {
-                files.push(file(&table.csv, table.csv_text.clone().into_bytes()));
-            }
-            if let CellView::Claims(claims) = cell {
-                files.push(file(&claims.csv, claims.csv_text.clone().into_bytes()));
-            }
+        let mut files = Vec::new();
+        for exporter in export::EXPORTERS {
+            files.extend(exporter(&self.context)?);
         }
+        files.push(ReportFile::new("data/records.jsonl", self.records.clone()));
         Ok(files)
     }
 
@@ -254,16 +241,6 @@ impl Report {
             path: "timing.json".to_owned(),
             bytes: self.timing.clone(),
         }
-    }
-}
-
-/// The figure and the table of a cell.
-pub(super) fn parts(cell: &CellView) -> (Option<&FigureView>, Option<&TableView>) {
-    match cell {
-        CellView::Figure(figure) => (Some(figure), None),
-        CellView::Table(table) | CellView::Plan(table) => (None, Some(table)),
-        CellView::Perplexity(perplexity) => (perplexity.figure.as_ref(), Some(&perplexity.table)),
-        CellView::Text(_) | CellView::Samples(_) | CellView::Claims(_) => (None, None),
     }
 }
 
@@ -277,18 +254,22 @@ fn source(spec: &Spec) -> String {
     one_line(&format!("{}{section}", source.study))
 }
 
+/// The command line that makes the report again; words are quoted as a POSIX shell reads them.
 fn command(spec: &Spec) -> String {
-    let mut command = format!("specbook run specs/{}.yaml", spec.name);
+    let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%".contains(c);
+    let quoted = |word: &str| match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    };
+    let file = quoted(&records::file(spec));
+    let mut words = vec!["specbook".to_owned(), "run".to_owned(), file];
     if spec.profile != DEFAULT_PROFILE {
-        command.push_str(" --profile ");
-        command.push_str(&spec.profile);
+        words.extend(["--profile".to_owned(), quoted(&spec.profile)]);
     }
     for text in &spec.overrides {
-        command.push_str(" --set '");
-        command.push_str(text);
-        command.push('\'');
+        words.extend(["--set".to_owned(), quoted(text)]);
     }
-    one_line(&command)
+    one_line(&words.join(" "))
 }
 
 fn facts(results: &Results, scoreboard: Option<&Scoreboard>) -> Vec<Fact> {
@@ -324,7 +305,7 @@ fn facts(results: &Results, scoreboard: Option<&Scoreboard>) -> Vec<Fact> {
         })
     };
     facts.extend(span(&counts(|c| c.params)).map(|text| fact("parameters", text)));
-    facts.extend(span(&counts(|c| c.steps)).map(|text| fact("steps a run", text)));
+    facts.extend(span(&counts(|c| c.steps)).map(|text| fact("steps per run", text)));
     let all: Vec<_> = results.runs.iter().collect();
     let seeds = groups(&all).iter().map(|g| g.runs.len()).max();
     if let Some(seeds) = seeds.filter(|seeds| *seeds > 1) {
@@ -409,13 +390,12 @@ fn data_notes(results: &Results) -> Vec<String> {
 fn drop_headings(cells: &mut [CellView]) {
     let mut is_under_one = false;
     for cell in cells {
-        match cell {
-            CellView::Text(text) => is_under_one = !headings(&text.prose.markdown).is_empty(),
-            CellView::Samples(cell) => cell.has_heading = !std::mem::take(&mut is_under_one),
-            CellView::Perplexity(cell) => cell.has_heading = !std::mem::take(&mut is_under_one),
-            CellView::Claims(cell) => cell.has_heading = !std::mem::take(&mut is_under_one),
-            CellView::Figure(_) | CellView::Table(_) | CellView::Plan(_) => is_under_one = false,
+        if is_under_one {
+            cell.heading = None;
         }
+        is_under_one = cell
+            .prose()
+            .is_some_and(|prose| !headings(&prose.markdown).is_empty());
     }
 }
 
@@ -440,32 +420,24 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
     };
     let mut contents = Vec::new();
     for cell in cells {
-        match cell {
-            CellView::Text(text) => {
-                // Only the first heading: the anchor is the cell's.
-                let found = headings(&text.prose.markdown).into_iter().next();
-                contents.extend(found.map(|title| entry(&text.anchor, one_line(&title), false)));
+        // Only the first heading of a text: the anchor is the cell's.
+        let prose = cell.prose().map(|prose| headings(&prose.markdown));
+        let of_text = prose.into_iter().flatten().next();
+        let heading = cell.heading.map(str::to_owned).or(of_text);
+        contents.extend(heading.map(|title| entry(&cell.anchor, one_line(&title), false)));
+        for block in cell.all_blocks() {
+            match block {
+                Block::Figure(figure) => {
+                    let title = titled("Figure", figure.number, &figure.caption.markdown);
+                    contents.push(entry(&figure.anchor, title, true));
+                }
+                Block::Table(table) => contents.extend(table.number.map(|number| {
+                    let title = titled("Table", number, &table.caption.markdown);
+                    entry(&table.anchor, title, true)
+                })),
+                Block::Prose(_) | Block::Cards(_) | Block::Tally(_) | Block::Fold(_) => {}
             }
-            CellView::Figure(figure) => {
-                let title = titled("Figure", figure.number, &figure.caption.markdown);
-                contents.push(entry(&figure.anchor, title, true));
-            }
-            CellView::Table(table) | CellView::Plan(table) => {
-                let title = titled("Table", table.number, &table.caption.markdown);
-                contents.push(entry(&table.anchor, title, true));
-            }
-            CellView::Samples(cell) if cell.has_heading => {
-                contents.push(entry(&cell.anchor, "Samples".into(), false));
-            }
-            CellView::Perplexity(cell) if cell.has_heading => {
-                contents.push(entry(&cell.anchor, "Perplexity".into(), false));
-            }
-            CellView::Claims(cell) if cell.has_heading => {
-                contents.push(entry(&cell.anchor, "Claims".into(), false));
-            }
-            CellView::Samples(_) | CellView::Perplexity(_) | CellView::Claims(_) => {}
         }
     }
-    contents.push(entry("runs", "Runs and settings".into(), false));
     contents
 }

@@ -37,12 +37,8 @@ pub struct ReportContext {
     pub scoreboard: Option<Scoreboard>,
     /// Table of contents.
     pub contents: Vec<Entry>,
-    /// The notebook.
+    /// The notebook, and the appendix of runs and settings after it.
     pub cells: Vec<CellView>,
-    /// Settings that all runs share.
-    pub shared_settings: Vec<Setting>,
-    /// The runs.
-    pub runs: Vec<RunView>,
 }
 
 /// Prose in both forms.
@@ -74,33 +70,44 @@ pub struct Entry {
     pub is_minor: bool,
 }
 
-/// A cell, ready to be shown.
+/// A cell, ready to be shown: exporters know its blocks and nothing else of it.
 #[derive(Clone, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum CellView {
-    /// Prose.
-    Text(TextView),
-    /// One figure.
-    Figure(FigureView),
-    /// One table.
-    Table(TableView),
-    /// Sampled text.
-    Samples(SamplesView),
-    /// Perplexity per document: a table, the documents at its ends, a figure.
-    Perplexity(Box<PerplexityView>),
-    /// Claims and verdicts.
-    Claims(ClaimsView),
-    /// What was run.
-    Plan(TableView),
-}
-
-/// A text cell.
-#[derive(Clone, Debug, Serialize)]
-pub struct TextView {
+pub struct CellView {
     /// Anchor.
     pub anchor: String,
-    /// Its text.
-    pub prose: Prose,
+    /// Its own heading; none where the text before it has one.
+    pub heading: Option<&'static str>,
+    /// What it shows, in reading order.
+    pub blocks: Vec<Block>,
+}
+
+/// What cells are made of.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Block {
+    /// Prose.
+    Prose(Prose),
+    /// One figure.
+    Figure(Box<FigureView>),
+    /// One table.
+    Table(TableView),
+    /// Cards of text, side by side.
+    Cards(CardsView),
+    /// Verdicts counted.
+    Tally(Scoreboard),
+    /// Blocks that are shown when they are asked for.
+    Fold(FoldView),
+}
+
+/// Blocks behind a line that opens them.
+#[derive(Clone, Debug, Serialize)]
+pub struct FoldView {
+    /// The line.
+    pub summary: String,
+    /// Whether it is open at first.
+    pub is_open: bool,
+    /// What it hides; no folds.
+    pub blocks: Vec<Block>,
 }
 
 /// A figure.
@@ -149,19 +156,19 @@ pub struct LegendView {
 }
 
 /// A table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct TableView {
     /// Anchor.
     pub anchor: String,
-    /// Number, from 1.
-    pub number: usize,
+    /// Number, from 1; none for tables that belong to something else.
+    pub number: Option<usize>,
     /// Caption.
     pub caption: Prose,
     /// Columns, the row head first.
     pub columns: Vec<ColumnView>,
     /// Rows.
     pub rows: Vec<RowView>,
-    /// Data, relative to the report.
+    /// Data, relative to the report; empty where it is part of another file.
     pub csv: String,
     /// Contents of `csv`.
     #[serde(skip)]
@@ -169,7 +176,7 @@ pub struct TableView {
 }
 
 /// A column.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ColumnView {
     /// Head.
     pub label: String,
@@ -182,10 +189,16 @@ pub struct ColumnView {
 }
 
 /// A row.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RowView {
+    /// Anchor, where links point to it.
+    pub anchor: Option<String>,
+    /// CSS class, where it has one: that of a verdict.
+    pub class: Option<&'static str>,
     /// Cells, the row head first.
     pub cells: Vec<ValueView>,
+    /// What stands folded below the row head: its summary, and the text.
+    pub details: Option<(String, Prose)>,
 }
 
 /// A value with its uncertainty and its origin.
@@ -203,104 +216,28 @@ pub struct ValueView {
     pub is_best: bool,
 }
 
-/// Sampled text, by prompt.
+/// Cards of text.
 #[derive(Clone, Debug, Serialize)]
-pub struct SamplesView {
-    /// Anchor.
-    pub anchor: String,
-    /// Whether it needs a heading of its own: the text before it has none.
-    pub has_heading: bool,
-    /// How they were sampled.
-    pub note: String,
-    /// One group per prompt.
-    pub prompts: Vec<PromptView>,
+pub struct CardsView {
+    /// The cards.
+    pub cards: Vec<CardView>,
 }
 
-/// Continuations of one prompt.
+/// A card: a text whose beginning is marked.
 #[derive(Clone, Debug, Serialize)]
-pub struct PromptView {
-    /// The prompt.
-    pub prompt: String,
-    /// How many of `samples`, from the first, are shown at once: one per setting; the replicates follow.
-    pub shown: usize,
-    /// Its continuations.
-    pub samples: Vec<SampleView>,
-}
-
-/// A continuation.
-#[derive(Clone, Debug, Serialize)]
-pub struct SampleView {
-    /// Name of the run.
-    pub run_name: String,
-    /// Anchor of the run.
-    pub run: String,
-    /// The prompt again, as it stands before the continuation.
-    pub prompt: String,
-    /// The continuation.
-    pub continuation: String,
-    /// Length and end.
+pub struct CardView {
+    /// Title: the name of a run.
+    pub title: String,
+    /// Anchor that the title links to.
+    pub target: String,
+    /// Remark beside the title.
     pub note: String,
-    /// Prompt and continuation in a Markdown code block, fences included.
+    /// The beginning, marked: a prompt.
+    pub mark: String,
+    /// The rest: what a model wrote.
+    pub text: String,
+    /// Both in a Markdown code block, fences included.
     pub markdown: String,
-}
-
-/// Perplexity per document.
-#[derive(Clone, Debug, Serialize)]
-pub struct PerplexityView {
-    /// Anchor.
-    pub anchor: String,
-    /// Whether it needs a heading of its own: the text before it has none.
-    pub has_heading: bool,
-    /// Summary by run.
-    pub table: TableView,
-    /// Best, median and worst document by run.
-    pub documents: Vec<DocumentsView>,
-    /// Histogram.
-    pub figure: Option<FigureView>,
-}
-
-/// The documents at the ends and in the middle of a run's order.
-#[derive(Clone, Debug, Serialize)]
-pub struct DocumentsView {
-    /// Name of the run.
-    pub run_name: String,
-    /// Anchor of the run.
-    pub run: String,
-    /// `best`, `median`, `worst`.
-    pub rows: Vec<DocumentView>,
-}
-
-/// A scored document.
-#[derive(Clone, Debug, Serialize)]
-pub struct DocumentView {
-    /// `best`, `median` or `worst`.
-    pub place: &'static str,
-    /// Perplexity.
-    pub perplexity: String,
-    /// Scored tokens.
-    pub tokens: String,
-    /// Index in the slice.
-    pub document: usize,
-    /// First characters.
-    pub excerpt: String,
-}
-
-/// Claims and their verdicts.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClaimsView {
-    /// Anchor.
-    pub anchor: String,
-    /// Whether it needs a heading of its own: the text before it has none.
-    pub has_heading: bool,
-    /// Verdicts counted.
-    pub scoreboard: Scoreboard,
-    /// The claims.
-    pub claims: Vec<ClaimView>,
-    /// Data, relative to the report.
-    pub csv: String,
-    /// Contents of `csv`.
-    #[serde(skip)]
-    pub csv_text: String,
 }
 
 /// Verdicts counted.
@@ -318,48 +255,11 @@ pub struct VerdictCount {
     /// Verdict as text: `holds`.
     pub verdict: String,
     /// CSS class: `holds`, `fails`, `inconclusive`, `unchecked`, `inconsistent`.
-    pub class: String,
+    pub class: &'static str,
     /// A sign that tells it without colour.
-    pub sign: String,
+    pub sign: &'static str,
     /// How many.
     pub count: usize,
-}
-
-/// A judged claim.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClaimView {
-    /// Anchor.
-    pub anchor: String,
-    /// Id.
-    pub id: String,
-    /// The statement.
-    pub says: String,
-    /// What kind of statement: `order`.
-    pub kind: Option<String>,
-    /// Where the study makes it.
-    pub place: String,
-    /// Published value.
-    pub published: Option<String>,
-    /// How it is known: `printed`, `stored output`, …
-    pub mark: Option<String>,
-    /// Measured value, with its interval.
-    pub ours: Option<ValueView>,
-    /// What was asked of it: `> 0.1`.
-    pub expected: Option<String>,
-    /// Distance to the bound, signed so that positive is good.
-    pub margin: Option<String>,
-    /// Verdict.
-    pub verdict: String,
-    /// CSS class of the verdict.
-    pub class: String,
-    /// Sign of the verdict.
-    pub sign: String,
-    /// Why, where it is not plain.
-    pub reason: Option<Prose>,
-    /// Remark of the spec.
-    pub note: Option<Prose>,
-    /// The measure, as in the spec.
-    pub measure: Option<String>,
 }
 
 /// A setting.
@@ -371,29 +271,49 @@ pub struct Setting {
     pub value: String,
 }
 
-/// A run, in the appendix that numbers link to.
-#[derive(Clone, Debug, Serialize)]
-pub struct RunView {
-    /// Anchor.
-    pub anchor: String,
-    /// Name.
-    pub name: String,
-    /// Identity, 64 digits.
-    pub id: String,
-    /// Identity, 12 digits.
-    pub short_id: String,
-    /// `cached`, `missing`, `failed`, …
-    pub status: String,
-    /// Why it failed.
-    pub failure: Option<String>,
-    /// Sizes.
-    pub counts: Vec<Fact>,
-    /// Final metrics, full precision.
-    pub metrics: Vec<Fact>,
-    /// Settings that differ between the runs of this report.
-    pub settings: Vec<Setting>,
-    /// What computed it.
-    pub numerics: Option<String>,
-    /// Digests of weights and metrics.
-    pub digests: Vec<Fact>,
+impl ColumnView {
+    /// A column with a plain head.
+    pub(crate) fn new(label: &str, is_number: bool) -> Self {
+        Self {
+            label: label.to_owned(),
+            is_number,
+            ..Self::default()
+        }
+    }
+}
+
+impl ValueView {
+    /// A plain text.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A text that links to a run.
+    pub(crate) fn of_run(text: impl Into<String>, anchor: &str) -> Self {
+        Self {
+            run: Some(anchor.to_owned()),
+            ..Self::text(text)
+        }
+    }
+}
+
+impl CellView {
+    /// All of its blocks, those in folds too.
+    pub(crate) fn all_blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().flat_map(|block| match block {
+            Block::Fold(fold) => fold.blocks.iter().collect(),
+            other => vec![other],
+        })
+    }
+
+    /// The prose that it begins with.
+    pub(crate) fn prose(&self) -> Option<&Prose> {
+        match self.blocks.first() {
+            Some(Block::Prose(prose)) => Some(prose),
+            _ => None,
+        }
+    }
 }

@@ -1,11 +1,19 @@
 //! CSV as RFC 4180 has it, with line feeds.
 
-/// A field, quoted where it has to be.
+/// A field, quoted where it has to be. A text that a spreadsheet would take for a formula begins with an apostrophe instead;
+/// numbers stay numbers.
 pub(crate) fn field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
+    let is_formula =
+        text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    let guarded = if is_formula {
+        format!("'{text}")
     } else {
         text.to_owned()
+    };
+    if guarded.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
     }
 }
 
@@ -14,4 +22,20 @@ pub(crate) fn line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let mut line = fields.into_iter().map(field).collect::<Vec<_>>().join(",");
     line.push('\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        let texts = [
+            "=1+1", "-sum(a)", "+x", "@a,b", "-0.5", "+1e-3", "\ta", "a=b",
+        ];
+        assert_eq!(
+            line(texts),
+            "'=1+1,'-sum(a),'+x,\"'@a,b\",-0.5,+1e-3,'\ta,a=b\n"
+        );
+    }
 }

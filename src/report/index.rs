@@ -2,8 +2,9 @@
 
 use super::cell::claims::scoreboard;
 use super::context::Scoreboard;
+use super::export::render;
 use super::text::one_line;
-use super::{ReportError, ReportFile, read_records, render};
+use super::{ReportError, ReportFile, read_records};
 use serde::Serialize;
 
 /// A report in the index.
@@ -46,7 +47,7 @@ impl IndexEntry {
 ///
 /// Faults of the program only.
 pub fn index(entries: &[IndexEntry]) -> Result<ReportFile, ReportError> {
-    let html = render::render(
+    let html = render(
         "index.html.j2",
         minijinja::context! { entries => minijinja::value::Serde(entries) },
     )?;

@@ -18,12 +18,11 @@ mod check;
 pub mod compare;
 mod context;
 mod csv;
+mod export;
 mod folder;
 mod index;
 mod metric;
-mod notebook;
 mod records;
-mod render;
 mod scope;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -33,8 +32,6 @@ pub use build::{Report, ReportError, ReportFile};
 #[cfg(test)]
 pub use check::Difference;
 pub use check::check;
-#[cfg(test)]
-pub use context::CellView;
 pub use folder::{records_of, write, write_index};
 pub use index::{IndexEntry, index};
 pub use records::{Records, read_records, stable};

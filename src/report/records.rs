@@ -30,6 +30,9 @@ pub struct RecordsHeader {
     pub profile: String,
     /// `--set` arguments, in order.
     pub overrides: Vec<String>,
+    /// The spec file as the command named it; of an absolute path the name alone.
+    #[serde(default)]
+    pub file: String,
     /// SHA-256 of the spec file.
     pub spec_sha256: String,
     /// Number of runs that follow.
@@ -119,6 +122,18 @@ fn is_finite(point: &MetricPoint) -> bool {
     .all(f64::is_finite)
 }
 
+/// The spec file as it was named, with forward slashes; of an absolute path, which belongs to one machine, the name alone.
+pub(crate) fn file(spec: &Spec) -> String {
+    let name = match spec.path.is_absolute() {
+        true => spec.path.file_name().unwrap_or_default().as_ref(),
+        false => spec.path.as_path(),
+    };
+    let name = name
+        .to_string_lossy()
+        .replace(std::path::MAIN_SEPARATOR, "/");
+    name.strip_prefix("./").unwrap_or(&name).to_owned()
+}
+
 /// Writes the file. `results` are [`stable`].
 pub(crate) fn write(
     spec: &Spec,
@@ -131,6 +146,7 @@ pub(crate) fn write(
         title: spec.title.clone(),
         profile: results.profile.clone(),
         overrides: spec.overrides.clone(),
+        file: file(spec),
         spec_sha256: spec.digest.to_string(),
         runs: results.runs.len(),
     };

@@ -101,6 +101,19 @@ pub(crate) fn fence(text: &str) -> String {
     "`".repeat(longest.max(2) + 1)
 }
 
+/// One line of text as a code span of Markdown.
+pub(crate) fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max();
+    let fence = "`".repeat(longest.unwrap_or_default() + 1);
+    let pad = if text.contains('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// One line of Markdown that cannot open anything in what surrounds it: made inert after it was flattened.
+pub(crate) fn inert_line(markdown: &str) -> String {
+    inert_markdown(&one_line(markdown))
+}
+
 /// Whether a link may stand in a report: web, mail, or inside it. Everything else (scripts, data, files) is dropped.
 fn is_safe_link(target: &str) -> bool {
     let lower = target.trim().to_ascii_lowercase();

@@ -126,6 +126,9 @@ pub struct TableCell {
     /// Only runs with these axis values, as in a plot.
     #[serde(default)]
     pub filter: Filter,
+    /// Columns whose best value is bold; default: none. Name only columns whose rows can be compared.
+    #[serde(default)]
+    pub best: Vec<String>,
     /// Metric to sort by, ascending; default: order of the plan.
     #[serde(default)]
     pub sort: Option<String>,

@@ -1,11 +1,13 @@
-//! The cell `claims`: the scoreboard, and statement, published, ours, margin, verdict and source of every claim.
+//! The cell `claims`: verdicts counted, and a ledger of the claims.
 
 use super::{Builder, prose_line};
 use crate::claim::{Judged, Verdict};
 use crate::human;
-use crate::report::context::{ClaimView, ClaimsView, Scoreboard, ValueView, VerdictCount};
+use crate::report::context::{
+    Block, ColumnView, Prose, RowView, Scoreboard, TableView, ValueView, VerdictCount,
+};
 use crate::report::scope::Scope;
-use crate::report::text::{one_line, slug};
+use crate::report::text::{code, escape_markdown, inert_line, one_line, slug};
 use crate::report::{ReportError, csv};
 use crate::spec::{Mark, Selection};
 
@@ -35,8 +37,8 @@ pub(crate) fn scoreboard(verdicts: &[Verdict]) -> Scoreboard {
         .into_iter()
         .map(|verdict| VerdictCount {
             verdict: verdict.to_string(),
-            class: look(verdict).0.to_owned(),
-            sign: look(verdict).1.to_owned(),
+            class: look(verdict).0,
+            sign: look(verdict).1,
             count: verdicts.iter().filter(|other| **other == verdict).count(),
         })
         .filter(|count| count.count > 0)
@@ -48,12 +50,13 @@ pub(crate) fn scoreboard(verdicts: &[Verdict]) -> Scoreboard {
 }
 
 impl Builder<'_, '_> {
+    /// The ledger of claims: a row each, disagreements first.
     pub(crate) fn claims(
         &mut self,
-        anchor: String,
+        anchor: &str,
         selection: &Selection,
         line: usize,
-    ) -> Result<ClaimsView, ReportError> {
+    ) -> Result<Vec<Block>, ReportError> {
         look_up(self.scope, selection, line)?;
         let judged = |id: &String| self.claims.iter().find(|judged| judged.id == *id);
         let chosen: Vec<&Judged> = match selection {
@@ -61,14 +64,37 @@ impl Builder<'_, '_> {
             Selection::Only(ids) => ids.iter().filter_map(judged).collect(),
         };
         let verdicts: Vec<Verdict> = chosen.iter().map(|judged| judged.verdict).collect();
-        Ok(ClaimsView {
-            scoreboard: scoreboard(&verdicts),
-            has_heading: true,
-            csv: format!("data/{anchor}-claims.csv"),
-            csv_text: csv_text(&chosen),
-            anchor,
-            claims: chosen.into_iter().map(view).collect(),
-        })
+        let mut ordered = chosen.clone();
+        ordered.sort_by_key(|judged| match judged.verdict {
+            Verdict::Fails => 0,
+            Verdict::SourceInconsistent => 1,
+            Verdict::Inconclusive => 2,
+            Verdict::Holds => 3,
+            Verdict::NotCheckableHere => 4,
+        });
+        let heads = [
+            ("Claim", false),
+            ("Published", false),
+            ("Here", true),
+            ("Decision", false),
+        ];
+        let number = self.next_table();
+        Ok(vec![
+            Block::Tally(scoreboard(&verdicts)),
+            Block::Table(TableView {
+                anchor: format!("table-{number}"),
+                number: Some(number),
+                caption: prose_line(
+                    "Published claims and what our runs show, disagreements first. Values with ± carry half of their 95 % interval over seeds.",
+                ),
+                columns: heads
+                    .map(|(label, is_number)| ColumnView::new(label, is_number))
+                    .into(),
+                rows: ordered.into_iter().map(row).collect(),
+                csv: format!("data/{anchor}-claims.csv"),
+                csv_text: csv_text(&chosen),
+            }),
+        ])
     }
 }
 
@@ -93,33 +119,70 @@ pub(super) fn look_up(
     }
 }
 
-fn view(judged: &Judged) -> ClaimView {
-    let published = judged.published.as_ref();
+fn row(judged: &Judged) -> RowView {
     let (class, sign) = look(judged.verdict);
-    ClaimView {
-        anchor: format!("claim-{}", slug(&judged.id)),
-        id: one_line(&judged.id),
-        says: one_line(&judged.says),
-        kind: judged.kind.map(|kind| kind.to_string()),
-        place: one_line(&judged.place),
-        published: published.map(|published| one_line(&published.value)),
-        mark: published.map(|published| mark(published.mark).to_owned()),
-        ours: judged.ours.map(|ours| ours_view(ours, judged)),
-        expected: judged.expect.as_deref().map(one_line),
-        margin: judged.margin.map(|margin| {
-            let sign = if margin > 0.0 { "+" } else { "" };
-            format!("{sign}{}", human::significant(margin, 3))
-        }),
-        verdict: judged.verdict.to_string(),
-        class: class.to_owned(),
-        sign: sign.to_owned(),
-        reason: reason(judged).as_deref().map(prose_line),
-        note: judged.note.as_deref().map(prose_line),
-        measure: judged.measure.as_deref().map(one_line),
+    let dash = || ValueView::text("–");
+    let published = judged.published.as_ref();
+    RowView {
+        anchor: Some(format!("claim-{}", slug(&judged.id))),
+        class: Some(class),
+        cells: vec![
+            ValueView::text(one_line(&judged.says)),
+            published.map_or_else(dash, |published| {
+                ValueView::text(one_line(&published.value))
+            }),
+            judged
+                .ours
+                .map_or_else(dash, |ours| ours_view(ours, judged)),
+            ValueView::text(format!("{sign} {}", judged.verdict)),
+        ],
+        details: Some(details(judged)),
     }
 }
 
-/// Why the verdict is what it is. Where the measure decided, the numbers stand beside it: only their basis is left to say.
+/// What a row leaves out: where the claim stands, what was asked, why it was decided so, and how it is measured.
+fn details(judged: &Judged) -> (String, Prose) {
+    let kind = judged.kind.map(|kind| kind.to_string());
+    let summary = [one_line(&judged.id), one_line(&judged.place)];
+    let summary = summary
+        .into_iter()
+        .chain(kind)
+        .filter(|part| !part.is_empty());
+    let escaped = |text: &str| escape_markdown(text);
+    let mut parts = Vec::new();
+    let published = judged.published.as_ref();
+    parts.extend(published.map(|published| format!("Published value: {}.", mark(published.mark))));
+    parts.extend(judged.expect.as_deref().map(|expect| {
+        let margin = judged.margin.map(|margin| {
+            let sign = if margin > 0.0 { "+" } else { "" };
+            format!("; margin {sign}{}", human::significant(margin, 3))
+        });
+        format!(
+            "Expected: {}{}.",
+            escaped(expect),
+            margin.unwrap_or_default()
+        )
+    }));
+    parts.extend(reason(judged).map(|reason| format!("Decision: {}.", inert_line(&reason))));
+    parts.extend(
+        judged
+            .note
+            .as_deref()
+            .map(|note| format!("Note: {}", inert_line(note))),
+    );
+    parts.extend(
+        judged
+            .measure
+            .as_deref()
+            .map(|measure| format!("Measure: {}", code(&one_line(measure)))),
+    );
+    (
+        summary.collect::<Vec<_>>().join(" · "),
+        prose_line(&parts.join(" ")),
+    )
+}
+
+/// Why the verdict was reached. Where the measure decided, the numbers stand beside it, and only their basis is left.
 fn reason(judged: &Judged) -> Option<String> {
     let reason = one_line(&judged.reason);
     let is_decided = matches!(judged.verdict, Verdict::Holds | Verdict::Fails);

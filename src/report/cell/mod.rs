@@ -8,7 +8,7 @@ pub(crate) mod table;
 
 use super::ReportError;
 use super::chart::{self, Figure, Size};
-use super::context::{CellView, FigureView, LegendView, PanelView, Prose, TextView};
+use super::context::{Block, CellView, FigureView, LegendView, PanelView, Prose};
 use super::scope::Scope;
 use super::text::{clean, escape_markdown, inert_markdown, markdown_to_html};
 use crate::claim::Judged;
@@ -43,17 +43,14 @@ impl<'a, 'b> Builder<'a, 'b> {
         line: usize,
     ) -> Result<CellView, ReportError> {
         let anchor = format!("cell-{}", index + 1);
-        Ok(match cell {
+        let (heading, blocks) = match cell {
             Cell::Text(text) => {
                 let markdown = computed(text, &self.session, line)?;
-                CellView::Text(TextView {
-                    anchor,
-                    prose: prose(&markdown),
-                })
+                (None, vec![Block::Prose(prose(&markdown))])
             }
             Cell::Plot(plot) => {
                 let figure = chart::curves(self.scope, plot, line)?;
-                CellView::Figure(self.figure(&figure, plot.caption.as_deref())?)
+                (None, vec![self.figure(&figure, plot.caption.as_deref())?])
             }
             Cell::Histogram(histogram) => {
                 let runs: Vec<_> = self.scope.results.runs.iter().collect();
@@ -62,15 +59,19 @@ impl<'a, 'b> Builder<'a, 'b> {
                     HistogramOf::Perplexity => chart::perplexity,
                 };
                 let figure = make(self.scope, &runs, histogram);
-                CellView::Figure(self.figure(&figure, histogram.caption.as_deref())?)
+                let caption = histogram.caption.as_deref();
+                (None, vec![self.figure(&figure, caption)?])
             }
-            Cell::Table(table) => CellView::Table(self.table(table, line)?),
-            Cell::Samples(samples) => CellView::Samples(self.samples(anchor, samples, line)?),
-            Cell::Perplexity(cell) => {
-                CellView::Perplexity(Box::new(self.perplexity(anchor, cell, line)?))
-            }
-            Cell::Claims(selection) => CellView::Claims(self.claims(anchor, selection, line)?),
-            Cell::Plan(selection) => CellView::Plan(self.plan(selection, line)?),
+            Cell::Table(table) => (None, vec![Block::Table(self.table(table, line)?)]),
+            Cell::Samples(samples) => (Some("Samples"), self.samples(samples, line)?),
+            Cell::Perplexity(cell) => (Some("Perplexity"), self.perplexity(cell, line)?),
+            Cell::Claims(selection) => (Some("Claims"), self.claims(&anchor, selection, line)?),
+            Cell::Plan(selection) => (None, self.plan(selection, line)?),
+        };
+        Ok(CellView {
+            anchor,
+            heading,
+            blocks,
         })
     }
 
@@ -85,7 +86,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         &mut self,
         figure: &Figure,
         caption: Option<&str>,
-    ) -> Result<FigureView, ReportError> {
+    ) -> Result<Block, ReportError> {
         self.figures += 1;
         let number = self.figures;
         let count = figure.panels.len();
@@ -111,7 +112,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let titles = figure.panels.iter().map(|panel| panel.title.clone());
         let titled: Vec<_> = titles.zip(drawings).collect();
         let name = format!("figure-{number}");
-        Ok(FigureView {
+        Ok(Block::Figure(Box::new(FigureView {
             anchor: name.clone(),
             number,
             alt: figure.alt.clone(),
@@ -135,7 +136,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                 &figure.alt,
             ),
             csv_text: chart::csv(figure),
-        })
+        })))
     }
 }
 

@@ -2,9 +2,8 @@
 
 use super::{Builder, prose_line};
 use crate::record::{DocumentScore, EvalResult, RunResult};
-use crate::report::context::{
-    ColumnView, DocumentView, DocumentsView, PerplexityView, RowView, TableView, ValueView,
-};
+use crate::report::context::{Block, ColumnView, FoldView, RowView, TableView, ValueView};
+use crate::report::scope::groups;
 use crate::report::text::{one_line, shorten};
 use crate::report::{ReportError, chart, csv};
 use crate::spec::{HistogramCell, HistogramOf, PerplexityCell, PlotAxis};
@@ -19,77 +18,79 @@ const WHOLE: usize = 79;
 /// Most runs whose documents are listed one by one.
 const LISTED: usize = 12;
 
-/// What the summary shows: the name of the metric, the head of the column, decimals or significant digits.
-const COLUMNS: [(&str, &str, &str); 5] = [
-    ("perplexity", "All tokens", ""),
-    ("perplexity_median", "Median", ""),
-    ("perplexity_mean", "Mean", ""),
-    ("perplexity_geometric", "Geometric mean", ""),
-    ("bits_per_byte", "Bits per byte", ""),
+/// What the summary shows: the name of the metric, and the head of its column.
+const COLUMNS: [(&str, &str); 5] = [
+    ("perplexity", "All tokens"),
+    ("perplexity_median", "Median"),
+    ("perplexity_mean", "Mean"),
+    ("perplexity_geometric", "Geometric mean"),
+    ("bits_per_byte", "Bits per byte"),
 ];
 
 impl Builder<'_, '_> {
     pub(crate) fn perplexity(
         &mut self,
-        anchor: String,
         cell: &PerplexityCell,
         line: usize,
-    ) -> Result<PerplexityView, ReportError> {
+    ) -> Result<Vec<Block>, ReportError> {
         let runs = self.scope.select(&cell.runs, line)?;
         let scored: Vec<(&RunResult, &EvalResult)> = runs
             .iter()
             .filter_map(|run| Some((*run, run.eval.as_ref()?)))
             .filter(|(_, eval)| !eval.documents.is_empty())
             .collect();
-        let table = self.summary(&scored);
-        let mut documents = Vec::new();
-        for group in crate::report::scope::groups(&runs).iter().take(LISTED) {
-            let first = group.runs.iter().find_map(|run| {
+        let mut blocks = vec![Block::Table(self.summary(&scored))];
+        if scored.is_empty() {
+            return Ok(blocks);
+        }
+        let histogram = HistogramCell {
+            of: HistogramOf::Perplexity,
+            first: Vec::new(),
+            bins: 30,
+            log: vec![PlotAxis::X],
+            caption: None,
+        };
+        let figure = chart::perplexity(self.scope, &runs, &histogram);
+        let groups = groups(&runs);
+        let pooled = match groups.iter().any(|group| group.runs.len() > 1) {
+            true => ", with the seeds of a setting together",
+            false => "",
+        };
+        let caption = format!(
+            "Perplexity of the held-out documents{pooled}; the horizontal axis is logarithmic."
+        );
+        blocks.push(self.figure(&figure, Some(&caption))?);
+        let listed = groups.iter().take(LISTED).filter_map(|group| {
+            let (run, eval) = group.runs.iter().find_map(|run| {
                 let eval = run
                     .eval
                     .as_ref()
                     .filter(|eval| !eval.documents.is_empty())?;
                 Some((*run, eval))
-            });
-            if let Some((run, eval)) = first {
-                documents.push(DocumentsView {
-                    run_name: one_line(&run.name),
-                    run: self.scope.anchor(run),
-                    rows: ends(&eval.documents),
-                });
-            }
-        }
-        let figure = if scored.is_empty() {
-            None
-        } else {
-            let histogram = HistogramCell {
-                of: HistogramOf::Perplexity,
-                first: Vec::new(),
-                bins: 30,
-                log: vec![PlotAxis::X],
-                caption: None,
-            };
-            let figure = chart::perplexity(self.scope, &runs, &histogram);
-            let pooled = if crate::report::scope::groups(&runs)
-                .iter()
-                .any(|g| g.runs.len() > 1)
-            {
-                ", the seeds of a setting together"
-            } else {
-                ""
-            };
-            let caption = format!(
-                "How many documents have which perplexity{pooled}; the horizontal axis is logarithmic."
-            );
-            Some(self.figure(&figure, Some(&caption))?)
-        };
-        Ok(PerplexityView {
-            anchor,
-            has_heading: true,
-            table,
-            documents,
-            figure,
-        })
+            })?;
+            Some(self.ends(run, &eval.documents))
+        });
+        let rows: Vec<RowView> = listed.flatten().collect();
+        let heads = [
+            ("Run", false),
+            ("Place", false),
+            ("Perplexity", true),
+            ("Tokens", true),
+            ("Beginning", false),
+        ];
+        blocks.push(Block::Fold(FoldView {
+            summary: "Best, median and worst document of each run".to_owned(),
+            is_open: rows.len() <= 12,
+            blocks: vec![Block::Table(TableView {
+                anchor: format!("documents-{}", self.tables),
+                columns: heads
+                    .map(|(label, is_number)| ColumnView::new(label, is_number))
+                    .into(),
+                rows,
+                ..TableView::default()
+            })],
+        }));
+        Ok(blocks)
     }
 
     fn summary(&mut self, scored: &[(&RunResult, &EvalResult)]) -> TableView {
@@ -99,79 +100,53 @@ impl Builder<'_, '_> {
         };
         let shown: Vec<_> = COLUMNS
             .into_iter()
-            .filter(|(name, _, _)| scored.iter().any(|(r, e)| value(r, e, name).is_some()))
+            .filter(|(name, _)| scored.iter().any(|(r, e)| value(r, e, name).is_some()))
             .collect();
-        let mut columns = vec![column("Run", "", false)];
-        columns.extend(
-            shown
-                .iter()
-                .map(|(_, label, unit)| column(label, unit, true)),
-        );
-        columns.push(column("Documents", "", true));
+        let mut columns = vec![ColumnView::new("Run", false)];
+        columns.extend(shown.iter().map(|(_, label)| ColumnView::new(label, true)));
+        columns.push(ColumnView::new("Documents", true));
         let mut csv_text = csv::line(
             ["run"]
                 .into_iter()
-                .chain(shown.iter().map(|(name, _, _)| *name))
+                .chain(shown.iter().map(|(name, _)| *name))
                 .chain(["documents"]),
         );
         let mut rows: Vec<RowView> = Vec::new();
         for (run, eval) in scored {
             let anchor = self.scope.anchor(run);
-            let mut cells = vec![cell(one_line(&run.name), &anchor)];
+            let mut cells = vec![ValueView::of_run(one_line(&run.name), &anchor)];
             let mut fields = vec![run.name.clone()];
-            for (name, _, _) in &shown {
+            for (name, _) in &shown {
                 let value = value(run, eval, name);
                 let digits = |value| match *name {
                     "bits_per_byte" => human::fixed(value, 3),
                     _ => human::significant(value, 4),
                 };
-                cells.push(cell(value.map_or_else(|| "–".to_owned(), digits), &anchor));
+                let text = value.map_or_else(|| "–".to_owned(), digits);
+                cells.push(ValueView::of_run(text, &anchor));
                 fields.push(value.map(|value| value.to_string()).unwrap_or_default());
             }
             let count = eval.documents.len() as u64;
-            cells.push(cell(human::count(count), &anchor));
+            cells.push(ValueView::of_run(human::count(count), &anchor));
             fields.push(count.to_string());
-            rows.push(RowView { cells });
+            rows.push(RowView {
+                cells,
+                ..RowView::default()
+            });
             csv_text.push_str(&csv::line(fields.iter().map(String::as_str)));
-        }
-        for (index, (name, _, _)) in shown.iter().enumerate() {
-            let values = scored
-                .iter()
-                .map(|(r, e)| value(r, e, name).unwrap_or(f64::INFINITY));
-            let best = values.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
-            if let Some((row, _)) = best.filter(|_| scored.len() > 1) {
-                rows[row].cells[index + 1].is_best = true;
-            }
         }
         let number = self.next_table();
         let name = format!("table-{number}");
-        let caption = "Perplexity of held-out documents, from the cross-entropy: over all their tokens, and summarised over documents. Lower is better; the best value is bold.";
+        let caption = "Perplexity of held-out documents, from the cross-entropy: over all their tokens, and summarised over documents. Lower is better.";
         TableView {
             anchor: name.clone(),
-            number,
+            number: Some(number),
             caption: prose_line(caption),
             columns,
             rows,
             csv: format!("data/{name}.csv"),
             csv_text,
         }
-    }
-}
-
-fn column(label: &str, unit: &str, is_number: bool) -> ColumnView {
-    ColumnView {
-        label: label.to_owned(),
-        unit: unit.to_owned(),
-        about: None,
-        is_number,
-    }
-}
-
-fn cell(text: String, anchor: &str) -> ValueView {
-    ValueView {
-        text,
-        run: Some(anchor.to_owned()),
-        ..ValueView::default()
     }
 }
 
@@ -196,31 +171,37 @@ fn beginning(excerpt: &str) -> String {
     format!("{} …", words.trim_end())
 }
 
-/// The best, the median and the worst document.
-fn ends(documents: &[DocumentScore]) -> Vec<DocumentView> {
-    let mut order: Vec<&DocumentScore> = documents.iter().collect();
-    order.sort_by(|a, b| {
-        a.perplexity
-            .total_cmp(&b.perplexity)
-            .then(a.document.cmp(&b.document))
-    });
-    let places: &[(&'static str, usize)] = match order.len() {
-        0 => &[],
-        1 => &[("only", 0)],
-        2 => &[("best", 0), ("worst", 1)],
-        n => &[("best", 0), ("median", (n - 1) / 2), ("worst", n - 1)],
-    };
-    places
-        .iter()
-        .map(|(place, index)| {
+impl Builder<'_, '_> {
+    /// The best, the median and the worst document of a run.
+    fn ends(&self, run: &RunResult, documents: &[DocumentScore]) -> Vec<RowView> {
+        let mut order: Vec<&DocumentScore> = documents.iter().collect();
+        order.sort_by(|a, b| {
+            a.perplexity
+                .total_cmp(&b.perplexity)
+                .then(a.document.cmp(&b.document))
+        });
+        let places: &[(&str, usize)] = match order.len() {
+            0 => &[],
+            1 => &[("only", 0)],
+            2 => &[("best", 0), ("worst", 1)],
+            n => &[("best", 0), ("median", (n - 1) / 2), ("worst", n - 1)],
+        };
+        let anchor = self.scope.anchor(run);
+        let row = |(place, index): &(&str, usize)| {
             let document = order[*index];
-            DocumentView {
-                place,
-                perplexity: human::significant(document.perplexity, 4),
-                tokens: human::count(document.tokens),
-                document: document.document,
-                excerpt: beginning(&document.excerpt),
+            let texts = [
+                (*place).to_owned(),
+                human::significant(document.perplexity, 4),
+                human::count(document.tokens),
+                beginning(&document.excerpt),
+            ];
+            let mut cells = vec![ValueView::of_run(one_line(&run.name), &anchor)];
+            cells.extend(texts.map(ValueView::text));
+            RowView {
+                cells,
+                ..RowView::default()
             }
-        })
-        .collect()
+        };
+        places.iter().map(row).collect()
+    }
 }

@@ -1,14 +1,17 @@
 //! What was run: the cell `plan`, and the appendix that every number links to.
 
-use super::{Builder, prose_line};
+use super::{Builder, prose, prose_line};
 use crate::human;
-use crate::record::{RunResult, RunStatus};
-use crate::report::context::{ColumnView, Fact, RowView, RunView, Setting, TableView, ValueView};
+use crate::record::{Counts, RunResult, RunStatus};
+use crate::report::context::{
+    Block, CellView, ColumnView, FoldView, Prose, RowView, Setting, TableView, ValueView,
+};
 use crate::report::scope::Scope;
-use crate::report::text::{clean, one_line, shorten};
+use crate::report::text::{code, escape_markdown, one_line, shorten};
 use crate::report::{ReportError, csv};
 use crate::spec::Selection;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A status as text.
 pub(crate) fn status(run: &RunResult) -> &'static str {
@@ -26,7 +29,7 @@ impl Builder<'_, '_> {
         &mut self,
         selection: &Selection,
         line: usize,
-    ) -> Result<TableView, ReportError> {
+    ) -> Result<Vec<Block>, ReportError> {
         let runs = self.scope.select(selection, line)?;
         let heads = [
             ("Run", false),
@@ -55,23 +58,18 @@ impl Builder<'_, '_> {
         let number = self.next_table();
         let name = format!("table-{number}");
         let caption = "What was planned and run: identities and sizes. The settings of each run are in the appendix; estimated and measured costs are in `timing.json`.";
-        Ok(TableView {
+        let table = Block::Table(TableView {
             anchor: name.clone(),
-            number,
+            number: Some(number),
             caption: prose_line(caption),
             columns: heads
-                .iter()
-                .map(|(label, is_number)| ColumnView {
-                    label: (*label).to_owned(),
-                    unit: String::new(),
-                    about: None,
-                    is_number: *is_number,
-                })
-                .collect(),
+                .map(|(label, is_number)| ColumnView::new(label, is_number))
+                .into(),
             rows,
             csv: format!("data/{name}.csv"),
             csv_text,
-        })
+        });
+        Ok(folded_if_long(table))
     }
 
     fn plan_row(&self, run: &RunResult) -> RowView {
@@ -86,26 +84,36 @@ impl Builder<'_, '_> {
             human::count(counts.map_or(estimate.tokens, |counts| counts.tokens)),
             status(run).to_owned(),
         ];
-        let mut cells: Vec<ValueView> = texts
-            .into_iter()
-            .map(|text| ValueView {
-                text,
-                ..ValueView::default()
-            })
-            .collect();
+        let mut cells = texts.map(ValueView::text).to_vec();
         for cell in &mut cells[..2] {
             cell.run = Some(anchor.clone());
         }
         cells[1].hint = Some(run.id.to_string());
-        RowView { cells }
+        RowView {
+            cells,
+            ..RowView::default()
+        }
     }
 }
 
-/// The appendix: settings that all runs share, and the runs.
-pub(crate) fn appendix(scope: &Scope<'_>) -> (Vec<Setting>, Vec<RunView>) {
-    let settings: Vec<Vec<Setting>> = scope
-        .results
-        .runs
+/// A long table is folded.
+fn folded_if_long(table: Block) -> Vec<Block> {
+    match &table {
+        Block::Table(view) if view.rows.len() > 16 => vec![Block::Fold(FoldView {
+            summary: format!("All {} runs", view.rows.len()),
+            is_open: false,
+            blocks: vec![table],
+        })],
+        _ => vec![table],
+    }
+}
+
+const ABOUT: &str = "Every number above comes from one of these runs. A run's id is a digest of everything that can change its result: the same id on the same kind of machine gives the same numbers, bit for bit.";
+
+/// The appendix: settings that all runs share, and the runs that numbers link to, both folded.
+pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
+    let runs = &scope.results.runs;
+    let settings: Vec<Vec<Setting>> = runs
         .iter()
         .map(|run| {
             let mut settings = Vec::new();
@@ -113,30 +121,161 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> (Vec<Setting>, Vec<RunView>) {
             settings
         })
         .collect();
-    let shared: Vec<Setting> = settings
-        .first()
-        .map(|first| {
-            let is_shared = |setting: &&Setting| settings.iter().all(|run| run.contains(setting));
-            first.iter().filter(is_shared).cloned().collect()
-        })
-        .unwrap_or_default();
-    // With one run everything is shared: it is shown with the run.
-    let shared = if settings.len() > 1 {
-        shared
-    } else {
-        Vec::new()
-    };
-    let runs = scope
-        .results
-        .runs
+    let is_shared = |setting: &&Setting| settings.iter().all(|run| run.contains(setting));
+    let first = settings.first().into_iter().flatten();
+    let shared: Vec<&Setting> = first.filter(is_shared).collect();
+    let mut varying: Vec<&str> = Vec::new();
+    for setting in settings
         .iter()
-        .zip(settings)
-        .map(|(run, mut settings)| {
-            settings.retain(|setting| !shared.contains(setting));
-            run_view(scope, run, settings)
+        .flatten()
+        .filter(|setting| !shared.contains(setting))
+    {
+        if !varying.contains(&setting.path.as_str()) {
+            varying.push(&setting.path);
+        }
+    }
+    let fold = |summary: String, table: TableView| {
+        Block::Fold(FoldView {
+            summary,
+            is_open: false,
+            blocks: vec![Block::Table(table)],
         })
-        .collect();
-    (shared, runs)
+    };
+    let mut blocks = vec![Block::Prose(prose(ABOUT))];
+    if !shared.is_empty() {
+        let row = |setting: &&Setting| RowView {
+            cells: vec![
+                ValueView::text(&*setting.path),
+                ValueView::text(&*setting.value),
+            ],
+            ..RowView::default()
+        };
+        let table = TableView {
+            anchor: "shared-settings".to_owned(),
+            columns: ["Setting", "Value"]
+                .map(|label| ColumnView::new(label, false))
+                .into(),
+            rows: shared.iter().map(row).collect(),
+            ..TableView::default()
+        };
+        let summary = match runs.len() {
+            1 => "All settings".to_owned(),
+            _ => format!("{} settings that all runs share", shared.len()),
+        };
+        blocks.push(fold(summary, table));
+    }
+    let summary = match runs.len() {
+        1 => "The run".to_owned(),
+        count => format!("All {count} runs"),
+    };
+    blocks.push(fold(summary, run_table(scope, &settings, &varying)));
+    CellView {
+        anchor: "runs".to_owned(),
+        heading: Some("Runs and settings"),
+        blocks,
+    }
+}
+
+/// One row per run: what sets it apart, its sizes and its metrics.
+fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> TableView {
+    let runs = &scope.results.runs;
+    let metrics: BTreeSet<&String> = runs.iter().flat_map(|run| run.metrics.keys()).collect();
+    let mut columns = vec![
+        ColumnView::new("Run", false),
+        ColumnView::new("Id", false),
+        ColumnView::new("Status", false),
+    ];
+    columns.extend(varying.iter().map(|path| ColumnView::new(path, false)));
+    columns.extend(SIZES.map(|(label, _)| ColumnView::new(label, true)));
+    columns.extend(
+        metrics
+            .iter()
+            .map(|name| ColumnView::new(&one_line(name), true)),
+    );
+    let rows = runs.iter().zip(settings).map(|(run, settings)| {
+        let dash = || "–".to_owned();
+        let record = run.record.as_ref();
+        let mut texts = vec![
+            one_line(&run.name),
+            run.id.0.short(),
+            status_with_cause(run),
+        ];
+        texts.extend(varying.iter().map(|path| {
+            let setting = settings.iter().find(|setting| setting.path == *path);
+            setting.map_or_else(dash, |setting| setting.value.clone())
+        }));
+        texts.extend(SIZES.map(|(_, size)| {
+            record.map_or_else(dash, |record| human::count(size(&record.counts)))
+        }));
+        texts.extend(metrics.iter().map(|name| {
+            run.metrics
+                .get(*name)
+                .map_or_else(dash, |value| metric(*value))
+        }));
+        RowView {
+            anchor: Some(scope.anchor(run)),
+            cells: texts.into_iter().map(ValueView::text).collect(),
+            details: Some((
+                format!("Id and digests of {}", run.id.0.short()),
+                digests(run),
+            )),
+            ..RowView::default()
+        }
+    });
+    TableView {
+        anchor: "all-runs".to_owned(),
+        rows: rows.collect(),
+        columns,
+        ..TableView::default()
+    }
+}
+
+type Size = fn(&Counts) -> u64;
+
+/// Sizes of a finished run.
+const SIZES: [(&str, Size); 5] = [
+    ("Parameters", |counts| counts.params),
+    ("Steps", |counts| counts.steps),
+    ("Tokens", |counts| counts.tokens),
+    ("Documents", |counts| counts.docs),
+    ("Sequences", |counts| counts.sequences),
+];
+
+/// A status, and why a run failed.
+fn status_with_cause(run: &RunResult) -> String {
+    let failure = run
+        .record
+        .as_ref()
+        .and_then(|record| record.failure.as_ref());
+    let Some(failure) = failure else {
+        return status(run).to_owned();
+    };
+    let at = failure.last_good_step;
+    let at = at.map(|step| format!(" (last good step: {step})"));
+    let (status, message) = (status(run), one_line(&failure.message));
+    format!("{status}: {message}{}", at.unwrap_or_default())
+}
+
+/// Identity, engine and digests of a run.
+fn digests(run: &RunResult) -> Prose {
+    let mut parts = vec![format!("Id {}.", code(&run.id.to_string()))];
+    if let Some(record) = &run.record {
+        let numerics = &record.numerics;
+        parts.push(escape_markdown(&format!(
+            "Computed by {}, recipe {}, {}, {}.",
+            numerics.engine, numerics.recipe, numerics.isa, numerics.dtype
+        )));
+        let digests = &record.digests;
+        let weights = digests.weights.map(|weights| ("Weights", weights));
+        let others = [
+            ("metrics", digests.metrics),
+            ("tokenizer", digests.tokenizer),
+        ];
+        let all = weights.into_iter().chain(others);
+        let all = all.map(|(name, digest)| format!("{name} {}", code(&digest.to_string())));
+        parts.push(format!("SHA-256: {}.", all.collect::<Vec<_>>().join(", ")));
+    }
+    prose_line(&parts.join(" "))
 }
 
 fn flatten(path: &str, value: &Value, out: &mut Vec<Setting>) {
@@ -168,64 +307,5 @@ fn metric(value: f64) -> String {
         human::fixed(value, 0)
     } else {
         human::significant(value, 5)
-    }
-}
-
-fn run_view(scope: &Scope<'_>, run: &RunResult, settings: Vec<Setting>) -> RunView {
-    let fact = |label: &str, value: String| Fact {
-        label: label.to_owned(),
-        value,
-    };
-    let record = run.record.as_ref();
-    let counts = record.map(|record| {
-        let counts = record.counts;
-        [
-            ("parameters", counts.params),
-            ("steps", counts.steps),
-            ("tokens", counts.tokens),
-            ("documents", counts.docs),
-            ("sequences", counts.sequences),
-        ]
-        .map(|(label, value)| fact(label, human::count(value)))
-        .to_vec()
-    });
-    let digests = record.map(|record| {
-        let mut digests = Vec::new();
-        if let Some(weights) = record.digests.weights {
-            digests.push(fact("weights", weights.to_string()));
-        }
-        digests.push(fact("metrics", record.digests.metrics.to_string()));
-        digests.push(fact("tokenizer", record.digests.tokenizer.to_string()));
-        digests
-    });
-    RunView {
-        anchor: scope.anchor(run),
-        name: one_line(&run.name),
-        id: run.id.to_string(),
-        short_id: run.id.0.short(),
-        status: status(run).to_owned(),
-        failure: record
-            .and_then(|record| record.failure.as_ref())
-            .map(|failure| {
-                let at = failure
-                    .last_good_step
-                    .map(|step| format!(" (last good step: {step})"));
-                format!("{}{}", clean(&failure.message), at.unwrap_or_default())
-            }),
-        counts: counts.unwrap_or_default(),
-        metrics: run
-            .metrics
-            .iter()
-            .map(|(name, value)| fact(&one_line(name), metric(*value)))
-            .collect(),
-        settings,
-        numerics: record.map(|record| {
-            let numerics = &record.numerics;
-            format!(
-                "{}, recipe {}, {}, {}",
-                numerics.engine, numerics.recipe, numerics.isa, numerics.dtype
-            )
-        }),
-        digests: digests.unwrap_or_default(),
     }
 }

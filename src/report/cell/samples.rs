@@ -1,12 +1,12 @@
 //! The cell `samples`: continuations side by side, the prompt told apart from what the model wrote.
 
-use super::Builder;
+use super::{Builder, prose};
 use crate::record::{RunResult, Sample};
 use crate::report::ReportError;
-use crate::report::context::{PromptView, SampleView, SamplesView};
+use crate::report::context::{Block, CardView, CardsView, FoldView};
 use crate::report::scope::{Scope, groups};
-use crate::report::text::{clean, fence, one_line};
-use crate::spec::SamplesCell;
+use crate::report::text::{clean, escape_markdown, fence, one_line};
+use crate::spec::{SampleSettings, SamplesCell};
 
 /// Most samples of a prompt that are shown without being asked for.
 const AT_ONCE: usize = 12;
@@ -14,12 +14,10 @@ const AT_ONCE: usize = 12;
 impl Builder<'_, '_> {
     pub(crate) fn samples(
         &mut self,
-        anchor: String,
         cell: &SamplesCell,
         line: usize,
-    ) -> Result<SamplesView, ReportError> {
+    ) -> Result<Vec<Block>, ReportError> {
         let runs = self.scope.select(&cell.runs, line)?;
-        let mut prompts: Vec<PromptView> = Vec::new();
         // One replicate of every setting first, so that the settings can be compared at a glance.
         let groups = groups(&runs);
         let first: Vec<&RunResult> = groups
@@ -31,30 +29,40 @@ impl Builder<'_, '_> {
         let tails = first.iter().flat_map(|run| samples(run, false));
         let count = heads.clone().count();
         let rest = others.flat_map(|run| samples(run, true).chain(samples(run, false)));
+        let mut prompts: Vec<(&str, Vec<CardView>, Vec<CardView>)> = Vec::new();
         for (index, (run, sample)) in heads.chain(tails).chain(rest).enumerate() {
-            let prompt = clean(&sample.prompt);
-            let view = view(self.scope, run, sample);
-            let known = prompts.iter().position(|known| known.prompt == prompt);
+            let prompt = sample.prompt.as_str();
+            let known = prompts.iter().position(|known| known.0 == prompt);
             let known = known.unwrap_or_else(|| {
-                prompts.push(PromptView {
-                    prompt,
-                    shown: 0,
-                    samples: Vec::new(),
-                });
+                prompts.push((prompt, Vec::new(), Vec::new()));
                 prompts.len() - 1
             });
-            let known = &mut prompts[known];
-            known.samples.push(view);
-            if index < count && known.shown < AT_ONCE {
-                known.shown += 1;
+            let (_, shown, folded) = &mut prompts[known];
+            let is_shown = index < count && shown.len() < AT_ONCE;
+            let cards = if is_shown { shown } else { folded };
+            cards.push(card(self.scope, run, sample));
+        }
+        let note = match prompts.is_empty() {
+            true => "No sample has been drawn yet.".to_owned(),
+            false => {
+                let note = note(self.scope, &runs);
+                format!(
+                    "{note} The prompt is marked; the model wrote what follows (in report.md after ⟫)."
+                )
+            }
+        };
+        let mut blocks = vec![Block::Prose(prose(&escape_markdown(&note)))];
+        for (_, cards, folded) in prompts {
+            blocks.push(Block::Cards(CardsView { cards }));
+            if !folded.is_empty() {
+                blocks.push(Block::Fold(FoldView {
+                    summary: format!("{} more for the same prompt", folded.len()),
+                    is_open: false,
+                    blocks: vec![Block::Cards(CardsView { cards: folded })],
+                }));
             }
         }
-        Ok(SamplesView {
-            anchor,
-            has_heading: true,
-            note: note(self.scope, &runs),
-            prompts,
-        })
+        Ok(blocks)
     }
 }
 
@@ -72,41 +80,52 @@ fn samples(run: &RunResult, first: bool) -> impl Iterator<Item = (&RunResult, &S
         .map(move |(_, sample)| (run, sample))
 }
 
-fn view(scope: &Scope<'_>, run: &RunResult, sample: &Sample) -> SampleView {
+fn card(scope: &Scope<'_>, run: &RunResult, sample: &Sample) -> CardView {
     let prompt = clean(&sample.prompt);
     let continuation = clean(&sample.continuation);
     let whole = format!("{prompt}⟫{continuation}");
     let fence = fence(&whole);
     let tokens = sample.new_tokens;
-    let note = match sample.ended {
-        true => format!("{tokens} tokens, ended by itself"),
-        false if tokens == 0 => {
+    let limit = settings(scope, run).map(|settings| settings.max_new_tokens as u64);
+    let count = match tokens {
+        1 => "1 token".to_owned(),
+        tokens => format!("{tokens} tokens"),
+    };
+    let note = match limit {
+        _ if sample.ended => format!("{count}, stopped at end of text"),
+        _ if tokens == 0 => {
             "the prompt fills the model's context: no room for a continuation".into()
         }
-        false => format!("{tokens} tokens, cut at the limit"),
+        Some(limit) if (tokens as u64) < limit => {
+            format!("{count}, stopped at the end of the model's context")
+        }
+        _ => format!("{count}, stopped at the token limit"),
     };
-    SampleView {
-        run_name: one_line(&run.name),
-        run: scope.anchor(run),
+    CardView {
+        title: one_line(&run.name),
+        target: scope.anchor(run),
         note,
         markdown: format!("{fence}text\n{}\n{fence}", whole.trim_end()),
-        prompt,
-        continuation,
+        mark: prompt,
+        text: continuation,
     }
+}
+
+/// How the samples of a run were drawn, from the spec.
+fn settings<'a>(scope: &Scope<'a>, run: &RunResult) -> Option<&'a SampleSettings> {
+    let runs = &scope.spec.runs;
+    let known = runs.iter().find(|known| known.name == run.name)?;
+    known.settings.eval.samples.as_ref()
 }
 
 /// How the text was sampled, from the spec.
 fn note(scope: &Scope<'_>, runs: &[&RunResult]) -> String {
-    let settings = runs
-        .iter()
-        .find_map(|run| scope.spec.runs.iter().find(|known| known.name == run.name))
-        .and_then(|run| run.settings.eval.samples.as_ref());
-    let Some(settings) = settings else {
+    let Some(settings) = runs.iter().find_map(|run| settings(scope, run)) else {
         return String::new();
     };
     let mut parts = Vec::new();
     if settings.temperature == 0.0 {
-        parts.push("always the likeliest token".to_owned());
+        parts.push("the most likely token at every step".to_owned());
     } else {
         parts.push(format!("temperature {}", settings.temperature));
         parts.extend(settings.top_k.map(|k| format!("top-k {k}")));

@@ -74,19 +74,13 @@ impl<'a> Builder<'a, '_> {
         }
         let axes = self.head_axes(cell);
         let head_count = axes.len().max(1);
-        mark_best(
-            &mut views,
-            &measured,
-            &columns,
-            cell.pivot.is_some(),
-            head_count,
-        );
+        mark_best(&mut views, &measured, &columns, cell, head_count);
         let number = self.next_table();
         let name = format!("table-{number}");
         let csv_text = csv_text(cell, &rows, &columns, &measured);
         Ok(TableView {
             anchor: name.clone(),
-            number,
+            number: Some(number),
             caption: prose_line(&caption(cell, &columns, &measured, &rows)),
             columns: heads(cell, &columns, &axes),
             rows: views,
@@ -209,7 +203,10 @@ impl<'a> Builder<'a, '_> {
                 ..ValueView::default()
             });
         }
-        RowView { cells }
+        RowView {
+            cells,
+            ..RowView::default()
+        }
     }
 
     fn value(
@@ -331,55 +328,43 @@ fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
     })
 }
 
-/// Marks the best value of each column (all that share it); in a pivot, of the whole table.
+/// Marks the best value of each column that asks for it (in a pivot, of the whole table), where it is the best beyond doubt:
+/// its interval meets no other.
 fn mark_best(
     views: &mut [RowView],
     measured: &[Vec<Option<Measured>>],
     columns: &[Column],
-    is_pivot: bool,
+    cell: &TableCell,
     heads: usize,
 ) {
-    let best = |indices: &[usize]| {
-        let mut best: Vec<(usize, usize, f64)> = Vec::new();
-        let mut seen = 0;
-        for (row, values) in measured.iter().enumerate() {
-            for index in indices {
-                let Some(value) = values[*index].as_ref().map(|measured| measured.mean) else {
-                    continue;
-                };
-                seen += 1;
-                let better = columns[*index].about.better;
-                if better == Better::Neither {
-                    continue;
-                }
-                let known = best.first().map(|(_, _, known)| *known);
-                let is_better = known.is_none_or(|known| match better {
-                    Better::Lower => value < known,
-                    _ => value > known,
-                });
-                if is_better {
-                    best.clear();
-                }
-                if is_better || known == Some(value) {
-                    best.push((row, *index, value));
-                }
-            }
-        }
-        // The best of one, or of equals, is none.
-        if best.len() == seen {
-            best.clear();
-        }
-        best
+    let is_asked = |index: &usize| cell.best.contains(&columns[*index].metric);
+    let asked: Vec<usize> = (0..columns.len()).filter(is_asked).collect();
+    let sets: Vec<&[usize]> = match cell.pivot.is_some() {
+        true => vec![&asked[..]],
+        false => asked.chunks(1).collect(),
     };
-    let all: Vec<usize> = (0..columns.len()).collect();
-    let sets: Vec<Vec<usize>> = if is_pivot {
-        vec![all]
-    } else {
-        all.into_iter().map(|index| vec![index]).collect()
-    };
-    for (row, index, _) in sets.iter().flat_map(|set| best(set)) {
-        if let Some(cell) = views[row].cells.get_mut(index + heads) {
-            cell.is_best = true;
+    for set in sets {
+        let values = measured.iter().enumerate().flat_map(|(row, values)| {
+            let values = set
+                .iter()
+                .map(move |index| (row, *index, values[*index].as_ref()));
+            values.filter_map(|(row, index, value)| Some((row, index, value?)))
+        });
+        let mut values: Vec<(usize, usize, &Measured)> = values.collect();
+        let sign = match set.first().map(|index| columns[*index].about.better) {
+            Some(Better::Lower) => 1.0,
+            Some(Better::Higher) => -1.0,
+            Some(Better::Neither) | None => continue,
+        };
+        values.sort_by(|a, b| (sign * a.2.mean).total_cmp(&(sign * b.2.mean)));
+        let [(row, index, best), others @ ..] = values.as_slice() else {
+            continue;
+        };
+        let half = |measured: &Measured| measured.half_width.unwrap_or(0.0);
+        let is_apart =
+            |other: &Measured| sign * (other.mean - best.mean) > half(best) + half(other);
+        if !others.is_empty() && others.iter().all(|(_, _, other)| is_apart(other)) {
+            views[*row].cells[index + heads].is_best = true;
         }
     }
 }
@@ -475,11 +460,13 @@ fn caption(
     } else if rows.iter().any(|row| groups(&row.runs).len() > 1) {
         let most = values().map(|value| value.values.len()).max().unwrap_or(1);
         if most > 1 {
-            parts.push(format!("Each value is a mean over up to {most} runs."));
+            parts.push(format!("Each value is the mean of up to {most} runs."));
         }
     }
-    if columns.iter().any(|c| c.about.better != Better::Neither) && rows.len() > 1 {
-        parts.push("The best value is bold.".to_owned());
+    if !cell.best.is_empty() {
+        parts.push(
+            "Bold: the best value of its column, where no other interval reaches it.".to_owned(),
+        );
     }
     parts.join(" ")
 }

@@ -4,7 +4,7 @@ use super::Refs;
 use crate::record::{METRICS, MetricPoint, metric, same_run};
 use crate::spec::error::{Problem, list};
 use crate::spec::{
-    Cell, Filter, HistogramCell, HistogramOf, PlotCell, PlotX, Selection, TableCell,
+    Cell, Filter, HistogramCell, HistogramOf, PlotAxis, PlotCell, PlotX, Selection, TableCell,
 };
 
 impl Refs<'_> {
@@ -150,7 +150,19 @@ impl Refs<'_> {
                 problem.allowed("at least 1"),
             );
         }
-        if let Some([low, high]) = plot.y_range
+        if let Some([low, _]) = plot.y_range
+            && plot.log.contains(&PlotAxis::Y)
+            && low <= 0.0
+        {
+            let problem = Problem::new(format!("a logarithmic axis cannot begin at {low}"));
+            let path = ["plot", "y_range"];
+            self.push(
+                "cells",
+                index,
+                &path,
+                problem.allowed("a lowest value above 0"),
+            );
+        } else if let Some([low, high]) = plot.y_range
             && low >= high
         {
             let problem = Problem::new(format!("the range from {low} to {high} is empty"));
@@ -221,6 +233,14 @@ impl Refs<'_> {
         for (at, column) in table.columns.iter().enumerate() {
             if !column.starts_with("published:") {
                 self.metric(index, &["table", "columns", &at.to_string()], column);
+            }
+        }
+        for (at, name) in table.best.iter().enumerate() {
+            if !table.columns.contains(name) {
+                let problem = Problem::new(format!("this table has no column `{name}`"));
+                let problem = problem.choices(name, table.columns.iter().map(String::as_str));
+                let at = at.to_string();
+                self.push("cells", index, &["table", "best", &at], problem);
             }
         }
         if let Some(sort) = &table.sort {

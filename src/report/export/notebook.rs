@@ -1,24 +1,37 @@
 //! `report.ipynb`: the report as a Jupyter notebook (nbformat 4.5). Text and tables are Markdown cells; a figure is a code
 //! cell whose output is there already, and which shows the same file when it is run in the report folder.
 
-use super::ReportError;
-use super::context::{FigureView, ReportContext};
-use super::{build, render};
+use super::markdown;
+use crate::report::context::{Block, FigureView, ReportContext};
+use crate::report::{ReportError, ReportFile};
 use serde_json::{Value, json};
 
-/// Renders the notebook.
-pub(crate) fn notebook(report: &ReportContext) -> Result<Vec<u8>, ReportError> {
-    let (head, parts, appendix) = render::markdown_parts(report)?;
-    let mut cells = vec![markdown("head", &head)];
-    for (index, (cell, text)) in report.cells.iter().zip(&parts).enumerate() {
-        if !text.trim().is_empty() {
-            cells.push(markdown(&format!("cell-{}", index + 1), text));
+pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportError> {
+    let mut cells = vec![text_cell("head", &markdown::head(report)?)];
+    for cell in &report.cells {
+        let mut text = markdown::heading(cell);
+        let mut part = 0;
+        let mut flush = |text: &mut String, cells: &mut Vec<Value>| {
+            if !text.trim().is_empty() {
+                part += 1;
+                cells.push(text_cell(&format!("{}-part-{part}", cell.anchor), text));
+            }
+            text.clear();
+        };
+        for block in &cell.blocks {
+            if let Block::Figure(figure) = block {
+                flush(&mut text, &mut cells);
+                cells.push(code(figure));
+                let (number, caption) = (figure.number, &figure.caption.markdown);
+                text = format!("**Figure {number}.** {caption}\n\n");
+            } else {
+                text.push_str(&markdown::block(block)?);
+                text.push_str("\n\n");
+            }
         }
-        if let (Some(figure), _) = build::parts(cell) {
-            cells.push(code(figure));
-        }
+        flush(&mut text, &mut cells);
     }
-    cells.push(markdown("appendix", &appendix));
+    cells.push(text_cell("foot", &markdown::foot(report)));
     let notebook = json!({
         "cells": cells,
         "metadata": {
@@ -31,7 +44,7 @@ pub(crate) fn notebook(report: &ReportContext) -> Result<Vec<u8>, ReportError> {
     });
     let mut bytes = serde_json::to_vec_pretty(&notebook)?;
     bytes.push(b'\n');
-    Ok(bytes)
+    Ok(vec![ReportFile::new("report.ipynb", bytes)])
 }
 
 /// Text as the list of lines that the format has, line feeds kept.
@@ -39,7 +52,8 @@ fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-fn markdown(id: &str, text: &str) -> Value {
+fn text_cell(id: &str, text: &str) -> Value {
+    let text = markdown::tidy(text);
     json!({
         "cell_type": "markdown",
         "id": id,

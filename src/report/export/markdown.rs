@@ -1,0 +1,74 @@
+//! `report.md`: the report for hosts of repositories and for other programs.
+
+use super::render::render;
+use crate::report::context::{Block, CellView, ReportContext};
+use crate::report::{ReportError, ReportFile};
+use minijinja::{context, value::Serde};
+
+pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportError> {
+    let mut text = head(report)?;
+    for cell in &report.cells {
+        text.push_str(&heading(cell));
+        for shown in &cell.blocks {
+            text.push_str(&block(shown)?);
+            text.push_str("\n\n");
+        }
+    }
+    text.push_str(&foot(report));
+    Ok(vec![ReportFile::new("report.md", tidy(&text).into_bytes())])
+}
+
+/// Title, summary and facts.
+pub(super) fn head(report: &ReportContext) -> Result<String, ReportError> {
+    Ok(render("head.md.j2", context! { report => Serde(report) })? + "\n\n")
+}
+
+/// The heading of a cell, with the place that links point to.
+pub(super) fn heading(cell: &CellView) -> String {
+    cell.heading
+        .map_or_else(String::new, |title| format!("## {title}\n\n"))
+}
+
+/// A block.
+pub(super) fn block(block: &Block) -> Result<String, ReportError> {
+    render("block.md.j2", context! { block => Serde(block) })
+}
+
+/// The last line.
+pub(super) fn foot(report: &ReportContext) -> String {
+    format!(
+        "Spec `{}`. All numbers: [records.jsonl](data/records.jsonl). Times, costs and machines: [timing.json](timing.json).\n",
+        report.spec_digest
+    )
+}
+
+/// At most one empty line in a row outside code blocks, no spaces at the end of lines, one line feed at the end.
+pub(super) fn tidy(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut fence: Option<String> = None;
+    let mut was_empty = true;
+    for line in text.lines() {
+        let ticks: String = line.chars().take_while(|c| *c == '`').collect();
+        let is_fence = ticks.len() >= 3;
+        match &fence {
+            Some(open) if line == open => fence = None,
+            None if is_fence => fence = Some(ticks),
+            _ => {}
+        }
+        if fence.is_some() || is_fence {
+            out.push_str(line);
+        } else {
+            let line = line.trim_end();
+            if line.is_empty() && was_empty {
+                continue;
+            }
+            out.push_str(line);
+        }
+        out.push('\n');
+        was_empty = fence.is_none() && line.trim_end().is_empty();
+    }
+    let end = out.trim_end().len();
+    out.truncate(end);
+    out.push('\n');
+    out
+}
