@@ -1,5 +1,6 @@
 //! The command line: commands and flags, parsed by clap.
 
+use crate::train::engine::DeviceKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 unexpected, 2 usage or invalid spec, 3 a run failed, 4 missing or damaged input, \
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 unexpected, 2 usage or invalid spec, 3 a run failed or diverged, 4 missing or damaged input, \
 5 stale (status --exit-code), 6 a claim fails (--strict-claims), 7 verify mismatch, 8 report differs (report --check), \
 129/130/143 stopped by HUP/INT/TERM (checkpoints are kept).";
 
@@ -138,7 +139,7 @@ pub(crate) struct ComputeArgs {
     pub(crate) threads: Option<u16>,
     /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
+    pub(crate) device: DeviceKind,
 }
 
 /// `init`
@@ -296,16 +297,16 @@ pub(crate) struct SampleArgs {
     #[arg(long, default_value = "Once upon a time")]
     pub(crate) prompt: Vec<String>,
     /// Maximum length of the continuation, in tokens.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, allow_negative_numbers = true)]
     pub(crate) max_new_tokens: usize,
     /// Sampling temperature; 0 always takes the most likely token.
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
     pub(crate) temperature: f64,
     /// Sample from the k most likely tokens.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) top_k: Option<usize>,
     /// Sample from the smallest set of tokens whose total probability exceeds this.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) top_p: Option<f64>,
     /// Seed of the random numbers.
     #[arg(long, default_value_t = 0)]
@@ -361,7 +362,7 @@ pub(crate) struct BenchArgs {
     pub(crate) threads: Option<u16>,
     /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
+    pub(crate) device: DeviceKind,
     /// Instruction set of the CPU engine (`amx`, `avx512`, `avx2`, `neon`, `portable`); default: the best available.
     #[arg(long, value_name = "NAME")]
     pub(crate) isa: Option<String>,
@@ -400,7 +401,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) threads: Option<u16>,
     /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
+    pub(crate) device: DeviceKind,
 }
 
 /// `doctor`
@@ -408,7 +409,7 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct DoctorArgs {
     /// Device to inspect: `cpu`, `cpu-reference` or `cuda[:n]`. Fails if it cannot be used.
     #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
+    pub(crate) device: DeviceKind,
 }
 
 /// `gpu-acceptance`
@@ -416,7 +417,7 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct AcceptanceArgs {
     /// Device to check; `cpu` rehearses everything without a GPU.
     #[arg(long, default_value = "cuda")]
-    pub(crate) device: String,
+    pub(crate) device: DeviceKind,
     /// Write the results to this JSON file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

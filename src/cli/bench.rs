@@ -3,7 +3,7 @@
 use super::args::{BenchArgs, BenchDtype, Global, SpecArgs};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::{check, exit, sample, workspace};
+use super::{check, exit, workspace};
 use crate::bench::{self, Case, Extent, Measurement, Shape, measure};
 use crate::error::Error;
 use crate::human;
@@ -106,7 +106,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             args,
             printer,
-            engine: engine::open(sample::device(&args.device)?)?,
+            engine: engine::open(args.device)?,
             threads: threads(args),
         })
     }
@@ -199,7 +199,7 @@ fn each_alone(targets: &[&str], args: &BenchArgs, printer: Printer) -> Result<u8
                 "--format",
                 "json",
                 "--device",
-                &args.device,
+                &args.device.to_string(),
             ])
             .args(["--threads", &threads(args).to_string()]);
         match args.steps {

@@ -3,7 +3,7 @@
 use super::args::{DoctorArgs, Global};
 use super::failure::Failure;
 use super::print::Printer;
-use super::{exit, sample, workspace};
+use super::{exit, workspace};
 use crate::human;
 use crate::record::{Numerics, RECIPE};
 use crate::spec::{Dtype, ModelConfig, ModelSettings, TrainSettings};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// Looks at the machine. Fails where the device asked for cannot be used.
 pub(crate) fn execute(args: &DoctorArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let device = sample::device(&args.device)?;
+    let device = args.device;
     let store = workspace::store_here(global)?;
     let machine = Machine {
         cores: std::thread::available_parallelism().map_or(1, usize::from),

@@ -3,7 +3,7 @@
 use super::args::{EvalArgs, Global};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::sample::TrainedRun;
+use super::shared::TrainedRun;
 use super::{exit, workspace};
 use crate::data::{self, DataContext, Stop};
 use crate::eval::{self, EvalRequest};

@@ -2,8 +2,8 @@
 
 use super::args::{Global, Planned};
 use super::failure::Failure;
-use super::plan::status_word;
 use super::print::Printer;
+use super::shared::status_word;
 use super::{exit, workspace};
 use crate::plan::{self, Change, Nearest, Run};
 use crate::record::{RunRecord, RunStatus};

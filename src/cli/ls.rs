@@ -2,8 +2,8 @@
 
 use super::args::{Format, Global, LsArgs};
 use super::failure::Failure;
-use super::plan::status_word;
 use super::print::{self, Printer};
+use super::shared::status_word;
 use super::{exit, workspace};
 use crate::human;
 use crate::record::{Counts, Digests, Numerics, RunId, RunRecord, RunStatus};

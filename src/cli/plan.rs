@@ -3,6 +3,7 @@
 use super::args::{Global, Planned};
 use super::failure::Failure;
 use super::print::{self, Printer};
+use super::shared::status_word;
 use super::workspace::{self, Listed, Opened};
 use super::{exit, explain};
 use crate::human;
@@ -304,15 +305,4 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
         opened.plan.runs.len(),
         print::table(&header, &rows)
     ))
-}
-
-/// The word for a status.
-pub(crate) fn status_word(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Cached => "cached",
-        RunStatus::Missing => "missing",
-        RunStatus::Partial => "partial",
-        RunStatus::Running => "running",
-        RunStatus::Failed => "failed",
-    }
 }

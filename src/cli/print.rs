@@ -214,6 +214,19 @@ fn starts_like_a_number(entry: &str) -> bool {
         .starts_with(|c: char| c.is_ascii_digit())
 }
 
+/// A text of at most `width` columns; the middle of a longer one gives way to `…`.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= width || width < 3 {
+        return text.to_owned();
+    }
+    let end = (width - 1) / 2;
+    let start = width - 1 - end;
+    let head: String = chars[..start].iter().collect();
+    let tail: String = chars[chars.len() - end..].iter().collect();
+    format!("{head}…{tail}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

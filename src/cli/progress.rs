@@ -4,18 +4,22 @@ use super::print::{Printer, clean};
 use super::workspace::Opened;
 use crate::human;
 use crate::plan::Run;
-use crate::record::Numerics;
+use crate::record::{Numerics, RunStatus};
 use crate::scheduler::{Base, Event, Events};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Shows what a scheduler tells.
 pub(crate) struct Progress<'a> {
     runs: &'a [Run],
     printer: Printer,
     bars: MultiProgress,
+    begin: Instant,
+    /// The line under the bars: which run, how long so far, how long still.
+    whole: ProgressBar,
     state: Mutex<State>,
 }
 
@@ -27,35 +31,90 @@ struct State {
     speeds: Vec<(Numerics, f64, f64)>,
     /// Runs that are said to be waited for.
     waiting: BTreeSet<usize>,
+    /// Share that is left of each run to train.
+    left: BTreeMap<usize, f64>,
+    /// Runs that were begun here, in their order.
+    begun: Vec<usize>,
+    /// Operations computed here.
+    flops: f64,
+    /// When the last line was printed, where there is no terminal.
+    line: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Pace {
     positions: u64,
     seconds: f64,
-    lines: u64,
     resumed: bool,
     val_loss: Option<f64>,
 }
 
-/// Plain lines per run, where there is no terminal.
-const LINES: u64 = 5;
+/// Time between lines, where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Columns of a run's name on a bar and in a line.
+const NAME: usize = 28;
 
 impl<'a> Progress<'a> {
-    /// Progress of the runs of `opened`.
-    pub(crate) fn new(opened: &'a Opened, printer: Printer) -> Self {
+    /// Progress of the runs of `opened`, which stand as `statuses` tells.
+    pub(crate) fn new(opened: &'a Opened, statuses: &[RunStatus], printer: Printer) -> Self {
         let visible = std::io::stderr().is_terminal() && !printer.quiet;
         let target = if visible {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         };
+        let missing = statuses.iter().enumerate();
+        let missing = missing.filter(|(_, status)| **status != RunStatus::Cached);
+        let state = State {
+            left: missing.map(|(index, _)| (index, 1.0)).collect(),
+            ..State::default()
+        };
+        let whole = ProgressBar::new(1);
+        if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+            whole.set_style(style);
+        }
+        let bars = MultiProgress::with_draw_target(target);
         Self {
             runs: &opened.plan.runs,
             printer,
-            bars: MultiProgress::with_draw_target(target),
-            state: Mutex::default(),
+            whole: bars.add(whole),
+            bars,
+            begin: Instant::now(),
+            state: Mutex::new(state),
         }
+    }
+
+    /// Time since the work began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// `run 3 of 12, 41.0 s elapsed, about 3 min left`.
+    fn overall(&self, state: &State) -> String {
+        let running = state.begun.len().max(1);
+        let total = state.begun.len()
+            + state
+                .left
+                .keys()
+                .filter(|index| !state.begun.contains(index))
+                .count();
+        let elapsed = self.elapsed().as_secs_f64();
+        let left: f64 = state
+            .left
+            .iter()
+            .map(|(index, share)| share * self.runs[*index].estimate.flops)
+            .sum();
+        let remaining = match state.flops > 0.0 {
+            true => format!(
+                ", about {} left",
+                human::seconds(left / state.flops * elapsed)
+            ),
+            false => String::new(),
+        };
+        format!(
+            "run {running} of {total}, {} elapsed{remaining}",
+            human::seconds(elapsed)
+        )
     }
 
     /// Takes the bars away.
@@ -63,6 +122,7 @@ impl<'a> Progress<'a> {
         for (_, bar) in std::mem::take(&mut self.state().bars) {
             bar.finish_and_clear();
         }
+        self.whole.finish_and_clear();
     }
 
     /// What computed, operations and seconds of every run that was trained from its start.
@@ -89,17 +149,22 @@ impl<'a> Progress<'a> {
         steps: u64,
         threads: usize,
     ) {
-        let bar = self.bars.add(ProgressBar::new(steps));
-        if let Ok(style) =
-            ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg} ETA {eta}")
-        {
+        let bar = self
+            .bars
+            .insert_before(&self.whole, ProgressBar::new(steps));
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:8} {pos}/{len} {wide_msg}") {
             bar.set_style(style);
         }
-        bar.set_prefix(self.name(index).into_owned());
+        bar.set_prefix(print::shortened(&self.name(index), NAME));
         bar.set_position(resumed_at.unwrap_or(0));
         let mut state = self.state();
         state.waiting.remove(&index);
         state.bars.insert(index, bar);
+        if !state.begun.contains(&index) {
+            state.begun.push(index);
+        }
+        let done = resumed_at.unwrap_or(0) as f64 / steps.max(1) as f64;
+        state.left.insert(index, 1.0 - done);
         state.pace.insert(
             index,
             Pace {
@@ -150,16 +215,24 @@ impl<'a> Progress<'a> {
             point.train_loss,
             human::count(rate as u64)
         );
-        let due = point.step * LINES / steps.max(1) > pace.lines;
-        pace.lines = point.step * LINES / steps.max(1);
+        let left = 1.0 - point.step as f64 / steps.max(1) as f64;
+        let before = state.left.insert(index, left).unwrap_or(left);
+        state.flops += (before - left).max(0.0) * self.runs[index].estimate.flops;
+        let last = state.line.unwrap_or(self.begin);
+        let due = self.bars.is_hidden() && last.elapsed() >= LINE_EVERY;
+        if due {
+            state.line = Some(Instant::now());
+        }
+        let overall = self.overall(&state);
         if let Some(bar) = state.bars.get(&index) {
             bar.set_position(point.step);
             bar.set_message(message.clone());
         }
         drop(state);
-        if due && self.bars.is_hidden() {
+        self.whole.set_message(overall.clone());
+        if due {
             self.say(&format!(
-                "{}: step {}/{steps}, {message}",
+                "{}: step {}/{steps}, {message} ({overall})",
                 self.name(index),
                 point.step
             ));
@@ -171,6 +244,7 @@ impl<'a> Progress<'a> {
         if let Some(bar) = state.bars.remove(&index) {
             bar.finish_and_clear();
         }
+        state.left.remove(&index);
         let timing = record.timing;
         let seconds = timing.train_seconds + timing.validation_seconds;
         let whole = state.pace.get(&index).is_none_or(|pace| !pace.resumed);
@@ -203,9 +277,12 @@ impl<'a> Progress<'a> {
     }
 
     fn failed(&self, index: usize, message: &str, log: Option<&std::path::Path>, tail: &str) {
-        if let Some(bar) = self.state().bars.remove(&index) {
+        let mut state = self.state();
+        state.left.remove(&index);
+        if let Some(bar) = state.bars.remove(&index) {
             bar.finish_and_clear();
         }
+        drop(state);
         self.bars.suspend(|| {
             self.printer.error(
                 &format!("run `{}` failed: {message}", self.name(index)),

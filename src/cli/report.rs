@@ -4,9 +4,9 @@ use super::args::{Global, ReportArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::workspace::{self, Opened};
-use super::{exit, results};
+use super::{exit, outcome, results};
 use crate::DEFAULT_PROFILE;
-use crate::claim::{self, Judged, Verdict};
+use crate::claim::{self, Judged};
 use crate::fsx::RealFs;
 use crate::record::Results;
 use crate::report::Report;
@@ -25,8 +25,11 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     let mut all = Vec::new();
     let mut fails = false;
     for opened in workspace::open(&args.spec, &store, printer)? {
-        let (report, judged) = build(&opened, &store)?;
-        fails |= judged.iter().any(|judged| judged.verdict == Verdict::Fails);
+        let Built { report, judged, .. } = build(&opened, &store)?;
+        if let Some(claims) = outcome::failing(&judged).filter(|_| args.strict_claims) {
+            printer.error(&claims, None);
+            fails = true;
+        }
         if args.context {
             printer.json_result(report.context())?;
             continue;
@@ -37,17 +40,27 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     if printer.json() && !args.context {
         printer.json_result(&all)?;
     }
-    Ok(if fails && args.strict_claims {
-        exit::CLAIM_FAILS
-    } else {
-        exit::OK
-    })
+    Ok(if fails { exit::CLAIM_FAILS } else { exit::OK })
+}
+
+/// A report, and what it was made of.
+pub(crate) struct Built {
+    /// The report.
+    pub(crate) report: Report,
+    /// The results of all its runs.
+    pub(crate) results: Results,
+    /// The verdicts.
+    pub(crate) judged: Vec<Judged>,
 }
 
 /// Builds the report of an opened spec.
-pub(crate) fn build(opened: &Opened, store: &Store) -> Result<(Report, Vec<Judged>), Failure> {
+pub(crate) fn build(opened: &Opened, store: &Store) -> Result<Built, Failure> {
     let (results, judged) = results::judged(opened, store)?;
-    Ok((made(&opened.spec, &results, &judged)?, judged))
+    Ok(Built {
+        report: made(&opened.spec, &results, &judged)?,
+        results,
+        judged,
+    })
 }
 
 /// Makes a report; what is wrong in the spec is told with its file.

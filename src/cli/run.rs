@@ -4,13 +4,12 @@ use super::args::{Global, RunArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::progress::Progress;
+use super::report::Built;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
-use super::{check, exit, plan, report, sample};
-use crate::claim::{Judged, Verdict};
+use super::{check, exit, outcome, plan, report, shared};
 use crate::human;
 use crate::record::RunStatus;
-use crate::report::Report;
 use crate::scheduler::{Options, Scheduler, Summary};
 use crate::store::{Calibration, ClaimTiming, Store};
 use crate::train::Engine;
@@ -25,7 +24,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         let beat = stale / 8;
         store = store.with_claim_timing(ClaimTiming { beat, stale });
     }
-    let engine = engine::open(sample::device(&args.compute.device)?)?;
+    let engine = engine::open(args.compute.device)?;
     let mut all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
         let spec = &opened.spec;
@@ -67,18 +66,29 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
             code = exit::RUN_FAILED;
         }
         if !args.no_report && !opened.filtered {
-            let (report, judged) = match session.report(opened) {
+            let Built {
+                report,
+                results,
+                judged,
+            } = match session.report(opened) {
                 // What it still had to tokenise was left.
                 Err(_) if signals.flag().load(Ordering::SeqCst) => return Ok(session.stopped()),
                 made => made?,
             };
-            if code == exit::OK
-                && args.strict_claims
-                && judged.iter().any(|judged| judged.verdict == Verdict::Fails)
-            {
-                code = exit::CLAIM_FAILS;
-            }
             report::write(&report, &reports, printer)?;
+            if !printer.json() {
+                printer.note(&outcome::text(&results, &judged));
+            }
+            for sentence in outcome::diverged(&results) {
+                printer.warning(&sentence);
+                code = exit::RUN_FAILED;
+            }
+            if let Some(claims) = outcome::failing(&judged).filter(|_| args.strict_claims) {
+                printer.error(&claims, None);
+                if code == exit::OK {
+                    code = exit::CLAIM_FAILS;
+                }
+            }
             summaries.push(report::summary(opened, &judged));
         } else if opened.filtered {
             printer.note("no report written: `--filter` selected only some runs");
@@ -103,8 +113,8 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn train(&self, opened: &Opened, paranoid: bool) -> Result<Summary, Failure> {
-        let threads = sample::threads(&self.args.compute);
-        let device = sample::device(&self.args.compute.device)?;
+        let threads = shared::threads(&self.args.compute);
+        let device = self.args.compute.device;
         // What a run needs on a GPU is looked at there, when it begins.
         let free_memory = match device {
             DeviceKind::Cuda(_) => None,
@@ -138,12 +148,19 @@ impl Session<'_> {
                 ..defaults
             },
         };
-        let progress = Progress::new(opened, self.printer);
+        let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
+        let progress = Progress::new(opened, &self.store.statuses(&ids)?, self.printer);
         let summary = scheduler.run(&opened.plan, &workload, &progress, self.signals.flag())?;
         progress.finish();
         self.calibrate(&progress, threads)?;
+        let took = human::seconds(progress.elapsed().as_secs_f64());
+        let done = sentence(&summary);
+        let spec = &opened.plan.spec;
         self.printer
-            .note(&format!("{}: {}", opened.plan.spec, sentence(&summary)));
+            .note(&match summary.trained + summary.evaluated {
+                0 => format!("{spec}: {done}"),
+                _ => format!("{spec}: {done}, in {took}"),
+            });
         Ok(summary)
     }
 
@@ -156,7 +173,7 @@ impl Session<'_> {
 
     /// Builds the report. Where a file that it reads is damaged, which its size did not show, every digest is looked at, and what
     /// is damaged is made anew.
-    fn report(&self, opened: &Opened) -> Result<(Report, Vec<Judged>), Failure> {
+    fn report(&self, opened: &Opened) -> Result<Built, Failure> {
         match report::build(opened, self.store) {
             Err(failure) if failure.code == exit::INPUT && !self.args.spec.paranoid => {
                 failure.print(self.printer);

@@ -1,15 +1,11 @@
 //! `specbook sample`: text from a stored run.
 
-use super::args::{ComputeArgs, Global, SampleArgs};
+use super::args::{Global, SampleArgs};
 use super::failure::Failure;
 use super::print::Printer;
+use super::shared::TrainedRun;
 use super::{exit, workspace};
-use crate::data::TextTokenizer;
-use crate::plan::RunKey;
-use crate::record::{RunId, RunStatus};
-use crate::store::Store;
-use crate::train::engine::{self, DeviceKind};
-use crate::train::{Engine, SampleJob, Weights};
+use crate::train::SampleJob;
 use serde_json::json;
 
 /// Continues the prompts.
@@ -78,73 +74,4 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         printer.result(&shown.join("\n\n"));
     }
     Ok(exit::OK)
-}
-
-/// A finished run, ready to be used.
-pub(crate) struct TrainedRun {
-    /// Its id.
-    pub(crate) id: RunId,
-    /// Its settings.
-    pub(crate) key: RunKey,
-    /// Its tokenizer.
-    pub(crate) tokenizer: TextTokenizer,
-    /// Its weights.
-    pub(crate) weights: Weights,
-    /// What computes.
-    pub(crate) engine: Box<dyn Engine>,
-    /// With how many threads.
-    pub(crate) threads: usize,
-}
-
-impl TrainedRun {
-    /// Finds the run and reads what is needed.
-    pub(crate) fn open(store: &Store, name: &str, compute: &ComputeArgs) -> Result<Self, Failure> {
-        let id = store.resolve(name)?;
-        let Some(record) = store
-            .record(&id)?
-            .filter(|record| record.status == RunStatus::Cached)
-        else {
-            return Err(Failure::input(format!("run `{name}` is not finished"))
-                .hint("train it with `specbook run`"));
-        };
-        let key: RunKey = serde_json::from_value(record.key.clone())?;
-        let weights = store.weights(&id)?;
-        let Some(json) = store.tokens(&record.digests.tokenizer)? else {
-            return Err(Failure::input(format!(
-                "the tokenizer of run `{name}` is not in the store"
-            ))
-            .hint("`specbook run` on its spec puts it there"));
-        };
-        let tokenizer = TextTokenizer::from_bytes(&json, std::path::Path::new("tokenizer.json"))?;
-        let threads = threads(compute);
-        Ok(Self {
-            id,
-            key,
-            tokenizer,
-            weights,
-            engine: engine::open(device(&compute.device)?)?,
-            threads,
-        })
-    }
-}
-
-/// The number of threads asked for, or one per core.
-pub(crate) fn threads(compute: &ComputeArgs) -> usize {
-    compute.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    )
-}
-
-/// The device asked for.
-pub(crate) fn device(name: &str) -> Result<DeviceKind, Failure> {
-    match name.split_once(':').unwrap_or((name, "0")) {
-        ("cpu", "0") => Ok(DeviceKind::Cpu),
-        ("cpu-reference", "0") => Ok(DeviceKind::CpuReference),
-        ("cuda", ordinal) if ordinal.parse::<usize>().is_ok() => {
-            Ok(DeviceKind::Cuda(ordinal.parse().unwrap_or_default()))
-        }
-        _ => Err(Failure::usage(format!("no device is called `{name}`"))
-            .hint("devices are `cpu`, `cpu-reference`, `cuda`, `cuda:1`, …")),
-    }
 }

@@ -2,8 +2,8 @@
 
 use super::args::{Global, ShowArgs};
 use super::failure::Failure;
-use super::plan::status_word;
 use super::print::{self, Printer};
+use super::shared::status_word;
 use super::{exit, terminal_plot, workspace};
 use crate::human;
 use crate::record::{MetricPoint, RunRecord, RunStatus};

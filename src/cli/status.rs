@@ -2,8 +2,8 @@
 
 use super::args::{Global, StatusArgs};
 use super::failure::Failure;
-use super::plan::status_word;
 use super::print::{self, Printer};
+use super::shared::status_word;
 use super::{exit, workspace};
 use crate::record::RunStatus;
 use serde_json::json;

@@ -1,11 +1,11 @@
 //! `specbook verify`: trains stored runs again, in memory, and compares every bit.
 
 use super::args::{Global, SpecArgs, VerifyArgs};
+use super::exit;
 use super::failure::Failure;
 use super::print::Printer;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
-use super::{exit, sample};
 use crate::plan::Run;
 use crate::record::{RunId, RunRecord, RunStatus};
 use crate::scheduler::{
@@ -31,7 +31,7 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
         .collect();
     let near = specs.first().map_or(Path::new("."), |path| path);
     let store = workspace::store(global, near)?;
-    let engine = engine::open(sample::device(&args.device)?)?;
+    let engine = engine::open(args.device)?;
     let mut work = Vec::new();
     for text in &args.targets {
         match as_spec(text) {

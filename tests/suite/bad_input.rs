@@ -281,9 +281,9 @@ fn a_device_that_is_not_there() {
         .run(&["run", "specs/tiny.yaml", "--device", "tpu"])
         .code(2);
     insta::assert_snapshot!(ran.stderr, @"
-    error: no device is called `tpu`
+    error: invalid value 'tpu' for '--device <DEVICE>': device `tpu` cannot be used: expected `cpu`, `cpu-reference`, `cuda` or `cuda:N`
 
-    hint: devices are `cpu`, `cpu-reference`, `cuda`, `cuda:1`, …
+    For more information, try '--help'.
     ");
 }
 

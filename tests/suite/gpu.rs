@@ -51,7 +51,9 @@ fn the_doctor_says_what_would_be_used() {
     assert!(json["processor"]["cores"].as_u64().unwrap() >= 1);
     let unknown = project.run(&["doctor", "--device", "tpu"]).code(2);
     assert!(
-        unknown.stderr.contains("no device is called `tpu`"),
+        unknown
+            .stderr
+            .contains("expected `cpu`, `cpu-reference`, `cuda` or `cuda:N`"),
         "{}",
         unknown.stderr
     );

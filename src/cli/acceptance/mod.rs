@@ -11,9 +11,9 @@ mod parity;
 mod speed;
 
 use super::args::{AcceptanceArgs, Global};
+use super::exit;
 use super::failure::Failure;
 use super::print::Printer;
-use super::{exit, sample};
 use crate::fsx::{Fs as _, RealFs};
 use crate::train::engine::DeviceKind;
 use crate::train::engine::cuda;
@@ -69,7 +69,7 @@ pub(crate) fn execute(
     global: &Global,
     printer: Printer,
 ) -> Result<u8, Failure> {
-    let device = sample::device(&args.device)?;
+    let device = args.device;
     if let DeviceKind::Cuda(number) = device {
         cuda::usable(number)?;
     }

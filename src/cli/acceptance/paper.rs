@@ -37,7 +37,12 @@ pub(super) fn run(args: &AcceptanceArgs, global: &Global) -> Result<Part, Failur
     let store = store.unwrap_or_else(|| folder.path().join(".specbook"));
     let mut command = Command::new(program);
     command.arg("run").arg(&spec);
-    command.args(["--profile", &args.profile, "--device", &args.device]);
+    command.args([
+        "--profile",
+        &args.profile,
+        "--device",
+        &args.device.to_string(),
+    ]);
     for setting in settings.iter().chain(&args.overrides) {
         command.args(["--set", setting]);
     }
