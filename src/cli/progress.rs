@@ -1,6 +1,6 @@
 //! Progress of runs: bars on a terminal, plain lines elsewhere.
 
-use super::print::{Printer, clean};
+use super::print::{self, Printer, clean};
 use super::workspace::Opened;
 use crate::human;
 use crate::plan::Run;
