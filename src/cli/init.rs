@@ -1,44 +1,83 @@
-//! `specbook init`: writes a shipped spec to start from.
+//! `specbook init`: writes a spec to start from, with what a project needs beside it.
 
 use super::args::Init;
-use super::exit;
 use super::failure::Failure;
-use super::print::Printer;
+use super::print::{self, Printer};
+use super::{exit, workspace};
 use crate::fsx::{Fs as _, RealFs};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// The shipped specs: name and text.
-const SHIPPED: &[(&str, &str)] = &[
-    (
-        "epoch-frenzy",
-        include_str!("../../specs/epoch-frenzy.yaml"),
-    ),
-    ("grid-search", include_str!("../../specs/grid-search.yaml")),
-    (
-        "loss-comparison",
-        include_str!("../../specs/loss-comparison.yaml"),
-    ),
-    ("scale-up", include_str!("../../specs/scale-up.yaml")),
-    (
-        "sequence-handling",
-        include_str!("../../specs/sequence-handling.yaml"),
-    ),
+/// A spec that comes with the program.
+#[derive(Serialize)]
+struct Shipped {
+    name: &'static str,
+    about: &'static str,
+    #[serde(skip)]
+    text: &'static str,
+}
+
+/// The specs, those to start one's own from first.
+const SHIPPED: &[Shipped] = &[
+    Shipped {
+        name: "minimal",
+        about: "one small model on embedded text; half a minute",
+        text: include_str!("starters/minimal.yaml"),
+    },
+    Shipped {
+        name: "compare",
+        about: "two settings with three seeds each, and a claim that decides",
+        text: include_str!("starters/compare.yaml"),
+    },
+    Shipped {
+        name: "sweep",
+        about: "two axes and three seeds, in a table and a figure",
+        text: include_str!("starters/sweep.yaml"),
+    },
+    Shipped {
+        name: "epoch-frenzy",
+        about: "study: many passes over little text, or one pass over much?",
+        text: include_str!("../../specs/epoch-frenzy.yaml"),
+    },
+    Shipped {
+        name: "grid-search",
+        about: "study: which sizes help a small LLaMA most?",
+        text: include_str!("../../specs/grid-search.yaml"),
+    },
+    Shipped {
+        name: "loss-comparison",
+        about: "study: cross-entropy, square losses and squentropy",
+        text: include_str!("../../specs/loss-comparison.yaml"),
+    },
+    Shipped {
+        name: "scale-up",
+        about: "study: the grid's largest model on more text",
+        text: include_str!("../../specs/scale-up.yaml"),
+    },
+    Shipped {
+        name: "sequence-handling",
+        about: "study: documents that are too short or too long",
+        text: include_str!("../../specs/sequence-handling.yaml"),
+    },
 ];
+
+/// The JSON Schema that editors read, beside the spec.
+const SCHEMA: &str = "specbook.schema.json";
 
 /// Writes the spec, or lists what there is.
 pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
-    let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
     let Some(name) = &args.name else {
         if printer.json() {
-            printer.json_result(&names)?;
+            printer.json_result(&SHIPPED)?;
         } else {
-            printer.result(&names.join("\n"));
+            let rows = SHIPPED
+                .iter()
+                .map(|spec| vec![spec.name.to_owned(), spec.about.to_owned()]);
+            printer.result(&print::table(&["name", "about"], &rows.collect::<Vec<_>>()));
         }
         return Ok(exit::OK);
     };
-    if !names.contains(&name.as_str()) {
-        return Err(unknown(name, &names));
-    }
+    let spec = find(name)?;
     let path = args
         .out
         .clone()
@@ -49,29 +88,58 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
                 .hint("name another file with `--out`"),
         );
     }
-    write(name, &path)?;
+    let fs = RealFs::new();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    fs.create_dir_all(folder)?;
+    let schema = serde_json::to_vec_pretty(&crate::spec::json_schema())?;
+    fs.write_atomic(&folder.join(SCHEMA), &schema)?;
+    let text = format!("# yaml-language-server: $schema={SCHEMA}\n{}", spec.text);
+    fs.write_atomic(&path, text.as_bytes())?;
+    ignore_store(&workspace::project(&path), &fs)?;
     printer.note(&format!(
-        "wrote {}\nnext: specbook run {}",
-        path.display(),
+        "wrote {0}\nnext: specbook run {0}",
         path.display()
     ));
     Ok(exit::OK)
 }
 
-fn unknown(name: &str, names: &[&str]) -> Failure {
-    Failure::usage(format!("no shipped spec is called `{name}`"))
-        .hint(format!("there are: {}", names.join(", ")))
+/// Keeps the store out of version control: `.gitignore` of the project names `.specbook/`.
+fn ignore_store(project: &Path, fs: &RealFs) -> Result<(), Failure> {
+    let file = project.join(".gitignore");
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(|error| {
+            Failure::input(format!("cannot read `{}`: {error}", file.display()))
+        })?,
+    };
+    let names_it = |line: &str| line.trim().trim_matches('/') == ".specbook";
+    if text.lines().any(names_it) {
+        return Ok(());
+    }
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    Ok(fs.write_atomic(&file, format!("{text}{end}.specbook/\n").as_bytes())?)
 }
 
-/// Writes the shipped spec `name`.
+fn find(name: &str) -> Result<&'static Shipped, Failure> {
+    SHIPPED
+        .iter()
+        .find(|spec| spec.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = SHIPPED.iter().map(|spec| spec.name).collect();
+            Failure::usage(format!("no shipped spec is called `{name}`"))
+                .hint(format!("there are: {}", names.join(", ")))
+        })
+}
+
+/// Writes the shipped spec `name` alone, as it is.
 pub(crate) fn write(name: &str, path: &Path) -> Result<(), Failure> {
-    let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) else {
-        let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-        return Err(unknown(name, &names));
-    };
     let fs = RealFs::new();
     if let Some(folder) = path.parent() {
         fs.create_dir_all(folder)?;
     }
-    Ok(fs.write_atomic(path, text.as_bytes())?)
+    Ok(fs.write_atomic(path, find(name)?.text.as_bytes())?)
 }

@@ -61,7 +61,7 @@ pub(crate) fn reports(out: Option<&Path>, near: &Path) -> PathBuf {
 }
 
 /// The project that `near` is in: the nearest ancestor with `.specbook`, else the nearest with `.git`, else the folder beside `specs`.
-fn project(near: &Path) -> PathBuf {
+pub(crate) fn project(near: &Path) -> PathBuf {
     let near = std::path::absolute(near).unwrap_or_else(|_| near.to_path_buf());
     let folder = if near.is_dir() {
         near.as_path()

@@ -9,6 +9,8 @@ use dfdx::prelude::{NoneTape, Tape};
 
 /// The normalised last hidden states, one row per id. Dropout sites: 0 the embedding; block `l`: `1 + 3 l` attention probabilities,
 /// `2 + 3 l` and `3 + 3 l` the two projections.
+///
+/// Shapes in the comments: N ids of all sequences, D = dim, H heads of Dh with H Dh = D, F = hidden_dim, P positions.
 pub(crate) fn hidden<O: Operations, T: Tape<O::Element, O::Device>>(
     ops: &O,
     config: &ModelConfig,
@@ -32,15 +34,19 @@ pub(crate) fn hidden<O: Operations, T: Tape<O::Element, O::Device>>(
     };
     let dropout = |site: usize| input.pass.and_then(|pass| pass.site(site));
     let positions = Some((&parameters[1], input.positions));
+    // (V, D)[N] + (P, D)[N] -> (N, D)
     let mut x = ops.embed(&parameters[0], positions, input.ids, dropout(0), tape)?;
     for layer in 0..config.n_layers {
         let (at, site) = (6 * layer, 3 * layer);
-        let residual = x.retaped::<NoneTape>();
+        let residual = x.retaped::<NoneTape>(); // (N, D)
+        // (N, D) -> queries, keys, values (N, 3 D) -> (N, D)
         let h = attend(layer, norm(x, at)?, linear(at + 1), dropout(site + 1))?;
+        // (N, D) -> (N, D)
         x = ops.linear_residual(h, linear(at + 2), residual, dropout(site + 2))?;
-        let residual = x.retaped::<NoneTape>();
-        let h = ops.mlp(norm(x, at + 3)?, linear(at + 4), Activation::Gelu)?;
+        let residual = x.retaped::<NoneTape>(); // (N, D)
+        let h = ops.mlp(norm(x, at + 3)?, linear(at + 4), Activation::Gelu)?; // (N, D) -> (N, F)
+        // (N, F) -> (N, D)
         x = ops.linear_residual(h, linear(at + 5), residual, dropout(site + 3))?;
     }
-    norm(x, 6 * config.n_layers)
+    norm(x, 6 * config.n_layers) // (N, D)
 }

@@ -13,6 +13,8 @@ use dfdx::prelude::{NoneTape, Tape};
 const PER_BLOCK: usize = 6;
 
 /// The normalised last hidden states, one row per id.
+///
+/// Shapes in the comments: N ids of all sequences, D = dim, H query heads and K key/value heads of Dh, F = hidden_dim.
 pub(crate) fn hidden<O: Operations, T: Tape<O::Element, O::Device>>(
     ops: &O,
     config: &ModelConfig,
@@ -29,15 +31,17 @@ pub(crate) fn hidden<O: Operations, T: Tape<O::Element, O::Device>>(
         let weight = &parameters[index];
         ops.norm(x, NormKind::Rms, weight, None, config.norm_eps)
     };
-    let mut x = ops.embed(&parameters[0], None, input.ids, None, tape)?;
+    let mut x = ops.embed(&parameters[0], None, input.ids, None, tape)?; // (V, D)[N] -> (N, D)
     for layer in 0..config.n_layers {
         let at = 1 + layer * PER_BLOCK;
-        let residual = x.retaped::<NoneTape>();
+        let residual = x.retaped::<NoneTape>(); // (N, D)
+        // (N, D) -> queries, keys, values (N, (H + 2 K) Dh) -> (N, H Dh)
         let h = attend(layer, norm(x, at)?, plain(at + 1), None)?;
-        x = ops.linear_residual(h, plain(at + 2), residual, None)?;
-        let residual = x.retaped::<NoneTape>();
+        x = ops.linear_residual(h, plain(at + 2), residual, None)?; // (N, H Dh) -> (N, D)
+        let residual = x.retaped::<NoneTape>(); // (N, D)
+        // (N, D) -> gate and up (N, 2 F) -> (N, F)
         let h = ops.mlp(norm(x, at + 3)?, plain(at + 4), Activation::Swiglu)?;
-        x = ops.linear_residual(h, plain(at + 5), residual, None)?;
+        x = ops.linear_residual(h, plain(at + 5), residual, None)?; // (N, F) -> (N, D)
     }
-    norm(x, 1 + config.n_layers * PER_BLOCK)
+    norm(x, 1 + config.n_layers * PER_BLOCK) // (N, D)
 }

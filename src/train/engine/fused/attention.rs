@@ -71,10 +71,10 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     let (x, mut tape) = x.split_tape();
     let (shape, rope) = (shape(heads, grid), ops.rope.of(heads));
     let rows = grid.rows();
-    let mut qkv = stock.buffer(rows * shape.width());
-    project(&compute, values(&x), linear, &mut qkv, false);
-    let mut y = zeros(&device, rows, heads.dim())?;
-    let mut lse = stock.buffer(rows * shape.heads);
+    let mut qkv = stock.buffer(rows * shape.width()); // (B T, (H + 2 K) Dh)
+    project(&compute, values(&x), linear, &mut qkv, false); // (B T, D) -> (B T, (H + 2 K) Dh)
+    let mut y = zeros(&device, rows, heads.dim())?; // (B T, H Dh)
+    let mut lse = stock.buffer(rows * shape.heads); // (B T, H): ln of the sums of exponentials
     with_factors(dropout, |factors| {
         let out = values_mut(&mut y);
         k::attention(

@@ -1,4 +1,7 @@
 //! Embedding, norm, feed-forward layer, linear layer with residual.
+//!
+//! Shapes in the comments: N rows (ids of all sequences), D = dim, F the feed-forward width, I inputs and O outputs of a linear
+//! layer; a gradient has the shape of its value.
 
 use super::memory::{Failure, gradient, take_gradient, zeros};
 use super::view::{values, values_mut};
@@ -29,10 +32,10 @@ pub(super) fn project(
 ) {
     let &(outputs, inputs) = linear.weight.shape();
     let sizes = [x.len() / inputs, outputs, inputs];
-    let weight = View::rows(values(linear.weight), inputs).transposed();
-    gemm(compute, sizes, View::rows(x, inputs), weight, y, add);
+    let weight = View::rows(values(linear.weight), inputs).transposed(); // (O, I)ᵀ
+    gemm(compute, sizes, View::rows(x, inputs), weight, y, add); // (N, I) · (I, O) -> (N, O)
     if let Some(bias) = linear.bias {
-        k::add_bias(compute, values(bias), y);
+        k::add_bias(compute, values(bias), y); // (N, O) + (O)
     }
 }
 
@@ -61,27 +64,29 @@ impl Projected {
     ) -> Backward {
         let &(n, inputs) = self.x.shape();
         let outputs = self.weight.shape().0;
-        let slopes = View::rows(gy, outputs);
-        let weight = View::rows(values(&self.weight), inputs);
+        let gradients = View::rows(gy, outputs); // (N, O)
+        let weight = View::rows(values(&self.weight), inputs); // (O, I)
+        // (N, O) · (O, I) -> (N, I)
         gemm(
             compute,
             [n, inputs, outputs],
-            slopes,
+            gradients,
             weight,
             gradient(store, &self.x)?,
             true,
         );
-        let x = View::rows(values(&self.x), inputs);
+        let x = View::rows(values(&self.x), inputs); // (N, I)
+        // (O, N) · (N, I) -> (O, I)
         gemm(
             compute,
             [outputs, inputs, n],
-            slopes.transposed(),
+            gradients.transposed(),
             x,
             gradient(store, &self.weight)?,
             true,
         );
         if let Some(bias) = &self.bias {
-            k::column_sums(compute, gy, [outputs, 0], gradient(store, bias)?);
+            k::column_sums(compute, gy, [outputs, 0], gradient(store, bias)?); // (N, O) -> (O)
         }
         Ok(())
     }
@@ -96,7 +101,7 @@ pub(super) fn embed<T: Tape<f32, Cpu>>(
     mut tape: T,
 ) -> Result<Matrix<Fused, T>, Failure> {
     let (compute, device) = (ops.compute.clone(), ops.device.clone());
-    let mut y = zeros(&device, ids.len(), tokens.shape().1)?;
+    let mut y = zeros(&device, ids.len(), tokens.shape().1)?; // (N, D)
     let positions = positions.map(|(table, at)| {
         let at: Vec<u32> = at.iter().map(|&p| p as u32).collect();
         (table.clone(), at)
@@ -105,7 +110,7 @@ pub(super) fn embed<T: Tape<f32, Cpu>>(
     let rows = positions
         .as_ref()
         .map(|(table, at)| (values(table), &at[..]));
-    k::embed(&compute, ids, values(tokens), rows, out);
+    k::embed(&compute, ids, values(tokens), rows, out); // (V, D)[N] (+ (P, D)[N]) -> (N, D)
     drop_elements(&compute, out, dropout);
     let (ghost, tokens, ids) = (y.ghost(), tokens.clone(), ids.to_vec());
     tape.add_backward_op(move |store| {
@@ -113,9 +118,9 @@ pub(super) fn embed<T: Tape<f32, Cpu>>(
         let (gy, shape) = take_gradient!(store, ghost);
         let mut gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
         drop_elements(&compute, values_mut(&mut gy), dropout);
-        k::embed_backward(&compute, &ids, values(&gy), gradient(store, &tokens)?);
+        k::embed_backward(&compute, &ids, values(&gy), gradient(store, &tokens)?); // (N, D) -> (V, D)
         if let Some((table, at)) = positions {
-            k::embed_backward(&compute, &at, values(&gy), gradient(store, &table)?);
+            k::embed_backward(&compute, &at, values(&gy), gradient(store, &table)?); // (N, D) -> (P, D)
         }
         Ok(())
     });
@@ -147,11 +152,11 @@ pub(super) fn norm<T: Tape<f32, Cpu>>(
     let (compute, device) = (ops.compute.clone(), ops.device.clone());
     let (x, mut tape) = x.split_tape();
     let &(n, dim) = x.shape();
-    let mut y = zeros(&device, n, dim)?;
-    let mut stats = ops.stock.buffer(2 * n);
+    let mut y = zeros(&device, n, dim)?; // (N, D)
+    let mut stats = ops.stock.buffer(2 * n); // (N, 2): mean and 1/deviation
     let (weight, bias) = (weight.clone(), bias.cloned());
     let this = layer(kind, &weight, bias.as_ref(), eps);
-    k::norm(&compute, this, values(&x), values_mut(&mut y), &mut stats);
+    k::norm(&compute, this, values(&x), values_mut(&mut y), &mut stats); // (N, D) -> (N, D)
     let ghost = y.ghost();
     tape.add_backward_op(move |store| {
         let _timed = compute.clock.time(Part::Norm);
@@ -159,14 +164,14 @@ pub(super) fn norm<T: Tape<f32, Cpu>>(
         let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
         // Three gradients at once: two are collected aside and added.
         let mut sums = vec![0.0; dim * if bias.is_some() { 2 } else { 1 }];
-        let (gw, gb) = sums.split_at_mut(dim);
+        let (gw, gb) = sums.split_at_mut(dim); // (D), (D)
         let to = NormGradients {
             x: gradient(store, &x)?,
             weight: gw,
             bias: gb,
         };
         let this = layer(kind, &weight, bias.as_ref(), eps);
-        k::norm_backward(&compute, this, values(&x), &stats, values(&gy), to);
+        k::norm_backward(&compute, this, values(&x), &stats, values(&gy), to); // (N, D) -> (N, D), (D), (D)
         k::add_to(compute.isa, gradient(store, &weight)?, gw);
         if let Some(bias) = &bias {
             k::add_to(compute.isa, gradient(store, bias)?, gb);
@@ -189,27 +194,27 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
         Activation::Swiglu => outputs / 2,
         Activation::Gelu => outputs,
     };
-    let mut before = ops.stock.buffer(n * outputs);
+    let mut before = ops.stock.buffer(n * outputs); // (N, 2 F) with a gate, (N, F) without
     project(&compute, values(&x), projection, &mut before, false);
-    let mut y = zeros(&device, n, hidden)?;
+    let mut y = zeros(&device, n, hidden)?; // (N, F)
     match activation {
-        Activation::Swiglu => k::swiglu_rows(&compute, &before, hidden, values_mut(&mut y)),
-        Activation::Gelu => k::gelu_all(&compute, &before, values_mut(&mut y)),
+        Activation::Swiglu => k::swiglu_rows(&compute, &before, hidden, values_mut(&mut y)), // (N, 2 F) -> (N, F)
+        Activation::Gelu => k::gelu_all(&compute, &before, values_mut(&mut y)), // (N, F) -> (N, F)
     }
     let (ghost, projected) = (y.ghost(), Projected::new(x, projection));
     tape.add_backward_op(move |store| {
         let _timed = compute.clock.time(Part::FeedForward);
         let (gy, shape) = take_gradient!(store, ghost);
         let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
-        let mut slopes = before;
+        let mut gradients = before; // the values give way to their gradients
         match activation {
             Activation::Swiglu => {
-                k::swiglu_rows_backward(&compute, &mut slopes, hidden, values(&gy))
+                k::swiglu_rows_backward(&compute, &mut gradients, hidden, values(&gy)) // (N, F) -> (N, 2 F)
             }
-            Activation::Gelu => k::gelu_backward_all(&compute, &mut slopes, values(&gy)),
+            Activation::Gelu => k::gelu_backward_all(&compute, &mut gradients, values(&gy)),
         }
         drop(gy);
-        projected.backward(&compute, store, &slopes)
+        projected.backward(&compute, store, &gradients)
     });
     Ok(y.put_tape(tape))
 }
@@ -223,12 +228,12 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
 ) -> Result<Matrix<Fused, T>, Failure> {
     let (compute, device) = (ops.compute.clone(), ops.device.clone());
     let (x, mut tape) = x.split_tape();
-    let mut y = zeros(&device, x.shape().0, linear.weight.shape().0)?;
+    let mut y = zeros(&device, x.shape().0, linear.weight.shape().0)?; // (N, O)
     let out = values_mut(&mut y);
     if dropout.is_some() {
         project(&compute, values(&x), linear, out, false);
         drop_elements(&compute, out, dropout);
-        k::add_all(&compute, out, values(&residual));
+        k::add_all(&compute, out, values(&residual)); // (N, O) + (N, O)
     } else {
         k::copy_all(&compute, out, values(&residual));
         project(&compute, values(&x), linear, out, true);
