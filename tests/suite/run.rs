@@ -318,6 +318,76 @@ fn a_failed_claim_is_an_exit_code_only_on_request() {
         ])
         .code(6);
     assert_eq!(strict.json()[0]["claims"][0]["verdict"], "fails");
+    let named = &strict.stderr;
+    assert!(named.contains("1 claim fails:\n  "), "{named}");
+    assert!(named.contains("expected equal to 6"), "{named}");
+}
+
+#[test]
+fn a_run_ends_with_its_results() {
+    let project = trained();
+    let told = project.run(&["run", "specs/tiny.yaml"]).success().stderr;
+    for part in [
+        "settings",
+        "train loss",
+        "val loss",
+        "\ndim=16 ",
+        "\ndim=32 ",
+        " 1/1 ",
+        "\nclaims: ",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(
+        told.lines().all(|line| line.chars().count() <= 80),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_diverged_run_is_a_warning_and_an_exit_code() {
+    let project = Project::new();
+    let head = TINY.split("claims:").next().unwrap();
+    let text = head.replace("learning_rate: ", "learning_rate: 9");
+    assert_ne!(text, head);
+    project.write("specs/tiny.yaml", text);
+    let told = project
+        .run(&["run", "specs/tiny.yaml", "-q"])
+        .code(3)
+        .stderr;
+    assert!(
+        told.contains("` diverged: its training loss rose from "),
+        "{told}"
+    );
+}
+
+#[test]
+fn every_spec_of_init_is_valid_and_knows_its_schema() {
+    let project = Project::new();
+    let listed = project.run(&["init", "--format", "json"]).success().json();
+    for spec in listed.as_array().unwrap() {
+        let name = spec["name"].as_str().unwrap();
+        assert!(!spec["about"].as_str().unwrap().is_empty());
+        project.run(&["init", name]).success();
+        let file = format!("specs/{name}.yaml");
+        let text = project.read(&file);
+        assert!(text.starts_with("# yaml-language-server: $schema=specbook.schema.json\n"));
+        project.run(&["check", &file]).success();
+    }
+    assert_eq!(project.read(".gitignore").matches(".specbook/").count(), 1);
+    let schema: serde_json::Value =
+        serde_json::from_str(&project.read("specs/specbook.schema.json")).unwrap();
+    assert!(schema["properties"]["base"].is_object());
+}
+
+#[test]
+fn negative_values_get_the_message_of_the_option() {
+    let project = Project::new();
+    let told = project
+        .run(&["sample", "x", "--temperature", "-1"])
+        .code(2)
+        .stderr;
+    assert_eq!(told, "error: `--temperature` is a number from 0\n");
 }
 
 #[test]

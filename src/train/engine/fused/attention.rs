@@ -77,6 +77,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     let mut lse = stock.buffer(rows * shape.heads); // (B T, H): ln of the sums of exponentials
     with_factors(dropout, |factors| {
         let out = values_mut(&mut y);
+        // (B T, (H + 2 K) Dh) -> (B, H, T, Dh) as rows (B T, H Dh)
         k::attention(
             &compute,
             shape,
@@ -93,13 +94,14 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
             let _timed = compute.clock.time(Part::Attention);
             let (gy, rows) = take_gradient!(store, ghost);
             let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, rows)?;
-            let mut slopes = stock.buffer(qkv.len());
+            let mut gradients = stock.buffer(qkv.len()); // (B T, (H + 2 K) Dh)
             let saved = AttentionSaved {
                 qkv: &qkv,
                 y: values(&kept),
                 lse: &lse,
             };
             with_factors(dropout, |factors| {
+                // (B T, H Dh) -> (B T, (H + 2 K) Dh)
                 k::attention_backward(
                     &compute,
                     shape,
@@ -107,11 +109,11 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
                     rope.as_deref(),
                     factors,
                     values(&gy),
-                    &mut slopes,
+                    &mut gradients,
                 );
             });
             drop((gy, qkv));
-            projected.backward(&compute, store, &slopes)
+            projected.backward(&compute, store, &gradients)
         });
     }
     Ok(y.put_tape(tape))
@@ -167,7 +169,7 @@ pub(super) fn attention_cached(
     let (shape, rope) = (shape(heads, grid), ops.rope.of(heads));
     let (dim, kv_dim, head_dim) = (heads.dim(), heads.kv_dim(), heads.head_dim);
     let mut qkv = ops.stock.buffer(rows * shape.width());
-    few_or_many(compute, values(x), linear, &mut qkv);
+    few_or_many(compute, values(x), linear, &mut qkv); // (N, D) -> (N, (H + 2 K) Dh)
     let before: Vec<usize> = sequences.iter().map(|&s| cache.len(s)).collect();
     for (r, row) in qkv.chunks_exact_mut(shape.width()).enumerate() {
         let position = before[r / group] + r % group;
@@ -181,13 +183,14 @@ pub(super) fn attention_cached(
         sequence.keys.extend_from_slice(&row[dim..dim + kv_dim]);
         sequence.values.extend_from_slice(&row[dim + kv_dim..]);
     }
-    let mut y = zeros(&ops.device, rows, dim)?;
+    let mut y = zeros(&ops.device, rows, dim)?; // (N, H Dh)
     let cache = &*cache;
     compute.rows(rows, 1, [(values_mut(&mut y), dim)], &|row, [y]| {
         let r = row.start;
         let positions = before[r / group] + r % group + 1;
         let sequence = &cache.sequences[sequences[r / group]];
         let query = &qkv[r * shape.width()..r * shape.width() + dim];
+        // (H Dh) over keys and values (positions, K Dh) -> (H Dh)
         k::attend_one(
             compute.isa,
             shape,

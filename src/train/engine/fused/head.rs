@@ -45,10 +45,11 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
     }
     let (recording, terms) = (T::OWNS_TAPE, terms(task.formula));
     let mut gx = if recording {
-        zeros(&device, n, d)?
+        zeros(&device, n, d)? // (N, D)
     } else {
         zeros(&device, 1, 1)?
     };
+    // (V, D); V classes, N rows, D = dim
     let mut gw = ops.stock.buffer(if recording { classes * d } else { 0 });
     let to = recording.then(|| HeadGradients {
         x: values_mut(&mut gx),
@@ -56,6 +57,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
     });
     let factor = (task.scale / counted as f64) as f32;
     let parts = [values(&x), values(weight)];
+    // (N, D) · (D, V) -> logits (N, V), in pieces that are never all there; with targets (N) -> two sums
     let (ce, square) = head_loss(
         &compute,
         parts,
@@ -71,11 +73,11 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         let _timed = compute.clock.time(Part::Head);
         let upstream = store.get_or_alloc_mut(&ghost)?[0];
         let (mut gx, mut gw) = (gx, gw);
-        for (target, slopes) in [(&x, values_mut(&mut gx)), (&weight, &mut gw[..])] {
+        for (target, gradients) in [(&x, values_mut(&mut gx)), (&weight, &mut gw[..])] {
             if upstream.to_bits() != 1f32.to_bits() {
-                k::scale_all(&compute, slopes, upstream);
+                k::scale_all(&compute, gradients, upstream);
             }
-            k::add_all(&compute, gradient(store, target)?, slopes);
+            k::add_all(&compute, gradient(store, target)?, gradients);
         }
         Ok(())
     });
@@ -122,7 +124,7 @@ pub(super) fn scores(
 }
 
 pub(super) fn logits(ops: &Fused, x: &Matrix<Fused>, weight: &Matrix<Fused>) -> Vec<f32> {
-    let mut y = vec![0.0; x.shape().0 * weight.shape().0];
+    let mut y = vec![0.0; x.shape().0 * weight.shape().0]; // (N, D) · (D, V) -> (N, V)
     few_or_many(
         &ops.compute,
         values(x),
