@@ -196,8 +196,8 @@ fn a_plan_with_too_little_text_lists_the_runs_and_a_damaged_file_is_an_error() {
     tiny (profile desk): 2 runs; fix this to see run ids and cache status:
       `../few.txt` has 2 documents, but `data.train` asks for documents 5 to 24
     run     params  steps  tokens         work     memory       disk
-    dim=16  13,616      5    ~480  ~34.0 MFLOP  ~26.1 MiB   58.8 KiB
-    dim=32  33,888      5    ~480  ~93.5 MFLOP  ~30.0 MiB  138.0 KiB
+    dim=16  13,616      5    ~480  ~34.0 MFLOP  ~24.2 MiB   58.8 KiB
+    dim=32  33,888      5    ~480  ~93.5 MFLOP  ~28.6 MiB  138.0 KiB
     ~ estimate: one full-length sequence per document until the text is read
     ");
     project.write("few.txt", [0xff, 0xfe]);
