@@ -15,6 +15,7 @@ mod extend;
 mod gpu;
 #[cfg(unix)]
 mod hostile;
+mod kernels;
 mod project;
 mod published;
 mod real_text;

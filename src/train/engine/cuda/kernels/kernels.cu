@@ -1,0 +1,6 @@
+// All kernels of the engine, in one unit.
+#include "rows.cuh"
+#include "attention_mma.cuh"
+#include "cached.cuh"
+#include "head.cuh"
+#include "optimizer.cuh"

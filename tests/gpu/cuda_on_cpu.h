@@ -1,0 +1,110 @@
+// Runs CUDA C kernels on the CPU, one fiber per GPU thread, so that the very source that nvcc compiles can be tested without a GPU.
+//
+// Between two synchronisations the threads of a block run in an order that a seed permutes, whole warps ahead of others included. Shared memory is
+// poisoned before each block. A warp operation is carried out when all lanes of its mask have arrived. What CUDA leaves undefined ends a launch with
+// a message: lanes missing under a mask or at different operations, threads waiting at different barriers, a barrier that never fills.
+// With -fsanitize=thread and race.cpp (in the place of libtsan) every access is checked too.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __restrict__
+#define __launch_bounds__(...)
+#define NOT_TRACED __attribute__((no_sanitize("thread"), noinline))
+
+struct dim3 {
+  unsigned x, y, z;
+  dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(8) uint2 { unsigned x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
+
+// bfloat16, rounded to the nearest even; NaN stays NaN.
+struct bf16 { uint16_t bits; };
+inline float to_f32(bf16 x) {
+  uint32_t u = uint32_t(x.bits) << 16;
+  float f;
+  memcpy(&f, &u, 4);
+  return f;
+}
+inline bf16 to_bf16(float f) {
+  uint32_t u;
+  memcpy(&u, &f, 4);
+  if ((u & 0x7fffffff) > 0x7f800000) return bf16{uint16_t(u >> 16 | 64)};
+  return bf16{uint16_t((u + 0x7fff + (u >> 16 & 1)) >> 16)};
+}
+
+namespace cpu {
+enum Op { SYNCWARP, SHUFFLE, MMA };
+enum State { READY, AT_BARRIER, AT_WARP, DONE };
+struct Thread {
+  void *sp = nullptr;
+  char *stack = nullptr;
+  dim3 id;
+  unsigned tid = 0, lane = 0, warp = 0;
+  State state = READY;
+  int line = 0, op = 0;
+  unsigned mask = 0, source = 0;
+  uint64_t value = 0, result = 0;
+  void *args[3] = {};
+  unsigned warp_epoch = 0;
+  size_t shared_top = 0;
+};
+extern Thread *self;  // the running thread
+extern dim3 block_id, block_dim, grid_dim;
+constexpr size_t SHARED_BYTES = 48 << 10;  // what a kernel may declare without asking the driver
+void *shared(size_t bytes);
+bool shared_holds(uintptr_t at, size_t bytes);  // whether an array that the kernel declared does
+void barrier(int line);
+uint64_t warp_op(int op, unsigned mask, uint64_t value, unsigned source, int line, void *a = nullptr, void *b = nullptr, void *c = nullptr);
+void stop();  // with a message in `failure`: this launch goes no further
+using Body = void (*)(void (*)(), void **);
+// Runs all blocks; false and a message in `failure` where CUDA would be undefined.
+bool launch(Body body, void (*kernel)(), dim3 grid, dim3 block, void **parameters);
+extern char failure[512];
+extern uint64_t seed;         // order of blocks, warps and threads; 0: ascending
+extern unsigned first_block;  // runs one block of a large grid alone; 0: all
+template <class... A, std::size_t... I> NOT_TRACED void unpack(void (*kernel)(A...), void **p, std::index_sequence<I...>) {
+  kernel(*static_cast<typename std::remove_reference<A>::type *>(p[I])...);
+}
+template <class... A> NOT_TRACED void call(void (*kernel)(), void **p) {
+  unpack(reinterpret_cast<void (*)(A...)>(kernel), p, std::index_sequence_for<A...>{});
+}
+template <class... A> bool run(void (*kernel)(A...), dim3 grid, dim3 block, void **p) {
+  return launch(&call<A...>, reinterpret_cast<void (*)()>(kernel), grid, block, p);
+}
+}  // namespace cpu
+
+#define SHARED(type, name, n) type *const name = static_cast<type *>(cpu::shared(sizeof(type) * (n)))
+// The emulated GPU and the tests find a kernel by its name: `NAME__cpu`.
+#define KERNEL(name)                                                                                                                  \
+  extern "C" int name##__cpu(unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, void **p) {               \
+    return cpu::run(name, dim3(gx, gy, gz), dim3(bx, by, bz), p) ? 0 : 719;                                                           \
+  }
+
+#define threadIdx (cpu::self->id)
+#define blockIdx (cpu::block_id)
+#define blockDim (cpu::block_dim)
+#define gridDim (cpu::grid_dim)
+#define __syncthreads() cpu::barrier(__LINE__)
+#define __syncwarp() ((void)cpu::warp_op(cpu::SYNCWARP, ~0u, 0, 0, __LINE__))
+#define __shfl_xor_sync(mask, v, x) cpu_shuffle(mask, v, cpu::self->lane ^ (x), __LINE__)
+template <class T> T cpu_shuffle(unsigned mask, T v, unsigned source, int line) {
+  uint64_t bits = 0;
+  memcpy(&bits, &v, sizeof v);
+  bits = cpu::warp_op(cpu::SHUFFLE, mask, bits, source, line);
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+inline void mma_16x8x16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  cpu::warp_op(cpu::MMA, ~0u, 0, 0, __LINE__, d, const_cast<unsigned *>(a), const_cast<unsigned *>(b));
+}
+inline float __expf(float x) { return expf(x); }
+inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }

@@ -1,0 +1,133 @@
+// What the tests of kernels share: memory with guard pages, launches by name, comparisons with f64.
+#pragma once
+#include "cuda_on_cpu.h"
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <dlfcn.h>
+#include <functional>
+#include <string>
+#include <sys/mman.h>
+#include <vector>
+#define OPTIONAL extern "C" __attribute__((weak))
+OPTIONAL void race_watch(void *, size_t, const char *, int);
+OPTIONAL void race_forget(void *);
+OPTIONAL void race_launch();
+OPTIONAL void race_reset();
+OPTIONAL unsigned race_found(const char **);
+OPTIONAL int race_unwritten(void *);
+
+// As in the kernels: what is passed by value.
+struct Dropout {
+  unsigned key[2], high[2], threshold;
+  float scale;
+};
+struct Attention {
+  int length, heads, kv_heads, width;
+  float scale;
+};
+struct Formula {
+  int cross_entropy, square, on_probabilities;
+  float wrong, correct, target, factor;
+};
+struct Piece {
+  float *value, *first, *second, *gradient;
+  bf16 *low;
+  int count, decays;
+};
+struct Adamw {
+  float beta1, beta2, rest1, rest2, eps, shrink, rate, root;
+};
+
+inline float to_f32(float x) { return x; }
+template <class T> T narrowed(double x);
+template <> inline float narrowed<float>(double x) { return float(x); }
+template <> inline bf16 narrowed<bf16>(double x) { return to_bf16(float(x)); }
+
+extern uint64_t state;
+double uniform();
+double normal();
+
+// Memory of the device, full of NaN; its end is followed by a page that nobody may touch.
+template <class T> struct Memory {
+  T *at;
+  size_t n, mapped;
+  char *base;
+  Memory(size_t n, const char *name, bool initialised) : n(n) {
+    const size_t bytes = (n * sizeof(T) + 15) & ~size_t(15), page = 4096;
+    mapped = (bytes + page - 1) / page * page + page;
+    base = static_cast<char *>(mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    at = reinterpret_cast<T *>(base + mapped - page - bytes);
+    memset(static_cast<void *>(at), 0xff, bytes);
+    mprotect(base + mapped - page, page, PROT_NONE);
+    if (race_watch) race_watch(at, n * sizeof(T), name, initialised);
+  }
+  Memory(const Memory &) = delete;
+  ~Memory() {
+    if (race_forget) race_forget(at);
+    munmap(base, mapped);
+  }
+  operator T *() const { return at; }
+  double get(size_t i) const { return to_f32(at[i]); }
+  // Random numbers; what they are after rounding, in f64.
+  std::vector<double> draw(double scale = 1, double centre = 0) {
+    std::vector<double> kept(n);
+    for (size_t i = 0; i < n; i++) {
+      at[i] = narrowed<T>(centre + scale * normal());
+      kept[i] = get(i);
+    }
+    return kept;
+  }
+};
+// Indices, set by the host.
+struct Indices : Memory<int> {
+  Indices(const char *name, const std::vector<int> &values) : Memory(values.size(), name, true) { std::copy(values.begin(), values.end(), at); }
+};
+
+void launch(const char *name, dim3 grid, dim3 block, void **parameters);
+template <class... A> void run(const std::string &name, dim3 grid, dim3 block, A... a) {
+  void *p[] = {&a...};
+  launch(name.c_str(), grid, block, p);
+}
+template <class T> std::string of(const char *name) { return std::string(name) + (sizeof(T) == 2 ? "_bf16" : "_f32"); }
+
+// The largest difference, as a part of the largest number; NaN is as wrong as can be.
+struct Error {
+  double worst = 0, scale = 0;
+  void add(double got, double want) {
+    double d = std::abs(got - want);
+    if (!(d <= 1e300)) d = 1e300;
+    worst = std::max(worst, d);
+    scale = std::max(scale, std::abs(want));
+  }
+  double relative() const { return worst / (scale + 1e-300); }
+};
+struct Report {
+  uint64_t hash = 1469598103934665603ull;
+  double error = 0;
+  void add(const Error &e) { error = std::max(error, e.relative()); }
+  // Numbers that must be the same bits in every order, and their exact values.
+  template <class T> void compare(const Memory<T> &got, const std::vector<double> &want) {
+    Error e;
+    for (size_t i = 0; i < want.size(); i++) e.add(got.get(i), want[i]);
+    add(e);
+    const unsigned char *bytes = reinterpret_cast<const unsigned char *>(got.at);
+    for (size_t i = 0; i < got.n * sizeof(T); i++) hash = (hash ^ bytes[i]) * 1099511628211ull;
+    if (race_unwritten && race_unwritten(got.at)) add_unwritten(race_unwritten(got.at));
+  }
+  void add_unwritten(int cells);
+};
+// Runs `body` in several orders; all must give the same bits, within `allowed` of f64, without a race.
+void check(const std::string &name, double allowed, std::function<void(Report &)> body);
+// f32 and bf16.
+#define CHECK_BOTH(name, exact, rounded, body)                          \
+  check(name " f32", exact, [](Report &r) { body<float>(r); });         \
+  check(name " bf16", rounded, [](Report &r) { body<bf16>(r); });
+
+void rows_tests();
+void attention_tests();
+void head_tests();
+void optimizer_tests();
+// The factor of element `index`.
+double kept(const Dropout &d, uint64_t index);
+extern const Dropout NONE, SOME;
