@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use super::chart::{Colours, same};
-use super::text::{one_line, slug};
+use super::text::{one_line, shorten, slug};
 use crate::record::{Results, RunResult, same_run};
 use crate::spec::{Filter, Selection, Spec};
 use serde_json::Value;
@@ -197,14 +197,30 @@ pub(crate) fn axis_value(run: &RunResult, axis: &str) -> Option<Value> {
 pub(crate) fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) => one_line(text),
+        Value::Object(map) if map.len() == 1 => {
+            let choice = map.iter().map(|(name, settings)| choice(name, settings));
+            choice.collect::<String>()
+        }
         other => one_line(&other.to_string()),
     }
 }
 
-/// A value of an axis as the title of a panel or a row: cases speak for themselves, numbers need their axis.
+/// A choice with its settings, as run names have it: `cosine{warmup_steps=10}`.
+fn choice(name: &str, settings: &Value) -> String {
+    let Value::Object(settings) = settings else {
+        return one_line(&format!("{name}={}", value_text(settings)));
+    };
+    let settings = settings.iter();
+    let settings = settings.map(|(key, value)| format!("{key}={}", value_text(value)));
+    let settings: Vec<String> = settings.collect();
+    shorten(&one_line(&format!("{name}{{{}}}", settings.join(","))), 60)
+}
+
+/// A value of an axis as the title of a panel or a row: cases and choices name themselves, numbers need their axis.
 pub(crate) fn value_title(axis: &str, value: &Value) -> String {
     match value {
         Value::String(text) => one_line(text),
+        Value::Object(_) => value_text(value),
         other => format!("{axis} = {other}"),
     }
 }

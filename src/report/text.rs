@@ -1,6 +1,8 @@
 //! Text from specs, corpora and models, made safe for a page: control characters out, markup escaped, Markdown to HTML.
 
-use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{
+    CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, html,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -124,22 +126,43 @@ fn is_safe_link(target: &str) -> bool {
         || !lower.contains(':')
 }
 
-/// Turns Markdown into HTML. Raw HTML is shown as text; pictures become their description (a report loads nothing);
-/// headings stand at level 2 or lower, under the page's own.
+/// Turns Markdown into HTML. Raw HTML is shown as text; pictures become links (a report loads nothing); formulas stay as
+/// written; headings stand at level 2 or lower, under the page's own.
 pub(crate) fn markdown_to_html(markdown: &str) -> String {
     let cleaned = clean(markdown);
     let mut dropped_links = Vec::new();
-    let events = Parser::new_ext(&cleaned, EXTENSIONS).filter_map(|event| match event {
+    // Formulas stay as they are written: nothing in them is Markdown.
+    let options = EXTENSIONS.union(Options::ENABLE_MATH);
+    let events = Parser::new_ext(&cleaned, options).filter_map(|event| match event {
+        Event::InlineMath(formula) => Some(Event::Text(format!("${formula}$").into())),
+        Event::DisplayMath(formula) => Some(Event::Text(format!("$${formula}$$").into())),
         Event::Html(raw) | Event::InlineHtml(raw) => Some(Event::Text(raw)),
         Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
         Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
-        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => None,
-        Event::Start(Tag::Link { ref dest_url, .. }) => {
-            let is_safe = is_safe_link(dest_url);
-            dropped_links.push(!is_safe);
-            is_safe.then_some(event)
+        Event::Start(
+            Tag::Link {
+                dest_url, title, ..
+            }
+            | Tag::Image {
+                dest_url, title, ..
+            },
+        ) => {
+            // A link cannot stand in another one.
+            let is_kept = is_safe_link(&dest_url) && dropped_links.iter().all(|dropped| *dropped);
+            dropped_links.push(!is_kept);
+            is_kept.then(|| {
+                Event::Start(Tag::Link {
+                    link_type: LinkType::Inline,
+                    dest_url,
+                    title,
+                    id: CowStr::from(""),
+                })
+            })
         }
-        Event::End(TagEnd::Link) => (!dropped_links.pop().unwrap_or(false)).then_some(event),
+        Event::End(TagEnd::Link | TagEnd::Image) => {
+            let is_kept = !dropped_links.pop().unwrap_or(false);
+            is_kept.then_some(Event::End(TagEnd::Link))
+        }
         Event::Start(Tag::Heading {
             level: old,
             id: _,
@@ -159,8 +182,8 @@ pub(crate) fn markdown_to_html(markdown: &str) -> String {
     out
 }
 
-/// Markdown for other programs to render: raw HTML becomes text, and so do links that [`is_safe_link`] refuses. Everything else
-/// stays as it is written, to the byte.
+/// Markdown for other programs to render: raw HTML becomes text, and so do links that [`is_safe_link`] refuses; pictures
+/// become links. Everything else stays as it is written, to the byte.
 pub(crate) fn inert_markdown(markdown: &str) -> String {
     let mut text = markdown.to_owned();
     // What was HTML is read as Markdown afterwards, so it is looked at again; each round leaves fewer characters to escape.
@@ -192,6 +215,9 @@ fn escapes(text: &str) -> BTreeMap<usize, &'static str> {
             match bytes[at] {
                 b'<' => drop(escapes.insert(at, "&lt;")),
                 b'[' if !is_escaped => drop(escapes.insert(at, "\\[")),
+                b'!' if !is_escaped && bytes.get(at + 1) == Some(&b'[') => {
+                    escapes.insert(at, "");
+                }
                 _ => {}
             }
         }
@@ -208,10 +234,33 @@ fn escapes(text: &str) -> BTreeMap<usize, &'static str> {
             {
                 escape(range);
             }
+            // A picture becomes a link: a report loads nothing.
+            Event::Start(Tag::Image { .. }) => escape(range.start..range.start + 1),
             _ => {}
         }
     }
     escapes
+}
+
+/// Markdown whose code block is closed where its author left it open, so that it ends with its text.
+pub(crate) fn closed(markdown: &str) -> String {
+    let probe = format!("{markdown}\n\nend");
+    let last = Parser::new_ext(&probe, EXTENSIONS).into_offset_iter();
+    let last = last.filter(|(event, _)| {
+        matches!(
+            event,
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_)))
+        )
+    });
+    match last.last() {
+        Some((_, range)) if range.end == probe.len() => {
+            let opening = markdown[range.start..].trim_start();
+            let mark = opening.chars().next().unwrap_or('`');
+            let fence: String = opening.chars().take_while(|c| *c == mark).collect();
+            format!("{markdown}\n{fence}")
+        }
+        _ => markdown.to_owned(),
+    }
 }
 
 fn nested(level: HeadingLevel) -> HeadingLevel {
@@ -282,7 +331,7 @@ mod tests {
         );
         assert!(!html.contains("javascript:"), "{html}");
         assert!(html.contains("&lt;script&gt;") && html.contains("<em>b</em>"));
-        assert!(html.contains("<a href=\"https://x.org\">m</a>") && html.contains("alt"));
+        assert!(html.contains("<a href=\"https://x.org\">m</a>") && html.contains(">alt</a>"));
     }
 
     #[test]
@@ -311,6 +360,41 @@ mod tests {
         }
         let harmless = "# A <https://x.org> & `<b>`\n\n1 < 2, a \\<b>\n\n    <i>\n\n| a |\n|---|\n| [b](#c) |\n";
         assert_eq!(inert_markdown(harmless), harmless);
+    }
+
+    #[test]
+    fn formulas_stay_as_written() {
+        let html = markdown_to_html("a $x*y*z$ b\n\n$$a_1 \\\\ b*c*d$$\n\ncosts $5 *now*");
+        assert!(
+            html.contains("$x*y*z$") && html.contains("$$a_1 \\\\ b*c*d$$"),
+            "{html}"
+        );
+        assert!(html.contains("costs $5 <em>now</em>"), "{html}");
+        assert!(!markdown_to_html("$<script>$").contains("<script"));
+        assert!(!inert_markdown("$<script>$").contains("<script"));
+    }
+
+    #[test]
+    fn pictures_are_links_on_the_page_and_in_other_forms() {
+        let text = "![the rig](../rig.png) ![far](https://x.org/y.png) ![no](data:image/png,x)";
+        let html = markdown_to_html(text);
+        assert!(
+            html.contains("<a href=\"../rig.png\">the rig</a>"),
+            "{html}"
+        );
+        assert!(!html.contains("<img") && !html.contains("data:"), "{html}");
+        insta::assert_snapshot!(inert_markdown(text), @r"[the rig](../rig.png) [far](https://x.org/y.png) !\[no](data:image/png,x)");
+        let nested = markdown_to_html("[![a](b.png)](https://x.org)");
+        assert_eq!(nested, "<p><a href=\"https://x.org\">a</a></p>\n");
+    }
+
+    #[test]
+    fn a_code_block_ends_with_its_text() {
+        assert_eq!(closed("a\n\n````text\nb"), "a\n\n````text\nb\n````");
+        assert_eq!(closed("~~~\nb"), "~~~\nb\n~~~");
+        for whole in ["a `b", "```\nx\n```", "```\nx\n```\n\ny", "    code"] {
+            assert_eq!(closed(whole), whole);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokenizers", &["data/tokenizer"]),
     ("plotters", &["report/chart/"]),
     ("plotters_backend", &["report/chart/canvas"]),
-    ("minijinja", &["report/render", "report/index", "expr/"]),
+    ("minijinja", &["report/export/", "report/index", "expr/"]),
     ("serde_yaml", &["spec/load"]),
     ("saphyr_parser", &["spec/load"]),
     ("clap", &["cli/"]),

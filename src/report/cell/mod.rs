@@ -10,7 +10,7 @@ use super::ReportError;
 use super::chart::{self, Figure, Size};
 use super::context::{Block, CellView, FigureView, LegendView, PanelView, Prose};
 use super::scope::Scope;
-use super::text::{clean, escape_markdown, inert_markdown, markdown_to_html};
+use super::text::{clean, closed, escape_markdown, inert_markdown, markdown_to_html};
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
 use crate::spec::{Cell, HistogramOf, PerplexityCell, SamplesCell};
@@ -98,7 +98,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let (width, height) = size;
         let drawings = chart::draw(figure, Size { width, height })?;
         let head = caption.map(|text| clean(text).trim().to_owned());
-        let head = head.unwrap_or_else(|| figure.alt.clone());
+        let head = head.unwrap_or_else(|| escape_markdown(&figure.alt));
         let text = [head.as_str(), figure.notes.as_str()].join(" ");
         let panels = figure
             .panels
@@ -219,13 +219,23 @@ fn panel_title(number: usize, title: &str) -> String {
 pub(crate) fn prose(markdown: &str) -> Prose {
     Prose {
         html: markdown_to_html(markdown),
-        markdown: inert_markdown(clean(markdown).trim_end()),
+        markdown: closed(&inert_markdown(clean(markdown).trim_end())),
     }
 }
 
-/// Prose of one line: without the paragraph about it.
+/// Several lines as one.
+fn flat(markdown: &str) -> String {
+    let cleaned = clean(markdown);
+    let lines = cleaned
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Prose of one line, flattened before anything else: without the paragraph about it.
 pub(crate) fn prose_line(markdown: &str) -> Prose {
-    let prose = prose(markdown);
+    let prose = prose(&flat(markdown));
     let html = prose.html.trim();
     let inner = html
         .strip_prefix("<p>")
@@ -233,6 +243,6 @@ pub(crate) fn prose_line(markdown: &str) -> Prose {
         .filter(|inner| !inner.contains("<p>"));
     Prose {
         html: inner.unwrap_or(html).to_owned(),
-        markdown: inert_markdown(&clean(markdown).trim_end().replace('\n', " ")),
+        markdown: prose.markdown,
     }
 }

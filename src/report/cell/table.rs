@@ -9,7 +9,7 @@ use crate::report::context::{ColumnView, RowView, TableView, ValueView};
 use crate::report::csv;
 use crate::report::metric::{self, Better, Metric, Shape};
 use crate::report::scope::{Scope, axis_value, groups, value_text};
-use crate::report::text::{clean, one_line};
+use crate::report::text::{clean, escape_markdown, one_line};
 use crate::spec::TableCell;
 use crate::{human, stats};
 use serde_json::Value;
@@ -440,7 +440,7 @@ fn caption(
                     names.push(name);
                 }
             }
-            let mut text = format!("{} by {}.", names.join(", "), cell.rows);
+            let mut text = format!("{} by {}.", names.join(", "), escape_markdown(&cell.rows));
             if let Some(first) = text.get_mut(0..1) {
                 first.make_ascii_uppercase();
             }

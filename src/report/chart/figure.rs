@@ -2,6 +2,7 @@
 
 use super::Colour;
 use crate::human;
+use crate::report::text::escape_markdown;
 use serde::Serialize;
 
 /// A figure.
@@ -184,7 +185,7 @@ impl Figure {
                 .iter()
                 .any(|known| known.look == key.look && known.label != key.label)
         });
-        let alike: Vec<&str> = looks.map(|(_, key)| key.label.as_str()).collect();
+        let alike: Vec<String> = looks.map(|(_, key)| escape_markdown(&key.label)).collect();
         let values = |n: usize| match n {
             1 => "1 value".to_owned(),
             n => format!("{} values", human::count(n as u64)),

@@ -42,7 +42,8 @@ pub(super) fn foot(report: &ReportContext) -> String {
     )
 }
 
-/// At most one empty line in a row outside code blocks, no spaces at the end of lines, one line feed at the end.
+/// At most one empty line in a row outside code blocks, no spaces at the end of lines but for the two of a hard line break, one
+/// line feed at the end.
 pub(super) fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut fence: Option<String> = None;
@@ -58,11 +59,15 @@ pub(super) fn tidy(text: &str) -> String {
         if fence.is_some() || is_fence {
             out.push_str(line);
         } else {
-            let line = line.trim_end();
-            if line.is_empty() && was_empty {
+            let text = line.trim_end();
+            if text.is_empty() && was_empty {
                 continue;
             }
-            out.push_str(line);
+            out.push_str(text);
+            if !text.is_empty() && line.ends_with("  ") {
+                // A break that the author wants.
+                out.push_str("  ");
+            }
         }
         out.push('\n');
         was_empty = fence.is_none() && line.trim_end().is_empty();
@@ -71,4 +76,14 @@ pub(super) fn tidy(text: &str) -> String {
     out.truncate(end);
     out.push('\n');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tidy;
+
+    #[test]
+    fn hard_line_breaks_stay() {
+        assert_eq!(tidy("a   \nb \n\n\n  \nc\n"), "a  \nb\n\nc\n");
+    }
 }

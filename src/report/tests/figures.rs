@@ -200,3 +200,69 @@ fn histograms_count_every_document_once() {
         .sum();
     assert_eq!(counted, 5.0);
 }
+
+#[test]
+fn many_values_have_lines_of_their_own_or_are_told() {
+    let with_values = |count: u64| {
+        let mut fixture = small();
+        let run = fixture.results.runs[0].clone();
+        fixture.results.runs = (0..count)
+            .map(|number| {
+                let mut run = run.clone();
+                run.name = format!("rate={number}");
+                run.group.clone_from(&run.name);
+                run.axes = vec![("rate".into(), number.into())];
+                run
+            })
+            .collect();
+        fixture.spec.axes[0].name = "rate".into();
+        curves(&fixture, json!({"curves": ["val/loss"], "colours": "rate"}))
+    };
+    let figure = with_values(18);
+    let mut looks: Vec<String> = figure.legend.iter().map(|key| key.look.class()).collect();
+    looks.sort();
+    looks.dedup();
+    assert_eq!(looks.len(), 18, "{looks:?}");
+    assert!(!figure.notes.contains("look like"), "{}", figure.notes);
+    assert!(
+        with_values(33)
+            .notes
+            .contains("Lines that look like an earlier one: rate = 32.")
+    );
+}
+
+#[test]
+fn captions_count_what_is_not_drawn() {
+    let figure = |json| curves(&small(), json).notes;
+    let notes = figure(json!({"curves": ["train/loss"], "log": ["y"]}));
+    assert!(!notes.contains("Not drawn"), "{notes}");
+    let mut fixture = small();
+    for run in &mut fixture.results.runs {
+        run.series[3].train_loss = -1.0;
+    }
+    let notes = curves(&fixture, json!({"curves": ["train/loss"], "log": ["y"]})).notes;
+    assert!(
+        notes.contains("Not drawn: 1 value at or below 0"),
+        "{notes}"
+    );
+    let notes = figure(json!({"curves": ["train/loss"], "y_range": [2.0, 9.0]}));
+    assert!(
+        notes.contains("The vertical axis shows 2 to 9; 1 value outside it"),
+        "{notes}"
+    );
+    // Documents without tokens have no place on a logarithmic axis.
+    let mut fixture = small();
+    fixture.results.runs.truncate(1);
+    fixture.results.runs[0].document_tokens = vec![0, 0, 0, 5, 7];
+    let scope = Scope::new(&fixture.spec, &fixture.results);
+    let cell = HistogramCell {
+        of: HistogramOf::DocumentTokens,
+        first: Vec::new(),
+        bins: 4,
+        log: vec![PlotAxis::X],
+        caption: None,
+    };
+    let runs: Vec<_> = fixture.results.runs.iter().collect();
+    let notes = chart::document_tokens(&scope, &runs, &cell).notes;
+    assert!(notes.contains("Not drawn: 3 of 5 documents"), "{notes}");
+}
