@@ -7,7 +7,7 @@ pub mod bench {
     pub use crate::bench::{Case, Extent, measure, shapes};
 }
 pub mod claim {
-    pub use crate::claim::{Judged, Verdict};
+    pub use crate::claim::{Judged, Reason, Verdict};
 }
 pub mod data {
     pub use crate::data::corpora::{Generator, document};

@@ -7,4 +7,4 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use verdict::{Judged, Verdict, judge, judge_times};
+pub use verdict::{Judged, Reason, Verdict, judge, judge_times};

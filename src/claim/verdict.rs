@@ -5,7 +5,7 @@
 //! | the spec says that the source contradicts itself | `source inconsistent` (with our number, where there is one) |
 //! | needs a reader, a clock, another profile or other data; a missing or failed run; NaN; a measure that cannot be evaluated | `not checkable here` |
 //! | three or more seeds, and the 95 % Student-t interval of the measure contains a bound | `inconclusive` |
-//! | fewer seeds, and the measure compares single runs ([`crate::expr::Measured::by_luck`]) | `inconclusive`: too few seeds |
+//! | fewer seeds, and the measure compares single runs ([`crate::expr::Measured::seed_dependent`]) | `inconclusive`: too few seeds |
 //! | two seeds on different sides of a bound | `inconclusive` |
 //! | otherwise | `holds` or `fails`, by the measure on the mean over seeds |
 
@@ -46,9 +46,43 @@ impl std::fmt::Display for Verdict {
     }
 }
 
+/// Why a verdict is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// The measure decided: what it is, and what that rests on.
+    Measured {
+        /// `0.31 is above 0.1`.
+        comparison: String,
+        /// `over 3 seeds`.
+        basis: String,
+    },
+    /// Anything else, in words.
+    Stated(String),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Measured { comparison, basis } => write!(f, "{comparison} ({basis})"),
+            Self::Stated(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(reason: &str) -> Self {
+        Self::Stated(reason.to_owned())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A claim with its verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judged {
     /// Short name.
     pub id: String,
@@ -75,7 +109,7 @@ pub struct Judged {
     /// The verdict.
     pub verdict: Verdict,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
     /// A remark of the spec.
     pub note: Option<String>,
     /// Whether a reader decides it.
@@ -114,8 +148,7 @@ pub fn judge_times(claims: &[Claim], profile: &str, results: &Results) -> Vec<Ju
 /// The claim as far as it goes without the times.
 fn without_a_clock(claim: &Claim) -> Judged {
     Judged {
-        reason: "wall-clock time is no result; `timing.json` has the measure of these runs"
-            .to_owned(),
+        reason: "wall-clock time is no result; `timing.json` has the measure of these runs".into(),
         ..open(claim)
     }
 }
@@ -123,15 +156,16 @@ fn without_a_clock(claim: &Claim) -> Judged {
 fn judge_one(claim: &Claim, profile: &str, results: &Results, session: &Session) -> Judged {
     let mut judged = open(claim);
     let measured = measure(claim, session, &mut judged);
+    let stated = |verdict, reason: String| (verdict, Reason::Stated(reason));
     (judged.verdict, judged.reason) = if let Some(reason) = &claim.inconsistent {
-        (Verdict::SourceInconsistent, reason.clone())
+        stated(Verdict::SourceInconsistent, reason.clone())
     } else if let Some(reason) = unmet(claim, profile, results) {
-        (Verdict::NotCheckableHere, reason)
+        stated(Verdict::NotCheckableHere, reason)
     } else {
         match (measured, &claim.expect) {
-            (Some(Err(reason)), _) => (Verdict::NotCheckableHere, reason),
+            (Some(Err(reason)), _) => stated(Verdict::NotCheckableHere, reason),
             (Some(Ok(measured)), Some(expect)) => decide(&judged, &measured, expect),
-            _ => (
+            _ => stated(
                 Verdict::NotCheckableHere,
                 "the spec gives no measure and expectation".to_owned(),
             ),
@@ -155,7 +189,7 @@ fn open(claim: &Claim) -> Judged {
         interval: None,
         margin: None,
         verdict: Verdict::NotCheckableHere,
-        reason: String::new(),
+        reason: "".into(),
         note: claim.note.clone(),
         needs_reading: claim.needs.reading,
     }
@@ -241,7 +275,8 @@ fn measure(
     Some(Ok(measured))
 }
 
-fn decide(judged: &Judged, measured: &Measured, expect: &Expect) -> (Verdict, String) {
+fn decide(judged: &Judged, measured: &Measured, expect: &Expect) -> (Verdict, Reason) {
+    let undecided = |reason: String| (Verdict::Inconclusive, Reason::Stated(reason));
     let ours = measured.value;
     let seeds = judged.per_seed.len();
     let expected = margin_is_met(expect, ours);
@@ -259,37 +294,35 @@ fn decide(judged: &Judged, measured: &Measured, expect: &Expect) -> (Verdict, St
                 "the 95 % interval over {seeds} seeds contains {}",
                 short(bound)
             );
-            return (Verdict::Inconclusive, reason);
+            return undecided(reason);
         }
         let centre = judged.per_seed.iter().map(|(_, value)| value).sum::<f64>() / seeds as f64;
         if margin_is_met(expect, centre) != expected {
             let reason =
                 "the measure on the mean and the mean over seeds lie on different sides".to_owned();
-            return (Verdict::Inconclusive, reason);
+            return undecided(reason);
         }
-    } else if measured.by_luck {
+    } else if measured.seed_dependent {
         let reason = format!(
             "too few seeds ({}, three decide); the value is on the {side} side",
             seeds.max(1)
         );
-        return (Verdict::Inconclusive, reason);
+        return undecided(reason);
     } else if !agree {
-        return (Verdict::Inconclusive, format!("the {seeds} seeds disagree"));
+        return undecided(format!("the {seeds} seeds disagree"));
     }
     let verdict = if expected {
         Verdict::Holds
     } else {
         Verdict::Fails
     };
-    let basis = match (judged.interval, measured.by_luck) {
+    let basis = match (judged.interval, measured.seed_dependent) {
         (Some(_), _) => format!("over {seeds} seeds"),
         (None, _) => "a count, formula or many runs: seeds do not decide it".to_owned(),
     };
     let is = if expected { "is" } else { "is not" };
-    (
-        verdict,
-        format!("{} {is} {} ({basis})", short(ours), words(expect)),
-    )
+    let comparison = format!("{} {is} {}", short(ours), words(expect));
+    (verdict, Reason::Measured { comparison, basis })
 }
 
 /// Equality up to rounding of a computed number.

@@ -14,7 +14,7 @@
 //! | `mean`, `sd` (population), `min`, `max`, `spearman(xs, ys)`, `difference(xs, ys)` | of lists; `min` and `max` also of numbers |
 //! | `trend(list)`, `after_min(list)` | Spearman's correlation with the position; the list from its minimum on |
 //! | `abs`, `log`, `exp`, `sqrt`, `pow(x, y)` | of a number |
-//! | `formula(x)` | `x`, declared to be an identity or count that does not depend on the seed's luck |
+//! | `formula(x)` | `x`, declared to be an identity or count that does not depend on the seed |
 //! | `x | round(2)`, `x | thousands`, `x | percent(1)` | text of a number |
 //!
 //! With several seeds, [`Scope::Seed`] takes each setting's replicate with that seed and [`Scope::Mean`] averages every
@@ -154,9 +154,9 @@ pub struct Measured {
     pub value: f64,
     /// Seeds that every setting it read has (settings pinned to one replicate do not count); empty where it read none.
     pub seeds: Vec<u64>,
-    /// Whether one seed's luck can decide it: it reads metrics that vary with the seed from single runs, and is
+    /// Whether a single seed can decide it: it reads metrics that vary with the seed from single runs, and is
     /// neither a count, nor made of five or more runs or pairs, nor declared a `formula`.
-    pub by_luck: bool,
+    pub seed_dependent: bool,
 }
 
 /// A text with its values.
@@ -194,7 +194,7 @@ impl Session {
         Ok(Measured {
             value,
             seeds: context.common_seeds(),
-            by_luck: context.by_luck(),
+            seed_dependent: context.seed_dependent(),
         })
     }
 

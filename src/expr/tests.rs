@@ -264,26 +264,30 @@ fn scopes_choose_replicates() {
 }
 
 #[test]
-fn luck_is_recognised() {
+fn seed_dependence_is_recognised() {
     let results = grid(&[0, 1]);
-    let by_luck = |expression: &str| {
+    let seed_dependent = |expression: &str| {
         Session::new(results.clone())
             .measure(expression, Scope::Mean)
             .unwrap()
-            .by_luck
+            .seed_dependent
     };
-    assert!(by_luck("run(dim=128, n_layers=2).val_loss"));
-    assert!(by_luck("run(dim=128, n_layers=2).series('val/loss')[0]"));
+    assert!(seed_dependent("run(dim=128, n_layers=2).val_loss"));
+    assert!(seed_dependent(
+        "run(dim=128, n_layers=2).series('val/loss')[0]"
+    ));
     assert!(
-        by_luck("count(pairs('dim', 512, 128).val_loss, below=0)"),
+        seed_dependent("count(pairs('dim', 512, 128).val_loss, below=0)"),
         "three pairs are few"
     );
     assert!(
-        !by_luck("count(runs().val_loss, below=8)"),
+        !seed_dependent("count(runs().val_loss, below=8)"),
         "six runs are many"
     );
-    assert!(!by_luck("run(dim=128, n_layers=2).steps"));
-    assert!(!by_luck("formula(exp(run(dim=128, n_layers=2).val_loss))"));
+    assert!(!seed_dependent("run(dim=128, n_layers=2).steps"));
+    assert!(!seed_dependent(
+        "formula(exp(run(dim=128, n_layers=2).val_loss))"
+    ));
 }
 
 #[test]

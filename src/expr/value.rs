@@ -17,7 +17,7 @@ struct Seen {
     error: Option<ExprError>,
     /// Places of settings.
     groups: BTreeSet<usize>,
-    by_luck: bool,
+    seed_dependent: bool,
     formula: bool,
 }
 
@@ -57,9 +57,9 @@ impl Context {
         self.seen().formula = true;
     }
 
-    pub(super) fn by_luck(&self) -> bool {
+    pub(super) fn seed_dependent(&self) -> bool {
         let seen = self.seen();
-        seen.by_luck && !seen.formula
+        seen.seed_dependent && !seen.formula
     }
 
     pub(super) fn common_seeds(&self) -> Vec<u64> {
@@ -105,9 +105,9 @@ impl Context {
         self.runs.axes.iter().map(String::as_str)
     }
 
-    fn note_luck(&self, varies: bool, members: usize) {
+    fn note_seed(&self, varies: bool, members: usize) {
         if varies && members < MANY {
-            self.seen().by_luck = true;
+            self.seen().seed_dependent = true;
         }
     }
 }
@@ -155,7 +155,7 @@ impl Setting {
         }
         self.present()?;
         self.context
-            .note_luck(known.is_none_or(|metric| metric.varies), among);
+            .note_seed(known.is_none_or(|metric| metric.varies), among);
         let mut sum = 0.0;
         for run in self.replicates() {
             sum += run.metric(name).ok_or_else(|| ExprError::NotAvailable {
@@ -171,7 +171,7 @@ impl Setting {
             return Err(ExprError::unknown("series", name, MetricPoint::SERIES));
         }
         self.present()?;
-        self.context.note_luck(true, among);
+        self.context.note_seed(true, among);
         let mut all = self
             .replicates()
             .map(|run| curve::series(&run.series, name).unwrap_or_default());

@@ -15,7 +15,7 @@
 //! Later wins: base, profile, case, `vary`, `seeds`, `--set`. What would win over everything and so silence something else
 //! (a profile's value under an axis, two axes on one setting) is refused. Profiles and `--set` may also name `seeds`,
 //! `exclude`, `max_runs`, `vary` or `vary.<path>`, `cases`, `cases.<name>` or `cases.<name>.<path>`; `null` removes an axis or a
-//! case. An inherited `exclude` that names values which the profile's axes have not leaves nothing out.
+//! case. An inherited `exclude` is ignored where the profile's axes lack the values that it names.
 //!
 //! # Names
 //!

@@ -1,7 +1,7 @@
 //! The cell `claims`: verdicts counted, and a ledger of the claims.
 
 use super::{Builder, prose_line};
-use crate::claim::{Judged, Verdict};
+use crate::claim::{Judged, Reason, Verdict};
 use crate::human;
 use crate::report::context::{
     Block, ColumnView, Prose, RowView, Scoreboard, TableView, ValueView, VerdictCount,
@@ -184,14 +184,11 @@ fn details(judged: &Judged) -> (String, Prose) {
 
 /// Why the verdict was reached. Where the measure decided, the numbers stand beside it, and only their basis is left.
 fn reason(judged: &Judged) -> Option<String> {
-    let reason = one_line(&judged.reason);
-    let is_decided = matches!(judged.verdict, Verdict::Holds | Verdict::Fails);
-    let basis = reason
-        .strip_suffix(')')
-        .and_then(|rest| rest.rsplit_once(" ("))
-        .filter(|_| is_decided);
-    Some(basis.map_or_else(|| reason.clone(), |(_, basis)| basis.to_owned()))
-        .filter(|reason| !reason.is_empty())
+    let reason = match &judged.reason {
+        Reason::Measured { basis, .. } => basis,
+        Reason::Stated(reason) => reason,
+    };
+    Some(one_line(reason)).filter(|reason| !reason.is_empty())
 }
 
 /// Half of the interval over seeds.
@@ -264,7 +261,7 @@ fn csv_text(claims: &[&Judged]) -> String {
             number(half_width(judged)),
             number(judged.margin),
             judged.verdict.to_string(),
-            one_line(&judged.reason),
+            one_line(&judged.reason.to_string()),
         ];
         out.push_str(&csv::line(fields.iter().map(String::as_str)));
     }
