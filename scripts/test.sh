@@ -9,4 +9,5 @@ say "lints";             cargo clippy --locked --workspace --all-targets -- -D w
 say "CUDA code";         cargo clippy --locked --all-targets --features cuda-check -- -D warnings
 say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
+say "kernels for aarch64"; scripts/arm-test.sh kernels --no-install
 say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet

@@ -419,6 +419,10 @@ mod tests {
                     let mut packed = vec![f32::NAN; k.div_ceil(STEP) * ROWS * PAIRS];
                     // SAFETY: the sizes are those of the two vectors.
                     unsafe { pack_rows::<Portable>(from, rows, k, packed.as_mut_ptr()) };
+                    #[cfg_attr(
+                        not(target_arch = "x86_64"),
+                        expect(unused_mut, reason = "only these processors write it")
+                    )]
                     let mut again = packed.clone();
                     #[cfg(target_arch = "x86_64")]
                     if native {

@@ -150,6 +150,14 @@ macro_rules! kernels {
                 // SAFETY: this function has the features of these lanes.
                 unsafe { body::<$crate::lanes_x86::Avx2>($($arg),*) }
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            #[inline(never)]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            unsafe fn neon($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: this function has the features of these lanes.
+                unsafe { body::<$crate::lanes_neon::Neon>($($arg),*) }
+            }
             use $crate::isa::Kind;
             match isa.kind() {
                 // SAFETY: an `Isa` of this kind exists only where the machine has the features.
@@ -158,9 +166,9 @@ macro_rules! kernels {
                 // SAFETY: likewise.
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx2 => unsafe { avx2($($arg),*) },
-                // SAFETY: every processor of the architecture has these lanes.
+                // SAFETY: likewise.
                 #[cfg(target_arch = "aarch64")]
-                Kind::Neon => unsafe { body::<$crate::lanes_neon::Neon>($($arg),*) },
+                Kind::Neon => unsafe { neon($($arg),*) },
                 // SAFETY: the portable lanes need no feature.
                 Kind::Portable => unsafe { body::<$crate::lanes::Portable>($($arg),*) },
             }

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Builds for aarch64 on x86-64 Linux and runs under qemu-user; what is missing is installed where that can be, else said and skipped.
+#
+#   scripts/arm-test.sh kernels     tests of the kernels with and without BF16, and instruction counts (2 minutes)
+#   scripts/arm-test.sh program     the whole program too: tests of the engine, and of every spec in specs/ the runs of profile smoke, trained here,
+#                                   trained again under qemu and compared bit by bit, report by report (an hour)
+#
+# It wants a rustc with the standard library of aarch64-unknown-linux-gnu (Debian: rustc-web with libstd-rust-web-dev:arm64; or RUSTC), gcc and libc for
+# aarch64, and qemu. On Debian, as root, they are installed unless --no-install is given. Programs run with the libc of the packages for arm64, not
+# with the one of the cross compiler.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '== %s\n' "$*" >&2; }
+skip() { printf 'skipped: %s\n' "$*" >&2; exit 0; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+what=kernels install=yes
+for argument; do
+  case $argument in
+    kernels|program) what=$argument ;;
+    --no-install) install=no ;;
+    *) usage ;;
+  esac
+done
+target=aarch64-unknown-linux-gnu
+[ "$(uname -sm)" = "Linux x86_64" ] || skip "this is not Linux on x86-64; on aarch64, scripts/test.sh tests these kernels itself"
+
+# --- what it takes -------------------------------------------------------------------------
+has_std() { [ -n "$("$1" --print target-libdir --target $target 2>/dev/null | xargs -I{} find {} -name 'libstd-*.rlib' 2>/dev/null)" ]; }
+compiler() {
+  for rustc in "${RUSTC:-rustc}" /usr/bin/rustc; do
+    if has_std "$rustc"; then echo "$rustc"; return; fi
+  done
+}
+missing() {
+  [ -n "$(compiler)" ] || echo rustc-web libstd-rust-web-dev:arm64
+  command -v aarch64-linux-gnu-gcc >/dev/null || echo gcc-aarch64-linux-gnu
+  [ -e /usr/lib/aarch64-linux-gnu/crt1.o ] || echo libc6-dev:arm64
+  [ -e /lib/aarch64-linux-gnu/libgcc_s.so.1 ] || echo libgcc-s1:arm64
+  command -v qemu-aarch64 >/dev/null || echo qemu-user
+}
+wanted=$(missing)
+if [ -n "$wanted" ] && [ $install = yes ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  say "installing" $wanted
+  dpkg --add-architecture arm64
+  apt-get update --quiet=2
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends $wanted >/dev/null || true
+  wanted=$(missing)
+fi
+[ -z "$wanted" ] || skip "the tests for aarch64 (not there:" $wanted")"
+RUSTC=$(compiler)
+export RUSTC CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+native=${CARGO_TARGET_DIR:-target}
+export CARGO_TARGET_DIR=$native/arm
+on_arm() { CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu $1" cargo test --locked --target $target "${@:2}"; }
+
+# --- kernels -------------------------------------------------------------------------------
+# The bench's cases are large; what they compute is in the other tests.
+say "kernels with BF16";    on_arm max -p specbook-kernels -- --skip every_kernel_of_the_bench_runs
+say "kernels without BF16"; on_arm cortex-a72 -p specbook-kernels -- --skip every_kernel_of_the_bench_runs
+if command -v python3 >/dev/null; then
+  say "instructions of the inner loops"
+  cargo build --locked --release -p specbook-kernels --target $target
+  scripts/inner-loops.py "$CARGO_TARGET_DIR/$target/release/libspecbook_kernels.rlib" --objdump aarch64-linux-gnu-objdump --at-least 0.85 tiles_neon
+else
+  say "skipped: instructions of the inner loops (no python3)"
+fi
+[ $what = program ] || exit 0
+
+# --- the whole program ---------------------------------------------------------------------
+say "tests of the engine"; on_arm max --lib -- train::engine record:: doctor
+say "runs of every spec"
+# With the dependencies of tests, as they are built already.
+cargo test --locked --no-run --target $target --test suite
+env -u RUSTC CARGO_TARGET_DIR="$native" cargo test --locked --no-run --test suite
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+here=$native/debug/specbook
+there="qemu-aarch64 -cpu max $CARGO_TARGET_DIR/$target/debug/specbook"
+SPECBOOK_STORE=$folder/here $here run --quiet --profile smoke specs/*.yaml --out "$folder/reports-here"
+SPECBOOK_STORE=$folder/there $there run --quiet --profile smoke specs/*.yaml --out "$folder/reports-there"
+diff -r --exclude timing.json "$folder/reports-here" "$folder/reports-there"
+say "reports and records are equal; now verify, there, what was trained here"
+SPECBOOK_STORE=$folder/here $there verify --profile smoke specs/*.yaml
