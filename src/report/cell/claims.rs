@@ -74,9 +74,9 @@ impl Builder<'_, '_> {
         });
         let heads = [
             ("Claim", false),
-            ("Published", false),
-            ("Here", true),
             ("Decision", false),
+            ("Here", true),
+            ("Published", false),
         ];
         let number = self.next_table();
         Ok(vec![
@@ -128,13 +128,13 @@ fn row(judged: &Judged) -> RowView {
         class: Some(class),
         cells: vec![
             ValueView::text(one_line(&judged.says)),
-            published.map_or_else(dash, |published| {
-                ValueView::text(one_line(&published.value))
-            }),
+            ValueView::text(format!("{sign} {}", judged.verdict)),
             judged
                 .ours
                 .map_or_else(dash, |ours| ours_view(ours, judged)),
-            ValueView::text(format!("{sign} {}", judged.verdict)),
+            published.map_or_else(dash, |published| {
+                ValueView::text(one_line(&published.value))
+            }),
         ],
         details: Some(details(judged)),
     }
