@@ -23,6 +23,7 @@
 //! | `plan` | runs and their identities, estimates, semantic differences |
 //! | `data` | corpora (two are embedded), sources, tokenizers, sequence policies, batches |
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
+//! | `weights` | weights and checkpoints as plain data, and their file |
 //! | `record` | what a run leaves behind, as plain data |
 //! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
 //! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
@@ -96,6 +97,7 @@ mod spec;
 mod stats;
 mod store;
 mod train;
+mod weights;
 mod workload;
 
 use specbook_rng as rng;

@@ -12,7 +12,7 @@ use super::seal::read_sealed;
 use super::weights::read_arrays;
 use crate::digest::Sha256Hex;
 use crate::record::{MetricPoint, RECORD_FORMAT, RunId, RunRecord};
-use crate::train::{Checkpoint, Weights};
+use crate::weights::{Checkpoint, Weights};
 use std::path::{Path, PathBuf};
 
 impl Store {

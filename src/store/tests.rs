@@ -1,7 +1,7 @@
 use super::*;
 use crate::fsx::RealFs;
 use crate::scheduler::testing;
-use crate::train::{Checkpoint, NamedTensor, Weights};
+use crate::weights::{Checkpoint, NamedTensor, Weights};
 use std::fs;
 use std::sync::Arc;
 

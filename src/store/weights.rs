@@ -1,9 +1,9 @@
-//! Arrays in files of the store: the format is that of [`weights_file`], the way to the disk that of every other file.
+//! Arrays in files of the store: the format is that of [`crate::weights::file`], the way to the disk that of every other file.
 
 use super::error::StoreError;
 use crate::fsx::{AtomicFile, Fs, FsError};
-use crate::train::weights_file::{self, TensorRef};
-use crate::train::{NamedTensor, TrainError};
+use crate::weights::NamedTensor;
+use crate::weights::file::{self, TensorRef};
 use std::io::{self, Write};
 
 /// Passes bytes on to a file of the store and keeps its error, which names operation and path.
@@ -32,7 +32,7 @@ pub(crate) fn write_arrays<F: Fs + ?Sized>(
     arrays: &[TensorRef<'_>],
 ) -> Result<(), StoreError> {
     let mut sink = Sink { file, error: None };
-    let written = weights_file::write_tensors(arrays, &mut sink);
+    let written = file::write_tensors(arrays, &mut sink);
     written.map_err(|error| match sink.error.take() {
         Some(cause) => cause.into(),
         None => StoreError::Unstorable {
@@ -44,9 +44,5 @@ pub(crate) fn write_arrays<F: Fs + ?Sized>(
 
 /// Reads the arrays of a file; in words, why it cannot be read.
 pub(crate) fn read_arrays(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
-    match weights_file::from_bytes(bytes) {
-        Ok(weights) => Ok(weights.0),
-        Err(TrainError::Weights(reason)) => Err(reason),
-        Err(error) => Err(error.to_string()),
-    }
+    file::from_bytes(bytes).map(|weights| weights.0)
 }

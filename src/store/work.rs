@@ -12,8 +12,8 @@ use super::weights::write_arrays;
 use crate::digest::Sha256Hex;
 use crate::fsx::{AtomicFile, Fs};
 use crate::record::{FileEntry, MetricPoint, Numerics, RunId, RunRecord};
-use crate::train::weights_file::TensorRef;
-use crate::train::{Checkpoint, Weights};
+use crate::weights::file::TensorRef;
+use crate::weights::{Checkpoint, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -30,6 +30,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("human", &[]),
     ("stats", &[]),
     ("rng", &[]),
+    ("weights", &["digest"]),
     ("fsx", &["digest"]),
     ("choices", &[]),
     ("spec", &["choices", "digest", "record"]),
@@ -37,13 +38,15 @@ const MODULES: &[(&str, &[&str])] = &[
     ("data", &["choices", "digest", "fsx", "rng", "spec"]),
     (
         "train",
-        &["choices", "data", "digest", "record", "rng", "spec"],
+        &[
+            "choices", "data", "digest", "record", "rng", "spec", "weights",
+        ],
     ),
     ("plan", &["choices", "data", "digest", "record", "spec"]),
     ("bench", &["data", "plan", "record", "rng", "spec", "train"]),
     (
         "store",
-        &["digest", "fsx", "plan", "record", "rng", "train"],
+        &["digest", "fsx", "plan", "record", "rng", "weights"],
     ),
     (
         "eval",

@@ -7,7 +7,8 @@ use super::super::ops::{Grid, LossTask, Operations};
 use super::*;
 use crate::choices::loss::Formula;
 use crate::spec::{Loss, Reduction};
-use crate::train::{Weights, weights_file};
+use crate::train::Weights;
+use crate::weights::file as weights_file;
 use dfdx::prelude::NoneTape;
 
 #[test]

@@ -4,7 +4,7 @@
 //! of their values. The header's metadata tells other programs what they need to know:
 //! linear weights are `(out, in)` for every architecture, GPT-2's too, and rotary pairs are adjacent `(2i, 2i + 1)`.
 
-use super::{NamedTensor, TrainError, Weights};
+use super::{NamedTensor, Weights};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -112,9 +112,9 @@ pub(crate) fn to_bytes(weights: &Weights) -> Vec<u8> {
 /// Reads the weights of a file whose tensors are all f32.
 ///
 /// # Errors
-/// A file that is cut off or damaged, or has tensors of other types.
-pub fn from_bytes(bytes: &[u8]) -> Result<Weights, TrainError> {
-    let wrong = |what: String| TrainError::Weights(format!("weights file: {what}"));
+/// In words: a file that is cut off or damaged, or has tensors of other types.
+pub fn from_bytes(bytes: &[u8]) -> Result<Weights, String> {
+    let wrong = |what: String| format!("weights file: {what}");
     let (_, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| wrong(error.to_string()))?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| wrong(error.to_string()))?;

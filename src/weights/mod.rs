@@ -1,0 +1,6 @@
+//! Weights and checkpoints as plain data, and the file they lie in. Nothing here trains, and nothing knows the store.
+
+mod data;
+pub mod file;
+
+pub use data::{Checkpoint, NamedTensor, Weights};
