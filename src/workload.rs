@@ -155,6 +155,9 @@ impl<'a> Materials<'a> {
                 let count = settings.data.validation.take;
                 let texts = data::held_out(&settings.data, Split::Validation, count, context)?;
                 let ids = tokenizer.encode_all_unless(&context.stop, &texts)?;
+                let slice = &settings.data.validation.corpus;
+                let corpus = slice.as_ref().unwrap_or(&settings.data.corpus);
+                let ids = data::stream_documents(settings.data.sequence, corpus, ids);
                 data::sequence::stream(&ids, tokenizer.eos())
             }
         };

@@ -54,8 +54,9 @@ fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Fail
     let trained = TrainedRun::open(store, &args.run, &args.compute)?;
     let (tokenizer, model) = (&trained.tokenizer, &trained.key.model);
     let corpus = Corpus::Text(TextFile {
-        path: path.to_path_buf(),
+        path: path.to_path_buf().into(),
         separator: args.separator.clone(),
+        pieces: None,
     });
     let texts = data::read_all(&corpus, &DataContext::default())?;
     let documents = scored_documents(texts, tokenizer, model.max_seq_len, &Stop::default())?;

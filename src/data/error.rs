@@ -64,16 +64,25 @@ pub enum DataError {
         /// Offset of the first bad byte (in the decompressed text).
         offset: u64,
     },
-    /// A zstd file that is cut off or damaged.
+    /// A compressed file that is cut off, damaged, or asks for too much memory.
     #[error(
-        "`{}`: {} after {decoded} decompressed bytes ({}): {reason}", path.display(),
-        if *truncated { "the zstd data ends early" } else { "the zstd data is damaged" }, count(*documents, "document")
+        "`{}`: {}: {reason}; {decoded} decompressed bytes ({}) were read before it", path.display(),
+        match (sound, truncated) {
+            (true, _) => format!("{format} data that is not read"),
+            (false, true) => format!("the {format} data ends early"),
+            (false, false) => format!("the {format} data is damaged"),
+        },
+        count(*documents, "document")
     )]
-    Zstd {
+    Compressed {
         /// The file.
         path: PathBuf,
-        /// Whether the file ends in the middle of a frame.
+        /// `zstd`, `gzip` or `xz`.
+        format: &'static str,
+        /// Whether the file ends too early.
         truncated: bool,
+        /// Whether the file is sound and only needs too much.
+        sound: bool,
         /// Decompressed bytes before the problem.
         decoded: u64,
         /// Documents read before it.
@@ -81,13 +90,26 @@ pub enum DataError {
         /// Reason given by the decoder.
         reason: String,
     },
-    /// A `.bin` file with half a token at its end.
-    #[error("`{}`: {bytes} bytes are not a whole number of 16-bit token ids", path.display())]
+    /// A `.bin` file with part of an id at its end.
+    #[error("`{}`: {bytes} bytes are not a whole number of {bits}-bit token ids", path.display())]
     OddLength {
         /// The file.
         path: PathBuf,
         /// Its length.
         bytes: u64,
+        /// Bits of an id.
+        bits: usize,
+    },
+    /// A `.bin` file whose ids are wider than it is read as.
+    #[error(
+        "`{}`: every second id of {bits} bits is 0, as where ids have {} bits; write `width: {}` where it holds such ids",
+        path.display(), 2 * bits, 2 * bits
+    )]
+    OtherWidth {
+        /// The file.
+        path: PathBuf,
+        /// Bits of an id, as it is read.
+        bits: usize,
     },
     /// A `.bin` file without a tokenizer that made it.
     #[error(
@@ -111,7 +133,7 @@ pub enum DataError {
     },
     /// A corpus with fewer documents than asked for.
     #[error(
-        "{corpus} has {}, but `data.{slice}` asks for documents {} to {}", count(*available, "document"), skip + 1, skip + take
+        "{corpus} has {}, but `data.{slice}` asks for documents {} to {}{hint}", count(*available, "document"), skip + 1, skip + take
     )]
     TooFewDocuments {
         /// The corpus.
@@ -122,6 +144,18 @@ pub enum DataError {
         skip: usize,
         /// Documents asked for.
         take: usize,
+        /// Documents there are.
+        available: usize,
+        /// Why that may be, and what to do; may be empty.
+        hint: String,
+    },
+    /// A share of a corpus that leaves one side without documents.
+    #[error("`data.split: {split}` leaves training or validation without documents: {corpus} has {}", count(*available, "document"))]
+    Split {
+        /// The share.
+        split: f64,
+        /// The corpus.
+        corpus: String,
         /// Documents there are.
         available: usize,
     },

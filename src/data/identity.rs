@@ -54,6 +54,9 @@ pub enum SliceKey {
         take: usize,
         /// Digest.
         sha256: Sha256Hex,
+        /// Whether the documents are pieces of one text.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        one_text: bool,
     },
 }
 
@@ -244,11 +247,20 @@ fn slice_keys(
                 same.iter()
                     .for_each(|i| keys[*i] = Some(embedded("documents", parameters, ranges[*i])));
             }
-            _ => {
+            Corpus::Text(_)
+            | Corpus::Folder(_)
+            | Corpus::Jsonl(_)
+            | Corpus::Json(_)
+            | Corpus::Bin(_) => {
                 let digests = file_digests(corpus, &same, ranges, vocabulary, context)?;
                 for (i, sha256) in same.iter().zip(digests) {
                     let take = ranges[*i].range.len();
-                    keys[*i] = Some(SliceKey::Documents { take, sha256 });
+                    let one_text = corpus.is_one_text();
+                    keys[*i] = Some(SliceKey::Documents {
+                        take,
+                        sha256,
+                        one_text,
+                    });
                 }
             }
         }
@@ -263,6 +275,35 @@ fn embedded(generator: &str, parameters: &Embedded, range: &DocumentRange) -> Sl
         skip: range.range.start,
         take: range.range.len(),
     }
+}
+
+/// Number of documents of `data.corpus`; kept for unchanged files.
+pub(super) fn count_documents(
+    settings: &DataSettings,
+    context: &DataContext,
+) -> Result<usize, DataError> {
+    let corpus = &settings.corpus;
+    let vocabulary = match (corpus, &settings.tokenizer) {
+        (Corpus::Bin(_), Tokenizer::File(file)) => {
+            Some(TokenizerFacts::of(file, context)?.vocabulary())
+        }
+        _ => None,
+    };
+    let Some(fingerprint) = source::fingerprint(corpus, context)? else {
+        return Ok(0);
+    };
+    let cache = Cache::new(context.cache.as_deref());
+    let ends = vocabulary.map(|v| (v.eos, v.vocab_size));
+    let what = format!("count\n{}", serde_json::json!([corpus, context.base, ends]));
+    if let Some(count) = cache
+        .stat(&what, &fingerprint)
+        .filter(|_| !context.paranoid)
+    {
+        return Ok(count);
+    }
+    let count = source::count(corpus, vocabulary, context)?;
+    let _ = cache.put_stat(&what, &fingerprint, count);
+    Ok(count)
 }
 
 fn file_digests(

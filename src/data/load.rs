@@ -10,7 +10,7 @@ use super::source::{self, BinVocabulary, Document, Wanted};
 use super::tokenizer::{Ends, Fidelity, TextTokenizer, WordCounts};
 use super::{DataContext, DataError, SequenceSet, TrainingData};
 use crate::digest::Hasher;
-use crate::spec::{DataSettings, ModelConfig, Settings, Split, Tokenizer};
+use crate::spec::{Corpus, DataSettings, ModelConfig, Sequence, Settings, Split, Tokenizer};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,6 +91,11 @@ pub fn load(
         seq_len: sequence_length(key.seq_len, model.max_seq_len, &document_tokens)?,
         shift: key.target_shift,
     };
+    let (documents, [train, validation]) = (
+        train.len(),
+        [(&slices.train, train), (&slices.validation, validation)]
+            .map(|(slice, ids)| stream_documents(key.sequence, &slice.corpus, ids)),
+    );
     let training = sequence::training(key.sequence, &train, frame);
     let validation_set = sequence::validation(key.sequence, &validation, frame);
     let trains = match &training {
@@ -117,11 +122,24 @@ pub fn load(
         },
         training,
         validation: validation_set,
-        documents: train.len(),
+        documents,
         notes,
         warnings,
         tokenizer: Arc::new(tokenizer),
     })
+}
+
+/// The documents of a stream: pieces of one text are joined again, so that no end of text stands between them.
+pub(crate) fn stream_documents(
+    sequence: Sequence,
+    corpus: &Corpus,
+    documents: Vec<Vec<u32>>,
+) -> Vec<Vec<u32>> {
+    if sequence == Sequence::Stream && corpus.is_one_text() {
+        vec![documents.concat()]
+    } else {
+        documents
+    }
 }
 
 /// Encodes and decodes the first documents of a slice: a note where characters do not come back.
@@ -209,7 +227,7 @@ pub fn held_out(
         });
     }
     let tokenizer = match (&slice.corpus, &settings.tokenizer) {
-        (crate::spec::Corpus::Bin(_), Tokenizer::File(file)) => Some(TextTokenizer::read_with(
+        (Corpus::Bin(_), Tokenizer::File(file)) => Some(TextTokenizer::read_with(
             &context.resolve(&file.path),
             &Ends::of(file),
         )?),

@@ -4,7 +4,7 @@
 //! exactly that range. A slice with its own `corpus` counts in that corpus. No two slices may share a document.
 
 use super::{DataContext, DataError, source};
-use crate::spec::{Corpus, DataSettings, Slice, Tokenizer};
+use crate::spec::{Corpus, DataSettings, Paths, Slice, Tokenizer};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -136,18 +136,52 @@ impl Slices {
 #[derive(Clone, Debug, PartialEq)]
 enum SourceKey {
     Embedded(&'static str, u32, u64),
-    File(PathBuf),
+    Files(Vec<PathBuf>),
 }
 
 fn source_key(corpus: &Corpus, context: &DataContext) -> SourceKey {
+    let files = |paths: &Paths| {
+        SourceKey::Files(paths.iter().map(|path| context.same_file(path)).collect())
+    };
     match corpus {
         Corpus::Stories(p) => SourceKey::Embedded("stories", p.version, p.seed),
         Corpus::Documents(p) => SourceKey::Embedded("documents", p.version, p.seed),
-        Corpus::Text(file) => SourceKey::File(context.same_file(&file.path)),
-        Corpus::Folder(folder) => SourceKey::File(context.same_file(&folder.path)),
-        Corpus::Jsonl(file) => SourceKey::File(context.same_file(&file.path)),
-        Corpus::Bin(file) => SourceKey::File(context.same_file(&file.path)),
+        Corpus::Text(file) => files(&file.path),
+        Corpus::Folder(folder) => files(&folder.path.clone().into()),
+        Corpus::Jsonl(file) | Corpus::Json(file) => files(&file.path),
+        Corpus::Bin(file) => files(&file.path),
     }
+}
+
+/// Turns `split: 0.9` into the slices that it stands for: the first documents are for training, the others for the validation loss.
+///
+/// # Errors
+/// Missing or damaged files; a corpus too small to be split.
+pub(crate) fn resolve_split(
+    settings: &mut DataSettings,
+    context: &DataContext,
+) -> Result<(), DataError> {
+    let Some(split) = settings.split.take() else {
+        return Ok(());
+    };
+    let corpus = &settings.corpus;
+    let available = super::identity::count_documents(settings, context)?;
+    let train = (available as f64 * split).round() as usize;
+    if train == 0 || train >= available {
+        return Err(DataError::Split {
+            split,
+            corpus: source::describe(corpus),
+            available,
+        });
+    }
+    let slice = |skip, take| Slice {
+        skip: Some(skip),
+        take,
+        corpus: None,
+    };
+    settings.train = slice(0, train);
+    settings.validation = slice(train, available - train);
+    Ok(())
 }
 
 #[cfg(test)]

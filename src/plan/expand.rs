@@ -5,13 +5,17 @@ use super::eval_key::{EVAL_RECIPE, EvalKey};
 use super::memory::Held;
 use super::{Plan, RECIPE, Run, RunKey, Uncounted};
 use crate::data::batch::Length;
-use crate::data::{DataContext, Identified, Look, Survey, identify, survey};
+use crate::data::{
+    DataContext, DataError, Identified, Look, Survey, identify, resolve_split, survey,
+};
 use crate::record::{Counts, Estimate};
 use crate::spec::{
     ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings,
 };
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why a plan cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +28,7 @@ pub enum PlanError {
         /// Name of the run.
         run: String,
         /// What is wrong with the data.
-        source: Box<crate::data::DataError>,
+        source: Box<DataError>,
     },
 }
 
@@ -37,6 +41,7 @@ const SAMPLED: usize = 32;
 /// # Errors
 /// A corpus or tokenizer that is missing, damaged or too small for the slices.
 pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
+    let spec = &*with_slices(spec, context)?;
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     let mut data: Vec<(Identified, Survey)> = Vec::new();
     let mut of_run = Vec::with_capacity(spec.runs.len());
@@ -47,12 +52,8 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
             Some(index) => *index,
             None => {
                 let (of_data, of_model) = (&settings.data, &settings.model);
-                let identified =
-                    identify(of_data, of_model, context).map_err(|source| PlanError::Data {
-                        spec: spec.name.clone(),
-                        run: run.name.clone(),
-                        source: Box::new(source),
-                    })?;
+                let identified = identify(of_data, of_model, context)
+                    .map_err(|source| data_error(spec, &run.name, source))?;
                 let look = match data.len() {
                     ..SAMPLED => Look::Documents,
                     _ => Look::Counts,
@@ -76,6 +77,28 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
         profile: spec.profile.clone(),
         runs,
     })
+}
+
+fn data_error(spec: &Spec, run: &str, source: DataError) -> PlanError {
+    PlanError::Data {
+        spec: spec.name.clone(),
+        run: run.to_owned(),
+        source: Box::new(source),
+    }
+}
+
+/// The spec with every `data.split` turned into slices of documents.
+fn with_slices<'a>(spec: &'a Spec, context: &DataContext) -> Result<Cow<'a, Spec>, PlanError> {
+    let mut spec = Cow::Borrowed(spec);
+    for index in 0..spec.runs.len() {
+        if spec.runs[index].settings.data.split.is_some() {
+            let run = &mut spec.to_mut().runs[index];
+            let (name, settings) = (run.name.clone(), Arc::make_mut(&mut run.settings));
+            resolve_split(&mut settings.data, context)
+                .map_err(|source| data_error(&spec, &name, source))?;
+        }
+    }
+    Ok(spec)
 }
 
 /// Everything that `identify` and `survey` look at.

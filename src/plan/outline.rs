@@ -94,14 +94,15 @@ fn absent_files(spec: &Spec, context: &DataContext) -> Vec<PathBuf> {
         let data = &run.settings.data;
         let corpora = [&data.train, &data.validation, &data.test]
             .into_iter()
-            .filter(|slice| slice.take > 0)
+            .filter(|slice| slice.take > 0 || data.split.is_some())
             .map(|slice| slice.corpus.as_ref().unwrap_or(&data.corpus));
         let tokenizer = match &data.tokenizer {
             Tokenizer::File(file) => Some(file.path.as_path()),
             Tokenizer::TrainBpe(_) => None,
         };
-        for path in corpora.filter_map(|corpus| corpus.path()).chain(tokenizer) {
-            let path = context.resolve(path);
+        let corpora = corpora.flat_map(|corpus| crate::data::absent_files(corpus, context));
+        let tokenizer = tokenizer.map(|path| context.resolve(path));
+        for path in corpora.chain(tokenizer) {
             if !path.exists() && !absent.contains(&path) {
                 absent.push(path);
             }

@@ -13,9 +13,15 @@ pub struct DataSettings {
     /// How text becomes ids.
     pub tokenizer: Tokenizer,
     /// Documents to train on: a number, or `{skip, take, corpus}`.
+    #[serde(default)]
     pub train: Slice,
     /// Documents for the validation loss.
+    #[serde(default)]
     pub validation: Slice,
+    /// Share of the documents to train on, from the first on, as in `split: 0.9`; the others are for the validation loss. In place of
+    /// `train` and `validation`, for corpora of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<f64>,
     /// Documents kept for tests; default none.
     #[serde(default)]
     pub test: Slice,
@@ -46,21 +52,70 @@ pub enum Corpus {
     Text(TextFile),
     /// A folder of UTF-8 files, one document each, ordered by relative path.
     Folder(Folder),
-    /// JSON lines, or JSON lines compressed with zstd (name ends in `.zst`).
+    /// JSON lines: on each line an object with the text in a field.
     Jsonl(Jsonl),
-    /// Token ids as little-endian u16, nanoGPT's `train.bin`; cut into documents at the end-of-text id of the tokenizer.
+    /// One JSON array or object of texts: strings, or objects with the text in a field.
+    Json(Jsonl),
+    /// Token ids, nanoGPT's `train.bin`; cut into documents at the end-of-text id of the tokenizer.
     Bin(BinFile),
 }
 
 impl Corpus {
-    /// File or folder, as the spec writes it; `None` for an embedded corpus.
+    /// The first file or the folder, as the spec writes it; `None` for an embedded corpus.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Stories(_) | Self::Documents(_) => None,
-            Self::Text(file) => Some(&file.path),
+            Self::Text(file) => Some(file.path.first()),
             Self::Folder(folder) => Some(&folder.path),
-            Self::Jsonl(file) => Some(&file.path),
-            Self::Bin(file) => Some(&file.path),
+            Self::Jsonl(file) | Self::Json(file) => Some(file.path.first()),
+            Self::Bin(file) => Some(file.path.first()),
+        }
+    }
+
+    /// Whether documents are pieces of one text, without an end between them.
+    pub fn is_one_text(&self) -> bool {
+        match self {
+            Self::Text(file) => file.pieces.is_some(),
+            Self::Stories(_)
+            | Self::Documents(_)
+            | Self::Folder(_)
+            | Self::Jsonl(_)
+            | Self::Json(_)
+            | Self::Bin(_) => false,
+        }
+    }
+}
+
+/// Files, read in order: one path, or a list of paths. A path with `*`, `?` or `[…]` is a pattern, whose files are read in the
+/// order of their names. Files compressed with zstd, gzip or xz are recognised by their first bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paths(pub Vec<PathBuf>);
+
+impl Paths {
+    /// The paths and patterns.
+    pub fn iter(&self) -> std::slice::Iter<'_, PathBuf> {
+        self.0.iter()
+    }
+
+    /// The first one; empty where there is none.
+    pub fn first(&self) -> &Path {
+        self.0.first().map_or(Path::new(""), PathBuf::as_path)
+    }
+}
+
+impl From<PathBuf> for Paths {
+    fn from(path: PathBuf) -> Self {
+        Self(vec![path])
+    }
+}
+
+impl std::fmt::Display for Paths {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}`", self.first().display())?;
+        match self.0.len() {
+            0 | 1 => Ok(()),
+            2 => write!(f, " and 1 more"),
+            several => write!(f, " and {} more", several - 1),
         }
     }
 }
@@ -81,11 +136,15 @@ pub struct Embedded {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextFile {
-    /// Path, relative to the spec's folder.
-    pub path: PathBuf,
-    /// Line that ends a document; default `<|endoftext|>`. White space around documents is removed, empty ones are dropped.
+    /// Path, or paths, relative to the spec's folder.
+    pub path: Paths,
+    /// Line that ends a document; default `<|endoftext|>`. A line feed cuts at every line, two cut at empty lines. White space
+    /// around documents is removed, empty ones are dropped.
     #[serde(default = "default_separator")]
     pub separator: String,
+    /// Cuts the text into pieces of so many characters instead, whatever it holds: for one long text. `stream` joins them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<usize>,
 }
 
 fn default_separator() -> String {
@@ -107,9 +166,9 @@ pub struct Folder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jsonl {
-    /// Path, relative to the spec's folder.
-    pub path: PathBuf,
-    /// Field that holds the text; default `text`.
+    /// Path, or paths, relative to the spec's folder.
+    pub path: Paths,
+    /// Field that holds the text; default `text`. `meta.text` is the field `text` of the object in `meta`.
     #[serde(default = "default_field")]
     pub field: String,
 }
@@ -122,8 +181,31 @@ fn default_field() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BinFile {
-    /// Path, relative to the spec's folder.
-    pub path: PathBuf,
+    /// Path, or paths, relative to the spec's folder.
+    pub path: Paths,
+    /// Bits of an id: 16 (the default) or 32.
+    #[serde(default)]
+    pub width: Width,
+}
+
+/// Bits of a token id in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Width {
+    /// As nanoGPT writes them.
+    #[default]
+    Bits16,
+    /// For vocabularies of more than 65,536 entries.
+    Bits32,
+}
+
+impl Width {
+    /// Bytes of an id.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Bits16 => 2,
+            Self::Bits32 => 4,
+        }
+    }
 }
 
 /// How text becomes ids.

@@ -1,6 +1,6 @@
 //! Settings that a spec may write in two ways (a number or a map, a word or a list). Each is written back in its short form.
 
-use super::{Corpus, Selection, SeqLen, Slice, TokenizerFile};
+use super::{Corpus, Paths, Selection, SeqLen, Slice, TokenizerFile, Width};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -81,6 +81,65 @@ impl JsonSchema for TokenizerFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let map = generator.subschema_for::<TokenizerFileMap>();
         json_schema!({"description": "A path, or a path with the names of tokens.", "anyOf": [{"type": "string"}, map]})
+    }
+}
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(path) => Ok(PathBuf::from(path).into()),
+            value => serde_json::from_value(value)
+                .map(Self)
+                .map_err(D::Error::custom),
+        }
+    }
+}
+
+impl Serialize for Paths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Paths {
+    fn schema_name() -> Cow<'static, str> {
+        "Paths".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A path, or a list of paths. A path with `*`, `?` or `[…]` is a pattern.",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Width {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)?.as_f64() {
+            Some(16.0) => Ok(Self::Bits16),
+            Some(32.0) => Ok(Self::Bits32),
+            _ => Err(D::Error::custom("expected 16 or 32")),
+        }
+    }
+}
+
+impl Serialize for Width {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(8 * self.bytes() as u64)
+    }
+}
+
+impl JsonSchema for Width {
+    fn schema_name() -> Cow<'static, str> {
+        "Width".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "Bits of an id.", "enum": [16, 32]})
     }
 }
 

@@ -1,44 +1,85 @@
-//! Documents of a folder: every file is one, its contents unchanged, in the order of the paths relative to the folder
-//! (compared byte by byte with `/` between parts). Names that begin with a dot are left out; links to folders are not followed.
+//! Documents of a folder: every file is one, in the order of the paths relative to the folder, compared byte by byte with `/`
+//! between parts. Names that begin with a dot are left out. Linked files and folders are read; what cannot be read is
+//! refused, never left out.
 
-use super::{DataError, Document, Fingerprint, MAX_DOCUMENT, inode, modified_nanos};
-use crate::digest::Hasher;
-use std::io::Read;
+use super::{DataError, Document, Fingerprint, MAX_DOCUMENT, files, input};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A file of a folder.
 pub(super) struct Listed {
-    /// Path relative to the folder, parts joined by `/`.
-    name: String,
+    /// Path relative to the folder, parts joined by `/`: bytes, since names need not be UTF-8.
+    name: Vec<u8>,
     /// Path to open.
     pub(super) path: PathBuf,
+}
+
+/// A folder that is still to be read.
+struct Pending {
+    path: PathBuf,
+    prefix: Vec<u8>,
+    /// The folders it is in, links resolved: a link to one of them would never end.
+    within: Vec<PathBuf>,
+}
+
+fn refused(path: &Path, reason: impl Into<String>) -> DataError {
+    DataError::Io {
+        path: path.to_owned(),
+        source: io::Error::other(reason.into()),
+    }
 }
 
 /// Lists the files of `folder` that have `extension`, in order.
 pub(super) fn list(folder: &Path, extension: Option<&str>) -> Result<Vec<Listed>, DataError> {
     let mut files = Vec::new();
-    let mut pending = vec![(folder.to_owned(), String::new())];
-    while let Some((path, prefix)) = pending.pop() {
+    let mut pending = vec![Pending {
+        path: folder.to_owned(),
+        prefix: Vec::new(),
+        within: Vec::new(),
+    }];
+    while let Some(Pending {
+        path,
+        prefix,
+        mut within,
+    }) = pending.pop()
+    {
         let failed = |source| DataError::Io {
             path: path.clone(),
             source,
         };
+        let real = path.canonicalize().map_err(failed)?;
+        if within.contains(&real) {
+            return Err(refused(
+                &path,
+                "it is a link to a folder that it is in, and would be read without end; remove it",
+            ));
+        }
+        within.push(real);
         for entry in std::fs::read_dir(&path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let file_name = entry.file_name();
-            let file_name = file_name.to_string_lossy();
-            if file_name.starts_with('.') {
+            let (full, file_name) = (entry.path(), entry.file_name());
+            let file_name = file_name.as_encoded_bytes();
+            if file_name.starts_with(b".") {
                 continue;
             }
-            let name = format!("{prefix}{file_name}");
-            let kind = entry.file_type().map_err(failed)?;
-            if kind.is_dir() {
-                pending.push((entry.path(), name + "/"));
-            } else if entry.path().is_file() && has_extension(&entry.path(), extension) {
-                files.push(Listed {
-                    name,
-                    path: entry.path(),
+            let name = [&prefix, file_name].concat();
+            let metadata = match std::fs::metadata(&full) {
+                Ok(metadata) => metadata,
+                Err(_) if is_other_file(&full, extension) => continue,
+                Err(error) => return Err(dangling(&full, error)),
+            };
+            if metadata.is_dir() {
+                let (prefix, within) = ([&name[..], b"/"].concat(), within.clone());
+                pending.push(Pending {
+                    path: full,
+                    prefix,
+                    within,
                 });
+            } else if !has_extension(&full, extension) {
+            } else if metadata.is_file() {
+                files.push(Listed { name, path: full });
+            } else {
+                return Err(refused(&full, "it is neither a file nor a folder"));
             }
         }
     }
@@ -46,23 +87,40 @@ pub(super) fn list(folder: &Path, extension: Option<&str>) -> Result<Vec<Listed>
     Ok(files)
 }
 
+/// What a link that cannot be followed is told as.
+fn dangling(path: &Path, error: io::Error) -> DataError {
+    match std::fs::read_link(path) {
+        Ok(target) if error.kind() == io::ErrorKind::NotFound => refused(
+            path,
+            format!(
+                "it is a link to `{}`, which does not exist; fetch that file or remove the link",
+                target.display()
+            ),
+        ),
+        _ => DataError::Io {
+            path: path.to_owned(),
+            source: error,
+        },
+    }
+}
+
 fn has_extension(path: &Path, extension: Option<&str>) -> bool {
     let wanted = extension.map(|extension| extension.trim_start_matches('.'));
     wanted.is_none_or(|wanted| path.extension().is_some_and(|actual| actual == wanted))
 }
 
-/// Reads one file.
+/// Whether the name alone shows that a file is not asked for. Without an extension it could be a folder.
+fn is_other_file(path: &Path, extension: Option<&str>) -> bool {
+    path.extension().is_some() && !has_extension(path, extension)
+}
+
+/// Reads one file; its line ends become `\n`.
 pub(super) fn read(path: &Path) -> Result<Document, DataError> {
-    let failed = |source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    };
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .map_err(failed)?
+    input::open_text(path)?
         .take(MAX_DOCUMENT as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(failed)?;
+        .map_err(|error| input::failure(path, error, 0))?;
     if bytes.len() > MAX_DOCUMENT {
         return Err(DataError::TooLong {
             path: path.to_owned(),
@@ -71,32 +129,18 @@ pub(super) fn read(path: &Path) -> Result<Document, DataError> {
             documents: 0,
         });
     }
-    String::from_utf8(bytes)
-        .map(Document::Text)
-        .map_err(|error| DataError::Utf8 {
-            path: path.to_owned(),
-            offset: error.utf8_error().valid_up_to() as u64,
-        })
+    let text = String::from_utf8(bytes).map_err(|error| DataError::Utf8 {
+        path: path.to_owned(),
+        offset: error.utf8_error().valid_up_to() as u64,
+    })?;
+    Ok(Document::Text(if text.contains("\r\n") {
+        text.replace("\r\n", "\n")
+    } else {
+        text
+    }))
 }
 
 /// Size, time and inode of all files.
-pub(super) fn fingerprint(files: &[Listed]) -> Result<Fingerprint, DataError> {
-    let mut hasher = Hasher::new();
-    let mut latest = 0;
-    for file in files {
-        let metadata = std::fs::metadata(&file.path).map_err(|source| DataError::Io {
-            path: file.path.clone(),
-            source,
-        })?;
-        let modified = modified_nanos(&metadata);
-        latest = latest.max(modified);
-        hasher.update_prefixed(file.name.as_bytes());
-        hasher.update(&metadata.len().to_le_bytes());
-        hasher.update(&modified.to_le_bytes());
-        hasher.update(&inode(&metadata).to_le_bytes());
-    }
-    Ok(Fingerprint {
-        text: format!("{} files, {}", files.len(), hasher.finish()),
-        modified: latest,
-    })
+pub(super) fn fingerprint(listed: &[Listed]) -> Result<Fingerprint, DataError> {
+    files::fingerprint(listed.iter().map(|file| (&file.name[..], &*file.path)))
 }

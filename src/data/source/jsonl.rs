@@ -1,22 +1,20 @@
-//! Documents of JSON lines: one object per line, one of its fields is the text. Blank lines are no documents.
+//! Documents of JSON: lines of JSON, or one array or object of texts.
 
+use super::input::{self, Input};
+use super::json::{self, Problem};
 use super::lines::Lines;
-use super::{DataError, Document};
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use std::fmt;
+use super::{DataError, Document, MAX_DOCUMENT};
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Reads the documents of a JSONL file.
-pub(super) struct JsonlDocuments<R> {
-    lines: Lines<R>,
+/// Reads the documents of a file of JSON lines. Blank lines are no documents.
+pub(super) struct JsonLines {
+    lines: Lines<Input>,
     field: String,
 }
 
-impl<R: BufRead> JsonlDocuments<R> {
-    pub(super) fn new(reader: R, path: PathBuf, field: String) -> Self {
+impl JsonLines {
+    pub(super) fn new(reader: Input, path: PathBuf, field: String) -> Self {
         Self {
             lines: Lines::new(reader, path),
             field,
@@ -24,7 +22,17 @@ impl<R: BufRead> JsonlDocuments<R> {
     }
 }
 
-impl<R: BufRead> Iterator for JsonlDocuments<R> {
+fn mismatch(path: &Path, line: u64, documents: usize, problem: Problem) -> DataError {
+    DataError::Line {
+        path: path.to_owned(),
+        line,
+        expected: problem.expected,
+        found: problem.found,
+        documents,
+    }
+}
+
+impl Iterator for JsonLines {
     type Item = Result<Document, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -33,198 +41,195 @@ impl<R: BufRead> Iterator for JsonlDocuments<R> {
                 Err(error) => return Some(Err(error)),
                 Ok(None) => return None,
                 Ok(Some(line)) if line.trim().is_empty() => continue,
-                Ok(Some(line)) => text_of(line, &self.field),
+                Ok(Some(line)) => json::text_of(line, &self.field),
             };
             return Some(match parsed {
                 Ok(text) => {
                     self.lines.documents += 1;
                     Ok(Document::Text(text))
                 }
-                Err((expected, found)) => Err(DataError::Line {
-                    path: self.lines.path.clone(),
-                    line: self.lines.number,
-                    expected,
-                    found,
-                    documents: self.lines.documents,
-                }),
+                Err(problem) => {
+                    let lines = &self.lines;
+                    Err(mismatch(
+                        &lines.path,
+                        lines.number,
+                        lines.documents,
+                        problem,
+                    ))
+                }
             });
         }
     }
 }
 
-/// The text of a line, or what was expected and what was found.
-fn text_of(line: &str, field: &str) -> Result<String, (String, String)> {
-    let expected_object = || format!("a JSON object with the text in `{field}`");
-    let mut parser = serde_json::Deserializer::from_str(line);
-    let parsed = TextField { field }
-        .deserialize(&mut parser)
-        .and_then(|found| parser.end().map(|()| found));
-    match parsed {
-        Err(error) => Err((expected_object(), error_text(&error))),
-        Ok(Found::Text(text)) => Ok(text),
-        Ok(Found::NotAnObject(kind)) => Err((expected_object(), kind.to_owned())),
-        Ok(Found::OtherKind(kind)) => Err((format!("a string in `{field}`"), kind.to_owned())),
-        Ok(Found::Missing(names)) => Err((
-            format!("a field `{field}`"),
-            if names.is_empty() {
-                "an object without fields".to_owned()
-            } else {
-                format!("only {}", names.join(", "))
-            },
-        )),
-    }
+/// Reads the texts of one JSON array or object, one element at a time: strings, or objects with the text in a field.
+pub(super) struct JsonElements {
+    reader: Input,
+    path: PathBuf,
+    field: String,
+    line: u64,
+    documents: usize,
+    place: Place,
 }
 
-/// serde_json's message with the column alone: its line number is always 1 here.
-fn error_text(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" at line 1 column ") {
-        Some((what, column)) => format!("{what} (column {column})"),
-        None => text,
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    /// In an array or, where `true`, in an object.
+    Inside(bool),
+    End,
 }
 
-enum Found {
-    Text(String),
-    /// The value of the field is of another kind.
-    OtherKind(&'static str),
-    /// Names of the fields there are, at most six.
-    Missing(Vec<String>),
-    NotAnObject(&'static str),
-}
-
-/// Takes one string field of an object and skips the others without storing them.
-struct TextField<'a> {
-    field: &'a str,
-}
-
-impl<'de> DeserializeSeed<'de> for TextField<'_> {
-    type Value = Found;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(ObjectVisitor { field: self.field })
-    }
-}
-
-struct ObjectVisitor<'a> {
-    field: &'a str,
-}
-
-impl<'de> Visitor<'de> for ObjectVisitor<'_> {
-    type Value = Found;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+impl JsonElements {
+    pub(super) fn new(reader: Input, path: PathBuf, field: String) -> Self {
+        Self {
+            reader,
+            path,
+            field,
+            line: 1,
+            documents: 0,
+            place: Place::Start,
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
-        let mut found = None;
-        let mut names = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if name == self.field {
-                if found.is_some() {
-                    return Err(A::Error::custom(format!("the field `{name}` twice")));
+    fn byte(&mut self) -> Result<Option<u8>, DataError> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(bytes) => {
+                    let Some(byte) = bytes.first().copied() else {
+                        return Ok(None);
+                    };
+                    self.reader.consume(1);
+                    self.line += u64::from(byte == b'\n');
+                    return Ok(Some(byte));
                 }
-                found = Some(map.next_value_seed(KindSeed)?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-                if names.len() < 6 {
-                    names.push(format!("`{}`", name.chars().take(40).collect::<String>()));
-                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(input::failure(&self.path, error, self.documents)),
             }
         }
-        Ok(match found {
-            Some(Ok(text)) => Found::Text(text),
-            Some(Err(kind)) => Found::OtherKind(kind),
-            None => Found::Missing(names),
-        })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Found, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Found::NotAnObject("a list"))
+    fn expected(&self, expected: &str, found: Option<u8>) -> DataError {
+        let found = match found {
+            None => "the end of the file".to_owned(),
+            Some(byte) if byte.is_ascii_graphic() => format!("`{}`", char::from(byte)),
+            Some(byte) => format!("the byte {byte:#04x}"),
+        };
+        let problem = Problem {
+            expected: expected.to_owned(),
+            found,
+        };
+        mismatch(&self.path, self.line, self.documents, problem)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
-        Ok(Found::NotAnObject("a string"))
+    /// The bytes of one value, up to the comma or bracket behind it, which is given too.
+    fn value(&mut self, first: u8) -> Result<(Vec<u8>, Option<u8>), DataError> {
+        let (mut bytes, mut depth, mut quoted, mut escaped) = (Vec::new(), 0_usize, false, false);
+        let mut next = Some(first);
+        while let Some(byte) = next {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                _ if quoted => {}
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' if depth > 0 => depth -= 1,
+                b',' | b']' | b'}' if depth == 0 => return Ok((bytes, Some(byte))),
+                b':' if depth == 0 => return Ok((bytes, Some(byte))),
+                _ => {}
+            }
+            bytes.push(byte);
+            if bytes.len() > MAX_DOCUMENT {
+                return Err(DataError::TooLong {
+                    path: self.path.clone(),
+                    place: format!("element {}", self.documents + 1),
+                    limit: MAX_DOCUMENT,
+                    documents: self.documents,
+                });
+            }
+            next = self.byte()?;
+        }
+        Ok((bytes, None))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
-        Ok(Found::NotAnObject("a boolean"))
+    fn solid(&mut self) -> Result<Option<u8>, DataError> {
+        loop {
+            match self.byte()? {
+                Some(byte) if byte.is_ascii_whitespace() => {}
+                other => return Ok(other),
+            }
+        }
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
-        Ok(Found::NotAnObject("a number"))
+    fn read(&mut self) -> Result<Option<Document>, DataError> {
+        let is_object = match self.place {
+            Place::End => return Ok(None),
+            Place::Inside(is_object) => is_object,
+            Place::Start => match self.solid()? {
+                Some(b'[') => false,
+                Some(b'{') => true,
+                other => return Err(self.expected("an array or an object of texts", other)),
+            },
+        };
+        let close = if is_object { b'}' } else { b']' };
+        let begins = self.place == Place::Start;
+        self.place = Place::Inside(is_object);
+        let mut first = self.solid()?;
+        if begins && first == Some(close) {
+            return self.finish();
+        }
+        if is_object {
+            let Some(byte) = first else {
+                return Err(self.expected("a name", first));
+            };
+            let (_, after) = self.value(byte)?;
+            if after != Some(b':') {
+                return Err(self.expected("`:` behind a name", after));
+            }
+            first = self.solid()?;
+        }
+        let Some(byte) = first else {
+            return Err(self.expected("a text", first));
+        };
+        let line = self.line;
+        let (bytes, after) = self.value(byte)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            let problem = Problem {
+                expected: "UTF-8".to_owned(),
+                found: "other bytes".to_owned(),
+            };
+            mismatch(&self.path, line, self.documents, problem)
+        })?;
+        let text = json::text_of_element(text.trim(), &self.field)
+            .map_err(|problem| mismatch(&self.path, line, self.documents, problem))?;
+        self.documents += 1;
+        match after {
+            Some(b',') => {}
+            Some(byte) if byte == close => {
+                self.finish()?;
+            }
+            other => return Err(self.expected("`,` or the end of the texts", other)),
+        }
+        Ok(Some(Document::Text(text)))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
-        Ok(Found::NotAnObject("a number"))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
-        Ok(Found::NotAnObject("a number"))
-    }
-
-    fn visit_unit<E>(self) -> Result<Found, E> {
-        Ok(Found::NotAnObject("`null`"))
+    fn finish(&mut self) -> Result<Option<Document>, DataError> {
+        self.place = Place::End;
+        match self.solid()? {
+            None => Ok(None),
+            other => Err(self.expected("the end of the file", other)),
+        }
     }
 }
 
-/// A string, or the name of another kind of value.
-struct KindSeed;
+impl Iterator for JsonElements {
+    type Item = Result<Document, DataError>;
 
-impl<'de> DeserializeSeed<'de> for KindSeed {
-    type Value = Result<String, &'static str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(KindVisitor)
-    }
-}
-
-struct KindVisitor;
-
-impl<'de> Visitor<'de> for KindVisitor {
-    type Value = Result<String, &'static str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Ok(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Ok(text))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Err("an object"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Err("a list"))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Err("a boolean"))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Err("a number"))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Err("a number"))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Err("a number"))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Err("`null`"))
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.read().transpose();
+        if let Some(Err(_)) = read {
+            self.place = Place::End;
+        }
+        read
     }
 }

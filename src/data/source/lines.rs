@@ -1,7 +1,6 @@
 //! Lines of bounded length, with their number and offset.
 
-use super::zst::ZstFailure;
-use super::{DataError, MAX_DOCUMENT};
+use super::{DataError, MAX_DOCUMENT, input};
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 
@@ -95,22 +94,6 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn failed(&self, error: io::Error) -> DataError {
-        let path = self.path.clone();
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<ZstFailure>())
-        {
-            Some(failure) => DataError::Zstd {
-                path,
-                truncated: failure.truncated,
-                decoded: failure.decoded,
-                documents: self.documents,
-                reason: failure.reason.clone(),
-            },
-            None => DataError::Io {
-                path,
-                source: error,
-            },
-        }
+        input::failure(&self.path, error, self.documents)
     }
 }

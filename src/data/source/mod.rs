@@ -4,7 +4,10 @@
 //! documents and compression windows beyond the limits below: files are untrusted.
 
 mod bin;
+mod files;
 mod folder;
+mod input;
+mod json;
 mod jsonl;
 mod lines;
 mod text;
@@ -12,17 +15,17 @@ mod zst;
 
 use super::corpora::{self, Generator};
 use super::{DataContext, DataError, Stop};
-use crate::spec::{Corpus, Embedded};
+use crate::spec::{BinFile, Corpus, Embedded, Jsonl, Paths, TextFile};
 use rayon::prelude::*;
-use std::fs::File;
-use std::io::BufReader;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Longest line or document in bytes.
 pub(crate) const MAX_DOCUMENT: usize = 64 << 20;
-/// Largest zstd window in bytes: what `zstd --long=27` needs.
-pub(crate) const MAX_WINDOW: u64 = 128 << 20;
+/// Largest zstd window in bytes: what `zstd --long=31` needs.
+pub(crate) const MAX_WINDOW: u64 = 2 << 30;
+/// Largest xz dictionary in bytes: four times what `xz -9` needs.
+pub(crate) const MAX_DICTIONARY: u64 = 256 << 20;
 
 /// Documents of an embedded corpus that are made together.
 pub(super) const GENERATED_TOGETHER: usize = 256;
@@ -64,55 +67,77 @@ fn open(
     vocabulary: Option<BinVocabulary>,
     context: &DataContext,
 ) -> Result<Documents, DataError> {
-    let documents: Documents = match corpus {
+    Ok(match corpus {
         Corpus::Stories(_) | Corpus::Documents(_) => Box::new(std::iter::empty()),
         Corpus::Text(text) => {
-            let path = context.resolve(&text.path);
-            Box::new(text::TextDocuments::new(
-                open_file(&path)?,
-                path,
-                text.separator.clone(),
-            ))
+            let settings = text.clone();
+            shards(&text.path, context, move |path| {
+                Ok(text::TextDocuments::new(
+                    input::open_text(&path)?,
+                    path,
+                    &settings,
+                ))
+            })?
         }
         Corpus::Folder(folder) => {
             let files = folder::list(&context.resolve(&folder.path), folder.extension.as_deref())?;
             Box::new(files.into_iter().map(|file| folder::read(&file.path)))
         }
         Corpus::Jsonl(jsonl) => {
-            let path = context.resolve(&jsonl.path);
-            let file = open_file(&path)?;
-            if path.extension().is_some_and(|extension| extension == "zst") {
-                let reader = BufReader::with_capacity(1 << 17, zst::ZstReader::new(file));
-                Box::new(jsonl::JsonlDocuments::new(
-                    reader,
+            let field = jsonl.field.clone();
+            shards(&jsonl.path, context, move |path| {
+                Ok(jsonl::JsonLines::new(
+                    input::open_text(&path)?,
                     path,
-                    jsonl.field.clone(),
+                    field.clone(),
                 ))
-            } else {
-                Box::new(jsonl::JsonlDocuments::new(file, path, jsonl.field.clone()))
-            }
+            })?
         }
-        Corpus::Bin(file) => {
-            let path = context.resolve(&file.path);
+        Corpus::Json(json) => {
+            let field = json.field.clone();
+            shards(&json.path, context, move |path| {
+                Ok(jsonl::JsonElements::new(
+                    input::open_text(&path)?,
+                    path,
+                    field.clone(),
+                ))
+            })?
+        }
+        Corpus::Bin(bin) => {
+            let width = bin.width;
             let Some(vocabulary) = vocabulary else {
+                let path = bin.path.first().to_owned();
                 return Err(DataError::IdsNeedTokenizer { path });
             };
-            Box::new(bin::BinDocuments::new(open_file(&path)?, path, vocabulary))
+            shards(&bin.path, context, move |path| {
+                Ok(bin::BinDocuments::new(
+                    input::open_bytes(&path)?,
+                    path,
+                    width,
+                    vocabulary,
+                ))
+            })?
         }
-    };
-    Ok(documents)
+    })
 }
 
-fn open_file(path: &Path) -> Result<BufReader<File>, DataError> {
-    let failed = |source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(BufReader::with_capacity(1 << 17, file))
+/// The documents of several files, one file after another. Each is opened when it is reached.
+fn shards<I>(
+    paths: &Paths,
+    context: &DataContext,
+    open: impl Fn(PathBuf) -> Result<I, DataError> + Send + 'static,
+) -> Result<Documents, DataError>
+where
+    I: Iterator<Item = Result<Document, DataError>> + Send + 'static,
+{
+    let files = files::list(paths, context)?;
+    Ok(Box::new(files.into_iter().flat_map(move |path| {
+        let (documents, failure) = match open(path) {
+            Ok(documents) => (Some(documents), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        failure.into_iter().chain(documents.into_iter().flatten())
+    })))
 }
 
 /// A range of documents that somebody asked for under a name.
@@ -133,20 +158,17 @@ pub(crate) fn read_ranges(
     mut take: impl FnMut(usize, &Document) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let end = wanted.iter().map(|w| w.range.end).max().unwrap_or(0);
-    match corpus {
-        Corpus::Stories(parameters) => {
-            return generate(Generator::Stories, parameters, wanted, &context.stop, take);
-        }
-        Corpus::Documents(parameters) => {
-            return generate(
-                Generator::Documents,
-                parameters,
-                wanted,
-                &context.stop,
-                take,
-            );
-        }
-        _ => {}
+    let embedded = match corpus {
+        Corpus::Stories(parameters) => Some((Generator::Stories, parameters)),
+        Corpus::Documents(parameters) => Some((Generator::Documents, parameters)),
+        Corpus::Text(_)
+        | Corpus::Folder(_)
+        | Corpus::Jsonl(_)
+        | Corpus::Json(_)
+        | Corpus::Bin(_) => None,
+    };
+    if let Some((generator, parameters)) = embedded {
+        return generate(generator, parameters, wanted, &context.stop, take);
     }
     let mut documents = open(corpus, vocabulary, context)?;
     for index in 0..end {
@@ -162,6 +184,7 @@ pub(crate) fn read_ranges(
                     skip: w.range.start,
                     take: w.range.len(),
                     available: index,
+                    hint: too_few_hint(corpus, index, vocabulary),
                 })
             });
         };
@@ -230,12 +253,68 @@ pub fn read_all(corpus: &Corpus, context: &DataContext) -> Result<Vec<String>, D
     texts.collect()
 }
 
+/// Number of documents of a corpus of files.
+///
+/// # Errors
+/// As [`read_all`].
+pub(crate) fn count(
+    corpus: &Corpus,
+    vocabulary: Option<BinVocabulary>,
+    context: &DataContext,
+) -> Result<usize, DataError> {
+    let mut count = 0;
+    for document in open(corpus, vocabulary, context)? {
+        context.stop.check()?;
+        document?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What to do about a file that turns out to be one document or none.
+fn too_few_hint(corpus: &Corpus, available: usize, vocabulary: Option<BinVocabulary>) -> String {
+    match (corpus, vocabulary) {
+        (Corpus::Text(text), _) if available <= 1 && text.pieces.is_none() => format!(
+            "; no line of it is the separator `{}`: name its `separator` (`\"\\n\"` cuts at lines, `\"\\n\\n\"` at empty lines), or cut it with `pieces: 1000` (characters)",
+            text.separator.escape_debug()
+        ),
+        (Corpus::Bin(_), Some(vocabulary)) if available <= 1 => format!(
+            "; its ids hardly ever are {}, the id that ends a text: it was made with another tokenizer, or another token ends its texts (`tokenizer: {{file: {{path: …, eos: …}}}}`)",
+            vocabulary.eos
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Files and patterns of a corpus that are not there.
+pub(crate) fn absent_files(corpus: &Corpus, context: &DataContext) -> Vec<PathBuf> {
+    match corpus {
+        Corpus::Stories(_) | Corpus::Documents(_) => Vec::new(),
+        Corpus::Folder(folder) => {
+            let path = context.resolve(&folder.path);
+            if path.exists() {
+                Vec::new()
+            } else {
+                vec![path]
+            }
+        }
+        Corpus::Text(TextFile { path, .. })
+        | Corpus::Jsonl(Jsonl { path, .. })
+        | Corpus::Json(Jsonl { path, .. })
+        | Corpus::Bin(BinFile { path, .. }) => files::absent(path, context),
+    }
+}
+
 /// The corpus in words, for messages.
 pub(crate) fn describe(corpus: &Corpus) -> String {
-    match corpus.path() {
-        Some(path) => format!("`{}`", path.display()),
-        None if matches!(corpus, Corpus::Stories(_)) => "the embedded corpus `stories`".to_owned(),
-        None => "the embedded corpus `documents`".to_owned(),
+    match corpus {
+        Corpus::Stories(_) => "the embedded corpus `stories`".to_owned(),
+        Corpus::Documents(_) => "the embedded corpus `documents`".to_owned(),
+        Corpus::Folder(folder) => format!("`{}`", folder.path.display()),
+        Corpus::Text(TextFile { path, .. })
+        | Corpus::Jsonl(Jsonl { path, .. })
+        | Corpus::Json(Jsonl { path, .. })
+        | Corpus::Bin(BinFile { path, .. }) => path.to_string(),
     }
 }
 
@@ -244,17 +323,27 @@ pub(crate) fn fingerprint(
     corpus: &Corpus,
     context: &DataContext,
 ) -> Result<Option<Fingerprint>, DataError> {
-    let path = match corpus {
+    let paths = match corpus {
         Corpus::Stories(_) | Corpus::Documents(_) => return Ok(None),
-        Corpus::Text(file) => &file.path,
-        Corpus::Jsonl(file) => &file.path,
-        Corpus::Bin(file) => &file.path,
+        Corpus::Text(TextFile { path, .. })
+        | Corpus::Jsonl(Jsonl { path, .. })
+        | Corpus::Json(Jsonl { path, .. })
+        | Corpus::Bin(BinFile { path, .. }) => path,
         Corpus::Folder(folder) => {
             let files = folder::list(&context.resolve(&folder.path), folder.extension.as_deref())?;
             return folder::fingerprint(&files).map(Some);
         }
     };
-    Fingerprint::of(&context.resolve(path)).map(Some)
+    let files = files::list(paths, context)?;
+    match &files[..] {
+        [one] => Fingerprint::of(one).map(Some),
+        several => {
+            let named = several
+                .iter()
+                .map(|path| (path.as_os_str().as_encoded_bytes(), &**path));
+            files::fingerprint(named).map(Some)
+        }
+    }
 }
 
 /// What tells a changed file from an unchanged one without reading it.

@@ -1,29 +1,10 @@
 //! Decompressed bytes of a zstd file: all frames, skippable ones left out, checksums compared, window bounded.
 
 use super::MAX_WINDOW;
+use super::input::CompressionFailure;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-use std::fmt;
 use std::io::{self, BufRead, Read};
-
-/// What is wrong with a zstd file.
-#[derive(Debug)]
-pub(super) struct ZstFailure {
-    /// Whether the file ends in the middle of a frame.
-    pub(super) truncated: bool,
-    /// Decompressed bytes before the problem.
-    pub(super) decoded: u64,
-    /// Reason given by the decoder.
-    pub(super) reason: String,
-}
-
-impl fmt::Display for ZstFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
-impl std::error::Error for ZstFailure {}
 
 /// Decompresses as it is read, one block (at most 128 KiB) at a time.
 pub(super) struct ZstReader<R> {
@@ -61,6 +42,14 @@ impl<R: BufRead> ZstReader<R> {
                         return Err(self.failure("a skippable frame is cut off".to_owned()));
                     }
                 }
+                Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
+                    let mib = requested.div_ceil(1 << 20);
+                    let reason = format!(
+                        "it needs a window of {mib} MiB, and at most {} MiB is read; compress it again with `--long=31` or less",
+                        max >> 20
+                    );
+                    return Err(self.problem(reason, true));
+                }
                 Err(error) => return Err(self.failure(error.to_string())),
             }
         }
@@ -80,11 +69,17 @@ impl<R: BufRead> ZstReader<R> {
     }
 
     fn failure(&mut self, reason: String) -> io::Error {
+        self.problem(reason, false)
+    }
+
+    fn problem(&mut self, reason: String, sound: bool) -> io::Error {
         let truncated = self.source.fill_buf().is_ok_and(<[u8]>::is_empty);
-        io::Error::other(ZstFailure {
+        io::Error::other(CompressionFailure {
+            format: "zstd",
             truncated,
             decoded: self.decoded,
             reason,
+            sound,
         })
     }
 }

@@ -385,7 +385,7 @@ fn speed() {
     };
     let context = crate::data::DataContext::default();
     let corpus = crate::spec::Corpus::Jsonl(crate::spec::Jsonl {
-        path,
+        path: path.into(),
         field: "text".to_owned(),
     });
     let mut texts = Vec::new();

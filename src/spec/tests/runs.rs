@@ -150,7 +150,7 @@ fn a_profile_changes_axes_and_cases() {
 fn a_path_through_a_choice_takes_it() {
     let set = |sets: &[&str]| settings(&plain(""), sets);
     let corpus = set(&["data.corpus.jsonl.path=a.jsonl"]).data.corpus;
-    assert!(matches!(corpus, Corpus::Jsonl(file) if file.path.as_os_str() == "a.jsonl"));
+    assert!(matches!(corpus, Corpus::Jsonl(file) if file.path.first().as_os_str() == "a.jsonl"));
     let loss = set(&["train.loss.square.k=100"]).train.loss;
     assert_eq!(loss, Loss::Square(Square { k: 100.0, m: 1.0 }));
     let loss = set(&["train.loss.square.k=100", "train.loss.square.m=3"])

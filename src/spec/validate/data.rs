@@ -2,14 +2,20 @@
 
 use crate::choices::Findings;
 use crate::spec::{
-    Corpus, DataSettings, MAX_BPE_VOCAB, MAX_DOCUMENTS, MAX_STORIES, MIN_BPE_VOCAB, Sequence,
-    Slice, Tokenizer,
+    Corpus, DataSettings, Embedded, Folder, Jsonl, MAX_BPE_VOCAB, MAX_DOCUMENTS, MAX_STORIES,
+    MIN_BPE_VOCAB, Paths, Sequence, Slice, TextFile, Tokenizer,
 };
+
+/// Most characters of a piece of text: a document has at most 64 MiB.
+const MAX_PIECE: usize = 16 << 20;
 
 pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
     const MOST: usize = 1 << 40;
+    split_is_possible(data, findings);
     for (path, slice, least) in slices(data) {
-        findings.count(path, slice.take, least..=MOST);
+        if data.split.is_none() || slice.take > 0 {
+            findings.count(path, slice.take, least..=MOST);
+        }
         if slice.skip.is_some_and(|skip| skip > MOST) {
             findings.say(path, format!("`{path}.skip` may be at most {MOST}"));
         }
@@ -72,6 +78,29 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
     }
 }
 
+/// `split` takes the place of the slices.
+fn split_is_possible(data: &DataSettings, findings: &mut Findings) {
+    let Some(split) = data.split else { return };
+    let path = "data.split";
+    if !(split > 0.0 && split < 1.0) {
+        let allowed = "a share between 0 and 1, such as 0.9";
+        findings
+            .say(path, format!("`data.split` is {split}"))
+            .allowed(allowed);
+    }
+    for (other, slice, _) in slices(data) {
+        if *slice != Slice::default() {
+            let message = format!("`data.split` and `{other}` are both given");
+            findings.say(path, message).hint("leave one of them out");
+        }
+    }
+    if data.corpus.path().is_none() {
+        let message = "`data.split` needs a corpus of files: an embedded one has no last document";
+        let hint = "give `data.train` and `data.validation` as numbers";
+        findings.say(path, message).hint(hint);
+    }
+}
+
 fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] {
     [
         ("data.train", &data.train, 1),
@@ -85,7 +114,11 @@ fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut
     let (name, most) = match corpus {
         Corpus::Stories(_) => ("stories", MAX_STORIES),
         Corpus::Documents(_) => ("documents", MAX_DOCUMENTS),
-        _ => return,
+        Corpus::Text(_)
+        | Corpus::Folder(_)
+        | Corpus::Jsonl(_)
+        | Corpus::Json(_)
+        | Corpus::Bin(_) => return,
     };
     if take > most {
         let message = format!("`{path}` takes {take} documents of the embedded corpus `{name}`");
@@ -97,53 +130,87 @@ fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut
 }
 
 fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
-    let (kind, file) = match corpus {
-        Corpus::Stories(embedded) | Corpus::Documents(embedded) => {
-            let name = if matches!(corpus, Corpus::Stories(_)) {
-                "stories"
-            } else {
-                "documents"
-            };
-            if embedded.version != 1 {
-                let version = embedded.version;
-                let message = format!("the corpus `{name}` has no version {version}");
-                findings
-                    .say(format!("{path}.{name}.version"), message)
-                    .allowed("1");
-            }
-            return;
+    let (kind, files) = match corpus {
+        Corpus::Stories(embedded) => return version_exists(path, "stories", embedded, findings),
+        Corpus::Documents(embedded) => {
+            return version_exists(path, "documents", embedded, findings);
         }
         Corpus::Text(text) => {
-            if text.separator.is_empty() {
-                let message = "an empty separator cannot end a document";
-                findings.say(format!("{path}.text.separator"), message);
-            }
+            text_is_cut(path, text, findings);
             ("text", &text.path)
         }
-        Corpus::Folder(folder) => {
-            if folder
-                .extension
-                .as_ref()
-                .is_some_and(|extension| extension.starts_with('.'))
-            {
-                let message = "an extension is written without its dot";
-                findings.say(format!("{path}.folder.extension"), message);
-            }
-            ("folder", &folder.path)
-        }
-        Corpus::Jsonl(jsonl) => {
-            if jsonl.field.is_empty() {
-                let message = "an empty field name holds no text";
-                findings.say(format!("{path}.jsonl.field"), message);
-            }
-            ("jsonl", &jsonl.path)
-        }
+        Corpus::Folder(folder) => return folder_is_whole(path, folder, findings),
+        Corpus::Jsonl(jsonl) => ("jsonl", field_is_named(path, "jsonl", jsonl, findings)),
+        Corpus::Json(json) => ("json", field_is_named(path, "json", json, findings)),
         Corpus::Bin(bin) => ("bin", &bin.path),
     };
-    if file.as_os_str().is_empty() {
-        let message = format!("the path of `{kind}` is empty");
-        findings.say(format!("{path}.{kind}.path"), message);
+    if files.0.is_empty() || files.iter().any(|file| file.as_os_str().is_empty()) {
+        empty_path(path, kind, findings);
     }
+}
+
+fn empty_path(path: &str, kind: &str, findings: &mut Findings) {
+    let message = format!("the path of `{kind}` is empty");
+    findings.say(format!("{path}.{kind}.path"), message);
+}
+
+fn version_exists(path: &str, name: &str, embedded: &Embedded, findings: &mut Findings) {
+    if embedded.version != 1 {
+        let message = format!("the corpus `{name}` has no version {}", embedded.version);
+        findings
+            .say(format!("{path}.{name}.version"), message)
+            .allowed("1");
+    }
+}
+
+fn text_is_cut(path: &str, text: &TextFile, findings: &mut Findings) {
+    let separator = &text.separator;
+    let of_separator = format!("{path}.text.separator");
+    let line_ends = separator.chars().all(|c| matches!(c, '\n' | '\r'));
+    if separator.is_empty() {
+        findings.say(of_separator, "an empty separator cannot end a document");
+    } else if separator.trim().is_empty() && !line_ends {
+        let message = format!(
+            "the separator `{}` is white space",
+            separator.escape_debug()
+        );
+        let hint = "a separator is a line of its own; `\"\\n\"` cuts at every line, `\"\\n\\n\"` at empty lines";
+        findings.say(of_separator, message).hint(hint);
+    } else if separator.trim().contains('\n') {
+        let message = format!(
+            "the separator `{}` is more than one line",
+            separator.escape_debug()
+        );
+        let hint = "a separator is one line; choose one of them";
+        findings.say(of_separator, message).hint(hint);
+    }
+    if let Some(pieces) = text.pieces {
+        findings.count(&format!("{path}.text.pieces"), pieces, 1..=MAX_PIECE);
+    }
+}
+
+fn folder_is_whole(path: &str, folder: &Folder, findings: &mut Findings) {
+    let extension = folder.extension.as_ref();
+    if extension.is_some_and(|extension| extension.starts_with('.')) {
+        let message = "an extension is written without its dot";
+        findings.say(format!("{path}.folder.extension"), message);
+    }
+    if folder.path.as_os_str().is_empty() {
+        empty_path(path, "folder", findings);
+    }
+}
+
+fn field_is_named<'a>(
+    path: &str,
+    kind: &str,
+    jsonl: &'a Jsonl,
+    findings: &mut Findings,
+) -> &'a Paths {
+    if jsonl.field.is_empty() {
+        let message = "an empty field name holds no text";
+        findings.say(format!("{path}.{kind}.field"), message);
+    }
+    &jsonl.path
 }
 
 /// Explicit ranges of one corpus must not share a document: what is trained on is not held out.
