@@ -7,12 +7,10 @@ use super::cache::Cache;
 use super::sequence::{check_shift, sequence_length};
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Wanted};
-use super::tokenizer::{ALGORITHM, Ends, TextTokenizer, check_vocab_size};
+use super::tokenizer::{self, ALGORITHM, TextTokenizer, check_vocab_size};
 use super::{DataContext, DataError};
 use crate::digest::{Hasher, Sha256Hex};
-use crate::spec::{
-    Corpus, DataSettings, Embedded, ModelSettings, SeqLen, Sequence, Tokenizer, TokenizerFile,
-};
+use crate::spec::{Corpus, DataSettings, Embedded, ModelSettings, SeqLen, Sequence, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 /// Identity of the data.
@@ -110,13 +108,10 @@ pub fn identify(
         SeqLen::Shortest => SeqLen::Shortest,
         other => SeqLen::Tokens(sequence_length(other, model.max_seq_len, &[])?),
     };
-    let file = match &settings.tokenizer {
-        Tokenizer::File(file) => Some(TokenizerFacts::of(file, context)?),
-        Tokenizer::TrainBpe(bpe) => {
-            check_vocab_size(bpe.vocab_size)?;
-            None
-        }
-    };
+    if let Tokenizer::TrainBpe(bpe) = &settings.tokenizer {
+        check_vocab_size(bpe.vocab_size)?;
+    }
+    let file = TokenizerFacts::of(&settings.tokenizer, context)?;
     let vocabulary = file.as_ref().map(TokenizerFacts::vocabulary);
     let ranges: Vec<&DocumentRange> = [&slices.train, &slices.validation, &slices.test]
         .into_iter()
@@ -132,13 +127,13 @@ pub fn identify(
             };
             (key, bpe.vocab_size)
         }
-        (Tokenizer::File(_), Some(facts)) => (
+        (_, Some(facts)) => (
             TokenizerKey::File {
                 sha256: facts.sha256,
             },
             facts.vocab_size,
         ),
-        (Tokenizer::File(_), None) => unreachable!("facts of a tokenizer file were read above"),
+        (_, None) => unreachable!("facts of a tokenizer that is not trained were read above"),
     };
     check_vocabulary(model, vocab_size)?;
     let key = DataKey {
@@ -188,19 +183,30 @@ pub(super) struct TokenizerFacts {
 }
 
 impl TokenizerFacts {
-    fn of(file: &TokenizerFile, context: &DataContext) -> Result<Self, DataError> {
-        let path = context.resolve(&file.path);
-        let fingerprint = source::Fingerprint::of(&path)?;
+    /// `None` for a tokenizer that is to be trained.
+    fn of(settings: &Tokenizer, context: &DataContext) -> Result<Option<Self>, DataError> {
+        let opened = || {
+            let opened = tokenizer::open(settings, context)?;
+            Ok::<_, DataError>(opened.as_ref().map(Self::from))
+        };
+        let files = tokenizer::files(settings, context);
+        if files.is_empty() {
+            return opened();
+        }
+        let fingerprint = source::fingerprint_of(&files)?;
         let cache = Cache::new(context.cache.as_deref());
-        let ends = Ends::of(file);
-        let what = format!("tokenizer\n{}\n{}", path.display(), serde_json::json!(ends));
+        let what = format!(
+            "tokenizer\n{}\n{}",
+            context.base.display(),
+            serde_json::json!(settings)
+        );
         if let Some(facts) = cache
             .stat(&what, &fingerprint)
             .filter(|_| !context.paranoid)
         {
-            return Ok(facts);
+            return Ok(Some(facts));
         }
-        let facts = Self::from(&TextTokenizer::read_with(&path, &ends)?);
+        let facts = opened()?;
         // A cache that cannot be written makes the next look slower, no more.
         let _ = cache.put_stat(&what, &fingerprint, &facts);
         Ok(facts)
@@ -283,12 +289,11 @@ pub(super) fn count_documents(
     context: &DataContext,
 ) -> Result<usize, DataError> {
     let corpus = &settings.corpus;
-    let vocabulary = match (corpus, &settings.tokenizer) {
-        (Corpus::Bin(_), Tokenizer::File(file)) => {
-            Some(TokenizerFacts::of(file, context)?.vocabulary())
-        }
+    let vocabulary = match corpus {
+        Corpus::Bin(_) => TokenizerFacts::of(&settings.tokenizer, context)?,
         _ => None,
     };
+    let vocabulary = vocabulary.as_ref().map(TokenizerFacts::vocabulary);
     let Some(fingerprint) = source::fingerprint(corpus, context)? else {
         return Ok(0);
     };

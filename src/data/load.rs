@@ -7,7 +7,7 @@ use super::identity::{
 use super::sequence::{self, Frame, sequence_length};
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
-use super::tokenizer::{Ends, Fidelity, TextTokenizer, WordCounts};
+use super::tokenizer::{self, Fidelity, TextTokenizer, WordCounts};
 use super::{DataContext, DataError, SequenceSet, TrainingData};
 use crate::digest::Hasher;
 use crate::spec::{Corpus, DataSettings, ModelConfig, Sequence, Settings, Split, Tokenizer};
@@ -226,11 +226,8 @@ pub fn held_out(
             available: slice.range.len(),
         });
     }
-    let tokenizer = match (&slice.corpus, &settings.tokenizer) {
-        (Corpus::Bin(_), Tokenizer::File(file)) => Some(TextTokenizer::read_with(
-            &context.resolve(&file.path),
-            &Ends::of(file),
-        )?),
+    let tokenizer = match &slice.corpus {
+        Corpus::Bin(_) => tokenizer::open(&settings.tokenizer, context)?,
         _ => None,
     };
     let wanted = Wanted {
@@ -273,16 +270,6 @@ fn open_tokenizer(
     warnings: &mut Vec<String>,
 ) -> Result<TextTokenizer, DataError> {
     let tokenizer = match (&settings.tokenizer, key) {
-        (Tokenizer::File(file), TokenizerKey::File { sha256 }) => {
-            let path = context.resolve(&file.path);
-            let tokenizer = TextTokenizer::read_with(&path, &Ends::of(file))?;
-            if tokenizer.sha256() != *sha256 {
-                return Err(DataError::Changed {
-                    corpus: format!("the tokenizer `{}`", file.path.display()),
-                });
-            }
-            tokenizer
-        }
         (Tokenizer::TrainBpe(bpe), _) => {
             let mut tokenizer = trained(bpe.vocab_size, slices, key, context, warnings)?;
             let found = tokenizer.vocab_size();
@@ -294,7 +281,19 @@ fn open_tokenizer(
             }
             tokenizer
         }
-        (Tokenizer::File(_), TokenizerKey::TrainBpe { .. }) => {
+        (other, TokenizerKey::File { sha256 }) => {
+            let Some(tokenizer) = tokenizer::open(other, context)? else {
+                unreachable!("only a trained tokenizer needs documents")
+            };
+            if tokenizer.sha256() != *sha256 {
+                let path = other.path().unwrap_or(Path::new("bytes"));
+                return Err(DataError::Changed {
+                    corpus: format!("the tokenizer `{}`", path.display()),
+                });
+            }
+            tokenizer
+        }
+        (_, TokenizerKey::TrainBpe { .. }) => {
             unreachable!("the key was made from these settings")
         }
     };

@@ -5,7 +5,7 @@ use super::identity::{DataKey, SliceKey, slice_cache_key, tokenizer_cache_key};
 use super::load::bin_vocabulary;
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
-use super::tokenizer::{Ends, TextTokenizer};
+use super::tokenizer::{self, TextTokenizer};
 use super::{DataContext, DataError};
 use crate::spec::{DataSettings, Tokenizer};
 use std::path::Path;
@@ -94,11 +94,11 @@ impl<'a> Sampler<'a> {
     /// The tokenizer of the run; one that is still to be trained is trained on a few of its documents.
     fn likely_tokenizer(&self) -> Result<TextTokenizer, DataError> {
         let bpe = match &self.settings.tokenizer {
-            Tokenizer::File(file) => {
-                let path = self.context.resolve(&file.path);
-                return TextTokenizer::read_with(&path, &Ends::of(file));
-            }
             Tokenizer::TrainBpe(bpe) => bpe,
+            other => {
+                let opened = tokenizer::open(other, self.context)?;
+                return Ok(opened.expect("only a trained tokenizer needs documents"));
+            }
         };
         let key = tokenizer_cache_key(&self.key.tokenizer);
         let bytes = match self.cache.tokenizer(&key) {

@@ -75,7 +75,11 @@ impl Slices {
                     ..train.clone()
                 })
             }
-            Tokenizer::File(_) => None,
+            Tokenizer::File(_)
+            | Tokenizer::Sentencepiece(_)
+            | Tokenizer::Gpt2(_)
+            | Tokenizer::Tiktoken(_)
+            | Tokenizer::Bytes => None,
         };
         let slices = Self {
             train,

@@ -83,7 +83,11 @@ pub fn outline(
 fn vocabulary(settings: &Settings) -> Option<usize> {
     match &settings.data.tokenizer {
         Tokenizer::TrainBpe(bpe) => Some(bpe.vocab_size),
-        Tokenizer::File(_) => settings.model.vocab_size,
+        Tokenizer::Bytes => Some(crate::spec::MIN_BPE_VOCAB),
+        Tokenizer::File(_)
+        | Tokenizer::Sentencepiece(_)
+        | Tokenizer::Gpt2(_)
+        | Tokenizer::Tiktoken(_) => settings.model.vocab_size,
     }
 }
 
@@ -96,10 +100,7 @@ fn absent_files(spec: &Spec, context: &DataContext) -> Vec<PathBuf> {
             .into_iter()
             .filter(|slice| slice.take > 0 || data.split.is_some())
             .map(|slice| slice.corpus.as_ref().unwrap_or(&data.corpus));
-        let tokenizer = match &data.tokenizer {
-            Tokenizer::File(file) => Some(file.path.as_path()),
-            Tokenizer::TrainBpe(_) => None,
-        };
+        let tokenizer = data.tokenizer.path();
         let corpora = corpora.flat_map(|corpus| crate::data::absent_files(corpus, context));
         let tokenizer = tokenizer.map(|path| context.resolve(path));
         for path in corpora.chain(tokenizer) {

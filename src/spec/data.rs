@@ -216,6 +216,50 @@ pub enum Tokenizer {
     TrainBpe(TrainBpe),
     /// A `tokenizer.json` of the Hugging Face `tokenizers` library: its path, or `{path, bos, eos, pad}`.
     File(TokenizerFile),
+    /// A SentencePiece `.model` file, BPE or unigram; path relative to the spec's folder.
+    Sentencepiece(PathBuf),
+    /// A folder with GPT-2's `vocab.json` and `merges.txt`.
+    Gpt2(PathBuf),
+    /// A rank file of tiktoken.
+    Tiktoken(Tiktoken),
+    /// Every byte is a token.
+    Bytes,
+}
+
+/// A rank file of tiktoken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tiktoken {
+    /// Path, relative to the spec's folder.
+    pub path: PathBuf,
+    /// The encoding whose rule cuts text into words, and whose special tokens are added.
+    pub pattern: Pattern,
+}
+
+/// A published encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pattern {
+    /// `gpt2` and `r50k_base`.
+    Gpt2,
+    /// `cl100k_base`.
+    Cl100k,
+    /// `o200k_base`.
+    O200k,
+    /// Llama 3's.
+    Llama3,
+}
+
+impl Tokenizer {
+    /// The file or folder that it is made from, as the spec writes it; `None` for one that needs none.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::TrainBpe(_) | Self::Bytes => None,
+            Self::File(file) => Some(&file.path),
+            Self::Sentencepiece(path) | Self::Gpt2(path) => Some(path),
+            Self::Tiktoken(settings) => Some(&settings.path),
+        }
+    }
 }
 
 /// A `tokenizer.json`. Written as a path, or as a map.

@@ -108,7 +108,7 @@ fn syntax(text: &str, error: &serde_json::Error) -> String {
         None => (message.as_str(), ""),
     };
     let at = error.column().saturating_sub(1).min(text.len());
-    let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| {
+    let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| {
         let near = text.floor_char_boundary(at.saturating_sub(1))
             ..text.ceil_char_boundary((at + 10).min(text.len()));
         text[near].contains(word)

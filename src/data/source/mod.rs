@@ -334,14 +334,18 @@ pub(crate) fn fingerprint(
             return folder::fingerprint(&files).map(Some);
         }
     };
-    let files = files::list(paths, context)?;
-    match &files[..] {
-        [one] => Fingerprint::of(one).map(Some),
+    fingerprint_of(&files::list(paths, context)?).map(Some)
+}
+
+/// Size, modification time and inode of files.
+pub(crate) fn fingerprint_of(files: &[PathBuf]) -> Result<Fingerprint, DataError> {
+    match files {
+        [one] => Fingerprint::of(one),
         several => {
             let named = several
                 .iter()
                 .map(|path| (path.as_os_str().as_encoded_bytes(), &**path));
-            files::fingerprint(named).map(Some)
+            files::fingerprint(named)
         }
     }
 }

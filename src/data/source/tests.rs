@@ -405,14 +405,14 @@ fn compression_is_told_by_the_first_bytes() {
         ["plain"]
     );
     let dir = dir.with("c.gz", &two[..two.len() - 9]);
-    let error = dir.read("{jsonl: {path: c.gz}}", 2).unwrap_err();
+    let error = dir.read("{jsonl: {path: c.gz}}", 3).unwrap_err();
     assert!(
         error.starts_with("`c.gz`: the gzip data ends early: "),
         "{error}"
     );
     let dir = dir.with("d", XZ).with("d.xz", &XZ[..40]);
     assert_eq!(dir.read("{jsonl: {path: d}}", 2).unwrap(), ["one", "two"]);
-    let error = dir.read("{jsonl: {path: d.xz}}", 2).unwrap_err();
+    let error = dir.read("{jsonl: {path: d.xz}}", 3).unwrap_err();
     assert!(
         error.starts_with("`d.xz`: the xz data ends early: "),
         "{error}"
@@ -527,8 +527,12 @@ fn what_python_writes_is_named() {
         dir.read("{jsonl: {path: a.jsonl}}", 1).unwrap_err()
     };
     assert_snapshot!(error(r#"{"score": NaN, "text": "a"}"#), @"`a.jsonl`, line 1: expected a JSON object with the text in `text`, found `NaN` (column 11), which is no JSON; Python writes it unless it is told `allow_nan=False`; 0 documents read before it");
-    assert_snapshot!(error(r#"{"score": -Infinity, "text": "a"}"#), @"");
-    assert_snapshot!(error(r#"{"text": "\\ud83d\ude00 \ud83d"}"#), @"");
+    assert_snapshot!(error(r#"{"score": -Infinity, "text": "a"}"#), @"`a.jsonl`, line 1: expected a JSON object with the text in `text`, found `-Infinity` (column 12), which is no JSON; Python writes it unless it is told `allow_nan=False`; 0 documents read before it");
+    let lone = error(r#"{"text": "\\ud83d\ude00 \ud83d"}"#);
+    assert!(
+        lone.contains("half of a surrogate pair, which is no character"),
+        "{lone}"
+    );
 }
 
 #[cfg(unix)]
@@ -570,7 +574,7 @@ fn ids_of_another_width_are_told() {
         .flat_map(|i| wide(if i % 4 == 3 { 3 } else { 40 + i }))
         .collect();
     let dir = Dir::new().with("a.bin", &ids);
-    assert_snapshot!(dir.read("{bin: {path: a.bin}}", 40).unwrap_err(), @"");
+    assert_snapshot!(dir.read("{bin: {path: a.bin}}", 40).unwrap_err(), @"`a.bin`: every second id of 16 bits is 0, as where ids have 32 bits; write `width: 32` where it holds such ids");
     assert_eq!(
         dir.read("{bin: {path: a.bin, width: 32}}", 2).unwrap(),
         ["[40, 41, 42]", "[44, 45, 46]"]

@@ -1,6 +1,7 @@
 //! A tokenizer, ready to use: its file, its ids, and text from ids.
 
-use super::ends::{Chosen, Ends};
+use super::head::{Chosen, Head};
+use super::sentencepiece::SentencePiece;
 use super::train::{self, WordCounts};
 use super::{fidelity, split};
 use crate::data::{DataError, Stop};
@@ -29,6 +30,8 @@ pub struct TextTokenizer {
     json: Box<[u8]>,
     notes: Vec<String>,
     is_lossless: bool,
+    /// What runs in place of `inner`.
+    pieces: Option<SentencePiece>,
 }
 
 impl std::fmt::Debug for TextTokenizer {
@@ -52,19 +55,10 @@ impl TextTokenizer {
         Self::from_bytes(&bytes, path)
     }
 
-    /// Reads a `tokenizer.json` in which the spec names the tokens that begin and end a text.
-    ///
-    /// # Errors
-    /// A missing or oversized file; contents that the library does not accept; no tokens that begin and end a text; a name that is
-    /// no entry.
-    pub(crate) fn read_with(path: &Path, ends: &Ends) -> Result<Self, DataError> {
-        Self::from_bytes(&ends.write_into(read_bounded(path)?), path)
-    }
-
     /// Parses the contents of a `tokenizer.json`; `path` only names it in messages.
     ///
     /// # Errors
-    /// As [`TextTokenizer::read_with`], without the file.
+    /// As [`TextTokenizer::open`], without the file.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, DataError> {
         let refused = |reason: String| DataError::Tokenizer {
             path: PathBuf::from(path),
@@ -77,7 +71,7 @@ impl TextTokenizer {
     }
 
     fn build(bytes: &[u8]) -> Result<Self, String> {
-        let (ends, json) = Ends::split_off(bytes)?;
+        let (head, json) = Head::split_off(bytes)?;
         let mut inner = Tokenizer::from_bytes(&json)
             .map_err(|error| format!("not a usable `tokenizer.json`: {error}"))?;
         let mut notes = Vec::new();
@@ -128,7 +122,7 @@ impl TextTokenizer {
                 MAX_VOCAB - 1
             ));
         }
-        let chosen = ends.choose(&inner)?;
+        let chosen = head.choose(&inner)?;
         Ok(Self {
             parts: split::PartCache::for_tokenizer(&inner),
             chosen,
@@ -137,6 +131,7 @@ impl TextTokenizer {
             json: bytes.into(),
             notes,
             is_lossless,
+            pieces: head.sentencepiece.map(SentencePiece::new).transpose()?,
             inner,
         })
     }
@@ -181,6 +176,9 @@ impl TextTokenizer {
     }
 
     fn encode_unguarded(&self, text: &str) -> Result<Vec<u32>, String> {
+        if let Some(pieces) = &self.pieces {
+            return Ok(pieces.encode(text));
+        }
         let slow = |text: &str| {
             self.inner
                 .encode_fast(text, false)
@@ -226,6 +224,9 @@ impl TextTokenizer {
     /// # Errors
     /// A decoder of the file that fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
+        if let Some(pieces) = &self.pieces {
+            return Ok(pieces.decode(ids));
+        }
         guarded(|| {
             self.inner
                 .decode(ids, true)
@@ -292,7 +293,7 @@ impl TextTokenizer {
 }
 
 /// Reads a file of at most [`MAX_FILE`] bytes.
-pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
+pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
     let failed = |source| DataError::Io {
         path: path.to_owned(),
         source,

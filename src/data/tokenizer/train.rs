@@ -276,7 +276,7 @@ impl Hasher for PairHasher {
 }
 
 /// The characters that stand for bytes in the file: printable Latin-1 for itself, the others from U+0100 on.
-fn byte_characters() -> [char; 256] {
+pub(super) fn byte_characters() -> [char; 256] {
     let mut next = 0x100;
     std::array::from_fn(|byte| {
         let byte = byte as u8;

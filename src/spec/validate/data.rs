@@ -65,11 +65,22 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
                 generated_is_bounded(path, documents, corpus, findings);
             }
         }
-        Tokenizer::File(file) => {
-            if file.path.as_os_str().is_empty() {
-                findings.say("data.tokenizer.file", "`data.tokenizer.file` is empty");
-            }
-        }
+        Tokenizer::File(_)
+        | Tokenizer::Sentencepiece(_)
+        | Tokenizer::Gpt2(_)
+        | Tokenizer::Tiktoken(_)
+        | Tokenizer::Bytes => {}
+    }
+    if data
+        .tokenizer
+        .path()
+        .is_some_and(|path| path.as_os_str().is_empty())
+    {
+        let path = match data.tokenizer {
+            Tokenizer::File(_) => "data.tokenizer.file",
+            _ => "data.tokenizer",
+        };
+        findings.say(path, format!("`{path}` is empty"));
     }
     if let (Tokenizer::TrainBpe(_), Corpus::Bin(_)) = (&data.tokenizer, &data.corpus) {
         let message = "`bin` holds token ids, not text that a tokenizer could learn from";

@@ -3,6 +3,7 @@
 //! A name that the spec gives is written into the `tokenizer.json` as its first key, `"specbook": {"bos": …}`. So the digest of
 //! that one file stays the whole identity of a tokenizer, and a stored run needs nothing beside it.
 
+use super::sentencepiece;
 use crate::spec::TokenizerFile;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -25,18 +26,21 @@ const LISTED: usize = 8;
 const HEAD: &[u8] = b"{\"specbook\":";
 
 /// Names of tokens, where the spec gives them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Ends {
+pub(crate) struct Head {
     /// Begins a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bos: Option<String>,
-    /// Ends a text.
+    /// Head a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) eos: Option<String>,
     /// Fills up batches in other programs; nothing here uses it, an export names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pad: Option<String>,
+    /// The SentencePiece model that runs in place of the file's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sentencepiece: Option<sentencepiece::Data>,
 }
 
 /// Ids of the tokens that begin and end a text; they may be the same.
@@ -46,13 +50,14 @@ pub(super) struct Chosen {
     pub(super) eos: u32,
 }
 
-impl Ends {
+impl Head {
     /// What the spec names.
     pub(crate) fn of(file: &TokenizerFile) -> Self {
         Self {
             bos: file.bos.clone(),
             eos: file.eos.clone(),
             pad: file.pad.clone(),
+            sentencepiece: None,
         }
     }
 

@@ -1,0 +1,60 @@
+//! From what a spec names to one `tokenizer.json`, whose digest is the identity.
+
+use super::head::Head;
+use super::text::read_bounded;
+use super::{TextTokenizer, WordCounts, gpt2, sentencepiece, tiktoken};
+use crate::data::{DataContext, DataError, Stop};
+use crate::spec::{MIN_BPE_VOCAB, Tokenizer};
+use std::path::{Path, PathBuf};
+
+/// Files that a tokenizer is made from; none where it is made from documents or from nothing.
+pub(crate) fn files(tokenizer: &Tokenizer, context: &DataContext) -> Vec<PathBuf> {
+    match tokenizer {
+        Tokenizer::TrainBpe(_) | Tokenizer::Bytes => Vec::new(),
+        Tokenizer::File(file) => vec![context.resolve(&file.path)],
+        Tokenizer::Sentencepiece(path) => vec![context.resolve(path)],
+        Tokenizer::Gpt2(folder) => ["vocab.json", "merges.txt"]
+            .map(|name| context.resolve(folder).join(name))
+            .into(),
+        Tokenizer::Tiktoken(settings) => vec![context.resolve(&settings.path)],
+    }
+}
+
+/// Opens a tokenizer that needs no documents; `None` for one that learns from them.
+///
+/// # Errors
+/// A missing or oversized file; contents that are not what the kind promises.
+pub(crate) fn open(
+    tokenizer: &Tokenizer,
+    context: &DataContext,
+) -> Result<Option<TextTokenizer>, DataError> {
+    let files = files(tokenizer, context);
+    let first = files.first().map_or(Path::new("bytes"), PathBuf::as_path);
+    let refused = |reason| DataError::Tokenizer {
+        path: first.to_owned(),
+        reason,
+    };
+    let json = match tokenizer {
+        Tokenizer::TrainBpe(_) => return Ok(None),
+        Tokenizer::Bytes => {
+            TextTokenizer::train_bpe_unless(&Stop::default(), WordCounts::default(), MIN_BPE_VOCAB)?
+        }
+        Tokenizer::File(file) => Head::of(file).write_into(read_bounded(first)?),
+        Tokenizer::Sentencepiece(_) => {
+            let (json, data) = sentencepiece::to_json(&read_bounded(first)?).map_err(refused)?;
+            let head = Head {
+                sentencepiece: Some(data),
+                ..Head::default()
+            };
+            head.write_into(json)
+        }
+        Tokenizer::Gpt2(_) => {
+            let [vocabulary, merges] = [&files[0], &files[1]].map(|path| read_bounded(path));
+            gpt2::to_json(&vocabulary?, &merges?).map_err(refused)?
+        }
+        Tokenizer::Tiktoken(settings) => {
+            tiktoken::to_json(&read_bounded(first)?, settings.pattern).map_err(refused)?
+        }
+    };
+    TextTokenizer::from_bytes(&json, first).map(Some)
+}
