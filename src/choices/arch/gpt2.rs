@@ -39,6 +39,11 @@ impl ArchKind for Gpt2 {
         }
     }
 
+    fn unsupported(&self, config: &ModelConfig) -> Option<String> {
+        (config.n_kv_heads != config.n_heads)
+            .then(|| "`model.n_kv_heads` with `arch: gpt2`".to_owned())
+    }
+
     /// Token embedding, positions; per block ln_1, c_attn, c_proj, ln_2, c_fc, c_proj; ln_f; output matrix unless tied. Each
     /// weight is followed by its bias where the model has biases. Linear weights are `(out, in)`, as in nanoGPT.
     fn tensors(&self, config: &ModelConfig) -> Vec<Slot> {

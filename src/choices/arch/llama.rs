@@ -32,6 +32,19 @@ impl ArchKind for Llama {
         }
     }
 
+    fn unsupported(&self, config: &ModelConfig) -> Option<String> {
+        let width = config.head_dim();
+        if config.biases {
+            return Some("`model.biases` with `arch: llama`".to_owned());
+        }
+        if config.dropout > 0.0 {
+            return Some("`model.dropout` with `arch: llama`".to_owned());
+        }
+        (!width.is_multiple_of(2)).then(|| {
+            format!("a head width of {width} with `arch: llama` (rotary positions turn pairs)")
+        })
+    }
+
     /// Embedding; per block norm, qkv, output, norm, gate and up, down; final norm; output matrix unless tied.
     fn tensors(&self, config: &ModelConfig) -> Vec<Slot> {
         let (d, f, vocabulary) = (config.dim, config.hidden_dim, config.vocab_size);

@@ -29,6 +29,9 @@ pub trait ArchKind {
     /// Checks for settings that mean nothing to it.
     fn check(&self, settings: &ModelSettings, findings: &mut Findings);
 
+    /// What of a decided model it cannot build; for models that no spec has checked.
+    fn unsupported(&self, config: &ModelConfig) -> Option<String>;
+
     /// The tensors in the model's fixed order, as the engine stacks them.
     fn tensors(&self, config: &ModelConfig) -> Vec<Slot>;
 }

@@ -7,7 +7,7 @@ use super::ops::Operations;
 use super::reference::Reference;
 use super::{evaluate, generate, trainer};
 use crate::record::{Numerics, RECIPE};
-use crate::spec::{Arch, Dtype, ModelConfig, TrainSettings};
+use crate::spec::{Dtype, ModelConfig, TrainSettings};
 use crate::train::{
     Checkpoint, Engine, EvalJob, Observer, SampleJob, TokenScores, TrainError, TrainJob, Trained,
     Weights,
@@ -270,16 +270,5 @@ fn unsupported_model(model: &ModelConfig) -> Option<String> {
     if model.n_layers > 20_000 {
         return Some(format!("a model of {} blocks", model.n_layers));
     }
-    match model.arch {
-        Arch::Llama if model.biases => Some("`model.biases` with `arch: llama`".to_owned()),
-        Arch::Llama if model.dropout > 0.0 => Some("`model.dropout` with `arch: llama`".to_owned()),
-        Arch::Llama if !model.head_dim().is_multiple_of(2) => Some(format!(
-            "a head width of {} with `arch: llama` (rotary positions turn pairs)",
-            model.head_dim()
-        )),
-        Arch::Gpt2 if n_kv_heads != n_heads => {
-            Some("`model.n_kv_heads` with `arch: gpt2`".to_owned())
-        }
-        _ => None,
-    }
+    model.arch.get().unsupported(model)
 }
