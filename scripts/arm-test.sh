@@ -56,9 +56,9 @@ export CARGO_TARGET_DIR=$native/arm
 on_arm() { CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu $1" cargo test --locked --target $target "${@:2}"; }
 
 # --- kernels -------------------------------------------------------------------------------
-# The bench's cases are large; what they compute is in the other tests.
-say "kernels with BF16";    on_arm max -p specbook-kernels -- --skip every_kernel_of_the_bench_runs
-say "kernels without BF16"; on_arm cortex-a72 -p specbook-kernels -- --skip every_kernel_of_the_bench_runs
+# Not those in documentation, which want a rustdoc of the same version. The bench's cases are large; what they compute is in the other tests.
+say "kernels with BF16";    on_arm max -p specbook-kernels --lib -- --skip every_kernel_of_the_bench_runs
+say "kernels without BF16"; on_arm cortex-a72 -p specbook-kernels --lib -- --skip every_kernel_of_the_bench_runs
 if command -v python3 >/dev/null; then
   say "instructions of the inner loops"
   cargo build --locked --release -p specbook-kernels --target $target
