@@ -94,6 +94,14 @@ impl Observer for Points {
     }
 }
 
+/// The larger of two differences; what is no number is as far apart as can be (`f64::max` would drop it).
+fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        return f64::INFINITY;
+    }
+    a.max(b)
+}
+
 /// Two trainings of one run.
 struct Curves {
     run: String,
@@ -119,8 +127,8 @@ impl Curves {
             last: (last(here), last(there)),
             largest: pairs()
                 .map(|(a, b)| apart(a.train_loss, b.train_loss))
-                .fold(0.0, f64::max),
-            validation: validated.fold(0.0, f64::max),
+                .fold(0.0, larger),
+            validation: validated.fold(0.0, larger),
         }
     }
 
@@ -191,5 +199,7 @@ mod tests {
         let far = [point(5.0, None), point(4.0, Some(5.0))];
         assert!(!Curves::of("a", &here, &far).agree());
         assert!(!Curves::of("a", &[], &[]).agree());
+        let broken = [point(5.0, None), point(4.0, Some(f64::NAN))];
+        assert!(!Curves::of("a", &broken, &near).agree());
     }
 }

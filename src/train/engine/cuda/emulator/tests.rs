@@ -317,7 +317,7 @@ fn too_little_memory_is_refused_before_or_said_in_the_middle() {
 #[test]
 fn scoring_and_sampling_fail_cleanly_too() {
     let config = tiny(Arch::Gpt2);
-    let weights: Weights = crate::train::engine::initial_weights(&config, 1, 1);
+    let weights: Weights = crate::train::engine::local::initial_weights(&config, 1, 1);
     let sample = SampleJob {
         model: &config,
         prompts: &[vec![1, 2, 3]],

@@ -141,7 +141,7 @@ struct Mask {
   u64 block;
   unsigned words[4];
   __device__ __forceinline__ explicit Mask(const Dropout &d) : dropout(d), block(~0ull), words{} {}
-  // Philox4x32-10 (src/rng.rs).
+  // Philox4x32-10 (crates/rng).
   __device__ __forceinline__ void draw(u64 at) {
     unsigned c0 = unsigned(at), c1 = unsigned(at >> 32), c2 = dropout.high[0], c3 = dropout.high[1];
     unsigned k0 = dropout.key[0], k1 = dropout.key[1];
