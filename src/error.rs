@@ -129,6 +129,8 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         | ReportError::UnknownClaim { .. }
         | ReportError::Text { .. } => ErrorKind::Spec,
         ReportError::Records { .. } | ReportError::RecordsFormat { .. } => ErrorKind::Input,
+        ReportError::Folder { error, .. } => report_kind(error),
+        ReportError::Foreign { .. } => ErrorKind::Usage,
         ReportError::Fs(error) if error.is_not_found() => ErrorKind::Input,
         ReportError::Fs(_) => ErrorKind::Store,
         ReportError::Template { .. } | ReportError::Plot(_) | ReportError::Json(_) => {

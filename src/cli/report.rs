@@ -7,9 +7,10 @@ use super::workspace::{self, Opened};
 use super::{exit, outcome, results};
 use crate::DEFAULT_PROFILE;
 use crate::claim::{self, Judged};
-use crate::fsx::RealFs;
+use crate::error::Error;
+use crate::fsx::{Fs as _, RealFs};
 use crate::record::Results;
-use crate::report::Report;
+use crate::report::{Report, ReportError, ReportFolder, report_files};
 use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -24,7 +25,12 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     let store = workspace::store(global, &args.spec.specs[0])?;
     let mut all = Vec::new();
     let mut fails = false;
-    for opened in workspace::open(&args.spec, &store, printer)? {
+    let opened = workspace::open(&args.spec, &store, printer)?;
+    if !args.context {
+        let specs = opened.iter().map(|opened| &opened.spec);
+        check_places(specs, &reports, args.out.is_some())?;
+    }
+    for opened in opened {
         let Built { report, judged, .. } = build(&opened, &store)?;
         if let Some(claims) = outcome::failing(&judged).filter(|_| args.strict_claims) {
             printer.error(&claims, None);
@@ -34,7 +40,7 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
             printer.json_result(report.context())?;
             continue;
         }
-        write(&report, &reports, printer)?;
+        write(&opened.spec, &report, &reports, printer)?;
         all.push(summary(&opened, &judged));
     }
     if printer.json() && !args.context {
@@ -74,13 +80,59 @@ fn made(spec: &Spec, results: &Results, judged: &[Judged]) -> Result<Report, Fai
     })
 }
 
+/// Name of the report's folder: that of the spec, and with `@` that of a profile other than the default one.
+pub(crate) fn folder_name(spec: &Spec) -> String {
+    match spec.profile.as_str() {
+        DEFAULT_PROFILE => spec.name.clone(),
+        profile => format!("{}@{profile}", spec.name),
+    }
+}
+
+/// Refuses what would end in a report that cannot be written: overrides without a place of their own, and places that are not ours.
+pub(crate) fn check_places<'a>(
+    specs: impl Iterator<Item = &'a Spec>,
+    reports: &Path,
+    is_named: bool,
+) -> Result<(), Failure> {
+    for spec in specs {
+        if !spec.overrides.is_empty() && !is_named {
+            let message =
+                "`--set` makes another report than the spec's own, so it needs a folder of its own";
+            return Err(
+                Failure::usage(message).hint("add `--out DIR`; `run --no-report` writes none")
+            );
+        }
+        let name = folder_name(spec);
+        ReportFolder::new(reports, &name, &RealFs::new())
+            .check_place()
+            .map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn refused(error: ReportError) -> Failure {
+    let foreign = matches!(error, ReportError::Foreign { .. });
+    let failure = Failure::from(error);
+    match foreign {
+        true => failure.hint("move it away, or choose another folder with `--out DIR`"),
+        false => failure,
+    }
+}
+
 /// Writes a report into its folder below `reports`, and the index over all reports there.
-pub(crate) fn write(report: &Report, reports: &Path, printer: Printer) -> Result<(), Failure> {
-    let folder = reports.join(&report.context().name);
-    let fs = RealFs::new();
-    crate::report::write(report, &folder, &fs)?;
-    crate::report::write_index(reports, &fs)?;
-    printer.note(&format!("report: {}", folder.join("index.html").display()));
+pub(crate) fn write(
+    spec: &Spec,
+    report: &Report,
+    reports: &Path,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let name = folder_name(spec);
+    let folder = ReportFolder::new(reports, &name, &RealFs::new());
+    for warning in folder.write(report).map_err(refused)? {
+        printer.warning(&warning);
+    }
+    let page = reports.join(&name).join("index.html");
+    printer.note(&format!("report: {}", page.display()));
     Ok(())
 }
 
@@ -108,9 +160,10 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
         specs.push(spec::load(&file, &LoadRequest::default())?);
     }
     workspace::distinct(specs.iter())?;
-    for Spec { path, name, .. } in &specs {
-        let folder = reports.join(name);
-        let records = crate::report::records_of(&folder, &RealFs::new())?;
+    let fs = RealFs::new();
+    for (Spec { path, .. }, name) in committed(&specs, args, reports)? {
+        let folder = ReportFolder::new(reports, &name, &fs);
+        let records = folder.records()?;
         let header = &records.header;
         let profile = Some(header.profile.clone()).filter(|profile| profile != DEFAULT_PROFILE);
         let mut spec = spec::load(
@@ -126,7 +179,8 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
         }
         let judged = claim::judge(&spec.claims, &spec.profile, &records.results);
         let report = made(&spec, &records.results, &judged)?;
-        let checked = crate::report::check(&folder, &report.files()?);
+        let checked = crate::report::check(&folder, &report_files(&report)?);
+        let folder = reports.join(&name);
         let differences = checked.as_ref().err().map_or(&[][..], |found| &found.0);
         all.push(json!({
             "format": 1,
@@ -151,4 +205,29 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
         printer.json_result(&all)?;
     }
     Ok(code)
+}
+
+/// The reports that there are of each spec: its own, which has to be there, and those of its other profiles; with `--profile` that one.
+fn committed<'a>(
+    specs: &'a [Spec],
+    args: &ReportArgs,
+    reports: &Path,
+) -> Result<Vec<(&'a Spec, String)>, Failure> {
+    let mut all = Vec::new();
+    let beside = RealFs::new().list(reports).map_err(Error::from)?;
+    for spec in specs {
+        if let Some(profile) = &args.spec.profile {
+            let mut asked = spec.clone();
+            asked.profile.clone_from(profile);
+            all.push((spec, folder_name(&asked)));
+            continue;
+        }
+        all.push((spec, spec.name.clone()));
+        let prefix = format!("{}@", spec.name);
+        let others = beside
+            .iter()
+            .filter(|entry| entry.name.starts_with(&prefix));
+        all.extend(others.map(|entry| (spec, entry.name.clone())));
+    }
+    Ok(all)
 }

@@ -48,6 +48,11 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         opened.context.stop = signals.stop();
     }
     let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
+    if !args.no_report {
+        let whole = all.iter().filter(|opened| !opened.filtered);
+        let specs = whole.map(|opened| &opened.spec);
+        report::check_places(specs, &reports, args.out.is_some())?;
+    }
     let session = Session {
         args,
         store: &store,
@@ -75,7 +80,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
                 Err(_) if signals.flag().load(Ordering::SeqCst) => return Ok(session.stopped()),
                 made => made?,
             };
-            report::write(&report, &reports, printer)?;
+            report::write(&opened.spec, &report, &reports, printer)?;
             if !printer.json() {
                 printer.note(&outcome::text(&results, &judged));
             }

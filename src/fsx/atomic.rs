@@ -39,7 +39,7 @@ impl<'a, F: Fs + ?Sized> AtomicFile<'a, F> {
             *PROCESS,
             name.unwrap_or_default()
         ));
-        let file = fs.open_write(&temporary, Open::Truncate)?;
+        let file = fs.open_write(&temporary, Open::New)?;
         Ok(Self {
             fs,
             path: path.to_path_buf(),

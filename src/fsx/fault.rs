@@ -150,6 +150,13 @@ impl WriteFile for FaultFile {
 }
 
 impl Fs for FaultFs {
+    fn below(&self, root: &Path) -> Arc<dyn Fs> {
+        Arc::new(Self {
+            inner: self.inner.below(root),
+            state: Arc::clone(&self.state),
+        })
+    }
+
     fn read(&self, path: &Path, limit: u64) -> FsResult<Vec<u8>> {
         self.check("read", path, false)?;
         self.inner.read(path, limit)
@@ -210,7 +217,7 @@ impl Fs for FaultFs {
         if struck.is_err() && !was_dead {
             // Removing a folder is many operations: leave it half done.
             let entries = self.inner.list(dir)?;
-            if let Some(entry) = entries.iter().find(|entry| !entry.is_dir) {
+            if let Some(entry) = entries.iter().find(|entry| !entry.is_dir()) {
                 self.inner.remove_file(&dir.join(&entry.name))?;
             }
         }

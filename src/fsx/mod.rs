@@ -6,15 +6,20 @@
 mod atomic;
 #[cfg(test)]
 mod fault;
+mod lock;
+mod place;
 mod real;
 
 pub use atomic::AtomicFile;
 #[cfg(test)]
 pub use fault::{Fault, FaultFs};
+pub use lock::Lock;
 pub use real::RealFs;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,27 @@ impl FsError {
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
+
+    /// Whether something else than a file or folder of the expected size is there: a link, a device, a longer file.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::NotADirectory
+        )
+    }
+}
+
+/// What a path leads to. Links are never followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Dir,
+    /// A link.
+    Link,
+    /// A device, a pipe or a socket.
+    Special,
 }
 
 /// What is known of a path without opening it.
@@ -49,8 +75,17 @@ impl FsError {
 pub struct Metadata {
     /// Length in bytes (of a folder: whatever the system says).
     pub bytes: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// When its contents changed last, by the clock of the file system.
+    pub modified: SystemTime,
+}
+
+impl Metadata {
     /// Whether it is a folder.
-    pub is_dir: bool,
+    pub fn is_dir(&self) -> bool {
+        self.kind == Kind::Dir
+    }
 }
 
 /// An entry of a folder.
@@ -58,15 +93,20 @@ pub struct Metadata {
 pub struct DirEntry {
     /// Name within the folder; names that are not UTF-8 are left out of listings.
     pub name: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl DirEntry {
     /// Whether it is a folder.
-    pub is_dir: bool,
+    pub fn is_dir(&self) -> bool {
+        self.kind == Kind::Dir
+    }
 }
 
 /// How a file is opened for writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
-    /// Created, or emptied where it exists.
-    Truncate,
     /// Created; an error ([`io::ErrorKind::AlreadyExists`]) where it exists.
     New,
     /// Created where absent; writes go to the end.
@@ -87,6 +127,9 @@ pub type FsResult<T> = Result<T, FsError>;
 
 /// The file system as a store needs it. Every method names its path and operation in the error.
 pub trait Fs: Send + Sync {
+    /// The same file system, where no link below `root` is followed: one that is met is an error ([`FsError::is_damage`]).
+    fn below(&self, root: &Path) -> Arc<dyn Fs>;
+
     /// Reads a whole file of at most `limit` bytes; a longer one is an error before memory is taken.
     ///
     /// # Errors
@@ -117,7 +160,7 @@ pub trait Fs: Send + Sync {
     /// No permission, a failing disk, or not a folder.
     fn list(&self, dir: &Path) -> FsResult<Vec<DirEntry>>;
 
-    /// Creates a folder and those above it.
+    /// Creates a folder and those above it; what is new is on the disk then.
     ///
     /// # Errors
     /// No permission, no space, or a file in the way.
@@ -147,7 +190,7 @@ pub trait Fs: Send + Sync {
     /// No permission, or a folder.
     fn remove_file(&self, path: &Path) -> FsResult<()>;
 
-    /// Removes a folder with its contents; no error where it is absent.
+    /// Removes a folder with its contents, of a link the link; no error where it is absent.
     ///
     /// # Errors
     /// No permission.

@@ -1,25 +1,81 @@
 //! The real file system.
 
-use super::{DirEntry, Fs, FsError, FsResult, Metadata, Open, WriteFile};
-use std::fs::{self, File, OpenOptions};
+use super::place::{Place, wrong_kind};
+use super::{DirEntry, Fs, FsError, FsResult, Kind, Metadata, Open, WriteFile};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
-/// The real file system.
-#[derive(Clone, Copy, Debug)]
+/// The real file system. A path that ends in a link is not followed; below the root of [`Fs::below`] no link is.
+#[derive(Clone, Debug)]
 pub struct RealFs {
     sync: bool,
+    root: Option<Arc<Path>>,
 }
 
 impl RealFs {
     /// Waits for the disk wherever a caller asks for it.
     pub fn new() -> Self {
-        Self { sync: true }
+        let (sync, root) = (true, None);
+        Self { sync, root }
     }
 
     /// Never waits for the disk: for tests and for stores in memory.
     pub fn without_sync() -> Self {
-        Self { sync: false }
+        let (sync, root) = (false, None);
+        Self { sync, root }
+    }
+
+    fn place(&self, path: &Path) -> io::Result<Place> {
+        Place::of(self.root.as_deref(), path)
+    }
+
+    /// Creates the folder and those above it that are missing, each brought to the disk with its parent.
+    fn create_dirs(&self, dir: &Path) -> io::Result<()> {
+        let is_there = |place: io::Result<Place>| present(place.and_then(|place| place.metadata()));
+        match is_there(self.place(dir))?.map(|found| found.kind) {
+            Some(Kind::Dir) => return Ok(()),
+            // Above the root links are the caller's.
+            Some(Kind::Link) if dir.is_dir() && !self.is_below(dir) => return Ok(()),
+            Some(found) => return Err(wrong_kind(found, Kind::Dir)),
+            None => {}
+        }
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent {
+            self.create_dirs(parent)?;
+        }
+        match self.place(dir)?.create_dir() {
+            Ok(()) => {}
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return match self.place(dir)?.metadata()?.kind {
+                    Kind::Dir => Ok(()),
+                    found => Err(wrong_kind(found, Kind::Dir)),
+                };
+            }
+            Err(error) => return Err(error),
+        }
+        match (self.sync, parent) {
+            (true, Some(parent)) => self.place(parent)?.sync_dir().or_else(unsupported),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_below(&self, path: &Path) -> bool {
+        self.root
+            .as_deref()
+            .is_some_and(|root| path != root && path.starts_with(root))
+    }
+}
+
+/// A folder that may not be read, or a file system that cannot do it, is no reason not to write.
+fn unsupported(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::Unsupported
+        | io::ErrorKind::InvalidInput => Ok(()),
+        _ => Err(error),
     }
 }
 
@@ -54,17 +110,23 @@ impl WriteFile for RealFile {
     }
 }
 
-/// Turns «not there» into `None`.
+/// Turns «not there» into `None`; so is a file where a folder is expected.
 fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
 
-fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+fn read_limited(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let too_long = || {
         let text = format!("it is longer than the {limit} bytes that such a file may have");
@@ -84,8 +146,7 @@ fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_tail(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn read_tail(mut file: File, bytes: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
     let mut tail = Vec::new();
@@ -93,74 +154,56 @@ fn read_tail(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-fn list(dir: &Path) -> io::Result<Vec<DirEntry>> {
-    let Some(entries) = present(fs::read_dir(dir))? else {
-        return Ok(Vec::new());
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if let Ok(name) = entry.file_name().into_string() {
-            let is_dir = entry.file_type()?.is_dir();
-            found.push(DirEntry { name, is_dir });
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
 impl Fs for RealFs {
+    fn below(&self, root: &Path) -> Arc<dyn Fs> {
+        Arc::new(Self {
+            sync: self.sync,
+            root: Some(root.into()),
+        })
+    }
+
     fn read(&self, path: &Path, limit: u64) -> FsResult<Vec<u8>> {
-        read_limited(path, limit).map_err(|error| FsError::new("read", path, error))
+        self.place(path)
+            .and_then(|place| read_limited(place.open()?, limit))
+            .map_err(|error| FsError::new("read", path, error))
     }
 
     fn read_tail(&self, path: &Path, bytes: u64) -> FsResult<Vec<u8>> {
-        read_tail(path, bytes).map_err(|error| FsError::new("read", path, error))
+        self.place(path)
+            .and_then(|place| read_tail(place.open()?, bytes))
+            .map_err(|error| FsError::new("read", path, error))
     }
 
     fn open_read(&self, path: &Path) -> FsResult<Box<dyn Read + Send>> {
-        let file = File::open(path).map_err(|error| FsError::new("read", path, error))?;
+        let file = self.place(path).and_then(|place| place.open());
+        let file = file.map_err(|error| FsError::new("read", path, error))?;
         Ok(Box::new(file))
     }
 
     fn metadata(&self, path: &Path) -> FsResult<Option<Metadata>> {
-        let found = present(fs::symlink_metadata(path).and_then(|metadata| {
-            // A link counts as what it points at.
-            if metadata.is_symlink() {
-                fs::metadata(path)
-            } else {
-                Ok(metadata)
-            }
-        }));
-        let found = match found {
-            // A file where a folder is expected: nothing is there.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
-            other => other,
-        };
-        let metadata = found.map_err(|error| FsError::new("read the size of", path, error))?;
-        Ok(metadata.map(|metadata| Metadata {
-            bytes: metadata.len(),
-            is_dir: metadata.is_dir(),
-        }))
+        let found = self.place(path).and_then(|place| place.metadata());
+        present(found).map_err(|error| FsError::new("read the size of", path, error))
     }
 
     fn list(&self, dir: &Path) -> FsResult<Vec<DirEntry>> {
-        list(dir).map_err(|error| FsError::new("list", dir, error))
+        let found = match self.place(dir).and_then(|place| place.list()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other,
+        };
+        let mut found = found.map_err(|error| FsError::new("list", dir, error))?;
+        found.sort_unstable();
+        Ok(found)
     }
 
     fn create_dir_all(&self, dir: &Path) -> FsResult<()> {
-        fs::create_dir_all(dir).map_err(|error| FsError::new("create the folder", dir, error))
+        self.create_dirs(dir)
+            .map_err(|error| FsError::new("create the folder", dir, error))
     }
 
     fn open_write(&self, path: &Path, open: Open) -> FsResult<Box<dyn WriteFile>> {
-        let mut options = OpenOptions::new();
-        match open {
-            Open::Truncate => options.write(true).create(true).truncate(true),
-            Open::New => options.write(true).create_new(true),
-            Open::Append => options.append(true).create(true),
-        };
-        let file = options
-            .open(path)
+        let file = self
+            .place(path)
+            .and_then(|place| place.open_write(Some(open)))
             .map_err(|error| FsError::new("create", path, error))?;
         Ok(Box::new(RealFile {
             file,
@@ -169,35 +212,35 @@ impl Fs for RealFs {
     }
 
     fn overwrite(&self, path: &Path, bytes: &[u8]) -> FsResult<()> {
-        OpenOptions::new()
-            .write(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(bytes))
+        self.place(path)
+            .and_then(|place| place.open_write(None)?.write_all(bytes))
             .map_err(|error| FsError::new("write", path, error))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> FsResult<()> {
-        fs::rename(from, to).map_err(|error| FsError::new("rename", from, error))
+        self.place(from)
+            .and_then(|place| place.rename(&self.place(to)?))
+            .map_err(|error| FsError::new("rename", from, error))
     }
 
     fn remove_file(&self, path: &Path) -> FsResult<()> {
-        present(fs::remove_file(path))
+        present(self.place(path).and_then(|place| place.remove_file()))
             .map(|_| ())
             .map_err(|error| FsError::new("remove", path, error))
     }
 
     fn remove_dir_all(&self, dir: &Path) -> FsResult<()> {
-        present(fs::remove_dir_all(dir))
+        present(self.place(dir).and_then(|place| place.remove_all()))
             .map(|_| ())
             .map_err(|error| FsError::new("remove", dir, error))
     }
 
     fn sync_dir(&self, dir: &Path) -> FsResult<()> {
-        if !self.sync || !cfg!(unix) {
+        if !self.sync {
             return Ok(());
         }
-        File::open(dir)
-            .and_then(|folder| folder.sync_all())
+        self.place(dir)
+            .and_then(|place| place.sync_dir())
             .map_err(|error| FsError::new("sync the folder", dir, error))
     }
 }

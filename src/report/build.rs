@@ -84,6 +84,20 @@ pub enum ReportError {
     /// A file of a report cannot be read or written.
     #[error(transparent)]
     Fs(#[from] crate::fsx::FsError),
+    /// Something that no report made stands where one would be written.
+    #[error("`{}` is not one of specbook's: a report would be written over it", path.display())]
+    Foreign {
+        /// The folder or the file.
+        path: std::path::PathBuf,
+    },
+    /// The report of a folder cannot be read.
+    #[error("`{}`: {error}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Why.
+        error: Box<Self>,
+    },
     /// `data/records.jsonl` is damaged.
     #[error("`data/records.jsonl`, line {line}: {reason}")]
     Records {
@@ -102,6 +116,16 @@ pub enum ReportError {
         /// Version that can be read.
         known: u32,
     },
+}
+
+impl ReportError {
+    /// The same, with the folder it is about.
+    pub(super) fn of_folder(self, folder: &std::path::Path) -> Self {
+        Self::Folder {
+            folder: folder.to_path_buf(),
+            error: Box::new(self),
+        }
+    }
 }
 
 /// Names in backticks, the first ten of them.

@@ -1,9 +1,8 @@
 //! Comparing a committed report with the one its records give.
 
-use super::ReportFile;
+use super::{ReportFile, ReportFolder};
 use similar::{ChangeTag, TextDiff};
 use std::fmt::Write as _;
-use std::path::Path;
 
 /// Most characters of a line that a difference shows.
 const WIDTH: usize = 160;
@@ -44,37 +43,17 @@ pub enum Difference {
         /// The first differing lines: `-` as committed, `+` as the records give it.
         lines: String,
     },
-    /// It is there although the report has no such file.
-    Extra {
-        /// The file.
-        path: String,
-    },
 }
 
-/// Compares the files of a report folder with `files`, line ends aside. `timing.json` is not looked at; files that the
-/// report does not have are differences where they stand in its own folders (`figures`, `data`).
+/// Compares the files of a report folder with `files`, line ends aside. `timing.json` is not looked at, nor is what
+/// else stands in the folder. Links are not followed, so nothing outside is ever shown.
 ///
 /// # Errors
 ///
 /// What differs, readable.
-pub fn check(folder: &Path, files: &[ReportFile]) -> Result<(), Differences> {
-    let mut differences: Vec<Difference> = files
-        .iter()
-        .filter(|file| file.path != "timing.json")
-        .filter_map(|file| compare(folder, file))
-        .collect();
-    for sub in ["figures", "data"] {
-        let Ok(entries) = std::fs::read_dir(folder.join(sub)) else {
-            continue;
-        };
-        let mut names: Vec<String> = entries
-            .flatten()
-            .map(|entry| format!("{sub}/{}", entry.file_name().to_string_lossy()))
-            .filter(|path| !files.iter().any(|file| file.path == *path))
-            .collect();
-        names.sort();
-        differences.extend(names.into_iter().map(|path| Difference::Extra { path }));
-    }
+pub fn check(folder: &ReportFolder<'_>, files: &[ReportFile]) -> Result<(), Differences> {
+    let compared = files.iter().filter(|file| file.path != "timing.json");
+    let differences: Vec<Difference> = compared.filter_map(|file| compare(folder, file)).collect();
     if differences.is_empty() {
         Ok(())
     } else {
@@ -82,15 +61,15 @@ pub fn check(folder: &Path, files: &[ReportFile]) -> Result<(), Differences> {
     }
 }
 
-fn compare(folder: &Path, file: &ReportFile) -> Option<Difference> {
+fn compare(folder: &ReportFolder<'_>, file: &ReportFile) -> Option<Difference> {
     let path = file.path.clone();
-    let found = match std::fs::read(folder.join(&path)) {
+    // Room for other line ends and a few more lines; beyond that what differs need not be shown.
+    let limit = 2 * file.bytes.len() as u64 + (64 << 10);
+    let found = match folder.read(&path, limit) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Some(Difference::Missing { path });
-        }
+        Err(error) if error.is_not_found() => return Some(Difference::Missing { path }),
         Err(error) => {
-            let reason = error.to_string();
+            let reason = error.source.to_string();
             return Some(Difference::Unreadable { path, reason });
         }
     };
@@ -179,7 +158,6 @@ fn show(differences: &[Difference]) -> String {
         let _ = match difference {
             Difference::Missing { path } => write!(out, "\n`{path}`: missing"),
             Difference::Unreadable { path, reason } => write!(out, "\n`{path}`: {reason}"),
-            Difference::Extra { path } => write!(out, "\n`{path}`: not part of the report"),
             Difference::Changed { path, line, lines } => {
                 shown += 1;
                 if shown <= FILES {

@@ -1,78 +1,265 @@
-//! Report folders: writing one, and the index over all of them.
+//! Report folders: what may be replaced and removed in them, and the index over all of them.
+//!
+//! A report lists its files with their digests in `data/files.json`. Only files that the list of an earlier report names are ever replaced or
+//! removed, and removed only while they have their digest: what somebody else put into the folder, or changed in it, stays. A folder that
+//! holds no report, and an index that is not ours, are refused. No link below the folder of reports is followed.
+//!
+//! A report is written as a whole ([`staging`](super::staging)): one writer at a time, and a writer that is killed leaves nothing half done.
 
+use super::staging::Staging;
 use super::{IndexEntry, Report, ReportError, ReportFile, index, read_records};
-use crate::fsx::{Fs, FsResult};
-use std::collections::BTreeSet;
+use crate::digest::Sha256Hex;
+use crate::fsx::{Fs, FsError};
+use crate::record::FileEntry;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-/// Largest `records.jsonl` that is read, bytes.
-const RECORDS_LIMIT: u64 = 256 << 20;
+/// Largest file of a report that is read, bytes.
+pub(super) const LIMIT: u64 = 256 << 20;
 
 /// Where a report keeps what it can be rendered from again.
 const RECORDS: &str = "data/records.jsonl";
 
-/// Subfolders whose files belong to the report alone: what no longer does is removed.
-const OWNED: [&str; 2] = ["figures", "data"];
+/// Where a report lists its files.
+const LIST: &str = "data/files.json";
 
-/// Writes a report into `folder`: every file whole or not at all, the page people open last.
-///
-/// # Errors
-/// A folder that cannot be written.
-pub fn write(report: &Report, folder: &Path, fs: &dyn Fs) -> Result<(), ReportError> {
-    let mut files = report.files()?;
-    files.push(report.timing());
-    files.sort_by_key(|file| file.path == "index.html");
-    for file in &files {
-        put(file, folder, fs)?;
+/// The page over all reports.
+const INDEX: &str = "index.html";
+
+/// What every page of ours has in its head.
+const GENERATOR: &str = "<meta name=\"generator\" content=\"specbook\">";
+
+/// `data/files.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct List {
+    /// 1.
+    format: u32,
+    /// Every file of the report but this one and `timing.json`.
+    files: BTreeMap<String, FileEntry>,
+}
+
+/// The folder `reports/name` of one report.
+#[derive(Clone)]
+pub struct ReportFolder<'a> {
+    reports: &'a Path,
+    name: &'a str,
+    fs: Arc<dyn Fs>,
+}
+
+/// What a folder holds before a report is written into it.
+enum Before {
+    /// Nothing.
+    Nothing,
+    /// A report that lists its files.
+    Listed(BTreeMap<String, FileEntry>),
+    /// A report of a version that did not list them yet.
+    Unlisted,
+}
+
+impl<'a> ReportFolder<'a> {
+    /// The folder `name` below the folder `reports`.
+    pub fn new(reports: &'a Path, name: &'a str, fs: &dyn Fs) -> Self {
+        let fs = fs.below(reports);
+        Self { reports, name, fs }
     }
-    let kept: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    for owned in OWNED {
-        for entry in fs.list(&folder.join(owned))? {
-            if !entry.is_dir && !kept.contains(format!("{owned}/{}", entry.name).as_str()) {
-                fs.remove_file(&folder.join(owned).join(&entry.name))?;
+
+    /// Refuses a place where no report can be written: a folder or an index that somebody else made.
+    ///
+    /// # Errors
+    /// [`ReportError::Foreign`] with what is in the way; a folder that cannot be read.
+    pub fn check_place(&self) -> Result<(), ReportError> {
+        self.before()?;
+        let index = self.reports.join(INDEX);
+        match self.fs.read(&index, LIMIT) {
+            Ok(page) if String::from_utf8_lossy(&page).contains(GENERATOR) => Ok(()),
+            Ok(_) => Err(ReportError::Foreign { path: index }),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes the report, and the index over all reports beside it. Gives warnings: files that stay although the report no longer has
+    /// them, and neighbours that the index leaves out.
+    ///
+    /// # Errors
+    /// [`ReportError::Foreign`]; another writer that does not end; a folder that cannot be written.
+    pub fn write(&self, report: &Report) -> Result<Vec<String>, ReportError> {
+        let mut staging = Staging::begin(self.reports, &self.fs)?;
+        self.check_place()?;
+        let mut warnings = Vec::new();
+        let mut files = report_files(report)?;
+        files.push(report.timing());
+        let before = self.before()?;
+        for file in &files {
+            if !self.may_replace(&before, file)? {
+                let path = self.path(&file.path);
+                return Err(ReportError::Foreign { path });
+            }
+            staging.put(&self.below(&file.path), &file.bytes)?;
+        }
+        if let Before::Listed(old) = before {
+            for (path, entry) in old {
+                if files.iter().any(|file| file.path == path) {
+                    continue;
+                }
+                match self.digest(&path) {
+                    Ok(Some(found)) if found == entry.sha256 => {
+                        staging.remove(&self.below(&path), found);
+                    }
+                    Ok(None) => {}
+                    Ok(Some(_)) | Err(_) => warnings.push(format!(
+                        "`{}` stays: it was changed since an earlier report made it, and this one has no such file",
+                        self.path(&path).display()
+                    )),
+                }
             }
         }
+        let records = files.iter().find(|file| file.path == RECORDS);
+        let own = records.map(|records| IndexEntry::from_records(self.name, &records.bytes));
+        let entries = self.neighbours(own.transpose()?, &mut warnings)?;
+        staging.put(INDEX, &index(&entries)?.bytes)?;
+        staging.finish()?;
+        Ok(warnings)
     }
-    Ok(())
-}
 
-/// Writes `index.html` of the folder `reports`, over every report in it.
-///
-/// # Errors
-/// Records that cannot be read; a folder that cannot be written.
-pub fn write_index(reports: &Path, fs: &dyn Fs) -> Result<(), ReportError> {
-    let mut entries = Vec::new();
-    for entry in fs.list(reports)?.into_iter().filter(|entry| entry.is_dir) {
-        let records = reports.join(&entry.name).join(RECORDS);
-        if fs.metadata(&records)?.is_some() {
-            entries.push(IndexEntry::from_records(
-                &entry.name,
-                &fs.read(&records, RECORDS_LIMIT)?,
-            )?);
+    /// Reads the records of the report.
+    ///
+    /// # Errors
+    /// No report, or records that are damaged or of another format.
+    pub fn records(&self) -> Result<super::Records, ReportError> {
+        Staging::settle(self.reports, &self.fs)?;
+        let path = self.path(RECORDS);
+        let bytes = self.fs.read(&path, LIMIT)?;
+        read_records(&bytes).map_err(|error| error.of_folder(&self.path("")))
+    }
+
+    /// Reads a file of the report, at most `limit` bytes.
+    pub(super) fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FsError> {
+        self.fs.read(&self.path(path), limit)
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        let folder = self.reports.join(self.name);
+        match path {
+            "" => folder,
+            path => folder.join(path),
         }
     }
-    Ok(put(&index(&entries)?, reports, fs)?)
+
+    fn below(&self, path: &str) -> String {
+        format!("{}/{path}", self.name)
+    }
+
+    fn before(&self) -> Result<Before, ReportError> {
+        let foreign = || ReportError::Foreign {
+            path: self.path(""),
+        };
+        match self.fs.read(&self.path(LIST), LIMIT) {
+            Ok(bytes) => {
+                let list: List = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
+                return Ok(Before::Listed(list.files));
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+        match self.fs.metadata(&self.path(""))? {
+            None => return Ok(Before::Nothing),
+            Some(found) if !found.is_dir() => return Err(foreign()),
+            Some(_) if self.fs.list(&self.path(""))?.is_empty() => return Ok(Before::Nothing),
+            Some(_) => {}
+        }
+        let page = self.fs.read(&self.path(INDEX), LIMIT);
+        let is_ours = page.is_ok_and(|page| String::from_utf8_lossy(&page).contains(GENERATOR));
+        let has_records = self.fs.metadata(&self.path(RECORDS))?.is_some();
+        match is_ours && has_records {
+            true => Ok(Before::Unlisted),
+            false => Err(foreign()),
+        }
+    }
+
+    /// Whether `file` may be put into the folder: where nothing is, where the same is, and over what a report made.
+    fn may_replace(&self, before: &Before, file: &ReportFile) -> Result<bool, ReportError> {
+        let listed = match before {
+            Before::Nothing | Before::Unlisted => true,
+            Before::Listed(files) => {
+                files.contains_key(&file.path) || [LIST, "timing.json"].contains(&&*file.path)
+            }
+        };
+        if listed {
+            return Ok(true);
+        }
+        let length = file.bytes.len() as u64;
+        match self.read(&file.path, length) {
+            Err(error) if error.is_not_found() => Ok(true),
+            Ok(found) => Ok(found == file.bytes),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn digest(&self, path: &str) -> Result<Option<Sha256Hex>, FsError> {
+        match self.read(path, LIMIT) {
+            Ok(bytes) => Ok(Some(Sha256Hex::of(&bytes))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The reports of the index: `own` and what stands beside it.
+    fn neighbours(
+        &self,
+        own: Option<IndexEntry>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<IndexEntry>, ReportError> {
+        let mut entries: BTreeMap<String, IndexEntry> = BTreeMap::new();
+        entries.extend(own.map(|own| (self.name.to_owned(), own)));
+        for entry in self.fs.list(self.reports)? {
+            let other = ReportFolder {
+                name: &entry.name,
+                ..self.clone()
+            };
+            if !entry.is_dir() || entry.name == self.name || entry.name.starts_with('.') {
+                continue;
+            }
+            let path = other.path(RECORDS);
+            let read = match self.fs.read(&path, LIMIT) {
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => Err(ReportError::from(error)),
+                Ok(bytes) => IndexEntry::from_records(&entry.name, &bytes),
+            };
+            match read {
+                Ok(read) => drop(entries.insert(entry.name, read)),
+                Err(error) => warnings.push(format!(
+                    "the index leaves out `{}`: {error}",
+                    other.path("").display()
+                )),
+            }
+        }
+        Ok(entries.into_values().collect())
+    }
 }
 
-/// Reads the records of the report in `folder`.
+/// The files of a report that `report --check` compares, the list of the others included.
 ///
 /// # Errors
-/// No report, or records that are damaged or of another format.
-pub fn records_of(folder: &Path, fs: &dyn Fs) -> Result<super::Records, ReportError> {
-    read_records(&fs.read(&folder.join(RECORDS), RECORDS_LIMIT)?)
-}
-
-fn put(file: &ReportFile, folder: &Path, fs: &dyn Fs) -> FsResult<()> {
-    let path = folder.join(&file.path);
-    if let Some(parent) = path.parent() {
-        fs.create_dir_all(parent)?;
-    }
-    // A file that is right already keeps its modification time.
-    if fs
-        .read(&path, file.bytes.len() as u64)
-        .is_ok_and(|old| old == file.bytes)
-    {
-        return Ok(());
-    }
-    fs.write_atomic(&path, &file.bytes)
+/// As [`Report::files`].
+pub fn report_files(report: &Report) -> Result<Vec<ReportFile>, ReportError> {
+    let mut files = report.files()?;
+    let entry = |file: &ReportFile| FileEntry {
+        bytes: file.bytes.len() as u64,
+        sha256: Sha256Hex::of(&file.bytes),
+    };
+    let listed = files.iter().map(|file| (file.path.clone(), entry(file)));
+    let list = List {
+        format: 1,
+        files: listed.collect(),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&list)?;
+    bytes.push(b'\n');
+    files.push(ReportFile {
+        path: LIST.to_owned(),
+        bytes,
+    });
+    Ok(files)
 }

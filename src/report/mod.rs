@@ -24,6 +24,7 @@ mod index;
 mod metric;
 mod records;
 mod scope;
+mod staging;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
@@ -32,6 +33,6 @@ pub use build::{Report, ReportError, ReportFile};
 #[cfg(test)]
 pub use check::Difference;
 pub use check::check;
-pub use folder::{records_of, write, write_index};
+pub use folder::{ReportFolder, report_files};
 pub use index::{IndexEntry, index};
 pub use records::{Records, read_records, stable};

@@ -236,9 +236,9 @@ impl Store {
         let known = [KEY, LOG, METRICS, TIMING];
         for entry in fs.list(&dir)? {
             let path = dir.join(&entry.name);
-            if entry.is_dir && entry.name != CHECKPOINT {
+            if entry.is_dir() && entry.name != CHECKPOINT {
                 fs.remove_dir_all(&path)?;
-            } else if !entry.is_dir && !known.contains(&entry.name.as_str()) {
+            } else if !entry.is_dir() && !known.contains(&entry.name.as_str()) {
                 fs.remove_file(&path)?;
             }
         }

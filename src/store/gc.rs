@@ -58,7 +58,7 @@ fn bytes_of(fs: &dyn Fs, path: &Path, is_dir: bool, depth: usize) -> Result<u64,
     }
     let mut bytes = 0;
     for entry in fs.list(path)? {
-        bytes += bytes_of(fs, &path.join(&entry.name), entry.is_dir, depth - 1)?;
+        bytes += bytes_of(fs, &path.join(&entry.name), entry.is_dir(), depth - 1)?;
     }
     Ok(bytes)
 }
@@ -104,7 +104,13 @@ pub fn gc(
         let dir = store.layout.damaged();
         for entry in store.fs().list(&dir)? {
             let path = dir.join(&entry.name);
-            push(store, &mut found, path, GarbageKind::Damaged, entry.is_dir)?;
+            push(
+                store,
+                &mut found,
+                path,
+                GarbageKind::Damaged,
+                entry.is_dir(),
+            )?;
         }
     }
     Ok(found)
@@ -124,7 +130,7 @@ fn push(
 
 fn temporary(store: &Store, dir: &Path, found: &mut Vec<Garbage>) -> Result<(), StoreError> {
     for entry in store.fs().list(dir)? {
-        if !entry.is_dir && entry.name.starts_with(".tmp-") {
+        if !entry.is_dir() && entry.name.starts_with(".tmp-") {
             let path = dir.join(&entry.name);
             push(store, found, path, GarbageKind::Temporary, false)?;
         }
@@ -164,7 +170,7 @@ fn runs_garbage(
                 None if entry.name.ends_with(GONE) => GarbageKind::Temporary,
                 _ => continue,
             };
-            push(store, found, dir.join(&entry.name), kind, entry.is_dir)?;
+            push(store, found, dir.join(&entry.name), kind, entry.is_dir())?;
         }
     }
     Ok(is_in_use)
@@ -186,7 +192,7 @@ fn evals_garbage(
                 _ if evals::is_left_over(&entry.name) => GarbageKind::Temporary,
                 _ => continue,
             };
-            push(store, found, dir.join(&entry.name), kind, entry.is_dir)?;
+            push(store, found, dir.join(&entry.name), kind, entry.is_dir())?;
         }
     }
     Ok(())
@@ -232,7 +238,7 @@ fn remove(store: &Store, path: &Path) -> Result<bool, StoreError> {
     let Some(found) = fs.metadata(path)? else {
         return Ok(false);
     };
-    if !found.is_dir {
+    if !found.is_dir() {
         fs.remove_file(path)?;
         return Ok(true);
     }
@@ -270,14 +276,14 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
     for shard in fs.list(&runs)? {
         for entry in fs.list(&runs.join(&shard.name))? {
             let path = runs.join(&shard.name).join(&entry.name);
-            let bytes = bytes_of(fs, &path, entry.is_dir, 4)?;
+            let bytes = bytes_of(fs, &path, entry.is_dir(), 4)?;
             match ShardName::parse(&entry.name) {
                 Some(ShardName::Run(_)) => add("runs", bytes),
                 Some(ShardName::Work(..)) => add("unfinished", bytes),
                 _ => continue,
             }
             for file in fs.list(&path)? {
-                let bytes = bytes_of(fs, &path.join(&file.name), file.is_dir, 2)?;
+                let bytes = bytes_of(fs, &path.join(&file.name), file.is_dir(), 2)?;
                 if file.name == CHECKPOINT {
                     add("checkpoints", bytes);
                 } else if file.name.ends_with(".safetensors") {
@@ -290,7 +296,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
     for shard in fs.list(&evals)? {
         for entry in fs.list(&evals.join(&shard.name))? {
             let path = evals.join(&shard.name).join(&entry.name);
-            add("evals", bytes_of(fs, &path, entry.is_dir, 4)?);
+            add("evals", bytes_of(fs, &path, entry.is_dir(), 4)?);
         }
     }
     for (kind, dir) in [
@@ -299,7 +305,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
         ("damaged", store.layout.damaged()),
     ] {
         for entry in fs.list(&dir)? {
-            let bytes = bytes_of(fs, &dir.join(&entry.name), entry.is_dir, 4)?;
+            let bytes = bytes_of(fs, &dir.join(&entry.name), entry.is_dir(), 4)?;
             add(kind, bytes);
         }
     }

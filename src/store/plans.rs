@@ -112,7 +112,7 @@ impl Store {
         let dir = self.layout.plans();
         let mut manifests = Vec::new();
         for entry in self.fs.list(&dir)? {
-            if entry.is_dir || !entry.name.ends_with(".json") || entry.name.starts_with('.') {
+            if entry.is_dir() || !entry.name.ends_with(".json") || entry.name.starts_with('.') {
                 continue;
             }
             match read_manifest(self, &dir.join(&entry.name)) {

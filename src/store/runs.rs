@@ -72,11 +72,12 @@ struct Head {
 }
 
 impl Store {
-    /// Opens the store at `root`.
+    /// Opens the store at `root`. No link below it is followed: where one stands, the entry is damaged.
     pub fn open(root: impl Into<PathBuf>, fs: Arc<dyn Fs>) -> Self {
+        let root = root.into();
         Self {
-            fs,
-            layout: Layout { root: root.into() },
+            fs: fs.below(&root),
+            layout: Layout { root },
             observed: Observed::default(),
             timing: ClaimTiming::default(),
             warnings: Mutex::new(Vec::new()),
@@ -238,7 +239,7 @@ impl Store {
             }
             let path = join(dir, name);
             match self.fs.metadata(&path)? {
-                Some(found) if found.bytes == file.bytes && !found.is_dir => {}
+                Some(found) if found.bytes == file.bytes && !found.is_dir() => {}
                 Some(found) => {
                     return Ok(Some(format!(
                         "`{}` has {} bytes, not {}",

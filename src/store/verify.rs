@@ -122,7 +122,7 @@ fn verify_run(
     }
     let listed = |name: &str| name == RECORD || record.files.contains_key(name);
     for entry in store.fs().list(&dir)? {
-        let known = if entry.is_dir {
+        let known = if entry.is_dir() {
             let prefix = format!("{}/", entry.name);
             record.files.keys().any(|name| name.starts_with(&prefix))
         } else {
@@ -170,7 +170,7 @@ fn verify_others(store: &Store, found: &mut Verification) -> Result<(), StoreErr
     };
     let tokens = store.layout.tokens();
     for entry in store.fs().list(&tokens)? {
-        if entry.is_dir || Sha256Hex::parse(&entry.name).is_none() {
+        if entry.is_dir() || Sha256Hex::parse(&entry.name).is_none() {
             continue;
         }
         let path = tokens.join(&entry.name);
@@ -181,7 +181,7 @@ fn verify_others(store: &Store, found: &mut Verification) -> Result<(), StoreErr
     let plans = store.layout.plans();
     for entry in store.fs().list(&plans)? {
         let path = plans.join(&entry.name);
-        if entry.is_dir || entry.name.starts_with('.') {
+        if entry.is_dir() || entry.name.starts_with('.') {
             continue;
         }
         match read_manifest(store, &path) {

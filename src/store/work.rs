@@ -42,7 +42,7 @@ pub(super) fn drop_unlisted(fs: &dyn Fs, dir: &Path, record: &RunRecord) -> Resu
     for entry in fs.list(dir)? {
         let path = dir.join(&entry.name);
         let prefix = format!("{}/", entry.name);
-        if !entry.is_dir {
+        if !entry.is_dir() {
             if entry.name != RECORD && !record.files.contains_key(&entry.name) {
                 fs.remove_file(&path)?;
             }

@@ -2,6 +2,8 @@
 
 use super::fixture::{self, Fixture, cells};
 use super::{files, paths, put, report, text};
+use crate::fsx::RealFs;
+use crate::report::ReportFolder;
 use crate::report::{Difference, Report, ReportError, check, read_records};
 use crate::spec::Located;
 use serde_json::{Value, json};
@@ -102,12 +104,18 @@ fn damaged_records_are_told_by_line() {
     insta::assert_snapshot!(message(""), @"`data/records.jsonl`, line 1: the file ends before its header");
 }
 
+/// The folder as a report folder: the last part of its path is the report's name.
+fn place(folder: &std::path::Path) -> ReportFolder<'_> {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    ReportFolder::new(folder.parent().unwrap(), name, &RealFs::new())
+}
+
 #[test]
 fn check_finds_a_changed_digit() {
     let files = files(&fixture::three_runs());
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), &files);
-    check(folder.path(), &files).unwrap();
+    check(&place(folder.path()), &files).unwrap();
     // A checkout that turned line ends is no difference.
     let markdown = text(&files, "report.md");
     std::fs::write(
@@ -115,21 +123,21 @@ fn check_finds_a_changed_digit() {
         markdown.replace('\n', "\r\n"),
     )
     .unwrap();
-    check(folder.path(), &files).unwrap();
-    // A digit is one; so are a missing and an extra file.
+    check(&place(folder.path()), &files).unwrap();
+    // A digit is one; so is a missing file.
     let changed = markdown.replacen("4.379", "4.378", 1);
     assert_ne!(changed, markdown);
     std::fs::write(folder.path().join("report.md"), changed).unwrap();
     std::fs::remove_file(folder.path().join("data/table-1.csv")).unwrap();
+    // What somebody else put there is none.
     std::fs::write(folder.path().join("figures/old.svg"), "").unwrap();
-    let differences = check(folder.path(), &files).unwrap_err();
+    let differences = check(&place(folder.path()), &files).unwrap_err();
     insta::assert_snapshot!(differences.to_string(), @r###"
-the report differs from its records in 3 files
+the report differs from its records in 2 files
 `report.md`: line 34 (- committed, + from the records)
   - | [2500x1](#run-2500x1) | 3.934 | 4.378 | 4.134 | 79.73 | 35.4 | 250 | 6.394 |
   + | [2500x1](#run-2500x1) | 3.934 | 4.379 | 4.134 | 79.73 | 35.4 | 250 | 6.394 |
 `data/table-1.csv`: missing
-`figures/old.svg`: not part of the report
 "###);
     assert!(matches!(&differences.0[0], Difference::Changed { path, .. } if path == "report.md"));
 }
@@ -141,7 +149,9 @@ fn a_changed_digit_in_a_long_line_is_shown_with_what_is_about_it() {
     put(folder.path(), &files);
     let html = text(&files, "index.html").replacen(">4.379<", ">4.370<", 1);
     std::fs::write(folder.path().join("index.html"), html).unwrap();
-    let message = check(folder.path(), &files).unwrap_err().to_string();
+    let message = check(&place(folder.path()), &files)
+        .unwrap_err()
+        .to_string();
     assert!(
         message.contains("index.html") && message.len() < 1_000,
         "{message}"

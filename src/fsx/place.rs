@@ -1,0 +1,47 @@
+//! Where a path leads, without following links: an open folder and a name in it.
+//!
+//! Below a root every folder on the way is opened without following links, so a link that somebody puts there, even between
+//! two calls, leads nowhere. The root itself, and what lies above it, may be links: whoever named them chose them.
+
+#[cfg(not(unix))]
+mod other;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(not(unix))]
+pub(super) use other::Place;
+#[cfg(unix)]
+pub(super) use unix::Place;
+
+use super::Kind;
+use std::io;
+use std::path::{Component, Path};
+
+/// The part of `path` below `root`; `None` where it is not below, an error where it leads up again.
+fn below<'p>(root: Option<&Path>, path: &'p Path) -> io::Result<Option<&'p Path>> {
+    let Some(rest) = root.and_then(|root| path.strip_prefix(root).ok()) else {
+        return Ok(None);
+    };
+    if rest
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+    {
+        return Ok(Some(rest).filter(|rest| !rest.as_os_str().is_empty()));
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the path leads outside",
+    ))
+}
+
+/// What stands where a file or a folder belongs.
+pub(super) fn wrong_kind(found: Kind, expected: Kind) -> io::Error {
+    let word = |kind| match kind {
+        Kind::File => "a file",
+        Kind::Dir => "a folder",
+        Kind::Link => "a link, and links are not followed here",
+        Kind::Special => "a device, pipe or socket",
+    };
+    let text = format!("it is {}, not {}", word(found), word(expected));
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
