@@ -155,3 +155,83 @@ fn is_below(path: &str) -> bool {
     let mut parts = Path::new(path).components();
     parts.all(|part| matches!(part, Component::Normal(name) if name != FOLDER))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx::{Fault, FaultFs, RealFs};
+
+    const OLD: [(&str, &str); 3] = [("a/x", "1"), ("a/gone", "2"), ("index", "3")];
+
+    /// Puts new files over the old ones and removes one.
+    fn change(root: &Path, fs: &Arc<dyn Fs>) -> FsResult<()> {
+        let mut staging = Staging::begin(root, fs)?;
+        staging.put("a/x", b"new 1")?;
+        staging.put("a/sub/y", b"new 4")?;
+        staging.put("index", b"new 3")?;
+        staging.remove("a/gone", Sha256Hex::of(b"2"));
+        staging.remove("a/mine", Sha256Hex::of(b"what it was"));
+        staging.finish()
+    }
+
+    fn state(root: &Path) -> [Option<String>; 5] {
+        ["a/x", "a/sub/y", "index", "a/gone", "a/mine"]
+            .map(|path| std::fs::read_to_string(root.join(path)).ok())
+    }
+
+    #[test]
+    fn a_writer_killed_anywhere_leaves_all_or_nothing() {
+        let real: Arc<dyn Fs> = Arc::new(RealFs::without_sync());
+        let mut outcomes = [0, 0];
+        for at in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path();
+            std::fs::create_dir_all(root.join("a")).unwrap();
+            for (path, text) in OLD {
+                std::fs::write(root.join(path), text).unwrap();
+            }
+            std::fs::write(root.join("a/mine"), "not as it was").unwrap();
+            let before = state(root);
+            let faulty = FaultFs::new(Arc::clone(&real), at, Fault::Kill);
+            let faulty: Arc<dyn Fs> = Arc::new(faulty);
+            let ended = change(root, &faulty.below(root));
+            // A reader that comes next sees one or the other; then nothing of the writer is left.
+            Staging::settle(root, &real.below(root)).unwrap();
+            let after = state(root);
+            let changed = [
+                Some("new 1"),
+                Some("new 4"),
+                Some("new 3"),
+                None,
+                Some("not as it was"),
+            ]
+            .map(|text| text.map(str::to_owned));
+            assert!(
+                after == before || after == changed,
+                "killed at {at}: {after:?}"
+            );
+            assert!(!root.join(FOLDER).exists(), "killed at {at}");
+            outcomes[usize::from(after == changed)] += 1;
+            if ended.is_ok() {
+                break;
+            }
+        }
+        assert!(outcomes[0] > 10 && outcomes[1] > 5, "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_journal_cannot_lead_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("reports");
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "mine").unwrap();
+        std::fs::create_dir_all(root.join(FOLDER)).unwrap();
+        let digest = Sha256Hex::of(b"mine");
+        let journal = format!(r#"{{"put":["../victim"],"remove":[["../victim","{digest}"]]}}"#);
+        std::fs::write(root.join(FOLDER).join(JOURNAL), journal).unwrap();
+        let real: Arc<dyn Fs> = Arc::new(RealFs::without_sync());
+        Staging::settle(&root, &real.below(&root)).unwrap();
+        assert_eq!(std::fs::read_to_string(victim).unwrap(), "mine");
+        assert!(!root.join(FOLDER).exists());
+    }
+}

@@ -19,6 +19,7 @@ mod kernels;
 mod project;
 mod published;
 mod real_text;
+mod reports;
 mod run;
 mod specs;
 #[cfg(unix)]

@@ -1,0 +1,165 @@
+//! Report folders: whose files are replaced and removed, and where reports of profiles and overrides go.
+
+use crate::project::{Project, TINY};
+
+/// The sweep with models that train at once and a second profile.
+fn project() -> Project {
+    let project = Project::new();
+    let profiles = "profiles:\n  smoke: {data.validation: 2}\nclaims:\n";
+    project.write("specs/tiny.yaml", TINY.replacen("claims:\n", profiles, 1));
+    project
+}
+
+#[test]
+fn what_no_report_made_is_neither_replaced_nor_removed() {
+    let project = project();
+    // A spec beside its data, and the place of its report the same folder.
+    project.write("tiny/data/corpus.txt", "mine");
+    project.write("tiny/figures/photo.png", "mine");
+    let refused = project
+        .run(&["run", "specs/tiny.yaml", "--out", "."])
+        .code(2);
+    assert!(
+        refused.stderr.contains("`./tiny` is not one of specbook's"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        !project.path().join(".specbook/runs-v1").exists(),
+        "it trained first"
+    );
+    // A page of somebody else.
+    project.write("public/index.html", "<h1>mine</h1>");
+    let refused = project
+        .run(&["run", "specs/tiny.yaml", "--out", "public"])
+        .code(2);
+    assert!(
+        refused.stderr.contains("`public/index.html`"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(project.read("public/index.html"), "<h1>mine</h1>");
+    // Into a report's folder: what is put there stays, also when the report loses a figure.
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    project.write("reports/tiny/figures/photo.png", "mine");
+    project.write("reports/tiny/data/notes.csv", "mine");
+    let figure = "reports/tiny/figures/figure-1.svg";
+    assert!(project.path().join(figure).is_file());
+    let spec = project.read("specs/tiny.yaml");
+    let without = spec.replace(
+        "  - plot: {curves: [train/loss, val/loss], panels: dim}\n",
+        "",
+    );
+    assert_ne!(without, spec);
+    project.write("specs/tiny.yaml", &without);
+    project.run(&["report", "specs/tiny.yaml"]).success();
+    assert!(!project.path().join(figure).exists());
+    assert_eq!(project.read("reports/tiny/figures/photo.png"), "mine");
+    assert_eq!(project.read("reports/tiny/data/notes.csv"), "mine");
+    project
+        .run(&["report", "specs/tiny.yaml", "--check"])
+        .success();
+    // A file of the report that somebody changed is not removed, and one in the way is not replaced.
+    project.write("specs/tiny.yaml", &spec);
+    project.write(figure, "mine");
+    let refused = project.run(&["report", "specs/tiny.yaml"]).code(2);
+    assert!(
+        refused.stderr.contains("figures/figure-1.svg"),
+        "{}",
+        refused.stderr
+    );
+    std::fs::remove_file(project.path().join(figure)).unwrap();
+    project.run(&["report", "specs/tiny.yaml"]).success();
+    project.write(figure, "changed");
+    project.write("specs/tiny.yaml", &without);
+    let told = project.run(&["report", "specs/tiny.yaml"]).success();
+    assert!(
+        told.stderr.contains("figure-1.svg` stays"),
+        "{}",
+        told.stderr
+    );
+    assert_eq!(project.read(figure), "changed");
+    assert!(!project.path().join("reports/.specbook-write").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_below_the_reports_lead_nowhere() {
+    use std::os::unix::fs::symlink;
+    let project = project();
+    let victim = project.write("victim/thesis.tex", "mine");
+    let folder = victim.parent().unwrap();
+    std::fs::create_dir_all(project.path().join("reports/tiny")).unwrap();
+    symlink(folder, project.path().join("reports/tiny/data")).unwrap();
+    project.run(&["run", "specs/tiny.yaml"]).code(1);
+    std::fs::remove_dir_all(project.path().join("reports/tiny")).unwrap();
+    symlink(folder, project.path().join("reports/tiny")).unwrap();
+    project.run(&["run", "specs/tiny.yaml"]).code(1);
+    std::fs::remove_file(project.path().join("reports/tiny")).unwrap();
+    assert_eq!(project.read("victim/thesis.tex"), "mine");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
+    // `--check` shows nothing of a file that a link leads to.
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let secret = project.write("credentials", "token-of-mine");
+    let page = project.path().join("reports/tiny/report.md");
+    std::fs::remove_file(&page).unwrap();
+    symlink(secret, &page).unwrap();
+    let differs = project
+        .run(&["report", "specs/tiny.yaml", "--check"])
+        .code(8);
+    assert!(
+        differs.stderr.contains("`report.md`: it is a link"),
+        "{}",
+        differs.stderr
+    );
+    assert!(!differs.stderr.contains("token-of-mine"));
+}
+
+#[test]
+fn a_neighbour_that_cannot_be_read_costs_a_warning() {
+    let project = project();
+    project.write(
+        "reports/crawl/data/records.jsonl",
+        "{\"text\":\"a data set\"}\n",
+    );
+    let told = project.run(&["run", "specs/tiny.yaml"]).success();
+    assert!(
+        told.stderr
+            .contains("the index leaves out `./reports/crawl`")
+            || told.stderr.contains("the index leaves out `reports/crawl`"),
+        "{}",
+        told.stderr
+    );
+    assert!(project.read("reports/index.html").contains("tiny"));
+}
+
+#[test]
+fn profiles_and_overrides_have_folders_of_their_own() {
+    let project = project();
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let own = project.read("reports/tiny/report.md");
+    project
+        .run(&["run", "specs/tiny.yaml", "-p", "smoke"])
+        .success();
+    assert_eq!(project.read("reports/tiny/report.md"), own);
+    assert!(
+        project
+            .path()
+            .join("reports/tiny@smoke/index.html")
+            .is_file()
+    );
+    let both = project
+        .run(&["report", "specs/tiny.yaml", "--check"])
+        .success();
+    assert!(both.stderr.contains("tiny@smoke"), "{}", both.stderr);
+    let set = ["run", "specs/tiny.yaml", "--set", "train.batch_size=5"];
+    let refused = project.run(&set).code(2);
+    assert!(refused.stderr.contains("--out DIR"), "{}", refused.stderr);
+    project
+        .run(&[&set[..], &["--out", "other"]].concat())
+        .success();
+    project
+        .run(&[&set[..], &["--no-report"]].concat())
+        .success();
+    assert_eq!(project.read("reports/tiny/report.md"), own);
+}
