@@ -112,7 +112,7 @@ impl JsonSchema for Paths {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A path, or a list of paths. A path with `*`, `?` or `[…]` is a pattern.",
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
         })
     }
 }

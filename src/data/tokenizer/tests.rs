@@ -708,3 +708,25 @@ fn tiktoken_ranks_are_read() {
     );
     assert_snapshot!(tiktoken::to_json(b"aGU= 1\nx", crate::spec::Pattern::Gpt2).unwrap_err(), @"line 2: expected a token in base64 and its rank");
 }
+
+/// Ids for `scripts/tokenizer-interop.py`, which compares them with those of the original programs.
+#[test]
+#[ignore = "driven by scripts/tokenizer-interop.py"]
+fn ids_for_other_programs() {
+    let Ok(path) = std::env::var("SPECBOOK_INTEROP") else {
+        return;
+    };
+    let asked: Vec<(String, Vec<String>)> =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let answers = asked.iter().map(|(tokenizer, texts)| {
+        let tokenizer = kind(tokenizer, Path::new(""));
+        let one = |text: &String| {
+            let ids = tokenizer.encode(text).unwrap();
+            let back = tokenizer.decode(&ids).unwrap();
+            (ids, back)
+        };
+        texts.iter().map(one).collect::<Vec<_>>()
+    });
+    let answers: Vec<_> = answers.collect();
+    std::fs::write(path + ".ids", serde_json::to_vec(&answers).unwrap()).unwrap();
+}

@@ -166,7 +166,7 @@ fn a_path_through_a_choice_takes_it() {
      --> --set
     1 | data.corpus.jsonl.field=body
       | ^^^^^^^^^^^^^^^^^^^^^^^
-      = allowed: text
+      = allowed: text, or a list (each item: text)
     ");
 }
 

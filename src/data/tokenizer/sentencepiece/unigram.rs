@@ -38,16 +38,17 @@ impl SentencePiece {
     /// Pieces of a normalized text.
     pub(super) fn unigram(&self, text: &str, mut take: impl FnMut(&str)) {
         let mut best = vec![Best::default(); text.len() + 1];
-        let offer = |target: &mut Best, from: usize, score: f64| {
-            if target.from.is_none() || score > f64::from(target.score) {
+        // Sums are those of 32 bits: of two ways that are equally good in them, the first one wins.
+        let offer = |target: &mut Best, from: usize, score: f32| {
+            if target.from.is_none() || score > target.score {
                 *target = Best {
                     from: Some(from),
-                    score: score as f32,
+                    score,
                 };
             }
         };
         for (start, first) in text.char_indices() {
-            let so_far = f64::from(best[start].score);
+            let so_far = best[start].score;
             let mut has_single = false;
             let ends = text[start..]
                 .char_indices()
@@ -60,14 +61,14 @@ impl SentencePiece {
                 let (_, score, kind) = &self.data.pieces[*id as usize];
                 let score = match kind {
                     Kind::Unused => continue,
-                    Kind::UserDefined => f64::from(length as f32 * self.scores.most) - 0.1,
-                    Kind::Normal | Kind::Unknown | Kind::Control | Kind::Byte => f64::from(*score),
+                    Kind::UserDefined => length as f32 * self.scores.most - 0.1,
+                    Kind::Normal | Kind::Unknown | Kind::Control | Kind::Byte => *score,
                 };
                 offer(&mut best[start + length], start, score + so_far);
                 has_single |= length == first.len_utf8();
             }
             if !has_single {
-                let score = f64::from(self.scores.least - UNKNOWN_PENALTY);
+                let score = self.scores.least - UNKNOWN_PENALTY;
                 offer(&mut best[start + first.len_utf8()], start, score + so_far);
             }
         }
