@@ -200,7 +200,7 @@ fn a_plan_with_too_little_text_lists_the_runs_and_a_damaged_file_is_an_error() {
     dim=32  33,888      5    ~480  ~93.5 MFLOP  ~28.6 MiB  138.0 KiB
     ~ estimate: one full-length sequence per document until the text is read
     ");
-    project.write("few.txt", [0xff, 0xfe]);
+    project.write("few.txt", [0xc3, 0x28]);
     insta::assert_snapshot!(project.run(&plan).code(4).stderr, @"error: run `dim=16` of `tiny`: `specs/../few.txt`: invalid UTF-8 at byte 0; documents must be UTF-8 text");
 }
 

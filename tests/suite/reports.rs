@@ -5,7 +5,8 @@ use crate::project::{Project, TINY};
 /// The sweep with models that train at once and a second profile.
 fn project() -> Project {
     let project = Project::new();
-    let profiles = "profiles:\n  smoke: {data.validation: 2}\nclaims:\n";
+    let profiles =
+        "profiles:\n  smoke: {data.validation: 2, eval.perplexity.documents: 2}\nclaims:\n";
     project.write("specs/tiny.yaml", TINY.replacen("claims:\n", profiles, 1));
     project
 }
