@@ -36,10 +36,13 @@ pub(crate) fn text(results: &Results, judged: &[Judged]) -> String {
     let mut text = print::table(&["settings", "runs", "train loss", "val loss"], &rows);
     if groups.len() > SHOWN {
         let more = groups.len() - SHOWN;
-        text.push_str(&format!("\n… and {more} more; `specbook ls` lists them"));
+        text += "\n… and ";
+        text += &more.to_string();
+        text += " more; `specbook ls` lists them";
     }
     if !judged.is_empty() {
-        text.push_str(&format!("\nclaims: {}", verdicts(judged)));
+        text += "\nclaims: ";
+        text += &verdicts(judged);
     }
     text
 }

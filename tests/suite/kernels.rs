@@ -124,7 +124,7 @@ fn run(program: &Path, orders: u32, only: &str) -> (Option<i32>, String) {
 fn skipped() -> Option<String> {
     let found = compiler();
     if found.is_none() {
-        eprintln!("skipped: there is no C++ compiler (`c++`, or CXX)");
+        println!("skipped: there is no C++ compiler (`c++`, or CXX)");
     }
     found
 }

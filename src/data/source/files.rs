@@ -46,7 +46,8 @@ pub(super) fn list(paths: &Paths, context: &DataContext) -> Result<Vec<PathBuf>,
 pub(super) fn absent(paths: &Paths, context: &DataContext) -> Vec<PathBuf> {
     let full = paths.iter().map(|path| (path, context.resolve(path)));
     let absent = full.filter(|(path, full)| {
-        !full.exists() && !(is_pattern(path) && matches(full).is_ok_and(|found| !found.is_empty()))
+        let is_matched = || is_pattern(path) && matches(full).is_ok_and(|found| !found.is_empty());
+        !full.exists() && !is_matched()
     });
     absent.map(|(_, full)| full).collect()
 }

@@ -12,7 +12,8 @@ pub(super) fn to_json(vocabulary: &[u8], merges: &[u8]) -> Result<Vec<u8>, Strin
     let merges = std::str::from_utf8(merges).map_err(|_| "`merges.txt` is not UTF-8".to_owned())?;
     let lines = merges.lines().enumerate();
     let lines = lines.filter(|(number, line)| {
-        !line.is_empty() && !(*number == 0 && line.starts_with("#version"))
+        let is_header = *number == 0 && line.starts_with("#version");
+        !line.is_empty() && !is_header
     });
     let merges: Vec<[&str; 2]> = lines
         .map(|(number, line)| {

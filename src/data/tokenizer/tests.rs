@@ -4,6 +4,7 @@ use crate::data::{DataError, Stop};
 use crate::digest::Sha256Hex;
 use insta::assert_snapshot;
 use proptest::prelude::*;
+use std::fmt::Write as _;
 use std::path::Path;
 
 const TEXTS: [&str; 4] = [
@@ -690,7 +691,7 @@ fn tiktoken_ranks_are_read() {
         .map(|byte| format!("{} {byte}\n", encode(&[byte])))
         .collect();
     for (rank, token) in ["he", "ll", "hell", " w", "hello"].iter().enumerate() {
-        file += &format!("{} {}\n", encode(token.as_bytes()), 256 + rank);
+        writeln!(file, "{} {}", encode(token.as_bytes()), 256 + rank).unwrap();
     }
     std::fs::write(folder.path().join("r.tiktoken"), &file).unwrap();
     let tokenizer = kind(

@@ -83,8 +83,8 @@ pub(crate) fn compare_on<O: Operations>(ops: &O) -> Result<Vec<Comparison>> {
         for loss in Loss::EXAMPLES {
             let loss_name = loss.name();
             let pair = [
-                whole_model(ops, &config, &loss)?,
-                whole_model(&exact, &config, &loss)?,
+                whole_model(ops, &config, loss)?,
+                whole_model(&exact, &config, loss)?,
             ];
             ops.check()?;
             let what = format!("{name}, {loss_name}: loss, gradients");

@@ -80,9 +80,10 @@ pub(super) struct SentencePiece {
 
 impl SentencePiece {
     pub(super) fn new(data: Data) -> Result<Self, String> {
-        let mut ids = HashMap::new();
+        let mut ids: HashMap<Box<str>, u32> = HashMap::new();
         let mut bytes = vec![None; 256];
-        let (mut unknown, mut user_defined, mut longest) = (None, Vec::new(), 1);
+        let mut user_defined: Vec<Box<str>> = Vec::new();
+        let (mut unknown, mut longest) = (None, 1);
         for (id, (text, _, kind)) in data.pieces.iter().enumerate() {
             let id = id as u32;
             match kind {
@@ -104,10 +105,10 @@ impl SentencePiece {
         if data.byte_fallback && bytes.contains(&None) {
             return Err("it falls back to bytes, and has no pieces for some".to_owned());
         }
-        user_defined.sort_by_key(|text: &Box<str>| std::cmp::Reverse(text.len()));
-        let spans = |text: &Box<str>| text.trim_start_matches(SPACE).contains(SPACE);
+        user_defined.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        let spans = |text: &str| text.trim_start_matches(SPACE).contains(SPACE);
         Ok(Self {
-            spans_words: ids.keys().any(spans) || data.treat_whitespace_as_suffix,
+            spans_words: ids.keys().any(|text| spans(text)) || data.treat_whitespace_as_suffix,
             rules: normalize::Rules::new(&data.rules)?,
             unknown: unknown.ok_or("it has no piece for what is unknown")?,
             scores: unigram::Scores::of(&data.pieces),
