@@ -234,9 +234,15 @@ fn killed(kills: usize, seed: u64) {
     while done < kills {
         let project = sweep(seeds, steps);
         let rounds = 1 + (draws.next() * 3.0) as usize;
-        for _ in 0..rounds {
+        for round in 0..rounds {
             let mut process = Process::start(&project, EVERY_STEP);
-            std::thread::sleep(took.mul_f64(draws.next() * 0.9));
+            if round == 0 && draws.next() < 0.5 {
+                // While it trains, which is a small part of its time.
+                process.wait_for("steps on");
+                std::thread::sleep(Duration::from_secs_f64(0.2 * draws.next()));
+            } else {
+                std::thread::sleep(took.mul_f64(draws.next() * 0.9));
+            }
             process.child.kill().unwrap();
             done += usize::from(process.finish().0.is_none());
         }
