@@ -152,7 +152,16 @@ impl Store {
                 self.set_aside(id, &format!("run {}: {reason}", id.0.short()))?;
             }
         }
-        let works = Numbers::of(fs, &self.layout, id)?.works;
+        let mut works = Numbers::of(fs, &self.layout, id)?.works;
+        for number in works.clone() {
+            // A link, or something else that is no folder, is not followed and holds nothing of ours.
+            let work = self.layout.work(id, number);
+            if fs.metadata(&work)?.is_some_and(|found| !found.is_dir()) {
+                self.warn(format!("`{}` is no folder; it is removed", work.display()));
+                fs.remove_file(&work)?;
+                works.retain(|other| *other != number);
+            }
+        }
         let mut others = works.iter().filter(|number| **number != claim.number);
         if let (false, Some(latest)) = (works.contains(&claim.number), others.next_back()) {
             fs.rename(&self.layout.work(id, *latest), &target)?;

@@ -157,9 +157,7 @@ pub(crate) fn load(fs: &dyn Fs, dir: &Path) -> Result<Option<Saved>, StoreError>
     let limit = ARRAYS_LIMIT.min(head.state_file.bytes);
     let state = match fs.read(&dir.join(&head.state), limit) {
         Ok(bytes) => bytes,
-        Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
-            return Err(damaged("its state is longer than it says".into()));
-        }
+        Err(error) if error.is_damage() => return Err(damaged(error.source.to_string())),
         Err(error) if error.is_not_found() => return Err(damaged("its state is missing".into())),
         Err(error) => return Err(error.into()),
     };

@@ -8,6 +8,7 @@ use super::owner::Owner;
 use super::runs::Store;
 use super::seal::{read_sealed, seal};
 use crate::digest::Sha256Hex;
+use crate::fsx::{Kind, Metadata};
 use crate::record::{DocumentScore, EvalId, EvalResult, FileEntry, Sample};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -81,7 +82,8 @@ impl Store {
         };
         for (name, file) in &head.files {
             let found = self.fs.metadata(&join(&dir, name))?;
-            if found.is_none_or(|found| found.bytes != file.bytes) {
+            let is_whole = |found: Metadata| found.kind == Kind::File && found.bytes == file.bytes;
+            if !found.is_some_and(is_whole) {
                 return Ok(false);
             }
         }
@@ -123,8 +125,8 @@ impl Store {
             let file = head.files.get(name).ok_or_else(|| damaged("not listed"))?;
             let bytes = match self.fs.read(&path, LINES_LIMIT.min(file.bytes)) {
                 Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
-                Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
-                    return Err(damaged("it is longer than the result says"));
+                Err(error) if error.is_damage() => {
+                    return Err(damaged(&error.source.to_string()));
                 }
                 other => other?,
             };

@@ -83,9 +83,7 @@ impl Store {
         // A file that is longer than its record says is damaged: it is not read.
         let bytes = match self.fs.read(&join(&dir, name), limit.min(file.bytes)) {
             Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
-            Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
-                return Err(damaged("it is longer than the record says"));
-            }
+            Err(error) if error.is_damage() => return Err(damaged(&error.source.to_string())),
             other => other?,
         };
         if bytes.len() as u64 != file.bytes || Sha256Hex::of(&bytes) != file.sha256 {

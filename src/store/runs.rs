@@ -4,7 +4,7 @@ use super::claim::{Claim, ClaimTiming, Numbers, Observed, is_held};
 use super::error::StoreError;
 use super::layout::{CHECKPOINT, Layout, RECORD, is_plain_path, join};
 use super::{checkpoint, error};
-use crate::fsx::Fs;
+use crate::fsx::{Fs, Kind};
 use crate::record::{FileEntry, RunId, RunStatus};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -239,7 +239,10 @@ impl Store {
             }
             let path = join(dir, name);
             match self.fs.metadata(&path)? {
-                Some(found) if found.bytes == file.bytes && !found.is_dir() => {}
+                Some(found) if found.kind != Kind::File => {
+                    return Ok(Some(format!("`{}` is no file", path.display())));
+                }
+                Some(found) if found.bytes == file.bytes => {}
                 Some(found) => {
                     return Ok(Some(format!(
                         "`{}` has {} bytes, not {}",

@@ -64,7 +64,7 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
     let bytes = match fs.read(path, limit) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
+        Err(error) if error.is_damage() => {
             return Err(StoreError::Damaged {
                 path: path.to_path_buf(),
                 reason: error.source.to_string(),

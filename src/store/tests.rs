@@ -1,6 +1,6 @@
 use super::*;
 use crate::fsx::RealFs;
-use crate::scheduler::testing;
+use crate::scheduler::{Event, Scheduler, testing};
 use crate::weights::{Checkpoint, NamedTensor, Weights};
 use std::fs;
 use std::sync::Arc;
@@ -277,4 +277,66 @@ fn speed_of_many_runs() {
     let began = std::time::Instant::now();
     assert_eq!(store.list().unwrap().len(), count);
     println!("list of {count}: {:?}", began.elapsed());
+}
+
+/// Whatever stands where an entry belongs, nothing behind it is read or removed, and the run is made anew.
+#[cfg(unix)]
+#[test]
+fn a_link_or_a_pipe_in_a_store_is_damage() {
+    use std::os::unix::fs::symlink;
+    for kind in ["run", "work", "file", "pipe"] {
+        let (dir, store, plan) = finished();
+        let victim = dir.path().join("victim");
+        let run = store.run_dir(&plan.runs[0].id);
+        let metrics = run.join("metrics.jsonl");
+        fs::create_dir(&victim).unwrap();
+        fs::copy(&metrics, victim.join("metrics.jsonl")).unwrap();
+        fs::write(victim.join("mine"), "mine").unwrap();
+        match kind {
+            "run" => {
+                fs::remove_dir_all(&run).unwrap();
+                symlink(&victim, &run).unwrap();
+            }
+            "work" => {
+                fs::remove_dir_all(&run).unwrap();
+                symlink(
+                    &victim,
+                    run.with_file_name(format!("{}.work-1", plan.runs[0].id)),
+                )
+                .unwrap();
+            }
+            "file" => {
+                fs::remove_file(&metrics).unwrap();
+                symlink(victim.join("metrics.jsonl"), &metrics).unwrap();
+            }
+            _ => {
+                fs::remove_file(&metrics).unwrap();
+                let mode = nix::sys::stat::Mode::S_IRWXU;
+                nix::unistd::mkfifo(&metrics, mode).unwrap();
+            }
+        }
+        let told = std::sync::Mutex::new(Vec::new());
+        let events = |event: Event<'_>| {
+            if let Event::Warning(text) = event {
+                told.lock().unwrap().push(text.to_owned());
+            }
+        };
+        let scheduler = Scheduler {
+            store: &store,
+            engine: &crate::train::FakeEngine::default(),
+            options: testing::options(),
+        };
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let work = testing::SmallWork::default();
+        scheduler.run(&plan, &work, &events, &stop).unwrap();
+        assert_eq!(
+            store.status(&plan.runs[0].id).unwrap(),
+            crate::record::RunStatus::Cached,
+            "{kind}"
+        );
+        assert!(fs::symlink_metadata(&run).unwrap().is_dir(), "{kind}");
+        assert!(fs::symlink_metadata(&metrics).unwrap().is_file(), "{kind}");
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 2, "{kind}");
+        assert_eq!(told.into_inner().unwrap().len(), 1, "{kind}");
+    }
 }
