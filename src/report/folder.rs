@@ -158,8 +158,10 @@ impl<'a> ReportFolder<'a> {
         };
         match self.fs.read(&self.path(LIST), LIMIT) {
             Ok(bytes) => {
-                let list: List = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
-                return Ok(Before::Listed(list.files));
+                // One that cannot be read, as after a merge, lists nothing: then nothing is removed.
+                if let Ok(list) = serde_json::from_slice::<List>(&bytes) {
+                    return Ok(Before::Listed(list.files));
+                }
             }
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),

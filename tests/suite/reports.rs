@@ -81,6 +81,15 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
     );
     assert_eq!(project.read(figure), "changed");
     assert!(!project.path().join("reports/.specbook-write").exists());
+    // A list that a merge has damaged removes nothing, and the report is written all the same.
+    project.write("specs/tiny.yaml", &spec);
+    std::fs::remove_file(project.path().join(figure)).unwrap();
+    project.write("reports/tiny/data/files.json", "<<<<<<< HEAD");
+    project.run(&["report", "specs/tiny.yaml"]).success();
+    project
+        .run(&["report", "specs/tiny.yaml", "--check"])
+        .success();
+    assert_eq!(project.read("reports/tiny/data/notes.csv"), "mine");
 }
 
 #[cfg(unix)]
