@@ -208,14 +208,18 @@ impl<'a> Materials<'a> {
     fn baselines(&self, prepared: &Prepared, train: &TrainSettings) -> Vec<(String, f64)> {
         let lines = Course::new(&prepared.training, train).lines(self.target_shift);
         let documents = eval::gather(self.documents.iter());
+        let count = |shift| {
+            let lines = lines.iter().map(Vec::as_slice);
+            Ngrams::count(lines, shift, self.usable_vocab())
+        };
+        let next = count(1);
+        let ahead = (self.target_shift != 1).then(|| count(self.target_shift));
         let sets = [
-            ("nll", 1, &documents),
-            ("val", self.target_shift, &prepared.validation),
+            ("nll", &next, &documents),
+            ("val", ahead.as_ref().unwrap_or(&next), &prepared.validation),
         ];
         let mut metrics = Vec::new();
-        for (prefix, shift, windows) in sets {
-            let counted =
-                Ngrams::count(lines.iter().map(Vec::as_slice), shift, self.usable_vocab());
+        for (prefix, counted, windows) in sets {
             let scores = counted.nll(windows).into_iter().flatten();
             let named = ngram::ORDERS.iter().zip(scores);
             metrics.extend(named.map(|(order, nll)| (format!("{prefix}_{order}"), nll)));
