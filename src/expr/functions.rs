@@ -1,5 +1,6 @@
 //! The functions and filters of expressions. Argument errors name the function and what it takes.
 
+use super::list::FUNCTIONS;
 use super::runs::{Found, RunData};
 use super::value::{Context, Many, Setting, is_plain};
 use super::{ExprError, number_of};
@@ -7,49 +8,6 @@ use crate::eval::curve;
 use crate::{human, stats};
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, Value};
-
-/// All functions, and what each takes.
-const FUNCTIONS: &[(&str, &str)] = &[
-    (
-        "run",
-        "a name or axis values, such as `run('25x100')` or `run(dim=512)`",
-    ),
-    ("runs", "axis values, such as `runs(dim=512)`"),
-    ("single_runs", "axis values, such as `single_runs(dim=512)`"),
-    ("pairs", "an axis and two of its values"),
-    ("count", "one list, and `above`, `below` or `equals`"),
-    ("mean", "one list of numbers"),
-    ("sd", "one list of numbers"),
-    ("spearman", "two lists of one length"),
-    ("difference", "two lists of one length"),
-    (
-        "first_step_below",
-        "a run, runs or pairs, a series, and a bound or `drop=`",
-    ),
-    ("at_step", "a run, runs or pairs, a series and a step"),
-    (
-        "fluctuation",
-        "a run, runs or pairs, a series, and how many last values (default 50)",
-    ),
-    ("min", "numbers, or one list of them"),
-    ("max", "numbers, or one list of them"),
-    ("abs", "one number or one list"),
-    ("log", "one number or one list"),
-    ("exp", "one number or one list"),
-    ("sqrt", "one number or one list"),
-    ("pow", "two numbers"),
-    ("formula", "one number"),
-    ("trend", "one list of numbers"),
-    ("after_min", "one list of numbers"),
-];
-
-/// Names of all functions.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(name, _)| *name)
-}
-
-/// Names of all filters.
-pub(super) const FILTERS: &[&str] = &["round", "thousands", "percent"];
 
 /// Longest list of numbers.
 const MAX_LIST: usize = 1_000_000;
@@ -124,10 +82,10 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
 
 /// The arguments of `function` are not those that it takes.
 pub(super) fn refused(function: &str) -> ExprError {
-    let known = FUNCTIONS.iter().find(|(name, _)| *name == function);
+    let known = FUNCTIONS.iter().find(|known| known.name == function);
     wrong(
         function,
-        known.map_or("other arguments", |(_, takes)| takes),
+        known.map_or("other arguments", |known| known.takes),
     )
 }
 

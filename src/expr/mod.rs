@@ -3,24 +3,13 @@
 //! An expression sees [`Results`] only: no file, no clock, no other template. Corpus and sample texts are values, never
 //! templates. Statements (`{% %}`) are not available, so nothing can loop; lengths, fuel and output are bounded all the same.
 //!
-//! | Expression | Gives |
-//! |---|---|
-//! | `run('25x100')`, `run(dim=512, n_layers=2)` | one setting; `.val_loss` and every other metric, `.name`, axis values; `.series('val/loss')`, `.steps('val/loss')`, `.setting('train.epochs')` |
-//! | `runs()`, `runs(dim=512)` | several; `.val_loss` gives a list, and so does the name of an axis |
-//! | `pairs('dim', 512, 128)` | settings equal in all other axes; `.val_loss` gives the list of differences first − second; `.first`, `.second` are lists of runs; `pairs('dim', 512, 128, target_shift=2)` takes only runs with that value |
-//! | `first_step_below(x, 'val/loss', 8.0)`, `first_step_below(x, 'val/loss', drop=2.4)` | first step below a bound, or below the first value minus `drop`; `x` a run, runs or pairs (differences); `never=1000` is the step where it does not get there |
-//! | `at_step(x, 'val/loss', 100)`, `fluctuation(x, 'train/loss')` | likewise |
-//! | `count(list)`, `count(list, above=0)`, `below=`, `equals=` | how many |
-//! | `mean`, `sd` (population), `min`, `max`, `spearman(xs, ys)`, `difference(xs, ys)` | of lists; `min` and `max` also of numbers |
-//! | `trend(list)`, `after_min(list)` | Spearman's correlation with the position; the list from its minimum on |
-//! | `abs`, `log`, `exp`, `sqrt`, `pow(x, y)` | of a number |
-//! | `formula(x)` | `x`, declared to be an identity or count that does not depend on the seed |
-//! | `x | round(2)`, `x | thousands`, `x | percent(1)` | text of a number |
+//! [`FUNCTIONS`] and [`FILTERS`] list what there is.
 //!
 //! With several seeds, [`Scope::Seed`] takes each setting's replicate with that seed and [`Scope::Mean`] averages every
 //! metric, and every series point by point, over the replicates. `run('25x100,seed=1')` is that replicate in any scope.
 
 mod functions;
+mod list;
 mod names;
 mod runs;
 mod text;
@@ -30,6 +19,7 @@ mod value;
 pub(crate) mod tests;
 
 use crate::record::Results;
+pub(crate) use list::{FILTERS, FUNCTIONS, Function};
 use minijinja::{Environment, UndefinedBehavior, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //!
 //! Nothing is evaluated, so no value can make a right expression look wrong. What the syntax leaves open is let through.
 
+use super::list::{FILTERS, FUNCTIONS, Function};
 use super::runs::Runs;
 use super::value::is_plain;
 use super::{ExprError, Session, checked_length, functions, invalid, text};
@@ -159,10 +160,9 @@ impl Names<'_> {
                     None => Kind::Open,
                 };
                 self.args(&filter.args)?;
-                let known = functions::FILTERS;
-                if !known.contains(&filter.name) {
-                    let known = known.iter().copied();
-                    return Err(ExprError::unknown("filter", filter.name, known));
+                let known = || names_of(FILTERS);
+                if !known().any(|name| name == filter.name) {
+                    return Err(ExprError::unknown("filter", filter.name, known()));
                 }
                 if !kind.may_be(&[Kind::Number]) {
                     let reason = format!("the filter takes a number, not {}", kind.word());
@@ -465,12 +465,16 @@ fn is_metric(name: &str) -> bool {
     metric(name).is_some() || training_metrics(&[point]).contains_key(name)
 }
 
+fn names_of(functions: &'static [Function]) -> impl Iterator<Item = &'static str> {
+    functions.iter().map(|function| function.name)
+}
+
 fn is_function(name: &str) -> bool {
-    functions::names().any(|known| known == name)
+    names_of(FUNCTIONS).any(|known| known == name)
 }
 
 fn unknown_function(name: &str) -> ExprError {
-    ExprError::unknown("function", name, functions::names())
+    ExprError::unknown("function", name, names_of(FUNCTIONS))
 }
 
 /// The unknown function or filter of an expression that failed with `error`; minijinja sees it only when it is called.

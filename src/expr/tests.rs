@@ -471,3 +471,28 @@ proptest::proptest! {
         let _ = Session::new(results).text(&format!("{{{{{expression}"));
     }
 }
+
+/// The example of every function and filter is accepted by `check` and has a value.
+#[test]
+fn examples_of_the_functions_give_values() {
+    let mut results = grid(&[0, 1]);
+    for run in &mut results.runs {
+        let losses = run.series.iter().filter_map(|point| point.val_loss);
+        let lowest = losses.fold(f64::INFINITY, f64::min);
+        run.metrics.insert("val_loss".to_owned(), lowest);
+        run.metrics.insert("val_loss_min".to_owned(), lowest);
+    }
+    let session = Session::new(results);
+    for function in FUNCTIONS {
+        session
+            .check_measure(function.example, &[])
+            .unwrap_or_else(|error| panic!("{}: {error}", function.name));
+        let value = session.measure(function.example, Scope::Mean).unwrap();
+        assert!(value.value.is_finite(), "{}", function.name);
+    }
+    for filter in FILTERS {
+        let text = format!("{{{{ {} }}}}", filter.example);
+        session.check_text(&text).unwrap();
+        assert!(session.text(&text).unwrap().missing.is_empty(), "{text}");
+    }
+}

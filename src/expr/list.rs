@@ -1,0 +1,83 @@
+//! Every function and filter of expressions: what it takes, what it gives, and an example of it.
+
+/// A function or filter of expressions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Function {
+    /// As written.
+    pub(crate) name: &'static str,
+    /// Its arguments, as an error message lists them.
+    pub(crate) takes: &'static str,
+    /// What it gives, in one sentence.
+    pub(crate) about: &'static str,
+    /// An expression with it, over runs with the axes `dim` and `n_layers`.
+    pub(crate) example: &'static str,
+}
+
+macro_rules! functions {
+    ($($name:ident: $takes:literal, $about:literal, $example:literal;)+) => {
+        &[$(Function { name: stringify!($name), takes: $takes, about: $about, example: $example },)+]
+    };
+}
+
+/// All functions.
+pub(crate) const FUNCTIONS: &[Function] = functions! {
+    run: "a name or axis values, such as `run('25x100')` or `run(dim=512)`",
+        "One setting. `.val_loss` and every other metric are numbers, the mean over the seeds; `.name` and the axes are values; \
+         `.series('val/loss')` and `.steps('val/loss')` are lists; `.setting('train.epochs')` is a setting.",
+        "run(dim=512, n_layers=2).val_loss";
+    runs: "axis values, such as `runs(dim=512)`",
+        "All settings with these axis values, in the order of the plan. A metric or an axis of them is a list.",
+        "max(runs(dim=512).val_loss_min)";
+    single_runs: "axis values, such as `single_runs(dim=512)`",
+        "Like `runs`, but every seed is a run of its own.",
+        "count(single_runs(dim=512))";
+    pairs: "an axis and two of its values",
+        "Settings that differ in that axis alone; keyword arguments restrict the other axes. A metric of them is the list of \
+         differences, first minus second; `.first` and `.second` are lists of runs.",
+        "mean(pairs('dim', 512, 128).val_loss_min)";
+    count: "one list, and `above`, `below` or `equals`",
+        "How many values the list has, or how many of them lie above or below a bound or equal it.",
+        "count(pairs('dim', 512, 128).val_loss_min, below=0)";
+    mean: "one list of numbers", "The mean.", "mean(runs().val_loss_min)";
+    sd: "one list of numbers", "The standard deviation.", "sd(runs().val_loss_min)";
+    spearman: "two lists of one length",
+        "Spearman's rank correlation, from -1 to 1.",
+        "spearman(runs().dim, runs().val_loss_min)";
+    difference: "two lists of one length",
+        "The list of differences, first minus second.",
+        "max(difference(runs(dim=512).val_loss_min, runs(dim=128).val_loss_min))";
+    first_step_below: "a run, runs or pairs, a series, and a bound or `drop=`",
+        "The first step at which the series lies below the bound, or below its first value minus `drop`; `never=` is the value \
+         where it never does. Of pairs, the difference in steps.",
+        "first_step_below(run(dim=512, n_layers=2), 'val/loss', drop=2)";
+    at_step: "a run, runs or pairs, a series and a step",
+        "The last value of the series at or before the step.",
+        "at_step(run(dim=512, n_layers=2), 'val/loss', 6)";
+    fluctuation: "a run, runs or pairs, a series, and how many last values (default 50)",
+        "The standard deviation of the last values of the series.",
+        "fluctuation(run(dim=512, n_layers=2), 'train/loss', 5)";
+    min: "numbers, or one list of them", "The smallest.", "min(runs().val_loss_min)";
+    max: "numbers, or one list of them", "The largest.", "max(runs().val_loss_min)";
+    abs: "one number or one list", "The absolute value.", "abs(run(dim=512, n_layers=2).val_loss_min - 8)";
+    log: "one number or one list", "The natural logarithm.", "log(4096)";
+    exp: "one number or one list", "The exponential.", "exp(run(dim=512, n_layers=2).val_loss_min)";
+    sqrt: "one number or one list", "The square root.", "sqrt(2)";
+    pow: "two numbers", "The first to the power of the second.", "pow(10, -3)";
+    formula: "one number",
+        "The number itself, declared to be an identity or a count that no seed can change; one run then decides a claim.",
+        "formula(4096 / 512)";
+    trend: "one list of numbers",
+        "Spearman's rank correlation of the values with their positions: 1 where they only rise, -1 where they only fall, 0 where \
+         there is no trend to speak of.",
+        "trend(run(dim=512, n_layers=2).series('val/loss'))";
+    after_min: "one list of numbers",
+        "The list from its minimum on.",
+        "trend(after_min(run(dim=512, n_layers=2).series('val/loss')))";
+};
+
+/// All filters; they turn a number into text.
+pub(crate) const FILTERS: &[Function] = functions! {
+    round: "a number of digits (default 0)", "The number with so many digits after the point.", "(2 / 3) | round(2)";
+    thousands: "a number of digits (default 0)", "The same with its thousands grouped.", "1234567 | thousands";
+    percent: "a number of digits (default 0)", "The number as a percentage.", "0.125 | percent(1)";
+};
