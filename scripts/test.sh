@@ -10,4 +10,12 @@ say "CUDA code";         cargo clippy --locked --all-targets --features cuda-che
 say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
 say "kernels for aarch64"; scripts/arm-test.sh kernels --no-install
+say "packages";          cargo package --locked --workspace --no-verify --allow-dirty --quiet
+say "manual pages"
+if command -v mandoc >/dev/null; then
+  cargo run --locked --quiet -- man --quiet --out target/man
+  mandoc -Tlint target/man/*.1
+else
+  echo "skipped: manual pages (no mandoc)"
+fi
 say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet

@@ -92,11 +92,21 @@ pub(crate) enum Command {
     GpuAcceptance(AcceptanceArgs),
     /// Print the JSON Schema of specs, for editors.
     Schema,
+    /// Print the manual page, or write those of all commands.
+    Man(ManArgs),
     /// Print a shell completion script.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Folder for `specbook.1`, `specbook-run.1` and so on; it is created.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `data`

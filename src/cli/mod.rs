@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 mod init;
 mod ls;
+mod man;
 mod outcome;
 mod plan;
 mod print;
@@ -92,6 +93,7 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
             printer.json_result(&crate::spec::json_schema())?;
             Ok(exit::OK)
         }
+        Command::Man(args) => man::execute(args, printer),
         Command::Completions { shell } => {
             clap_complete::generate(
                 *shell,

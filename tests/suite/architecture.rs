@@ -14,6 +14,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["spec/load"]),
     ("clap", &["cli/"]),
     ("clap_complete", &["cli/"]),
+    ("clap_mangen", &["cli/man"]),
     ("indicatif", &["cli/"]),
     ("signal_hook", &["cli/"]),
     ("sha2", &["digest.rs"]),

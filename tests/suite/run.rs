@@ -391,7 +391,7 @@ fn negative_values_get_the_message_of_the_option() {
 }
 
 #[test]
-fn init_schema_and_completions_need_no_project() {
+fn init_schema_completions_and_man_need_no_project() {
     let project = Project::new();
     project.run(&["init", "epoch-frenzy"]).success();
     project.run(&["check", "specs/epoch-frenzy.yaml"]).success();
@@ -408,6 +408,8 @@ fn init_schema_and_completions_need_no_project() {
     assert!(schema["properties"]["base"].is_object(), "{schema}");
     let completions = project.run(&["completions", "bash"]).success();
     assert!(completions.stdout.contains("specbook"));
+    project.run(&["man", "--out", "man/man1"]).success();
+    assert!(project.read("man/man1/specbook-run.1").starts_with(".ie"));
 }
 
 #[test]

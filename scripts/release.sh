@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Builds what a release holds for one target, and its checksum, in target/release-files/.
+#
+#     scripts/release.sh [TARGET] [--cargo "SUBCOMMAND AND FLAGS"]
+#
+# TARGET is this machine's own where none is given; `x86_64-unknown-linux-musl` and `aarch64-unknown-linux-musl` give static programs that run on any
+# Linux. With --cargo, another command builds, such as `zigbuild` (cargo-zigbuild) where the target is not the machine's own. The program is run for
+# its manual pages and completions, through CARGO_TARGET_…_RUNNER where that is set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=$(rustc -vV | sed -n 's/^host: //p')
+build=build
+while [ $# -gt 0 ]; do
+  case $1 in
+    --cargo) build=$2; shift 2 ;;
+    -*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) target=$1; shift ;;
+  esac
+done
+
+# shellcheck disable=SC2086
+cargo $build --release --locked --target "$target"
+program=${CARGO_TARGET_DIR:-target}/$target/release/specbook
+if [ "${target#*windows}" != "$target" ]; then program=$program.exe; fi
+runner=CARGO_TARGET_$(echo "$target" | tr 'a-z-' 'A-Z_')_RUNNER
+run() { ${!runner:-} "$program" "$@"; }
+
+version=$(run --version | cut -d' ' -f2 | tr -d '\r')
+files=${CARGO_TARGET_DIR:-target}/release-files
+name=specbook-$version-$target
+folder=$files/$name
+rm -rf "$folder"
+mkdir -p "$folder/completions"
+cp "$program" README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$folder"
+run --quiet man --out "$folder/man/man1"
+for shell in bash zsh fish elvish powershell; do
+  run completions "$shell" > "$folder/completions/specbook.$shell"
+done
+
+# The same files give the same archive.
+tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory "$files" --create "$name" | gzip --no-name --best > "$folder.tar.gz"
+(cd "$files" && sha256sum "$name.tar.gz" | tee "$name.tar.gz.sha256")
