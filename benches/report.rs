@@ -19,7 +19,13 @@ fn main() {
     let mut sizes: Vec<(String, usize)> = Vec::new();
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let report = Report::build(&fixture.spec, &fixture.results, &fixture.claims).unwrap();
+        let report = Report::build(
+            &fixture.spec,
+            &fixture.results,
+            &fixture.claims,
+            &Default::default(),
+        )
+        .unwrap();
         let built = start.elapsed();
         let files = report.files().unwrap();
         times.push((start.elapsed(), built));

@@ -127,7 +127,8 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         | ReportError::UnknownAxis { .. }
         | ReportError::UnknownRun { .. }
         | ReportError::UnknownClaim { .. }
-        | ReportError::Text { .. } => ErrorKind::Spec,
+        | ReportError::Text { .. }
+        | ReportError::Show { .. } => ErrorKind::Spec,
         ReportError::Records { .. } | ReportError::RecordsFormat { .. } => ErrorKind::Input,
         ReportError::Folder { error, .. } => report_kind(error),
         ReportError::Foreign { .. } => ErrorKind::Usage,

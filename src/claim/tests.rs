@@ -19,6 +19,7 @@ fn claim(measure: &str, expect: Expect) -> Claim {
         needs: Needs::default(),
         inconsistent: None,
         note: None,
+        show: None,
     }
 }
 

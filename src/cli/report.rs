@@ -10,7 +10,7 @@ use crate::claim::{self, Judged};
 use crate::error::Error;
 use crate::fsx::{Fs as _, RealFs};
 use crate::record::Results;
-use crate::report::{Report, ReportError, ReportFolder, report_files};
+use crate::report::{Making, Report, ReportError, ReportFolder, report_files};
 use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -30,8 +30,10 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
         let specs = opened.iter().map(|opened| &opened.spec);
         check_places(specs, &reports, args.out.is_some())?;
     }
+    let names: Vec<String> = opened.iter().map(|one| folder_name(&one.spec)).collect();
     for opened in opened {
-        let Built { report, judged, .. } = build(&opened, &store)?;
+        let making = making(&opened.spec, &reports, &names);
+        let Built { report, judged, .. } = build(&opened, &store, &making)?;
         if let Some(claims) = outcome::failing(&judged).filter(|_| args.strict_claims) {
             printer.error(&claims, None);
             fails = true;
@@ -60,24 +62,44 @@ pub(crate) struct Built {
 }
 
 /// Builds the report of an opened spec.
-pub(crate) fn build(opened: &Opened, store: &Store) -> Result<Built, Failure> {
+pub(crate) fn build(opened: &Opened, store: &Store, making: &Making) -> Result<Built, Failure> {
     let (results, judged) = results::judged(opened, store)?;
     Ok(Built {
-        report: made(&opened.spec, &results, &judged)?,
+        report: made(&opened.spec, &results, &judged, making)?,
         results,
         judged,
     })
 }
 
 /// Makes a report; what is wrong in the spec is told with its file.
-fn made(spec: &Spec, results: &Results, judged: &[Judged]) -> Result<Report, Failure> {
-    Report::build(spec, results, judged).map_err(|error| {
+fn made(
+    spec: &Spec,
+    results: &Results,
+    judged: &[Judged],
+    making: &Making,
+) -> Result<Report, Failure> {
+    Report::build(spec, results, judged, making).map_err(|error| {
         let failure = Failure::from(error);
         match failure.code {
             exit::USAGE => failure.at(&spec.path),
             _ => failure,
         }
     })
+}
+
+/// The place of a report among its neighbours: the reports that are there, and those of `names`, which come with it.
+pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Making {
+    let fs = RealFs::new();
+    let has_report = |name: &String| {
+        let records = reports.join(name).join("data/records.jsonl");
+        matches!(fs.metadata(&records), Ok(Some(_)))
+    };
+    let there = fs.list(reports).unwrap_or_default();
+    let there = there.into_iter().map(|entry| entry.name).filter(has_report);
+    Making::among(
+        &folder_name(spec),
+        there.chain(names.iter().cloned()).collect(),
+    )
 }
 
 /// Name of the report's folder: that of the spec, and with `@` that of a profile other than the default one.
@@ -178,7 +200,7 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
             spec.path = header.file.clone().into();
         }
         let judged = claim::judge(&spec.claims, &spec.profile, &records.results);
-        let report = made(&spec, &records.results, &judged)?;
+        let report = made(&spec, &records.results, &judged, &header.making)?;
         let checked = crate::report::check(&folder, &report_files(&report)?);
         let folder = reports.join(&name);
         let differences = checked.as_ref().err().map_or(&[][..], |found| &found.0);

@@ -10,6 +10,7 @@ use super::workspace::{self, Opened};
 use super::{check, exit, outcome, plan, report, shared};
 use crate::human;
 use crate::record::RunStatus;
+use crate::report::Making;
 use crate::scheduler::{Options, Scheduler, Summary};
 use crate::store::{Calibration, ClaimTiming, Store};
 use crate::train::Engine;
@@ -53,6 +54,10 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         let specs = whole.map(|opened| &opened.spec);
         report::check_places(specs, &reports, args.out.is_some())?;
     }
+    let whole = all.iter().filter(|opened| !opened.filtered);
+    let names: Vec<String> = whole
+        .map(|opened| report::folder_name(&opened.spec))
+        .collect();
     let session = Session {
         args,
         store: &store,
@@ -75,7 +80,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
                 report,
                 results,
                 judged,
-            } = match session.report(opened) {
+            } = match session.report(opened, &report::making(&opened.spec, &reports, &names)) {
                 // What it still had to tokenise was left.
                 Err(_) if signals.flag().load(Ordering::SeqCst) => return Ok(session.stopped()),
                 made => made?,
@@ -178,12 +183,12 @@ impl Session<'_> {
 
     /// Builds the report. Where a file that it reads is damaged, which its size did not show, every digest is looked at, and what
     /// is damaged is made anew.
-    fn report(&self, opened: &Opened) -> Result<Built, Failure> {
-        match report::build(opened, self.store) {
+    fn report(&self, opened: &Opened, making: &Making) -> Result<Built, Failure> {
+        match report::build(opened, self.store, making) {
             Err(failure) if failure.code == exit::INPUT && !self.args.spec.paranoid => {
                 failure.print(self.printer);
                 self.train(opened, true)?;
-                report::build(opened, self.store)
+                report::build(opened, self.store, making)
             }
             built => built,
         }

@@ -7,7 +7,7 @@ use super::{ExprError, number_of};
 use crate::eval::curve;
 use crate::{human, stats};
 use minijinja::value::{Kwargs, Rest};
-use minijinja::{Environment, Error, Value};
+use minijinja::{Environment, Error, ErrorKind, Value};
 
 /// Longest list of numbers.
 const MAX_LIST: usize = 1_000_000;
@@ -72,6 +72,10 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
     });
     environment.add_filter("thousands", |value: Value, digits: Option<usize>| {
         filter(&value, |x| human::fixed(x, digits.unwrap_or(0)))
+    });
+    environment.add_filter("pm", |_: Value| -> Result<Value, Error> {
+        let reason = "`pm` stands at the end of an expression in a text: `{{ x | pm }}`";
+        Err(Error::new(ErrorKind::InvalidOperation, reason))
     });
     environment.add_filter("percent", |value: Value, digits: Option<usize>| {
         filter(&value, |x| {

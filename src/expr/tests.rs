@@ -320,7 +320,7 @@ fn mistakes_name_what_there_is() {
     assert_snapshot!(error_of("mean(3)"), @"`mean` takes a list of numbers, not number");
     assert_snapshot!(error_of("1 +"), @"syntax error: unexpected end of input, expected expression");
     assert_snapshot!(error_of("avg([1])"), @"unknown function `avg`, the nearest names are `abs`, `log`, `pairs`");
-    assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `percent`");
+    assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `percent`, `pm`");
     assert_snapshot!(check("foo + 1").unwrap_err(), @"unknown function `foo`, the nearest names are `formula`, `log`, `pow`");
 }
 
@@ -495,4 +495,25 @@ fn examples_of_the_functions_give_values() {
         session.check_text(&text).unwrap();
         assert!(session.text(&text).unwrap().missing.is_empty(), "{text}");
     }
+}
+
+#[test]
+fn a_spread_is_over_seeds_or_over_the_entries_of_a_list() {
+    let runs = [0.1, 0.2, 0.3]
+        .iter()
+        .zip(0..)
+        .map(|(slope, seed)| run("a", &[], seed, *slope));
+    let results = Results {
+        spec: "t".to_owned(),
+        profile: "desk".to_owned(),
+        runs: runs.collect(),
+    };
+    let shown = |template: &str| text(template, &results).unwrap();
+    // 9.5, 8.5 and 7.5: one standard deviation is 1, and t(2) is 4.303.
+    assert_eq!(shown("{{ run('a').val_loss | pm }}"), "8.5\u{a0}±\u{a0}2.5");
+    assert_eq!(shown("{{ [1, 2, 3, 4, 5] | pm }}"), "3.0\u{a0}±\u{a0}2.0");
+    assert_eq!(shown("{{ [1, 2] | pm }}"), "1.500", "two decide nothing");
+    let session = Session::new(results.clone());
+    let nested = session.text("{{ [1 | pm, 2][1] }}").unwrap();
+    assert!(nested.missing[0].contains("at the end"), "{nested:?}");
 }

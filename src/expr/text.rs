@@ -1,15 +1,19 @@
 //! Text cells: finds `{{ expression }}` and puts its value there. Everything else stays as it is.
 
 use super::value::Context;
-use super::{ExprError, Filled, evaluate, number_of};
-use crate::human;
+use super::{ExprError, Filled, Scope, evaluate, number_of};
+use crate::{human, stats};
 use minijinja::Value;
 use minijinja::value::ValueKind;
+use std::sync::Arc;
 
 /// Longest rendered text, in bytes.
 const MAX_TEXT: usize = 1_000_000;
 /// Longest value of one expression, in bytes.
 const MAX_VALUE: usize = 10_000;
+
+/// Values from which on an interval is shown.
+const ENOUGH: usize = 3;
 
 /// A piece of a text.
 enum Piece<'a> {
@@ -24,7 +28,11 @@ pub(super) fn render(template: &str, context: &Context) -> Result<Filled, ExprEr
         match piece {
             Piece::Literal(text) => filled.text.push_str(text),
             Piece::Expression { source, line } => {
-                match evaluate(source, context).and_then(|value| shown(&value)) {
+                let value = match with_spread(source) {
+                    Some(inner) => spread(inner, context),
+                    None => evaluate(source, context).and_then(|value| shown(&value)),
+                };
+                match value {
                     Ok(value) => filled.text.push_str(&value),
                     Err(error) if error.is_without_value() => {
                         filled.text.push('–');
@@ -40,6 +48,48 @@ pub(super) fn render(template: &str, context: &Context) -> Result<Filled, ExprEr
         fits(filled.text.len())?;
     }
     Ok(filled)
+}
+
+/// The expression before a closing `| pm`.
+fn with_spread(source: &str) -> Option<&str> {
+    let (inner, filter) = source.rsplit_once('|')?;
+    (filter.trim() == "pm").then_some(inner.trim())
+}
+
+/// A number ± half of its 95 % interval over seeds, or the mean of a list ± that over its entries; alone where there are fewer
+/// than [`ENOUGH`] of them.
+fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
+    let with_scope = |scope| Context::new(Arc::clone(&context.runs), scope);
+    let all = with_scope(Scope::Mean);
+    let value = evaluate(source, &all)?;
+    let number = |value: &Value| {
+        number_of(value).ok_or_else(|| ExprError::Invalid {
+            reason: "`pm` takes a number or a list of numbers".to_owned(),
+        })
+    };
+    let (mean, values) = match value.try_iter() {
+        Ok(items) => {
+            let values: Vec<f64> = items.map(|item| number(&item)).collect::<Result<_, _>>()?;
+            (stats::mean(&values).unwrap_or(f64::NAN), values)
+        }
+        Err(_) => {
+            let of_seed = |seed| number(&evaluate(source, &with_scope(Scope::Seed(seed)))?);
+            let seeds = all.common_seeds().into_iter().map(of_seed);
+            (number(&value)?, seeds.collect::<Result<_, _>>()?)
+        }
+    };
+    if !mean.is_finite() {
+        let reason = format!("a value is {mean}");
+        return Err(ExprError::NoValue { reason });
+    }
+    let half = stats::half_width(&values).filter(|_| values.len() >= ENOUGH);
+    Ok(match half.filter(|half| *half > 0.0) {
+        Some(half) => {
+            let (mean, half) = human::with_half_width(mean, half);
+            format!("{mean}\u{a0}±\u{a0}{half}")
+        }
+        None => human::significant(mean, 4),
+    })
 }
 
 /// Whether a text may have so many bytes.

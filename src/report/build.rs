@@ -2,18 +2,17 @@
 
 use super::cell::{self, Builder};
 use super::chart::PlotError;
-use super::context::{Block, CONTEXT_FORMAT, CellView, Entry, Fact, ReportContext, Scoreboard};
-use super::export;
+use super::context::{Block, CONTEXT_FORMAT, CellView, Entry, ReportContext};
+use super::making::Making;
 use super::records::{self, ClaimLine};
-use super::scope::{Scope, groups};
+use super::scope::Scope;
 use super::text::{headings, one_line, shorten_words};
+use super::{export, facts};
 use crate::DEFAULT_PROFILE;
 use crate::claim::Judged;
 use crate::expr::Session;
-use crate::human;
-use crate::record::{Results, RunResult, RunStatus};
+use crate::record::Results;
 use crate::spec::{Cell, Located, Spec};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a report could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +63,14 @@ pub enum ReportError {
     Text {
         /// Line of the spec.
         line: usize,
+        /// The error.
+        message: String,
+    },
+    /// The `show` of a claim failed.
+    #[error("claim `{claim}`, `show`: {message}")]
+    Show {
+        /// Id of the claim.
+        claim: String,
         /// The error.
         message: String,
     },
@@ -168,40 +175,51 @@ impl ReportFile {
 }
 
 impl Report {
-    /// Builds the report of a spec from its results and its judged claims.
+    /// Builds the report of a spec from its results and its judged claims; `making` is what else it tells of itself.
     ///
     /// # Errors
     ///
     /// Cells that name curves, axes, runs or claims that do not exist, with their line in the spec.
-    pub fn build(spec: &Spec, results: &Results, claims: &[Judged]) -> Result<Self, ReportError> {
+    pub fn build(
+        spec: &Spec,
+        results: &Results,
+        claims: &[Judged],
+        making: &Making,
+    ) -> Result<Self, ReportError> {
         let timing = records::timing(spec, results)?;
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
-        let mut cells = cells(spec, Builder::new(&scope, claims))?;
+        let mut builder = Builder::new(&scope, claims);
+        let finding = spec.finding.as_ref();
+        let finding = finding.map(|text| builder.finding(text)).transpose()?;
+        let mut cells = cells(spec, &mut builder)?;
         drop_headings(&mut cells);
         cells.push(cell::runs::appendix(&scope));
-        let scoreboard = (!claims.is_empty()).then(|| {
-            cell::claims::scoreboard(
-                &claims
-                    .iter()
-                    .map(|judged| judged.verdict)
-                    .collect::<Vec<_>>(),
-            )
-        });
+        let contents = contents(&cells);
+        let lead = match finding.is_some() {
+            true => lead(&mut cells),
+            false => Vec::new(),
+        };
         let context = ReportContext {
             format: CONTEXT_FORMAT,
             name: one_line(&spec.name),
             title: one_line(&spec.title),
+            finding,
             summary: cell::prose(&spec.summary),
             source: source(spec),
             profile: one_line(&spec.profile),
             overrides: spec.overrides.iter().map(|text| one_line(text)).collect(),
             command: command(spec),
             spec_digest: spec.digest.short(),
-            facts: facts(&results, scoreboard.as_ref()),
-            warnings: warnings(&results),
-            contents: contents(&cells),
-            scoreboard,
+            facts: facts::sizes(&results),
+            origin: facts::origin(spec, &results, &making.specbook),
+            before: making.before.clone(),
+            after: making.after.clone(),
+            warnings: facts::warnings(&results),
+            contents,
+            scoreboard: (!claims.is_empty()).then(|| cell::claims::scoreboard(claims.iter())),
+            disagreements: cell::claims::disagreements(claims),
+            lead,
             cells,
         };
         let lines: Vec<ClaimLine> = claims
@@ -209,11 +227,14 @@ impl Report {
             .map(|judged| ClaimLine {
                 id: judged.id.clone(),
                 verdict: judged.verdict,
+                aside: cell::claims::is_aside(judged),
                 published: judged.published.as_ref().map(|p| p.value.clone()),
                 ours: judged.ours.filter(|ours| ours.is_finite()),
             })
             .collect();
-        let records = records::write(spec, &results, &lines)?;
+        let finding = context.finding.as_ref();
+        let finding = finding.map_or("", |finding| &finding.markdown);
+        let records = records::write(spec, finding, making, &results, &lines)?;
         Ok(Self {
             context,
             records,
@@ -227,7 +248,9 @@ impl Report {
         let scope = Scope::without_anchors(spec, results);
         let mistake =
             |cell: &Located<Cell>| cell::look_up(&scope, session, &cell.value, cell.line).err();
-        spec.cells.iter().filter_map(mistake).collect()
+        let mut mistakes: Vec<ReportError> = cell::texts(spec, session);
+        mistakes.extend(spec.cells.iter().filter_map(mistake));
+        mistakes
     }
 
     /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides
@@ -273,7 +296,10 @@ fn source(spec: &Spec) -> String {
     let section = if source.section.is_empty() {
         String::new()
     } else {
-        format!(", section {}", source.section)
+        // A number alone is that of a section; `table 3` says itself what it is.
+        let is_number = source.section.starts_with(|c: char| c.is_ascii_digit());
+        let word = if is_number { "section " } else { "" };
+        format!(", {word}{}", source.section)
     };
     one_line(&format!("{}{section}", source.study))
 }
@@ -296,120 +322,6 @@ fn command(spec: &Spec) -> String {
     one_line(&words.join(" "))
 }
 
-fn facts(results: &Results, scoreboard: Option<&Scoreboard>) -> Vec<Fact> {
-    let fact = |label: &str, value: String| Fact {
-        label: label.to_owned(),
-        value,
-    };
-    let finished = results
-        .runs
-        .iter()
-        .filter(|run| records::is_finished(run))
-        .count();
-    let total = results.runs.len();
-    let mut facts = vec![fact(
-        "runs",
-        if finished == total {
-            human::count(total as u64)
-        } else {
-            format!("{finished} of {total}")
-        },
-    )];
-    let counts = |f: fn(&crate::record::Counts) -> u64| -> Vec<u64> {
-        let records = results.runs.iter().filter_map(|run| run.record.as_ref());
-        records.map(|record| f(&record.counts)).collect()
-    };
-    let span = |values: &[u64]| -> Option<String> {
-        let (low, high) = (values.iter().min()?, values.iter().max()?);
-        let text = |n: u64| human::scaled(n as f64);
-        Some(if low == high {
-            text(*low)
-        } else {
-            format!("{} – {}", text(*low), text(*high))
-        })
-    };
-    facts.extend(span(&counts(|c| c.params)).map(|text| fact("parameters", text)));
-    facts.extend(span(&counts(|c| c.steps)).map(|text| fact("steps per run", text)));
-    let all: Vec<_> = results.runs.iter().collect();
-    let seeds = groups(&all).iter().map(|g| g.runs.len()).max();
-    if let Some(seeds) = seeds.filter(|seeds| *seeds > 1) {
-        facts.push(fact("seeds", seeds.to_string()));
-    }
-    if let Some(scoreboard) = scoreboard {
-        let holds = scoreboard
-            .counts
-            .iter()
-            .find(|count| count.class == "holds");
-        let holds = holds.map_or(0, |count| count.count);
-        facts.push(fact(
-            "claims that hold",
-            format!("{holds} of {}", scoreboard.total),
-        ));
-    }
-    facts
-}
-
-fn warnings(results: &Results) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let count = |status: fn(RunStatus) -> bool| {
-        let runs = results.runs.iter().filter(|run| status(run.status));
-        runs.map(|run| one_line(&run.name)).collect::<Vec<_>>()
-    };
-    let failed = count(|status| status == RunStatus::Failed);
-    if !failed.is_empty() {
-        warnings.push(format!("Failed: {}.", failed.join(", ")));
-    }
-    let missing = count(|s| !matches!(s, RunStatus::Failed | RunStatus::Cached));
-    if !missing.is_empty() {
-        warnings.push(format!("Not finished: {}.", missing.join(", ")));
-    }
-    let engines: BTreeSet<&str> = results
-        .runs
-        .iter()
-        .filter_map(|run| run.record.as_ref())
-        .map(|record| record.numerics.engine.as_str())
-        .filter(|engine| *engine != "cpu-fused")
-        .collect();
-    for engine in engines {
-        warnings.push(match engine {
-            "cuda" => {
-                "Some runs were trained on a GPU: they repeat statistically, not bit for bit."
-                    .to_owned()
-            }
-            "fake" => {
-                "These runs come from the fake engine of the tests: the numbers mean nothing."
-                    .to_owned()
-            }
-            engine => format!("Some runs were trained by the engine {}.", one_line(engine)),
-        });
-    }
-    warnings.extend(data_notes(results));
-    warnings
-}
-
-/// Notes of the records about data, each with the settings it holds for where it does not hold for all.
-fn data_notes(results: &Results) -> Vec<String> {
-    let recorded = |run: &RunResult| run.record.is_some();
-    let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for run in &results.runs {
-        for note in run.record.iter().flat_map(|record| &record.notes) {
-            groups.entry(note).or_default().insert(&run.group);
-        }
-    }
-    let all: BTreeSet<&str> = (results.runs.iter().filter(|run| recorded(run)))
-        .map(|run| run.group.as_str())
-        .collect();
-    let told = groups.into_iter().map(|(note, of)| match of.len() {
-        some if some == all.len() => format!("Data: {}.", one_line(note)),
-        1..=3 => {
-            let names: Vec<String> = of.into_iter().map(one_line).collect();
-            format!("Data of {}: {}.", names.join(", "), one_line(note))
-        }
-        some => format!("Data of {some} settings: {}.", one_line(note)),
-    });
-    told.collect()
-}
-
 /// A cell that follows a text with a heading stands under that heading.
 fn drop_headings(cells: &mut [CellView]) {
     let mut is_under_one = false;
@@ -423,7 +335,18 @@ fn drop_headings(cells: &mut [CellView]) {
     }
 }
 
-fn cells(spec: &Spec, mut builder: Builder<'_, '_>) -> Result<Vec<CellView>, ReportError> {
+/// Takes the first figure out of the cells: it carries the finding.
+fn lead(cells: &mut [CellView]) -> Vec<Block> {
+    let is_figure = |block: &Block| matches!(block, Block::Figure(_));
+    for cell in cells {
+        if let Some(place) = cell.blocks.iter().position(is_figure) {
+            return vec![cell.blocks.remove(place)];
+        }
+    }
+    Vec::new()
+}
+
+fn cells(spec: &Spec, builder: &mut Builder<'_, '_>) -> Result<Vec<CellView>, ReportError> {
     let cells = spec.cells.iter().enumerate();
     cells
         .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))

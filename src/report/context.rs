@@ -17,7 +17,9 @@ pub struct ReportContext {
     pub name: String,
     /// Title.
     pub title: String,
-    /// Paragraph below the title.
+    /// What came out, below the title.
+    pub finding: Option<Prose>,
+    /// What was asked, and how.
     pub summary: Prose,
     /// Study and section.
     pub source: String,
@@ -29,12 +31,22 @@ pub struct ReportContext {
     pub command: String,
     /// SHA-256 of the spec file, its first 12 digits.
     pub spec_digest: String,
-    /// Short facts below the title.
+    /// Sizes, as short facts.
     pub facts: Vec<Fact>,
+    /// Text, tokenizer, device and program.
+    pub origin: Vec<Fact>,
+    /// Folder of the report before this one, beside this one's.
+    pub before: Option<String>,
+    /// Folder of the report after this one.
+    pub after: Option<String>,
     /// What the reader has to know first: missing and failed runs, an engine without the bit-for-bit contract.
     pub warnings: Vec<String>,
     /// Claims by verdict, where the spec has claims.
     pub scoreboard: Option<Scoreboard>,
+    /// Findings that our runs contradict or that the study does: the first of them.
+    pub disagreements: Vec<Disagreement>,
+    /// The figure that carries the finding, which stands below it.
+    pub lead: Vec<Block>,
     /// Table of contents.
     pub contents: Vec<Entry>,
     /// The notebook, and the appendix of runs and settings after it.
@@ -243,10 +255,27 @@ pub struct CardView {
 /// Verdicts counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scoreboard {
-    /// All.
+    /// All findings.
     pub total: usize,
+    /// Settings and formulas, which are no findings, and how many of them hold.
+    pub aside: Option<String>,
     /// By verdict, every verdict that occurs, in fixed order.
     pub counts: Vec<VerdictCount>,
+}
+
+/// A finding that does not come out as published.
+#[derive(Clone, Debug, Serialize)]
+pub struct Disagreement {
+    /// Anchor of its row in the ledger.
+    pub anchor: String,
+    /// The statement.
+    pub says: String,
+    /// The verdict.
+    pub verdict: String,
+    /// CSS class of the verdict.
+    pub class: &'static str,
+    /// A sign that tells it without colour.
+    pub sign: &'static str,
 }
 
 /// How often a verdict occurs.

@@ -1,7 +1,8 @@
 //! The page over all reports: what was studied, and how its claims came out.
 
 use super::cell::claims::scoreboard;
-use super::context::Scoreboard;
+use super::cell::prose;
+use super::context::{Prose, Scoreboard};
 use super::export::render;
 use super::text::one_line;
 use super::{ReportError, ReportFile, read_records};
@@ -14,6 +15,8 @@ pub struct IndexEntry {
     pub folder: String,
     /// Title.
     pub title: String,
+    /// What was found.
+    pub finding: Prose,
     /// Profile.
     pub profile: String,
     /// Number of runs.
@@ -30,13 +33,13 @@ impl IndexEntry {
     /// A file that is damaged or of another version.
     pub fn from_records(folder: &str, bytes: &[u8]) -> Result<Self, ReportError> {
         let records = read_records(bytes)?;
-        let verdicts: Vec<_> = records.claims.iter().map(|claim| claim.verdict).collect();
         Ok(Self {
             folder: folder.to_owned(),
             title: one_line(&records.header.title),
+            finding: prose(&records.header.finding),
             profile: one_line(&records.header.profile),
             runs: records.results.runs.len(),
-            scoreboard: scoreboard(&verdicts),
+            scoreboard: scoreboard(records.claims.iter()),
         })
     }
 }

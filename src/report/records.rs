@@ -5,7 +5,7 @@
 //! instruction set only what results depend on. Steps are kept by column, since most columns are constant or equal to
 //! another one.
 
-use super::ReportError;
+use super::{Making, ReportError};
 use crate::claim::Verdict;
 use crate::record::{Estimate, MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
 use crate::spec::Spec;
@@ -26,6 +26,9 @@ pub struct RecordsHeader {
     pub spec: String,
     /// Title of the report.
     pub title: String,
+    /// What was found, as Markdown; may be empty.
+    #[serde(default)]
+    pub finding: String,
     /// Profile.
     pub profile: String,
     /// `--set` arguments, in order.
@@ -33,6 +36,9 @@ pub struct RecordsHeader {
     /// The spec file as the command named it; of an absolute path the name alone.
     #[serde(default)]
     pub file: String,
+    /// Version of the program and neighbours.
+    #[serde(default)]
+    pub making: Making,
     /// SHA-256 of the spec file.
     pub spec_sha256: String,
     /// Number of runs that follow.
@@ -47,6 +53,9 @@ pub struct ClaimLine {
     pub id: String,
     /// Verdict.
     pub verdict: Verdict,
+    /// Whether it restates a setting or a formula and is no finding.
+    #[serde(default)]
+    pub aside: bool,
     /// Published value, where there is one.
     pub published: Option<String>,
     /// Measured value, where there is one.
@@ -137,6 +146,8 @@ pub(crate) fn file(spec: &Spec) -> String {
 /// Writes the file. `results` are [`stable`].
 pub(crate) fn write(
     spec: &Spec,
+    finding: &str,
+    making: &Making,
     results: &Results,
     claims: &[ClaimLine],
 ) -> Result<Vec<u8>, serde_json::Error> {
@@ -144,9 +155,11 @@ pub(crate) fn write(
         format: RECORDS_FORMAT,
         spec: results.spec.clone(),
         title: spec.title.clone(),
+        finding: finding.to_owned(),
         profile: results.profile.clone(),
         overrides: spec.overrides.clone(),
         file: file(spec),
+        making: making.clone(),
         spec_sha256: spec.digest.to_string(),
         runs: results.runs.len(),
     };

@@ -26,6 +26,9 @@ pub struct Claim {
     /// What the number has to be. Required beside `measure`.
     #[serde(default)]
     pub expect: Option<Expect>,
+    /// What our runs show, as a reader would write it beside the published value: a text with expressions and its unit.
+    #[serde(default)]
+    pub show: Option<String>,
     /// What makes the claim checkable; default: everywhere.
     #[serde(default)]
     pub needs: Needs,

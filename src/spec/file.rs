@@ -24,6 +24,12 @@ pub(crate) struct SpecFile {
     /// Markdown paragraph below the title.
     #[serde(default)]
     summary: String,
+    /// What came out, below the title: one to three sentences of Markdown with minijinja expressions over the results.
+    #[serde(default)]
+    finding: String,
+    /// Words for what figures and tables show: by the name of a run, case, axis, value (`dim=128`), metric or curve.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     /// The settings that every run starts from: the profile `desk`.
     base: Settings,
     /// Named settings: each is a map from dot paths to values, and one setting of the axis `case`.

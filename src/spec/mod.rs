@@ -60,7 +60,7 @@ pub use schema::json_schema;
 pub use train::*;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -94,6 +94,10 @@ pub struct Spec {
     pub source: Source,
     /// Markdown paragraph below the title.
     pub summary: String,
+    /// What came out: a text with expressions, below the title.
+    pub finding: Option<Located<String>>,
+    /// Words for the names of runs, cases, axes, values, metrics and curves.
+    pub labels: BTreeMap<String, String>,
     /// Profile that was applied (`desk` = the base).
     pub profile: String,
     /// All profiles, `desk` first.

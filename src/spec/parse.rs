@@ -14,6 +14,7 @@ use super::{Cell, Claim, Located, RunNames, Source, Spec, SpecRun, expand};
 use crate::DEFAULT_PROFILE;
 use crate::digest::Sha256Hex;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -262,7 +263,10 @@ fn read(
     let chosen = laid_out.iter().find(|one| one.profile == wanted);
     let claims = read_list::<Claim>(root, "claims", problems);
     let cells = read_list::<Cell>(root, "cells", problems);
+    let labels = root.get("labels").and_then(|node| node.decode().ok());
+    let labels: BTreeMap<String, String> = labels.unwrap_or_default();
     let runs = chosen.map(|chosen| chosen.runs(root, problems));
+    refs::labels(root, &labels, &names, problems);
     refs::check(root, &claims, &cells, &profiles, &names, problems);
     let chosen = chosen?;
     let text = |key: &str| {
@@ -282,6 +286,12 @@ fn read(
         name,
         source: source.unwrap_or_default(),
         summary: text("summary"),
+        finding: root.get("finding").and_then(|node| {
+            let value = node.as_str()?.to_owned();
+            let line = node.span.line as usize;
+            (!value.trim().is_empty()).then_some(Located { value, line })
+        }),
+        labels,
         profile: wanted.to_owned(),
         profiles,
         overrides: request.overrides.clone(),

@@ -4,12 +4,13 @@ use super::{Builder, prose_line};
 use crate::claim::{Judged, Reason, Verdict};
 use crate::human;
 use crate::report::context::{
-    Block, ColumnView, Prose, RowView, Scoreboard, TableView, ValueView, VerdictCount,
+    Block, ColumnView, Disagreement, Prose, RowView, Scoreboard, TableView, ValueView, VerdictCount,
 };
+use crate::report::records::ClaimLine;
 use crate::report::scope::Scope;
 use crate::report::text::{code, escape_markdown, inert_line, one_line, slug};
 use crate::report::{ReportError, csv};
-use crate::spec::{Mark, Selection};
+use crate::spec::{ClaimType, Mark, Selection};
 
 /// Every verdict, in the order of the scoreboard.
 pub(crate) const VERDICTS: [Verdict; 5] = [
@@ -31,22 +32,99 @@ fn look(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
-/// Counts verdicts.
-pub(crate) fn scoreboard(verdicts: &[Verdict]) -> Scoreboard {
+/// A verdict in words: of a published finding, or of something that holds or does not.
+fn word(verdict: Verdict, is_published: bool) -> &'static str {
+    match (verdict, is_published) {
+        (Verdict::Holds, true) => "reproduced",
+        (Verdict::Holds, false) => "holds",
+        (Verdict::Fails, true) => "contradicted",
+        (Verdict::Fails, false) => "does not hold",
+        (Verdict::Inconclusive, _) => "undecided",
+        (Verdict::NotCheckableHere, _) => "not checkable here",
+        (Verdict::SourceInconsistent, _) => "source contradicts itself",
+    }
+}
+
+/// What is counted of a claim.
+pub(crate) trait Counted {
+    fn verdict(&self) -> Verdict;
+    fn is_aside(&self) -> bool;
+}
+
+impl Counted for &Judged {
+    fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    fn is_aside(&self) -> bool {
+        is_aside(self)
+    }
+}
+
+impl Counted for &ClaimLine {
+    fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    fn is_aside(&self) -> bool {
+        self.aside
+    }
+}
+
+/// Whether a claim restates a setting or a formula: then it is counted apart from the findings.
+pub(crate) fn is_aside(judged: &Judged) -> bool {
+    matches!(judged.kind, Some(ClaimType::Exact | ClaimType::Derived))
+}
+
+/// Counts the verdicts of findings; settings and formulas stand beside them.
+pub(crate) fn scoreboard(claims: impl Iterator<Item = impl Counted>) -> Scoreboard {
+    let (aside, findings): (Vec<Verdict>, Vec<Verdict>) = {
+        let (aside, findings): (Vec<_>, Vec<_>) = claims.partition(Counted::is_aside);
+        let verdicts = |claims: Vec<_>| claims.iter().map(Counted::verdict).collect();
+        (verdicts(aside), verdicts(findings))
+    };
     let counts = VERDICTS
         .into_iter()
         .map(|verdict| VerdictCount {
-            verdict: verdict.to_string(),
+            verdict: word(verdict, true).to_owned(),
             class: look(verdict).0,
             sign: look(verdict).1,
-            count: verdicts.iter().filter(|other| **other == verdict).count(),
+            count: findings.iter().filter(|other| **other == verdict).count(),
         })
         .filter(|count| count.count > 0)
         .collect();
+    let holds = aside.iter().filter(|verdict| **verdict == Verdict::Holds);
+    let holds = holds.count();
     Scoreboard {
-        total: verdicts.len(),
+        total: findings.len(),
+        aside: (!aside.is_empty())
+            .then(|| format!("settings and formulas: {holds} of {} hold", aside.len())),
         counts,
     }
+}
+
+/// The findings that come out otherwise, at most three.
+pub(crate) fn disagreements(claims: &[Judged]) -> Vec<Disagreement> {
+    let differs = |judged: &&Judged| judged.verdict == Verdict::Fails && !is_aside(judged);
+    let one = |judged: &Judged| Disagreement {
+        anchor: anchor(judged),
+        says: one_line(&judged.says),
+        verdict: verdict_of(judged).to_owned(),
+        class: look(judged.verdict).0,
+        sign: look(judged.verdict).1,
+    };
+    claims.iter().filter(differs).take(3).map(one).collect()
+}
+
+fn anchor(judged: &Judged) -> String {
+    format!("claim-{}", slug(&judged.id))
+}
+
+fn verdict_of(judged: &Judged) -> &'static str {
+    word(
+        judged.verdict,
+        judged.published.is_some() && !is_aside(judged),
+    )
 }
 
 impl Builder<'_, '_> {
@@ -63,7 +141,6 @@ impl Builder<'_, '_> {
             Selection::All => self.claims.iter().collect(),
             Selection::Only(ids) => ids.iter().filter_map(judged).collect(),
         };
-        let verdicts: Vec<Verdict> = chosen.iter().map(|judged| judged.verdict).collect();
         let mut ordered = chosen.clone();
         ordered.sort_by_key(|judged| match judged.verdict {
             Verdict::Fails => 0,
@@ -80,7 +157,7 @@ impl Builder<'_, '_> {
         ];
         let number = self.next_table();
         Ok(vec![
-            Block::Tally(scoreboard(&verdicts)),
+            Block::Tally(scoreboard(chosen.iter().copied())),
             Block::Table(TableView {
                 anchor: format!("table-{number}"),
                 number: Some(number),
@@ -90,7 +167,10 @@ impl Builder<'_, '_> {
                 columns: heads
                     .map(|(label, is_number)| ColumnView::new(label, is_number))
                     .into(),
-                rows: ordered.into_iter().map(row).collect(),
+                rows: ordered
+                    .into_iter()
+                    .map(|judged| Ok(row(judged, self.shown(&judged.id)?)))
+                    .collect::<Result<_, ReportError>>()?,
                 csv: format!("data/{anchor}-claims.csv"),
                 csv_text: csv_text(&chosen),
             }),
@@ -119,19 +199,21 @@ pub(super) fn look_up(
     }
 }
 
-fn row(judged: &Judged) -> RowView {
+fn row(judged: &Judged, shown: Option<String>) -> RowView {
     let (class, sign) = look(judged.verdict);
     let dash = || ValueView::text("–");
     let published = judged.published.as_ref();
     RowView {
-        anchor: Some(format!("claim-{}", slug(&judged.id))),
+        anchor: Some(anchor(judged)),
         class: Some(class),
         cells: vec![
             ValueView::text(one_line(&judged.says)),
-            ValueView::text(format!("{sign} {}", judged.verdict)),
-            judged
-                .ours
-                .map_or_else(dash, |ours| ours_view(ours, judged)),
+            ValueView::text(format!("{sign} {}", verdict_of(judged))),
+            match (shown, judged.ours) {
+                (Some(shown), _) => ValueView::text(shown),
+                (None, Some(ours)) => ours_view(ours, judged),
+                (None, None) => dash(),
+            },
             published.map_or_else(dash, |published| {
                 ValueView::text(one_line(&published.value))
             }),

@@ -10,10 +10,10 @@ use super::ReportError;
 use super::chart::{self, Figure, Size};
 use super::context::{Block, CellView, FigureView, LegendView, PanelView, Prose};
 use super::scope::Scope;
-use super::text::{clean, closed, escape_markdown, inert_markdown, markdown_to_html};
+use super::text::{clean, closed, escape_markdown, inert_markdown, markdown_to_html, one_line};
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
-use crate::spec::{Cell, HistogramOf, PerplexityCell, SamplesCell};
+use crate::spec::{Cell, HistogramOf, Located, PerplexityCell, SamplesCell, Spec};
 
 /// Builds cells in reading order and numbers figures and tables.
 pub(crate) struct Builder<'a, 'b> {
@@ -73,6 +73,25 @@ impl<'a, 'b> Builder<'a, 'b> {
             heading,
             blocks,
         })
+    }
+
+    /// What was found: the text below the title.
+    pub(crate) fn finding(&self, text: &Located<String>) -> Result<Prose, ReportError> {
+        computed(&text.value, &self.session, text.line).map(|markdown| prose(&markdown))
+    }
+
+    /// What our runs show of a claim, in the words of its `show`.
+    pub(crate) fn shown(&self, id: &str) -> Result<Option<String>, ReportError> {
+        let claims = &self.scope.spec.claims;
+        let claim = claims.iter().find(|claim| claim.id == id);
+        let Some(show) = claim.and_then(|claim| claim.show.as_deref()) else {
+            return Ok(None);
+        };
+        let filled = self
+            .session
+            .text(show)
+            .map_err(|error| of_show(id, error))?;
+        Ok(Some(one_line(&filled.text)))
     }
 
     /// The number of the next table.
@@ -158,6 +177,30 @@ pub(crate) fn look_up(
         | Cell::Perplexity(PerplexityCell { runs, .. })
         | Cell::Plan(runs) => scope.select(runs, line).map(drop),
         Cell::Claims(selection) => claims::look_up(scope, selection, line),
+    }
+}
+
+/// The mistakes of the texts beside the cells: the finding, and what claims show.
+pub(crate) fn texts(spec: &Spec, session: &Session) -> Vec<ReportError> {
+    let finding = spec.finding.iter().filter_map(|text| {
+        let error = session.check_text(&text.value).err()?;
+        Some(located(error, &text.value, text.line))
+    });
+    let shown = spec.claims.iter().filter_map(|claim| {
+        let error = session.check_text(claim.show.as_deref()?).err()?;
+        Some(of_show(&claim.id, error))
+    });
+    finding.chain(shown).collect()
+}
+
+fn of_show(id: &str, error: ExprError) -> ReportError {
+    let message = match error {
+        ExprError::InText { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
+    ReportError::Show {
+        claim: id.to_owned(),
+        message,
     }
 }
 

@@ -10,7 +10,8 @@ pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportErr
             files.push(ReportFile::new(path, text.as_bytes().to_vec()));
         }
     };
-    for block in report.cells.iter().flat_map(|cell| cell.all_blocks()) {
+    let cells = report.cells.iter().flat_map(|cell| cell.all_blocks());
+    for block in report.lead.iter().chain(cells) {
         match block {
             Block::Figure(figure) => {
                 file(&figure.file, &figure.svg);

@@ -6,7 +6,12 @@ use crate::report::{ReportError, ReportFile};
 use minijinja::{context, value::Serde};
 
 pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportError> {
-    let mut text = head(report)?;
+    let lead = report
+        .lead
+        .iter()
+        .map(block)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut text = head(report, &lead.join("\n\n"))?;
     for cell in &report.cells {
         text.push_str(&heading(cell));
         for shown in &cell.blocks {
@@ -18,9 +23,10 @@ pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportErr
     Ok(vec![ReportFile::new("report.md", tidy(&text).into_bytes())])
 }
 
-/// Title, summary and facts.
-pub(super) fn head(report: &ReportContext) -> Result<String, ReportError> {
-    Ok(render("head.md.j2", context! { report => Serde(report) })? + "\n\n")
+/// Title, finding, `lead` (Markdown of the figure that carries it), facts and method.
+pub(super) fn head(report: &ReportContext, lead: &str) -> Result<String, ReportError> {
+    let context = context! { report => Serde(report), lead };
+    Ok(render("head.md.j2", context)? + "\n\n")
 }
 
 /// The heading of a cell, with the place that links point to.

@@ -7,7 +7,16 @@ use crate::report::{ReportError, ReportFile};
 use serde_json::{Value, json};
 
 pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportError> {
-    let mut cells = vec![text_cell("head", &markdown::head(report)?)];
+    let mut cells = vec![text_cell("head", &markdown::head(report, "")?)];
+    for block in &report.lead {
+        if let Block::Figure(figure) = block {
+            cells.push(code(figure));
+            cells.push(text_cell(
+                &format!("{}-caption", figure.anchor),
+                &caption(figure),
+            ));
+        }
+    }
     for cell in &report.cells {
         let mut text = markdown::heading(cell);
         let mut part = 0;
@@ -22,8 +31,7 @@ pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportErr
             if let Block::Figure(figure) = block {
                 flush(&mut text, &mut cells);
                 cells.push(code(figure));
-                let (number, caption) = (figure.number, &figure.caption.markdown);
-                text = format!("**Figure {number}.** {caption}\n\n");
+                text = caption(figure) + "\n\n";
             } else {
                 text.push_str(&markdown::block(block)?);
                 text.push_str("\n\n");
@@ -60,6 +68,10 @@ fn text_cell(id: &str, text: &str) -> Value {
         "metadata": {},
         "source": lines(text.trim_end()),
     })
+}
+
+fn caption(figure: &FigureView) -> String {
+    format!("**Figure {}.** {}", figure.number, figure.caption.markdown)
 }
 
 fn code(figure: &FigureView) -> Value {

@@ -1,7 +1,7 @@
 //! Records that somebody else wrote: an error or a report, never a panic, never more memory than their size explains.
 
 use super::{files, fixture, text};
-use crate::report::{Report, read_records};
+use crate::report::{Making, Report, read_records};
 use crate::test_support::cases;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -59,7 +59,7 @@ proptest! {
         if let Ok(read) = read_records(&bytes) {
             let fixture = fixture::three_runs();
             let judged = crate::claim::judge(&fixture.spec.claims, &fixture.spec.profile, &read.results);
-            if let Ok(report) = Report::build(&fixture.spec, &read.results, &judged) {
+            if let Ok(report) = Report::build(&fixture.spec, &read.results, &judged, &Making::default()) {
                 let _ = report.files();
             }
         }

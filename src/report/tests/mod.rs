@@ -9,11 +9,17 @@ mod notebook;
 mod validity;
 mod whole;
 
-use super::{Report, ReportFile};
+use super::{Making, Report, ReportFile};
 use fixture::Fixture;
 
 pub(crate) fn report(fixture: &Fixture) -> Report {
-    Report::build(&fixture.spec, &fixture.results, &fixture.claims).unwrap()
+    Report::build(
+        &fixture.spec,
+        &fixture.results,
+        &fixture.claims,
+        &Making::default(),
+    )
+    .unwrap()
 }
 
 pub(crate) fn files(fixture: &Fixture) -> Vec<ReportFile> {
@@ -68,7 +74,7 @@ fn write_sample() {
         let spec = format!("{}/specs/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         let spec = crate::spec::load(spec.as_ref(), &crate::spec::LoadRequest::default()).unwrap();
         let judged = crate::claim::judge(&spec.claims, &spec.profile, &results);
-        let report = Report::build(&spec, &results, &judged).unwrap();
+        let report = Report::build(&spec, &results, &judged, &Making::default()).unwrap();
         put(&root.join(name), &report.files().unwrap());
         entries.push(super::IndexEntry::from_records(name, &records).unwrap());
     }

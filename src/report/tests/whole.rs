@@ -4,7 +4,7 @@ use super::fixture::{self, Fixture, cells};
 use super::{files, paths, put, report, text};
 use crate::fsx::RealFs;
 use crate::report::ReportFolder;
-use crate::report::{Difference, Report, ReportError, check, read_records};
+use crate::report::{Difference, Making, Report, ReportError, check, read_records};
 use crate::spec::Located;
 use serde_json::{Value, json};
 
@@ -80,7 +80,13 @@ fn records_give_the_report_again() {
         let records = read_records(text(&files, "data/records.jsonl").as_bytes()).unwrap();
         assert_eq!(records.header.spec, fixture.spec.name);
         assert_eq!(records.claims.len(), fixture.claims.len());
-        let again = Report::build(&fixture.spec, &records.results, &fixture.claims).unwrap();
+        let again = Report::build(
+            &fixture.spec,
+            &records.results,
+            &fixture.claims,
+            &Making::default(),
+        )
+        .unwrap();
         assert_eq!(again.files().unwrap(), files);
     }
 }
@@ -134,7 +140,7 @@ fn check_finds_a_changed_digit() {
     let differences = check(&place(folder.path()), &files).unwrap_err();
     insta::assert_snapshot!(differences.to_string(), @r###"
 the report differs from its records in 2 files
-`report.md`: line 34 (- committed, + from the records)
+`report.md`: line 37 (- committed, + from the records)
   - | [2500x1](#run-2500x1) | 3.934 | 4.378 | 4.134 | 79.73 | 35.4 | 250 | 6.394 |
   + | [2500x1](#run-2500x1) | 3.934 | 4.379 | 4.134 | 79.73 | 35.4 | 250 | 6.394 |
 `data/table-1.csv`: missing
@@ -166,7 +172,8 @@ fn a_changed_digit_in_a_long_line_is_shown_with_what_is_about_it() {
 fn cells_that_name_what_is_not_there_say_so() {
     let message = |json: Value| {
         let fixture = with_cells(fixture::three_runs(), json);
-        let error = Report::build(&fixture.spec, &fixture.results, &[]).unwrap_err();
+        let error =
+            Report::build(&fixture.spec, &fixture.results, &[], &Making::default()).unwrap_err();
         error.to_string()
     };
     insta::assert_snapshot!(message(json!([{"plot": {"curves": ["val/los"]}}])), @"line 7: unknown curve `val/los`, expected one of `train/loss`, `train/ce`, `train/square`, `val/loss`, `val/ce`, `val/loss_batch_mean`, `lr`, `grad_norm`");
@@ -361,9 +368,55 @@ fn a_grid_of_36_runs_is_small_and_fast() {
 }
 
 #[test]
+fn the_finding_and_its_figure_come_first() {
+    let mut fixture = fixture::three_runs();
+    let value = "One pass ends at **{{ run('2500x1').val_loss | pm }}** nats.".to_owned();
+    fixture.spec.finding = Some(Located { value, line: 3 });
+    fixture.spec.claims[4].show = Some("{{ run('250x10').val_loss | round(1) }} nats".to_owned());
+    let files = files(&fixture);
+    let page = text(&files, "index.html");
+    let places = [
+        "One pass ends at <strong>4.379</strong> nats.",
+        "<figure id=\"figure-1\"",
+        "class=\"scoreboard\"",
+        "</header>",
+        "Question and method",
+    ];
+    let places: Vec<usize> = places.iter().map(|part| page.find(part).unwrap()).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert_eq!(page.matches("<figure id=\"figure-1\"").count(), 1);
+    let row = page.split("id=\"claim-ef-6\"").nth(1).unwrap();
+    let row = row.split("</tr>").next().unwrap();
+    assert!(row.contains(">5.0 nats<"), "{row}");
+    assert!(
+        page.contains("<a href=\"#claim-ef-6\">"),
+        "what is contradicted is linked above"
+    );
+    let markdown = text(&files, "report.md");
+    assert!(markdown.find("**4.379** nats") < markdown.find("figures/figure-1.svg"));
+    let records = text(&files, "data/records.jsonl");
+    let entry = crate::report::IndexEntry::from_records("one", records.as_bytes()).unwrap();
+    let index = crate::report::index(&[entry]).unwrap();
+    let index = String::from_utf8(index.bytes).unwrap();
+    assert!(index.contains("<strong>4.379</strong> nats"), "{index}");
+    // A mistake is told with its line.
+    fixture.spec.finding = Some(Located {
+        value: "{{ run('x').val_loss }}".to_owned(),
+        line: 3,
+    });
+    let error =
+        Report::build(&fixture.spec, &fixture.results, &[], &Making::default()).unwrap_err();
+    assert!(
+        matches!(error, ReportError::Text { line: 3, .. }),
+        "{error}"
+    );
+}
+
+#[test]
 fn errors_are_of_the_reader_or_of_the_program() {
     let fixture = with_cells(fixture::three_runs(), json!([{"plot": {"curves": ["x"]}}]));
-    let error = Report::build(&fixture.spec, &fixture.results, &[]).unwrap_err();
+    let error =
+        Report::build(&fixture.spec, &fixture.results, &[], &Making::default()).unwrap_err();
     assert!(matches!(error, ReportError::UnknownCurve { line: 7, .. }));
 }
 
@@ -371,7 +424,8 @@ fn errors_are_of_the_reader_or_of_the_program() {
 fn text_cells_show_values_and_errors_with_their_line() {
     let html = |text: &str| {
         let fixture = with_cells(fixture::three_runs(), json!([{ "text": text }]));
-        Report::build(&fixture.spec, &fixture.results, &[]).map(|report| text_of_first(&report))
+        Report::build(&fixture.spec, &fixture.results, &[], &Making::default())
+            .map(|report| text_of_first(&report))
     };
     let shown = html("Loss {{ run('25x100').val_loss | round(1) }}.").unwrap();
     assert_eq!(shown, "<p>Loss 7.2.</p>\n");

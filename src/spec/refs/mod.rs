@@ -7,6 +7,7 @@ use super::axes::Axes;
 use super::error::{Problem, Problems};
 use super::tree::{Node, Span};
 use super::{Cell, Claim, Located};
+use crate::record::{METRICS, MetricPoint};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -80,6 +81,33 @@ pub(crate) fn check(
         if let Some(cell) = cell {
             refs.cell(index, &cell.value, &ids);
         }
+    }
+}
+
+/// Checks that labels name something: a run, a setting, an axis, a value of one, a metric or a curve.
+pub(crate) fn labels(
+    root: &Node,
+    labels: &BTreeMap<String, String>,
+    names: &Names,
+    problems: &mut Problems,
+) {
+    if labels.is_empty() || names.incomplete {
+        return;
+    }
+    let mut known = names.runs();
+    for axis in names.axes() {
+        known.insert(axis.to_owned());
+        for value in names.values(axis) {
+            let value = value.trim_matches('"');
+            known.extend([value.to_owned(), format!("{axis}={value}")]);
+        }
+    }
+    known.extend(METRICS.iter().map(|metric| metric.name.to_owned()));
+    known.extend(MetricPoint::CURVES.iter().map(|curve| (*curve).to_owned()));
+    for name in labels.keys().filter(|name| !known.contains(*name)) {
+        let problem = Problem::new(format!("nothing is called `{name}`"));
+        let problem = problem.choices(name, known.iter().map(String::as_str));
+        problems.push(problem.at(root.place(&["labels", name], true)));
     }
 }
 

@@ -10,7 +10,7 @@ fn unknown_keys() {
      --> s.yaml:3:1
     3 | titel: "Epoch frenzy"
       | ^^^^^
-      = allowed: `specbook`, `name`, `title`, `source`, `summary`, `base`, `cases`, `vary`, `seeds`, `exclude`, `max_runs`, `profiles`, `claims`, `cells`
+      = allowed: `specbook`, `name`, `title`, `source`, `summary`, `finding`, `labels`, `base`, `cases`, `vary`, `seeds`, `exclude`, `max_runs`, `profiles`, `claims`, `cells`
       = hint: did you mean `title`?
     "#);
     assert_snapshot!(edit("n_heads: 4", "n_haeds: 4"), @"

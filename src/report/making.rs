@@ -1,0 +1,62 @@
+//! What a report tells of its making beside spec and results: `data/records.jsonl` keeps it, so that a check makes the same again.
+
+use serde::{Deserialize, Serialize};
+
+/// The making of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Making {
+    /// Version of the program.
+    pub specbook: String,
+    /// Folder of the report before it.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// Folder of the report after it.
+    #[serde(default)]
+    pub after: Option<String>,
+}
+
+impl Default for Making {
+    fn default() -> Self {
+        Self {
+            specbook: env!("CARGO_PKG_VERSION").to_owned(),
+            before: None,
+            after: None,
+        }
+    }
+}
+
+impl Making {
+    /// The making of the report in `folder`, which stands among the reports in `folders`.
+    pub fn among(folder: &str, mut folders: Vec<String>) -> Self {
+        folders.push(folder.to_owned());
+        folders.sort();
+        folders.dedup();
+        let place = folders
+            .iter()
+            .position(|name| name == folder)
+            .unwrap_or_default();
+        Self {
+            before: place.checked_sub(1).and_then(|at| folders.get(at).cloned()),
+            after: folders.get(place + 1).cloned(),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Making;
+
+    #[test]
+    fn a_report_stands_between_its_neighbours() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let making = Making::among("b", names(&["c", "a", "b"]));
+        assert_eq!(
+            (making.before.as_deref(), making.after.as_deref()),
+            (Some("a"), Some("c"))
+        );
+        let alone = Making::among("b", Vec::new());
+        assert_eq!((alone.before, alone.after), (None, None));
+    }
+}
