@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Run language-model experiments from YAML files, cache every run by its settings, and write reports that check published numbers.
 #[derive(Debug, Parser)]
-#[command(name = "specbook", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "specbook", version, about, max_term_width = 100, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -90,8 +90,10 @@ pub(crate) enum Command {
     /// Check a GPU against the CPU and measure it beside PyTorch; see `docs/cuda.md`.
     #[command(hide = true)]
     GpuAcceptance(AcceptanceArgs),
+    /// Explain settings, cells, claims, metrics, functions and more, or a command.
+    Help(Help),
     /// Print the JSON Schema of specs, for editors.
-    Schema,
+    Schema(Schema),
     /// Print the manual page, or write those of all commands.
     Man(ManArgs),
     /// Print a shell completion script.
@@ -114,6 +116,37 @@ pub(crate) struct ManArgs {
 pub(crate) enum DataCommand {
     /// Count the sequences and batches of every sequence policy, from the lengths of the training documents.
     Stats(SpecArgs),
+}
+
+/// `help`
+#[derive(Debug, Args)]
+pub(crate) struct Help {
+    /// `spec`, `settings`, `cells`, `claims`, `metrics`, `series`, `functions`, `exit-codes`, `environment`, or a command.
+    pub(crate) topic: Option<String>,
+    /// A name of the topic, or the beginning of one (`train.loss`).
+    pub(crate) name: Option<String>,
+    /// Print the topic as a Markdown page.
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) markdown: bool,
+}
+
+/// `schema`
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Draft of JSON Schema: `2020-12`, or `7` for editors that know no later one.
+    #[arg(long, value_enum, default_value_t = Draft::Latest)]
+    pub(crate) draft: Draft,
+}
+
+/// Drafts of JSON Schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Draft {
+    /// Draft 2020-12.
+    #[value(name = "2020-12")]
+    Latest,
+    /// Draft 7.
+    #[value(name = "7")]
+    Seven,
 }
 
 /// The specs, and the scale at which to run them.

@@ -1,4 +1,4 @@
-//! Exit codes (also listed in `specbook --help`).
+//! Exit codes (also listed by `specbook --help` and `specbook help exit-codes`).
 
 /// All went well.
 pub(crate) const OK: u8 = 0;
@@ -18,3 +18,28 @@ pub(crate) const CLAIM_FAILS: u8 = 6;
 pub(crate) const VERIFY_MISMATCH: u8 = 7;
 /// A report differs from what is committed (`report --check`).
 pub(crate) const REPORT_DIFFERS: u8 = 8;
+
+/// Every exit code, and when the program ends with it.
+pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
+    (OK, "All went well."),
+    (UNEXPECTED, "Something unexpected, such as a full disk."),
+    (USAGE, "Wrong usage, or an invalid spec."),
+    (
+        RUN_FAILED,
+        "A run failed or diverged; the others are finished where `--keep-going` was given.",
+    ),
+    (INPUT, "Missing or damaged input."),
+    (
+        STALE,
+        "Runs are missing or reports are out of date (`status --exit-code`).",
+    ),
+    (CLAIM_FAILS, "A claim fails (`--strict-claims`)."),
+    (VERIFY_MISMATCH, "A retrained run differs (`verify`)."),
+    (
+        REPORT_DIFFERS,
+        "A report differs from the committed one (`report --check`).",
+    ),
+    (129, "Stopped by SIGHUP; checkpoints are kept."),
+    (130, "Stopped by SIGINT (Ctrl-C); checkpoints are kept."),
+    (143, "Stopped by SIGTERM; checkpoints are kept."),
+];

@@ -61,6 +61,11 @@ const SHIPPED: &[Shipped] = &[
     },
 ];
 
+/// The texts of the specs.
+pub(crate) fn shipped_specs() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|spec| spec.text)
+}
+
 /// The JSON Schema that editors read, beside the spec.
 const SCHEMA: &str = "specbook.schema.json";
 
@@ -91,7 +96,7 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     let fs = RealFs::new();
     let folder = path.parent().unwrap_or(Path::new(""));
     fs.create_dir_all(folder)?;
-    let schema = serde_json::to_vec_pretty(&crate::spec::json_schema())?;
+    let schema = serde_json::to_vec_pretty(&crate::spec::json_schema_of(true))?;
     fs.write_atomic(&folder.join(SCHEMA), &schema)?;
     let text = format!("# yaml-language-server: $schema={SCHEMA}\n{}", spec.text);
     fs.write_atomic(&path, text.as_bytes())?;

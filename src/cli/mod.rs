@@ -11,6 +11,7 @@ mod eval;
 mod exit;
 mod explain;
 mod failure;
+mod help;
 mod init;
 mod ls;
 mod man;
@@ -18,6 +19,7 @@ mod outcome;
 mod plan;
 mod print;
 mod progress;
+mod reference;
 mod report;
 mod results;
 mod run;
@@ -89,8 +91,11 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Data(command) => data::execute(command, global, printer),
         Command::Doctor(args) => doctor::execute(args, global, printer),
         Command::GpuAcceptance(args) => acceptance::execute(args, global, printer),
-        Command::Schema => {
-            printer.json_result(&crate::spec::json_schema())?;
+        Command::Help(args) => help::execute(args, printer),
+        Command::Schema(args) => {
+            printer.json_result(&crate::spec::json_schema_of(
+                args.draft == args::Draft::Seven,
+            ))?;
             Ok(exit::OK)
         }
         Command::Man(args) => man::execute(args, printer),

@@ -98,6 +98,25 @@ impl MetricPoint {
     /// The curves of a run: the series that are measured.
     pub const CURVES: &[&str] = Self::SERIES.split_at(2).1;
 
+    /// What a series is, in one sentence; empty for an unknown name.
+    pub fn about(series: &str) -> &'static str {
+        match series {
+            "epoch" => "Passes over the training sequences so far, with fraction.",
+            "tokens" => "Scored training targets so far.",
+            "train/loss" => "Training loss of the step's batch, before its update.",
+            "train/ce" => "Its cross-entropy part, in nats.",
+            "train/square" => "Its square part; 0 for plain cross-entropy.",
+            "val/loss" => "Validation loss after the update, weighted by tokens, where it was due.",
+            "val/ce" => "The cross-entropy part of the validation loss, in nats.",
+            "val/loss_batch_mean" => {
+                "Unweighted mean of the validation batches' losses, as the studies computed it."
+            }
+            "lr" => "Learning rate of the step.",
+            "grad_norm" => "Global norm of the gradients, before clipping.",
+            _ => "",
+        }
+    }
+
     /// The value of a series at this step; `None` where it was not measured, or for an unknown name.
     pub fn value(&self, series: &str) -> Option<f64> {
         match series {

@@ -8,6 +8,7 @@ use super::tree::{Key, Node, Span, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
+use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest spec in bytes.
@@ -416,4 +417,28 @@ fn repeated(entries: &[(Key, Node)]) -> Vec<(usize, usize)> {
         .collect();
     repeated.sort_unstable();
     repeated
+}
+
+/// The values of a YAML text, without their places; `None` where it is none.
+pub(crate) fn values(text: &str) -> Option<Json> {
+    serde_yaml::from_str(text).ok()
+}
+
+/// A value as YAML on one line.
+pub(crate) fn flow(value: &Json) -> String {
+    match value {
+        Json::Array(list) => {
+            let items: Vec<String> = list.iter().map(flow).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Json::Object(map) => {
+            let pairs: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{key}: {}", flow(value)))
+                .collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        value => serde_yaml::to_string(value)
+            .map_or_else(|_| value.to_string(), |text| text.trim_end().to_owned()),
+    }
 }

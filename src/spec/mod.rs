@@ -55,8 +55,10 @@ pub use claim::*;
 pub use data::*;
 pub use error::SpecError;
 pub use eval::*;
+pub(crate) use load::{flow, values};
 pub use parse::{LoadRequest, Profiles, SpecText, load, parse};
 pub use schema::json_schema;
+pub(crate) use schema::json_schema_of;
 pub use train::*;
 
 use serde::{Deserialize, Serialize};

@@ -16,6 +16,22 @@ pub fn json_schema() -> Json {
     schema
 }
 
+/// The JSON Schema of a spec file, in draft 7 or in draft 2020-12.
+pub(crate) fn json_schema_of(draft_7: bool) -> Json {
+    if !draft_7 {
+        return json_schema();
+    }
+    let settings = schemars::generate::SchemaSettings::draft07();
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<SpecFile>()
+        .to_value();
+    if let Some(top) = schema.as_object_mut() {
+        top.insert("title".to_owned(), "specbook spec".into());
+    }
+    schema
+}
+
 /// The schema that the shape borrows its names from.
 static SCHEMA: LazyLock<Json> = LazyLock::new(json_schema);
 /// The whole spec file.

@@ -210,6 +210,27 @@ fn commands_of_the_documentation_are_understood() {
     assert!(seen > 25, "only {seen} commands found");
 }
 
+#[test]
+fn help_explains_topics_names_and_commands() {
+    let project = Project::new();
+    let help = |words: &[&str]| project.run(&[&["help"], words].concat()).success().stdout;
+    assert!(help(&["settings", "train.batch_size"]).contains("train.batch_size  whole number"));
+    assert!(help(&["adamw"]).contains("train.optimizer.adamw.learning_rate"));
+    assert!(help(&["functions", "pairs"]).contains("e.g. mean(pairs("));
+    assert!(help(&["run"]).contains("--keep-going"));
+    assert!(help(&[]).contains("Topics of `specbook help`: spec, settings"));
+    let unknown = project
+        .run(&["help", "metrics", "perplexitee"])
+        .code(2)
+        .stderr;
+    assert!(
+        unknown.contains("the nearest names are perplexity"),
+        "{unknown}"
+    );
+    let schema = project.run(&["schema", "--draft", "7"]).success().stdout;
+    assert!(schema.contains("draft-07"));
+}
+
 /// The tutorial from its third section on, with less text and shorter sequences.
 #[test]
 fn the_tutorial_runs() {

@@ -66,7 +66,7 @@ impl JsonSchema for ClassWeight {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"anyOf": [
             {"type": "number"},
-            {"type": "object", "properties": {"per_50304": {"type": "number"}}, "required": ["per_50304"], "additionalProperties": false}
+            {"type": "object", "properties": {"per_50304": {"type": "number", "description": "Weight at 50,304 classes; scaled in proportion to the number of classes."}}, "required": ["per_50304"], "additionalProperties": false}
         ]})
     }
 }

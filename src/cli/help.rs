@@ -1,0 +1,99 @@
+//! `specbook help`: the reference in the terminal, and the help of commands.
+
+use super::args::{Cli, Help};
+use super::exit;
+use super::failure::Failure;
+use super::print::Printer;
+use super::reference::{Entry, TOPICS, Topic, page, terminal};
+use clap::CommandFactory as _;
+
+/// Prints a topic, what a name means, or the help of a command.
+pub(crate) fn execute(args: &Help, printer: Printer) -> Result<u8, Failure> {
+    let Some(word) = &args.topic else {
+        printer.result(&Cli::command().render_long_help().to_string());
+        let names: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+        printer.result(&format!(
+            "\nTopics of `specbook help`: {}.",
+            names.join(", ")
+        ));
+        return Ok(exit::OK);
+    };
+    let word = word.as_str();
+    if let Some(topic) = TOPICS.iter().find(|topic| topic.name == word) {
+        if args.markdown {
+            printer.result(&page(topic));
+            return Ok(exit::OK);
+        }
+        let entries = match &args.name {
+            None => topic.entries(),
+            Some(name) => named(topic, name)?,
+        };
+        if printer.json() {
+            printer.json_result(&entries)?;
+        } else {
+            printer.result(&terminal(&entries, width()));
+        }
+        return Ok(exit::OK);
+    }
+    let mut command = Cli::command();
+    if let Some(found) = command.find_subcommand_mut(word) {
+        printer.result(&found.render_long_help().to_string());
+        return Ok(exit::OK);
+    }
+    // A name alone is looked for everywhere.
+    let found: Vec<Entry> = TOPICS
+        .iter()
+        .flat_map(|topic| fits(topic.entries(), word))
+        .collect();
+    if found.is_empty() {
+        return Err(unknown(
+            word,
+            TOPICS
+                .iter()
+                .flat_map(Topic::entries)
+                .map(|entry| entry.name),
+        ));
+    }
+    printer.result(&terminal(&found, width()));
+    Ok(exit::OK)
+}
+
+/// The entry called `name`, and those below it.
+fn named(topic: &Topic, name: &str) -> Result<Vec<Entry>, Failure> {
+    let found = fits(topic.entries(), name);
+    if found.is_empty() {
+        let names = topic.entries().into_iter().map(|entry| entry.name);
+        return Err(unknown(name, names));
+    }
+    Ok(found)
+}
+
+/// Entries called `name` or a part below it; else those whose last part is `name`.
+fn fits(entries: Vec<Entry>, name: &str) -> Vec<Entry> {
+    let name = name.strip_prefix("base.").unwrap_or(name);
+    let below = format!("{name}.");
+    let last = format!(".{name}");
+    let exact = |entry: &&Entry| entry.name == name || entry.name.starts_with(&below);
+    let found: Vec<Entry> = entries.iter().filter(exact).cloned().collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let is_last =
+        |entry: &Entry| entry.name.ends_with(&last) || entry.name.contains(&format!("{last}."));
+    entries.into_iter().filter(is_last).collect()
+}
+
+fn unknown(name: &str, known: impl Iterator<Item = String>) -> Failure {
+    let likeness = |known: &str| strsim::jaro_winkler(known, name);
+    let mut known: Vec<String> = known.collect();
+    known.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then(a.cmp(b)));
+    known.dedup();
+    known.truncate(4);
+    Failure::usage(format!("nothing is called `{name}`"))
+        .hint(format!("the nearest names are {}", known.join(", ")))
+}
+
+/// Columns of the terminal; 80 where there is none.
+fn width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).min(100))
+}

@@ -1,0 +1,192 @@
+//! The reference: what a spec may hold, what expressions and reports know, what the program answers with. Made from the types and
+//! lists that the program itself uses; `specbook help` prints it and `docs/reference` holds it as pages.
+
+mod examples;
+mod page;
+mod shape;
+
+pub(crate) use page::{page, terminal};
+
+use crate::expr::{FILTERS, FUNCTIONS, Function};
+use crate::record::{METRICS, MetricPoint};
+
+/// One thing that has a name.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub(crate) struct Entry {
+    /// As written: a dot path, a metric, a function.
+    pub(crate) name: String,
+    /// What it may be, or what it takes; its unit.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) takes: String,
+    /// The value where none is given; `None` if it is required or has no value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default: Option<String>,
+    /// What it means, in a sentence or two.
+    pub(crate) about: String,
+    /// How it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) example: Option<String>,
+}
+
+/// A page of the reference.
+pub(crate) struct Topic {
+    /// As `specbook help` takes it.
+    pub(crate) name: &'static str,
+    /// Heading of its page.
+    pub(crate) title: &'static str,
+    /// One or two sentences above its entries.
+    pub(crate) about: &'static str,
+    entries: fn() -> Vec<Entry>,
+}
+
+impl Topic {
+    /// Everything it lists, in reading order.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        (self.entries)()
+    }
+}
+
+/// All topics.
+pub(crate) const TOPICS: &[Topic] = &[
+    Topic {
+        name: "spec",
+        title: "The spec file",
+        about: "The keys of a spec. `base` holds the settings; everything else makes runs of them and a report of the runs.",
+        entries: shape::keys_of_the_file,
+    },
+    Topic {
+        name: "settings",
+        title: "Settings",
+        about: "The settings of a run, by their dot paths below `base`: as `cases`, `vary`, profiles and `--set` name them.",
+        entries: shape::settings,
+    },
+    Topic {
+        name: "cells",
+        title: "Cells",
+        about: "What a report is made of: the list `cells` of a spec, in reading order.",
+        entries: || shape::below("Cell"),
+    },
+    Topic {
+        name: "claims",
+        title: "Claims",
+        about: "Statements that a report decides: the list `claims` of a spec. `expect` says what the number that `measure` \
+                gives has to be.",
+        entries: || shape::below("Claim"),
+    },
+    Topic {
+        name: "metrics",
+        title: "Metrics",
+        about: "Numbers of a finished run: in expressions (`run('a').val_loss`), as columns of tables, in `ls --sort`.",
+        entries: metrics,
+    },
+    Topic {
+        name: "series",
+        title: "Series",
+        about: "Curves of a run: in plots (`curves: [val/loss]`) and in expressions (`run('a').series('val/loss')`).",
+        entries: series,
+    },
+    Topic {
+        name: "functions",
+        title: "Functions and filters",
+        about: "What expressions can call, in the measures of claims and in the `{{ }}` of text cells. The examples read runs \
+                with the axes `dim` and `n_layers`. Besides: `+ - * / // % **`, comparisons, `and`, `or`, `not`, \
+                `a if condition else b`, lists, `list[0]`, `list[1:]`, `list | round(2)`.",
+        entries: functions,
+    },
+    Topic {
+        name: "exit-codes",
+        title: "Exit codes",
+        about: "What the program tells a script when it ends.",
+        entries: exit_codes,
+    },
+    Topic {
+        name: "environment",
+        title: "Environment variables",
+        about: "What the program reads besides its arguments and files.",
+        entries: environment,
+    },
+];
+
+fn metrics() -> Vec<Entry> {
+    let entry = |metric: &crate::record::Metric| Entry {
+        name: metric.name.to_owned(),
+        takes: metric.unit.to_owned(),
+        about: format!(
+            "{}{}",
+            metric.about,
+            match metric.lower_is_better {
+                Some(true) => " Lower is better.",
+                Some(false) => " Higher is better.",
+                None => "",
+            }
+        ),
+        ..Entry::default()
+    };
+    METRICS.iter().map(entry).collect()
+}
+
+fn series() -> Vec<Entry> {
+    let entry = |name: &&str| Entry {
+        name: (*name).to_owned(),
+        about: MetricPoint::about(name).to_owned(),
+        ..Entry::default()
+    };
+    MetricPoint::SERIES.iter().map(entry).collect()
+}
+
+fn functions() -> Vec<Entry> {
+    let entry = |kind: &'static str| {
+        move |function: &Function| Entry {
+            name: function.name.to_owned(),
+            takes: format!("{kind}{}", function.takes),
+            about: function.about.to_owned(),
+            example: Some(function.example.to_owned()),
+            ..Entry::default()
+        }
+    };
+    let functions = FUNCTIONS.iter().map(entry(""));
+    functions
+        .chain(FILTERS.iter().map(entry("filter; ")))
+        .collect()
+}
+
+fn exit_codes() -> Vec<Entry> {
+    let entry = |(code, about): &(u8, &str)| Entry {
+        name: code.to_string(),
+        about: (*about).to_owned(),
+        ..Entry::default()
+    };
+    super::exit::EXIT_CODES.iter().map(entry).collect()
+}
+
+fn environment() -> Vec<Entry> {
+    let entry = |(name, about): &(&str, &str)| Entry {
+        name: (*name).to_owned(),
+        about: (*about).to_owned(),
+        ..Entry::default()
+    };
+    ENVIRONMENT.iter().map(entry).collect()
+}
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "SPECBOOK_STORE",
+        "Folder of the store; `--store` goes before it.",
+    ),
+    (
+        "NO_COLOR",
+        "Any value: messages without colour. They have none either where standard error is no terminal.",
+    ),
+    (
+        "SPECBOOK_TEST_DATA",
+        "For the tests of the project: the folder with real text and tokenizers. Without it they look at `../shared/data`, and \
+         tell what they skipped.",
+    ),
+    (
+        "SPECBOOK_CASES",
+        "For the tests of the project: how many random inputs each property test tries, as a multiple of the usual number.",
+    ),
+];
+
+#[cfg(test)]
+mod tests;
