@@ -286,7 +286,10 @@ pub(crate) struct ReportArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
-    /// Exit with code 5 unless every run is cached.
+    /// Folder of the reports; default: `reports` in the spec's project.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit with code 5 unless every run is cached and evaluated; also if a report is out of date.
     #[arg(long)]
     pub(crate) exit_code: bool,
 }

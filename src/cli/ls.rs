@@ -96,7 +96,11 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
                 cells.map(|(column, cell)| shown(column, cell)).collect()
             };
             let table: Vec<Vec<String>> = rows.iter().map(shown).collect();
-            printer.result(&print::table(&header, &table));
+            printer.result(&print::fitted(
+                &header,
+                &table,
+                &["params", "steps", "train_loss"],
+            ));
             if rows.is_empty() && !store.collect(|_| Some(()))?.is_empty() {
                 printer.note("no stored run matches the filter, which is a piece of `SPEC/RUN`; `specbook ls` lists all");
             } else if rows.is_empty() {

@@ -33,7 +33,11 @@ pub(crate) fn text(results: &Results, judged: &[Judged]) -> String {
             ]
         })
         .collect();
-    let mut text = print::table(&["settings", "runs", "train loss", "val loss"], &rows);
+    let mut text = print::fitted(
+        &["settings", "runs", "train loss", "val loss"],
+        &rows,
+        &["train loss"],
+    );
     if groups.len() > SHOWN {
         let more = groups.len() - SHOWN;
         text += "\n… and ";

@@ -10,6 +10,7 @@ use crate::human;
 use crate::plan::{Outline, Run, Uncounted};
 use crate::record::{Estimate, RunId, RunStatus};
 use crate::scheduler::{Base, Bases};
+use crate::spec::EvalSettings;
 use crate::store::{Calibration, Store};
 use crate::train::Engine;
 use crate::train::engine::{self, DeviceKind};
@@ -103,7 +104,7 @@ fn outline_as_text(outline: &Outline) -> String {
         outline.profile,
         outline.runs.len(),
         outline.missing.join("\n  "),
-        print::table(&header, &rows.collect::<Vec<_>>())
+        print::fitted(&header, &rows.collect::<Vec<_>>(), EXPENDABLE)
     )
 }
 
@@ -121,6 +122,9 @@ fn sign(runs: impl Iterator<Item = Uncounted>) -> &'static str {
 
 /// Headers of what a run costs.
 const COSTS: [&str; 6] = ["params", "steps", "tokens", "work", "memory", "disk"];
+
+/// What a narrow terminal does without, first of all the first.
+const EXPENDABLE: &[&str] = &["disk", "work", "tokens", "memory", "params"];
 
 /// Marks a guess.
 fn guess(is_guess: bool, text: String) -> String {
@@ -254,6 +258,16 @@ pub(crate) fn with_seconds(run: &Run, pace: &Pace) -> Estimate {
     }
 }
 
+/// Finished runs whose evaluation is missing: it was never made, or its settings have changed.
+pub(crate) fn evaluations_to_make(opened: &Opened, store: &Store) -> Result<usize, Failure> {
+    let mut count = 0;
+    for (run, status) in opened.plan.runs.iter().zip(statuses(opened, store)?) {
+        let is_due = status == RunStatus::Cached && run.settings.eval != EvalSettings::default();
+        count += usize::from(is_due && !store.has_eval(&run.eval_id)?);
+    }
+    Ok(count)
+}
+
 fn statuses(opened: &Opened, store: &Store) -> Result<Vec<RunStatus>, Failure> {
     let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
     Ok(store.statuses(&ids)?)
@@ -297,12 +311,17 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
             format!("{missing} to train; times are known after a first run on this machine")
         }
     };
+    let time = match evaluations_to_make(opened, store)? {
+        0 => time,
+        1 => format!("{time}; 1 evaluation to make"),
+        count => format!("{time}; {count} evaluations to make"),
+    };
     let open = sign(opened.plan.runs.iter().map(|run| run.uncounted));
     Ok(format!(
         "{} (profile {}): {} runs, {time}\n{}{open}{notes}",
         opened.plan.spec,
         opened.plan.profile,
         opened.plan.runs.len(),
-        print::table(&header, &rows)
+        print::fitted(&header, &rows, EXPENDABLE)
     ))
 }

@@ -166,6 +166,61 @@ pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
+/// The same table in the width of the terminal; whole where results go elsewhere. Columns called `expendable` are left out first,
+/// from the first on, then names are shortened in their middle.
+pub(crate) fn fitted(header: &[&str], rows: &[Vec<String>], expendable: &[&str]) -> String {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    match terminal {
+        Some((terminal_size::Width(width), _)) => fit(header, rows, expendable, width.into()),
+        None => table(header, rows),
+    }
+}
+
+/// [`fitted`] for a given number of columns.
+fn fit(header: &[&str], rows: &[Vec<String>], expendable: &[&str], width: usize) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let mut kept: Vec<usize> = (0..header.len()).collect();
+    let column = |index: usize| rows.iter().filter_map(move |row| row.get(index));
+    let widest = |index: usize| {
+        let entries = column(index).map(|entry| entry.width());
+        entries.max().unwrap_or(0).max(header[index].width())
+    };
+    let total = |kept: &[usize]| kept.iter().map(|&index| widest(index) + 2).sum::<usize>();
+    let mut left_out = Vec::new();
+    for name in expendable {
+        if total(&kept) <= width + 2 {
+            break;
+        }
+        kept.retain(|&index| header[index] != *name);
+        left_out.push(*name);
+    }
+    let excess = total(&kept).saturating_sub(width + 2);
+    let room = kept.first().map_or(0, |&first| widest(first));
+    let room = room.saturating_sub(excess).max(SHORTEST);
+    let rows = rows.iter().map(|row| {
+        let entries = kept.iter().enumerate().filter_map(|(place, &index)| {
+            let entry = row.get(index)?;
+            Some(match place {
+                0 => shortened(entry, room),
+                _ => entry.clone(),
+            })
+        });
+        entries.collect()
+    });
+    let names: Vec<&str> = kept.iter().map(|&index| header[index]).collect();
+    let mut text = table(&names, &rows.collect::<Vec<_>>());
+    if !left_out.is_empty() {
+        text.push_str(&format!(
+            "\n(not shown in this width: {})",
+            left_out.join(", ")
+        ));
+    }
+    text
+}
+
+/// Narrowest that a name is shortened to.
+const SHORTEST: usize = 16;
+
 /// A plain table: a header, a rule, rows; columns are as wide as their longest entry.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     use unicode_width::UnicodeWidthStr;
@@ -258,6 +313,22 @@ mod tests {
         name   loss
         a       1.5
         bcd   12.25
+        ");
+    }
+
+    #[test]
+    fn tables_fit_the_terminal() {
+        let rows = [vec![
+            "n_layers=2,learning_rate=0.0003,seed=1".to_owned(),
+            "f14b5915684a".to_owned(),
+            "24.3 GFLOP".to_owned(),
+        ]];
+        let header = ["run", "id", "work"];
+        assert_eq!(fit(&header, &rows, &["work"], 80), table(&header, &rows));
+        insta::assert_snapshot!(fit(&header, &rows, &["work"], 40), @r"
+        run                         id
+        n_layers=2,le….0003,seed=1  f14b5915684a
+        (not shown in this width: work)
         ");
     }
 }

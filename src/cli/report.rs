@@ -10,7 +10,7 @@ use crate::claim::{self, Judged};
 use crate::error::Error;
 use crate::fsx::{Fs as _, RealFs};
 use crate::record::Results;
-use crate::report::{Making, Report, ReportError, ReportFolder, report_files};
+use crate::report::{Making, Records, Report, ReportError, ReportFolder, report_files};
 use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -85,6 +85,21 @@ fn made(
             _ => failure,
         }
     })
+}
+
+/// Whether a report in its folder is what the stored results give now. How it was called for does not count.
+pub(crate) fn is_current(
+    opened: &Opened,
+    store: &Store,
+    folder: &ReportFolder<'_>,
+    records: &Records,
+) -> Result<bool, Failure> {
+    let (results, judged) = results::judged(opened, store)?;
+    let header = &records.header;
+    let mut spec = opened.spec.clone();
+    spec.path = header.file.clone().into();
+    let report = made(&spec, &results, &judged, &header.making)?;
+    Ok(crate::report::check(folder, &report_files(&report)?).is_ok())
 }
 
 /// The place of a report among its neighbours: the reports that are there, and those of `names`, which come with it.

@@ -4,14 +4,21 @@ use super::args::{Global, StatusArgs};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
-use super::{exit, workspace};
+use super::workspace::{self, Opened};
+use super::{exit, plan, report};
+use crate::fsx::RealFs;
 use crate::record::RunStatus;
+use crate::report::ReportFolder;
+use crate::store::Store;
+use serde::Serialize;
 use serde_json::json;
+use std::path::Path;
 
 /// Prints a line per run, or the counts alone.
 pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = workspace::store(global, &args.spec.specs[0])?;
     let all = workspace::open(&args.spec, &store, printer)?;
+    let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
     let mut stale = false;
     let mut json_specs = Vec::new();
     for opened in &all {
@@ -22,6 +29,9 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
             .iter()
             .filter(|status| **status == RunStatus::Cached)
             .count();
+        let evaluations = plan::evaluations_to_make(opened, &store)?;
+        let report = state(opened, &store, &reports, cached == statuses.len())?;
+        stale |= evaluations > 0 || report == ReportState::OutOfDate;
         if printer.json() {
             let runs: Vec<_> = opened
                 .plan
@@ -30,15 +40,20 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
                 .zip(&statuses)
                 .map(|(run, status)| json!({"id": run.id, "name": run.name, "status": status}))
                 .collect();
-            json_specs.push(json!({"format": 1, "spec": opened.plan.spec, "profile": opened.plan.profile, "cached": cached, "runs": runs}));
+            json_specs.push(json!({"format": 1, "spec": opened.plan.spec, "profile": opened.plan.profile, "cached": cached, "evaluations_to_make": evaluations, "report": report, "runs": runs}));
             continue;
         }
-        printer.result(&format!(
+        let mut line = format!(
             "{} (profile {}): {cached} of {} cached",
             opened.plan.spec,
             opened.plan.profile,
             statuses.len()
-        ));
+        );
+        if evaluations > 0 {
+            line += &format!(", {evaluations} evaluations to make");
+        }
+        line += report.words();
+        printer.result(&line);
         let shown = opened
             .plan
             .runs
@@ -57,7 +72,7 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
             })
             .collect();
         if !rows.is_empty() {
-            printer.result(&print::table(&["  run", "id", "status"], &rows));
+            printer.result(&print::fitted(&["  run", "id", "status"], &rows, &[]));
         }
     }
     if printer.json() {
@@ -68,4 +83,48 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
     } else {
         exit::OK
     })
+}
+
+/// A report beside what the store would make of it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ReportState {
+    None,
+    NotCompared,
+    UpToDate,
+    OutOfDate,
+}
+
+impl ReportState {
+    fn words(self) -> &'static str {
+        match self {
+            Self::None => "; no report",
+            Self::NotCompared => "; report not compared while runs are missing",
+            Self::UpToDate => "; report up to date",
+            Self::OutOfDate => "; report out of date",
+        }
+    }
+}
+
+/// Renders the report of the stored results in memory and compares; only where every run is there.
+fn state(
+    opened: &Opened,
+    store: &Store,
+    reports: &Path,
+    is_complete: bool,
+) -> Result<ReportState, Failure> {
+    let name = report::folder_name(&opened.spec);
+    let folder = ReportFolder::new(reports, &name, &RealFs::new());
+    let Ok(records) = folder.records() else {
+        return Ok(ReportState::None);
+    };
+    if !is_complete {
+        return Ok(ReportState::NotCompared);
+    }
+    Ok(
+        match report::is_current(opened, store, &folder, &records)? {
+            true => ReportState::UpToDate,
+            false => ReportState::OutOfDate,
+        },
+    )
 }

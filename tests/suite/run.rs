@@ -148,6 +148,19 @@ fn plan_and_status_follow_the_store() {
 
     project.run(&["run", "specs/tiny.yaml", "-q"]).success();
     project.run(&["status", "specs", "--exit-code"]).success();
+    let status = || project.run(&["status", "specs"]).success().stdout;
+    assert!(
+        status().contains("2 of 2 cached; report up to date"),
+        "{}",
+        status()
+    );
+    project.write(
+        "specs/tiny.yaml",
+        TINY.replace("title: ", "title: Another "),
+    );
+    assert!(status().contains("report out of date"), "{}", status());
+    project.run(&["status", "specs", "--exit-code"]).code(5);
+    project.write("specs/tiny.yaml", TINY);
     assert!(!text().contains('~'), "{}", text());
     let plan = project
         .run(&["plan", "specs/tiny.yaml", "--format", "json"])
