@@ -2,11 +2,13 @@
 
 use super::args::{Global, Planned};
 use super::failure::Failure;
+use super::plan::{Extensions, Pace, goes_on};
 use super::print::Printer;
 use super::shared::status_word;
 use super::{exit, workspace};
 use crate::plan::{self, Change, Nearest, Run};
 use crate::record::{RunRecord, RunStatus};
+use crate::scheduler::begins_like;
 use crate::store::Store;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -54,8 +56,14 @@ impl Relatives {
                     } else {
                         String::new()
                     };
+                    let extended = if begins_like(record, run) {
+                        "; it is the first part of this run: had it been made with `run --keep-checkpoints`, this run would \
+                         continue from its end"
+                    } else {
+                        ""
+                    };
                     format!(
-                        "differs from {}/{}: {}{more}",
+                        "differs from {}/{}: {}{more}{extended}",
                         record.spec,
                         record.name,
                         shown.join("; ")
@@ -71,6 +79,8 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
     let store = workspace::store(global, &args.spec.specs[0])?;
     let all = workspace::open(&args.spec, &store, printer)?;
     let relatives = Relatives::new(&store)?;
+    let pace = Pace::new(&store)?;
+    let extensions = Extensions::new(!args.no_extend);
     let mut json_specs = Vec::new();
     for opened in &all {
         let mut affected: BTreeMap<String, usize> = BTreeMap::new();
@@ -78,7 +88,11 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
         let mut json_runs = Vec::new();
         for run in &opened.plan.runs {
             let status = store.status(&run.id)?;
-            let reason = relatives.reason(run, status);
+            let base = extensions.of(run, status, &store, &pace)?;
+            let reason = match base {
+                Some(base) => Some(goes_on(run, &base)),
+                None => relatives.reason(run, status),
+            };
             let changes = if status == RunStatus::Missing {
                 relatives.nearest(run).map(|(_, changes)| changes)
             } else {

@@ -190,14 +190,14 @@ pub(crate) fn as_json<'a>(
 }
 
 /// Runs that would extend a shorter one.
-struct Extensions(Option<Bases>);
+pub(crate) struct Extensions(Option<Bases>);
 
 impl Extensions {
-    fn new(extend: bool) -> Self {
+    pub(crate) fn new(extend: bool) -> Self {
         Self(extend.then(Bases::default))
     }
 
-    fn of(
+    pub(crate) fn of(
         &self,
         run: &Run,
         status: RunStatus,
@@ -213,7 +213,7 @@ impl Extensions {
 }
 
 /// Describes the checkpoint from which a run continues.
-fn goes_on(run: &Run, base: &Base) -> String {
+pub(crate) fn goes_on(run: &Run, base: &Base) -> String {
     format!(
         "continues from {} ({}) at step {} of {}",
         base.name,

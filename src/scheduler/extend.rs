@@ -27,16 +27,18 @@ pub struct Base {
 }
 
 impl Base {
-    /// What of a record is needed to go on from it; `None` for a run that failed, has no steps, or is of another version.
+    /// What of a record is needed to continue from it; `None` for a run without a checkpoint.
     fn of(record: &RunRecord) -> Option<Self> {
+        let mut files = record.files.keys();
+        let has_checkpoint = files.any(|name| name.starts_with("checkpoint/"));
+        Self::without_checkpoint(record).filter(|_| has_checkpoint)
+    }
+
+    /// The same, whether or not the checkpoint was kept; `None` for a run that failed, has no steps, or is of another version.
+    fn without_checkpoint(record: &RunRecord) -> Option<Self> {
         let steps = record.counts.steps;
         let per_epoch = steps as f64 / record.metrics.get("epochs")?;
-        let has_checkpoint = record
-            .files
-            .keys()
-            .any(|name| name.starts_with("checkpoint/"));
-        let is_usable =
-            record.status == RunStatus::Cached && has_checkpoint && per_epoch.is_finite();
+        let is_usable = record.status == RunStatus::Cached && per_epoch.is_finite();
         is_usable.then_some(Self {
             id: record.id,
             name: format!("{}/{}", record.spec, record.name),
@@ -80,6 +82,12 @@ impl Base {
         };
         validation_due(&key.train, place)
     }
+}
+
+/// Whether `run` begins with the steps of a finished run, which it could extend if that had kept its checkpoint.
+pub fn begins_like(record: &RunRecord, run: &Run) -> bool {
+    let base = Base::without_checkpoint(record);
+    base.is_some_and(|base| base.begins(&run.key, run.estimate.steps))
 }
 
 /// The finished runs of a store that can be extended; read on first use.

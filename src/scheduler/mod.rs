@@ -15,7 +15,7 @@ mod recorder;
 mod reproduce;
 
 pub use events::{Event, Events, Silent};
-pub use extend::{Base, Bases};
+pub use extend::{Base, Bases, begins_like};
 pub use memory::peak_rss_bytes;
 pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
 

@@ -62,6 +62,10 @@ fn extended(short: &str, long: &str, words: Option<&str>) {
     run(&project, short, &["--keep-checkpoints"]);
     project.write("specs/tiny.yaml", long);
     let plan = project.run(&["plan", "specs/tiny.yaml"]).success().stdout;
+    let explained = project
+        .run(&["explain", "specs/tiny.yaml"])
+        .success()
+        .stdout;
     let said = run(&project, long, &[]);
     match words {
         Some(words) => {
@@ -71,6 +75,10 @@ fn extended(short: &str, long: &str, words: Option<&str>) {
             );
             assert!(plan.contains("base continues from tiny/base ("), "{plan}");
             assert!(plan.contains(&format!(" at step {words}")), "{plan}");
+            assert!(
+                explained.contains("base (missing): continues from tiny/base ("),
+                "{explained}"
+            );
         }
         None => assert!(
             !said.contains("continues") && !plan.contains("continues"),

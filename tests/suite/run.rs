@@ -184,6 +184,10 @@ fn explain_names_the_setting_that_changed() {
         .success();
     let expected = "train.optimizer.adamw.learning_rate 0.01 → 0.0003; affects 2 of 2 runs";
     assert!(explained.stdout.contains(expected), "{}", explained.stdout);
+    let longer = ["explain", "specs/tiny.yaml", "--set", "train.epochs=2"];
+    let hint = "it is the first part of this run: had it been made with `run --keep-checkpoints`";
+    let explained = project.run(&longer).success().stdout;
+    assert!(explained.contains(hint), "{explained}");
     let cached = project.run(&["explain", "specs/tiny.yaml"]).success();
     assert_eq!(cached.stdout, "tiny: all 2 runs are cached");
 }
