@@ -20,6 +20,9 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     for (spec, profiles) in specs {
         supported(&spec, &spec.profile, &spec.runs, engine.as_ref())?;
         no_mistakes(&spec, printer)?;
+        if let Some(warning) = rounded_alike(&spec.runs) {
+            printer.warning(&format!("{}: {warning}", spec.path.display()));
+        }
         let mut all = vec![(spec.profile.clone(), spec.runs.len())];
         let is_other = |name: &&String| !one_profile && **name != spec.profile;
         for profile in spec.profiles.iter().filter(is_other) {
@@ -79,6 +82,30 @@ pub(crate) fn supported(
         }
     }
     Ok(())
+}
+
+/// Tells of two widths whose feed-forward layers are rounded to one width, so that an axis does not mean what it seems to mean.
+fn rounded_alike(runs: &[SpecRun]) -> Option<String> {
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    for run in runs {
+        let settings = &run.settings.model;
+        if settings.hidden_dim.is_some() {
+            continue;
+        }
+        let model = settings.resolve(1);
+        match seen.insert(model.hidden_dim, model.dim) {
+            Some(other) if other != model.dim => {
+                let (a, b) = (other.min(model.dim), other.max(model.dim));
+                return Some(format!(
+                    "widths {a} and {b} have the same feed-forward width, {}: it is rounded up to a multiple of \
+                     `model.multiple_of`; a smaller one lets it grow with the width",
+                    model.hidden_dim
+                ));
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Finds mistakes in expressions and cells before anything is trained.

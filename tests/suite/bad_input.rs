@@ -392,3 +392,17 @@ fn check_tells_every_cell_and_claim_with_a_mistake() {
         }
     }
 }
+
+#[test]
+fn widths_that_are_rounded_alike_are_told() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let checked = |multiple: &str| {
+        let multiple = format!("model.multiple_of={multiple}");
+        let arguments = ["check", "specs/tiny.yaml", "--set", &multiple];
+        project.run(&arguments).success().stderr
+    };
+    let warning = "widths 16 and 32 have the same feed-forward width, 128";
+    assert!(checked("128").contains(warning), "{}", checked("128"));
+    assert_eq!(checked("16"), "");
+}
