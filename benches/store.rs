@@ -214,7 +214,7 @@ fn fill(project: &Path, spec: &Path) {
     data::document_lengths(&spec.runs[0].settings, &context).unwrap();
     let plan = plan::expand(&spec, &context).unwrap();
     store
-        .put_plan(&Manifest::new(&plan, spec.digest, Vec::new()))
+        .put_plan(&Manifest::new(&plan, None, spec.digest, Vec::new()))
         .unwrap();
     let scheduler = Scheduler {
         store: &store,

@@ -144,7 +144,7 @@ fn store_kind(error: &StoreError) -> ErrorKind {
     match error {
         StoreError::NoSuchRun { .. } | StoreError::Ambiguous { .. } => ErrorKind::Input,
         StoreError::Damaged { .. } | StoreError::Version { .. } => ErrorKind::Input,
-        StoreError::Fs(_) | StoreError::LostClaim { .. } | StoreError::Unstorable { .. } => {
+        StoreError::Fs(_) | StoreError::LostLease { .. } | StoreError::Unstorable { .. } => {
             ErrorKind::Store
         }
     }

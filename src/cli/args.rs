@@ -1,5 +1,6 @@
 //! The command line: commands and flags, parsed by clap.
 
+use crate::store::LeaseTiming;
 use crate::train::engine::DeviceKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -249,9 +250,9 @@ pub(crate) struct RunArgs {
     /// Seconds between checkpoints, whatever they cost; for tests.
     #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) checkpoint_every: Option<Duration>,
-    /// Seconds without a heartbeat after which another process's claim counts as dead; for tests.
-    #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) claim_stale: Option<Duration>,
+    /// Seconds without a heartbeat after which another process's lease counts as dead; for tests.
+    #[arg(long, alias = "claim-stale", hide = true, value_name = "SECONDS", value_parser = lease_timing)]
+    pub(crate) lease_stale: Option<LeaseTiming>,
 }
 
 /// A duration in seconds, with fraction.
@@ -260,6 +261,20 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+/// A duration in days, with fraction.
+fn days(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of days".to_owned())?;
+    Duration::try_from_secs_f64(number * 86_400.0).map_err(|error| error.to_string())
+}
+
+/// After how many seconds a lease is stale.
+fn lease_timing(text: &str) -> Result<LeaseTiming, String> {
+    let least = LeaseTiming::LEAST.as_secs_f64();
+    LeaseTiming::after(seconds(text)?).ok_or_else(|| format!("it has to be at least {least}"))
 }
 
 /// `report`
@@ -508,7 +523,7 @@ pub(crate) struct AcceptanceArgs {
 pub(crate) enum StoreCommand {
     /// Read every file and check its digest; change nothing.
     Verify,
-    /// List entries that no plan and none of the given specs use; ask, then remove them.
+    /// List entries that no plan that was ever run and none of the given specs use; ask, then remove them.
     Gc(GcArgs),
     /// Show disk usage.
     Du,
@@ -529,7 +544,10 @@ pub(crate) struct GcArgs {
     /// Remove without asking.
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Include damaged entries, which were moved aside and kept.
+    /// Include damaged entries, which were moved aside and kept, and plans that cannot be read.
     #[arg(long)]
     pub(crate) damaged: bool,
+    /// Let go of plans that were last run more than DAYS days ago (0: of all but those of the last hour).
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    pub(crate) unused_for: Option<Duration>,
 }

@@ -12,18 +12,18 @@ use crate::human;
 use crate::record::RunStatus;
 use crate::report::Making;
 use crate::scheduler::{Options, Scheduler, Summary};
-use crate::store::{Calibration, ClaimTiming, Store};
+use crate::store::{Calibration, Store};
 use crate::train::Engine;
 use crate::train::engine::{self, DeviceKind};
 use crate::workload::Workload;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Runs the specs, one after another.
 pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let mut store = workspace::store(global, &args.spec.specs[0])?;
-    if let Some(stale) = args.claim_stale {
-        let beat = stale / 8;
-        store = store.with_claim_timing(ClaimTiming { beat, stale });
+    if let Some(timing) = args.lease_stale {
+        store = store.with_lease_timing(timing);
     }
     let engine = engine::open(args.compute.device)?;
     let mut all = workspace::open(&args.spec, &store, printer)?;
@@ -131,7 +131,9 @@ impl Session<'_> {
             DeviceKind::Cpu | DeviceKind::CpuReference => free_memory(),
         };
         self.fits(opened, free_memory)?;
-        self.store.put_plan(&opened.manifest)?;
+        if !self.keep_plan(opened)? {
+            return Ok(Summary::default());
+        }
         let workload = Workload::new(self.store, self.engine, &opened.context);
         let defaults = Options::default();
         let scheduler = Scheduler {
@@ -172,6 +174,34 @@ impl Session<'_> {
                 _ => format!("{spec}: {done}, in {took}"),
             });
         Ok(summary)
+    }
+
+    /// Writes the manifest that keeps the plan's runs, so that no `store gc` takes them from here on; waits for one that has begun.
+    /// Gives `false` where a signal came.
+    fn keep_plan(&self, opened: &Opened) -> Result<bool, Failure> {
+        for turn in 0.. {
+            if let Err(error) = self.store.put_plan(&opened.manifest) {
+                if !error.is_read_only() {
+                    return Err(error.into());
+                }
+                // What is there is used all the same.
+                let text = format!("{}; `store gc` may remove its runs", error.chain());
+                self.printer.warning(&text);
+                return Ok(true);
+            }
+            if !self.store.is_being_cleaned()? {
+                break;
+            }
+            if turn == 0 {
+                self.printer
+                    .note("another process removes what nothing refers to; waiting");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            if self.signals.flag().load(Ordering::SeqCst) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Says that a signal ended the command; gives its exit code.

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::{exit, workspace};
 use crate::human;
-use crate::store::{self, Garbage, GarbageKind, Store};
+use crate::store::{self, Garbage, GarbageKind, GcOptions, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -107,7 +107,11 @@ fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
 }
 
 fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
-    let (mut runs, mut evals) = (Vec::new(), Vec::new());
+    let mut options = GcOptions {
+        damaged: args.damaged,
+        unused_for: args.unused_for,
+        ..GcOptions::default()
+    };
     // One by one: an older text of a spec may lie beside it, under the same name.
     for file in workspace::spec_files(&args.specs)? {
         let specs = SpecArgs {
@@ -118,11 +122,18 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
             paranoid: false,
         };
         for opened in workspace::open(&specs, store, printer)? {
-            runs.extend(opened.plan.runs.iter().map(|run| run.id));
-            evals.extend(opened.plan.runs.iter().map(|run| run.eval_id));
+            let runs = opened.plan.runs.iter();
+            options.runs.extend(runs.clone().map(|run| run.id));
+            options.evals.extend(runs.map(|run| run.eval_id));
         }
     }
-    let garbage = store::gc(store, &runs, &evals, args.damaged)?;
+    let garbage = store::gc(store, &options)?;
+    let tell = || {
+        for warning in store.take_warnings() {
+            printer.warning(&warning);
+        }
+    };
+    tell();
     let bytes: u64 = garbage.iter().map(|item| item.bytes).sum();
     if !printer.json() {
         list(store, &garbage, printer);
@@ -133,29 +144,35 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
         human::bytes(bytes)
     );
     let agreed = args.yes || (!garbage.is_empty() && printer.ask(&question) == Some(true));
-    let freed = match agreed {
-        true => Some(store::remove_garbage(store, &garbage)?),
+    let removed = match agreed {
+        true => Some(store::remove_garbage(store, &options, &garbage)?),
         false => None,
     };
-    for warning in store.take_warnings() {
-        printer.warning(&warning);
-    }
+    tell();
+    let freed = removed.as_ref().map(|removed| removed.bytes);
+    let failed = removed.map_or_else(Vec::new, |removed| removed.failed);
+    failed.iter().for_each(|error| printer.error(error, None));
+    let code = if failed.is_empty() {
+        exit::OK
+    } else {
+        exit::UNEXPECTED
+    };
     if printer.json() {
         let entries: Vec<Value> = garbage
             .iter()
-            .map(|item| json!({"path": item.path, "kind": word(item.kind), "bytes": item.bytes}))
+            .map(|item| json!({"path": item.path, "kind": word(item.kind), "name": item.name, "bytes": item.bytes}))
             .collect();
         printer.json_result(
             &json!({"format": 1, "garbage": entries, "bytes": bytes, "freed_bytes": freed}),
         )?;
-        return Ok(exit::OK);
+        return Ok(code);
     }
     match freed {
         Some(freed) => printer.result(&format!("{} freed", human::bytes(freed))),
         None if garbage.is_empty() => printer.result("nothing to remove"),
         None => printer.note("nothing is removed; `--yes` removes without asking"),
     }
-    Ok(exit::OK)
+    Ok(code)
 }
 
 /// Prints a line per entry, and the sum of each kind.
@@ -169,13 +186,14 @@ fn list(store: &Store, garbage: &[Garbage], printer: Printer) {
         rows.push(vec![
             path.display().to_string(),
             word(item.kind).to_owned(),
+            item.name.clone().unwrap_or_default(),
             human::bytes(item.bytes),
         ]);
     }
     if rows.is_empty() {
         return;
     }
-    printer.result(&print::table(&["entry", "kind", "size"], &rows));
+    printer.result(&print::table(&["entry", "kind", "name", "size"], &rows));
     let sums: Vec<String> = sums
         .iter()
         .map(|(kind, (count, bytes))| {
@@ -187,6 +205,7 @@ fn list(store: &Store, garbage: &[Garbage], printer: Printer) {
 
 fn word(kind: GarbageKind) -> &'static str {
     match kind {
+        GarbageKind::Plan => "plan",
         GarbageKind::Run => "run",
         GarbageKind::Unfinished => "unfinished",
         GarbageKind::Eval => "evaluation",

@@ -210,8 +210,8 @@ fn spec_args(args: &VerifyArgs, path: PathBuf) -> SpecArgs {
     }
 }
 
-/// Finds the spec that a stored run belongs to: a plan that was run names spec, profile and overrides; the file is looked for
-/// in the project's `specs` folder and in the current one.
+/// Finds the spec that a stored run belongs to: a plan that was run names the place of the spec, profile and overrides; else the file
+/// is looked for in the project's `specs` folder and in the current one.
 fn spec_of(store: &Store, id: &RunId, text: &str, printer: Printer) -> Result<Opened, Failure> {
     let unknown = |why: &str| {
         let hint = "name the spec: `specbook verify SPEC --filter NAME`";
@@ -221,7 +221,9 @@ fn spec_of(store: &Store, id: &RunId, text: &str, printer: Printer) -> Result<Op
     let has = |plan: &&Manifest| plan.runs.iter().any(|run| run.id == *id);
     let mut last = "no plan of this store names it".to_owned();
     for manifest in plans.iter().filter(has) {
-        for path in candidates(store) {
+        let own = manifest.place.iter().map(|place| store.root().join(place));
+        let own = own.filter(|path| path.is_file());
+        for path in own.chain(candidates(store)) {
             let request = LoadRequest {
                 profile: Some(manifest.profile.clone()),
                 overrides: manifest.overrides.clone(),

@@ -208,7 +208,7 @@ pub(crate) fn open(
         .map(|spec| {
             let context = context(&spec, args, store);
             let plan = plan::expand(&spec, &context).map_err(Error::from)?;
-            opened(spec, plan, context, args)
+            opened(spec, plan, context, args, store)
         })
         .collect()
 }
@@ -233,7 +233,7 @@ pub(crate) fn list(
             let context = context(&spec, args, store);
             match plan::expand(&spec, &context) {
                 Ok(plan) => {
-                    let opened = opened(spec, plan, context, args)?;
+                    let opened = opened(spec, plan, context, args, store)?;
                     Ok(Listed::Opened(Box::new(opened)))
                 }
                 Err(reason) => {
@@ -261,8 +261,10 @@ fn opened(
     mut plan: Plan,
     context: DataContext,
     args: &SpecArgs,
+    store: &Store,
 ) -> Result<Opened, Failure> {
-    let manifest = Manifest::new(&plan, spec.digest, spec.overrides.clone());
+    let place = store.place_of(&spec.path);
+    let manifest = Manifest::new(&plan, place, spec.digest, spec.overrides.clone());
     retain(&mut plan.runs, &spec, args)?;
     Ok(Opened {
         filtered: plan.runs.len() < manifest.runs.len(),

@@ -15,15 +15,21 @@ pub enum Fault {
     FailFrom(i32),
     /// A write takes half of its bytes and says so, without an error; nothing happens to other operations.
     ShortWrite,
+    /// The process is held up before it, while others do what [`FaultFs::held_up`] says.
+    HeldUp,
     /// The process dies: a write leaves half of its bytes, and no later operation happens, not even cleaning up.
     Kill,
 }
+
+/// What others do while a process is held up.
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 struct State {
     count: AtomicU64,
     at: u64,
     fault: Fault,
     dead: AtomicBool,
+    meanwhile: Mutex<Option<Meanwhile>>,
     log: Mutex<Vec<String>>,
 }
 
@@ -54,6 +60,16 @@ impl State {
                 Verdict::Error(io::Error::from_raw_os_error(code))
             }
             Fault::ShortWrite if number == self.at => Verdict::Half,
+            Fault::HeldUp if number == self.at => {
+                let mut meanwhile = self
+                    .meanwhile
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                if let Some(meanwhile) = meanwhile.take() {
+                    meanwhile();
+                }
+                Verdict::Go
+            }
             Fault::Kill if number == self.at => {
                 self.dead.store(true, Ordering::SeqCst);
                 Verdict::Error(killed())
@@ -78,12 +94,24 @@ impl FaultFs {
             at,
             fault,
             dead: AtomicBool::new(false),
+            meanwhile: Mutex::default(),
             log: Mutex::new(Vec::new()),
         };
         Self {
             inner,
             state: Arc::new(state),
         }
+    }
+
+    /// Lets the process be held up before operation number `at`, while `meanwhile` happens.
+    pub fn held_up(inner: Arc<dyn Fs>, at: u64, meanwhile: impl FnOnce() + Send + 'static) -> Self {
+        let fs = Self::new(inner, at, Fault::HeldUp);
+        let boxed: Meanwhile = Box::new(meanwhile);
+        *fs.state
+            .meanwhile
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(boxed);
+        fs
     }
 
     /// Only counts.

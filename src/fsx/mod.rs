@@ -6,14 +6,18 @@
 mod atomic;
 #[cfg(test)]
 mod fault;
+mod lease;
 mod lock;
+mod owner;
 mod place;
 mod real;
 
 pub use atomic::AtomicFile;
 #[cfg(test)]
 pub use fault::{Fault, FaultFs};
+pub use lease::{Judge, LEASE_MARK, Lease, LeaseName, LeaseTiming, Observed, age, lease_number};
 pub use lock::Lock;
+pub use owner::Owner;
 pub use real::RealFs;
 
 use std::io::{self, Read, Write};
@@ -203,14 +207,21 @@ pub trait Fs: Send + Sync {
     fn sync_dir(&self, dir: &Path) -> FsResult<()>;
 
     /// Replaces a file as a whole: temporary file in the same folder, sync, rename, sync of the folder. Readers see the old
-    /// contents or the new, never a part.
+    /// contents or the new, never a part. Where somebody takes the temporary file for rubbish (who was held up for long may find
+    /// that), it is written again.
     ///
     /// # Errors
     /// Whatever step fails; the old file then stays, and the temporary one is removed if that is possible.
     fn write_atomic(&self, path: &Path, bytes: &[u8]) -> FsResult<()> {
-        let mut file = AtomicFile::create(self, path)?;
-        file.write(bytes)?;
-        file.finish().map(|_| ())
+        let write = || {
+            let mut file = AtomicFile::create(self, path)?;
+            file.write(bytes)?;
+            file.finish().map(|_| ())
+        };
+        match write() {
+            Err(error) if error.operation == "rename" && error.is_not_found() => write(),
+            other => other,
+        }
     }
 
     /// Moves a folder to where nothing is; gives `false` where something is in the way already. Of several that try, one wins.

@@ -4,7 +4,7 @@
 
 use super::testing::*;
 use crate::fsx::{Fault, FaultFs, RealFs};
-use crate::store::verify;
+use crate::store::{GcOptions, gc, remove_garbage, verify};
 use std::sync::Arc;
 
 /// One in so many operations is tried; odd, so that writes, syncs and renames, which follow one another in a rhythm, all are.
@@ -147,4 +147,69 @@ fn a_killed_run_goes_on_from_its_checkpoint() {
 #[ignore = "minutes"]
 fn a_run_killed_at_any_operation_goes_on_from_its_checkpoint() {
     killed_runs_go_on(ALL);
+}
+
+/// What others do while a process is held up.
+#[derive(Clone, Copy, Debug)]
+enum Others {
+    /// Another process makes all runs.
+    Run,
+    /// Another process removes what no plan refers to.
+    Clean,
+}
+
+fn meanwhile(others: Others, dir: &std::path::Path, plan: &crate::plan::Plan) {
+    // By then the lease is stale.
+    std::thread::sleep(std::time::Duration::from_millis(4));
+    let store = store(dir);
+    match others {
+        Others::Run => assert!(go(&store, plan).unwrap().is_complete()),
+        Others::Clean => {
+            let mut options = GcOptions::default();
+            options.runs.extend(plan.runs.iter().map(|run| run.id));
+            options
+                .evals
+                .extend(plan.runs.iter().map(|run| run.eval_id));
+            options.grace.unfinished = std::time::Duration::ZERO;
+            let garbage = gc(&store, &options).unwrap();
+            remove_garbage(&store, &options, &garbage).unwrap();
+        }
+    }
+}
+
+/// A process that is held up before one in `every` operations, for longer than its lease lasts, ends as if nothing had been.
+fn held_up(every: usize) {
+    for others in [Others::Run, Others::Clean] {
+        let (count, expected) = undisturbed(2, 3);
+        let plan = plan(2, 3);
+        for at in (0..count).step_by(every) {
+            let dir = tempfile::tempdir().unwrap();
+            let (root, all) = (dir.path().to_path_buf(), plan.clone());
+            let fs = FaultFs::held_up(inner(), at, move || meanwhile(others, &root, &all));
+            let slow = store_on(dir.path(), Arc::new(fs.clone()));
+            let ended = go(&slow, &plan);
+            let what = fs.log().get(at as usize).cloned().unwrap_or_default();
+            let context = format!("{others:?} before {at}: {what}");
+            let ended = ended.unwrap_or_else(|error| {
+                panic!("{context}: {}", crate::store::chain(&error));
+            });
+            assert!(ended.is_complete(), "{context}: {ended:?}");
+            assert_eq!(fingerprint(&slow, &plan), expected, "{context}");
+            assert_eq!(verify(&slow).unwrap().problems, [], "{context}");
+            assert_eq!(slow.ids(true).unwrap().len(), 2, "{context}");
+            // A good entry is never taken for a damaged one.
+            assert!(!dir.path().join("damaged").exists(), "{context}");
+        }
+    }
+}
+
+#[test]
+fn held_up_before_some_operations_a_process_ends_quietly() {
+    held_up(SAMPLED);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn held_up_before_any_operation_a_process_ends_quietly() {
+    held_up(ALL);
 }

@@ -1,4 +1,4 @@
-//! One run, from the claim to the record and the evaluation.
+//! One run, from the lease to the record and the evaluation.
 
 use super::extend::{self, Base, Bases};
 use super::memory::peak_rss_bytes;
@@ -69,7 +69,7 @@ impl Job<'_> {
         for round in 0..2 {
             let (trained, weights) = match self.train(&mut steps) {
                 // Another process took the run over: it is there or on its way.
-                Err(StoreError::LostClaim { .. }) => return Ok(Outcome::Busy),
+                Err(StoreError::LostLease { .. }) => return Ok(Outcome::Busy),
                 other => match other? {
                     Training::Ended(outcome) => return Ok(outcome),
                     Training::Ready(weights) => (weights.is_some(), weights),
@@ -84,7 +84,7 @@ impl Job<'_> {
                     });
                 }
                 Err(EvaluationError::Store(error)) if error.is_damage() && round == 0 => {
-                    self.store.set_aside(&self.run.id, &error.chain())?;
+                    self.store.set_aside(&self.run.id)?;
                 }
                 Err(EvaluationError::Store(error)) => return Err(error),
                 Err(EvaluationError::Stopped) => return Ok(Outcome::Stopped { steps }),

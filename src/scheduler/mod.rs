@@ -1,6 +1,6 @@
 //! Runs a plan: skips cached runs, trains the rest, records failures and continues; writes after every run.
 //!
-//! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from claim to record), `admission` (which run may start: order,
+//! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from lease to record), `admission` (which run may start: order,
 //! memory, threads), `extend` (longer runs that extend shorter ones), `reproduce` (a stored run trained again, to compare), [`Event`] (progress reports).
 //!
 //! It knows neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to [`Events`]. Wall

@@ -105,7 +105,7 @@ impl Observer for Recorder<'_> {
                     seconds: began.elapsed().as_secs_f64(),
                 });
             }
-            Err(error @ StoreError::LostClaim { .. }) => {
+            Err(error @ StoreError::LostLease { .. }) => {
                 self.error = Some(error);
                 return ControlFlow::Break(());
             }

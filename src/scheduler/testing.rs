@@ -6,7 +6,7 @@ use crate::fsx::{Fs, RealFs};
 use crate::plan::{EVAL_RECIPE, EvalKey, RECIPE, RunKey};
 use crate::record::Estimate;
 use crate::spec::{Embedded, SeqLen, Sequence, Settings};
-use crate::store::ClaimTiming;
+use crate::store::LeaseTiming;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
@@ -152,13 +152,13 @@ impl Work for SmallWork {
     }
 }
 
-/// A store for tests: no waiting for the disk, claims stale after 3 ms without a beat.
+/// A store for tests: no waiting for the disk, leases stale after 3 ms without a beat.
 pub(crate) fn store(dir: &Path) -> Store {
     store_on(dir, Arc::new(RealFs::without_sync()))
 }
 
 pub(crate) fn store_on(dir: &Path, fs: Arc<dyn Fs>) -> Store {
-    Store::open(dir, fs).with_claim_timing(ClaimTiming {
+    Store::open(dir, fs).with_lease_timing(LeaseTiming {
         beat: Duration::from_secs(3600),
         stale: Duration::from_millis(3),
     })

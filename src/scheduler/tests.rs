@@ -1,7 +1,7 @@
 use super::testing::*;
 use super::*;
 use crate::record::RunStatus;
-use crate::store::{ClaimTiming, Entry, verify};
+use crate::store::{Entry, LeaseTiming, verify};
 use crate::train::FakeEngine;
 use std::fs;
 
@@ -259,7 +259,7 @@ fn workers_on_one_folder_publish_each_run_once() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let store = store(dir.path()).with_claim_timing(ClaimTiming::default());
+                let store = store(dir.path()).with_lease_timing(LeaseTiming::default());
                 let events = |event: Event<'_>| {
                     if let Event::Trained { index, .. } = event {
                         trained.lock().unwrap().push(index);
@@ -292,7 +292,7 @@ fn a_former_owner_that_comes_back_discards_its_work() {
     let (dir, plan) = (temp(), plan(1, 4));
     let slow = store(dir.path());
     let events = |event: Event<'_>| {
-        // Between two steps the process is held up for longer than a claim lasts, and another one does all the work.
+        // Between two steps the process is held up for longer than a lease lasts, and another one does all the work.
         if matches!(event, Event::Step { point, .. } if point.step == 2) {
             assert!(go(&store(dir.path()), &plan).unwrap().is_complete());
         }
@@ -312,7 +312,7 @@ fn a_former_owner_that_comes_back_discards_its_work() {
     assert_eq!(
         files(&dir.path().join("runs-v1")).len(),
         6,
-        "no claim or work is left"
+        "no lease or work is left"
     );
     let entry = slow.entry(&plan.runs[0].id).unwrap();
     assert!(matches!(entry, Entry::Cached));

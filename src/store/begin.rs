@@ -1,15 +1,15 @@
 //! How a run begins: what is finished is found, what was left is taken over, and a work folder becomes ours.
 
 use super::checkpoint;
-use super::claim::{Claim, Numbers, is_held};
 use super::error::StoreError;
 use super::layout::{CHECKPOINT, KEY, LOG, METRICS, RECORD, TIMING};
+use super::lease::{Numbers, RunLease};
 use super::lines::Lines;
 use super::reading::parse_points;
 use super::runs::{Entry, Store};
-use super::work::{Work, drop_unlisted, fits};
+use super::work::{OpenWork, Work, drop_unlisted, fits};
 use crate::digest::Sha256Hex;
-use crate::fsx::Fs;
+use crate::fsx::{Fs, Judge};
 use crate::record::{FileEntry, MetricPoint, Numerics, RunId, RunRecord, RunStatus};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +35,12 @@ pub enum Begin {
     Ours(Box<Work>),
 }
 
+/// What became of a run whose lease is ours.
+enum Begun {
+    Done(Begin),
+    Open(OpenWork),
+}
+
 impl Store {
     /// Begins to make run `id`, or says why not. `key` is the run's key as compact JSON, `numerics` what will compute it.
     ///
@@ -56,41 +62,52 @@ impl Store {
             }
             return Ok(done);
         }
-        let Some(claim) = self.claim(id)? else {
+        let Some(lease) = self.lease(id)? else {
             return Ok(Begin::Busy);
         };
-        // It may have been published between the look and the claim.
-        if let Some(done) = self.done(id, options)? {
-            return Ok(done);
+        match self.begin_ours(&lease, key, numerics, options) {
+            Ok(Begun::Done(done)) => Ok(done),
+            Ok(Begun::Open(open)) => Ok(Begin::Ours(Box::new(open.held_by(lease)))),
+            // Whoever was held up may find everything changed.
+            Err(error) => Err(lease.explain(error)),
         }
-        let dir = self.take_over(&claim)?;
-        if let Some(record) = self.publish_left_over(&claim, &dir, options)? {
-            return Ok(Begin::Cached(Box::new(record)));
-        }
-        self.open_work(claim, dir, key, numerics)
-            .map(|work| Begin::Ours(Box::new(work)))
     }
 
-    /// Removes what a process left that was killed between publishing the run and releasing its claim.
+    fn begin_ours(
+        &self,
+        lease: &RunLease,
+        key: &[u8],
+        numerics: &Numerics,
+        options: BeginOptions,
+    ) -> Result<Begun, StoreError> {
+        // It may have been published between the look and the lease.
+        if let Some(done) = self.done(&lease.id, options)? {
+            return Ok(Begun::Done(done));
+        }
+        let (dir, published) = self.take_over(lease, options)?;
+        let published = match published {
+            Some(record) => Some(record),
+            None => self.publish_left_over(lease, &dir, options)?,
+        };
+        match published {
+            Some(record) => Ok(Begun::Done(Begin::Cached(Box::new(record)))),
+            None => Ok(Begun::Open(self.open_work(lease, dir, key, numerics)?)),
+        }
+    }
+
+    /// Removes what a process left that was killed between publishing the run and releasing its lease.
     fn clear_left_over(&self, id: &RunId) -> Result<(), StoreError> {
-        let (fs, layout) = (self.fs.as_ref(), &self.layout);
-        let numbers = Numbers::of(fs, layout, id)?;
-        if let Some(last) = numbers.claims.last()
-            && is_held(
-                fs,
-                layout,
-                id,
-                *last,
-                Some((&self.observed, self.timing.stale)),
-            )?
-        {
+        let fs = self.fs.as_ref();
+        let numbers = Numbers::of(fs, &self.layout, id)?;
+        if numbers == Numbers::default() || self.is_leased(id, Judge::Watching(&self.observed))? {
             return Ok(());
         }
-        for number in numbers.claims {
-            fs.remove_file(&layout.claim(id, number))?;
-        }
+        // A store that cannot be written is still read.
+        let Ok(Some(_lease)) = self.lease(id) else {
+            return Ok(());
+        };
         for number in numbers.works {
-            fs.remove_dir_all(&layout.work(id, number))?;
+            fs.remove_dir_all(&self.layout.work(id, number))?;
         }
         Ok(())
     }
@@ -132,25 +149,18 @@ impl Store {
         Ok(Ok(record))
     }
 
-    /// Makes the run's work folder ours: that of a former owner, that of a failed run, or a new one.
-    fn take_over(&self, claim: &Claim) -> Result<PathBuf, StoreError> {
-        let (fs, id) = (self.fs.as_ref(), &claim.id);
-        let target = self.layout.work(id, claim.number);
-        let published = self.layout.run(id);
-        match self.whole(id, &published, false)? {
-            Ok(Some(record)) if record.status == RunStatus::Failed => {
-                fs.rename(&published, &target)?;
-                // From here on it is a run in the making.
-                fs.remove_file(&target.join(RECORD))?;
-            }
-            Ok(None) => {}
-            Ok(Some(_)) => {
-                // Only where `paranoid` found what sizes do not show.
-                self.set_aside(id, &format!("run {} is damaged", id.0.short()))?;
-            }
-            Err(reason) => {
-                self.set_aside(id, &format!("run {}: {reason}", id.0.short()))?;
-            }
+    /// Makes the run's work folder ours: that of a failed or damaged run, that of a former owner, or a new one. Gives its path, and the
+    /// record of the run where another process has published it since it was looked at.
+    fn take_over(
+        &self,
+        lease: &RunLease,
+        options: BeginOptions,
+    ) -> Result<(PathBuf, Option<RunRecord>), StoreError> {
+        let (fs, id) = (self.fs.as_ref(), &lease.id);
+        let target = self.layout.work(id, lease.number());
+        lease.check()?;
+        if let Some(record) = self.take_away(id, &target, options.paranoid)? {
+            return Ok((target, Some(record)));
         }
         let mut works = Numbers::of(fs, &self.layout, id)?.works;
         for number in works.clone() {
@@ -162,21 +172,57 @@ impl Store {
                 works.retain(|other| *other != number);
             }
         }
-        let mut others = works.iter().filter(|number| **number != claim.number);
-        if let (false, Some(latest)) = (works.contains(&claim.number), others.next_back()) {
+        lease.check()?;
+        let mut others = works.iter().filter(|number| **number != lease.number());
+        if let (false, Some(latest)) = (works.contains(&lease.number()), others.next_back()) {
             fs.rename(&self.layout.work(id, *latest), &target)?;
         }
         for number in others {
             fs.remove_dir_all(&self.layout.work(id, *number))?;
         }
         fs.create_dir_all(&target)?;
-        Ok(target)
+        Ok((target, None))
+    }
+
+    /// Takes what stands at the run's place to `target`, to be gone on with there: a failed run, without its record. What is damaged is
+    /// moved aside. It is looked at after it was moved, where nobody else changes it: a sound run, which another process has
+    /// published meanwhile, goes back, and its record is given.
+    pub(super) fn take_away(
+        &self,
+        id: &RunId,
+        target: &Path,
+        paranoid: bool,
+    ) -> Result<Option<RunRecord>, StoreError> {
+        let (fs, published) = (self.fs.as_ref(), self.layout.run(id));
+        if fs.metadata(&published)?.is_none() {
+            return Ok(None);
+        }
+        match fs.rename(&published, target) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            other => other?,
+        }
+        match self.whole(id, target, paranoid)? {
+            Ok(Some(record)) if record.status == RunStatus::Cached => {
+                if !fs.rename_dir_new(target, &published)? {
+                    // A third one was faster; its bits are the same.
+                    fs.remove_dir_all(target)?;
+                }
+                return Ok(Some(record));
+            }
+            Ok(Some(_)) => fs.remove_file(&target.join(RECORD))?,
+            Ok(None) => {}
+            Err(reason) => {
+                let reason = format!("run {}: {reason}", id.0.short());
+                self.move_aside(target, &id.to_string(), &reason)?;
+            }
+        }
+        Ok(None)
     }
 
     /// Publishes what a process finished that died just before the last rename.
     fn publish_left_over(
         &self,
-        claim: &Claim,
+        lease: &RunLease,
         dir: &Path,
         options: BeginOptions,
     ) -> Result<Option<RunRecord>, StoreError> {
@@ -184,10 +230,10 @@ impl Store {
             return Ok(None);
         }
         // Nobody has read it since it was written, so its digests are checked here.
-        match self.whole(&claim.id, dir, true)? {
+        match self.whole(&lease.id, dir, true)? {
             Ok(Some(record)) if record.status == RunStatus::Cached => {
                 drop_unlisted(self.fs(), dir, &record)?;
-                self.publish(claim, dir, record, options).map(Some)
+                self.publish(lease, dir, record, options).map(Some)
             }
             _ => {
                 self.fs.remove_file(&dir.join(RECORD))?;
@@ -198,48 +244,45 @@ impl Store {
 
     pub(super) fn publish(
         &self,
-        claim: &Claim,
+        lease: &RunLease,
         dir: &Path,
         record: RunRecord,
         options: BeginOptions,
     ) -> Result<RunRecord, StoreError> {
-        let target = self.layout.run(&claim.id);
+        let (fs, id) = (self.fs.as_ref(), &lease.id);
+        let target = self.layout.run(id);
         for _ in 0..3 {
-            claim.check()?;
-            let moved = self.fs.rename_dir_new(dir, &target);
-            match moved {
-                Ok(true) => {
-                    self.fs.sync_dir(&self.layout.shard(&claim.id))?;
-                    return Ok(record);
-                }
-                Ok(false) => {}
-                Err(error) if error.is_not_found() => {
-                    return Err(StoreError::LostClaim { id: claim.id });
-                }
-                Err(error) => return Err(error.into()),
+            lease.check()?;
+            if fs.rename_dir_new(dir, &target)? {
+                fs.sync_dir(&self.layout.shard(id))?;
+                return Ok(record);
             }
-            match self.whole(&claim.id, &target, options.paranoid)? {
+            match self.whole(id, &target, options.paranoid)? {
                 Ok(Some(theirs)) if theirs.status == RunStatus::Cached => {
-                    self.fs.remove_dir_all(dir)?;
+                    fs.remove_dir_all(dir)?;
                     return Ok(theirs);
                 }
-                Ok(Some(_)) => self.fs.remove_dir_all(&target)?,
-                Ok(None) => {}
-                Err(reason) => {
-                    self.set_aside(&claim.id, &format!("run {}: {reason}", claim.id.0.short()))?;
+                // A failed run, or a damaged one, whose place ours takes.
+                _ => {
+                    let away = self.layout.gone(id, lease.number());
+                    if let Some(theirs) = self.take_away(id, &away, options.paranoid)? {
+                        fs.remove_dir_all(dir)?;
+                        return Ok(theirs);
+                    }
+                    fs.remove_dir_all(&away)?;
                 }
             }
         }
-        Err(StoreError::LostClaim { id: claim.id })
+        Err(StoreError::LostLease { id: *id })
     }
 
     fn open_work(
         &self,
-        claim: Claim,
+        lease: &RunLease,
         dir: PathBuf,
         key: &[u8],
         numerics: &Numerics,
-    ) -> Result<Work, StoreError> {
+    ) -> Result<OpenWork, StoreError> {
         let fs = self.fs.as_ref();
         fs.write_atomic(&dir.join(KEY), key)?;
         let known = [KEY, LOG, METRICS, TIMING];
@@ -257,12 +300,12 @@ impl Store {
             Ok(Some(found)) if !found.numerics.agrees_with(numerics) => {
                 let reason = format!(
                     "run {} was begun by {} and is now made by {}: it starts anew, its checkpoint of step {} is kept",
-                    claim.id.0.short(),
+                    lease.id.0.short(),
                     found.numerics,
                     numerics,
                     found.checkpoint.step
                 );
-                let name = format!("{}-checkpoint", claim.id);
+                let name = format!("{}-checkpoint", lease.id);
                 self.move_aside(&dir.join(CHECKPOINT), &name, &reason)?;
             }
             Ok(Some(found)) => {
@@ -272,13 +315,13 @@ impl Store {
                 } else {
                     self.warn(format!(
                         "run {}: `metrics.jsonl` does not fit the checkpoint; it starts anew",
-                        claim.id.0.short()
+                        lease.id.0.short()
                     ));
                 }
             }
             Ok(None) => {}
             Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
-                let id = claim.id.0.short();
+                let id = lease.id.0.short();
                 self.warn(format!("run {id}: {}; it starts anew", error.chain()));
             }
             Err(error) => return Err(error),
@@ -298,10 +341,9 @@ impl Store {
         let (Some((log, _)), Some((metrics, points)), Some((timing, _))) =
             (logged, metrics, timing)
         else {
-            return Err(StoreError::LostClaim { id: claim.id });
+            return Err(StoreError::LostLease { id: lease.id });
         };
-        Ok(Work {
-            claim,
+        Ok(OpenWork {
             dir,
             key: FileEntry {
                 bytes: key.len() as u64,

@@ -46,7 +46,7 @@ pub enum StoreError {
     },
     /// Another process took the run over while this one was held up.
     #[error("run {} was taken over by another process, which continues it", id.0.short())]
-    LostClaim {
+    LostLease {
         /// The run.
         id: RunId,
     },
@@ -70,6 +70,18 @@ impl StoreError {
                     source: FormatError::TooOld { .. },
                     ..
                 }
+        )
+    }
+
+    /// Whether the store, or this part of it, can only be read.
+    pub fn is_read_only(&self) -> bool {
+        let kind = match self {
+            Self::Fs(error) => error.source.kind(),
+            _ => return false,
+        };
+        matches!(
+            kind,
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
         )
     }
 

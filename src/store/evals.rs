@@ -4,11 +4,10 @@ use super::error::StoreError;
 use super::layout::{
     JSON_LIMIT, KEY, LINES_LIMIT, PERPLEXITY, RESULT, SAMPLES, is_plain_path, join,
 };
-use super::owner::Owner;
 use super::runs::Store;
 use super::seal::{read_sealed, seal};
 use crate::digest::Sha256Hex;
-use crate::fsx::{Kind, Metadata};
+use crate::fsx::{Kind, Metadata, Owner};
 use crate::record::{DocumentScore, EvalId, EvalResult, FileEntry, Sample};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,16 +54,42 @@ impl Store {
         match self.read_eval(id, &dir) {
             Err(error) if error.is_damage() => {
                 let reason = format!("evaluation {}: {}", id.0.short(), error.chain());
-                // A store that cannot be written is still read.
-                if self
-                    .move_aside(&dir, &format!("eval-{id}"), &reason)
-                    .is_err()
-                {
-                    self.warn(reason);
-                }
-                Ok(None)
+                self.take_eval_away(id, &dir, reason)
             }
             other => other,
+        }
+    }
+
+    /// Moves a damaged evaluation aside. It is looked at again once it was moved: a sound one, which another process has put there
+    /// meanwhile, goes back and is given.
+    fn take_eval_away(
+        &self,
+        id: &EvalId,
+        dir: &Path,
+        reason: String,
+    ) -> Result<Option<EvalResult>, StoreError> {
+        let away = dir.with_file_name(work_name(id, &Owner::new()));
+        match self.fs.rename(dir, &away) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            // A store that cannot be written is still read.
+            Err(_) => {
+                self.warn(reason);
+                return Ok(None);
+            }
+            Ok(()) => {}
+        }
+        match self.read_eval(id, &away) {
+            Err(error) if error.is_damage() => {
+                self.move_aside(&away, &format!("eval-{id}"), &reason)?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(sound) => {
+                if !self.fs.rename_dir_new(&away, dir)? {
+                    self.fs.remove_dir_all(&away)?;
+                }
+                Ok(sound)
+            }
         }
     }
 
@@ -172,6 +197,19 @@ impl Store {
                 reason: format!("`{name}` is {value}"),
             });
         }
+        match self.write_eval(id, key, result) {
+            // Whoever is held up for long may find that its folder was taken for rubbish.
+            Err(StoreError::Fs(error)) if error.is_not_found() => self.write_eval(id, key, result),
+            other => other,
+        }
+    }
+
+    fn write_eval(
+        &self,
+        id: &EvalId,
+        key: &serde_json::Value,
+        result: &EvalResult,
+    ) -> Result<(), StoreError> {
         let unstorable = |error: serde_json::Error| StoreError::Unstorable {
             what: "an evaluation",
             reason: error.to_string(),

@@ -100,10 +100,10 @@ impl Store {
         }
     }
 
-    /// Runs of that name: of the manifests, newest settings of each spec, and of the records.
+    /// Runs of that name: of the manifests, of each spec the text that was run last; else of the records.
     fn named(&self, spec: &str, name: &str) -> Result<Vec<RunId>, StoreError> {
         let mut found = Vec::new();
-        for manifest in self.plans()?.iter().filter(|plan| plan.spec == spec) {
+        for manifest in self.latest_plans()?.iter().filter(|plan| plan.spec == spec) {
             let runs = manifest.runs.iter().filter(|run| run.name == name);
             found.extend(runs.map(|run| run.id));
         }

@@ -1,21 +1,28 @@
-//! `store gc` and `store du`: what nothing refers to, and what takes the space.
+//! `store gc`: what nothing refers to, and its removal beside processes that work.
+//!
+//! A `run` first writes the manifest of its plan and then waits for whoever holds the lease of the removal; a removal first takes that
+//! lease, and then reads the manifests anew before each entry. So either the run sees the removal or the removal sees the run.
+//! What is young is left alone besides: see [`Grace`].
 
-use super::claim::is_held;
 use super::error::StoreError;
 use super::evals;
-use super::layout::{CHECKPOINT, ShardName};
+use super::layout::{GONE, RECORD, ShardName};
+use super::plans::Roots;
 use super::runs::Store;
-use crate::fsx::Fs;
+use crate::fsx::{Judge, LEASE_MARK, Lease, LeaseName, LeaseTiming, age, lease_number};
 use crate::record::{EvalId, RunId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-/// End of the name of a folder that is being removed.
-const GONE: &str = ".work-gone";
+/// Beginning of the names of files that are being written.
+pub(crate) const TEMPORARY: &str = ".tmp";
 
 /// What kind of thing nothing refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GarbageKind {
+    /// A plan that was not run for long.
+    Plan,
     /// A finished or failed run.
     Run,
     /// An unfinished run that no process makes.
@@ -24,7 +31,7 @@ pub enum GarbageKind {
     Eval,
     /// What a killed process left.
     Temporary,
-    /// A damaged entry that was moved aside.
+    /// A damaged entry that was moved aside, or a manifest that cannot be read.
     Damaged,
 }
 
@@ -35,200 +42,352 @@ pub struct Garbage {
     pub path: PathBuf,
     /// What.
     pub kind: GarbageKind,
+    /// `spec/name` of a run, the spec of a plan; as the file says, so not to be trusted.
+    pub name: Option<String>,
     /// Bytes.
     pub bytes: u64,
 }
 
-/// Bytes and number of one kind of entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Number of entries.
-    pub entries: u64,
-    /// Bytes of their files.
+/// How long what is young is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// Of finished runs, evaluations and plans.
+    pub finished: Duration,
+    /// Of temporary files and runs in the making, where no living process holds a lease.
+    pub unfinished: Duration,
+}
+
+impl Default for Grace {
+    /// An hour, and 15 s.
+    fn default() -> Self {
+        Self {
+            finished: Duration::from_secs(3600),
+            unfinished: LeaseTiming::default().stale,
+        }
+    }
+}
+
+/// What is to be kept.
+#[derive(Clone, Debug, Default)]
+pub struct GcOptions {
+    /// Runs that are kept besides those of the plans.
+    pub runs: BTreeSet<RunId>,
+    /// Evaluations that are kept besides those of the plans.
+    pub evals: BTreeSet<EvalId>,
+    /// Whether what is in `damaged/` is listed too.
+    pub damaged: bool,
+    /// Plans that were last run longer ago are let go.
+    pub unused_for: Option<Duration>,
+    /// What is young is left alone.
+    pub grace: Grace,
+}
+
+impl GcOptions {
+    /// Whether a plan that was last run so long ago keeps nothing.
+    pub(super) fn lets_go(&self, idle: Duration) -> bool {
+        let most = self.unused_for.map(|most| most.max(self.grace.finished));
+        most.is_some_and(|most| idle > most)
+    }
+}
+
+/// What [`remove_garbage`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Bytes that are free now.
     pub bytes: u64,
+    /// What could not be removed, with reasons.
+    pub failed: Vec<String>,
 }
 
-/// Bytes of a file, or of all files of a folder.
-fn bytes_of(fs: &dyn Fs, path: &Path, is_dir: bool, depth: usize) -> Result<u64, StoreError> {
-    if !is_dir {
-        return Ok(fs.metadata(path)?.map_or(0, |found| found.bytes));
-    }
-    if depth == 0 {
-        return Ok(0);
-    }
-    let mut bytes = 0;
-    for entry in fs.list(path)? {
-        bytes += bytes_of(fs, &path.join(&entry.name), entry.is_dir(), depth - 1)?;
-    }
-    Ok(bytes)
-}
-
-/// Lists what neither a plan's manifest nor `runs` and `evals` refer to. Removes nothing.
+/// Lists what no plan that was ever run, and neither `options.runs` nor `options.evals`, refers to. Removes nothing.
 ///
-/// Runs that a process makes are left alone. Damaged entries are listed only with `damaged`.
+/// Where a manifest cannot be read, no run and no evaluation is listed: it might name any of them.
 ///
 /// # Errors
-/// A folder that cannot be read. A manifest that cannot be read is an error too: its runs would go.
-pub fn gc(
-    store: &Store,
-    runs: &[RunId],
-    evals: &[EvalId],
-    damaged: bool,
-) -> Result<Vec<Garbage>, StoreError> {
-    let before = store.take_warnings();
-    let manifests = store.plans()?;
-    let unreadable = store.take_warnings();
-    before.into_iter().for_each(|warning| store.warn(warning));
-    if let Some(reason) = unreadable.into_iter().next() {
-        return Err(StoreError::Damaged {
-            path: store.layout.plans(),
-            reason,
-        });
+/// A folder that cannot be read.
+pub fn gc(store: &Store, options: &GcOptions) -> Result<Vec<Garbage>, StoreError> {
+    let mut roots = Roots::default();
+    let now = SystemTime::now();
+    roots.look(store, options, now)?;
+    let mut list = List {
+        store,
+        options,
+        roots: &roots,
+        now,
+        found: Vec::new(),
+    };
+    list.plans()?;
+    list.runs()?;
+    list.evals()?;
+    for folder in [store.layout.tokens(), store.layout.plans()] {
+        list.temporary(&folder, 3)?;
     }
-    let listed = || manifests.iter().flat_map(|manifest| &manifest.runs);
-    let mut roots: BTreeSet<RunId> = runs.iter().copied().collect();
-    roots.extend(listed().map(|run| run.id));
-    let mut eval_roots: BTreeSet<EvalId> = evals.iter().copied().collect();
-    eval_roots.extend(listed().map(|run| run.eval));
-    let mut found = Vec::new();
-    let is_in_use = runs_garbage(store, &roots, &mut found)?;
-    evals_garbage(store, &eval_roots, &mut found)?;
-    // A process that makes runs may be writing one of these.
-    if !is_in_use {
-        for dir in [store.layout.tokens(), store.layout.plans()] {
-            temporary(store, &dir, &mut found)?;
-        }
-        temporary(store, store.root(), &mut found)?;
+    for folder in [store.root(), &store.layout.damaged()] {
+        list.temporary(folder, 0)?;
     }
-    if damaged {
-        let dir = store.layout.damaged();
-        for entry in store.fs().list(&dir)? {
-            let path = dir.join(&entry.name);
-            push(
-                store,
-                &mut found,
-                path,
-                GarbageKind::Damaged,
-                entry.is_dir(),
-            )?;
-        }
-    }
-    Ok(found)
-}
-
-fn push(
-    store: &Store,
-    found: &mut Vec<Garbage>,
-    path: PathBuf,
-    kind: GarbageKind,
-    is_dir: bool,
-) -> Result<(), StoreError> {
-    let bytes = bytes_of(store.fs(), &path, is_dir, 4)?;
-    found.push(Garbage { path, kind, bytes });
-    Ok(())
-}
-
-fn temporary(store: &Store, dir: &Path, found: &mut Vec<Garbage>) -> Result<(), StoreError> {
-    for entry in store.fs().list(dir)? {
-        if !entry.is_dir() && entry.name.starts_with(".tmp-") {
-            let path = dir.join(&entry.name);
-            push(store, found, path, GarbageKind::Temporary, false)?;
-        }
-    }
-    Ok(())
-}
-
-/// Lists runs, works and claims; says whether a process that may be alive makes any run.
-fn runs_garbage(
-    store: &Store,
-    roots: &BTreeSet<RunId>,
-    found: &mut Vec<Garbage>,
-) -> Result<bool, StoreError> {
-    let root = store.layout.runs();
-    let mut is_in_use = false;
-    for shard in store.fs().list(&root)? {
-        let dir = root.join(&shard.name);
-        let entries = store.fs().list(&dir)?;
-        let mut held = BTreeSet::new();
-        for entry in &entries {
-            if let Some(ShardName::Claim(id, number)) = ShardName::parse(&entry.name)
-                && is_held(store.fs(), &store.layout, &id, number, None)?
-            {
-                held.insert(id);
+    if options.damaged {
+        let folder = store.layout.damaged();
+        for entry in store.fs().list(&folder)? {
+            if !entry.name.starts_with(TEMPORARY) {
+                list.push(folder.join(&entry.name), GarbageKind::Damaged)?;
             }
         }
-        is_in_use |= !held.is_empty();
-        for entry in &entries {
-            let kind = match ShardName::parse(&entry.name) {
-                Some(ShardName::Run(id)) if !roots.contains(&id) && !held.contains(&id) => {
-                    GarbageKind::Run
-                }
-                Some(ShardName::Work(id, _)) if !roots.contains(&id) && !held.contains(&id) => {
-                    GarbageKind::Unfinished
-                }
-                Some(ShardName::Claim(id, _)) if !held.contains(&id) => GarbageKind::Temporary,
-                None if entry.name.ends_with(GONE) => GarbageKind::Temporary,
-                _ => continue,
-            };
-            push(store, found, dir.join(&entry.name), kind, entry.is_dir())?;
-        }
     }
-    Ok(is_in_use)
+    Ok(list.found)
 }
 
-fn evals_garbage(
-    store: &Store,
-    roots: &BTreeSet<EvalId>,
-    found: &mut Vec<Garbage>,
-) -> Result<(), StoreError> {
-    let root = store.layout.evals();
-    for shard in store.fs().list(&root)? {
-        let dir = root.join(&shard.name);
-        for entry in store.fs().list(&dir)? {
-            let kind = match ShardName::parse(&entry.name) {
-                Some(ShardName::Run(id)) if roots.contains(&EvalId(id.0)) => continue,
-                Some(ShardName::Run(_)) => GarbageKind::Eval,
-                _ if entry.name.ends_with(GONE) => GarbageKind::Temporary,
-                _ if evals::is_left_over(&entry.name) => GarbageKind::Temporary,
-                _ => continue,
-            };
-            push(store, found, dir.join(&entry.name), kind, entry.is_dir())?;
-        }
-    }
-    Ok(())
+struct List<'a> {
+    store: &'a Store,
+    options: &'a GcOptions,
+    roots: &'a Roots,
+    now: SystemTime,
+    found: Vec<Garbage>,
 }
 
-/// Removes what [`gc`] listed; gives the bytes that this freed. What a process has begun to make since is left alone.
-///
-/// # Errors
-/// Something that cannot be removed.
-pub fn remove_garbage(store: &Store, garbage: &[Garbage]) -> Result<u64, StoreError> {
-    let mut freed = 0;
-    for item in garbage {
-        let claim = match (item.kind, run_of(&item.path)) {
-            (GarbageKind::Run | GarbageKind::Unfinished, Some(id)) => {
-                let claim = store.claim(&id)?;
-                if claim.is_none() {
-                    let path = item.path.display();
-                    store.warn(format!("`{path}` stays: a process has begun to make it"));
-                    continue;
-                }
-                claim
-            }
-            _ => None,
+impl List<'_> {
+    fn push(&mut self, path: PathBuf, kind: GarbageKind) -> Result<(), StoreError> {
+        let (bytes, youngest) = extent(self.store, &path, 4)?;
+        let Some(youngest) = youngest else {
+            return Ok(());
         };
-        if remove(store, &item.path)? {
-            freed += item.bytes;
+        if age(self.now, youngest) < grace(kind, self.options) {
+            return Ok(());
         }
-        drop(claim);
+        let name = self.store.name_of(&path, kind);
+        self.found.push(Garbage {
+            path,
+            kind,
+            name,
+            bytes,
+        });
+        Ok(())
     }
-    Ok(freed)
+
+    fn plans(&mut self) -> Result<(), StoreError> {
+        for path in &self.roots.unused {
+            self.push(path.clone(), GarbageKind::Plan)?;
+        }
+        for path in self
+            .roots
+            .unreadable
+            .iter()
+            .filter(|_| self.options.damaged)
+        {
+            self.push(path.clone(), GarbageKind::Damaged)?;
+        }
+        Ok(())
+    }
+
+    /// Runs, works and leases.
+    fn runs(&mut self) -> Result<(), StoreError> {
+        let root = self.store.layout.runs();
+        for folder in shards(self.store, &root)? {
+            let entries = self.store.fs().list(&folder)?;
+            let judge = Judge::Clock(self.now);
+            for entry in &entries {
+                let kind = match ShardName::parse(&entry.name) {
+                    Some(ShardName::Run(id) | ShardName::Work(id, _))
+                        if self.roots.keep(&id) || self.store.is_leased(&id, judge)? =>
+                    {
+                        continue;
+                    }
+                    Some(ShardName::Run(_)) => GarbageKind::Run,
+                    Some(ShardName::Work(..)) => GarbageKind::Unfinished,
+                    _ if entry.name.ends_with(GONE) => GarbageKind::Temporary,
+                    _ => continue,
+                };
+                self.push(folder.join(&entry.name), kind)?;
+            }
+            self.temporary(&folder, 0)?;
+        }
+        self.temporary(&root, 0)
+    }
+
+    fn evals(&mut self) -> Result<(), StoreError> {
+        let root = self.store.layout.evals();
+        for folder in shards(self.store, &root)? {
+            for entry in self.store.fs().list(&folder)? {
+                let path = folder.join(&entry.name);
+                match ShardName::parse(&entry.name) {
+                    Some(ShardName::Run(id)) if self.roots.keep_eval(&EvalId(id.0)) => {}
+                    Some(ShardName::Run(_)) => self.push(path, GarbageKind::Eval)?,
+                    _ if entry.name.ends_with(GONE) || evals::is_left_over(&entry.name) => {
+                        self.push(path, GarbageKind::Temporary)?;
+                    }
+                    // Of a process that may live: what is older than any evaluation in the making is none.
+                    _ if entry.name.contains(".work-") => {
+                        let (_, youngest) = extent(self.store, &path, 2)?;
+                        let old = |time| age(self.now, time) >= self.options.grace.finished;
+                        if youngest.is_some_and(old) {
+                            self.push(path, GarbageKind::Temporary)?;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            self.temporary(&folder, 0)?;
+        }
+        self.temporary(&root, 0)
+    }
+
+    /// Files that a process was writing, and leases that no process holds, in `folder` and so many below.
+    fn temporary(&mut self, folder: &Path, depth: usize) -> Result<(), StoreError> {
+        for entry in self.store.fs().list(folder)? {
+            let path = folder.join(&entry.name);
+            if let Some((name, number)) = lease_at(&path) {
+                let stale = self.store.timing.stale;
+                let judge = Judge::Clock(self.now);
+                if !name.may_live(self.store.fs(), number, stale, judge)? {
+                    self.push(path, GarbageKind::Temporary)?;
+                }
+            } else if entry.name.starts_with(TEMPORARY) {
+                self.push(path, GarbageKind::Temporary)?;
+            } else if entry.is_dir() && depth > 0 {
+                self.temporary(&path, depth - 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Folders in which entries lie whose ids begin alike. What is no folder is none of ours.
+pub(crate) fn shards(store: &Store, root: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = store.fs().list(root)?;
+    let folders = entries.iter().filter(|entry| entry.is_dir());
+    Ok(folders.map(|entry| root.join(&entry.name)).collect())
+}
+
+/// The lease that a path is the file of.
+pub(crate) fn lease_at(path: &Path) -> Option<(LeaseName, u64)> {
+    let (stem, number) = path.file_name()?.to_str()?.rsplit_once(LEASE_MARK)?;
+    let name = LeaseName {
+        folder: path.parent()?.to_path_buf(),
+        stem: stem.to_owned(),
+    };
+    Some((name, lease_number(number)?))
+}
+
+fn grace(kind: GarbageKind, options: &GcOptions) -> Duration {
+    match kind {
+        GarbageKind::Plan | GarbageKind::Run | GarbageKind::Eval => options.grace.finished,
+        GarbageKind::Unfinished | GarbageKind::Temporary => options.grace.unfinished,
+        GarbageKind::Damaged => Duration::ZERO,
+    }
+}
+
+/// Bytes of a file, or of all files of a folder, and when any of them was written last (an empty folder: itself); no time where
+/// nothing is there.
+pub(super) fn extent(
+    store: &Store,
+    path: &Path,
+    depth: usize,
+) -> Result<(u64, Option<SystemTime>), StoreError> {
+    let fs = store.fs();
+    let Some(found) = fs.metadata(path)? else {
+        return Ok((0, None));
+    };
+    if !found.is_dir() {
+        return Ok((found.bytes, Some(found.modified)));
+    }
+    let (mut bytes, mut youngest) = (0, None);
+    if depth > 0 {
+        for entry in fs.list(path)? {
+            let (more, time) = extent(store, &path.join(&entry.name), depth - 1)?;
+            bytes += more;
+            youngest = youngest.max(time);
+        }
+    }
+    Ok((bytes, youngest.or(Some(found.modified))))
+}
+
+/// Removes what [`gc`] listed, each entry only if it still is what it was: the manifests, the lease and the time of the entry are
+/// looked at again. Waits for another process that removes.
+///
+/// # Errors
+/// A store whose folders cannot be read, or where no lease can be taken; an entry that cannot be removed is told in the result.
+pub fn remove_garbage(
+    store: &Store,
+    options: &GcOptions,
+    garbage: &[Garbage],
+) -> Result<Removed, StoreError> {
+    if garbage.is_empty() {
+        return Ok(Removed::default());
+    }
+    let lease = loop {
+        let watching = Judge::Watching(&store.observed);
+        let name = store.layout.gc_lease();
+        match Lease::acquire(&store.fs, &name, store.timing, watching, 0)? {
+            Some(lease) => break lease,
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    let (mut roots, mut removed) = (Roots::default(), Removed::default());
+    for item in garbage {
+        // Plans come first: their runs go only after them.
+        match remove_one(store, options, item, &lease, &mut roots) {
+            Ok(true) => removed.bytes += item.bytes,
+            Ok(false) => {}
+            Err(error) => removed.failed.push(error.chain()),
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes an entry, unless it is no garbage any more.
+fn remove_one(
+    store: &Store,
+    options: &GcOptions,
+    item: &Garbage,
+    gc: &Lease,
+    roots: &mut Roots,
+) -> Result<bool, StoreError> {
+    let path = &item.path;
+    // What the clock of the file system says, not ours: the lease was rewritten a moment ago.
+    let now = match store.fs().metadata(&gc.path())? {
+        Some(found) if gc.is_mine()? => found.modified,
+        _ => return Ok(false),
+    };
+    let stays = |why: &str| {
+        store.warn(format!("`{}` stays: {why}", path.display()));
+        Ok(false)
+    };
+    if let Some((name, _)) = lease_at(path) {
+        // Whoever takes a lease removes dead ones; then it lets go of its own.
+        let judge = Judge::Clock(now);
+        return Ok(Lease::acquire(&store.fs, &name, store.timing, judge, 0)?.is_some());
+    }
+    let mut held = None;
+    if let (GarbageKind::Run | GarbageKind::Unfinished, Some(id)) = (item.kind, run_of(path)) {
+        held = store.lease_judged(&id, Judge::Clock(now))?;
+        if held.is_none() {
+            return stays("a process has begun to make it");
+        }
+    }
+    let (_, Some(youngest)) = extent(store, path, 4)? else {
+        return Ok(false);
+    };
+    roots.look(store, options, now)?;
+    let kept = match (item.kind, run_of(path)) {
+        (GarbageKind::Run | GarbageKind::Unfinished, Some(id)) => roots.keep(&id),
+        (GarbageKind::Eval, Some(id)) => roots.keep_eval(&EvalId(id.0)),
+        (GarbageKind::Plan, _) => !roots.unused.contains(path),
+        _ => false,
+    };
+    if kept {
+        return stays("a plan that was run meanwhile refers to it");
+    }
+    if age(now, youngest) < grace(item.kind, options) {
+        return stays("it has changed meanwhile");
+    }
+    let gone = remove(store, path);
+    drop(held);
+    gone
 }
 
 /// The run that a folder of a run, or of one in the making, belongs to.
 fn run_of(path: &Path) -> Option<RunId> {
     match ShardName::parse(path.file_name()?.to_str()?)? {
-        ShardName::Run(id) | ShardName::Work(id, _) | ShardName::Claim(id, _) => Some(id),
+        ShardName::Run(id) | ShardName::Work(id, _) | ShardName::Lease(id, _) => Some(id),
     }
 }
 
@@ -259,55 +418,34 @@ fn remove(store: &Store, path: &Path) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// What takes the space: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `tokens`, `plans`,
-/// `damaged`; weights and checkpoints are counted in `runs` too).
-///
-/// # Errors
-/// A folder that cannot be read.
-pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
-    let fs = store.fs();
-    let mut usage: BTreeMap<&'static str, Usage> = BTreeMap::new();
-    let mut add = |kind, bytes| {
-        let sum = usage.entry(kind).or_default();
-        sum.entries += 1;
-        sum.bytes += bytes;
-    };
-    let runs = store.layout.runs();
-    for shard in fs.list(&runs)? {
-        for entry in fs.list(&runs.join(&shard.name))? {
-            let path = runs.join(&shard.name).join(&entry.name);
-            let bytes = bytes_of(fs, &path, entry.is_dir(), 4)?;
-            match ShardName::parse(&entry.name) {
-                Some(ShardName::Run(_)) => add("runs", bytes),
-                Some(ShardName::Work(..)) => add("unfinished", bytes),
-                _ => continue,
+impl Store {
+    /// Whether a process is removing what nothing refers to: whoever begins to run a plan waits for it, after writing its manifest.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn is_being_cleaned(&self) -> Result<bool, StoreError> {
+        let watching = Judge::Watching(&self.observed);
+        let name = self.layout.gc_lease();
+        Ok(name.is_held(self.fs(), self.timing.stale, watching)?)
+    }
+
+    /// What an entry says that it is called.
+    fn name_of(&self, path: &Path, kind: GarbageKind) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            spec: String,
+            name: String,
+        }
+        match kind {
+            GarbageKind::Run => {
+                let named: Named = self.read_record(&path.join(RECORD)).ok()??;
+                Some(format!("{}/{}", named.spec, named.name))
             }
-            for file in fs.list(&path)? {
-                let bytes = bytes_of(fs, &path.join(&file.name), file.is_dir(), 2)?;
-                if file.name == CHECKPOINT {
-                    add("checkpoints", bytes);
-                } else if file.name.ends_with(".safetensors") {
-                    add("weights", bytes);
-                }
+            GarbageKind::Plan => {
+                let manifest = super::plans::read_manifest(self, path).ok()??;
+                Some(manifest.title())
             }
+            _ => None,
         }
     }
-    let evals = store.layout.evals();
-    for shard in fs.list(&evals)? {
-        for entry in fs.list(&evals.join(&shard.name))? {
-            let path = evals.join(&shard.name).join(&entry.name);
-            add("evals", bytes_of(fs, &path, entry.is_dir(), 4)?);
-        }
-    }
-    for (kind, dir) in [
-        ("tokens", store.layout.tokens()),
-        ("plans", store.layout.plans()),
-        ("damaged", store.layout.damaged()),
-    ] {
-        for entry in fs.list(&dir)? {
-            let bytes = bytes_of(fs, &dir.join(&entry.name), entry.is_dir(), 4)?;
-            add(kind, bytes);
-        }
-    }
-    Ok(usage)
 }

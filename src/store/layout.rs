@@ -1,6 +1,7 @@
 //! Where things lie in a store, and what names mean.
 
 use crate::digest::Sha256Hex;
+use crate::fsx::{LEASE_MARK, LeaseName, lease_number};
 use crate::record::{EvalId, RunId};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,9 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const RESULT: &str = "result.json";
 pub(crate) const SAMPLES: &str = "samples.json";
 pub(crate) const PERPLEXITY: &str = "perplexity.jsonl";
+
+/// End of the name of a folder that is being removed.
+pub(crate) const GONE: &str = ".work-gone";
 
 /// Longest JSON file that is read.
 pub(crate) const JSON_LIMIT: u64 = 64 << 20;
@@ -67,8 +71,25 @@ impl Layout {
         self.shard(id).join(format!("{id}.work-{number}"))
     }
 
-    pub(crate) fn claim(&self, id: &RunId, number: u64) -> PathBuf {
-        self.shard(id).join(format!("{id}.claim-{number}"))
+    /// Where what stands in the way of a run that is published is taken, to be removed.
+    pub(crate) fn gone(&self, id: &RunId, number: u64) -> PathBuf {
+        self.shard(id).join(format!("{id}.{number}{GONE}"))
+    }
+
+    /// The lease of a run.
+    pub(crate) fn lease(&self, id: &RunId) -> LeaseName {
+        LeaseName {
+            folder: self.shard(id),
+            stem: id.to_string(),
+        }
+    }
+
+    /// The lease of who removes what nothing refers to.
+    pub(crate) fn gc_lease(&self) -> LeaseName {
+        LeaseName {
+            folder: self.root.clone(),
+            stem: "gc".to_owned(),
+        }
     }
 
     pub(crate) fn eval(&self, id: &EvalId) -> PathBuf {
@@ -82,7 +103,7 @@ impl Layout {
 pub(crate) enum ShardName {
     Run(RunId),
     Work(RunId, u64),
-    Claim(RunId, u64),
+    Lease(RunId, u64),
 }
 
 impl ShardName {
@@ -97,10 +118,12 @@ impl ShardName {
         if rest.is_empty() {
             return Some(Self::Run(id));
         }
-        let number = |text: &str| text.parse().ok().filter(|number| *number < 1 << 60);
         match rest.strip_prefix(".work-") {
-            Some(text) => Some(Self::Work(id, number(text)?)),
-            None => Some(Self::Claim(id, number(rest.strip_prefix(".claim-")?)?)),
+            Some(text) => Some(Self::Work(id, lease_number(text)?)),
+            None => Some(Self::Lease(
+                id,
+                lease_number(rest.strip_prefix(LEASE_MARK)?)?,
+            )),
         }
     }
 }
@@ -140,7 +163,7 @@ mod tests {
         );
         assert_eq!(
             ShardName::parse(&format!("{id}.claim-1")),
-            Some(ShardName::Claim(id, 1))
+            Some(ShardName::Lease(id, 1))
         );
         for other in [
             "",
@@ -149,6 +172,8 @@ mod tests {
             &format!("{id}x"),
             &id.to_string().to_uppercase(),
             &format!("{id}.claim-99999999999999999999"),
+            &format!("{id}.claim-9999999999999"),
+            &format!("{id}.claim-+1"),
         ] {
             assert_eq!(ShardName::parse(other), None, "{other}");
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! runs-v1/3f/3fa9…/          key.json record.json metrics.jsonl timing.jsonl model.safetensors log.txt (checkpoint/)
 //! runs-v1/3f/3fa9….work-2/   the same, in the making: key.json metrics.jsonl timing.jsonl log.txt checkpoint/
-//! runs-v1/3f/3fa9….claim-2   who makes it: token, process, heartbeat counter
+//! runs-v1/3f/3fa9….claim-2   the lease of who makes it: token, process, heartbeat counter
 //! evals-v1/8c/8c01…/         key.json result.json samples.json perplexity.jsonl
 //! tokens-v1/ plans-v1/ calibration.json damaged/
 //! ```
@@ -18,14 +18,14 @@
 mod begin;
 mod cache;
 mod checkpoint;
-mod claim;
+mod du;
 mod error;
 mod evals;
 mod finding;
 mod gc;
 mod layout;
+mod lease;
 mod lines;
-mod owner;
 mod plans;
 mod reading;
 mod runs;
@@ -34,18 +34,19 @@ mod verify;
 mod weights;
 mod work;
 
+pub use crate::fsx::LeaseTiming;
 pub use begin::{Begin, BeginOptions};
 pub use cache::Calibration;
-pub use claim::ClaimTiming;
+pub use du::du;
 pub use error::StoreError;
 pub(crate) use error::chain;
-pub use gc::{Garbage, GarbageKind, du, gc, remove_garbage};
+pub use gc::{Garbage, GarbageKind, GcOptions, gc, remove_garbage};
 pub use plans::Manifest;
 pub use runs::Store;
 pub use verify::verify;
 pub use work::Work;
 #[cfg(test)]
-pub use {checkpoint::Progress, gc::Usage, runs::Entry, verify::Verification};
+pub use {checkpoint::Progress, du::Usage, gc::Grace, runs::Entry, verify::Verification};
 
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,21 @@
 //! Manifests of plans: which spec, with which settings, means which runs. The roots that `store gc` keeps.
 //!
-//! There is one per spec name, profile and overrides: running an edited spec replaces the manifest, so that the runs of the
-//! older text are no longer roots.
+//! There is one per place of a spec, name, profile, overrides and text: two projects with specs of one name, two checkouts of one
+//! project, and the older texts of an edited spec each keep their runs, whether or not the file is still there. Its file's time
+//! tells when the plan was last run; `store gc --unused-for DAYS` lets go of older ones.
 
 use super::error::StoreError;
+use super::gc::GcOptions;
 use super::layout::JSON_LIMIT;
 use super::runs::Store;
 use super::seal::{read_sealed, seal};
 use crate::digest::{Hasher, Sha256Hex};
+use crate::fsx::{Metadata, age};
 use crate::record::{EvalId, RunId};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 const FORMAT: u32 = 1;
 
@@ -20,6 +25,10 @@ const FORMAT: u32 = 1;
 pub struct Manifest {
     /// Format number; [`Store::put_plan`] sets it.
     pub format: u32,
+    /// Where the spec lies, seen from the store's folder, so that a project that is moved as a whole keeps its plans; `None` in
+    /// manifests of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Name of the spec.
     pub spec: String,
     /// Digest of the spec's text.
@@ -45,8 +54,13 @@ pub struct ManifestRun {
 }
 
 impl Manifest {
-    /// The manifest of a plan.
-    pub fn new(plan: &crate::plan::Plan, spec_digest: Sha256Hex, overrides: Vec<String>) -> Self {
+    /// The manifest of a plan, whose spec lies at `place` (see [`Store::place_of`]).
+    pub fn new(
+        plan: &crate::plan::Plan,
+        place: Option<String>,
+        spec_digest: Sha256Hex,
+        overrides: Vec<String>,
+    ) -> Self {
         let runs = plan.runs.iter().map(|run| ManifestRun {
             name: run.name.clone(),
             id: run.id,
@@ -54,6 +68,7 @@ impl Manifest {
         });
         Self {
             format: FORMAT,
+            place,
             spec: plan.spec.clone(),
             spec_digest,
             profile: plan.profile.clone(),
@@ -64,14 +79,106 @@ impl Manifest {
 
     fn file_name(&self) -> String {
         let mut hasher = Hasher::new();
+        hasher.update_prefixed(self.place.as_deref().unwrap_or_default().as_bytes());
         hasher.update_prefixed(self.spec.as_bytes());
         hasher.update_prefixed(self.profile.as_bytes());
+        hasher.update_prefixed(self.spec_digest.to_string().as_bytes());
         for text in &self.overrides {
             hasher.update_prefixed(text.as_bytes());
         }
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
         let name: String = self.spec.chars().take(40).map(plain).collect();
         format!("{name}-{}.json", hasher.finish().short())
+    }
+
+    /// Spec, profile, overrides and place in a line, for people.
+    pub fn title(&self) -> String {
+        let mut title = format!("{} ({}", self.spec, self.profile);
+        for text in &self.overrides {
+            title += ", ";
+            title += text;
+        }
+        title += ")";
+        if let Some(place) = &self.place {
+            title += " of ";
+            title += place;
+        }
+        title
+    }
+}
+
+/// What keeps entries: the manifests, read again only where one has changed.
+#[derive(Default)]
+pub(super) struct Roots {
+    files: BTreeMap<PathBuf, (Metadata, Option<Ids>)>,
+    runs: BTreeSet<RunId>,
+    evals: BTreeSet<EvalId>,
+    /// Manifests that cannot be read: they might name anything.
+    pub(super) unreadable: Vec<PathBuf>,
+    /// Manifests that were not used for so long that they keep nothing.
+    pub(super) unused: Vec<PathBuf>,
+}
+
+/// What a manifest keeps; `None` where it cannot be read.
+type Ids = (Vec<RunId>, Vec<EvalId>);
+
+impl Roots {
+    /// Looks at all manifests.
+    pub(super) fn look(
+        &mut self,
+        store: &Store,
+        options: &GcOptions,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let mut files = BTreeMap::new();
+        for (path, found) in store.manifests()? {
+            let known = self.files.remove(&path).filter(|(then, _)| *then == found);
+            let ids = match known {
+                Some((_, ids)) => ids,
+                None => match read_manifest(store, &path) {
+                    Ok(None) => continue,
+                    Ok(Some(manifest)) => {
+                        let runs = manifest.runs.iter();
+                        Some(runs.map(|run| (run.id, run.eval)).unzip())
+                    }
+                    Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
+                        store.warn(format!(
+                            "{}; it may name any run, so no run and no evaluation goes (`store gc --damaged` removes it)",
+                            error.chain()
+                        ));
+                        None
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            files.insert(path, (found, ids));
+        }
+        *self = Self {
+            files,
+            runs: options.runs.clone(),
+            evals: options.evals.clone(),
+            ..Self::default()
+        };
+        for (path, (found, ids)) in &self.files {
+            let idle = age(now, found.modified);
+            match ids {
+                None => self.unreadable.push(path.clone()),
+                Some(_) if options.lets_go(idle) => self.unused.push(path.clone()),
+                Some((runs, evals)) => {
+                    self.runs.extend(runs);
+                    self.evals.extend(evals);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep(&self, id: &RunId) -> bool {
+        !self.unreadable.is_empty() || self.runs.contains(id)
+    }
+
+    pub(super) fn keep_eval(&self, id: &EvalId) -> bool {
+        !self.unreadable.is_empty() || self.evals.contains(id)
     }
 }
 
@@ -80,42 +187,68 @@ pub(crate) fn read_manifest(store: &Store, path: &Path) -> Result<Option<Manifes
 }
 
 impl Store {
-    /// Writes a manifest, replacing the one of the same spec, profile and overrides.
+    /// Where a spec's file lies, seen from the store's folder.
+    pub fn place_of(&self, spec: &Path) -> Option<String> {
+        let spec = std::fs::canonicalize(spec).ok()?;
+        let root = std::path::absolute(self.root()).ok()?;
+        // The folder may not be there yet.
+        let there = root.ancestors().find(|folder| folder.exists())?;
+        let rest = root.strip_prefix(there).ok()?;
+        let root = std::fs::canonicalize(there).ok()?.join(rest);
+        let shared = spec
+            .components()
+            .zip(root.components())
+            .take_while(|(a, b)| a == b)
+            .count();
+        let up = root.components().skip(shared).map(|_| Component::ParentDir);
+        let place: PathBuf = up.chain(spec.components().skip(shared)).collect();
+        Some(place.to_str()?.replace(std::path::MAIN_SEPARATOR, "/"))
+    }
+
+    /// Writes a manifest; one that is there gets a new time.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn put_plan(&self, manifest: &Manifest) -> Result<PathBuf, StoreError> {
         let dir = self.layout.plans();
-        self.fs.create_dir_all(&dir)?;
         let manifest = Manifest {
             format: FORMAT,
             ..manifest.clone()
         };
         let path = dir.join(manifest.file_name());
         let bytes = seal("a plan's manifest", &manifest)?;
-        // Nothing to write where it is there already, which is the usual case.
-        let same = self
-            .fs
-            .read(&path, JSON_LIMIT)
-            .is_ok_and(|old| old == bytes);
-        if !same {
-            self.fs.write_atomic(&path, &bytes)?;
+        let same = self.fs.read(&path, JSON_LIMIT);
+        if same.is_ok_and(|old| old == bytes) && self.fs.overwrite(&path, &bytes).is_ok() {
+            return Ok(path);
         }
+        self.fs.create_dir_all(&dir)?;
+        self.fs.write_atomic(&path, &bytes)?;
         Ok(path)
     }
 
-    /// All manifests that can be read, by file name; the others give warnings.
+    /// Files of manifests, by name.
+    fn manifests(&self) -> Result<Vec<(PathBuf, Metadata)>, StoreError> {
+        let dir = self.layout.plans();
+        let mut files = Vec::new();
+        for entry in self.fs.list(&dir)? {
+            if entry.name.ends_with(".json") && !entry.name.starts_with('.') {
+                let path = dir.join(&entry.name);
+                files.extend(self.fs.metadata(&path)?.map(|found| (path, found)));
+            }
+        }
+        Ok(files)
+    }
+
+    /// All manifests that can be read, the one that was run last first; the others give warnings.
     ///
     /// # Errors
     /// A folder that cannot be read.
     pub fn plans(&self) -> Result<Vec<Manifest>, StoreError> {
-        let dir = self.layout.plans();
+        let mut files = self.manifests()?;
+        files.sort_by_key(|(_, found)| std::cmp::Reverse(found.modified));
         let mut manifests = Vec::new();
-        for entry in self.fs.list(&dir)? {
-            if entry.is_dir() || !entry.name.ends_with(".json") || entry.name.starts_with('.') {
-                continue;
-            }
-            match read_manifest(self, &dir.join(&entry.name)) {
+        for (path, _) in files {
+            match read_manifest(self, &path) {
                 Ok(found) => manifests.extend(found),
                 Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
                     self.warn(error.chain());
@@ -124,5 +257,25 @@ impl Store {
             }
         }
         Ok(manifests)
+    }
+
+    /// The same, of each spec in each profile and with each overrides only the text that was run last.
+    ///
+    /// # Errors
+    /// As [`plans`](Self::plans).
+    pub fn latest_plans(&self) -> Result<Vec<Manifest>, StoreError> {
+        let mut seen = BTreeSet::new();
+        let mut plans = self.plans()?;
+        plans.retain(|plan| {
+            let Manifest {
+                place,
+                spec,
+                profile,
+                overrides,
+                ..
+            } = plan.clone();
+            seen.insert((place, spec, profile, overrides))
+        });
+        Ok(plans)
     }
 }

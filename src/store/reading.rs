@@ -1,12 +1,12 @@
 //! Files of finished runs, read with every digest checked.
 
 use super::checkpoint;
-use super::claim::Numbers;
 use super::error::StoreError;
 use super::layout::{
     ARRAYS_LIMIT, BEST, CHECKPOINT, JSON_LIMIT, LINES_LIMIT, LOG, METRICS, RECORD, TIMING, WEIGHTS,
     is_plain_path, join,
 };
+use super::lease::Numbers;
 use super::runs::Store;
 use super::seal::read_sealed;
 use super::weights::read_arrays;
@@ -134,11 +134,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`], and files that cannot be read.
     pub fn checkpoint(&self, id: &RunId) -> Result<Option<Checkpoint>, StoreError> {
-        let numbers = Numbers::of(self.fs.as_ref(), &self.layout, id)?;
-        let work = numbers
+        let work = Numbers::of(self.fs(), &self.layout, id)?
             .works
-            .last()
-            .map(|number| self.layout.work(id, *number));
+            .pop()
+            .map(|number| self.layout.work(id, number));
         for dir in [Some(self.layout.run(id)), work].into_iter().flatten() {
             if let Some(saved) = checkpoint::load(self.fs.as_ref(), &dir.join(CHECKPOINT))? {
                 return Ok(Some(saved.checkpoint));
@@ -165,9 +164,10 @@ impl Store {
         id: &RunId,
         lines: usize,
     ) -> Result<Option<(PathBuf, String)>, StoreError> {
-        let numbers = Numbers::of(self.fs.as_ref(), &self.layout, id)?;
-        let works = numbers.works.iter().rev();
+        let works = Numbers::of(self.fs(), &self.layout, id)?.works;
         let dirs = works
+            .iter()
+            .rev()
             .map(|number| self.layout.work(id, *number))
             .chain([self.layout.run(id)]);
         for dir in dirs {

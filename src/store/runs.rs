@@ -1,24 +1,24 @@
 //! Runs of a store: which are there, in which state.
 
-use super::claim::{Claim, ClaimTiming, Numbers, Observed, is_held};
 use super::error::StoreError;
 use super::layout::{CHECKPOINT, Layout, RECORD, is_plain_path, join};
+use super::lease::Numbers;
 use super::{checkpoint, error};
-use crate::fsx::{Fs, Kind};
+use crate::fsx::{Fs, Judge, Kind, LeaseTiming, Observed};
 use crate::record::{FileEntry, RunId, RunStatus};
 use rayon::prelude::*;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A folder of finished runs, evaluations and plans. Opening it creates nothing.
 pub struct Store {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) layout: Layout,
     pub(crate) observed: Observed,
-    pub(crate) timing: ClaimTiming,
+    pub(crate) timing: LeaseTiming,
     warnings: Mutex<Vec<String>>,
     /// Runs that [`Store::statuses`] found finished, and when.
     seen: Mutex<HashMap<RunId, Instant>>,
@@ -79,15 +79,15 @@ impl Store {
             fs: fs.below(&root),
             layout: Layout { root },
             observed: Observed::default(),
-            timing: ClaimTiming::default(),
+            timing: LeaseTiming::default(),
             warnings: Mutex::new(Vec::new()),
             seen: Mutex::default(),
         }
     }
 
-    /// Sets the pace of claims.
+    /// Sets the pace of leases.
     #[must_use]
-    pub fn with_claim_timing(mut self, timing: ClaimTiming) -> Self {
+    pub fn with_lease_timing(mut self, timing: LeaseTiming) -> Self {
         self.timing = timing;
         self
     }
@@ -100,11 +100,6 @@ impl Store {
     /// The file system it is written through.
     pub fn fs(&self) -> &dyn Fs {
         self.fs.as_ref()
-    }
-
-    /// Claims a run; `None` where another process that may be alive holds it.
-    pub(crate) fn claim(&self, id: &RunId) -> Result<Option<Claim>, StoreError> {
-        Claim::acquire(&self.fs, &self.layout, id, &self.observed, self.timing)
     }
 
     /// Folder of a finished run.
@@ -260,8 +255,8 @@ impl Store {
     fn unfinished(&self, id: &RunId) -> Result<Entry, StoreError> {
         let fs = self.fs.as_ref();
         let numbers = Numbers::of(fs, &self.layout, id)?;
-        if let Some(&last) = numbers.claims.last()
-            && is_held(fs, &self.layout, id, last, None)?
+        if let Some(last) = numbers.leases.last()
+            && self.may_live(id, *last, Judge::Clock(SystemTime::now()))?
         {
             return Ok(Entry::Running);
         }
@@ -275,12 +270,18 @@ impl Store {
         })
     }
 
-    /// Moves a run that is damaged to `damaged/`, where it is kept; gives the new place.
+    /// Moves a run that is damaged to `damaged/`, where it is kept. Every digest is looked at once it was moved: a sound run, which
+    /// another process has put there meanwhile, goes back. Nothing happens while another process makes it.
     ///
     /// # Errors
     /// A folder that cannot be moved.
-    pub fn set_aside(&self, id: &RunId, reason: &str) -> Result<PathBuf, StoreError> {
-        self.move_aside(&self.layout.run(id), &id.to_string(), reason)
+    pub fn set_aside(&self, id: &RunId) -> Result<(), StoreError> {
+        if let Some(lease) = self.lease(id)? {
+            let target = self.layout.work(id, lease.number());
+            let moved = self.take_away(id, &target, true);
+            moved.map_err(|error| lease.explain(error))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn move_aside(

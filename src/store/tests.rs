@@ -5,6 +5,7 @@ use crate::weights::{Checkpoint, NamedTensor, Weights};
 use std::fs;
 use std::sync::Arc;
 
+mod gc;
 mod hostile;
 
 fn finished() -> (tempfile::TempDir, Store, crate::plan::Plan) {
@@ -87,65 +88,6 @@ fn a_checkpoint_reads_back_with_moments_and_best() {
         2,
         "the older one is gone"
     );
-}
-
-#[test]
-fn garbage_is_what_no_plan_refers_to() {
-    let (_dir, store, plan) = finished();
-    let mut kept = plan.clone();
-    kept.runs.truncate(1);
-    let manifest = Manifest::new(&kept, crate::digest::Sha256Hex::of(b"spec"), Vec::new());
-    store.put_plan(&manifest).unwrap();
-    let garbage = gc(&store, &[], &[], false).unwrap();
-    let kinds: Vec<_> = garbage.iter().map(|item| item.kind).collect();
-    assert_eq!(kinds, [GarbageKind::Run, GarbageKind::Eval]);
-    let rooted = gc(&store, &[plan.runs[1].id], &[plan.runs[1].eval_id], false);
-    assert_eq!(rooted.unwrap(), []);
-    let before = du(&store).unwrap();
-    assert_eq!((before["runs"].entries, before["weights"].entries), (2, 2));
-    let freed = remove_garbage(&store, &garbage).unwrap();
-    let after = du(&store).unwrap();
-    let bytes = |usage: &std::collections::BTreeMap<&str, Usage>| {
-        usage["runs"].bytes + usage["evals"].bytes
-    };
-    assert_eq!(bytes(&before) - bytes(&after), freed);
-    assert_eq!(verify(&store).unwrap().problems, []);
-    assert_eq!(store.list().unwrap().len(), 1);
-    // A manifest that cannot be read might name every run: nothing may go.
-    let path = store.put_plan(&manifest).unwrap();
-    fs::write(path, "{}").unwrap();
-    assert!(gc(&store, &[], &[], false).is_err());
-}
-
-#[test]
-fn what_a_process_makes_is_no_garbage_and_what_a_killed_one_left_is() {
-    let (dir, store, plan) = finished();
-    let [first, second] = [plan.runs[0].id, plan.runs[1].id];
-    let found = || gc(&store, &[], &[], false).unwrap();
-    let listed = found();
-    assert_eq!(listed.len(), 4, "no plan refers to anything");
-    fs::write(dir.path().join(".tmp-1-calibration.json"), "{").unwrap();
-    let other = testing::store(dir.path());
-    let claim = other.claim(&first).unwrap().unwrap();
-    remove_garbage(&store, &listed).unwrap();
-    assert!(store.has_run(&first) && !store.has_run(&second));
-    assert_eq!(store.take_warnings().len(), 1);
-    assert_eq!(
-        found(),
-        [],
-        "the claimed run, and what its process may be writing"
-    );
-    drop(claim);
-    let gone = store
-        .run_dir(&first)
-        .with_file_name(format!("{first}.work-gone"));
-    fs::create_dir_all(gone.join("checkpoint")).unwrap();
-    let kinds: Vec<_> = found().iter().map(|item| item.kind).collect();
-    let temporary = GarbageKind::Temporary;
-    assert_eq!(kinds, [GarbageKind::Run, temporary, temporary]);
-    remove_garbage(&store, &found()).unwrap();
-    assert_eq!(found(), []);
-    assert!(!gone.exists() && !store.has_run(&first));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! A run in the making: its claim, its work folder, its way to a published record.
+//! A run in the making: its lease, its work folder, its way to a published record.
 
 use super::begin::BeginOptions;
 use super::checkpoint::{self, Progress};
-use super::claim::Claim;
 use super::error::StoreError;
 use super::layout::{BEST, CHECKPOINT, KEY, LOG, METRICS, RECORD, TIMING, WEIGHTS};
+use super::lease::RunLease;
 use super::lines::Lines;
 use super::runs::Store;
 use super::seal::seal;
@@ -19,7 +19,12 @@ use std::path::{Path, PathBuf};
 
 /// A run that this process makes. Dropped, it stays where it is, to be gone on with.
 pub struct Work {
-    pub(super) claim: Claim,
+    lease: RunLease,
+    open: OpenWork,
+}
+
+/// The work folder of a run, opened.
+pub(super) struct OpenWork {
     pub(super) dir: PathBuf,
     pub(super) key: FileEntry,
     pub(super) numerics: Numerics,
@@ -65,17 +70,17 @@ pub(super) fn drop_unlisted(fs: &dyn Fs, dir: &Path, record: &RunRecord) -> Resu
 impl Work {
     /// The run.
     pub fn id(&self) -> RunId {
-        self.claim.id
+        self.lease.id
     }
 
     /// Path of the log, which exists.
     pub fn log_path(&self) -> PathBuf {
-        self.dir.join(LOG)
+        self.open.dir.join(LOG)
     }
 
     /// The checkpoint to go on from; taken out, because it is large.
     pub fn take_checkpoint(&mut self) -> Option<Checkpoint> {
-        self.resume.take()
+        self.open.resume.take()
     }
 
     /// Begins with the steps of the finished run `from`, which kept its final checkpoint: its checkpoint, its metrics (each passed
@@ -102,28 +107,28 @@ impl Work {
         }
         for point in &mut points {
             adapt(point);
-            self.metrics.push_json(point)?;
+            self.open.metrics.push_json(point)?;
         }
         for line in timing
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
         {
-            self.timing.push(line)?;
+            self.open.timing.push(line)?;
         }
-        self.points = points;
-        self.progress = saved.progress;
-        self.resume = Some(saved.checkpoint);
+        self.open.points = points;
+        self.open.progress = saved.progress;
+        self.open.resume = Some(saved.checkpoint);
         Ok(())
     }
 
     /// The metrics of all steps so far.
     pub fn points(&self) -> &[MetricPoint] {
-        &self.points
+        &self.open.points
     }
 
     /// Wall-clock sums so far.
     pub fn progress(&mut self) -> &mut Progress {
-        &mut self.progress
+        &mut self.open.progress
     }
 
     /// Appends a line to the log, at once.
@@ -131,8 +136,9 @@ impl Work {
     /// # Errors
     /// A file that cannot be written.
     pub fn log(&mut self, line: &str) -> Result<(), StoreError> {
-        self.log.push(line.as_bytes())?;
-        Ok(self.log.flush()?)
+        let written = self.open.log.push(line.as_bytes());
+        let written = written.and_then(|()| self.open.log.flush());
+        written.map_err(|error| self.lease.explain(error.into()))
     }
 
     /// Appends a step to the metrics, and `timing` to the file of wall-clock figures.
@@ -144,68 +150,48 @@ impl Work {
         point: &MetricPoint,
         timing: &impl serde::Serialize,
     ) -> Result<(), StoreError> {
-        self.metrics.push_json(point)?;
-        self.timing.push_json(timing)?;
-        self.points.push(point.clone());
+        let written = self.open.metrics.push_json(point);
+        let written = written.and_then(|()| self.open.timing.push_json(timing));
+        written.map_err(|error| self.lease.explain(error))?;
+        self.open.points.push(point.clone());
         Ok(())
     }
 
     /// Saves a checkpoint, to which the metrics so far belong; gives its files.
     ///
     /// # Errors
-    /// Files that cannot be written (the former checkpoint then stays); [`StoreError::LostClaim`].
+    /// Files that cannot be written (the former checkpoint then stays); [`StoreError::LostLease`].
     pub fn save(
         &mut self,
         store: &Store,
         checkpoint: &Checkpoint,
     ) -> Result<BTreeMap<String, FileEntry>, StoreError> {
-        if self.points.len() as u64 != checkpoint.step {
+        if self.open.points.len() as u64 != checkpoint.step {
             return Err(StoreError::Unstorable {
                 what: "a checkpoint",
                 reason: format!(
                     "it is of step {}, the metrics of step {}",
                     checkpoint.step,
-                    self.points.len()
+                    self.open.points.len()
                 ),
             });
         }
-        self.claim.check()?;
-        let metrics = self.metrics.sync()?;
-        self.timing.flush()?;
-        let timing_bytes = self.timing.entry().bytes;
-        checkpoint::save(
-            store.fs(),
-            &self.dir.join(CHECKPOINT),
-            checkpoint,
-            &self.numerics,
-            metrics,
-            timing_bytes,
-            self.progress,
-        )
-        .map_err(|error| self.lost_or(error))
-    }
-
-    /// A folder that is gone was taken over.
-    fn lost_or(&self, error: StoreError) -> StoreError {
-        match error {
-            StoreError::Fs(error) if error.is_not_found() => {
-                StoreError::LostClaim { id: self.claim.id }
-            }
-            other => other,
-        }
+        self.lease.check()?;
+        let saved = self.open.save(store, checkpoint);
+        saved.map_err(|error| self.lease.explain(error))
     }
 
     /// Digest of the metrics so far.
     pub fn metrics_digest(&mut self) -> Result<Sha256Hex, StoreError> {
-        self.metrics.flush()?;
-        Ok(self.metrics.entry().sha256)
+        self.open.metrics.flush()?;
+        Ok(self.open.metrics.entry().sha256)
     }
 
     /// Publishes the run. `record.files` is filled in; `best` is written beside `weights` where both are kept. The checkpoint goes,
     /// unless `final_checkpoint` is given, which is kept.
     ///
     /// # Errors
-    /// Files that cannot be written (the work folder then stays); [`StoreError::LostClaim`].
+    /// Files that cannot be written (the work folder then stays); [`StoreError::LostLease`].
     pub fn finish(
         mut self,
         store: &Store,
@@ -214,31 +200,95 @@ impl Work {
         best: Option<&Weights>,
         final_checkpoint: Option<&Checkpoint>,
     ) -> Result<RunRecord, StoreError> {
+        let open = &mut self.open;
+        let written = open.write_finished(store, &mut record, weights, best, final_checkpoint);
+        self.publish(store, record, written)
+    }
+
+    /// Publishes a failed run, with its log, its metrics so far and its last checkpoint.
+    ///
+    /// # Errors
+    /// Files that cannot be written; [`StoreError::LostLease`].
+    pub fn fail(mut self, store: &Store, mut record: RunRecord) -> Result<RunRecord, StoreError> {
+        let written = self.open.write_failed(store, &mut record);
+        self.publish(store, record, written)
+    }
+
+    fn publish(
+        &self,
+        store: &Store,
+        record: RunRecord,
+        written: Result<(), StoreError>,
+    ) -> Result<RunRecord, StoreError> {
+        let (lease, dir) = (&self.lease, &self.open.dir);
+        let published =
+            written.and_then(|()| store.publish(lease, dir, record, BeginOptions::default()));
+        published.map_err(|error| lease.explain(error))
+    }
+
+    /// Stops for now: what is pending reaches the files, the claim is released.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn suspend(mut self) -> Result<(), StoreError> {
+        let OpenWork {
+            log,
+            metrics,
+            timing,
+            ..
+        } = &mut self.open;
+        let written = log.flush().and_then(|()| metrics.flush());
+        let written = written.and_then(|()| timing.flush());
+        written.map_err(|error| self.lease.explain(error.into()))
+    }
+}
+
+impl OpenWork {
+    /// The same, in the hands of who has the lease.
+    pub(super) fn held_by(self, lease: RunLease) -> Work {
+        Work { lease, open: self }
+    }
+
+    fn save(
+        &mut self,
+        store: &Store,
+        checkpoint: &Checkpoint,
+    ) -> Result<BTreeMap<String, FileEntry>, StoreError> {
+        let metrics = self.metrics.sync()?;
+        self.timing.flush()?;
+        checkpoint::save(
+            store.fs(),
+            &self.dir.join(CHECKPOINT),
+            checkpoint,
+            &self.numerics,
+            metrics,
+            self.timing.entry().bytes,
+            self.progress,
+        )
+    }
+
+    fn write_finished(
+        &mut self,
+        store: &Store,
+        record: &mut RunRecord,
+        weights: &Weights,
+        best: Option<&Weights>,
+        final_checkpoint: Option<&Checkpoint>,
+    ) -> Result<(), StoreError> {
         record.files = BTreeMap::new();
         for (name, weights) in [(WEIGHTS, Some(weights)), (BEST, best)] {
             if let Some(weights) = weights {
-                let file = self.write_weights(store, name, weights);
-                let file = file.map_err(|error| self.lost_or(error))?;
+                let file = self.write_weights(store, name, weights)?;
                 record.files.insert(name.to_owned(), file);
             }
         }
         if let Some(checkpoint) = final_checkpoint {
             record.files.extend(self.save(store, checkpoint)?);
         }
-        self.close(&mut record)?;
-        let bytes = seal("a run's record", &record)?;
-        let written = store.fs.write_atomic(&self.dir.join(RECORD), &bytes);
-        written.map_err(|error| self.lost_or(error.into()))?;
-        // After the record: a process killed before this line has lost nothing it could have gone on from.
-        drop_unlisted(store.fs(), &self.dir, &record)?;
-        store.publish(&self.claim, &self.dir, record, BeginOptions::default())
+        self.write_record(store, record)
     }
 
-    /// Publishes a failed run, with its log, its metrics so far and its last checkpoint.
-    ///
-    /// # Errors
-    /// Files that cannot be written; [`StoreError::LostClaim`].
-    pub fn fail(mut self, store: &Store, mut record: RunRecord) -> Result<RunRecord, StoreError> {
+    fn write_failed(&mut self, store: &Store, record: &mut RunRecord) -> Result<(), StoreError> {
         record.files = BTreeMap::new();
         let dir = self.dir.join(CHECKPOINT);
         for entry in store.fs.list(&dir)? {
@@ -247,22 +297,24 @@ impl Work {
                 record.files.insert(name, file);
             }
         }
-        self.close(&mut record)?;
-        let bytes = seal("a run's record", &record)?;
-        let written = store.fs.write_atomic(&self.dir.join(RECORD), &bytes);
-        written.map_err(|error| self.lost_or(error.into()))?;
-        drop_unlisted(store.fs(), &self.dir, &record)?;
-        store.publish(&self.claim, &self.dir, record, BeginOptions::default())
+        self.write_record(store, record)
     }
 
-    /// Stops for now: what is pending reaches the files, the claim is released.
-    ///
-    /// # Errors
-    /// Files that cannot be written.
-    pub fn suspend(mut self) -> Result<(), StoreError> {
-        self.log.flush()?;
-        self.metrics.flush()?;
-        Ok(self.timing.flush()?)
+    /// Brings the files of lines to the disk, lists them and the key, and writes the record: from then on the run is whole.
+    fn write_record(&mut self, store: &Store, record: &mut RunRecord) -> Result<(), StoreError> {
+        for (name, lines) in [
+            (METRICS, &mut self.metrics),
+            (TIMING, &mut self.timing),
+            (LOG, &mut self.log),
+        ] {
+            record.files.insert(name.to_owned(), lines.sync()?);
+        }
+        record.files.insert(KEY.to_owned(), self.key);
+        record.digests.metrics = record.files[METRICS].sha256;
+        let bytes = seal("a run's record", record)?;
+        store.fs.write_atomic(&self.dir.join(RECORD), &bytes)?;
+        // After the record: a process killed before this line has lost nothing it could have gone on from.
+        drop_unlisted(store.fs(), &self.dir, record)
     }
 
     fn write_weights(
@@ -280,19 +332,5 @@ impl Work {
         write_arrays(&mut file, &arrays)?;
         let (bytes, sha256) = file.finish()?;
         Ok(FileEntry { bytes, sha256 })
-    }
-
-    /// Brings the files of lines to the disk and lists them, and the key.
-    fn close(&mut self, record: &mut RunRecord) -> Result<(), StoreError> {
-        for (name, lines) in [
-            (METRICS, &mut self.metrics),
-            (TIMING, &mut self.timing),
-            (LOG, &mut self.log),
-        ] {
-            record.files.insert(name.to_owned(), lines.sync()?);
-        }
-        record.files.insert(KEY.to_owned(), self.key);
-        record.digests.metrics = record.files[METRICS].sha256;
-        Ok(())
     }
 }

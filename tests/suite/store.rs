@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod gc;
 mod upkeep;
 
 /// A project with a sweep of `seeds` runs of `steps` steps, small enough to train in moments.
@@ -124,6 +125,15 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// Makes everything below a folder so many hours old.
+fn age(folder: &Path, hours: u64) {
+    let time = std::time::SystemTime::now() - Duration::from_secs(3600 * hours);
+    for path in files(folder) {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
+    }
 }
 
 /// Everything that must be the same whatever happened: weights, metrics and evaluations, byte for byte.
@@ -455,17 +465,17 @@ fn a_second_signal_stops_at_once() {
     );
     assert!(!text.contains("checkpoints are kept"), "{text}");
     project.run(&["store", "verify"]).success();
-    // Nobody has to wait for the claim of a process that is known to have died.
+    // Nobody has to wait for the lease of a process that is known to have died.
     let status = project.run(&["status", "specs/tiny.yaml"]).success();
     assert!(status.stdout.contains("missing"), "{}", status.stdout);
 }
 
 #[test]
-fn a_process_held_up_for_longer_than_its_claim_lasts_discards_its_work() {
+fn a_process_held_up_for_longer_than_its_lease_lasts_discards_its_work() {
     let steps = 400;
     let (expected, _) = undisturbed(1, steps);
     let project = sweep(1, steps);
-    let timing = ["--claim-stale", "0.4", "--checkpoint-every", "0"];
+    let timing = ["--lease-stale", "0.4", "--checkpoint-every", "0"];
     let mut first = Process::start(&project, &timing);
     first.wait_for("steps on");
     first.signal(Signal::SIGSTOP);
@@ -473,7 +483,7 @@ fn a_process_held_up_for_longer_than_its_claim_lasts_discards_its_work() {
     let second = project.run(&arguments(&timing)).success();
     assert!(
         began.elapsed() > Duration::from_millis(400),
-        "it waits for the claim to be stale"
+        "it waits for the lease to be stale"
     );
     assert_eq!(number_before(&second.stderr, "trained"), 1);
     std::thread::sleep(Duration::from_millis(800).saturating_sub(began.elapsed()));

@@ -26,7 +26,7 @@ fn template() -> &'static Template {
         testing::go_with(&store, &plan, keep, &testing::SmallWork::default()).unwrap();
         let digest = crate::digest::Sha256Hex::of(b"spec");
         store
-            .put_plan(&Manifest::new(&plan, digest, Vec::new()))
+            .put_plan(&Manifest::new(&plan, None, digest, Vec::new()))
             .unwrap();
         store.put_tokens(&digest, b"ids").unwrap();
         store.put_calibration(&Calibration::default()).unwrap();
@@ -84,7 +84,7 @@ fn use_all(changed: &Path, contents: &[u8]) {
         store.list(),
         verify(&store),
         du(&store),
-        gc(&store, &[], &[], true),
+        gc(&store, &GcOptions::default()),
     );
     // Whatever it was, the sweep still ends (a newer format is left alone, with an error that says so).
     if let Err(error) = testing::go(&store, plan) {

@@ -105,18 +105,29 @@ fn the_store_is_checked_measured_and_cleaned() {
     assert_eq!(used["usage"]["runs"]["entries"], 2);
     let nothing = project.run(&["store", "gc"]).success();
     assert_eq!(nothing.stdout, "nothing to remove");
-    // The edited spec takes the place of the old one among the roots.
+    // The older text of the edited spec keeps its runs until its plan is let go.
     let text = project.read("specs/tiny.yaml");
     project.write("specs/old.yaml", &text);
     project.write(
         "specs/tiny.yaml",
         text.replace("seeds: [0, 1]", "seeds: [1]"),
     );
+    age(&project.path().join(".specbook"), 48);
     project.run(&arguments(&[])).success();
-    let kept = project.run(&["store", "gc", "specs/old.yaml"]).success();
+    let kept = project.run(&["store", "gc"]).success();
     assert_eq!(kept.stdout, "nothing to remove");
-    let listed = project.run(&["store", "gc"]).success();
+    let let_go = ["store", "gc", "--unused-for", "1"];
+    let kept = project.run(&[&let_go[..], &["specs/old.yaml"]].concat());
+    let kept = kept.success();
+    assert!(!kept.stdout.contains(" run "), "{}", kept.stdout);
+    let listed = project.run(&let_go).success();
+    assert!(listed.stdout.contains("1 plan ("), "{}", listed.stdout);
     assert!(listed.stdout.contains("1 run ("), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("tiny/base,seed=0"),
+        "{}",
+        listed.stdout
+    );
     assert!(
         listed.stderr.contains("`--yes` removes"),
         "{}",
@@ -124,7 +135,7 @@ fn the_store_is_checked_measured_and_cleaned() {
     );
     assert_eq!(results(&project).len(), 12);
     let json = project
-        .run(&["store", "gc", "--yes", "--format", "json"])
+        .run(&[&let_go[..], &["--yes", "--format", "json"]].concat())
         .success()
         .json();
     assert_eq!(json["bytes"], json["freed_bytes"]);
@@ -157,6 +168,7 @@ fn a_run_of_a_part_leaves_the_other_runs_of_its_spec_no_garbage() {
     let project = sweep(2, 3);
     project.run(&arguments(&[])).success();
     project.run(&arguments(&["--filter", "seed=1"])).success();
+    age(&project.path().join(".specbook"), 48);
     let kept = project.run(&["store", "gc", "--yes"]).success();
     assert_eq!(results(&project).len(), 12, "{}", kept.stdout);
 }

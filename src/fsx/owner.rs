@@ -1,24 +1,24 @@
-//! Who holds a claim: a random token, and where the system tells, the process.
+//! Who holds a lease: a random token, and where the system tells, the process.
 //!
-//! On Linux a process is named by the machine's boot, its process namespace, its number and its start time, so that a claim
-//! of a process that was killed on this machine is known to be dead at once. Elsewhere, and for processes of other machines,
-//! only a heartbeat that stands still tells.
+//! On Linux a process is named by the machine's boot, its process namespace, its number and its start time, so that a lease of a
+//! process that ended on this machine is known to be dead at once. Elsewhere, for processes of other machines, and for those of
+//! an earlier boot, only a heartbeat that stands still tells.
 
 use crate::digest::Hasher;
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 
-/// The owner of a claim, as written into it.
+/// The owner of a lease, as written into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub struct Owner {
     /// 16 random hexadecimal digits.
-    pub(crate) token: String,
+    pub token: String,
     /// `machine:pid:start`, or `-` where unknown.
-    pub(crate) process: String,
+    pub process: String,
 }
 
 impl Owner {
     /// This process, with a new token.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let process = own_process().unwrap_or_else(|| "-".to_owned());
         // The standard library's hash keys come from the operating system's generator; the address tells threads apart.
         let mut hasher = Hasher::new();
@@ -31,28 +31,42 @@ impl Owner {
         Self { token, process }
     }
 
-    /// Whether the owner is known to have died: it ran on this machine and is no more.
-    pub(crate) fn is_dead(&self) -> bool {
-        let Some(own) = own_process() else {
-            return false;
-        };
-        let mut own = own.split(':');
+    /// Whether the owner is known to have ended: it ran on this machine since its last boot, and the system knows no process of
+    /// its number. Nothing else is death: a process that may not be looked at lives.
+    pub fn is_dead(&self) -> bool {
         let mut parts = self.process.split(':');
-        let (Some(machine), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next())
-        else {
+        let (Some(of), Some(pid)) = (parts.next(), parts.next()) else {
             return false;
         };
-        own.next() == Some(machine)
-            && pid
-                .parse::<u32>()
-                .is_ok_and(|pid| start_time(pid).as_deref() != Some(start))
+        machine().is_some_and(|own| own == of) && pid.parse().is_ok_and(has_ended)
+    }
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 /// `machine:pid:start` of this process.
 fn own_process() -> Option<String> {
     let pid = std::process::id();
-    Some(format!("{}:{pid}:{}", machine()?, start_time(pid)?))
+    Some(format!("{}:{pid}:{}", machine()?, start_time()?))
+}
+
+/// Whether the system knows no process of this number.
+#[cfg(unix)]
+fn has_ended(pid: i32) -> bool {
+    use nix::errno::Errno;
+    use nix::sys::signal::kill;
+    use nix::unistd::Pid;
+    // Zero and negative numbers mean groups of processes.
+    pid > 0 && kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
+}
+
+#[cfg(not(unix))]
+fn has_ended(_: i32) -> bool {
+    false
 }
 
 #[cfg(target_os = "linux")]
@@ -65,17 +79,13 @@ fn machine() -> Option<String> {
     Some(hasher.finish().to_string()[..16].to_owned())
 }
 
+/// When this process began, in ticks since the boot.
 #[cfg(target_os = "linux")]
-fn start_time(pid: u32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn start_time() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The name in parentheses may hold anything; the start time is the 20th field after it (22nd of all).
     let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    // A zombie has ended, only nobody has asked yet.
-    if matches!(fields.next(), Some("Z" | "X")) {
-        return None;
-    }
-    fields.nth(18).map(str::to_owned)
+    rest.split_ascii_whitespace().nth(19).map(str::to_owned)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -84,13 +94,21 @@ fn machine() -> Option<String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn start_time(_: u32) -> Option<String> {
+fn start_time() -> Option<String> {
     None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    fn process(pid: &str) -> Owner {
+        Owner {
+            token: String::new(),
+            process: format!("{}:{pid}:12345", machine().unwrap()),
+        }
+    }
 
     #[test]
     fn tokens_differ_and_the_living_are_not_dead() {
@@ -106,16 +124,14 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_process_that_ended_is_dead() {
+    fn death_is_that_the_system_knows_no_such_process() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = child.id();
+        let pid = child.id().to_string();
         child.wait().unwrap();
-        let own = own_process().unwrap();
-        let machine = own.split(':').next().unwrap();
-        let dead = Owner {
-            token: String::new(),
-            process: format!("{machine}:{pid}:12345"),
-        };
-        assert!(dead.is_dead());
+        assert!(process(&pid).is_dead());
+        // Of another user, with other times than ours, or no process at all: nothing is known.
+        for pid in ["1", "0", "-1", "99999999999", "", "x"] {
+            assert!(!process(pid).is_dead(), "{pid}");
+        }
     }
 }

@@ -1,0 +1,68 @@
+//! `store du`: what takes the space.
+
+use super::error::StoreError;
+use super::gc::{extent, shards};
+use super::layout::{CHECKPOINT, ShardName};
+use super::runs::Store;
+use std::collections::BTreeMap;
+
+/// Bytes and number of one kind of entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Number of entries.
+    pub entries: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
+}
+
+/// What takes the space: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `tokens`, `plans`,
+/// `damaged`; weights and checkpoints are counted in `runs` too).
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
+    let fs = store.fs();
+    let mut usage: BTreeMap<&'static str, Usage> = BTreeMap::new();
+    let mut add = |kind, bytes| {
+        let sum = usage.entry(kind).or_default();
+        sum.entries += 1;
+        sum.bytes += bytes;
+    };
+    for folder in shards(store, &store.layout.runs())? {
+        for entry in fs.list(&folder)? {
+            let path = folder.join(&entry.name);
+            let (bytes, _) = extent(store, &path, 4)?;
+            match ShardName::parse(&entry.name) {
+                Some(ShardName::Run(_)) => add("runs", bytes),
+                Some(ShardName::Work(..)) => add("unfinished", bytes),
+                _ => continue,
+            }
+            if !entry.is_dir() {
+                continue;
+            }
+            for file in fs.list(&path)? {
+                let (bytes, _) = extent(store, &path.join(&file.name), 2)?;
+                if file.name == CHECKPOINT {
+                    add("checkpoints", bytes);
+                } else if file.name.ends_with(".safetensors") {
+                    add("weights", bytes);
+                }
+            }
+        }
+    }
+    for folder in shards(store, &store.layout.evals())? {
+        for entry in fs.list(&folder)? {
+            add("evals", extent(store, &folder.join(&entry.name), 4)?.0);
+        }
+    }
+    for (kind, folder) in [
+        ("tokens", store.layout.tokens()),
+        ("plans", store.layout.plans()),
+        ("damaged", store.layout.damaged()),
+    ] {
+        for entry in fs.list(&folder)? {
+            add(kind, extent(store, &folder.join(&entry.name), 4)?.0);
+        }
+    }
+    Ok(usage)
+}

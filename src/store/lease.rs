@@ -1,0 +1,100 @@
+//! The lease of a run: whoever holds it makes the run, and nobody else touches what is in the making.
+
+use super::error::StoreError;
+use super::layout::{Layout, ShardName};
+use super::runs::Store;
+use crate::fsx::{Fs, FsResult, Judge, Lease};
+use crate::record::RunId;
+
+/// A lease on a run. Dropped, it is released.
+pub(crate) struct RunLease {
+    pub(crate) id: RunId,
+    lease: Lease,
+}
+
+impl RunLease {
+    /// Its number: also that of the work folder.
+    pub(crate) fn number(&self) -> u64 {
+        self.lease.number()
+    }
+
+    /// An error where the run is no longer ours.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        if self.lease.is_mine()? {
+            Ok(())
+        } else {
+            Err(StoreError::LostLease { id: self.id })
+        }
+    }
+
+    /// What went wrong; where the run is no longer ours, that is the reason: others remove and rename what was ours.
+    pub(crate) fn explain(&self, error: StoreError) -> StoreError {
+        match self.check() {
+            Err(lost @ StoreError::LostLease { .. }) => lost,
+            _ => error,
+        }
+    }
+}
+
+/// Numbers in use for a run, rising.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// Leases.
+    pub(crate) leases: Vec<u64>,
+    /// Work folders.
+    pub(crate) works: Vec<u64>,
+}
+
+impl Numbers {
+    /// Lists the leases and work folders of `id`.
+    pub(crate) fn of(fs: &dyn Fs, layout: &Layout, id: &RunId) -> FsResult<Self> {
+        let mut numbers = Self::default();
+        for entry in fs.list(&layout.shard(id))? {
+            match ShardName::parse(&entry.name) {
+                Some(ShardName::Lease(of, number)) if of == *id => numbers.leases.push(number),
+                Some(ShardName::Work(of, number)) if of == *id => numbers.works.push(number),
+                _ => {}
+            }
+        }
+        numbers.leases.sort_unstable();
+        numbers.works.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+impl Store {
+    /// Takes the lease of a run; `None` where another process that may be alive holds it.
+    pub(crate) fn lease(&self, id: &RunId) -> Result<Option<RunLease>, StoreError> {
+        self.lease_judged(id, Judge::Watching(&self.observed))
+    }
+
+    /// The same, where `judge` tells who may be alive.
+    pub(crate) fn lease_judged(
+        &self,
+        id: &RunId,
+        judge: Judge<'_>,
+    ) -> Result<Option<RunLease>, StoreError> {
+        let works = Numbers::of(self.fs(), &self.layout, id)?.works;
+        let above = works.last().copied().unwrap_or(0);
+        let name = self.layout.lease(id);
+        let lease = Lease::acquire(&self.fs, &name, self.timing, judge, above)?;
+        Ok(lease.map(|lease| RunLease { id: *id, lease }))
+    }
+
+    /// Whether the owner of lease `number` of the run may be alive.
+    pub(crate) fn may_live(
+        &self,
+        id: &RunId,
+        number: u64,
+        judge: Judge<'_>,
+    ) -> Result<bool, StoreError> {
+        let name = self.layout.lease(id);
+        Ok(name.may_live(self.fs(), number, self.timing.stale, judge)?)
+    }
+
+    /// Whether a process that may be alive makes the run.
+    pub(crate) fn is_leased(&self, id: &RunId, judge: Judge<'_>) -> Result<bool, StoreError> {
+        let name = self.layout.lease(id);
+        Ok(name.is_held(self.fs(), self.timing.stale, judge)?)
+    }
+}
