@@ -152,7 +152,7 @@ fn cell(record: &RunRecord, column: &str) -> Value {
         "tokens" => json!(record.counts.tokens),
         "docs" => json!(record.counts.docs),
         "sequences" => json!(record.counts.sequences),
-        "seconds" => json!(record.timing.train_seconds),
+        "seconds" | "train_seconds" => json!(record.timing.train_seconds),
         "tokens_per_second" => json!(record.timing.train_tokens_per_second),
         _ => match metric_name(column, record) {
             Some(value) => json!(value),

@@ -187,6 +187,11 @@ impl From<crate::choices::Finding> for Problem {
     }
 }
 
+/// More names than this are not all listed.
+const MANY: usize = 20;
+/// So many of them are.
+const NEAR: usize = 5;
+
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
@@ -219,6 +224,12 @@ impl Problem {
         self
     }
 
+    /// Adds what to do where nothing better was said.
+    pub(crate) fn or_hint(mut self, hint: &str) -> Self {
+        self.hint.get_or_insert_with(|| hint.to_owned());
+        self
+    }
+
     /// Names what is allowed and, where one is near to `given`, which was probably meant.
     pub(crate) fn choices<'a>(
         mut self,
@@ -229,7 +240,16 @@ impl Problem {
         if let Some(near) = nearest(given, &names) {
             self.hint = Some(format!("did you mean `{near}`?"));
         }
-        if !names.is_empty() {
+        if names.len() > MANY {
+            let likeness = |name: &str| {
+                strsim::jaro_winkler(given, name) + f64::from(u8::from(name.contains(given)))
+            };
+            let mut near = names.clone();
+            near.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
+            near.truncate(NEAR);
+            let others = names.len() - NEAR;
+            self.allowed = Some(format!("{} and {others} other names", list(&near)));
+        } else if !names.is_empty() {
             self.allowed = Some(list(&names));
         }
         self

@@ -150,7 +150,11 @@ impl<'a> Marks<'a> {
                     }
                     info => format!("not valid YAML: {info}"),
                 };
-                Box::new(Problem::new(message).at(span))
+                let problem = Problem::new(message).at(span);
+                Box::new(match error.info().contains("tab") {
+                    true => problem.hint("YAML is indented with spaces"),
+                    false => problem,
+                })
             })?;
             let len = if place.start.line() == place.end.line() {
                 place.len()

@@ -236,6 +236,9 @@ impl Check<'_> {
         .at(node.span);
         self.push(match (shape, &node.value) {
             (Shape::Text, Value::Number(_) | Value::Bool(_)) => problem.hint("put it in quotes"),
+            (Shape::Record(fields), Value::String(text)) if fields.len() == 1 => {
+                problem.hint(format!("write `{{{}: {text}}}`", fields[0].name))
+            }
             (Shape::Integer(most), Value::Number(number)) => {
                 let float = number.as_f64().unwrap_or_default();
                 if float >= 0.0 && float.fract() == 0.0 && float < 1e15 && !number.is_u64() {

@@ -257,7 +257,7 @@ impl Refs<'_> {
         let problem = if self.names.axes().contains(name) {
             problem.hint("the values of the axes head the rows by themselves")
         } else {
-            problem
+            problem.or_hint("`specbook help metrics` explains all of them")
         };
         self.push("cells", index, path, problem);
     }

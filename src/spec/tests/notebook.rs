@@ -120,7 +120,7 @@ fn tables() {
       --> s.yaml:46:47
     46 |   - table: {rows: case, columns: [train_loss, val_los, perplexity]}
        |                                               ^^^^^^^
-       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean`, `val_ce`, `train_sd50`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `nll_unigram`, `nll_bigram`, `nll_trigram`, `val_unigram`, `val_bigram`, `val_trigram`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `bits_per_byte`, `accuracy`, `top5`, `perplexity_calibrated`, `temperature`, `perplexity_clipped_linear`, `ece`, `perplexity_random_windows`, `distinct_1`, `distinct_2`, `repetition`
+       = allowed: `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean` and 35 other names
        = hint: did you mean `val_loss`?
     ");
     assert_snapshot!(edit("val_loss, perplexity]", "val_loss], pivot: seed"), @"
@@ -134,7 +134,8 @@ fn tables() {
       --> s.yaml:46:76
     46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], sort: valu}
        |                                                                            ^^^^
-       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean`, `val_ce`, `train_sd50`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `nll_unigram`, `nll_bigram`, `nll_trigram`, `val_unigram`, `val_bigram`, `val_trigram`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `bits_per_byte`, `accuracy`, `top5`, `perplexity_calibrated`, `temperature`, `perplexity_clipped_linear`, `ece`, `perplexity_random_windows`, `distinct_1`, `distinct_2`, `repetition`
+       = allowed: `val_unigram`, `val_ce`, `val_loss`, `val_bigram`, `val_trigram` and 35 other names
+       = hint: `specbook help metrics` explains all of them
     ");
 }
 
@@ -188,7 +189,7 @@ fn columns_and_data() {
       --> s.yaml:46:47
     46 |   - table: {rows: case, columns: [train_loss, case]}
        |                                               ^^^^
-       = allowed: `train_loss`, `train_loss_first`, `train_loss_last`, `train_loss_mean`, `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean`, `val_ce`, `train_sd50`, `steps`, `params`, `tokens`, `docs`, `sequences`, `sequences_by_formula`, `sequence_length`, `nll`, `nll_unigram`, `nll_bigram`, `nll_trigram`, `val_unigram`, `val_bigram`, `val_trigram`, `perplexity`, `perplexity_median`, `perplexity_mean`, `perplexity_geometric`, `bits_per_byte`, `accuracy`, `top5`, `perplexity_calibrated`, `temperature`, `perplexity_clipped_linear`, `ece`, `perplexity_random_windows`, `distinct_1`, `distinct_2`, `repetition`
+       = allowed: `ece`, `val_ce`, `sequences`, `train_sd50`, `val_loss_min` and 35 other names
        = hint: the values of the axes head the rows by themselves
     ");
     assert_snapshot!(edit("    where: figure 3", "    needs: {data: pile}"), @"
