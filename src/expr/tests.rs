@@ -320,7 +320,7 @@ fn mistakes_name_what_there_is() {
     assert_snapshot!(error_of("mean(3)"), @"`mean` takes a list of numbers, not number");
     assert_snapshot!(error_of("1 +"), @"syntax error: unexpected end of input, expected expression");
     assert_snapshot!(error_of("avg([1])"), @"unknown function `avg`, the nearest names are `abs`, `log`, `pairs`");
-    assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `percent`, `pm`");
+    assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `pm`, `percent`");
     assert_snapshot!(check("foo + 1").unwrap_err(), @"unknown function `foo`, the nearest names are `formula`, `log`, `pow`");
 }
 

@@ -21,6 +21,16 @@ pub(crate) struct Metric {
     pub(crate) about: Option<&'static str>,
 }
 
+impl Metric {
+    /// The label with its unit: `Validation loss (nats)`.
+    pub(crate) fn with_unit(&self) -> String {
+        match self.unit {
+            "" => self.label.clone(),
+            unit => format!("{} ({unit})", self.label),
+        }
+    }
+}
+
 /// How many digits a metric gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {

@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use super::chart::{Colours, same};
+use super::metric::{self, Metric};
 use super::text::{one_line, shorten, slug};
 use crate::record::{Results, RunResult, same_run};
 use crate::spec::{Filter, Selection, Spec};
@@ -156,8 +157,65 @@ impl<'a> Scope<'a> {
         Ok(self.results.runs.iter().filter(fits).collect())
     }
 
+    /// The words of the spec for a name, where it has some.
+    fn label(&self, name: &str) -> Option<String> {
+        self.spec.labels.get(name).map(|label| one_line(label))
+    }
+
+    /// Whether runs have this axis.
+    pub(crate) fn is_axis(&self, name: &str) -> bool {
+        let mut runs = self.results.runs.iter();
+        runs.any(|run| axis_value(run, name).is_some())
+    }
+
+    /// An axis in words.
+    pub(crate) fn axis_name(&self, axis: &str) -> String {
+        self.label(axis).unwrap_or_else(|| one_line(axis))
+    }
+
+    /// A setting (a run, its seed aside) in words.
+    pub(crate) fn setting_name(&self, group: &str) -> String {
+        self.label(group).unwrap_or_else(|| one_line(group))
+    }
+
+    /// A value of an axis in words.
+    pub(crate) fn value_name(&self, axis: &str, value: &Value) -> String {
+        let text = value_text(value);
+        let of_text = || value.as_str().and_then(|text| self.label(text));
+        let label = self.label(&format!("{axis}={text}")).or_else(of_text);
+        label.unwrap_or(text)
+    }
+
+    /// The same as the title of a panel or a row: cases and choices name themselves, numbers need their axis.
+    pub(crate) fn value_title(&self, axis: &str, value: &Value) -> String {
+        let name = self.value_name(axis, value);
+        match value {
+            Value::String(_) | Value::Object(_) => name,
+            other if name != one_line(&other.to_string()) => name,
+            _ => match self.label(axis) {
+                Some(label) => format!("{label} {name}"),
+                None => format!("{axis} = {name}"),
+            },
+        }
+    }
+
+    /// A curve in words.
+    pub(crate) fn curve_name(&self, curve: &str) -> String {
+        self.label(curve)
+            .unwrap_or_else(|| metric::curve_label(curve).to_owned())
+    }
+
+    /// What is known of a metric, in the spec's words.
+    pub(crate) fn metric(&self, name: &str) -> Metric {
+        let known = metric::describe(name);
+        Metric {
+            label: self.label(name).unwrap_or(known.label),
+            ..known
+        }
+    }
+
     /// The values that a filter asks for; `min` and `max` are those of an axis of numbers.
-    fn wanted(&self, axis: &str, value: &Value) -> Vec<Value> {
+    pub(crate) fn wanted(&self, axis: &str, value: &Value) -> Vec<Value> {
         let extreme = |larger: bool| {
             let runs = self.results.runs.iter();
             let values: Option<Vec<Value>> = runs
@@ -213,16 +271,7 @@ fn choice(name: &str, settings: &Value) -> String {
     let settings = settings.iter();
     let settings = settings.map(|(key, value)| format!("{key}={}", value_text(value)));
     let settings: Vec<String> = settings.collect();
-    shorten(&one_line(&format!("{name}{{{}}}", settings.join(","))), 60)
-}
-
-/// A value of an axis as the title of a panel or a row: cases and choices name themselves, numbers need their axis.
-pub(crate) fn value_title(axis: &str, value: &Value) -> String {
-    match value {
-        Value::String(text) => one_line(text),
-        Value::Object(_) => value_text(value),
-        other => format!("{axis} = {other}"),
-    }
+    shorten(&one_line(&format!("{name}{{{}}}", settings.join(","))), 200)
 }
 
 /// Puts runs that differ in their seed only together, in plan order.

@@ -15,6 +15,14 @@ pub enum Cell {
     Table(TableCell),
     /// A histogram.
     Histogram(HistogramCell),
+    /// Final values as points, against a size, an axis or another metric.
+    Scatter(ScatterCell),
+    /// Differences between matched runs, by what was changed.
+    Differences(DifferencesCell),
+    /// A metric as bars.
+    Bars(BarsCell),
+    /// A metric by two axes, as shades.
+    Heat(HeatCell),
     /// Sampled continuations.
     Samples(SamplesCell),
     /// Perplexity per document.
@@ -172,6 +180,101 @@ pub enum HistogramOf {
     DocumentTokens,
     /// Perplexity per held-out document.
     Perplexity,
+}
+
+/// Final values as points: one for each setting, its seeds together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScatterCell {
+    /// Axis of numbers or metric (`params`) across.
+    pub x: String,
+    /// Metric upwards.
+    pub y: String,
+    /// Axis whose values get a panel each.
+    #[serde(default)]
+    pub panels: Option<String>,
+    /// Axis whose values get a colour each.
+    #[serde(default)]
+    pub colours: Option<String>,
+    /// Whether a line joins the settings that differ in `x` alone.
+    #[serde(default)]
+    pub join: bool,
+    /// Only runs with these axis values, as in a plot.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Logarithmic axes.
+    #[serde(default)]
+    pub log: Vec<PlotAxis>,
+    /// Sentence below the figure.
+    #[serde(default)]
+    pub caption: Option<String>,
+}
+
+/// Differences between matched runs: a row for each change, its mean over the pairs that differ in nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DifferencesCell {
+    /// The metric that is compared.
+    pub metric: String,
+    /// The changes, one row each.
+    pub pairs: Vec<Pairing>,
+    /// Only runs with these axis values, as in a plot.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Sentence below the figure.
+    #[serde(default)]
+    pub caption: Option<String>,
+}
+
+/// A change of one axis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pairing {
+    /// The axis.
+    pub axis: String,
+    /// Its value before the change; default: the smallest.
+    #[serde(default)]
+    pub from: Option<serde_json::Value>,
+    /// Its value after it; default: the largest.
+    #[serde(default)]
+    pub to: Option<serde_json::Value>,
+    /// Name of the row; default: the axis and its two values.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// A metric as bars from zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BarsCell {
+    /// The metric.
+    pub metric: String,
+    /// Axis whose values get a bar each, or `run`.
+    pub rows: String,
+    /// Only runs with these axis values, as in a plot.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Sentence below the figure.
+    #[serde(default)]
+    pub caption: Option<String>,
+}
+
+/// A metric by two axes, as shades with its values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeatCell {
+    /// The metric.
+    pub metric: String,
+    /// Axis across.
+    pub x: String,
+    /// Axis downwards.
+    pub y: String,
+    /// Only runs with these axis values, as in a plot.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Sentence below the figure.
+    #[serde(default)]
+    pub caption: Option<String>,
 }
 
 /// Sampled continuations.

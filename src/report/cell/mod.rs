@@ -62,6 +62,22 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let caption = histogram.caption.as_deref();
                 (None, vec![self.figure(&figure, caption)?])
             }
+            Cell::Scatter(cell) => {
+                let figure = chart::scatter(self.scope, cell, line)?;
+                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
+            }
+            Cell::Differences(cell) => {
+                let figure = chart::differences(self.scope, cell, line)?;
+                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
+            }
+            Cell::Bars(cell) => {
+                let figure = chart::bars(self.scope, cell, line)?;
+                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
+            }
+            Cell::Heat(cell) => {
+                let figure = chart::heat(self.scope, cell, line)?;
+                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
+            }
             Cell::Table(table) => (None, vec![Block::Table(self.table(table, line)?)]),
             Cell::Samples(samples) => (Some("Samples"), self.samples(samples, line)?),
             Cell::Perplexity(cell) => (Some("Perplexity"), self.perplexity(cell, line)?),
@@ -110,11 +126,11 @@ impl<'a, 'b> Builder<'a, 'b> {
         let number = self.figures;
         let count = figure.panels.len();
         let (size, columns) = match count {
-            0 | 1 => ((640, 360), 1),
+            0 | 1 => ((560, 330), 1),
             2 | 4 => ((400, 270), 2),
-            _ => ((340, 250), 3),
+            _ => ((300, 230), 3),
         };
-        let (width, height) = size;
+        let (width, height) = figure.size.unwrap_or(size);
         let drawings = chart::draw(figure, Size { width, height })?;
         let head = caption.map(|text| clean(text).trim().to_owned());
         let head = head.unwrap_or_else(|| escape_markdown(&figure.alt));
@@ -172,6 +188,10 @@ pub(crate) fn look_up(
             .map_err(|error| located(error, text, line)),
         Cell::Plot(plot) => chart::look_up(scope, plot, line).map(drop),
         Cell::Histogram(_) => Ok(()),
+        Cell::Scatter(cell) => chart::look_up_scatter(scope, cell, line).map(drop),
+        Cell::Differences(cell) => chart::look_up_differences(scope, cell, line).map(drop),
+        Cell::Bars(cell) => chart::look_up_bars(scope, cell, line).map(drop),
+        Cell::Heat(cell) => chart::look_up_heat(scope, cell, line).map(drop),
         Cell::Table(table) => table::look_up(scope, table, line),
         Cell::Samples(SamplesCell { runs, .. })
         | Cell::Perplexity(PerplexityCell { runs, .. })

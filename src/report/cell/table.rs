@@ -82,7 +82,7 @@ impl<'a> Builder<'a, '_> {
             anchor: name.clone(),
             number: Some(number),
             caption: prose_line(&caption(cell, &columns, &measured, &rows)),
-            columns: heads(cell, &columns, &axes),
+            columns: heads(self.scope, cell, &columns, &axes),
             rows: views,
             csv: format!("data/{name}.csv"),
             csv_text,
@@ -95,7 +95,11 @@ impl<'a> Builder<'a, '_> {
             let head = |run: &RunResult| -> Vec<String> {
                 let values = axes.iter().map(|axis| axis_value(run, axis));
                 values
-                    .map(|value| value.map_or_else(|| "–".to_owned(), |value| value_text(&value)))
+                    .zip(&axes)
+                    .map(|(value, axis)| match value {
+                        Some(value) => self.scope.value_name(axis, &value),
+                        None => "–".to_owned(),
+                    })
                     .collect()
             };
             return groups(all)
@@ -103,7 +107,7 @@ impl<'a> Builder<'a, '_> {
                 .map(|group| Row {
                     heads: match group.runs.first() {
                         Some(run) if !axes.is_empty() => head(run),
-                        _ => vec![one_line(&group.name)],
+                        _ => vec![self.scope.setting_name(&group.name)],
                     },
                     name: one_line(&group.name),
                     runs: group.runs,
@@ -114,7 +118,7 @@ impl<'a> Builder<'a, '_> {
             .values(&cell.rows, all)
             .into_iter()
             .map(|value| Row {
-                heads: vec![value_text(&value)],
+                heads: vec![self.scope.value_name(&cell.rows, &value)],
                 name: value_text(&value),
                 runs: all
                     .iter()
@@ -150,7 +154,7 @@ impl<'a> Builder<'a, '_> {
         {
             let column = |pivot| Column {
                 metric: metric.clone(),
-                about: metric::describe(metric),
+                about: self.scope.metric(metric),
                 pivot,
             };
             match &cell.pivot {
@@ -374,7 +378,12 @@ fn published_head(column: &str) -> Option<&str> {
     column.strip_prefix("published:").map(str::trim)
 }
 
-fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnView> {
+fn heads(
+    scope: &Scope<'_>,
+    cell: &TableCell,
+    columns: &[Column],
+    axes: &[String],
+) -> Vec<ColumnView> {
     let head = |label: &str| ColumnView {
         label: one_line(label),
         unit: String::new(),
@@ -383,15 +392,18 @@ fn heads(cell: &TableCell, columns: &[Column], axes: &[String]) -> Vec<ColumnVie
     };
     let mut heads: Vec<ColumnView> = match (axes, cell.rows.as_str()) {
         ([], "run") => vec![head("Run")],
-        ([], axis) => vec![head(axis)],
-        (axes, _) => axes.iter().map(|axis| head(axis)).collect(),
+        ([], axis) => vec![head(&scope.axis_name(axis))],
+        (axes, _) => axes
+            .iter()
+            .map(|axis| head(&scope.axis_name(axis)))
+            .collect(),
     };
     heads.extend(
         columns
             .iter()
             .map(|column| match (&cell.pivot, &column.pivot) {
                 (Some(axis), Some(value)) => ColumnView {
-                    label: format!("{axis} = {}", value_text(value)),
+                    label: scope.value_title(axis, value),
                     unit: String::new(),
                     about: None,
                     is_number: true,

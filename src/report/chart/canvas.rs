@@ -9,12 +9,14 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind,
 };
 use std::fmt::{Error, Write as _};
+use unicode_width::UnicodeWidthStr as _;
 
 /// Units of a drawing per pixel: plotters places whole units.
 pub(crate) const UNITS: u32 = 10;
 
-/// Height of a tick label, in units.
-const FONT: u32 = 11 * UNITS;
+/// Height of a tick label, in pixels and in units.
+pub(super) const FONT_SIZE: u32 = 12;
+const FONT: u32 = FONT_SIZE * UNITS;
 
 /// Space between two bars, in units.
 const HAIR: i32 = 8;
@@ -72,6 +74,11 @@ impl<'a> Canvas<'a> {
         self.is_open = self.title.is_empty();
         Ok(())
     }
+}
+
+/// Estimated width of a text in units, for a size in pixels.
+pub(super) fn text_width(text: &str, size: u32) -> u32 {
+    (text.width() as u32 * size * 56 * UNITS).div_ceil(100)
 }
 
 /// A path of relative moves, the shortest form of a long line.
@@ -175,8 +182,8 @@ impl DrawingBackend for Canvas<'_> {
         };
         // SVG places the base line: a third of the type's height below its middle.
         let y = match anchor.v_pos {
-            VPos::Top => y + 80,
-            VPos::Center => y + 38,
+            VPos::Top => y + 88,
+            VPos::Center => y + 42,
             VPos::Bottom => y,
         };
         let (class, text) = (&self.class, escape(&clean(text)));

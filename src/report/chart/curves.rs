@@ -5,7 +5,7 @@ use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style, reduce, same}
 use crate::record::RunResult;
 use crate::report::ReportError;
 use crate::report::metric::{CURVES, at, curve_label};
-use crate::report::scope::{Group, Scope, axis_value, groups, value_text, value_title};
+use crate::report::scope::{Group, Scope, axis_value, groups, value_text};
 use crate::report::text::one_line;
 use crate::spec::{PlotAxis, PlotCell, PlotX, PublishedCurve};
 use crate::stats::{half_width, mean};
@@ -60,7 +60,7 @@ pub(crate) fn curves(
                 let has =
                     |run: &&RunResult| axis_value(run, axis).is_some_and(|v| same(&v, &value));
                 let inside: Vec<&RunResult> = runs.iter().copied().filter(has).collect();
-                builder.panel(value_title(axis, &value), Some(&value), &inside)
+                builder.panel(scope.value_title(axis, &value), Some(&value), &inside)
             })
             .collect(),
     };
@@ -80,36 +80,45 @@ pub(crate) fn curves(
             .to_owned(),
             is_log: cell.log.contains(&PlotAxis::X),
             is_whole: cell.x != PlotX::Epoch,
-            range: None,
+            ..Axis::default()
         },
         y: Axis {
-            label: y_label(&cell.curves),
+            label: y_label(scope, &cell.curves),
             is_log: cell.log.contains(&PlotAxis::Y),
-            is_whole: false,
             range: cell.y_range,
+            ..Axis::default()
         },
         panels,
         legend: builder.legend,
         alt,
         notes,
+        ..Figure::default()
     };
+    figure.keep_ours_tall();
     figure.tell_what_is_hidden();
+    figure.label_ends();
     Ok(figure)
 }
 
-fn y_label(curves: &[String]) -> String {
+fn y_label(scope: &Scope<'_>, curves: &[String]) -> String {
     match curves {
-        [only] => match only.as_str() {
-            "lr" => "learning rate".to_owned(),
-            "grad_norm" => "gradient norm".to_owned(),
-            curve if is_loss(curve) => format!("{} (nats per token)", curve_label(curve)),
-            curve => curve_label(curve).to_owned(),
-        },
+        [only] if is_loss(only) => format!("{} (nats per token)", scope.curve_name(only)),
+        [only] => scope.curve_name(only),
         _ if curves.iter().all(|curve| is_loss(curve)) => "loss (nats per token)".to_owned(),
         _ => {
-            let names: Vec<&str> = curves.iter().map(|curve| curve_label(curve)).collect();
+            let names: Vec<String> = curves.iter().map(|curve| scope.curve_name(curve)).collect();
             names.join(", ")
         }
+    }
+}
+
+/// The name of a curve among `curves`: where the axis says that all are losses, `training` and `validation` are enough.
+fn short_name(scope: &Scope<'_>, curve: &str, curves: &[String]) -> String {
+    let name = scope.curve_name(curve);
+    let is_plain = |curve: &String| matches!(curve.as_str(), "train/loss" | "val/loss");
+    match name.strip_suffix(" loss") {
+        Some(short) if curves.len() > 1 && curves.iter().all(is_plain) => short.to_owned(),
+        _ => name,
     }
 }
 
@@ -191,12 +200,8 @@ impl Builder<'_, '_> {
                 let look = Look::new(Colour::Published, published_style(series.len()));
                 self.key(&label, look);
                 series.push(Series {
-                    label,
-                    run: None,
-                    look,
                     points: scaled(published, self.last_step),
-                    band: Vec::new(),
-                    bars: Vec::new(),
+                    ..Series::new(&label, look)
                 });
             }
         }
@@ -216,11 +221,11 @@ impl Builder<'_, '_> {
     fn look(&mut self, curve: &str, group: &Group<'_>) -> Look {
         let Some(axis) = &self.cell.colours else {
             let look = Look::new(Colour::of_curve(curve), Style::Line);
-            self.key(curve_label(curve), look);
+            self.key(&short_name(self.scope, curve, &self.cell.curves), look);
             return look;
         };
         let value = group.runs.first().and_then(|run| axis_value(run, axis));
-        let title = value_title(axis, &value.unwrap_or(Value::Null));
+        let title = self.scope.value_title(axis, &value.unwrap_or(Value::Null));
         let (colour, repeated) = self.scope.colours.of(&title);
         self.key(&title, Look::new(colour, our_style(repeated)));
         let is_train = |curve: &&String| curve.starts_with("train/");
@@ -246,18 +251,20 @@ impl Builder<'_, '_> {
             return;
         }
         self.most_seeds = self.most_seeds.max(group.runs.len());
-        let label = format!("{}, {}", one_line(&group.name), curve_label(curve));
+        let label = format!(
+            "{}, {}",
+            self.scope.setting_name(&group.name),
+            self.scope.curve_name(curve)
+        );
         let run = group.runs.first().map(|run| self.scope.anchor(run));
         let width = self.cell.smooth.unwrap_or(0);
         let make = |points: &[[f64; 2]], band: &[[f64; 3]], look: Look| {
             let kept = reduce(points, self.buckets);
             Series {
-                label: label.clone(),
                 run: run.clone(),
-                look,
                 points: kept.iter().map(|index| points[*index]).collect(),
                 band: kept.iter().filter_map(|i| band.get(*i)).copied().collect(),
-                bars: Vec::new(),
+                ..Series::new(&label, look)
             }
         };
         // Smoothing needs something to smooth: curves with few points stay as they are.
@@ -278,8 +285,8 @@ impl Builder<'_, '_> {
                 .iter()
                 .partition(|c| c.starts_with("train/"));
             let names = |curves: &[&String]| {
-                let names: Vec<&str> = curves.iter().map(|c| curve_label(c)).collect();
-                names.join(", ")
+                let name = |curve: &&String| short_name(self.scope, curve, &self.cell.curves);
+                curves.iter().map(name).collect::<Vec<_>>().join(", ")
             };
             if !thin.is_empty() && !full.is_empty() {
                 self.key(&names(&full), Look::new(Colour::Ink, Style::Line));

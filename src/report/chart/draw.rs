@@ -1,8 +1,8 @@
 //! Drawing a figure: layout, axes and marks of every panel, by plotters.
 
-use super::canvas::{Canvas, Mark, Outline, UNITS};
+use super::canvas::{Canvas, FONT_SIZE, Mark, Outline, UNITS, text_width};
 use super::scale::Scale;
-use super::{Colour, Figure, Panel, Series, Style};
+use super::{Colour, Figure, Panel, Remark, Series, Style};
 use crate::human;
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
@@ -14,6 +14,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Lines in a panel from which on they are thin and their ends are not marked.
 const CROWD: usize = 8;
+
+/// Size of type on narrow screens, in pixels of a drawing: names and ends of lines have room for it.
+const NARROW: u32 = 15;
 
 /// Most points of a figure that show their value to a pointer.
 const HINTS: usize = 240;
@@ -49,10 +52,16 @@ type Chart<'a, 'b> = ChartContext<'a, Canvas<'b>, Cartesian2d<RangedCoordf64, Ra
 pub(crate) fn draw(figure: &Figure, size: Size) -> Result<Vec<Drawing>, PlotError> {
     let wanted = if size.height > 280 { 6 } else { 5 };
     let all = figure.panels.iter().flat_map(|panel| &panel.series);
-    let heights = all.flat_map(|series| heights(series, figure.y.is_log));
-    let mut y = Scale::new(heights, figure.y.range, figure.y.is_log, wanted, true);
-    if has_bars(&figure.panels) && !figure.y.is_log {
+    let heights = all.flat_map(heights);
+    let mut y = match &figure.y.names[..] {
+        [] => Scale::new(heights, figure.y.range, figure.y.is_log, wanted, true),
+        names => Scale::of_names(names, true),
+    };
+    if has_bars(&figure.panels) {
         y.low = 0.0;
+    }
+    if figure.y.is_whole {
+        y = y.whole();
     }
     let lines: usize = figure.panels.iter().map(|panel| panel.series.len()).sum();
     let hints = (HINTS / lines.max(1)).clamp(2, 24);
@@ -71,19 +80,22 @@ fn has_bars(panels: &[Panel]) -> bool {
     series.any(|series| !series.bars.is_empty())
 }
 
-fn heights(series: &Series, is_log: bool) -> Vec<f64> {
+fn heights(series: &Series) -> Vec<f64> {
     let mut values: Vec<f64> = series.points.iter().map(|point| point[1]).collect();
     values.extend(series.band.iter().flat_map(|band| [band[1], band[2]]));
     values.extend(series.bars.iter().map(|bar| bar[2]));
+    values.extend(series.whiskers.iter().flat_map(|[_, a, _, b]| [*a, *b]));
     if !series.bars.is_empty() {
-        // Bars stand on the axis; on a logarithmic one a single count has to be seen.
-        values.push(if is_log { 0.7 } else { 0.0 });
+        values.push(0.0);
     }
     values
 }
 
 /// The horizontal scale of a panel. Histograms are compared across panels; curves may run over different lengths.
 fn horizontal(figure: &Figure, panel: &Panel, size: Size) -> Scale {
+    if !figure.x.names.is_empty() {
+        return Scale::of_names(&figure.x.names, false);
+    }
     let panels = std::slice::from_ref(panel);
     let shown = if has_bars(panels) {
         &figure.panels
@@ -92,10 +104,20 @@ fn horizontal(figure: &Figure, panel: &Panel, size: Size) -> Scale {
     };
     let xs = shown.iter().flat_map(|panel| &panel.series).flat_map(|s| {
         let points = s.points.iter().map(|point| point[0]);
-        points.chain(s.bars.iter().flat_map(|bar| [bar[0], bar[1]]))
+        let bars = s.bars.iter().flat_map(|bar| [bar[0], bar[1]]);
+        let spans = s.whiskers.iter().chain(&s.rects);
+        points
+            .chain(bars)
+            .chain(spans.flat_map(|[a, _, b, _]| [*a, *b]))
     });
     let wanted = if size.width > 450 { 7 } else { 4 };
-    let scale = Scale::new(xs, figure.x.range, figure.x.is_log, wanted, false);
+    let scale = Scale::new(
+        xs,
+        figure.x.range,
+        figure.x.is_log,
+        wanted,
+        figure.x.is_padded,
+    );
     if figure.x.is_whole {
         scale.whole()
     } else {
@@ -113,32 +135,56 @@ fn draw_panel(
 ) -> Result<Drawing, Failure> {
     let is_line = |series: &&Series| series.look.style != Style::Raw;
     let is_crowded = panel.series.iter().filter(is_line).count() > CROWD;
-    let left = (y.longest_label() as u32 * 65).div_ceil(10) + 12;
     let (width, height) = (size.width * UNITS, size.height * UNITS);
+    let is_named = !figure.y.names.is_empty();
+    let left = match is_named {
+        // Names have room for the larger type of narrow screens.
+        true => widest(figure.y.names.iter(), NARROW) + 8 * UNITS,
+        false => y.longest_label() as u32 * 7 * UNITS + 12 * UNITS,
+    };
+    let ends = panel.series.iter().filter_map(|series| series.end.as_ref());
+    let ends = widest(ends, NARROW)
+        + if panel.series.iter().any(|s| s.end.is_some()) {
+            16 * UNITS
+        } else {
+            0
+        };
+    let bars = panel
+        .series
+        .iter()
+        .filter(|series| is_named && series.look.style == Style::Bars);
+    let remarks = widest(
+        bars.flat_map(|series| &series.remarks)
+            .map(|remark| &remark.text),
+        FONT_SIZE,
+    );
+    // Half of the last label may stand out to the right.
+    let last = x.ticks.last();
+    let last = last.map_or(0, |(_, label)| label.chars().count() as u32);
+    let right = ((8 + last * 4) * UNITS).max(ends).max(remarks + 8 * UNITS);
+    let top = if figure.y.label.is_empty() { 6 } else { 26 };
     let (mut marks, mut hidden) = (String::new(), String::new());
     for (out, is_hint) in [(&mut marks, false), (&mut hidden, true)] {
         let root = Canvas::new((width, height), out).into_drawing_area();
-        // Half of the last label may stand out to the right.
-        let last = x.ticks.last();
-        let last = last.map_or(0, |(_, label)| label.chars().count() as u32);
         let mut chart = ChartBuilder::on(&root)
-            .margin_top(24 * UNITS)
-            .margin_right((8 + last * 4) * UNITS)
-            .margin_bottom(18 * UNITS)
-            .set_label_area_size(LabelAreaPosition::Left, left * UNITS)
-            .set_label_area_size(LabelAreaPosition::Bottom, 20 * UNITS)
+            .margin_top(top * UNITS)
+            .margin_right(right)
+            .margin_bottom(20 * UNITS)
+            .set_label_area_size(LabelAreaPosition::Left, left)
+            .set_label_area_size(LabelAreaPosition::Bottom, 22 * UNITS)
             .build_cartesian_2d(x.low..x.high, y.low..y.high)?;
         if !is_hint {
-            axes(&root, &mut chart, x, y)?;
+            axes(&root, &mut chart, x, y, figure)?;
             // The vertical label lies flat above its axis, where it can be read.
             let labels = [
-                ((40, 130), HPos::Left, &figure.y.label),
+                ((40, 140), HPos::Left, &figure.y.label),
                 (
-                    (((width + left * UNITS) / 2) as i32, height as i32 - 50),
+                    (((width - right + left) / 2) as i32, height as i32 - 50),
                     HPos::Center,
                     &figure.x.label,
                 ),
             ];
+            let labels = labels.into_iter().filter(|(_, _, label)| !label.is_empty());
             for (place, side, label) in labels {
                 root.draw(&text("label", label, place, side, VPos::Bottom))?;
             }
@@ -151,6 +197,12 @@ fn draw_panel(
                 points(&mut chart, series, x, y, hints, is_crowded, is_hint)?;
             }
         }
+        if !is_hint {
+            end_labels(&root, &chart, panel, x, y)?;
+            for remark in panel.series.iter().flat_map(|series| &series.remarks) {
+                place_remark(&root, &chart, remark, width)?;
+            }
+        }
         root.present()?;
     }
     Ok(Drawing {
@@ -159,6 +211,89 @@ fn draw_panel(
         size,
         is_crowded,
     })
+}
+
+/// The width of the longest of some texts in units, in type of `size` pixels.
+fn widest<'t>(texts: impl Iterator<Item = &'t String>, size: u32) -> u32 {
+    texts.map(|text| text_width(text, size)).max().unwrap_or(0)
+}
+
+/// Names lines at their right ends; names that would touch move apart, and a short line leads from each end to its name.
+fn end_labels(
+    root: &Area<'_>,
+    chart: &Chart<'_, '_>,
+    panel: &Panel,
+    x: &Scale,
+    y: &Scale,
+) -> Result<(), Failure> {
+    const GAP: i32 = 160;
+    let (right, bottom) = chart.backend_coord(&(x.high, y.low));
+    let (_, top) = chart.backend_coord(&(x.low, y.high));
+    let mut ends = Vec::new();
+    for series in &panel.series {
+        let is_inside = |point: &&[f64; 2]| {
+            let place = y.place(point[1]);
+            place.is_some_and(|place| (y.low..=y.high).contains(&place))
+        };
+        let last = series.points.iter().rev().find(is_inside);
+        let place = last.and_then(|point| Some((x.place(point[0])?, y.place(point[1])?)));
+        if let (Some(label), Some(place)) = (&series.end, place) {
+            ends.push((
+                chart.backend_coord(&place),
+                label,
+                series.look.colour.class(),
+            ));
+        }
+    }
+    ends.sort_by_key(|((_, py), _, _)| *py);
+    let mut heights: Vec<i32> = ends.iter().map(|((_, py), _, _)| *py).collect();
+    for index in 1..heights.len() {
+        heights[index] = heights[index].max(heights[index - 1] + GAP);
+    }
+    // What was pushed below the axis moves up again, and pushes in turn.
+    let mut limit = bottom.max(top);
+    for height in heights.iter_mut().rev() {
+        *height = (*height).min(limit);
+        limit = *height - GAP;
+    }
+    for (((px, py), label, colour), height) in ends.into_iter().zip(heights) {
+        let lead = vec![(px + 30, py), (right + 110, height)];
+        root.draw(&mark(&format!("lead {colour}"), "", Outline::Line, lead))?;
+        root.draw(&text(
+            "end",
+            label,
+            (right + 140, height),
+            HPos::Left,
+            VPos::Center,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Puts words right of their mark, left of it where there is no room, or in its middle where it has no length.
+fn place_remark(
+    root: &Area<'_>,
+    chart: &Chart<'_, '_>,
+    remark: &Remark,
+    width: u32,
+) -> Result<(), Failure> {
+    let at = |x: f64| chart.backend_coord(&(x, remark.y));
+    let ((from, y), (to, _)) = (at(remark.span[0]), at(remark.span[1]));
+    let length = text_width(&remark.text, FONT_SIZE) as i32;
+    let (place, side) = if remark.span[0] == remark.span[1] {
+        (from, HPos::Center)
+    } else if to + 100 + length <= width as i32 || from - 100 - length < 0 {
+        (to + 100, HPos::Left)
+    } else {
+        (from - 100, HPos::Right)
+    };
+    root.draw(&text(
+        "remark",
+        &remark.text,
+        (place, y),
+        side,
+        VPos::Center,
+    ))
 }
 
 fn mark<C>(
@@ -190,18 +325,37 @@ fn text<'t>(
     }
 }
 
-/// Grid lines, axes, ticks and their labels.
-fn axes(root: &Area<'_>, chart: &mut Chart<'_, '_>, x: &Scale, y: &Scale) -> Result<(), Failure> {
+/// Grid lines, axes, ticks and their labels. Grid lines cross the axis of numbers; names have neither rules nor ticks.
+fn axes(
+    root: &Area<'_>,
+    chart: &mut Chart<'_, '_>,
+    x: &Scale,
+    y: &Scale,
+    figure: &Figure,
+) -> Result<(), Failure> {
     const TICK: i32 = 4 * UNITS as i32;
     let inside = |scale: &Scale, value: f64| (scale.low..=scale.high).contains(&value);
     let across: Vec<&(f64, String)> = x.ticks.iter().filter(|t| inside(x, t.0)).collect();
     let up: Vec<&(f64, String)> = y.ticks.iter().filter(|t| inside(y, t.0)).collect();
-    for (value, _) in &up {
-        let rule = vec![(x.low, *value), (x.high, *value)];
+    let (across_named, up_named) = (!figure.x.names.is_empty(), !figure.y.names.is_empty());
+    let rules: Vec<Vec<(f64, f64)>> = match (across_named, up_named) {
+        (_, false) => up
+            .iter()
+            .map(|tick| vec![(x.low, tick.0), (x.high, tick.0)])
+            .collect(),
+        (false, true) => across
+            .iter()
+            .map(|tick| vec![(tick.0, y.low), (tick.0, y.high)])
+            .collect(),
+        (true, true) => Vec::new(),
+    };
+    for rule in rules {
         chart.draw_series([mark("grid", "", Outline::Line, rule)])?;
     }
-    let corner = vec![(x.low, y.high), (x.low, y.low), (x.high, y.low)];
-    chart.draw_series([mark("axis", "", Outline::Line, corner)])?;
+    if !up_named {
+        let corner = vec![(x.low, y.high), (x.low, y.low), (x.high, y.low)];
+        chart.draw_series([mark("axis", "", Outline::Line, corner)])?;
+    }
     let places = |ticks: &[&(f64, String)], at: &dyn Fn(f64) -> (f64, f64)| {
         let places = ticks.iter().map(|tick| chart.backend_coord(&at(tick.0)));
         places.collect::<Vec<(i32, i32)>>()
@@ -216,10 +370,10 @@ fn axes(root: &Area<'_>, chart: &mut Chart<'_, '_>, x: &Scale, y: &Scale) -> Res
             vec![(px, py), (px + dx, py + dy)],
         )
     };
-    for place in &below {
+    for place in below.iter().filter(|_| !across_named) {
         root.draw(&outward(*place, (0, TICK)))?;
     }
-    for place in &beside {
+    for place in beside.iter().filter(|_| !up_named) {
         root.draw(&outward(*place, (-TICK, 0)))?;
     }
     for ((px, py), (_, label)) in below.into_iter().zip(across) {
@@ -272,6 +426,33 @@ fn bands_bars_lines(
         let (class, corners) = (format!("bars {colour}"), vec![(a, y.low), (b, top)]);
         chart.draw_series([mark(&class, &title, Outline::Bar, corners)])?;
     }
+    let is_ink = series.look.colour == Colour::Ink || !series.rects.is_empty();
+    for [ax, ay, bx, by] in &series.rects {
+        let class = match series.look.style {
+            Style::Heat(_) => series.look.class(),
+            _ => format!("bars {colour}"),
+        };
+        let corners = vec![(*ax, *ay), (*bx, *by)];
+        chart.draw_series([mark(&class, &series.label, Outline::Bar, corners)])?;
+    }
+    for [ax, ay, bx, by] in &series.whiskers {
+        let ends = [
+            x.place(*ax).zip(y.place(*ay)),
+            x.place(*bx).zip(y.place(*by)),
+        ];
+        let [Some(from), Some(to)] = ends else {
+            continue;
+        };
+        let class = match (series.look.colour, is_ink) {
+            (Colour::Ink, _) => "axis".to_owned(),
+            (_, true) => "whisker ink".to_owned(),
+            (_, false) => format!("whisker {colour}"),
+        };
+        chart.draw_series([mark(&class, "", Outline::Line, vec![from, to])])?;
+    }
+    if matches!(series.look.style, Style::Points | Style::Faint) {
+        return Ok(());
+    }
     let placed = series.points.iter();
     let placed = placed.filter_map(|point| Some((x.place(point[0])?, y.place(point[1])?)));
     let placed: Vec<(f64, f64)> = placed.collect();
@@ -293,7 +474,8 @@ fn points(
     hints: bool,
 ) -> Result<(), Failure> {
     let count = series.points.len();
-    let is_sparse = count <= 12;
+    let is_plain = matches!(series.look.style, Style::Points | Style::Faint);
+    let is_sparse = count <= 12 || is_plain;
     let shown = if is_sparse { count } else { most.min(count) };
     for number in 0..shown {
         let index = if shown > 1 {
@@ -316,7 +498,11 @@ fn points(
         let title = format!("{}: {value} at {at}", series.label);
         let (class, radius) = match hints {
             true => ("hint".to_owned(), 50),
-            false => (format!("point {}", series.look.colour.class()), 22),
+            false if series.look.style == Style::Faint => {
+                (format!("faint {}", series.look.colour.class()), 24)
+            }
+            false if is_plain => (format!("point {}", series.look.colour.class()), 45),
+            false => (format!("point {}", series.look.colour.class()), 24),
         };
         chart.draw_series([mark(&class, &title, Outline::Dot(radius), vec![place])])?;
     }

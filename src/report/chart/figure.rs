@@ -6,7 +6,7 @@ use crate::report::text::escape_markdown;
 use serde::Serialize;
 
 /// A figure.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Figure {
     /// Horizontal axis.
     pub(crate) x: Axis,
@@ -20,10 +20,16 @@ pub(crate) struct Figure {
     pub(crate) alt: String,
     /// How lines, bands and means are to be read; follows the caption of the spec.
     pub(crate) notes: String,
+    /// Width and height of a panel in pixels, where the figure's contents fix them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<(u32, u32)>,
+    /// Its data as CSV, where a table of points would not say it.
+    #[serde(skip)]
+    pub(crate) csv: Option<String>,
 }
 
 /// An axis of a figure.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Axis {
     /// Quantity and unit.
     pub(crate) label: String,
@@ -33,6 +39,22 @@ pub(crate) struct Axis {
     pub(crate) is_whole: bool,
     /// Lowest and highest value, where the spec fixes them.
     pub(crate) range: Option<[f64; 2]>,
+    /// Whether room is left beyond the data at both ends (a vertical axis always has it).
+    #[serde(skip)]
+    pub(crate) is_padded: bool,
+    /// What stands at 0, 1, 2, … of an axis of names; of a vertical one from the top down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) names: Vec<String>,
+}
+
+impl Axis {
+    /// A linear axis over its data.
+    pub(crate) fn new(label: &str) -> Self {
+        Self {
+            label: label.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A panel.
@@ -62,6 +84,48 @@ pub(crate) struct Series {
     /// Bars as `[from, to, height]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) bars: Vec<[f64; 3]>,
+    /// Words at the end of its line, in place of the legend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<String>,
+    /// Intervals as `[x, y, x, y]`, from end to end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) whiskers: Vec<[f64; 4]>,
+    /// Filled rectangles as `[x, y, x, y]`, two corners.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rects: Vec<[f64; 4]>,
+    /// Words beside its marks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) remarks: Vec<Remark>,
+}
+
+/// Words beside a mark.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Remark {
+    /// Where the mark begins and ends on the horizontal axis: the words stand right of it, or left where there is no room; in the
+    /// middle of a mark without a length.
+    pub(crate) span: [f64; 2],
+    /// Height.
+    pub(crate) y: f64,
+    /// The words.
+    pub(crate) text: String,
+}
+
+impl Series {
+    /// A series without anything to draw yet.
+    pub(crate) fn new(label: &str, look: Look) -> Self {
+        Self {
+            label: label.to_owned(),
+            run: None,
+            look,
+            points: Vec::new(),
+            band: Vec::new(),
+            bars: Vec::new(),
+            end: None,
+            whiskers: Vec::new(),
+            rects: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
 }
 
 /// How a series is drawn.
@@ -111,7 +175,19 @@ pub(crate) enum Style {
     Short,
     /// Filled bars.
     Bars,
+    /// Points without a line.
+    Points,
+    /// Small faint points.
+    Faint,
+    /// A filled cell in one of ten shades.
+    Heat(u8),
 }
+
+/// CSS classes of the shades.
+const HEAT: [&str; 10] = [
+    "heat h0", "heat h1", "heat h2", "heat h3", "heat h4", "heat h5", "heat h6", "heat h7",
+    "heat h8", "heat h9",
+];
 
 impl Style {
     /// CSS class.
@@ -125,6 +201,9 @@ impl Style {
             Self::DashDot => "dashdot",
             Self::Short => "short",
             Self::Bars => "bars",
+            Self::Points => "points",
+            Self::Faint => "faint",
+            Self::Heat(shade) => HEAT[usize::from(shade).min(HEAT.len() - 1)],
         }
     }
 }
@@ -162,7 +241,79 @@ pub(crate) fn reduce(points: &[[f64; 2]], buckets: usize) -> Vec<usize> {
     kept
 }
 
+/// Characters of the words at the end of a line, where panels are wide and where they are narrow.
+const END: [usize; 2] = [26, 12];
+
+/// Most lines of a panel that are named at their ends.
+const NAMED: usize = 7;
+
 impl Figure {
+    /// Names lines at their ends instead of in the legend: every entry that is short, and stands for one line of each panel.
+    pub(crate) fn label_ends(&mut self) {
+        let most = END[usize::from(self.panels.len() > 2)];
+        let lines = |panel: &Panel, look: Look| {
+            let alike = panel.series.iter().filter(|series| series.look == look);
+            alike.count()
+        };
+        let is_full = |panel: &Panel| {
+            let lines = panel.series.iter();
+            lines
+                .filter(|series| series.look.style != Style::Raw)
+                .count()
+                > NAMED
+        };
+        if self.panels.iter().any(is_full) {
+            return;
+        }
+        let (panels, legend) = (&mut self.panels, &mut self.legend);
+        legend.retain(|key| {
+            let is_line = key.look.colour != Colour::Ink;
+            let fits = key.label.chars().count() <= most;
+            let is_alone = panels.iter().all(|panel| lines(panel, key.look) <= 1);
+            let is_known = panels.iter().any(|panel| lines(panel, key.look) == 1);
+            if !(is_line && fits && is_alone && is_known) {
+                return true;
+            }
+            let series = panels.iter_mut().flat_map(|panel| &mut panel.series);
+            for series in series.filter(|series| series.look == key.look) {
+                series.end = Some(key.label.clone());
+            }
+            false
+        });
+    }
+
+    /// Limits the vertical axis so that published curves, however high, leave our lines their room: at least half of it.
+    pub(crate) fn keep_ours_tall(&mut self) {
+        if self.y.range.is_some() || self.y.is_log {
+            return;
+        }
+        let reach = |published: bool| {
+            let series = self.panels.iter().flat_map(|panel| &panel.series);
+            let series =
+                series.filter(|series| (series.look.colour == Colour::Published) == published);
+            let ys = series.flat_map(|series| {
+                let band = series.band.iter().flat_map(|band| [band[1], band[2]]);
+                series.points.iter().map(|point| point[1]).chain(band)
+            });
+            ys.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], y| {
+                [low.min(y), high.max(y)]
+            })
+        };
+        let (ours, theirs) = (reach(false), reach(true));
+        let span = ours[1] - ours[0];
+        if span <= 0.0 || !span.is_finite() || theirs[0] > theirs[1] {
+            return;
+        }
+        let all = theirs[1].max(ours[1]) - theirs[0].min(ours[0]);
+        if all <= 2.0 * span {
+            return;
+        }
+        let room = 0.5 * span;
+        let low = theirs[0].max(ours[0] - room).min(ours[0]);
+        let high = theirs[1].min(ours[1] + room).max(ours[1]);
+        self.y.range = Some([low - 0.04 * span, high + 0.04 * span]);
+    }
+
     /// Adds to the notes what the drawing cannot show: values without a place on its axes, and series that look alike.
     pub(crate) fn tell_what_is_hidden(&mut self) {
         let points = || {
@@ -221,6 +372,9 @@ impl Figure {
 
 /// The figure's data as CSV, one line per point, band or bar.
 pub(crate) fn csv(figure: &Figure) -> String {
+    if let Some(text) = &figure.csv {
+        return text.clone();
+    }
     let mut out = String::from("panel,series,style,x,y,low,high\n");
     let mut row = |cells: [&str; 7]| {
         out.push_str(&cells.map(crate::report::csv::field).join(","));

@@ -3,7 +3,7 @@
 use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style};
 use crate::record::RunResult;
 use crate::report::scope::{Scope, groups};
-use crate::report::text::{escape_markdown, one_line};
+use crate::report::text::escape_markdown;
 use crate::spec::{HistogramCell, PlotAxis};
 
 /// Most groups that get a panel of their own.
@@ -33,9 +33,13 @@ pub(crate) fn document_tokens(
         {
             Some((label, _, _)) => {
                 label.push_str(", ");
-                label.push_str(&one_line(&group.name));
+                label.push_str(&scope.setting_name(&group.name));
             }
-            None => populations.push((one_line(&group.name), Some(scope.anchor(run)), values)),
+            None => populations.push((
+                scope.setting_name(&group.name),
+                Some(scope.anchor(run)),
+                values,
+            )),
         }
     }
     if !cell.first.is_empty() {
@@ -82,7 +86,7 @@ pub(crate) fn perplexity(scope: &Scope<'_>, runs: &[&RunResult], cell: &Histogra
                 .flat_map(|eval| eval.documents.iter().map(|document| document.perplexity))
                 .collect();
             let anchor = group.runs.first().map(|run| scope.anchor(run));
-            (!values.is_empty()).then(|| (one_line(&group.name), anchor, values))
+            (!values.is_empty()).then(|| (scope.setting_name(&group.name), anchor, values))
         })
         .collect();
     histogram(
@@ -127,12 +131,9 @@ fn histogram(
                 label.clone()
             },
             series: vec![Series {
-                label: label.clone(),
                 run: run.clone(),
-                look: look(label),
-                points: Vec::new(),
-                band: Vec::new(),
                 bars: count(values, &edges),
+                ..Series::new(label, look(label))
             }],
         })
         .collect();
@@ -168,16 +169,12 @@ fn histogram(
         .collect();
     Figure {
         x: Axis {
-            label: x.to_owned(),
             is_log,
-            is_whole: false,
-            range: None,
+            ..Axis::new(x)
         },
         y: Axis {
-            label: "documents".to_owned(),
-            is_log: cell.log.contains(&PlotAxis::Y),
             is_whole: true,
-            range: None,
+            ..Axis::new("documents")
         },
         legend: if shown.len() > 1 {
             Vec::new()
@@ -193,6 +190,7 @@ fn histogram(
         panels,
         alt: format!("Histogram of the {what}; {}.", totals.join("; ")),
         notes: notes.join(" "),
+        ..Figure::default()
     }
 }
 

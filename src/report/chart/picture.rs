@@ -1,11 +1,10 @@
 //! Drawings as SVG: inline in the page, whose style sheet dresses them, and as pictures that stand alone, with the same rules
 //! inside.
 
-use super::canvas::UNITS;
+use super::canvas::{UNITS, text_width};
 use super::{Drawing, Key, Style};
 use crate::report::text::{clean, escape, shorten};
 use std::fmt::Write as _;
-use unicode_width::UnicodeWidthStr as _;
 
 /// How drawings look, in the variables of the page's style sheet.
 pub(crate) const FIGURE_CSS: &str = include_str!("../../../templates/figure.css");
@@ -54,12 +53,16 @@ pub(crate) fn standalone(
         escape(&clean(description)),
         style(),
     );
-    for (index, (title, drawing)) in drawings.iter().enumerate() {
+    let titles = titles(
+        drawings.iter().map(|(title, _)| clean(title)).collect(),
+        panel.0 - 8 * UNITS,
+    );
+    for (index, (title, (_, drawing))) in titles.iter().zip(drawings).enumerate() {
         let (column, row) = (index as u32 % columns, index as u32 / columns);
         let x = column * (panel.0 + GAP);
         let y = legend_height + row * (panel.1 + head + GAP);
         if has_titles {
-            let title = escape(&fitting(&clean(title), panel.0 - 8 * UNITS, 13));
+            let title = escape(title);
             let _ = writeln!(
                 out,
                 "<text class=\"head\" x=\"{}\" y=\"{}\">{title}</text>",
@@ -121,9 +124,31 @@ fn legend_rows(legend: &[Key], width: u32) -> (String, u32) {
     (out, height)
 }
 
-/// Estimated width of a text in units, for a size in pixels.
-fn text_width(text: &str, size: u32) -> u32 {
-    (text.width() as u32 * size * 56 * UNITS).div_ceil(100)
+/// Titles that fit into `width` and differ where the whole ones do: what those that would look alike have in common is left out.
+fn titles(whole: Vec<String>, width: u32) -> Vec<String> {
+    let cut: Vec<String> = whole
+        .iter()
+        .map(|title| fitting(title, width, 13))
+        .collect();
+    let alike = |index: &usize| {
+        let mut others = (0..cut.len()).filter(|other| other != index);
+        others.any(|other| cut[other] == cut[*index] && whole[other] != whole[*index])
+    };
+    let shorter = |index: usize| {
+        if !alike(&index) {
+            return cut[index].clone();
+        }
+        let rivals = (0..cut.len())
+            .filter(|other| cut[*other] == cut[index] && whole[*other] != whole[index]);
+        let common = rivals.map(|other| {
+            let pairs = whole[index].chars().zip(whole[other].chars());
+            pairs.take_while(|(a, b)| a == b).count()
+        });
+        let skipped = common.min().unwrap_or_default().saturating_sub(10);
+        let rest: String = whole[index].chars().skip(skipped).collect();
+        fitting(&format!("…{rest}"), width, 13)
+    };
+    (0..cut.len()).map(shorter).collect()
 }
 
 /// As much of a text as fits into a width.
@@ -162,4 +187,29 @@ fn style() -> String {
         resolved(light),
         resolved(dark)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::titles;
+
+    #[test]
+    fn titles_that_differ_late_still_differ() {
+        let title = |rate: &str| {
+            format!("cosine{{warmup_steps=1,decay_steps=3,min_lr={rate},warmup_from=zero}}")
+        };
+        let cut = titles(
+            vec!["constant".to_owned(), title("0.0001"), title("0.0005")],
+            2_200,
+        );
+        assert_eq!(cut[0], "constant");
+        assert!(
+            cut[1].contains("0.0001") && cut[2].contains("0.0005"),
+            "{cut:?}"
+        );
+        assert!(
+            cut.iter().all(|title| title.chars().count() < 32),
+            "{cut:?}"
+        );
+    }
 }

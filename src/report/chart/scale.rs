@@ -63,6 +63,22 @@ impl Scale {
         }
     }
 
+    /// A scale of names at 0, 1, 2, …; `from_top` puts the first one highest.
+    pub(crate) fn of_names(names: &[String], from_top: bool) -> Self {
+        let last = names.len().saturating_sub(1);
+        let place = |index: usize| if from_top { last - index } else { index } as f64;
+        Self {
+            low: -0.5,
+            high: last as f64 + 0.5,
+            is_log: false,
+            ticks: names
+                .iter()
+                .enumerate()
+                .map(|(index, name)| (place(index), name.clone()))
+                .collect(),
+        }
+    }
+
     /// The same scale for what is counted: only whole ticks, without decimals.
     pub(crate) fn whole(mut self) -> Self {
         if !self.is_log && self.ticks.iter().any(|(value, _)| value.fract() != 0.0) {

@@ -4,7 +4,8 @@ use super::Refs;
 use crate::record::{METRICS, MetricPoint, metric, same_run};
 use crate::spec::error::{Problem, list};
 use crate::spec::{
-    Cell, Filter, HistogramCell, HistogramOf, PlotAxis, PlotCell, PlotX, Selection, TableCell,
+    Cell, DifferencesCell, Filter, HistogramCell, HistogramOf, PlotAxis, PlotCell, PlotX,
+    Selection, TableCell,
 };
 
 impl Refs<'_> {
@@ -22,6 +23,30 @@ impl Refs<'_> {
             Cell::Histogram(histogram) => self.histogram(index, histogram),
             Cell::Plot(plot) => self.plot(index, plot),
             Cell::Table(table) => self.table(index, table),
+            Cell::Scatter(cell) => {
+                for (key, axis) in [("panels", &cell.panels), ("colours", &cell.colours)] {
+                    if let Some(axis) = axis {
+                        self.axis(index, &["scatter", key], axis, &[]);
+                    }
+                }
+                if !self.names.axes().contains(cell.x.as_str()) {
+                    self.metric(index, &["scatter", "x"], &cell.x);
+                }
+                self.metric(index, &["scatter", "y"], &cell.y);
+                self.filter(index, "scatter", &cell.filter);
+            }
+            Cell::Differences(cell) => self.differences(index, cell),
+            Cell::Bars(cell) => {
+                self.metric(index, &["bars", "metric"], &cell.metric);
+                self.axis(index, &["bars", "rows"], &cell.rows, &["run"]);
+                self.filter(index, "bars", &cell.filter);
+            }
+            Cell::Heat(cell) => {
+                self.metric(index, &["heat", "metric"], &cell.metric);
+                self.axis(index, &["heat", "x"], &cell.x, &[]);
+                self.axis(index, &["heat", "y"], &cell.y, &[]);
+                self.filter(index, "heat", &cell.filter);
+            }
             Cell::Samples(samples) => self.runs(index, &["samples", "runs"], &samples.runs),
             Cell::Perplexity(perplexity) => {
                 self.runs(index, &["perplexity", "runs"], &perplexity.runs)
@@ -90,11 +115,65 @@ impl Refs<'_> {
         self.push("cells", index, path, problem);
     }
 
+    fn differences(&mut self, index: usize, cell: &DifferencesCell) {
+        self.metric(index, &["differences", "metric"], &cell.metric);
+        self.filter(index, "differences", &cell.filter);
+        if cell.pairs.is_empty() {
+            let problem = Problem::new("no pair of settings is compared");
+            let hint = "write `pairs: [{axis: dim}]`, or with `from:` and `to:`";
+            self.push(
+                "cells",
+                index,
+                &["differences", "pairs"],
+                problem.hint(hint),
+            );
+        }
+        for (at, pairing) in cell.pairs.iter().enumerate() {
+            let at = at.to_string();
+            let path = ["differences", "pairs", &at, "axis"];
+            self.axis(index, &path, &pairing.axis, &[]);
+            for (key, end) in [("from", &pairing.from), ("to", &pairing.to)] {
+                match end {
+                    Some(value) => {
+                        let path = ["differences", "pairs", &at, key];
+                        self.filter_value(index, &path, &pairing.axis, value);
+                    }
+                    None if self
+                        .names
+                        .values(&pairing.axis)
+                        .iter()
+                        .any(|value| value.parse::<f64>().is_err()) =>
+                    {
+                        let message = format!(
+                            "the axis `{}` has no smallest or largest value",
+                            pairing.axis
+                        );
+                        let problem = Problem::new(message)
+                            .hint(format!("write `{key}:` with one of its values"));
+                        self.push("cells", index, &["differences", "pairs", &at], problem);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
     fn histogram(&mut self, index: usize, histogram: &HistogramCell) {
         if !(1..=1000).contains(&histogram.bins) {
             let problem = Problem::new(format!("a histogram cannot have {} bins", histogram.bins));
             let path = ["histogram", "bins"];
             self.push("cells", index, &path, problem.allowed("1 to 1000"));
+        }
+        if histogram.log.contains(&PlotAxis::Y) {
+            let problem = Problem::new(
+                "counts stand on a linear axis: bars on a logarithmic one have no foot",
+            );
+            self.push(
+                "cells",
+                index,
+                &["histogram", "log"],
+                problem.allowed("`[x]`"),
+            );
         }
         let path = ["histogram", "first"];
         if !histogram.first.is_empty() && histogram.of == HistogramOf::Perplexity {

@@ -208,7 +208,7 @@ fn unknown_choices() {
       --> s.yaml:47:5
     47 |   - sample: {runs: all}
        |     ^^^^^^
-       = allowed: `{text: …}`, `{plot: {curves: …}}`, `{table: {rows: …, columns: …}}`, `{histogram: {of: …}}`, `samples`, `perplexity`, `{claims: …}`, `{plan: …}`
+       = allowed: `{text: …}`, `{plot: {curves: …}}`, `{table: {rows: …, columns: …}}`, `{histogram: {of: …}}`, `{scatter: {x: …, y: …}}`, `{differences: {metric: …, pairs: …}}`, `{bars: {metric: …, rows: …}}`, `{heat: {metric: …, x: …, y: …}}`, `samples`, `perplexity`, `{claims: …}`, `{plan: …}`
        = hint: did you mean `samples`?
     ");
     assert_snapshot!(edit("sequence: next_token", "seq_len: min"), @"

@@ -1,0 +1,167 @@
+//! Paired differences: for each change of one setting the mean difference of a metric over matched runs, with its interval.
+
+use super::settings::{Estimate, others};
+use super::{Axis, Colour, Figure, Look, Panel, Remark, Series, Style, same};
+use crate::record::RunResult;
+use crate::report::metric;
+use crate::report::scope::{Scope, axis_value};
+use crate::report::{ReportError, csv};
+use crate::spec::{DifferencesCell, Pairing};
+use crate::stats::mean;
+use serde_json::Value;
+
+/// Looks up what a `differences` cell names; gives the runs it shows.
+pub(crate) fn look_up<'a>(
+    scope: &Scope<'a>,
+    cell: &DifferencesCell,
+    line: usize,
+) -> Result<Vec<&'a RunResult>, ReportError> {
+    for pairing in &cell.pairs {
+        scope.axis(&pairing.axis, line)?;
+    }
+    scope.filtered(&cell.filter, line)
+}
+
+/// A row: a change of a setting, and what it does.
+struct Change {
+    name: String,
+    /// One difference per matched pair of settings, or per seed where there is one such pair.
+    values: Vec<f64>,
+    unit: &'static str,
+}
+
+/// Makes the figure of a `differences` cell.
+pub(crate) fn differences(
+    scope: &Scope<'_>,
+    cell: &DifferencesCell,
+    line: usize,
+) -> Result<Figure, ReportError> {
+    let runs = look_up(scope, cell, line)?;
+    let changes: Vec<Change> = cell
+        .pairs
+        .iter()
+        .map(|pairing| change(scope, cell, pairing, &runs))
+        .collect();
+    let about = scope.metric(&cell.metric);
+    let last = changes.len().saturating_sub(1) as f64;
+    let mut csv_text = csv::line(["change", "difference", "half-width", "pairs"]);
+    let colour = Colour::Series(0);
+    let mut pairs = Series::new("pairs", Look::new(colour, Style::Faint));
+    let mut means = Series::new(&about.label, Look::new(colour, Style::Points));
+    let mut zero = Series::new("no difference", Look::new(Colour::Ink, Style::Points));
+    zero.whiskers.push([0.0, -0.5, 0.0, last + 0.5]);
+    for (index, change) in changes.iter().enumerate() {
+        let place = last - index as f64;
+        pairs
+            .points
+            .extend(change.values.iter().map(|value| [*value, place]));
+        let estimate = Estimate::of(&change.values);
+        let half = estimate.and_then(|estimate| estimate.half);
+        let fields = [
+            change.name.clone(),
+            estimate
+                .map(|estimate| estimate.mean.to_string())
+                .unwrap_or_default(),
+            half.map(|half| half.to_string()).unwrap_or_default(),
+            change.values.len().to_string(),
+        ];
+        csv_text.push_str(&csv::line(fields.iter().map(String::as_str)));
+        let Some(estimate) = estimate else { continue };
+        let [low, high] = estimate.ends();
+        means.points.push([estimate.mean, place]);
+        means.whiskers.push([low, place, high, place]);
+        means.remarks.push(Remark {
+            span: change
+                .values
+                .iter()
+                .fold([low, high], |[a, b], value| [a.min(*value), b.max(*value)]),
+            y: place,
+            text: format!(
+                "{} · {} {}",
+                estimate.text(),
+                change.values.len(),
+                change.unit
+            ),
+        });
+    }
+    let names: Vec<String> = changes.iter().map(|change| change.name.clone()).collect();
+    Ok(Figure {
+        x: Axis {
+            is_padded: true,
+            ..Axis::new(&format!("change of {}", about.with_unit().to_lowercase()))
+        },
+        alt: format!("Differences of {} by {}, with 95 % intervals.", about.label.to_lowercase(), names.join("; ")),
+        size: Some((560, 34 * names.len() as u32 + 66)),
+        y: Axis {
+            names,
+            ..Axis::new("")
+        },
+        panels: vec![Panel {
+            title: String::new(),
+            series: vec![zero, pairs, means],
+        }],
+        notes: "Faint dots are pairs of runs that differ in nothing else; thick dots are their means, lines 95 % intervals over the pairs (Student's t).".to_owned(),
+        csv: Some(csv_text),
+        ..Figure::default()
+    })
+}
+
+fn change(
+    scope: &Scope<'_>,
+    cell: &DifferencesCell,
+    pairing: &Pairing,
+    runs: &[&RunResult],
+) -> Change {
+    let axis = &pairing.axis;
+    let end = |value: &Option<Value>, extreme: &str| {
+        let asked = value.clone().unwrap_or_else(|| Value::from(extreme));
+        scope.wanted(axis, &asked).pop().unwrap_or(asked)
+    };
+    let (from, to) = (end(&pairing.from, "min"), end(&pairing.to, "max"));
+    let of = |value: &Value| {
+        let has = |run: &&&RunResult| axis_value(run, axis).is_some_and(|v| same(&v, value));
+        runs.iter()
+            .filter(has)
+            .copied()
+            .collect::<Vec<&RunResult>>()
+    };
+    // Differences by setting, each over the seeds that both have.
+    let mut settings: Vec<(Vec<(String, Value)>, Vec<f64>)> = Vec::new();
+    let after = of(&to);
+    for run in of(&from) {
+        let key = others(run, axis);
+        let Some(partner) = after.iter().find(|other| others(other, axis) == key) else {
+            continue;
+        };
+        let values = metric::value(run, &cell.metric).zip(metric::value(partner, &cell.metric));
+        let Some((before, after)) = values else {
+            continue;
+        };
+        let mut setting = key;
+        setting.retain(|(name, _)| name != "seed");
+        match settings.iter_mut().find(|(known, _)| *known == setting) {
+            Some((_, differences)) => differences.push(after - before),
+            None => settings.push((setting, vec![after - before])),
+        }
+    }
+    let (values, unit) = match settings.as_slice() {
+        [(_, only)] => (only.clone(), "seeds"),
+        several => (
+            several
+                .iter()
+                .filter_map(|(_, values)| mean(values))
+                .collect(),
+            "pairs",
+        ),
+    };
+    let text = |value: &Value| scope.value_name(axis, value);
+    Change {
+        name: match &pairing.label {
+            Some(label) => crate::report::text::one_line(label),
+            None if from.is_string() => format!("{} → {}", text(&from), text(&to)),
+            None => format!("{} {} → {}", scope.axis_name(axis), text(&from), text(&to)),
+        },
+        values,
+        unit,
+    }
+}
