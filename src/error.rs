@@ -3,6 +3,7 @@
 use crate::data::DataError;
 use crate::eval::EvalError;
 use crate::fsx::FsError;
+use crate::interop::InteropError;
 use crate::mistakes::Mistake;
 use crate::plan::PlanError;
 use crate::report::ReportError;
@@ -33,6 +34,8 @@ pub enum Error {
     Mistake(#[from] Mistake),
     /// A report.
     Report(#[from] ReportError),
+    /// A model of another program, or for one.
+    Interop(#[from] InteropError),
     /// A file operation.
     Fs(#[from] FsError),
     /// JSON that cannot be written or read.
@@ -70,6 +73,7 @@ impl Error {
             Self::Store(error) | Self::Scheduler(SchedulerError::Store(error)) => store_kind(error),
             Self::Mistake(Mistake::Measure { .. }) => ErrorKind::Spec,
             Self::Mistake(Mistake::Report(error)) | Self::Report(error) => report_kind(error),
+            Self::Interop(error) => interop_kind(error),
             Self::Fs(_) => ErrorKind::Store,
             Self::Json(_) => ErrorKind::Internal,
         }
@@ -86,6 +90,7 @@ impl Error {
             Self::Store(StoreError::NoSuchRun { .. }) => {
                 "a run is an id, a unique prefix of one, or `spec/name`"
             }
+            Self::Interop(error) => return error.advice().map(str::to_owned),
             Self::Train(TrainError::Diverged { .. }) => {
                 "a smaller learning rate or `train.grad_clip` often helps; the log has every step"
             }
@@ -137,6 +142,14 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         ReportError::Template { .. } | ReportError::Plot(_) | ReportError::Json(_) => {
             ErrorKind::Internal
         }
+    }
+}
+
+fn interop_kind(error: &InteropError) -> ErrorKind {
+    match error {
+        InteropError::Input { .. } | InteropError::Data(_) => ErrorKind::Input,
+        InteropError::Refused { .. } | InteropError::Foreign { .. } => ErrorKind::Usage,
+        InteropError::Fs(_) => ErrorKind::Store,
     }
 }
 

@@ -24,6 +24,7 @@
 //! | `data` | corpora (two are embedded), sources, tokenizers, sequence policies, batches |
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
 //! | `weights` | weights and checkpoints as plain data, and their file |
+//! | `interop` | models in and out: the formats of other programs |
 //! | `record` | what a run leaves behind, as plain data |
 //! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
 //! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
@@ -88,6 +89,7 @@ mod fsx;
 mod human;
 #[doc(hidden)]
 pub mod internals;
+mod interop;
 mod mistakes;
 mod plan;
 mod record;

@@ -76,6 +76,13 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Score text with a stored run.
     Eval(EvalArgs),
+    /// Write a run's model for another program.
+    Export(ExportArgs),
+    /// Put a model that another program wrote into the store.
+    Import(ImportArgs),
+    /// Print the logits after every token of a text, as JSON; for checks against other programs.
+    #[command(hide = true)]
+    Logits(LogitsArgs),
     /// Measure the speed and memory of training steps.
     Bench(BenchArgs),
     /// Retrain stored runs in memory and compare every bit.
@@ -173,7 +180,7 @@ pub(crate) struct SpecArgs {
 }
 
 /// Device, threads and jobs.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ComputeArgs {
     /// Runs to train at once; never more than fit in free memory.
     #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -387,6 +394,46 @@ pub(crate) struct EvalArgs {
     /// Line that separates documents in the text file.
     #[arg(long, default_value = "<|endoftext|>")]
     pub(crate) separator: String,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// A run (an id, a unique prefix of one, or `spec/name`) or an imported model.
+    #[arg(value_name = "RUN")]
+    pub(crate) target: String,
+    /// Folder to write; a folder that no export made is refused.
+    #[arg(value_name = "DIR")]
+    pub(crate) place: PathBuf,
+    /// Format: `hf` (a folder for Hugging Face's `transformers`) or `llama2c`.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) to: String,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// A Hugging Face folder (LLaMA or GPT-2, safetensors), or a checkpoint of llama2.c. Pickles are never read.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Its tokenizer, where it does not lie beside it: `tokenizer.json`, SentencePiece's `.model` or llama2.c's `.bin`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: Option<PathBuf>,
+    /// Name in the store; default: the name of the file or folder.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+/// `logits`
+#[derive(Debug, Args)]
+pub(crate) struct LogitsArgs {
+    /// A run, an imported model, a Hugging Face folder or a llama2.c file.
+    pub(crate) run: String,
+    /// The text.
+    #[arg(long, default_value = "Once upon a time")]
+    pub(crate) prompt: String,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }

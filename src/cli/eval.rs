@@ -3,7 +3,7 @@
 use super::args::{EvalArgs, Global};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::shared::TrainedRun;
+use super::shared::LoadedModel;
 use super::{exit, workspace};
 use crate::data::{self, DataContext, Stop};
 use crate::eval::{self, EvalRequest};
@@ -18,7 +18,7 @@ use std::path::Path;
 pub(crate) fn execute(args: &EvalArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = workspace::store_here(global)?;
     let result = match &args.text {
-        Some(path) => score(args, path, &store)?,
+        Some(path) => score(args, path, &store, printer)?,
         None => stored(&store, &store.resolve(&args.run)?)?.ok_or_else(|| {
             Failure::input(format!("run `{}` has no stored evaluation", args.run))
                 .hint("name a text with `--text FILE`")
@@ -50,9 +50,14 @@ pub(crate) fn stored(store: &Store, id: &RunId) -> Result<Option<EvalResult>, Fa
     Ok(None)
 }
 
-fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Failure> {
-    let trained = TrainedRun::open(store, &args.run, &args.compute)?;
-    let (tokenizer, model) = (&trained.tokenizer, &trained.key.model);
+fn score(
+    args: &EvalArgs,
+    path: &Path,
+    store: &Store,
+    printer: Printer,
+) -> Result<EvalResult, Failure> {
+    let trained = LoadedModel::open(store, &args.run, &args.compute, printer)?;
+    let (tokenizer, model) = (&trained.tokenizer, &trained.model);
     let corpus = Corpus::Text(TextFile {
         path: path.to_path_buf().into(),
         separator: args.separator.clone(),
@@ -78,12 +83,12 @@ fn score(args: &EvalArgs, path: &Path, store: &Store) -> Result<EvalResult, Fail
         settings: &settings,
         documents: &documents,
         stream: &[],
-        target_shift: trained.key.data.target_shift,
+        target_shift: trained.target_shift,
         prompts: &[],
         decode: &|prompt, new| tokenizer.decode_continuation(prompt, new),
         eos: Some(tokenizer.eos()),
-        usable_vocab: tokenizer.vocab_size().min(model.vocab_size),
-        loss: trained.key.train.loss,
+        usable_vocab: trained.usable_vocab(),
+        loss: trained.loss,
         threads: trained.threads,
     };
     Ok(eval::evaluate(

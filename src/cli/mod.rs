@@ -10,9 +10,12 @@ mod doctor;
 mod eval;
 mod exit;
 mod explain;
+mod export;
 mod failure;
 mod help;
+mod import;
 mod init;
+mod logits;
 mod ls;
 mod man;
 mod outcome;
@@ -85,6 +88,9 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Diff(args) => diff::execute(args, global, printer),
         Command::Sample(args) => sample::execute(args, global, printer),
         Command::Eval(args) => eval::execute(args, global, printer),
+        Command::Export(args) => export::execute(args, global, printer),
+        Command::Import(args) => import::execute(args, global, printer),
+        Command::Logits(args) => logits::execute(args, global, printer),
         Command::Bench(args) => bench::execute(args, global, printer),
         Command::Verify(args) => verify::execute(args, global, printer),
         Command::Store(command) => store::execute(command, global, printer),

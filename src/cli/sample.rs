@@ -3,7 +3,7 @@
 use super::args::{Global, SampleArgs};
 use super::failure::Failure;
 use super::print::Printer;
-use super::shared::TrainedRun;
+use super::shared::LoadedModel;
 use super::{exit, workspace};
 use crate::train::SampleJob;
 use serde_json::json;
@@ -20,14 +20,14 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         return Err(Failure::usage("`--top-k` is a whole number from 1"));
     }
     let store = workspace::store_here(global)?;
-    let trained = TrainedRun::open(&store, &args.run, &args.compute)?;
+    let trained = LoadedModel::open(&store, &args.run, &args.compute, printer)?;
     let tokenizer = &trained.tokenizer;
     let prompts: Vec<Vec<u32>> = args
         .prompt
         .iter()
-        .map(|prompt| Ok([vec![tokenizer.bos()], tokenizer.encode(prompt)?].concat()))
-        .collect::<Result<_, crate::data::DataError>>()?;
-    let positions = trained.key.model.max_seq_len;
+        .map(|prompt| trained.prompt(prompt))
+        .collect::<Result<_, _>>()?;
+    let positions = trained.model.max_seq_len;
     let fills = |ids: &Vec<u32>| ids.len() >= positions;
     for (number, ids) in prompts.iter().enumerate().filter(|(_, ids)| fills(ids)) {
         printer.warning(&format!(
@@ -37,7 +37,7 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         ));
     }
     let job = SampleJob {
-        model: &trained.key.model,
+        model: &trained.model,
         prompts: &prompts,
         max_new_tokens: args.max_new_tokens,
         temperature: args.temperature,
@@ -45,7 +45,7 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         top_p: args.top_p,
         seed: args.seed,
         stop: Some(tokenizer.eos()),
-        usable_vocab: tokenizer.vocab_size().min(trained.key.model.vocab_size),
+        usable_vocab: trained.usable_vocab(),
         threads: trained.threads,
     };
     let continuations = trained.engine.generate(&trained.weights, &job)?;
@@ -58,9 +58,9 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         let samples: Vec<_> = args
             .prompt
             .iter()
-            .zip(texts.iter().zip(&prompts))
-            .map(|(prompt, (text, ids))| {
-                json!({"prompt": prompt, "continuation": text, "fills_context": fills(ids)})
+            .zip(texts.iter().zip(&prompts).zip(&continuations))
+            .map(|(prompt, ((text, ids), new))| {
+                json!({"prompt": prompt, "continuation": text, "fills_context": fills(ids), "prompt_ids": ids, "ids": new})
             })
             .collect();
         printer.json_result(&json!({"format": 1, "run": trained.id, "samples": samples}))?;

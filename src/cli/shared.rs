@@ -2,19 +2,29 @@
 
 use super::args::ComputeArgs;
 use super::failure::Failure;
+use super::print::Printer;
 use crate::data::TextTokenizer;
+use crate::interop;
 use crate::plan::RunKey;
-use crate::record::{RunId, RunStatus};
-use crate::store::Store;
+use crate::record::{RunId, RunRecord, RunStatus};
+use crate::spec::{Loss, ModelConfig};
+use crate::store::{ModelRecord, Store, StoreError};
 use crate::train::engine;
 use crate::train::{Engine, Weights};
+use std::path::Path;
 
-/// A finished run, ready to be used.
-pub(crate) struct TrainedRun {
-    /// Its id.
-    pub(crate) id: RunId,
-    /// Its settings.
-    pub(crate) key: RunKey,
+/// A model that can be used: a finished run, an imported model, or the files of another program.
+pub(crate) struct LoadedModel {
+    /// What it is called in results: an id, or a path.
+    pub(crate) id: String,
+    /// What is known of it.
+    pub(crate) origin: Origin,
+    /// The model.
+    pub(crate) model: ModelConfig,
+    /// Distance from an input to its target.
+    pub(crate) target_shift: usize,
+    /// The loss that it was trained with.
+    pub(crate) loss: Loss,
     /// Its tokenizer.
     pub(crate) tokenizer: TextTokenizer,
     /// Its weights.
@@ -25,35 +35,111 @@ pub(crate) struct TrainedRun {
     pub(crate) threads: usize,
 }
 
-impl TrainedRun {
-    /// Finds the run and reads what is needed.
-    pub(crate) fn open(store: &Store, name: &str, compute: &ComputeArgs) -> Result<Self, Failure> {
-        let id = store.resolve(name)?;
+/// Where a model comes from.
+pub(crate) enum Origin {
+    /// A run of the store.
+    Run(Box<RunRecord>),
+    /// An imported model of the store.
+    Model(Box<ModelRecord>),
+    /// Files of another program.
+    Files,
+}
+
+impl LoadedModel {
+    /// Finds what `name` means, a run before an imported model before a path, and reads what is needed.
+    pub(crate) fn open(
+        store: &Store,
+        name: &str,
+        compute: &ComputeArgs,
+        printer: Printer,
+    ) -> Result<Self, Failure> {
+        let engine = engine::open(compute.device)?;
+        let threads = threads(compute);
+        let missing = match store.resolve(name) {
+            Ok(id) => return Self::of_run(store, name, &id, engine, threads),
+            Err(error @ StoreError::NoSuchRun { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        let of_others = |id, origin, model, weights, tokenizer| Self {
+            id,
+            origin,
+            model,
+            target_shift: 1,
+            loss: Loss::EXAMPLES[0],
+            tokenizer,
+            weights,
+            engine,
+            threads,
+        };
+        if let Some(record) = store.resolve_model(name)? {
+            let tokenizer = store.model_tokenizer(&record)?;
+            let tokenizer = TextTokenizer::from_bytes(&tokenizer, Path::new("tokenizer.json"))?;
+            let (id, model) = (record.id.to_string(), record.key.model.clone());
+            let weights = store.model_weights(&record)?;
+            let origin = Origin::Model(Box::new(record));
+            return Ok(of_others(id, origin, model, weights, tokenizer));
+        }
+        let path = Path::new(name);
+        if !interop::is_model(path) {
+            let failure = Failure::from(missing);
+            return Err(failure.hint(
+                "name a run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file",
+            ));
+        }
+        let read = interop::read(path, None)?;
+        read.notes.iter().for_each(|note| printer.warning(note));
+        Ok(of_others(
+            path.display().to_string(),
+            Origin::Files,
+            read.model,
+            read.weights,
+            read.tokenizer,
+        ))
+    }
+
+    fn of_run(
+        store: &Store,
+        name: &str,
+        id: &RunId,
+        engine: Box<dyn Engine>,
+        threads: usize,
+    ) -> Result<Self, Failure> {
         let Some(record) = store
-            .record(&id)?
+            .record(id)?
             .filter(|record| record.status == RunStatus::Cached)
         else {
             return Err(Failure::input(format!("run `{name}` is not finished"))
                 .hint("train it with `specbook run`"));
         };
         let key: RunKey = serde_json::from_value(record.key.clone())?;
-        let weights = store.weights(&id)?;
+        let weights = store.weights(id)?;
         let Some(json) = store.tokens(&record.digests.tokenizer)? else {
             return Err(Failure::input(format!(
                 "the tokenizer of run `{name}` is not in the store"
             ))
             .hint("`specbook run` on its spec puts it there"));
         };
-        let tokenizer = TextTokenizer::from_bytes(&json, std::path::Path::new("tokenizer.json"))?;
-        let threads = threads(compute);
         Ok(Self {
-            id,
-            key,
-            tokenizer,
+            id: id.to_string(),
+            origin: Origin::Run(Box::new(record)),
+            model: key.model,
+            target_shift: key.data.target_shift,
+            loss: key.train.loss,
+            tokenizer: TextTokenizer::from_bytes(&json, Path::new("tokenizer.json"))?,
             weights,
-            engine: engine::open(compute.device)?,
+            engine,
             threads,
         })
+    }
+
+    /// Ids that the tokenizer can give and the model can take.
+    pub(crate) fn usable_vocab(&self) -> usize {
+        self.tokenizer.vocab_size().min(self.model.vocab_size)
+    }
+
+    /// The ids of a text's beginning.
+    pub(crate) fn prompt(&self, text: &str) -> Result<Vec<u32>, Failure> {
+        Ok([vec![self.tokenizer.bos()], self.tokenizer.encode(text)?].concat())
     }
 }
 

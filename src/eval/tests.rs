@@ -71,6 +71,16 @@ impl Engine for TableEngine {
             .collect())
     }
 
+    fn logits(
+        &self,
+        _: &Weights,
+        _: &ModelConfig,
+        _: &[u32],
+        _: usize,
+    ) -> Result<Vec<f32>, TrainError> {
+        Ok(Vec::new())
+    }
+
     fn numerics(&self, dtype: Dtype) -> Numerics {
         FakeEngine::default().numerics(dtype)
     }

@@ -5,6 +5,7 @@ mod estimate;
 mod eval_key;
 mod expand;
 mod memory;
+mod model_key;
 mod outline;
 mod run_key;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use estimate::forward_flops;
 pub use eval_key::EVAL_RECIPE;
 pub use eval_key::EvalKey;
 pub use expand::{PlanError, expand};
+pub use model_key::ModelKey;
 pub use outline::{Outline, Outlined, outline};
 pub use run_key::{RECIPE, RunKey};
 

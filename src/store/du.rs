@@ -15,8 +15,8 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// What takes the space: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `tokens`, `plans`,
-/// `damaged`; weights and checkpoints are counted in `runs` too).
+/// What takes the space: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `models`, `tokens`,
+/// `plans`, `damaged`; weights and checkpoints are counted in `runs` too).
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -50,9 +50,14 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
             }
         }
     }
-    for folder in shards(store, &store.layout.evals())? {
-        for entry in fs.list(&folder)? {
-            add("evals", extent(store, &folder.join(&entry.name), 4)?.0);
+    for (kind, root) in [
+        ("evals", store.layout.evals()),
+        ("models", store.layout.models()),
+    ] {
+        for folder in shards(store, &root)? {
+            for entry in fs.list(&folder)? {
+                add(kind, extent(store, &folder.join(&entry.name), 4)?.0);
+            }
         }
     }
     for (kind, folder) in [

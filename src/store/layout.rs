@@ -50,6 +50,10 @@ impl Layout {
         self.root.join("plans-v1")
     }
 
+    pub(crate) fn models(&self) -> PathBuf {
+        self.root.join("models-v1")
+    }
+
     pub(crate) fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
     }

@@ -5,6 +5,7 @@
 //! runs-v1/3f/3fa9….work-2/   the same, in the making: key.json metrics.jsonl timing.jsonl log.txt checkpoint/
 //! runs-v1/3f/3fa9….claim-2   the lease of who makes it: token, process, heartbeat counter
 //! evals-v1/8c/8c01…/         key.json result.json samples.json perplexity.jsonl
+//! models-v1/5e/5e02…/        record.json model.safetensors tokenizer.json: what somebody else trained
 //! tokens-v1/ plans-v1/ calibration.json damaged/
 //! ```
 //!
@@ -26,6 +27,7 @@ mod gc;
 mod layout;
 mod lease;
 mod lines;
+mod models;
 mod plans;
 mod reading;
 mod runs;
@@ -41,6 +43,7 @@ pub use du::du;
 pub use error::StoreError;
 pub(crate) use error::chain;
 pub use gc::{Garbage, GarbageKind, GcOptions, gc, remove_garbage};
+pub use models::ModelRecord;
 pub use plans::Manifest;
 pub use runs::Store;
 pub use verify::verify;

@@ -153,6 +153,16 @@ impl Engine for FakeEngine {
         Ok((0..job.prompts.len()).map(draw).collect())
     }
 
+    fn logits(
+        &self,
+        _: &Weights,
+        model: &ModelConfig,
+        ids: &[u32],
+        _: usize,
+    ) -> Result<Vec<f32>, TrainError> {
+        Ok(vec![0.0; ids.len() * model.vocab_size])
+    }
+
     fn numerics(&self, dtype: crate::spec::Dtype) -> Numerics {
         let dtype = match dtype {
             crate::spec::Dtype::F32 => "f32",

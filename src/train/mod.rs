@@ -44,6 +44,18 @@ pub trait Engine: Send + Sync {
     fn generate(&self, weights: &Weights, job: &SampleJob<'_>)
     -> Result<Vec<Vec<u32>>, TrainError>;
 
+    /// The logits after each of `ids`, `(ids, vocab_size)` row by row.
+    ///
+    /// # Errors
+    /// Weights that do not fit the model; no ids, more than its context, or ids beyond the vocabulary.
+    fn logits(
+        &self,
+        weights: &Weights,
+        model: &ModelConfig,
+        ids: &[u32],
+        threads: usize,
+    ) -> Result<Vec<f32>, TrainError>;
+
     /// The engine's name and instruction set, recorded with every run.
     fn numerics(&self, dtype: crate::spec::Dtype) -> Numerics;
 

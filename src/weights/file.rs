@@ -1,15 +1,17 @@
 //! Weights as a safetensors file: an 8-byte little-endian length, a JSON header, the values as little-endian f32.
 //!
 //! The writer keeps the order of the tensors (and writes the same bytes for the same weights); the reader returns them in the order
-//! of their values. The header's metadata tells other programs what they need to know:
-//! linear weights are `(out, in)` for every architecture, GPT-2's too, and rotary pairs are adjacent `(2i, 2i + 1)`.
+//! of their values. The header's metadata tells other programs what they need to know. In a store
+//! linear weights are `(out, in)` for every architecture, GPT-2's too, and rotary pairs are adjacent `(2i, 2i + 1)`; exports turn them
+//! as the other program wants them, and say so in their metadata.
 
 use super::{NamedTensor, Weights};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::Write;
 
-/// The metadata of every file.
+/// The metadata of every file of a store.
 const NOTES: [(&str, &str); 3] = [
     ("format", "pt"),
     ("linear_layout", "out,in"),
@@ -39,9 +41,9 @@ impl<'a> TensorRef<'a> {
 }
 
 /// Length and text of the header, or the reason why there is none.
-fn header(tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, String> {
+fn header(notes: &[(&str, &str)], tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, String> {
     let mut entries = Map::new();
-    let notes: Map<String, Value> = NOTES
+    let notes: Map<String, Value> = notes
         .iter()
         .map(|(name, value)| ((*name).to_owned(), json!(value)))
         .collect();
@@ -71,13 +73,25 @@ fn header(tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Writes `tensors` to `out`, in their order.
+/// Writes `tensors` to `out`, in their order, as a file of a store.
+///
+/// # Errors
+/// As [`write_noted`].
+pub fn write_tensors(tensors: &[TensorRef<'_>], out: &mut dyn Write) -> std::io::Result<()> {
+    write_noted(&NOTES, tensors, out)
+}
+
+/// Writes `tensors` to `out`, in their order, with `notes` as the metadata.
 ///
 /// # Errors
 /// [`std::io::ErrorKind::InvalidInput`] for two tensors with one name, a shape that does not fit its values, an empty tensor; those of `out`.
-pub fn write_tensors(tensors: &[TensorRef<'_>], out: &mut dyn Write) -> std::io::Result<()> {
+pub fn write_noted(
+    notes: &[(&str, &str)],
+    tensors: &[TensorRef<'_>],
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let invalid = |reason| std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
-    out.write_all(&header(tensors).map_err(invalid)?)?;
+    out.write_all(&header(notes, tensors).map_err(invalid)?)?;
     let mut buffer = Vec::with_capacity(1 << 16);
     for tensor in tensors {
         for chunk in tensor.data.chunks(1 << 14) {
@@ -109,11 +123,31 @@ pub(crate) fn to_bytes(weights: &Weights) -> Vec<u8> {
     bytes
 }
 
+/// A file as any program wrote it.
+pub struct Read {
+    /// Its tensors as f32.
+    pub weights: Weights,
+    /// The text of its metadata.
+    pub notes: BTreeMap<String, String>,
+}
+
 /// Reads the weights of a file whose tensors are all f32.
 ///
 /// # Errors
 /// In words: a file that is cut off or damaged, or has tensors of other types.
 pub fn from_bytes(bytes: &[u8]) -> Result<Weights, String> {
+    read(bytes, &[Dtype::F32]).map(|read| read.weights)
+}
+
+/// Reads the weights of a file of any program: f32, f16 or bf16, widened to f32.
+///
+/// # Errors
+/// As [`from_bytes`].
+pub fn read_any(bytes: &[u8]) -> Result<Read, String> {
+    read(bytes, &[Dtype::F32, Dtype::F16, Dtype::BF16])
+}
+
+fn read(bytes: &[u8], allowed: &[Dtype]) -> Result<Read, String> {
     let wrong = |what: String| format!("weights file: {what}");
     let (_, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| wrong(error.to_string()))?;
@@ -123,20 +157,40 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Weights, String> {
         let view = file
             .tensor(&name)
             .map_err(|error| wrong(error.to_string()))?;
-        if view.dtype() != Dtype::F32 {
+        if !allowed.contains(&view.dtype()) {
             return Err(wrong(format!("`{name}` is {:?}, not F32", view.dtype())));
         }
-        let values = view.data().chunks_exact(4);
-        let data = values
-            .filter_map(|value| value.try_into().ok().map(f32::from_le_bytes))
-            .collect();
         tensors.push(NamedTensor {
             name,
             shape: view.shape().to_vec(),
-            data,
+            data: values(view.dtype(), view.data()),
         });
     }
-    Ok(Weights(tensors))
+    let notes = metadata.metadata().clone().unwrap_or_default();
+    Ok(Read {
+        weights: Weights(tensors),
+        notes: notes.into_iter().collect(),
+    })
+}
+
+/// Little-endian values as f32.
+fn values(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    let words = || {
+        bytes
+            .chunks_exact(2)
+            .filter_map(|word| word.try_into().ok())
+            .map(u16::from_le_bytes)
+    };
+    match dtype {
+        Dtype::F16 => words().map(|word| super::half::widen(word)).collect(),
+        Dtype::BF16 => words()
+            .map(|word| f32::from_bits(u32::from(word) << 16))
+            .collect(),
+        _ => bytes
+            .chunks_exact(4)
+            .filter_map(|value| value.try_into().ok().map(f32::from_le_bytes))
+            .collect(),
+    }
 }
 
 #[cfg(test)]
@@ -218,9 +272,9 @@ mod tests {
         // Embedding 5·4; norms 4, attention 4·16, norms 4, feed-forward 3·24; norm 4; tables 2·3·1.
         let values = 20 + 4 + 64 + 4 + 72 + 4 + 6;
         let sizes = [4, 6, 1, 2, 2, 5, 3];
-        assert!(crate::train::engine::llama2c::read(&llama2c(sizes, values)).is_ok());
+        assert!(crate::interop::llama2c::read(&llama2c(sizes, values)).is_ok());
         for other in [values - 1, values + 1] {
-            assert!(crate::train::engine::llama2c::read(&llama2c(sizes, other)).is_err());
+            assert!(crate::interop::llama2c::read(&llama2c(sizes, other)).is_err());
         }
     }
 
@@ -231,7 +285,7 @@ mod tests {
             sizes in proptest::array::uniform7(prop_oneof![-3i32..12, any::<i32>(), Just(1_000_000), Just(i32::MIN)]),
             values in 0usize..400,
         ) {
-            let _ = crate::train::engine::llama2c::read(&llama2c(sizes, values));
+            let _ = crate::interop::llama2c::read(&llama2c(sizes, values));
         }
 
         #[test]
@@ -246,7 +300,7 @@ mod tests {
         #[test]
         fn any_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = from_bytes(&bytes);
-            let _ = crate::train::engine::llama2c::read(&bytes);
+            let _ = crate::interop::llama2c::read(&bytes);
         }
 
         #[test]

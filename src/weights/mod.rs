@@ -2,5 +2,6 @@
 
 mod data;
 pub mod file;
+pub mod half;
 
 pub use data::{Checkpoint, NamedTensor, Weights};

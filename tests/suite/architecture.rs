@@ -36,6 +36,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("choices", &[]),
     ("spec", &["choices", "digest", "record"]),
     ("record", &["digest", "fsx"]),
+    (
+        "interop",
+        &["choices", "data", "digest", "fsx", "record", "weights"],
+    ),
     ("data", &["choices", "digest", "fsx", "rng", "spec"]),
     (
         "train",
@@ -76,6 +80,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "eval",
             "expr",
             "fsx",
+            "interop",
             "plan",
             "record",
             "report",

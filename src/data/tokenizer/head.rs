@@ -23,7 +23,7 @@ const USUAL: [(&str, &str); 8] = [
 /// Most tokens that a message lists.
 const LISTED: usize = 8;
 /// The first bytes of a `tokenizer.json` that carries names.
-const HEAD: &[u8] = b"{\"specbook\":";
+pub(super) const HEAD: &[u8] = b"{\"specbook\":";
 
 /// Names of tokens, where the spec gives them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,14 +51,19 @@ pub(super) struct Chosen {
 }
 
 impl Head {
-    /// What the spec names.
-    pub(crate) fn of(file: &TokenizerFile) -> Self {
+    /// These names.
+    pub(crate) fn named(bos: Option<String>, eos: Option<String>, pad: Option<String>) -> Self {
         Self {
-            bos: file.bos.clone(),
-            eos: file.eos.clone(),
-            pad: file.pad.clone(),
+            bos,
+            eos,
+            pad,
             sentencepiece: None,
         }
+    }
+
+    /// What the spec names.
+    pub(crate) fn of(file: &TokenizerFile) -> Self {
+        Self::named(file.bos.clone(), file.eos.clone(), file.pad.clone())
     }
 
     /// Puts the names into a `tokenizer.json`; without names its bytes stay as they are.

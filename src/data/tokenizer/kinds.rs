@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use super::text::read_bounded;
-use super::{TextTokenizer, WordCounts, gpt2, sentencepiece, tiktoken};
+use super::{TextTokenizer, WordCounts, gpt2, llama2c, sentencepiece, tiktoken};
 use crate::data::{DataContext, DataError, Stop};
 use crate::spec::{MIN_BPE_VOCAB, Tokenizer};
 use std::path::{Path, PathBuf};
@@ -57,4 +57,46 @@ pub(crate) fn open(
         }
     };
     TextTokenizer::from_bytes(&json, first).map(Some)
+}
+
+impl TextTokenizer {
+    /// Opens a tokenizer file by what it is called: `.json`, SentencePiece's `.model`, llama2.c's `.bin`, or a folder with GPT-2's
+    /// `vocab.json` and `merges.txt`.
+    ///
+    /// # Errors
+    /// A missing or oversized file; contents that are not what the name promises.
+    pub(crate) fn open_any(path: &Path, ends: &Head) -> Result<Self, DataError> {
+        let refused = |reason| DataError::Tokenizer {
+            path: path.to_owned(),
+            reason,
+        };
+        let json = if path.is_dir() {
+            let [vocabulary, merges] =
+                ["vocab.json", "merges.txt"].map(|name| read_bounded(&path.join(name)));
+            ends.write_into(gpt2::to_json(&vocabulary?, &merges?).map_err(refused)?)
+        } else {
+            let bytes = read_bounded(path)?;
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let data = match extension {
+                Some("model") => Some(sentencepiece::to_json(&bytes).map_err(refused)?.1),
+                Some("bin") => Some(llama2c::parse(&bytes).map_err(refused)?),
+                _ => None,
+            };
+            match data {
+                Some(data) => {
+                    let json = sentencepiece::of_data(&data);
+                    let sentencepiece = Some(data);
+                    let head = Head {
+                        sentencepiece,
+                        ..ends.clone()
+                    };
+                    head.write_into(json)
+                }
+                // One of our own keeps the names that it has.
+                None if bytes.starts_with(super::head::HEAD) => bytes,
+                None => ends.write_into(bytes),
+            }
+        };
+        Self::from_bytes(&json, path)
+    }
 }

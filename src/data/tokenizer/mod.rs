@@ -4,19 +4,21 @@
 //! not expect (it indexes and unwraps while it builds its parts), every call into it is guarded by `catch_unwind`.
 //! Documents are ordinary text: `</s>` written in one is encoded letter by letter, never as the special token.
 
+mod export;
 mod fidelity;
 mod gpt2;
 mod head;
 mod kinds;
+mod llama2c;
 mod sentencepiece;
 mod split;
 mod text;
 mod tiktoken;
 mod train;
 
+pub(crate) use export::{Spelling, Token, TokenKind};
 pub(crate) use fidelity::Fidelity;
-#[cfg(test)]
-use head::Head;
+pub(crate) use head::Head;
 pub(crate) use kinds::{files, open};
 pub(crate) use text::check_vocab_size;
 pub use text::{MAX_FILE, TextTokenizer};

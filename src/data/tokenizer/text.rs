@@ -266,6 +266,12 @@ impl TextTokenizer {
         self.chosen.eos
     }
 
+    /// Id that fills up batches in other programs, where one is named.
+    pub(crate) fn pad(&self) -> Option<u32> {
+        let pad = self.names().pad?;
+        self.inner.token_to_id(&pad)
+    }
+
     /// One more than the largest id.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size

@@ -5,6 +5,7 @@
 
 use super::network::{Caches, Network};
 use super::ops::Operations;
+use crate::choices::ModelConfig;
 use crate::rng::{Purpose, Stream};
 use crate::train::{SampleJob, TrainError, Weights};
 
@@ -44,6 +45,23 @@ pub(crate) fn generate<O: Operations>(
         running = going;
     }
     Ok(rows)
+}
+
+/// The logits after each of `ids`; see [`crate::train::Engine::logits`].
+pub(crate) fn all_logits<O: Operations>(
+    ops: &O,
+    weights: &Weights,
+    model: &ModelConfig,
+    ids: &[u32],
+) -> Result<Vec<f32>, TrainError> {
+    if ids.is_empty() {
+        return Err(TrainError::Input("there are no ids".to_owned()));
+    }
+    let network = Network::new(ops, model, weights)?;
+    network.check_ids(ids, ids.len())?;
+    let mut caches = network.caches(ops, 1, ids.len())?;
+    let hidden = network.continued(ops, ids, &mut caches, &[0])?;
+    ops.head_logits(hidden, network.head())
 }
 
 fn check(job: &SampleJob<'_>) -> Result<(), TrainError> {

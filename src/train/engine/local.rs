@@ -174,6 +174,19 @@ impl<O: Operations> Engine for LocalEngine<O> {
         })
     }
 
+    fn logits(
+        &self,
+        weights: &Weights,
+        model: &ModelConfig,
+        ids: &[u32],
+        threads: usize,
+    ) -> Result<Vec<f32>, TrainError> {
+        refuse::<O>(unsupported_model(model))?;
+        self.with(threads, Dtype::F32, |ops| {
+            generate::all_logits(ops, weights, model, ids)
+        })
+    }
+
     fn numerics(&self, dtype: Dtype) -> Numerics {
         let name = match dtype {
             Dtype::F32 => "f32",

@@ -16,8 +16,6 @@ mod generate;
 mod gpt2;
 mod layout;
 mod llama;
-#[cfg(test)]
-pub mod llama2c;
 mod local;
 #[cfg(test)]
 mod loss;

@@ -7,6 +7,11 @@ use std::collections::HashMap;
 /// The `tokenizer.json` of a model, without its head, and the model as plain data.
 pub(in crate::data::tokenizer) fn to_json(bytes: &[u8]) -> Result<(Vec<u8>, Data), String> {
     let data = proto::parse(bytes)?;
+    Ok((of_data(&data), data))
+}
+
+/// The `tokenizer.json` of a model that is plain data already.
+pub(in crate::data::tokenizer) fn of_data(data: &Data) -> Vec<u8> {
     let unknown = data
         .pieces
         .iter()
@@ -27,7 +32,7 @@ pub(in crate::data::tokenizer) fn to_json(bytes: &[u8]) -> Result<(Vec<u8>, Data
         Algorithm::Bpe => json!({
             "type": "BPE", "dropout": null, "unk_token": unknown_text, "continuing_subword_prefix": null,
             "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": data.byte_fallback,
-            "ignore_merges": false, "vocab": vocabulary(&data), "merges": merges(&data),
+            "ignore_merges": false, "vocab": vocabulary(data), "merges": merges(data),
         }),
     };
     let mut normalizers = Vec::new();
@@ -47,7 +52,7 @@ pub(in crate::data::tokenizer) fn to_json(bytes: &[u8]) -> Result<(Vec<u8>, Data
         ]},
         "model": model,
     });
-    Ok((json.to_string().into_bytes(), data))
+    json.to_string().into_bytes()
 }
 
 fn vocabulary(data: &Data) -> serde_json::Map<String, Value> {

@@ -10,7 +10,7 @@ mod normalize;
 mod proto;
 mod unigram;
 
-pub(super) use file::to_json;
+pub(super) use file::{of_data, to_json};
 
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ pub(super) const SPACE: char = '\u{2581}';
 /// What a piece is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Learnt from text.
     #[default]
     Normal,
@@ -230,7 +230,7 @@ impl SentencePiece {
 }
 
 /// The byte that a piece such as `<0x0A>` names.
-fn byte_of(piece: &str) -> Option<u8> {
+pub(super) fn byte_of(piece: &str) -> Option<u8> {
     let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
     u8::from_str_radix(digits, 16).ok()
 }

@@ -1,7 +1,7 @@
 //! A published model, read and run: llama2.c's stories260K (grouped key/value heads, tied output).
 
-use super::super::llama2c;
 use super::*;
+use crate::interop::llama2c;
 use crate::train::{EvalJob, SampleJob, Weights};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

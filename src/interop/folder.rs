@@ -1,0 +1,169 @@
+//! The folder that an export is written into.
+//!
+//! `specbook.json` lists the files that exports made, with their digests. Only files that it lists are replaced or removed, and removed only
+//! while they have their digest; a folder that holds something and has no such list is refused. Each file appears as a whole. A file's name
+//! is listed before the file is there, so that what a killed export left can be written again.
+
+use super::InteropError;
+use crate::digest::Sha256Hex;
+use crate::fsx::{AtomicFile, Fs};
+use crate::record::FileEntry;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The list.
+const LIST: &str = "specbook.json";
+/// Longest list that is read, bytes.
+const LIMIT: u64 = 1 << 20;
+/// Largest file that is digested before it is removed, bytes.
+const LARGEST: u64 = 256 << 30;
+
+/// `specbook.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct List {
+    /// 1.
+    format: u32,
+    /// What was exported: the format's name.
+    export: String,
+    /// Of which run or model.
+    of: String,
+    /// Files by name; without an entry while they are written.
+    files: BTreeMap<String, Option<FileEntry>>,
+}
+
+/// A folder in the making.
+pub struct Folder<'a> {
+    fs: Arc<dyn Fs>,
+    path: &'a Path,
+    before: BTreeMap<String, Option<FileEntry>>,
+    list: List,
+}
+
+/// Passes bytes on to an atomic file.
+struct Sink<'a, 'f>(&'a mut AtomicFile<'f, dyn Fs>);
+
+impl Write for Sink<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let failed = |error: crate::fsx::FsError| io::Error::new(error.source.kind(), error);
+        self.0.write(bytes).map_err(failed)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> Folder<'a> {
+    /// Begins to write the export `export` of `of`, which has these files.
+    ///
+    /// # Errors
+    /// [`InteropError::Foreign`] for a folder, or a file in it, that no export made.
+    pub fn begin(
+        fs: &dyn Fs,
+        path: &'a Path,
+        export: &str,
+        of: &str,
+        files: &[&str],
+    ) -> Result<Self, InteropError> {
+        let fs = fs.below(path);
+        let foreign = |path: PathBuf| InteropError::Foreign { path };
+        let before = match fs.read(&path.join(LIST), LIMIT) {
+            Ok(bytes) => match serde_json::from_slice::<List>(&bytes) {
+                Ok(list) => list.files,
+                Err(_) => return Err(foreign(path.join(LIST))),
+            },
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            Err(_) => match fs.metadata(path)? {
+                None => BTreeMap::new(),
+                Some(found) if !found.is_dir() => return Err(foreign(path.to_owned())),
+                Some(_) if fs.list(path)?.is_empty() => BTreeMap::new(),
+                Some(_) => return Err(foreign(path.to_owned())),
+            },
+        };
+        for name in files {
+            if !before.contains_key(*name) && fs.metadata(&path.join(name))?.is_some() {
+                return Err(foreign(path.join(name)));
+            }
+        }
+        fs.create_dir_all(path)?;
+        let mut listed = before.clone();
+        listed.extend(files.iter().map(|name| ((*name).to_owned(), None)));
+        let folder = Self {
+            fs,
+            path,
+            before,
+            list: List {
+                format: 1,
+                export: export.to_owned(),
+                of: of.to_owned(),
+                files: listed,
+            },
+        };
+        folder.save()?;
+        Ok(folder)
+    }
+
+    fn save(&self) -> Result<(), InteropError> {
+        let mut text = serde_json::json!(self.list).to_string();
+        text.push('\n');
+        let path = self.path.join(LIST);
+        Ok(self.fs.write_atomic(&path, text.as_bytes())?)
+    }
+
+    /// Writes one of the files.
+    ///
+    /// # Errors
+    /// A disk that is full, values that cannot be written.
+    pub fn put(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), InteropError> {
+        let path = self.path.join(name);
+        let mut file = AtomicFile::create(self.fs.as_ref(), &path)?;
+        let mut buffered = io::BufWriter::with_capacity(1 << 16, Sink(&mut file));
+        let written = write(&mut buffered).and_then(|()| buffered.flush());
+        drop(buffered);
+        written.map_err(|error| InteropError::input(&path, error.to_string()))?;
+        let (bytes, sha256) = file.finish()?;
+        let entry = Some(FileEntry { bytes, sha256 });
+        self.list.files.insert(name.to_owned(), entry);
+        Ok(())
+    }
+
+    /// Writes one of the files from its contents.
+    ///
+    /// # Errors
+    /// As [`Folder::put`].
+    pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), InteropError> {
+        self.put(name, |out| out.write_all(bytes))
+    }
+
+    /// Completes the folder: files of an earlier export that this one has not made go, unless somebody changed them. Gives the names of
+    /// this export's files.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn finish(mut self, files: &[&str]) -> Result<Vec<String>, InteropError> {
+        for (name, entry) in std::mem::take(&mut self.before) {
+            if files.contains(&name.as_str()) {
+                continue;
+            }
+            let path = self.path.join(&name);
+            let is_same = match (entry, self.fs.read(&path, LARGEST)) {
+                (Some(entry), Ok(found)) => Sha256Hex::of(&found) == entry.sha256,
+                _ => false,
+            };
+            if is_same {
+                self.fs.remove_file(&path)?;
+            }
+            self.list.files.remove(&name);
+        }
+        self.save()?;
+        Ok(files.iter().map(|name| (*name).to_owned()).collect())
+    }
+}

@@ -1,0 +1,335 @@
+//! llama2.c's first checkpoint format (`export.py` version 0) and its tokenizer file.
+//!
+//! Seven little-endian i32 (dim, hidden dim, layers, heads, key/value heads, vocabulary, longest sequence; a negative vocabulary means
+//! an output matrix of its own), then f32 values: embedding; for all layers together attention norms, wq, wk, wv, wo, feed-forward
+//! norms, w1 (gate), w2 (down), w3 (up); final norm; two rotary tables of `longest · head_dim / 2` (not used); the output matrix, where
+//! it is not the embedding. Rotary pairs are adjacent, as here.
+//!
+//! `run` of llama2.c begins every text with id 1, and ends it at that id: where the tokenizer's first token is another, the two change
+//! places in the exported vocabulary.
+
+use super::{Folder, Foreign, Format, InteropError, Portable, assembled, read_file};
+use crate::choices::{Arch, Init, ModelConfig};
+use crate::data::{Spelling, TextTokenizer, Token, TokenKind, TokenizerHead};
+use crate::weights::Weights;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The id that begins and ends a text in llama2.c.
+const BOS: usize = 1;
+/// Largest checkpoint that is read, bytes.
+const LIMIT: u64 = 64 << 30;
+
+/// The format.
+pub struct Llama2c;
+
+impl Format for Llama2c {
+    fn name(&self) -> &'static str {
+        "llama2c"
+    }
+
+    fn about(&self) -> &'static str {
+        "llama2.c's `model.bin` (version 0) and `tokenizer.bin`; LLaMA models only."
+    }
+
+    fn files(&self, _: &Portable<'_>) -> Vec<&'static str> {
+        vec!["model.bin", "tokenizer.bin"]
+    }
+
+    fn write(
+        &self,
+        model: &Portable<'_>,
+        out: &mut Folder<'_>,
+    ) -> Result<Vec<String>, InteropError> {
+        let config = model.model;
+        let refused = |what: String| InteropError::refused("llama2c", what);
+        if config.arch != Arch::Llama {
+            let what = format!("a model of the architecture `{}`", config.arch.name());
+            return Err(refused(what).hint("`--to hf` holds every model"));
+        }
+        if (config.norm_eps - 1e-5).abs() > 1e-12 || config.rope_theta != 10_000.0 {
+            let what = format!(
+                "a model with `norm_eps: {}` and `rope_theta: {}` (llama2.c computes with 1e-5 and 10000)",
+                config.norm_eps, config.rope_theta
+            );
+            return Err(refused(what).hint("`--to hf` holds every model"));
+        }
+        let table = model.tokenizer.table().map_err(refused)?;
+        if config.vocab_size <= BOS {
+            return Err(refused("a vocabulary of one entry".to_owned()));
+        }
+        let bos = model.tokenizer.bos() as usize;
+        out.put("model.bin", |out| {
+            write_model(config, model.weights, bos, out)
+        })?;
+        out.put("tokenizer.bin", |out| {
+            write_tokens(&table.tokens, bos, config.vocab_size, out)
+        })?;
+        let mut notes = Vec::new();
+        if bos != BOS {
+            notes.push(format!(
+                "llama2.c begins texts with id {BOS}: ids {bos} and {BOS} changed places"
+            ));
+        }
+        if !matches!(table.spelling, Spelling::Pieces { merges: true, .. }) {
+            notes.push(
+                "llama2.c cuts prompts by its own rule, so that it may encode a prompt otherwise; what it generates is decoded as here"
+                    .to_owned(),
+            );
+        }
+        Ok(notes)
+    }
+}
+
+/// Reads a checkpoint and the tokenizer named, or the one beside it.
+pub(super) fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Foreign, InteropError> {
+    let bytes = read_file(path, LIMIT)?;
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
+        return Err(InteropError::pickle(path));
+    }
+    let (model, weights) = read(&bytes).map_err(|reason| InteropError::input(path, reason))?;
+    let tokenizer = find_tokenizer(path, tokenizer)?;
+    if tokenizer.vocab_size() > model.vocab_size {
+        let reason = format!(
+            "the model has a vocabulary of {}, its tokenizer one of {}",
+            model.vocab_size,
+            tokenizer.vocab_size()
+        );
+        return Err(InteropError::input(path, reason).hint("name the right one with `--tokenizer`"));
+    }
+    Ok(Foreign {
+        model,
+        weights,
+        tokenizer,
+        notes: Vec::new(),
+    })
+}
+
+fn find_tokenizer(path: &Path, named: Option<&Path>) -> Result<TextTokenizer, InteropError> {
+    let beside = ["tokenizer.json", "tokenizer.model", "tokenizer.bin"]
+        .map(|name| path.with_file_name(name));
+    let found = named
+        .map(PathBuf::from)
+        .or_else(|| beside.into_iter().find(|file| file.is_file()));
+    match found {
+        Some(file) => Ok(TextTokenizer::open_any(&file, &TokenizerHead::default())?),
+        None => Err(InteropError::input(
+            path,
+            "there is no `tokenizer.json`, `tokenizer.model` or `tokenizer.bin` beside it",
+        )
+        .hint("name its tokenizer with `--tokenizer FILE`")),
+    }
+}
+
+/// Decodes the model and its weights.
+///
+/// # Errors
+/// In words: a header that makes no sense; fewer or more values than it asks for.
+pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
+    let wrong = |what: &str| format!("not a checkpoint of llama2.c: {what}");
+    let header = bytes
+        .get(..28)
+        .ok_or_else(|| wrong("the header is cut off"))?;
+    let header: Vec<i64> = words(header)
+        .map(|word| i64::from(i32::from_le_bytes(word)))
+        .collect();
+    // Sizes beyond this would overflow the number of parameters; no such model exists.
+    let size = |index: usize| match usize::try_from(header[index].abs()) {
+        Ok(size @ 1..=1_000_000) if index == 5 || header[index] > 0 => Ok(size),
+        _ => Err(wrong("a size of the header is out of range")),
+    };
+    let config = ModelConfig {
+        arch: Arch::Llama,
+        dim: size(0)?,
+        n_layers: size(2)?,
+        n_heads: size(3)?,
+        n_kv_heads: size(4)?,
+        hidden_dim: size(1)?,
+        max_seq_len: size(6)?,
+        vocab_size: size(5)?,
+        norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        biases: false,
+        tied_output: header[5] > 0,
+        dropout: 0.0,
+        init: Init::XavierNormal,
+    };
+    if !config.dim.is_multiple_of(config.n_heads)
+        || !config.n_heads.is_multiple_of(config.n_kv_heads)
+        || !config.head_dim().is_multiple_of(2)
+    {
+        return Err(wrong("the numbers of heads do not divide the width"));
+    }
+    let (d, layers) = (config.dim as u128, config.n_layers as u128);
+    let most = layers * (4 * d * d + 3 * d * config.hidden_dim as u128 + 2 * d);
+    if most > u128::from(LIMIT) || bytes.len() % 4 != 0 {
+        return Err(wrong("the number of values is not that of its header"));
+    }
+    let values = &bytes[28..];
+    if 4 * (config.parameters() + 2 * table(&config)) != values.len() {
+        return Err(wrong("the number of values is not that of its header"));
+    }
+    let mut at = 0;
+    let mut places = BTreeMap::new();
+    for (name, count) in order(&config) {
+        places.insert(name, at..at + 4 * count);
+        at += 4 * count;
+    }
+    let weights = assembled(&config, |name, _| {
+        let place = places.get(name).cloned().unwrap_or_default();
+        Ok(words(&values[place]).map(f32::from_le_bytes).collect())
+    })?;
+    Ok((config, weights))
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> + '_ {
+    bytes
+        .chunks_exact(4)
+        .filter_map(|word| word.try_into().ok())
+}
+
+/// Values of one rotary table.
+fn table(config: &ModelConfig) -> usize {
+    config.max_seq_len * (config.head_dim() / 2)
+}
+
+/// The names of the values in the file's order, with their numbers; the two rotary tables have none of our names.
+fn order(config: &ModelConfig) -> Vec<(String, usize)> {
+    let (d, f) = (config.dim, config.hidden_dim);
+    let kv = config.n_kv_heads * config.head_dim();
+    let embedding = (
+        "model.embed_tokens.weight".to_owned(),
+        config.vocab_size * d,
+    );
+    let mut order = vec![embedding];
+    let kinds = [
+        ("input_layernorm", d),
+        ("self_attn.q_proj", d * d),
+        ("self_attn.k_proj", kv * d),
+        ("self_attn.v_proj", kv * d),
+        ("self_attn.o_proj", d * d),
+        ("post_attention_layernorm", d),
+        ("mlp.gate_proj", f * d),
+        ("mlp.down_proj", d * f),
+        ("mlp.up_proj", f * d),
+    ];
+    for (kind, count) in kinds {
+        let layers = 0..config.n_layers;
+        order.extend(layers.map(|layer| (format!("model.layers.{layer}.{kind}.weight"), count)));
+    }
+    order.push(("model.norm.weight".to_owned(), d));
+    order.push((COSINES.to_owned(), table(config)));
+    order.push((SINES.to_owned(), table(config)));
+    if !config.tied_output {
+        order.push(("lm_head.weight".to_owned(), config.vocab_size * d));
+    }
+    order
+}
+
+const COSINES: &str = "rotary cosines";
+const SINES: &str = "rotary sines";
+
+fn write_model(
+    config: &ModelConfig,
+    weights: &Weights,
+    bos: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let vocabulary = config.vocab_size as i64;
+    let sizes = [
+        config.dim as i64,
+        config.hidden_dim as i64,
+        config.n_layers as i64,
+        config.n_heads as i64,
+        config.n_kv_heads as i64,
+        if config.tied_output {
+            vocabulary
+        } else {
+            -vocabulary
+        },
+        config.max_seq_len as i64,
+    ];
+    for size in sizes {
+        let size = i32::try_from(size).map_err(io::Error::other)?;
+        out.write_all(&size.to_le_bytes())?;
+    }
+    for (name, count) in order(config) {
+        if name == COSINES || name == SINES {
+            let half = config.head_dim() / 2;
+            for index in 0..count {
+                let (position, pair) = (index / half, index % half);
+                let turn = libm::pow(
+                    config.rope_theta,
+                    -2.0 * pair as f64 / config.head_dim() as f64,
+                );
+                let angle = position as f64 * turn;
+                let value = if name == COSINES {
+                    libm::cos(angle)
+                } else {
+                    libm::sin(angle)
+                };
+                out.write_all(&(value as f32).to_le_bytes())?;
+            }
+            continue;
+        }
+        let tensor = weights.0.iter().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or_else(|| io::Error::other(format!("`{name}` is missing")))?;
+        let is_vocabulary = name.ends_with("embed_tokens.weight") || name == "lm_head.weight";
+        for (row, values) in tensor.data.chunks(config.dim).enumerate() {
+            let values = match is_vocabulary {
+                true => &tensor.data[swapped(row, bos) * config.dim..][..config.dim],
+                false => values,
+            };
+            for value in values {
+                out.write_all(&value.to_le_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The id whose place `id` takes, where texts begin with `bos` here.
+fn swapped(id: usize, bos: usize) -> usize {
+    match id {
+        BOS => bos,
+        _ if id == bos => BOS,
+        _ => id,
+    }
+}
+
+/// The tokenizer file: longest token; per id a score, a length and the bytes.
+fn write_tokens(
+    tokens: &[Token],
+    bos: usize,
+    vocabulary: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let texts: Vec<Vec<u8>> = tokens.iter().map(|token| text_of(token)).collect();
+    let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+    out.write_all(&(longest as u32).to_le_bytes())?;
+    for id in 0..vocabulary {
+        let id = swapped(id, bos);
+        let empty = Vec::new();
+        let text = texts.get(id).unwrap_or(&empty);
+        let score = tokens.get(id).map_or(-1e9, |token| token.score);
+        out.write_all(&score.to_le_bytes())?;
+        out.write_all(&(text.len() as i32).to_le_bytes())?;
+        out.write_all(text)?;
+    }
+    Ok(())
+}
+
+/// A token as llama2.c prints it: a lone byte that is no character of its own is named, because the program prints no other.
+fn text_of(token: &Token) -> Vec<u8> {
+    match token.bytes[..] {
+        _ if token.kind == TokenKind::Control => [b"\n", &token.bytes[..], b"\n"].concat(),
+        [byte]
+            if token.kind == TokenKind::Byte
+                || !(byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
+        {
+            format!("<0x{byte:02X}>").into_bytes()
+        }
+        _ => token.bytes.clone(),
+    }
+}

@@ -1,0 +1,234 @@
+//! Models in and out: what specbook trains runs elsewhere, and what others published runs here.
+//!
+//! A format is one file: `hf` (Hugging Face folders), `llama2c` (llama2.c's first checkpoint format). Each says what it writes, what it
+//! cannot hold, and, where other programs read it, how the numbers lie in it. [`folder`] writes what a format gives and never touches what
+//! somebody else made. Pickles are never read.
+//!
+//! Ours are `(out, in)` matrices and rotary pairs of adjacent numbers `(2i, 2i + 1)`; everything else is turned here, in both directions.
+
+mod folder;
+mod hf;
+pub mod llama2c;
+
+pub use folder::Folder;
+
+use crate::choices::ModelConfig;
+use crate::data::{DataError, TextTokenizer};
+use crate::fsx::FsError;
+use crate::weights::{NamedTensor, Weights};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A model with everything that another program needs.
+#[derive(Clone, Copy)]
+pub struct Portable<'a> {
+    /// The model.
+    pub model: &'a ModelConfig,
+    /// Its weights.
+    pub weights: &'a Weights,
+    /// Its tokenizer.
+    pub tokenizer: &'a TextTokenizer,
+    /// What a reader should know of it.
+    pub card: &'a Card,
+}
+
+/// What a reader of an exported model should know, in words.
+#[derive(Clone, Debug, Default)]
+pub struct Card {
+    /// Its name: `spec/run` of a run, the name of an imported model.
+    pub title: String,
+    /// Its identity.
+    pub id: String,
+    /// What was found, as Markdown.
+    pub finding: String,
+    /// Its settings, as YAML.
+    pub settings: String,
+    /// Its final metrics.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// A format that models are written in.
+pub trait Format {
+    /// Its name after `--to`.
+    fn name(&self) -> &'static str;
+
+    /// What it is for, in one sentence.
+    fn about(&self) -> &'static str;
+
+    /// The files it makes of `model`, in their order.
+    fn files(&self, model: &Portable<'_>) -> Vec<&'static str>;
+
+    /// Writes `model`; gives what a reader should know of differences.
+    ///
+    /// # Errors
+    /// [`InteropError::Refused`] for what the format, or the program that reads it, cannot hold or would compute otherwise.
+    fn write(
+        &self,
+        model: &Portable<'_>,
+        out: &mut Folder<'_>,
+    ) -> Result<Vec<String>, InteropError>;
+}
+
+/// The formats of models.
+pub const FORMATS: [&dyn Format; 2] = [&hf::HuggingFace, &llama2c::Llama2c];
+
+/// A model as another program wrote it.
+#[derive(Debug)]
+pub struct Foreign {
+    /// The model.
+    pub model: ModelConfig,
+    /// Its weights, named and ordered as here.
+    pub weights: Weights,
+    /// Its tokenizer.
+    pub tokenizer: TextTokenizer,
+    /// What is computed otherwise here, and what was left out.
+    pub notes: Vec<String>,
+}
+
+/// Reads a Hugging Face folder, or a checkpoint of llama2.c. `tokenizer` names a file where there is none beside it.
+///
+/// # Errors
+/// [`InteropError::Input`] with what is missing, damaged, or of a kind that is not computed here.
+pub fn read(path: &Path, tokenizer: Option<&Path>) -> Result<Foreign, InteropError> {
+    if path.is_dir() {
+        return hf::read(path, tokenizer);
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("pt" | "pth" | "ckpt" | "pkl") => Err(InteropError::pickle(path)),
+        Some("safetensors") => {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let hint = format!("name its folder, `{}`", folder.display());
+            Err(InteropError::input(path, "a file of weights alone").hint(hint))
+        }
+        _ => llama2c::open(path, tokenizer),
+    }
+}
+
+/// Whether `text` names a model that [`read`] would try to read.
+pub fn is_model(path: &Path) -> bool {
+    path.join("config.json").is_file() || path.is_file()
+}
+
+/// What can go wrong between programs.
+#[derive(Debug, thiserror::Error)]
+pub enum InteropError {
+    /// A file of another program that cannot be read.
+    #[error("`{}`: {reason}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A model that a format cannot hold.
+    #[error("{what} cannot be exported to `{format}`")]
+    Refused {
+        /// Which.
+        format: &'static str,
+        /// What of the model, and why.
+        what: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A place that somebody else made.
+    #[error("`{}` was not made by an export: nothing was written", path.display())]
+    Foreign {
+        /// The folder or file.
+        path: PathBuf,
+    },
+    /// A tokenizer.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A file operation.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+impl InteropError {
+    fn input(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Input {
+            path: path.to_owned(),
+            reason: reason.into(),
+            hint: None,
+        }
+    }
+
+    fn refused(format: &'static str, what: impl Into<String>) -> Self {
+        Self::Refused {
+            format,
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    fn pickle(path: &Path) -> Self {
+        Self::input(
+            path,
+            "a pickle, which can run any program when it is opened, so it is never read",
+        )
+        .hint(
+            "convert it in Python: `safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"model.safetensors\")`",
+        )
+    }
+
+    fn hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Input { hint, .. } | Self::Refused { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> Option<&str> {
+        match self {
+            Self::Input { hint, .. } | Self::Refused { hint, .. } => hint.as_deref(),
+            Self::Foreign { .. } => Some("name an empty folder, or one that does not exist"),
+            Self::Data(_) | Self::Fs(_) => None,
+        }
+    }
+}
+
+/// Reads a file of at most `limit` bytes.
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, InteropError> {
+    use std::io::Read as _;
+    let failed = |error: std::io::Error| InteropError::input(path, error.to_string());
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        let reason = format!("larger than the limit of {} MiB", limit >> 20);
+        return Err(InteropError::input(path, reason));
+    }
+    Ok(bytes)
+}
+
+/// Weights in the order of `model`, one tensor after another asked for by its name here.
+fn assembled(
+    model: &ModelConfig,
+    mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, String>,
+) -> Result<Weights, String> {
+    let mut tensors = Vec::new();
+    for part in model.tensors().into_iter().flat_map(|slot| slot.tensors) {
+        let data = values(&part.name, &part.shape)?;
+        if data.len() != part.len() {
+            let (name, count, shape) = (&part.name, data.len(), &part.shape);
+            return Err(format!(
+                "`{name}` has {count} values, the model needs {shape:?}"
+            ));
+        }
+        tensors.push(NamedTensor {
+            name: part.name,
+            shape: part.shape,
+            data,
+        });
+    }
+    Ok(Weights(tensors))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! Models that others trained, as entries of the store.
+//!
+//! ```text
+//! models-v1/5e/5e02…/   record.json model.safetensors tokenizer.json
+//! ```
+//!
+//! The id is the sha256 of a domain and the compact JSON of [`ModelKey`]: what the model computes, its weights and its tokenizer, whatever
+//! files they came in. An entry is made aside and appears by one rename.
+
+use super::error::StoreError;
+use super::layout::{ARRAYS_LIMIT, JSON_LIMIT, RECORD, WEIGHTS};
+use super::runs::Store;
+use super::seal::{read_sealed, seal};
+use super::weights::{read_arrays, write_arrays};
+use crate::digest::Sha256Hex;
+use crate::fsx::AtomicFile;
+use crate::plan::ModelKey;
+use crate::record::FileEntry;
+use crate::weights::Weights;
+use crate::weights::file::TensorRef;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+const FORMAT: u32 = 1;
+const TOKENIZER: &str = "tokenizer.json";
+
+/// `record.json` of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRecord {
+    /// Format number; [`Store::put_model`] sets it.
+    pub format: u32,
+    /// The id.
+    pub id: Sha256Hex,
+    /// A name for people.
+    pub name: String,
+    /// What it is.
+    pub key: ModelKey,
+    /// What is computed otherwise than where it was trained.
+    pub notes: Vec<String>,
+    /// Its files.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+impl Store {
+    fn model_dir(&self, id: &Sha256Hex) -> PathBuf {
+        let text = id.to_string();
+        self.layout.models().join(&text[..2]).join(text)
+    }
+
+    /// Puts a model into the store; one that is there already stays.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn put_model(
+        &self,
+        name: &str,
+        key: &ModelKey,
+        weights: &Weights,
+        tokenizer: &[u8],
+        notes: &[String],
+    ) -> Result<ModelRecord, StoreError> {
+        let id = key.id();
+        if let Some(record) = self.model(&id)? {
+            return Ok(record);
+        }
+        let dir = self.model_dir(&id);
+        let work = dir.with_file_name(format!("{id}.work-{}", std::process::id()));
+        let fs = self.fs();
+        fs.remove_dir_all(&work)?;
+        fs.create_dir_all(&work)?;
+        let arrays: Vec<_> = weights
+            .0
+            .iter()
+            .map(|tensor| TensorRef::of("", tensor))
+            .collect();
+        let mut file = AtomicFile::create(fs, &work.join(WEIGHTS))?;
+        write_arrays(&mut file, &arrays)?;
+        let (bytes, sha256) = file.finish()?;
+        let mut files = BTreeMap::from([(WEIGHTS.to_owned(), FileEntry { bytes, sha256 })]);
+        let mut file = AtomicFile::create(fs, &work.join(TOKENIZER))?;
+        file.write(tokenizer)?;
+        let (bytes, sha256) = file.finish()?;
+        files.insert(TOKENIZER.to_owned(), FileEntry { bytes, sha256 });
+        let record = ModelRecord {
+            format: FORMAT,
+            id,
+            name: name.to_owned(),
+            key: key.clone(),
+            notes: notes.to_vec(),
+            files,
+        };
+        fs.write_atomic(&work.join(RECORD), &seal("a model's record", &record)?)?;
+        if !fs.rename_dir_new(&work, &dir)? {
+            // Another process was faster, or what is there is damaged.
+            if let Some(theirs) = self.model(&id)? {
+                fs.remove_dir_all(&work)?;
+                return Ok(theirs);
+            }
+            self.move_aside(&dir, &id.to_string(), "a model is damaged")?;
+            fs.rename(&work, &dir)?;
+        }
+        Ok(record)
+    }
+
+    /// The record of a model; `None` where there is none, or (with a warning) a damaged one.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a record of a newer version.
+    pub fn model(&self, id: &Sha256Hex) -> Result<Option<ModelRecord>, StoreError> {
+        let path = self.model_dir(id).join(RECORD);
+        let read = read_sealed(self.fs(), &path, JSON_LIMIT, "a model's record", FORMAT);
+        match read {
+            Ok(Some(ModelRecord { id: other, .. })) if other != *id => {
+                self.warn(format!("`{}` is of another model", path.display()));
+                Ok(None)
+            }
+            Err(error) if error.is_damage() => {
+                self.warn(error.chain());
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    /// All models, by name.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn models(&self) -> Result<Vec<ModelRecord>, StoreError> {
+        let root = self.layout.models();
+        let mut models = Vec::new();
+        for shard in self
+            .fs()
+            .list(&root)?
+            .into_iter()
+            .filter(|entry| entry.is_dir())
+        {
+            for entry in self.fs().list(&root.join(&shard.name))? {
+                if let Some(id) = Sha256Hex::parse(&entry.name) {
+                    models.extend(self.model(&id)?);
+                }
+            }
+        }
+        models.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        Ok(models)
+    }
+
+    /// The model with this name, id or unique prefix of an id; `None` where nothing matches.
+    ///
+    /// # Errors
+    /// [`StoreError::Ambiguous`]; a folder that cannot be read.
+    pub fn resolve_model(&self, text: &str) -> Result<Option<ModelRecord>, StoreError> {
+        let is_prefix = text.len() >= 4;
+        let matches = |model: &ModelRecord| {
+            model.name == text || is_prefix && model.id.to_string().starts_with(text)
+        };
+        let mut found: Vec<ModelRecord> = self.models()?.into_iter().filter(matches).collect();
+        if found.len() > 1 {
+            return Err(StoreError::Ambiguous {
+                text: text.to_owned(),
+                count: found.len(),
+                examples: found.iter().take(3).map(|model| model.id.short()).collect(),
+            });
+        }
+        Ok(found.pop())
+    }
+
+    fn model_file(&self, record: &ModelRecord, name: &str) -> Result<Vec<u8>, StoreError> {
+        let path = self.model_dir(&record.id).join(name);
+        let damaged = |reason: &str| StoreError::Damaged {
+            path: path.clone(),
+            reason: reason.to_owned(),
+        };
+        let entry = record
+            .files
+            .get(name)
+            .ok_or_else(|| damaged("the record does not list it"))?;
+        let bytes = self.fs().read(&path, ARRAYS_LIMIT.min(entry.bytes))?;
+        if Sha256Hex::of(&bytes) != entry.sha256 {
+            return Err(damaged("it does not have the digest of the record"));
+        }
+        Ok(bytes)
+    }
+
+    /// The weights of a model.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], and files that cannot be read.
+    pub fn model_weights(&self, record: &ModelRecord) -> Result<Weights, StoreError> {
+        let bytes = self.model_file(record, WEIGHTS)?;
+        let tensors = read_arrays(&bytes).map_err(|reason| StoreError::Damaged {
+            path: self.model_dir(&record.id).join(WEIGHTS),
+            reason,
+        })?;
+        Ok(Weights(tensors))
+    }
+
+    /// The `tokenizer.json` of a model.
+    ///
+    /// # Errors
+    /// As [`Store::model_weights`].
+    pub fn model_tokenizer(&self, record: &ModelRecord) -> Result<Vec<u8>, StoreError> {
+        self.model_file(record, TOKENIZER)
+    }
+}
