@@ -79,6 +79,7 @@ impl Slices {
             | Tokenizer::Sentencepiece(_)
             | Tokenizer::Gpt2(_)
             | Tokenizer::Tiktoken(_)
+            | Tokenizer::Llama2c(_)
             | Tokenizer::Bytes => None,
         };
         let slices = Self {
@@ -246,5 +247,27 @@ mod tests {
     fn empty_slices_are_refused() {
         assert_snapshot!(ranges(&with("train: 0, validation: 1")), @"`data.train` takes no documents; at least 1 is needed");
         assert_snapshot!(ranges(&with("train: 1, validation: 0")), @"`data.validation` takes no documents; at least 1 is needed");
+    }
+
+    #[test]
+    fn a_split_is_the_slices_that_it_stands_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines: String = (0..10).map(|n| format!("document {n}\n")).collect();
+        std::fs::write(folder.path().join("t.txt"), lines).unwrap();
+        let context = DataContext {
+            base: folder.path().to_owned(),
+            ..DataContext::default()
+        };
+        let split = |share: &str| {
+            let corpus = r#"corpus: {text: {path: t.txt, separator: "\n"}}, tokenizer: bytes"#;
+            let mut settings = data_settings(&format!("{corpus}, split: {share}"));
+            resolve_split(&mut settings, &context)
+                .and_then(|()| Slices::of(&settings, &context))
+                .map(|slices| (slices.train.range, slices.validation.range))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(split("0.8"), Ok((0..8, 8..10)));
+        assert_eq!(split("0.55"), Ok((0..6, 6..10)));
+        assert_snapshot!(split("0.99").unwrap_err(), @"`data.split: 0.99` leaves training or validation without documents: `t.txt` has 10 documents");
     }
 }

@@ -87,7 +87,8 @@ fn vocabulary(settings: &Settings) -> Option<usize> {
         Tokenizer::File(_)
         | Tokenizer::Sentencepiece(_)
         | Tokenizer::Gpt2(_)
-        | Tokenizer::Tiktoken(_) => settings.model.vocab_size,
+        | Tokenizer::Tiktoken(_)
+        | Tokenizer::Llama2c(_) => settings.model.vocab_size,
     }
 }
 

@@ -222,6 +222,8 @@ pub enum Tokenizer {
     Gpt2(PathBuf),
     /// A rank file of tiktoken.
     Tiktoken(Tiktoken),
+    /// llama2.c's `tokenizer.bin`, such as `tok512.bin`; path relative to the spec's folder.
+    Llama2c(PathBuf),
     /// Every byte is a token.
     Bytes,
 }
@@ -256,7 +258,7 @@ impl Tokenizer {
         match self {
             Self::TrainBpe(_) | Self::Bytes => None,
             Self::File(file) => Some(&file.path),
-            Self::Sentencepiece(path) | Self::Gpt2(path) => Some(path),
+            Self::Sentencepiece(path) | Self::Gpt2(path) | Self::Llama2c(path) => Some(path),
             Self::Tiktoken(settings) => Some(&settings.path),
         }
     }

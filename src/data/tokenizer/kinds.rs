@@ -12,7 +12,7 @@ pub(crate) fn files(tokenizer: &Tokenizer, context: &DataContext) -> Vec<PathBuf
     match tokenizer {
         Tokenizer::TrainBpe(_) | Tokenizer::Bytes => Vec::new(),
         Tokenizer::File(file) => vec![context.resolve(&file.path)],
-        Tokenizer::Sentencepiece(path) => vec![context.resolve(path)],
+        Tokenizer::Sentencepiece(path) | Tokenizer::Llama2c(path) => vec![context.resolve(path)],
         Tokenizer::Gpt2(folder) => ["vocab.json", "merges.txt"]
             .map(|name| context.resolve(folder).join(name))
             .into(),
@@ -42,11 +42,11 @@ pub(crate) fn open(
         Tokenizer::File(file) => Head::of(file).write_into(read_bounded(first)?),
         Tokenizer::Sentencepiece(_) => {
             let (json, data) = sentencepiece::to_json(&read_bounded(first)?).map_err(refused)?;
-            let head = Head {
-                sentencepiece: Some(data),
-                ..Head::default()
-            };
-            head.write_into(json)
+            with_pieces(json, data)
+        }
+        Tokenizer::Llama2c(_) => {
+            let data = llama2c::parse(&read_bounded(first)?).map_err(refused)?;
+            with_pieces(sentencepiece::of_data(&data), data)
         }
         Tokenizer::Gpt2(_) => {
             let [vocabulary, merges] = [&files[0], &files[1]].map(|path| read_bounded(path));
@@ -57,6 +57,15 @@ pub(crate) fn open(
         }
     };
     TextTokenizer::from_bytes(&json, first).map(Some)
+}
+
+/// A `tokenizer.json` that carries the SentencePiece model which runs in its place.
+fn with_pieces(json: Vec<u8>, data: sentencepiece::Data) -> Vec<u8> {
+    let head = Head {
+        sentencepiece: Some(data),
+        ..Head::default()
+    };
+    head.write_into(json)
 }
 
 impl TextTokenizer {

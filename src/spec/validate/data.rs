@@ -69,6 +69,7 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
         | Tokenizer::Sentencepiece(_)
         | Tokenizer::Gpt2(_)
         | Tokenizer::Tiktoken(_)
+        | Tokenizer::Llama2c(_)
         | Tokenizer::Bytes => {}
     }
     if data

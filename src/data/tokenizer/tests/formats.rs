@@ -119,6 +119,63 @@ fn llama_models_give_known_ids() {
     );
 }
 
+/// A small `tokenizer.bin` of llama2.c: the three special entries, the bytes, and some pieces.
+fn llama2c_file() -> Vec<u8> {
+    let mut file = 5_i32.to_le_bytes().to_vec();
+    let mut entry = |text: &str, score: f32| {
+        file.extend(score.to_le_bytes());
+        file.extend((text.len() as i32).to_le_bytes());
+        file.extend(text.as_bytes());
+    };
+    ["<unk>", "\n<s>\n", "\n</s>\n"].map(|text| entry(text, 0.0));
+    (0..=255_u8).for_each(|byte| entry(&format!("<0x{byte:02X}>"), 0.0));
+    for (index, text) in [" a", "bb", " ", "a", "b"].iter().enumerate() {
+        entry(text, -(index as f32));
+    }
+    file
+}
+
+#[test]
+fn tokenizers_of_llama2c_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.bin");
+    std::fs::write(&path, llama2c_file()).unwrap();
+    let tokenizer = kind("{llama2c: t.bin}", folder.path());
+    assert_eq!(
+        (tokenizer.bos(), tokenizer.eos(), tokenizer.vocab_size()),
+        (1, 2, 264)
+    );
+    let ids = tokenizer.encode("abbä").unwrap();
+    assert_eq!(ids, [259, 260, 3 + 0xC3, 3 + 0xA4]);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "abbä");
+    for cut in [0, 3, 40, llama2c_file().len() - 1] {
+        std::fs::write(&path, &llama2c_file()[..cut]).unwrap();
+        let settings = crate::data::test_support::yaml("{llama2c: t.bin}");
+        let context = crate::data::DataContext {
+            base: folder.path().to_owned(),
+            ..crate::data::DataContext::default()
+        };
+        let error = open(&settings, &context).unwrap_err().to_string();
+        assert!(error.contains("not a tokenizer of llama2.c"), "{error}");
+    }
+    let (Some(bin), Some(model)) = (
+        real("stories260K/tok512.bin"),
+        real("stories260K/tok512.model"),
+    ) else {
+        return;
+    };
+    let open =
+        |name: &str, path: &Path| kind(&format!("{{{name}: '{}'}}", path.display()), Path::new(""));
+    let (bin, model) = (open("llama2c", &bin), open("sentencepiece", &model));
+    // Of several spaces in a row the file does not tell that SentencePiece drops them; nor does llama2.c.
+    for text in [
+        "Once upon a time, Lily saw a red ball.",
+        "ä \u{1f600}\n\n</s>x",
+    ] {
+        assert_eq!(bin.encode(text).unwrap(), model.encode(text).unwrap());
+    }
+}
+
 #[test]
 fn gpt2_and_tiktoken_files_give_the_ids_of_its_json() {
     let (Some(json), Some(vocabulary)) = (
