@@ -11,7 +11,7 @@ use crate::store::Store;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What is kept of a record: the cells that are shown, or its JSON. Ten thousand records at once would fill the memory.
@@ -59,6 +59,7 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
     }
     let is_known = rows.is_empty() || rows.iter().any(|row| !row.sort.is_null());
     known_column(&args.sort, is_known, &store)?;
+    rows.extend(unfinished(&store, args)?);
     rows.sort_by(|a, b| compare(&a.sort, &b.sort).then_with(|| a.tie.cmp(&b.tie)));
     if args.reverse {
         rows.reverse();
@@ -109,6 +110,46 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
         }
     }
     Ok(exit::OK)
+}
+
+/// Rows of runs in the making, running or interrupted; their names are those of the plans that asked for them.
+fn unfinished(store: &Store, args: &LsArgs) -> Result<Vec<Row>, Failure> {
+    let finished: BTreeSet<RunId> = store.ids(false)?.into_iter().collect();
+    let mut ids = store.ids(true)?;
+    ids.retain(|id| !finished.contains(id));
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut names = BTreeMap::new();
+    for plan in store.plans()? {
+        for run in plan.runs {
+            names.insert(run.id, (plan.spec.clone(), run.name));
+        }
+    }
+    let mut rows = Vec::new();
+    for (id, status) in ids.iter().zip(store.statuses(&ids)?) {
+        let (spec, name) = names.remove(id).unwrap_or_default();
+        let full = format!("{spec}/{name}");
+        let is_wanted = args.filter.iter().any(|text| full.contains(text.as_str()));
+        if status == RunStatus::Missing || !(args.filter.is_empty() || is_wanted) {
+            continue;
+        }
+        let cell = |column: &str| match column {
+            "id" => json!(id.0.short()),
+            "spec" => json!(spec),
+            "name" => json!(name),
+            "status" => json!(status_word(status)),
+            _ => Value::Null,
+        };
+        let json = json!({"id": id, "name": name, "spec": spec, "status": status});
+        rows.push(Row {
+            sort: cell(&args.sort),
+            cells: args.columns.iter().map(|column| cell(column)).collect(),
+            json: print::escaped(&json.to_string()).into_owned(),
+            tie: (spec, name, *id),
+        });
+    }
+    Ok(rows)
 }
 
 /// A record without the lists that only files need, on one line.

@@ -427,6 +427,8 @@ fn signals_checkpoint_and_stop() {
         reached = saved[0];
         let status = project.run(&["status", "specs/tiny.yaml"]).success();
         assert!(status.stdout.contains("partial"), "{}", status.stdout);
+        let listed = project.run(&["ls"]).success().stdout;
+        assert!(listed.contains("partial"), "{listed}");
     }
 }
 
