@@ -18,4 +18,18 @@ if command -v mandoc >/dev/null; then
 else
   echo "skipped: manual pages (no mandoc)"
 fi
+say "supply chain"
+if ! cargo deny --version >/dev/null 2>&1; then
+  echo "skipped: supply chain (no cargo-deny; \`cargo install --locked cargo-deny\`)"
+else
+  cargo deny --locked check licenses sources bans
+  # RustSec's database: as it can be had now, else as it was fetched before.
+  if cargo deny fetch db 2>/dev/null; then
+    cargo deny --locked check advisories
+  elif compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/advisory-db-*" >/dev/null; then
+    cargo deny --locked --offline check advisories
+  else
+    echo "skipped: advisories (RustSec's database cannot be had here)"
+  fi
+fi
 say "documentation";     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
