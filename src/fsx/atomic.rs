@@ -14,6 +14,13 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Tells processes apart, also those of two machines on one folder, whose process numbers may be the same.
 static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
 
+/// A name beside `path` that nobody else uses; it begins with `.tmp-`.
+pub(super) fn temporary(path: &Path) -> PathBuf {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".tmp-{:016x}-{number}-{name}", *PROCESS))
+}
+
 /// A file being written beside its path; [`finish`](Self::finish) puts it there. Dropped before that, it is removed.
 pub struct AtomicFile<'a, F: Fs + ?Sized> {
     fs: &'a F,
@@ -25,20 +32,12 @@ pub struct AtomicFile<'a, F: Fs + ?Sized> {
 }
 
 impl<'a, F: Fs + ?Sized> AtomicFile<'a, F> {
-    /// Opens a temporary file in the folder of `path`; its name begins with `.tmp-`.
+    /// Opens a temporary file in the folder of `path`.
     ///
     /// # Errors
     /// No permission, no space, no folder.
     pub fn create(fs: &'a F, path: &Path) -> FsResult<Self> {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        let temporary = path.with_file_name(format!(
-            ".tmp-{:016x}-{number}-{}",
-            *PROCESS,
-            name.unwrap_or_default()
-        ));
+        let temporary = temporary(path);
         let file = fs.open_write(&temporary, Open::New)?;
         Ok(Self {
             fs,

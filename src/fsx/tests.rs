@@ -82,3 +82,45 @@ fn of_several_that_create_or_move_one_wins() {
     assert!(fs.rename_dir_new(&dir.path().join("one"), &target).unwrap());
     assert!(!fs.rename_dir_new(&dir.path().join("two"), &target).unwrap());
 }
+
+/// A folder on another device than the usual one; `None` where there is none.
+#[cfg(unix)]
+fn elsewhere() -> Option<tempfile::TempDir> {
+    use std::os::unix::fs::MetadataExt as _;
+    let other = tempfile::tempdir_in("/dev/shm").ok()?;
+    let device = |dir: &tempfile::TempDir| dir.path().metadata().map(|found| found.dev()).ok();
+    (device(&other) != device(&temp())).then_some(other)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_rename_onto_another_device_copies() {
+    let Some(other) = elsewhere() else {
+        println!("skipped: one device");
+        return;
+    };
+    let (dir, fs) = (temp(), RealFs::new());
+    let (from, to) = (dir.path().join("entry"), other.path().join("there"));
+    std::fs::create_dir_all(from.join("inner")).unwrap();
+    std::fs::write(from.join("a"), "1").unwrap();
+    std::fs::write(from.join("inner/b"), "2").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", from.join("inner/link")).unwrap();
+    assert!(fs.rename_dir_new(&from, &to).unwrap());
+    assert!(!from.exists());
+    assert_eq!(std::fs::read_to_string(to.join("inner/b")).unwrap(), "2");
+    assert_eq!(
+        std::fs::read_dir(to.join("inner")).unwrap().count(),
+        1,
+        "no link"
+    );
+    // What is there already is not replaced, and nothing is left of the attempt.
+    std::fs::create_dir(&from).unwrap();
+    std::fs::write(from.join("a"), "3").unwrap();
+    assert!(!fs.rename_dir_new(&from, &to).unwrap());
+    assert_eq!(std::fs::read_to_string(from.join("a")).unwrap(), "3");
+    assert_eq!(std::fs::read_to_string(to.join("a")).unwrap(), "1");
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
+    // A file replaces a file.
+    fs.rename(&from.join("a"), &to.join("a")).unwrap();
+    assert_eq!(std::fs::read_to_string(to.join("a")).unwrap(), "3");
+}

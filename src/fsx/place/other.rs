@@ -2,6 +2,7 @@
 
 use super::super::{DirEntry, Kind, Metadata, Open};
 use super::wrong_kind;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,13 @@ impl Place {
             }
         }
         Ok(found)
+    }
+
+    pub(in super::super) fn names(&self) -> io::Result<Vec<OsString>> {
+        self.expect(Kind::Dir)?;
+        fs::read_dir(&self.path)?
+            .map(|entry| Ok(entry?.file_name()))
+            .collect()
     }
 
     pub(in super::super) fn create_dir(&self) -> io::Result<()> {

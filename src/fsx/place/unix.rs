@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -207,6 +207,15 @@ impl Place {
             .collect()
     }
 
+    /// Names of what it holds, whatever their bytes.
+    pub(in super::super) fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut dir = Dir::from_fd(self.open_dir()?)?;
+        Ok(entries(&mut dir)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect())
+    }
+
     pub(in super::super) fn create_dir(&self) -> io::Result<()> {
         Ok(mkdirat(self.folder(), self.name(), FOLDER)?)
     }
@@ -238,7 +247,7 @@ impl Place {
 }
 
 /// Names and kinds of what an open folder holds.
-fn entries(dir: &mut Dir) -> io::Result<Vec<(std::ffi::OsString, Kind)>> {
+fn entries(dir: &mut Dir) -> io::Result<Vec<(OsString, Kind)>> {
     use nix::dir::Type;
     use std::os::unix::ffi::OsStrExt as _;
     let mut found = Vec::new();
