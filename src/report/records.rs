@@ -431,11 +431,15 @@ pub fn read_records(bytes: &[u8]) -> Result<Records, ReportError> {
     };
     let (_, header) = next("its header", 1)?;
     let format = header.get("format").and_then(Value::as_u64);
-    if format != Some(u64::from(RECORDS_FORMAT)) {
-        return Err(ReportError::RecordsFormat {
-            found: format.unwrap_or_default(),
-            known: RECORDS_FORMAT,
-        });
+    let found = format.ok_or_else(|| {
+        damaged(
+            1,
+            "it is not the first line of a report's records".to_owned(),
+        )
+    })?;
+    if found != u64::from(RECORDS_FORMAT) {
+        let known = RECORDS_FORMAT;
+        return Err(ReportError::RecordsFormat { found, known });
     }
     let header: RecordsHeader =
         serde_json::from_value(header).map_err(|error| damaged(1, error.to_string()))?;

@@ -278,6 +278,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn changed_files_are_read_or_refused() {
+        let words = [
+            "F32",
+            "F64",
+            "I64",
+            "\"shape\":[",
+            "\"data_offsets\":[0,",
+            "__metadata__",
+            "{",
+            "}",
+            ",",
+        ];
+        let seeds = [to_bytes(&weights()), to_bytes(&Weights::default())];
+        crate::test_support::fuzz("safetensors", &seeds, &words, 2000, |bytes| {
+            let _ = from_bytes(bytes);
+        });
+        let seeds = [
+            llama2c([4, 6, 1, 2, 2, 5, 3], 174),
+            llama2c([8, 6, 2, 4, 2, -5, 3], 400),
+        ];
+        crate::test_support::fuzz("llama2c", &seeds, &[], 2000, |bytes| {
+            let _ = crate::interop::llama2c::read(bytes);
+        });
+    }
+
     proptest! {
         #![proptest_config(crate::test_support::cases(256))]
         #[test]

@@ -4,13 +4,13 @@
 use super::input::{self, Input};
 use super::{BinVocabulary, DataError, Document, MAX_DOCUMENT};
 use crate::spec::Width;
-use std::io::Read;
+use std::io::{BufRead as _, Read as _};
 use std::path::PathBuf;
 
-/// Pairs of ids after which it is decided whether a file holds wider ones than it is read as.
-const PAIRS: u64 = 512;
-/// Fewest pairs that decide where a file is shorter.
-const LEAST_PAIRS: u64 = 8;
+/// Pairs of ids that are looked at, to see whether a file holds wider ones than it is read as.
+const PAIRS: usize = 512;
+/// Fewest pairs that decide.
+const LEAST_PAIRS: usize = 8;
 
 /// Reads the documents of a `.bin` file.
 pub(super) struct BinDocuments {
@@ -20,8 +20,6 @@ pub(super) struct BinDocuments {
     vocabulary: BinVocabulary,
     position: u64,
     documents: usize,
-    /// Whether all upper halves so far are as small as those of wider ids.
-    halves: bool,
 }
 
 impl BinDocuments {
@@ -38,7 +36,6 @@ impl BinDocuments {
             vocabulary,
             position: 0,
             documents: 0,
-            halves: true,
         }
     }
 
@@ -55,7 +52,6 @@ impl BinDocuments {
             }
         }
         if have == 0 {
-            self.check_width(LEAST_PAIRS)?;
             return Ok(None);
         }
         if have < bytes {
@@ -66,14 +62,7 @@ impl BinDocuments {
             });
         }
         let id = u32::from_le_bytes(id);
-        let wider = (self.vocabulary.vocab_size.saturating_sub(1) as u64) >> (8 * bytes);
         self.position += 1;
-        if self.position.is_multiple_of(2) {
-            self.halves &= u64::from(id) <= wider;
-            if self.position == 2 * PAIRS {
-                self.check_width(PAIRS)?;
-            }
-        }
         if id as usize >= self.vocabulary.vocab_size {
             return Err(DataError::IdBeyondVocabulary {
                 place: format!(
@@ -89,19 +78,31 @@ impl BinDocuments {
         Ok(Some(id))
     }
 
-    /// Every second id of a file of wider ids is the upper half of one, so 0 or hardly more.
-    fn check_width(&self, least: u64) -> Result<(), DataError> {
-        let pairs = self.position / 2;
-        if self.halves && pairs >= least && pairs <= PAIRS {
+    /// Looks at the first ids: every second one of a file of wider ids is the upper half of one, so 0 or hardly more.
+    fn check_width(&mut self) -> Result<(), DataError> {
+        let bytes = self.width.bytes();
+        let first = self.reader.fill_buf();
+        let first = first.map_err(|error| input::failure(&self.path, error, 0))?;
+        let largest = (self.vocabulary.vocab_size.saturating_sub(1) as u64) >> (8 * bytes);
+        let halves = first.chunks_exact(2 * bytes).map(|pair| {
+            let mut half = [0; 8];
+            half[..bytes].copy_from_slice(&pair[bytes..]);
+            u64::from_le_bytes(half)
+        });
+        let halves: Vec<u64> = halves.take(PAIRS).collect();
+        if halves.len() >= LEAST_PAIRS && halves.iter().all(|half| *half <= largest) {
             return Err(DataError::OtherWidth {
                 path: self.path.clone(),
-                bits: 8 * self.width.bytes(),
+                bits: 8 * bytes,
             });
         }
         Ok(())
     }
 
     fn read_document(&mut self) -> Result<Option<Document>, DataError> {
+        if self.position == 0 {
+            self.check_width()?;
+        }
         let mut ids = Vec::new();
         loop {
             match self.read_id()? {

@@ -410,6 +410,34 @@ fn exhaust_all(bytes: &[u8]) {
     }
 }
 
+#[test]
+fn changed_corpora_are_read_or_refused() {
+    let lines = jsonl(&["one \u{e9}\n", "", "two \u{1f600}"]);
+    let array = r#"[{"text": "one"}, {"text": "two", "n": [1, {"a": null}]}, "three"]"#;
+    let plain = "one\ntwo\r\n---\n\nthree\n".as_bytes();
+    let ids: Vec<u8> = (0..40_u16).flat_map(u16::to_le_bytes).collect();
+    let mut seeds: Vec<Vec<u8>> = [lines.as_bytes(), array.as_bytes(), plain, &ids]
+        .map(<[u8]>::to_vec)
+        .into();
+    for text in [lines.as_bytes(), array.as_bytes()] {
+        seeds.extend([zst(text), forms::gz(text), [zst(text), zst(text)].concat()]);
+    }
+    seeds.push(forms::XZ.to_vec());
+    let words = [
+        "\"text\":",
+        "\\ud83d",
+        "NaN",
+        "\u{feff}",
+        "\r\n",
+        "---\n",
+        "[",
+        "{",
+        "\u{0}",
+        "\u{1f}\u{8b}",
+    ];
+    crate::test_support::fuzz("corpora", &seeds, &words, 400, exhaust_all);
+}
+
 proptest! {
     #![proptest_config(crate::test_support::cases(400))]
 

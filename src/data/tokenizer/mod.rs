@@ -7,6 +7,7 @@
 mod export;
 mod fidelity;
 mod gpt2;
+mod growth;
 mod head;
 mod kinds;
 mod llama2c;

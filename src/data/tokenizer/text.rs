@@ -1,5 +1,6 @@
 //! A tokenizer, ready to use: its file, its ids, and text from ids.
 
+use super::growth::Growth;
 use super::head::{Chosen, Head};
 use super::sentencepiece::SentencePiece;
 use super::train::{self, WordCounts};
@@ -30,6 +31,7 @@ pub struct TextTokenizer {
     json: Box<[u8]>,
     notes: Vec<String>,
     is_lossless: bool,
+    growth: Growth,
     /// What runs in place of `inner`.
     pieces: Option<SentencePiece>,
 }
@@ -123,6 +125,8 @@ impl TextTokenizer {
             ));
         }
         let chosen = head.choose(&inner)?;
+        let longest = vocabulary.keys().map(String::len).max().unwrap_or(0);
+        let growth = Growth::of(inner.get_normalizer(), inner.get_decoder(), longest)?;
         Ok(Self {
             parts: split::PartCache::for_tokenizer(&inner),
             chosen,
@@ -131,6 +135,7 @@ impl TextTokenizer {
             json: bytes.into(),
             notes,
             is_lossless,
+            growth,
             pieces: head.sentencepiece.map(SentencePiece::new).transpose()?,
             inner,
         })
@@ -177,8 +182,9 @@ impl TextTokenizer {
 
     fn encode_unguarded(&self, text: &str) -> Result<Vec<u32>, String> {
         if let Some(pieces) = &self.pieces {
-            return Ok(pieces.encode(text));
+            return pieces.encode(text);
         }
+        self.growth.check(text, self.inner.get_normalizer())?;
         let slow = |text: &str| {
             self.inner
                 .encode_fast(text, false)
@@ -224,10 +230,12 @@ impl TextTokenizer {
     /// # Errors
     /// A decoder of the file that fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
-        if let Some(pieces) = &self.pieces {
-            return Ok(pieces.decode(ids));
-        }
         guarded(|| {
+            let length = |id| self.inner.id_to_token(id).map_or(0, |entry| entry.len());
+            self.growth.check_ids(ids, length)?;
+            if let Some(pieces) = &self.pieces {
+                return Ok(pieces.decode(ids));
+            }
             self.inner
                 .decode(ids, true)
                 .map_err(|error| error.to_string())

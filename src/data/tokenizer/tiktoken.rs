@@ -43,6 +43,9 @@ fn encoding(pattern: Pattern) -> Encoding {
     }
 }
 
+/// Longest token in bytes; how it was merged takes time by the square of its length.
+const LONGEST: usize = 1024;
+
 /// The `tokenizer.json` of a rank file.
 pub(super) fn to_json(file: &[u8], pattern: Pattern) -> Result<Vec<u8>, String> {
     let ranks = parse(file)?;
@@ -106,12 +109,14 @@ fn parse(file: &[u8]) -> Result<HashMap<Vec<u8>, u32>, String> {
         let parsed = line
             .split_once(' ')
             .and_then(|(token, rank)| Some((base64(token)?, rank.trim().parse().ok()?)));
-        let (token, rank) = parsed.ok_or_else(|| {
-            format!(
-                "line {}: expected a token in base64 and its rank",
-                number + 1
-            )
-        })?;
+        let (token, rank) = parsed
+            .filter(|(token, _)| token.len() <= LONGEST)
+            .ok_or_else(|| {
+                format!(
+                    "line {}: expected a token in base64, of at most {LONGEST} bytes, and its rank",
+                    number + 1
+                )
+            })?;
         ranks.insert(token, rank);
     }
     if (0..=255_u8).any(|byte| !ranks.contains_key(&[byte][..])) {
@@ -120,7 +125,7 @@ fn parse(file: &[u8]) -> Result<HashMap<Vec<u8>, u32>, String> {
     Ok(ranks)
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
     for letter in text.trim_end_matches('=').bytes() {
         let value = match letter {

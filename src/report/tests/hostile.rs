@@ -1,7 +1,8 @@
 //! Records that somebody else wrote: an error or a report, never a panic, never more memory than their size explains.
 
 use super::{files, fixture, text};
-use crate::report::{Making, Report, read_records};
+use crate::fsx::RealFs;
+use crate::report::{Making, Report, ReportFolder, read_records};
 use crate::test_support::cases;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -34,6 +35,83 @@ fn short_lines_that_stand_for_endless_lists_are_refused() {
         message(&many).contains("expected `run`"),
         "{}",
         message(&many)
+    );
+}
+
+#[test]
+fn changed_records_are_read_or_refused() {
+    let words = [
+        "\"runs\":",
+        "\"series\":",
+        "\"1..\"",
+        "1e999",
+        "null",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\n",
+        "\u{202e}",
+        "../../x",
+    ];
+    crate::test_support::fuzz("records", &[records().into()], &words, 60, |bytes| {
+        if let Ok(read) = read_records(bytes) {
+            let fixture = fixture::three_runs();
+            let judged =
+                crate::claim::judge(&fixture.spec.claims, &fixture.spec.profile, &read.results);
+            if let Ok(report) =
+                Report::build(&fixture.spec, &read.results, &judged, &Making::default())
+            {
+                let _ = report.files();
+            }
+        }
+    });
+}
+
+/// Whatever the list of files and the journal say, nothing outside the report is touched, and nothing that no report made.
+#[test]
+fn changed_lists_of_files_and_journals_reach_nothing_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let reports = folder.path().join("reports");
+    let fs = RealFs::without_sync();
+    let report = super::report(&fixture::three_runs());
+    ReportFolder::new(&reports, "mine", &fs)
+        .write(&report)
+        .unwrap();
+    let list = std::fs::read(reports.join("mine/data/files.json")).unwrap();
+    let journal = br#"{"put":["mine/report.md","../outside"],"remove":[["mine/data/own.csv","0000000000000000000000000000000000000000000000000000000000000000"]]}"#;
+    let digest = crate::digest::Sha256Hex::of(b"own").to_string();
+    let entry = format!("\"data/own.csv\":{{\"bytes\":3,\"sha256\":\"{digest}\"}},");
+    let words = [
+        "../outside",
+        "/etc/passwd",
+        "\"data/../../../outside\":",
+        &entry,
+        "{",
+        "}",
+        ",",
+        "\"\"",
+    ];
+    let outside = folder.path().join("outside");
+    crate::test_support::fuzz(
+        "files-json",
+        &[list, journal.to_vec()],
+        &words,
+        60,
+        |bytes| {
+            std::fs::write(&outside, "own").unwrap();
+            std::fs::write(reports.join("mine/data/other.csv"), "other").unwrap();
+            std::fs::write(reports.join("mine/data/files.json"), bytes).unwrap();
+            std::fs::create_dir_all(reports.join(".specbook-write")).unwrap();
+            std::fs::write(reports.join(".specbook-write/journal.json"), bytes).unwrap();
+            let mine = ReportFolder::new(&reports, "mine", &fs);
+            let _ = (mine.check_place(), mine.write(&report));
+            assert_eq!(std::fs::read(&outside).unwrap(), b"own");
+            assert_eq!(
+                std::fs::read(reports.join("mine/data/other.csv")).unwrap(),
+                b"other"
+            );
+        },
     );
 }
 

@@ -192,6 +192,58 @@ fn files_that_cannot_be_read() {
     );
 }
 
+/// The specs of the repository, and this module's own.
+fn seeds() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
+    let specs = std::fs::read_dir(folder).unwrap();
+    let specs = specs.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    specs.chain([FRENZY.as_bytes().to_vec()]).collect()
+}
+
+#[test]
+fn changed_specs_are_read_or_refused() {
+    let words = [
+        "&a ",
+        "*a",
+        "<<: ",
+        "!!binary ",
+        "|\n",
+        "- ",
+        "? ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ": ",
+        "~",
+        "\t",
+        "---\n",
+        "%YAML 1.1\n",
+        "vary:\n",
+        "seeds: [0]\n",
+        "cases:\n",
+        "exclude:\n",
+        "profiles:\n",
+        "train.epochs",
+        "model.dim",
+        "{{ run('x') }}",
+        "\u{feff}",
+        "\u{0}",
+    ];
+    crate::test_support::fuzz("specs", &seeds(), &words, 60, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        for profile in [None, Some("smoke".to_owned())] {
+            let request = LoadRequest {
+                profile,
+                overrides: Vec::new(),
+            };
+            if let Ok(spec) = parse(&text, Path::new("s.yaml"), &request) {
+                let _ = crate::mistakes::mistakes(&spec);
+            }
+        }
+    });
+}
+
 /// A tree and how it is written.
 #[derive(Clone, Debug)]
 enum Tree {

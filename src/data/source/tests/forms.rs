@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// `{"text": "one"}` and `{"text": "two"}` on two lines, by `xz`.
-const XZ: &[u8] = &[
+pub(super) const XZ: &[u8] = &[
     0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02, 0x00, 0x21, 0x01,
     0x16, 0x00, 0x00, 0x00, 0x74, 0x2f, 0xe5, 0xa3, 0xe0, 0x00, 0x1f, 0x00, 0x1b, 0x5d, 0x00, 0x3d,
     0x88, 0x8a, 0x86, 0x94, 0x88, 0x13, 0xe0, 0xf3, 0x87, 0x24, 0xb7, 0x68, 0x36, 0x09, 0xcc, 0x4c,
@@ -206,7 +206,7 @@ fn ids_of_another_width_are_told() {
         .flat_map(|i| wide(if i % 4 == 3 { 3 } else { 40 + i }))
         .collect();
     let dir = Dir::new().with("a.bin", &ids);
-    assert_snapshot!(dir.read("{bin: {path: a.bin}}", 40).unwrap_err(), @"`a.bin`: every second id of 16 bits is 0, as where ids have 32 bits; write `width: 32` where it holds such ids");
+    assert_snapshot!(dir.read("{bin: {path: a.bin}}", 1).unwrap_err(), @"`a.bin`: every second id of 16 bits is 0, as where ids have 32 bits; write `width: 32` where it holds such ids");
     assert_eq!(
         dir.read("{bin: {path: a.bin, width: 32}}", 2).unwrap(),
         ["[40, 41, 42]", "[44, 45, 46]"]

@@ -154,12 +154,12 @@ impl<'a> Merger<'a> {
     }
 
     fn give(&self, piece: &str, take: &mut impl FnMut(&str)) {
-        match self.apart.get(piece) {
-            Some((left, right)) => {
-                self.give(left, take);
-                self.give(right, take);
+        let mut pending = vec![piece];
+        while let Some(piece) = pending.pop() {
+            match self.apart.get(piece) {
+                Some((left, right)) => pending.extend([right, left]),
+                None => take(piece),
             }
-            None => take(piece),
         }
     }
 }

@@ -88,6 +88,9 @@ impl SentencePiece {
             let id = id as u32;
             match kind {
                 Kind::Normal | Kind::UserDefined | Kind::Unused => {
+                    if text.is_empty() {
+                        return Err(format!("its piece {id} is empty"));
+                    }
                     if *kind == Kind::UserDefined {
                         user_defined.push(text.as_str().into());
                     }
@@ -121,8 +124,11 @@ impl SentencePiece {
     }
 
     /// Ids of a text.
-    pub(super) fn encode(&self, text: &str) -> Vec<u32> {
-        let text = self.normalize(text);
+    ///
+    /// # Errors
+    /// A text that the rules of the model make too long.
+    pub(super) fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
+        let text = self.normalize(text)?;
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut known: HashMap<&str, std::ops::Range<usize>> = HashMap::new();
         let mut was_unknown = false;
@@ -145,7 +151,7 @@ impl SentencePiece {
                 known.insert(part, start..ids.len());
             }
         }
-        ids
+        Ok(ids)
     }
 
     /// Parts of a normalized text that are encoded apart.

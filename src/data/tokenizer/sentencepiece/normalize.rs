@@ -1,6 +1,7 @@
 //! Normalization as SentencePiece does it: rules from a compiled trie, spaces, and the space before a text.
 
 use super::{SPACE, SentencePiece};
+use crate::data::tokenizer::growth::LIMIT;
 
 /// Compiled rules: a double array trie over bytes, and the strings that take the place of what it finds.
 #[derive(Debug, Default)]
@@ -69,7 +70,10 @@ impl SentencePiece {
     }
 
     /// The text in the form that pieces have.
-    pub(super) fn normalize(&self, mut text: &str) -> String {
+    ///
+    /// # Errors
+    /// Rules that make too much of it.
+    pub(super) fn normalize(&self, mut text: &str) -> Result<String, String> {
         let data = &self.data;
         let space = if data.escape_whitespaces { SPACE } else { ' ' };
         if data.remove_extra_whitespaces {
@@ -82,7 +86,7 @@ impl SentencePiece {
             }
         }
         if text.is_empty() {
-            return String::new();
+            return Ok(String::new());
         }
         let mut normal = String::with_capacity(text.len() + text.len() / 4);
         if data.add_dummy_prefix && !data.treat_whitespace_as_suffix {
@@ -103,6 +107,12 @@ impl SentencePiece {
             if !data.remove_extra_whitespaces {
                 after_space = false;
             }
+            if normal.len() > LIMIT {
+                return Err(format!(
+                    "its rules make more than {} MiB of this text",
+                    LIMIT >> 20
+                ));
+            }
         }
         if data.remove_extra_whitespaces {
             normal.truncate(normal.trim_end_matches(space).len());
@@ -110,6 +120,6 @@ impl SentencePiece {
         if data.add_dummy_prefix && data.treat_whitespace_as_suffix {
             normal.push(space);
         }
-        normal
+        Ok(normal)
     }
 }

@@ -199,9 +199,8 @@ fn gpt2_and_tiktoken_files_give_the_ids_of_its_json() {
     );
 }
 
-#[test]
-fn tiktoken_ranks_are_read() {
-    let folder = tempfile::tempdir().unwrap();
+/// Ranks of all bytes and of a few words.
+fn ranks() -> Vec<u8> {
     let encode = |bytes: &[u8]| {
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut text = String::new();
@@ -227,7 +226,13 @@ fn tiktoken_ranks_are_read() {
     for (rank, token) in ["he", "ll", "hell", " w", "hello"].iter().enumerate() {
         writeln!(file, "{} {}", encode(token.as_bytes()), 256 + rank).unwrap();
     }
-    std::fs::write(folder.path().join("r.tiktoken"), &file).unwrap();
+    file.into_bytes()
+}
+
+#[test]
+fn tiktoken_ranks_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("r.tiktoken"), ranks()).unwrap();
     let tokenizer = kind(
         "{tiktoken: {path: r.tiktoken, pattern: gpt2}}",
         folder.path(),
@@ -241,7 +246,7 @@ fn tiktoken_ranks_are_read() {
         tokenizer.decode(&[260, 32, 258, 259]).unwrap(),
         "hello hell w"
     );
-    assert_snapshot!(tiktoken::to_json(b"aGU= 1\nx", crate::spec::Pattern::Gpt2).unwrap_err(), @"line 2: expected a token in base64 and its rank");
+    assert_snapshot!(tiktoken::to_json(b"aGU= 1\nx", crate::spec::Pattern::Gpt2).unwrap_err(), @"line 2: expected a token in base64, of at most 1024 bytes, and its rank");
 }
 
 /// Ids for `scripts/tokenizer-interop.py`, which compares them with those of the original programs.
@@ -264,4 +269,177 @@ fn ids_for_other_programs() {
     });
     let answers: Vec<_> = answers.collect();
     std::fs::write(path + ".ids", serde_json::to_vec(&answers).unwrap()).unwrap();
+}
+
+/// Uses a tokenizer that was read from a changed file.
+fn used(tokenizer: &TextTokenizer) {
+    for text in [
+        "",
+        "aab c</s>",
+        "h\u{e4}llo \u{1f600}  \n\u{fdfa}",
+        &"a b".repeat(300),
+    ] {
+        if let Ok(ids) = tokenizer.encode(text) {
+            let _ = tokenizer.decode(&ids);
+        }
+    }
+    let _ = tokenizer.decode(&[0, 1, 77, u32::MAX]);
+}
+
+#[test]
+fn changed_files_are_read_or_refused() {
+    let vocabulary = r###""vocab":{"[UNK]":0,"<s>":1,"</s>":2,"a":3,"b":4,"##b":5,"ab":6}"###;
+    let models = [
+        r#"{"type":"BPE","dropout":null,"unk_token":"[UNK]","continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,VOCAB,"merges":["a b"]}"#,
+        r###"{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,VOCAB}"###,
+        r#"{"type":"WordLevel","unk_token":"[UNK]",VOCAB}"#,
+        r#"{"type":"Unigram","unk_id":0,"byte_fallback":false,"vocab":[["[UNK]",0.0],["<s>",-1.0],["</s>",-2.0],["a",-1.5],["ab",-3.0]]}"#,
+    ];
+    let parts = [
+        r#""normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Replace","pattern":{"String":" "},"content":"\u2581"},{"type":"Lowercase"},{"type":"StripAccents"},{"type":"Prepend","prepend":"\u2581"}]},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+b|\\s"},"behavior":"Isolated","invert":false},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],"special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}},"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}"#,
+        r###""normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"always","split":true},{"type":"Digits","individual_digits":true},{"type":"Punctuation","behavior":"Isolated"}]},"post_processor":null,"decoder":{"type":"WordPiece","prefix":"##","cleanup":true}"###,
+        r#""normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},"post_processor":null,"decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}"#,
+    ];
+    let mut seeds = vec![trained(270).json().to_vec()];
+    for model in models {
+        let model = model.replace("VOCAB", vocabulary);
+        for parts in parts {
+            let added = [special(1, "<s>"), special(2, "</s>")].join(",");
+            let text = format!(
+                r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{added}],{parts},"model":{model}}}"#
+            );
+            parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            seeds.push(text.into_bytes());
+        }
+    }
+    let words = [
+        r#"{"type":"Replace","pattern":{"String":"a"},"content":"aa"},"#,
+        r#"{"type":"NFKD"},"#,
+        r#"{"type":"Nmt"},"#,
+        r#""Regex":"(.*)*$""#,
+        "null",
+        "true",
+        r#"{"type":"Precompiled","precompiled_charsmap":"AAAA"},"#,
+        r#""byte_fallback":true"#,
+        "\\ud83d",
+        "\"\"",
+        r#"{"specbook":{"eos":"a"},"#,
+        "[",
+        "]",
+        "{",
+        "}",
+    ];
+    crate::test_support::fuzz("tokenizer-json", &seeds, &words, 400, |bytes| {
+        if let Ok(tokenizer) = TextTokenizer::from_bytes(bytes, Path::new("hostile")) {
+            used(&tokenizer);
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let open = |tokenizer: &str, files: &[(&str, &[u8])]| {
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let context = crate::data::DataContext {
+            base: folder.path().to_owned(),
+            ..crate::data::DataContext::default()
+        };
+        let tokenizer = crate::data::test_support::yaml(tokenizer);
+        if let Ok(Some(tokenizer)) = super::super::open(&tokenizer, &context) {
+            used(&tokenizer);
+        }
+    };
+    let seeds = [
+        model(1, true),
+        model(2, true),
+        model(1, false),
+        model(2, false),
+    ];
+    crate::test_support::fuzz(
+        "sentencepiece",
+        &seeds,
+        &["\u{2581}", "<0x41>", "\u{0}"],
+        400,
+        |bytes| {
+            open("{sentencepiece: m.model}", &[("m.model", bytes)]);
+        },
+    );
+    let seeds = [ranks()];
+    crate::test_support::fuzz(
+        "tiktoken",
+        &seeds,
+        &["QUI= 256\n", "=", " ", "\n", "/"],
+        60,
+        |bytes| {
+            open("{tiktoken: {path: r, pattern: gpt2}}", &[("r", bytes)]);
+        },
+    );
+    // Vocabulary and merges, one behind the other.
+    let json: serde_json::Value = serde_json::from_slice(trained(270).json()).unwrap();
+    let merges = json["model"]["merges"].as_array().unwrap().iter();
+    let merges = merges.map(|pair| {
+        format!(
+            "{} {}\n",
+            pair[0].as_str().unwrap(),
+            pair[1].as_str().unwrap()
+        )
+    });
+    let both = format!(
+        "{}\n===\n#version: 0.2\n{}",
+        json["model"]["vocab"],
+        merges.collect::<String>()
+    );
+    crate::test_support::fuzz(
+        "vocab-merges",
+        &[both.into_bytes()],
+        &["\n===\n", " ", "\u{120}", "\":"],
+        100,
+        |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let (vocabulary, merges) = text.split_once("\n===\n").unwrap_or((&text, ""));
+            let files = [
+                ("vocab.json", vocabulary.as_bytes()),
+                ("merges.txt", merges.as_bytes()),
+            ];
+            open("{gpt2: .}", &files);
+        },
+    );
+}
+
+#[test]
+fn normalizers_and_decoders_that_grow_are_bounded() {
+    let with = |normalizers: usize, content: &str, decoders: usize| {
+        let one =
+            format!(r#"{{"type":"Replace","pattern":{{"String":"a"}},"content":"{content}"}}"#);
+        let sequence = |kind: &str, count: usize| {
+            format!(
+                r#"{{"type":"Sequence","{kind}":[{}]}}"#,
+                vec![&*one; count].join(",")
+            )
+        };
+        let added = [special(3, "<s>"), special(4, "</s>")].join(",");
+        let text = file(&added, "")
+            .replace(
+                r#""normalizer":null"#,
+                &format!(r#""normalizer":{}"#, sequence("normalizers", normalizers)),
+            )
+            .replace(
+                r#""decoder":null"#,
+                &format!(r#""decoder":{}"#, sequence("decoders", decoders)),
+            );
+        parse(&text)
+    };
+    // Twice as long, thirty-four times: only a text with the letter in it grows.
+    let doubling = with(34, "aa", 0).unwrap();
+    assert_eq!(doubling.encode("bcb").unwrap(), [1, 2, 1]);
+    assert_snapshot!(doubling.encode("bab").unwrap_err(), @"tokenizer: its normalizers or decoders make more than 64 bytes of one byte of a text");
+    // What real files do: a space becomes three bytes.
+    assert_eq!(
+        with(1, "aaa", 0).unwrap().encode("ab").unwrap(),
+        [0, 0, 0, 1]
+    );
+    let error = with(1, &"b".repeat(1000), 0).unwrap_err();
+    assert!(error.contains("more than 64 bytes of one byte"), "{error}");
+    let error = with(0, "aa", 7).unwrap_err();
+    assert!(error.contains("more than 64 bytes of one byte"), "{error}");
+    assert_eq!(with(0, "aa", 2).unwrap().decode(&[0]).unwrap(), "aaaa");
 }
