@@ -128,6 +128,7 @@ pub struct Materials<'a> {
     documents: Vec<ScoredDocument>,
     stream: Vec<u32>,
     prompts: Vec<Vec<u32>>,
+    halt: Stop,
 }
 
 impl<'a> Materials<'a> {
@@ -174,6 +175,7 @@ impl<'a> Materials<'a> {
             documents,
             stream,
             prompts,
+            halt: context.stop.clone(),
         })
     }
 
@@ -199,6 +201,7 @@ impl<'a> Materials<'a> {
             usable_vocab: self.usable_vocab(),
             loss: self.loss,
             threads,
+            halt: &self.halt,
         };
         eval::evaluate(engine, weights, &request)
     }

@@ -2,7 +2,9 @@
 
 use crate::store::LeaseTiming;
 use crate::train::engine::DeviceKind;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,11 +22,14 @@ const EXIT_CODES: &str = "Exit codes: 0 ok, 1 unexpected, 2 usage or invalid spe
 5 stale (status --exit-code), 6 a claim fails (--strict-claims), 7 verify mismatch, 8 report differs (report --check), \
 129/130/143 stopped by HUP/INT/TERM (checkpoints are kept).";
 
+/// The environment variable that names the store; empty, as of a variable of a CI system that is not set, it names none.
+pub(crate) const STORE_VARIABLE: &str = "SPECBOOK_STORE";
+
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// Folder of the store; default: `.specbook` in the spec's project.
-    #[arg(long, global = true, env = "SPECBOOK_STORE", value_name = "DIR")]
+    #[arg(long, global = true, env = STORE_VARIABLE, value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) store: Option<PathBuf>,
     /// Print only results and errors.
     #[arg(short, long, global = true)]
@@ -351,9 +356,9 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// A stored run, a report folder, a `records.jsonl` or a `record.json`.
-    pub(crate) a: String,
+    pub(crate) a: OsString,
     /// The same, to compare it with.
-    pub(crate) b: String,
+    pub(crate) b: OsString,
 }
 
 /// `sample`
@@ -443,7 +448,7 @@ pub(crate) struct LogitsArgs {
 pub(crate) struct BenchArgs {
     /// Shapes to measure (default: all), or one spec file.
     #[arg(value_name = "SHAPE|SPEC")]
-    pub(crate) targets: Vec<String>,
+    pub(crate) targets: Vec<OsString>,
     /// A shape to measure; may be repeated.
     #[arg(long, value_name = "SHAPE")]
     pub(crate) shape: Vec<String>,
@@ -493,7 +498,7 @@ pub(crate) enum BenchDtype {
 pub(crate) struct VerifyArgs {
     /// Spec files or folders, or runs (an id, a unique prefix of one, or `spec/name`).
     #[arg(required = true, value_name = "SPEC|RUN")]
-    pub(crate) targets: Vec<String>,
+    pub(crate) targets: Vec<OsString>,
     /// Profile of the specs.
     #[arg(short, long)]
     pub(crate) profile: Option<String>,

@@ -3,7 +3,7 @@
 use super::args::{BenchArgs, BenchDtype, Global, SpecArgs};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::{check, exit, workspace};
+use super::{check, exit, project, workspace};
 use crate::bench::{self, Case, Extent, Measurement, Shape, measure};
 use crate::error::Error;
 use crate::human;
@@ -20,27 +20,28 @@ pub(crate) fn execute(args: &BenchArgs, global: &Global, printer: Printer) -> Re
     if let Some(isa) = &args.isa {
         engine::use_instruction_set(isa)?;
     }
-    let mut targets: Vec<&str> = args
-        .targets
-        .iter()
-        .chain(&args.shape)
-        .map(String::as_str)
-        .collect();
     let shapes = bench::shapes();
-    if let [spec] = targets[..]
-        && (args.run.is_some() || is_spec(spec))
+    if let ([spec], []) = (&args.targets[..], &args.shape[..])
+        && (args.run.is_some() || workspace::is_spec(Path::new(spec)))
     {
         if args.dtype != BenchDtype::F32 {
             return Err(Failure::usage("`--dtype` is for shapes")
                 .hint("of a spec, set it: `--set train.dtype=bf16`"));
         }
-        return Session::new(args, printer)?.spec(spec, global);
+        return Session::new(args, printer)?.spec(Path::new(spec), global);
     }
     if args.run.is_some() || args.profile.is_some() || !args.overrides.is_empty() {
         return Err(Failure::usage(
             "`--run`, `--profile` and `--set` need one spec file",
         ));
     }
+    let words: Vec<_> = args
+        .targets
+        .iter()
+        .map(|name| name.to_string_lossy())
+        .collect();
+    let words = words.iter().map(AsRef::as_ref);
+    let mut targets: Vec<&str> = words.chain(args.shape.iter().map(String::as_str)).collect();
     let named = |name: &str| shapes.iter().find(|shape| shape.name == name);
     if let Some(unknown) = targets.iter().find(|name| named(name).is_none()) {
         return Err(unknown_shape(unknown, &shapes));
@@ -51,7 +52,7 @@ pub(crate) fn execute(args: &BenchArgs, global: &Global, printer: Printer) -> Re
     match targets[..] {
         [name] => {
             let shape = named(name).ok_or_else(|| unknown_shape(name, &shapes))?;
-            let store = workspace::store_here(global)?;
+            let store = project::store_here(global)?;
             let store = store.root().is_dir().then_some(&store);
             let mut case = Case::of_shape(shape);
             case.train.dtype = match args.dtype {
@@ -62,12 +63,6 @@ pub(crate) fn execute(args: &BenchArgs, global: &Global, printer: Printer) -> Re
         }
         _ => each_alone(&targets, args, printer),
     }
-}
-
-fn is_spec(target: &str) -> bool {
-    Path::new(target)
-        .extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 fn unknown_shape(name: &str, shapes: &[Shape]) -> Failure {
@@ -112,7 +107,7 @@ impl<'a> Session<'a> {
     }
 
     /// The first steps of a run, with its data.
-    fn spec(&self, spec: &str, global: &Global) -> Result<u8, Failure> {
+    fn spec(&self, spec: &Path, global: &Global) -> Result<u8, Failure> {
         let specs = SpecArgs {
             specs: vec![spec.into()],
             profile: self.args.profile.clone(),
@@ -120,10 +115,11 @@ impl<'a> Session<'a> {
             filter: Vec::new(),
             paranoid: false,
         };
-        let store = workspace::store(global, Path::new(spec))?;
+        let store = project::store(global, spec)?;
         let opened = workspace::open(&specs, &store, self.printer)?;
         let [opened] = &opened[..] else {
-            return Err(Failure::usage(format!("`{spec}` is not one spec file")));
+            let message = format!("`{}` is not one spec file", spec.display());
+            return Err(Failure::usage(message));
         };
         check::supported(
             &opened.spec,

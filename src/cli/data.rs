@@ -1,10 +1,10 @@
 //! `specbook data stats`: what the sequence policies make of the training documents, counted without training.
 
 use super::args::{DataCommand, Global};
-use super::exit;
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::workspace::{self, Opened};
+use super::{exit, project};
 use crate::data::{self, DataError, stats};
 use crate::human;
 use crate::plan::Run;
@@ -29,7 +29,7 @@ pub(crate) fn execute(
     printer: Printer,
 ) -> Result<u8, Failure> {
     let DataCommand::Stats(args) = command;
-    let store = workspace::store(global, &args.specs[0])?;
+    let store = project::store(global, &args.specs[0])?;
     let mut all = Vec::new();
     for opened in &workspace::open(args, &store, printer)? {
         let counted = count(opened).map_err(crate::error::Error::from)?;

@@ -3,12 +3,13 @@
 use super::args::{DiffArgs, Global};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::{exit, workspace};
+use super::{exit, project};
 use crate::fsx::{Fs, RealFs};
 use crate::record::{MetricPoint, RunId, RunRecord, RunStatus};
 use crate::report::compare::{self, Compared, Comparison, CurveDifference, MetricDifference};
 use crate::store::Store;
 use serde_json::json;
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// Largest record file that is read, bytes.
@@ -54,7 +55,7 @@ pub(crate) fn execute(args: &DiffArgs, global: &Global, printer: Printer) -> Res
 }
 
 /// What `name` stands for: a report folder or one of its or a store's record files, else a run of the store.
-fn open(name: &str, global: &Global) -> Result<Settings, Failure> {
+fn open(name: &OsStr, global: &Global) -> Result<Settings, Failure> {
     let path = Path::new(name);
     let in_folder = path.join("data/records.jsonl");
     let file = if in_folder.is_file() {
@@ -65,8 +66,9 @@ fn open(name: &str, global: &Global) -> Result<Settings, Failure> {
     if let Some(file) = file {
         return records(&file);
     }
-    let store = workspace::store_here(global)?;
-    Ok(vec![(name.to_owned(), stored(&store, name)?)])
+    let store = project::store_here(global)?;
+    let name = name.to_string_lossy();
+    Ok(vec![(name.to_string(), stored(&store, &name)?)])
 }
 
 /// The runs of a record file.

@@ -2,8 +2,9 @@
 
 use super::args::{DoctorArgs, Global};
 use super::failure::Failure;
+use super::memory::Memory;
 use super::print::Printer;
-use super::{exit, workspace};
+use super::{exit, project};
 use crate::human;
 use crate::record::{Numerics, RECIPE};
 use crate::spec::{Dtype, ModelConfig, ModelSettings, TrainSettings};
@@ -15,11 +16,11 @@ use serde_json::{Value, json};
 /// Looks at the machine. Fails where the device asked for cannot be used.
 pub(crate) fn execute(args: &DoctorArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let device = args.device;
-    let store = workspace::store_here(global)?;
+    let store = project::store_here(global)?;
     let machine = Machine {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         features: processor_features(),
-        memory: memory(),
+        memory: Memory::look().unwrap_or(Memory { free: 0, total: 0 }),
         driver: cuda::probe(),
         support: cuda::support(),
         store: store.root().display().to_string(),
@@ -41,8 +42,7 @@ pub(crate) fn execute(args: &DoctorArgs, global: &Global, printer: Printer) -> R
 struct Machine<'a> {
     cores: usize,
     features: Vec<&'static str>,
-    /// Free bytes, all bytes.
-    memory: (u64, u64),
+    memory: Memory,
     driver: &'a Result<Driver, NoDriver>,
     support: Support,
     store: String,
@@ -136,12 +136,6 @@ fn processor_features() -> Vec<&'static str> {
     }
 }
 
-fn memory() -> (u64, u64) {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    (system.available_memory(), system.total_memory())
-}
-
 fn build(support: Support) -> &'static str {
     match support {
         Support::None => "without CUDA support",
@@ -167,8 +161,8 @@ fn as_text(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
             "memory",
             format!(
                 "{} free of {}",
-                human::bytes(machine.memory.0),
-                human::bytes(machine.memory.1)
+                human::bytes(machine.memory.free),
+                human::bytes(machine.memory.total)
             ),
         ),
     ];
@@ -297,7 +291,7 @@ fn as_json(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
             Support::Full => "full",
         },
         "processor": {"cores": machine.cores, "features": machine.features},
-        "memory": {"free_bytes": machine.memory.0, "total_bytes": machine.memory.1},
+        "memory": {"free_bytes": machine.memory.free, "total_bytes": machine.memory.total},
         "cuda": cuda,
         "store": {"path": machine.store, "exists": machine.store_is_there},
         "would_use": would_use,
@@ -325,7 +319,10 @@ mod tests {
         Machine {
             cores: 16,
             features: vec!["avx2", "fma"],
-            memory: (100 << 30, 128 << 30),
+            memory: Memory {
+                free: 100 << 30,
+                total: 128 << 30,
+            },
             driver,
             support: Support::Full,
             store: ".specbook".to_owned(),

@@ -4,7 +4,7 @@ use super::args::{EvalArgs, Global};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::LoadedModel;
-use super::{exit, workspace};
+use super::{exit, project};
 use crate::data::{self, DataContext, Stop};
 use crate::eval::{self, EvalRequest};
 use crate::record::{EvalResult, RunId};
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// Scores a text file, or shows the stored evaluation.
 pub(crate) fn execute(args: &EvalArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store_here(global)?;
+    let store = project::store_here(global)?;
     let result = match &args.text {
         Some(path) => score(args, path, &store, printer)?,
         None => stored(&store, &store.resolve(&args.run)?)?.ok_or_else(|| {
@@ -90,6 +90,7 @@ fn score(
         usable_vocab: trained.usable_vocab(),
         loss: trained.loss,
         threads: trained.threads,
+        halt: Stop::never(),
     };
     Ok(eval::evaluate(
         trained.engine.as_ref(),

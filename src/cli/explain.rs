@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::plan::{Extensions, Pace, goes_on};
 use super::print::Printer;
 use super::shared::status_word;
-use super::{exit, workspace};
+use super::{exit, project, workspace};
 use crate::plan::{self, Change, Nearest, Run};
 use crate::record::{RunRecord, RunStatus};
 use crate::scheduler::begins_like;
@@ -76,7 +76,7 @@ impl Relatives {
 
 /// Prints each reason, and each changed setting with the number of runs it affects.
 pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store(global, &args.spec.specs[0])?;
+    let store = project::store(global, &args.spec.specs[0])?;
     let all = workspace::open(&args.spec, &store, printer)?;
     let relatives = Relatives::new(&store)?;
     let pace = Pace::new(&store)?;

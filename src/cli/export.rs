@@ -4,7 +4,7 @@ use super::args::{ComputeArgs, ExportArgs, Global};
 use super::failure::Failure;
 use super::print::Printer;
 use super::shared::{LoadedModel, Origin};
-use super::{exit, workspace};
+use super::{exit, project};
 use crate::fsx::RealFs;
 use crate::interop::{Card, FORMATS, Folder, Format, Portable};
 use serde_json::json;
@@ -28,7 +28,7 @@ fn model(
     global: &Global,
     printer: Printer,
 ) -> Result<u8, Failure> {
-    let store = workspace::store_here(global)?;
+    let store = project::store_here(global)?;
     let loaded = LoadedModel::open(&store, &args.target, &ComputeArgs::default(), printer)?;
     let card = card(&loaded)?;
     let portable = Portable {

@@ -3,7 +3,7 @@
 use super::args::{Global, ImportArgs};
 use super::failure::Failure;
 use super::print::Printer;
-use super::{exit, workspace};
+use super::{exit, project};
 use crate::interop;
 use crate::plan::ModelKey;
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) fn execute(args: &ImportArgs, global: &Global, printer: Printer) -> R
         .clone()
         .or(stem)
         .unwrap_or_else(|| "model".to_owned());
-    let store = workspace::store_here(global)?;
+    let store = project::store_here(global)?;
     let key = ModelKey {
         model: read.model,
         weights: read.weights.digest(),

@@ -3,7 +3,7 @@
 use super::args::Init;
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::{exit, workspace};
+use super::{exit, project};
 use crate::fsx::{Fs as _, RealFs};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -100,7 +100,7 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     fs.write_atomic(&folder.join(SCHEMA), &schema)?;
     let text = format!("# yaml-language-server: $schema={SCHEMA}\n{}", spec.text);
     fs.write_atomic(&path, text.as_bytes())?;
-    ignore_store(&workspace::project(&path), &fs)?;
+    ignore_store(&project::project(&path), &fs)?;
     printer.note(&format!(
         "wrote {0}\nnext: specbook run {0}",
         path.display()

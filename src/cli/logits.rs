@@ -4,12 +4,12 @@ use super::args::{Global, LogitsArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::shared::LoadedModel;
-use super::{exit, workspace};
+use super::{exit, project};
 use serde_json::json;
 
 /// Prints the ids of the text and the logits after each.
 pub(crate) fn execute(args: &LogitsArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store_here(global)?;
+    let store = project::store_here(global)?;
     let loaded = LoadedModel::open(&store, &args.run, &args.compute, printer)?;
     let ids = loaded.prompt(&args.prompt)?;
     let (model, threads) = (&loaded.model, loaded.threads);

@@ -4,7 +4,7 @@ use super::args::{Format, Global, LsArgs};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
-use super::{exit, workspace};
+use super::{exit, project};
 use crate::human;
 use crate::record::{Counts, Digests, Numerics, RunId, RunRecord, RunStatus};
 use crate::store::Store;
@@ -43,7 +43,7 @@ impl Row {
 
 /// Prints the runs that match, sorted, with the columns asked for.
 pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store_that_exists(global, Path::new("."))?;
+    let store = project::store_that_exists(global, Path::new("."))?;
     let matches = |record: &RunRecord| {
         let name = format!("{}/{}", record.spec, record.name);
         args.filter.is_empty() || args.filter.iter().any(|text| name.contains(text.as_str()))

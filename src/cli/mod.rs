@@ -18,10 +18,13 @@ mod init;
 mod logits;
 mod ls;
 mod man;
+mod memory;
 mod outcome;
 mod plan;
+mod pool;
 mod print;
 mod progress;
+mod project;
 mod reference;
 mod report;
 mod results;
@@ -44,7 +47,7 @@ use std::process::ExitCode;
 
 /// Runs the program: parses the arguments, does what they say, prints, and gives the exit code.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // A closed pipe behind `--help` is not worth a message.
@@ -57,7 +60,10 @@ pub fn run() -> ExitCode {
         }
     };
     let printer = Printer::new(&cli.global);
-    let code = dispatch(&cli, printer).unwrap_or_else(|failure| {
+    let code = signals::obey()
+        .and_then(|()| named_store(&mut cli.global))
+        .and_then(|()| dispatch(&cli, printer));
+    let code = code.unwrap_or_else(|failure| {
         failure.print(printer);
         failure.code
     });
@@ -70,10 +76,36 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Takes an empty environment variable for none.
+fn named_store(global: &mut args::Global) -> Result<(), Failure> {
+    if global
+        .store
+        .as_ref()
+        .is_none_or(|store| !store.as_os_str().is_empty())
+    {
+        return Ok(());
+    }
+    match std::env::var_os(args::STORE_VARIABLE) {
+        Some(value) if value.is_empty() => {
+            global.store = None;
+            Ok(())
+        }
+        _ => Err(Failure::usage("`--store` names no folder")
+            .hint("name one, or leave `--store` out: then it is `.specbook` of the project")),
+    }
+}
+
 fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
     let global = &cli.global;
     if global.format == args::Format::Csv && !matches!(cli.command, Command::Ls(_)) {
         return Err(Failure::usage("`--format csv` is for `ls` only").hint("use `--format json`"));
+    }
+    let prints_only = matches!(
+        cli.command,
+        Command::Schema(_) | Command::Completions { .. } | Command::Man(_) | Command::Help(_)
+    );
+    if !prints_only {
+        pool::start()?;
     }
     match &cli.command {
         Command::Init(args) => init::execute(args, printer),
@@ -106,12 +138,9 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         }
         Command::Man(args) => man::execute(args, printer),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Cli::command(),
-                "specbook",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "specbook", &mut script);
+            printer.result(&String::from_utf8_lossy(&script));
             Ok(exit::OK)
         }
     }

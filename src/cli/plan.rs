@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
 use super::workspace::{self, Listed, Opened};
-use super::{exit, explain};
+use super::{exit, explain, project};
 use crate::human;
 use crate::plan::{Outline, Run, Uncounted};
 use crate::record::{Estimate, RunId, RunStatus};
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 /// Lists the runs.
 pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store(global, &args.spec.specs[0])?;
+    let store = project::store(global, &args.spec.specs[0])?;
     let all = workspace::list(&args.spec, &store, printer)?;
     if printer.json() {
         let plans = all.iter().map(|listed| match listed {

@@ -4,7 +4,7 @@ use super::args::{Global, ReportArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::workspace::{self, Opened};
-use super::{exit, outcome, results};
+use super::{exit, outcome, project, results};
 use crate::DEFAULT_PROFILE;
 use crate::claim::{self, Judged};
 use crate::error::Error;
@@ -18,11 +18,12 @@ use std::path::Path;
 
 /// Writes, checks or dumps the reports.
 pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
+    let (out, near) = (args.out.as_deref(), &args.spec.specs[0]);
     if args.check {
-        return check(args, &reports, printer);
+        return check(args, &project::committed_reports(out, near), printer);
     }
-    let store = workspace::store(global, &args.spec.specs[0])?;
+    let reports = project::reports(out, near)?;
+    let store = project::store(global, near)?;
     let mut all = Vec::new();
     let mut fails = false;
     let opened = workspace::open(&args.spec, &store, printer)?;
@@ -223,7 +224,7 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
             "format": 1,
             "spec": spec.name,
             "profile": spec.profile,
-            "folder": folder,
+            "folder": folder.display().to_string(),
             "same": checked.is_ok(),
             "differences": differences,
         }));

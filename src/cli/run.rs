@@ -2,12 +2,13 @@
 
 use super::args::{Global, RunArgs};
 use super::failure::Failure;
+use super::memory::Memory;
 use super::print::Printer;
 use super::progress::Progress;
 use super::report::Built;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
-use super::{check, exit, outcome, plan, report, shared};
+use super::{check, exit, outcome, plan, project, report, shared};
 use crate::human;
 use crate::record::RunStatus;
 use crate::report::Making;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 /// Runs the specs, one after another.
 pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let mut store = workspace::store(global, &args.spec.specs[0])?;
+    let mut store = project::store(global, &args.spec.specs[0])?;
     if let Some(timing) = args.lease_stale {
         store = store.with_lease_timing(timing);
     }
@@ -44,11 +45,15 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         }
         return Ok(exit::OK);
     }
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(printer)?;
     for opened in &mut all {
         opened.context.stop = signals.stop();
     }
-    let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
+    let (out, near) = (args.out.as_deref(), &args.spec.specs[0]);
+    let reports = match args.no_report {
+        true => project::committed_reports(out, near),
+        false => project::reports(out, near)?,
+    };
     if !args.no_report {
         let whole = all.iter().filter(|opened| !opened.filtered);
         let specs = whole.map(|opened| &opened.spec);
@@ -128,7 +133,7 @@ impl Session<'_> {
         // What a run needs on a GPU is looked at there, when it begins.
         let free_memory = match device {
             DeviceKind::Cuda(_) => None,
-            DeviceKind::Cpu | DeviceKind::CpuReference => free_memory(),
+            DeviceKind::Cpu | DeviceKind::CpuReference => Memory::look().map(|found| found.free),
         };
         self.fits(opened, free_memory)?;
         if !self.keep_plan(opened)? {
@@ -254,13 +259,6 @@ impl Session<'_> {
         }
         Ok(self.store.put_calibration(&calibration)?)
     }
-}
-
-/// Bytes that can be had without swapping.
-fn free_memory() -> Option<u64> {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    Some(system.available_memory()).filter(|bytes| *bytes > 0)
 }
 
 fn sentence(summary: &Summary) -> String {

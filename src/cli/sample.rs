@@ -4,7 +4,8 @@ use super::args::{Global, SampleArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::shared::LoadedModel;
-use super::{exit, workspace};
+use super::{exit, project};
+use crate::data::Stop;
 use crate::train::SampleJob;
 use serde_json::json;
 
@@ -19,7 +20,7 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
     if args.top_k == Some(0) {
         return Err(Failure::usage("`--top-k` is a whole number from 1"));
     }
-    let store = workspace::store_here(global)?;
+    let store = project::store_here(global)?;
     let trained = LoadedModel::open(&store, &args.run, &args.compute, printer)?;
     let tokenizer = &trained.tokenizer;
     let prompts: Vec<Vec<u32>> = args
@@ -47,6 +48,7 @@ pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> R
         stop: Some(tokenizer.eos()),
         usable_vocab: trained.usable_vocab(),
         threads: trained.threads,
+        halt: Stop::never(),
     };
     let continuations = trained.engine.generate(&trained.weights, &job)?;
     let texts: Vec<String> = continuations

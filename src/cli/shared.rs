@@ -151,6 +151,13 @@ pub(crate) fn threads(compute: &ComputeArgs) -> usize {
     )
 }
 
+/// A thread that the system refuses.
+pub(crate) fn no_thread(error: std::io::Error) -> Failure {
+    Failure::run(format!("the system refuses another thread: {error}")).hint(
+        "the limit of processes (`ulimit -u`, `pids.max` of a container) counts threads too; raise it, or use fewer with `--threads`",
+    )
+}
+
 /// The word for a status.
 pub(crate) fn status_word(status: RunStatus) -> &'static str {
     match status {

@@ -4,14 +4,14 @@ use super::args::{Global, ShowArgs};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
-use super::{exit, terminal_plot, workspace};
+use super::{exit, project, terminal_plot};
 use crate::human;
 use crate::record::{MetricPoint, RunRecord, RunStatus};
 use serde_json::Value;
 
 /// Prints the record, and a curve where asked.
 pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store_here(global)?;
+    let store = project::store_here(global)?;
     let id = store.resolve(&args.run)?;
     let Some(record) = store.record(&id)? else {
         return Err(Failure::input(format!(

@@ -1,14 +1,32 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a checkpoint and a stop, the second stops at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a checkpoint and a stop, the second stops at once. Whatever is being done, the program
+//! ends within three seconds after the first: containers and queues kill what takes longer.
 //!
 //! What the caller ignores stays ignored: `nohup` ignores SIGHUP, a shell SIGINT for what it starts in the background.
 
 use super::failure::Failure;
+use super::print::Printer;
+use super::shared;
 use crate::data::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM};
 #[cfg(unix)]
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+/// How long the work may take to end by itself: a step or a validation that is nearly done, a checkpoint, what is told last.
+const GRACE: Duration = Duration::from_millis(2300);
+
+/// How often it is looked whether a signal came.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Whether a signal ends the program at once.
+static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+#[cfg(unix)]
+const ALL: [i32; 3] = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
+#[cfg(not(unix))]
+const ALL: [i32; 2] = [SIGINT, SIGTERM];
 
 /// What signals have said so far.
 #[derive(Clone, Debug, Default)]
@@ -17,30 +35,65 @@ pub(crate) struct Signals {
     which: Arc<AtomicUsize>,
 }
 
+/// Lets signals end the program where they would not do so by themselves: the first process of a container ignores those that it does not
+/// ask for.
+pub(crate) fn obey() -> Result<(), Failure> {
+    if std::process::id() != 1 {
+        return Ok(());
+    }
+    AT_ONCE.store(true, Ordering::SeqCst);
+    ALL.into_iter().try_for_each(end_at_once)
+}
+
+/// Ends the program at the next such signal if [`AT_ONCE`] is set by then. The store is valid after every write.
+fn end_at_once(signal: i32) -> Result<(), Failure> {
+    let registered = signal_hook::flag::register_conditional_shutdown(
+        signal,
+        128 + signal,
+        Arc::clone(&AT_ONCE),
+    );
+    registered.map(|_| ()).map_err(refused)
+}
+
+fn refused(error: std::io::Error) -> Failure {
+    Failure::usage(format!("cannot listen for signals: {error}"))
+}
+
 impl Signals {
-    /// Starts to listen.
-    pub(crate) fn listen() -> Result<Self, Failure> {
+    /// Starts to listen: from now on the first signal asks, and ends the program only where that takes too long.
+    pub(crate) fn listen(printer: Printer) -> Result<Self, Failure> {
         let signals = Self::default();
-        #[cfg(unix)]
-        let all = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
-        #[cfg(not(unix))]
-        let all = [SIGINT, SIGTERM];
         let ignored = ignored();
-        for signal in all.into_iter().filter(|signal| !ignored.contains(signal)) {
-            // In this order: the first signal finds the flag unset and sets it, the second finds it set and ends the
-            // program at once. The store is valid after every write.
-            signal_hook::flag::register_conditional_shutdown(
-                signal,
-                128 + signal,
-                signals.stop.clone(),
-            )
-            .and_then(|_| {
-                signal_hook::flag::register_usize(signal, signals.which.clone(), signal as usize)
-            })
-            .and_then(|_| signal_hook::flag::register(signal, signals.stop.clone()))
-            .map_err(|error| Failure::usage(format!("cannot listen for signals: {error}")))?;
+        for signal in ALL.into_iter().filter(|signal| !ignored.contains(signal)) {
+            // In this order: the first signal finds the flag unset and sets it, the second finds it set.
+            end_at_once(signal)?;
+            signal_hook::flag::register_usize(signal, signals.which.clone(), signal as usize)
+                .and_then(|_| signal_hook::flag::register(signal, signals.stop.clone()))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&AT_ONCE)))
+                .map_err(refused)?;
         }
+        let watched = signals.clone();
+        let watch = move || watched.end_in_time(printer);
+        std::thread::Builder::new()
+            .spawn(watch)
+            .map_err(shared::no_thread)?;
+        AT_ONCE.store(false, Ordering::SeqCst);
         Ok(signals)
+    }
+
+    /// Waits for a signal and ends the program if it is still there some time later. The store is valid after every write.
+    fn end_in_time(&self, printer: Printer) {
+        while !self.stop.load(Ordering::SeqCst) {
+            std::thread::sleep(POLL);
+        }
+        std::thread::sleep(GRACE);
+        let text =
+            "stopped in the middle of a step; the next `run` continues from the last checkpoint";
+        // Whoever reads the notes may have stopped reading: that must not hold up the end.
+        let told = std::thread::Builder::new().spawn(move || printer.note(text));
+        std::thread::sleep(if told.is_ok() { POLL } else { Duration::ZERO });
+        let code = self.exit_code().unwrap_or(super::exit::UNEXPECTED);
+        signal_hook::low_level::exit(code.into());
     }
 
     /// Turns true at the first signal.

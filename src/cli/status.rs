@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
 use super::workspace::{self, Opened};
-use super::{exit, plan, report};
+use super::{exit, plan, project, report};
 use crate::fsx::RealFs;
 use crate::record::RunStatus;
 use crate::report::ReportFolder;
@@ -16,9 +16,9 @@ use std::path::Path;
 
 /// Prints a line per run, or the counts alone.
 pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let store = workspace::store(global, &args.spec.specs[0])?;
+    let store = project::store(global, &args.spec.specs[0])?;
     let all = workspace::open(&args.spec, &store, printer)?;
-    let reports = workspace::reports(args.out.as_deref(), &args.spec.specs[0]);
+    let reports = project::committed_reports(args.out.as_deref(), &args.spec.specs[0]);
     let mut stale = false;
     let mut json_specs = Vec::new();
     for opened in &all {

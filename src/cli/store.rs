@@ -3,7 +3,7 @@
 use super::args::{GcArgs, Global, SpecArgs, StoreCommand};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::{exit, workspace};
+use super::{exit, project, workspace};
 use crate::human;
 use crate::store::{self, Garbage, GarbageKind, GcOptions, Store};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(crate) fn execute(
         StoreCommand::Gc(args) => args.specs.first().map_or(Path::new("."), |spec| spec),
         StoreCommand::Verify | StoreCommand::Du => Path::new("."),
     };
-    let store = workspace::store_that_exists(global, near)?;
+    let store = project::store_that_exists(global, near)?;
     match command {
         StoreCommand::Verify => verify(&store, printer),
         StoreCommand::Du => du(&store, printer),
@@ -34,7 +34,7 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
         let problems: Vec<Value> = found
             .problems
             .iter()
-            .map(|problem| json!({"path": problem.path, "reason": problem.reason, "run": problem.run}))
+            .map(|problem| json!({"path": problem.path.display().to_string(), "reason": problem.reason, "run": problem.run}))
             .collect();
         printer.json_result(&json!({
             "format": 1, "runs": found.runs, "evals": found.evals, "files": found.files, "bytes": found.bytes, "problems": problems,
@@ -78,7 +78,9 @@ fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
                 ((*kind).to_owned(), value)
             })
             .collect();
-        printer.json_result(&json!({"format": 1, "root": store.root(), "usage": kinds}))?;
+        printer.json_result(
+            &json!({"format": 1, "root": store.root().display().to_string(), "usage": kinds}),
+        )?;
         return Ok(exit::OK);
     }
     // Weights and checkpoints lie within runs.
@@ -160,7 +162,7 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     if printer.json() {
         let entries: Vec<Value> = garbage
             .iter()
-            .map(|item| json!({"path": item.path, "kind": word(item.kind), "name": item.name, "bytes": item.bytes}))
+            .map(|item| json!({"path": item.path.display().to_string(), "kind": word(item.kind), "name": item.name, "bytes": item.bytes}))
             .collect();
         printer.json_result(
             &json!({"format": 1, "garbage": entries, "bytes": bytes, "freed_bytes": freed}),

@@ -1,11 +1,11 @@
 //! `specbook verify`: trains stored runs again, in memory, and compares every bit.
 
 use super::args::{Global, SpecArgs, VerifyArgs};
-use super::exit;
 use super::failure::Failure;
 use super::print::Printer;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
+use super::{exit, project};
 use crate::plan::Run;
 use crate::record::{RunId, RunRecord, RunStatus};
 use crate::scheduler::{
@@ -16,6 +16,7 @@ use crate::store::{Manifest, Store};
 use crate::train::{Engine, engine};
 use crate::workload::Workload;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -30,7 +31,7 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
         .filter_map(|text| as_spec(text))
         .collect();
     let near = specs.first().map_or(Path::new("."), |path| path);
-    let store = workspace::store(global, near)?;
+    let store = project::store(global, near)?;
     let engine = engine::open(args.device)?;
     let mut work = Vec::new();
     for text in &args.targets {
@@ -40,12 +41,13 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
                 work.extend(opened.into_iter().map(|opened| (opened, None)));
             }
             None => {
-                let id = store.resolve(text)?;
-                work.push((spec_of(&store, &id, text, printer)?, Some(id)));
+                let text = text.to_string_lossy();
+                let id = store.resolve(&text)?;
+                work.push((spec_of(&store, &id, &text, printer)?, Some(id)));
             }
         }
     }
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(printer)?;
     for (opened, _) in &mut work {
         opened.context.stop = signals.stop();
     }
@@ -192,12 +194,9 @@ impl Session<'_> {
 }
 
 /// The path, where a target is a spec or a folder of specs.
-fn as_spec(text: &str) -> Option<PathBuf> {
+fn as_spec(text: &OsStr) -> Option<PathBuf> {
     let path = PathBuf::from(text);
-    let named = path
-        .extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "yml");
-    (named || path.is_dir()).then_some(path)
+    (workspace::is_spec(&path) || path.is_dir()).then_some(path)
 }
 
 fn spec_args(args: &VerifyArgs, path: PathBuf) -> SpecArgs {

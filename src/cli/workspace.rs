@@ -1,18 +1,16 @@
-//! Where things are: the project a spec is in, its store, its reports; and specs opened into plans.
+//! Specs of the command line, opened into plans.
 
-use super::args::{Global, SpecArgs};
+use super::args::SpecArgs;
 use super::failure::Failure;
 use super::print::Printer;
 use crate::data::{DataContext, Stop};
 use crate::error::Error;
-use crate::fsx::RealFs;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
 use crate::record::{same_run, same_value};
 use crate::spec::{LoadRequest, Profiles, Spec, SpecText};
 use crate::store::{Manifest, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A spec with its plan and its place.
 pub(crate) struct Opened {
@@ -28,76 +26,8 @@ pub(crate) struct Opened {
     pub(crate) context: DataContext,
 }
 
-/// Opens the store that belongs to `near` (a spec or a folder).
-pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
-    let root = global
-        .store
-        .clone()
-        .unwrap_or_else(|| project(near).join(".specbook"));
-    Ok(Store::open(root, Arc::new(RealFs::new())))
-}
-
-/// The same for a command that only looks: a folder that is named has to be there.
-pub(crate) fn store_that_exists(global: &Global, near: &Path) -> Result<Store, Failure> {
-    match &global.store {
-        Some(root) if !root.is_dir() => {
-            let message = format!("there is no store at `{}`: no such folder", root.display());
-            Err(Failure::input(message).hint(
-                "check `--store` and SPECBOOK_STORE; without them it is `.specbook` of the project",
-            ))
-        }
-        _ => store(global, near),
-    }
-}
-
-/// The store of the current folder.
-pub(crate) fn store_here(global: &Global) -> Result<Store, Failure> {
-    store(global, Path::new("."))
-}
-
-/// The folder for reports.
-pub(crate) fn reports(out: Option<&Path>, near: &Path) -> PathBuf {
-    out.map_or_else(|| project(near).join("reports"), Path::to_path_buf)
-}
-
-/// The project that `near` is in: the nearest ancestor with `.specbook`, else the nearest with `.git`, else the folder beside `specs`.
-pub(crate) fn project(near: &Path) -> PathBuf {
-    let near = std::path::absolute(near).unwrap_or_else(|_| near.to_path_buf());
-    let folder = if near.is_dir() {
-        near.as_path()
-    } else {
-        near.parent().unwrap_or(Path::new("/"))
-    };
-    let marked = |mark: &str| {
-        folder
-            .ancestors()
-            .find(|ancestor| ancestor.join(mark).exists())
-    };
-    let beside_specs = || match folder.file_name() {
-        Some(name) if name == "specs" => folder.parent(),
-        _ => None,
-    };
-    let found = marked(".specbook")
-        .or_else(|| marked(".git"))
-        .or_else(beside_specs)
-        .unwrap_or(folder);
-    shorten(found)
-}
-
-/// The path as seen from the current folder where it lies below or above it, so that messages stay short.
-fn shorten(path: &Path) -> PathBuf {
-    match std::env::current_dir()
-        .ok()
-        .as_deref()
-        .map(|here| path.strip_prefix(here))
-    {
-        Some(Ok(rest)) if rest.as_os_str().is_empty() => PathBuf::from("."),
-        Some(Ok(rest)) => rest.to_path_buf(),
-        _ => path.to_path_buf(),
-    }
-}
-
-/// The spec files that the arguments name; folders are read for `*.yaml` and `*.yml`, sorted.
+/// The spec files that the arguments name; folders are read for `*.yaml` and `*.yml`, sorted. Hidden files are those of editors and
+/// systems (`.#grid.yaml`, `._grid.yaml`) and are left out.
 pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
@@ -111,10 +41,7 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
             let file = entry.map_err(unreadable)?.path();
-            if file
-                .extension()
-                .is_some_and(|extension| extension == "yaml" || extension == "yml")
-            {
+            if is_spec(&file) && !is_hidden(&file) {
                 found.push(file);
             }
         }
@@ -128,6 +55,17 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         files.append(&mut found);
     }
     Ok(files)
+}
+
+/// Whether the name is that of a spec.
+pub(crate) fn is_spec(file: &Path) -> bool {
+    let extension = file.extension();
+    extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn is_hidden(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 /// Loads all specs; all problems of all of them are printed before the command ends.

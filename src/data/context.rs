@@ -15,14 +15,27 @@ impl Stop {
         Self(Some(flag))
     }
 
+    /// Never ends.
+    pub fn never() -> &'static Self {
+        static NEVER: Stop = Stop(None);
+        &NEVER
+    }
+
+    /// Whether it is time to end.
+    pub fn is_set(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
     /// Called between pieces of work of some milliseconds each.
     ///
     /// # Errors
     /// [`DataError::Stopped`] once the flag is set.
     pub fn check(&self) -> Result<(), DataError> {
-        match &self.0 {
-            Some(flag) if flag.load(Ordering::Relaxed) => Err(DataError::Stopped),
-            _ => Ok(()),
+        match self.is_set() {
+            true => Err(DataError::Stopped),
+            false => Ok(()),
         }
     }
 }

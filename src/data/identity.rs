@@ -12,6 +12,7 @@ use super::{DataContext, DataError};
 use crate::digest::{Hasher, Sha256Hex};
 use crate::spec::{Corpus, DataSettings, Embedded, ModelSettings, SeqLen, Sequence, Tokenizer};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Identity of the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -197,7 +198,7 @@ impl TokenizerFacts {
         let cache = Cache::new(context.cache.as_deref());
         let what = format!(
             "tokenizer\n{}\n{}",
-            context.base.display(),
+            folder_key(&context.base),
             serde_json::json!(settings)
         );
         if let Some(facts) = cache
@@ -283,6 +284,14 @@ fn embedded(generator: &str, parameters: &Embedded, range: &DocumentRange) -> Sl
     }
 }
 
+/// A folder in the key of a cache entry: as text, or, where it is none, as bytes.
+fn folder_key(folder: &Path) -> serde_json::Value {
+    match folder.to_str() {
+        Some(text) => text.into(),
+        None => folder.as_os_str().as_encoded_bytes().into(),
+    }
+}
+
 /// Number of documents of `data.corpus`; kept for unchanged files.
 pub(super) fn count_documents(
     settings: &DataSettings,
@@ -299,7 +308,10 @@ pub(super) fn count_documents(
     };
     let cache = Cache::new(context.cache.as_deref());
     let ends = vocabulary.map(|v| (v.eos, v.vocab_size));
-    let what = format!("count\n{}", serde_json::json!([corpus, context.base, ends]));
+    let what = format!(
+        "count\n{}",
+        serde_json::json!([corpus, folder_key(&context.base), ends])
+    );
     if let Some(count) = cache
         .stat(&what, &fingerprint)
         .filter(|_| !context.paranoid)
@@ -324,12 +336,13 @@ fn file_digests(
         return Ok(Vec::new());
     };
     let ids = matches!(corpus, Corpus::Bin(_)).then_some(vocabulary);
+    let base = folder_key(&context.base);
     let what = |number: usize| {
         let vocabulary = ids.flatten().map(|v| (v.eos, v.vocab_size));
         let range = &ranges[number].range;
         format!(
             "slice\n{}",
-            serde_json::json!([corpus, context.base, range.start, range.end, vocabulary])
+            serde_json::json!([corpus, base, range.start, range.end, vocabulary])
         )
     };
     let known: Vec<Option<Sha256Hex>> = numbers

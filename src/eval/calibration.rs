@@ -4,7 +4,7 @@
 //! a section search over a grid instead of a golden section: the cross-entropy of `f / τ` is convex in `1/τ`, so it has one minimum,
 //! and each round keeps the two cells around the best point. The lowest point of the parabola through the last three is the result.
 
-use crate::data::SequenceSet;
+use crate::data::{SequenceSet, Stop};
 use crate::spec::ModelConfig;
 use crate::train::{Engine, EvalJob, TrainError, Weights};
 
@@ -21,6 +21,7 @@ pub(super) struct Calibrator<'a> {
     pub(super) weights: &'a Weights,
     pub(super) model: &'a ModelConfig,
     pub(super) threads: usize,
+    pub(super) halt: &'a Stop,
 }
 
 impl Calibrator<'_> {
@@ -32,6 +33,7 @@ impl Calibrator<'_> {
             temperatures,
             clipped_linear_eps: None,
             threads: self.threads,
+            halt: self.halt,
         };
         let scores = self.engine.evaluate(self.weights, &job)?;
         Ok(scores.tempered.iter().map(|row| mean_nll(row)).collect())

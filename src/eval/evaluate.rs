@@ -5,7 +5,7 @@ use super::perplexity::{DocumentSum, accuracies, bounded_exp, perplexities};
 use super::text::variety;
 use crate::choices::Reduction;
 use crate::choices::loss::Formula;
-use crate::data::{DataError, SequenceSet};
+use crate::data::{DataError, SequenceSet, Stop};
 use crate::record::{DocumentScore, EvalResult, Sample};
 use crate::rng::{Purpose, Stream};
 use crate::spec::{EvalSettings, Loss, ModelConfig, RandomWindows, SampleSettings};
@@ -58,6 +58,8 @@ pub struct EvalRequest<'a> {
     pub loss: Loss,
     /// Threads; they do not affect the results.
     pub threads: usize,
+    /// Ends the evaluation early, with [`TrainError::Stopped`].
+    pub halt: &'a Stop,
 }
 
 /// Why an evaluation failed.
@@ -165,6 +167,7 @@ impl Evaluation<'_> {
             temperatures: &[],
             clipped_linear_eps,
             threads: self.request.threads,
+            halt: self.request.halt,
         };
         let scores = self.engine.evaluate(self.weights, &job)?;
         let (asked, got) = (sequences.targets.len(), scores.log_likelihood.len());
@@ -259,6 +262,7 @@ impl Evaluation<'_> {
             weights: self.weights,
             model: self.request.model,
             threads: self.request.threads,
+            halt: self.request.halt,
         };
         let temperature = calibrator.fit(&even)?;
         if let Some(nll) = calibrator.score(&odd, temperature)? {
@@ -321,6 +325,7 @@ impl Evaluation<'_> {
             stop: request.eos,
             usable_vocab: request.usable_vocab,
             threads: request.threads,
+            halt: request.halt,
         };
         let continuations = self.engine.generate(self.weights, &job)?;
         let found = variety(&continuations);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::choices::loss::square::Square;
-use crate::data::SequenceSet;
+use crate::data::{SequenceSet, Stop};
 use crate::record::{EvalResult, Numerics};
 use crate::spec::{
     Dtype, EvalSettings, Loss, ModelConfig, ModelSettings, PerplexitySettings, RandomWindows,
@@ -161,6 +161,7 @@ fn evaluated(
         usable_vocab: 3,
         loss: Loss::Square(Square { k: 1.0, m: 1.0 }),
         threads: 1,
+        halt: Stop::never(),
     };
     change(&mut own, &mut request);
     let weights = Weights(vec![NamedTensor {

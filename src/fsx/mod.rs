@@ -11,6 +11,7 @@ mod lock;
 mod owner;
 mod place;
 mod real;
+mod stranger;
 
 pub use atomic::AtomicFile;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use lease::{Judge, LEASE_MARK, Lease, LeaseName, LeaseTiming, Observed, age,
 pub use lock::Lock;
 pub use owner::Owner;
 pub use real::RealFs;
+pub use stranger::stranger;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

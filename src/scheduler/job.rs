@@ -6,6 +6,7 @@ use super::recorder::Recorder;
 use super::{Event, Events, Options, Prepared, Work, lock};
 use crate::data::DataError;
 use crate::data::batch::Course;
+use crate::eval::EvalError;
 use crate::eval::curve::training_metrics;
 use crate::plan::Run;
 use crate::record::{
@@ -13,7 +14,7 @@ use crate::record::{
 };
 use crate::spec::Keep;
 use crate::store::{self, Begin, BeginOptions, Calibration, Store, StoreError};
-use crate::train::{Checkpoint, Engine, Finished, TrainJob, Trained, Weights};
+use crate::train::{Checkpoint, Engine, Finished, TrainError, TrainJob, Trained, Weights};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
@@ -447,9 +448,13 @@ enum EvaluationError {
     Stopped,
 }
 
-/// Whether preparing ended because it was asked to.
+/// Whether preparing or evaluating ended because it was asked to.
 fn is_stop(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(DataError::Stopped))
+        || matches!(
+            error.downcast_ref(),
+            Some(EvalError::Engine(TrainError::Stopped))
+        )
 }
 
 impl From<StoreError> for EvaluationError {

@@ -213,7 +213,12 @@ impl Scheduler<'_> {
         std::thread::scope(|scope| {
             let worker = || self.worker(plan, work, events, stop, &admission, &shared);
             for _ in 1..workers {
-                scope.spawn(worker);
+                if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, worker) {
+                    let text =
+                        format!("fewer runs at a time: the system refuses another thread: {error}");
+                    events.on(Event::Warning(&text));
+                    break;
+                }
             }
             worker();
         });

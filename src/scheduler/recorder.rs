@@ -9,6 +9,9 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+/// How long a validation may go on after it was asked to stop.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A line of `timing.jsonl`.
 #[derive(Serialize)]
 struct TimingLine {
@@ -29,6 +32,8 @@ pub(super) struct Recorder<'a> {
     pub(super) saved_step: Option<u64>,
     saved_at: Instant,
     interval: Duration,
+    /// When a validation in progress first learnt that it should stop.
+    halted_at: Option<Instant>,
     pub(super) error: Option<StoreError>,
 }
 
@@ -42,6 +47,7 @@ impl<'a> Recorder<'a> {
             saved_step: None,
             saved_at: Instant::now(),
             interval: job.options.checkpoint_every,
+            halted_at: None,
             error: None,
         }
     }
@@ -130,6 +136,14 @@ impl Observer for Recorder<'_> {
     fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         let index = self.job.index;
         self.job.events.on(Event::Validation { index, done, all });
-        ControlFlow::Continue(())
+        if !(self.job.halted)() {
+            return ControlFlow::Continue(());
+        }
+        // A validation that ends soon ends its step, which is then saved; another one costs the step.
+        let since = self.halted_at.get_or_insert_with(Instant::now);
+        match since.elapsed() < PATIENCE {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
     }
 }

@@ -206,6 +206,13 @@ impl Observer for Collector<'_> {
     fn on_checkpoint(&mut self, _: &Checkpoint) -> ControlFlow<()> {
         ControlFlow::Break(())
     }
+
+    fn on_validation(&mut self, _: usize, _: usize) -> ControlFlow<()> {
+        match self.stop.load(Ordering::SeqCst) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
 }
 
 #[cfg(test)]

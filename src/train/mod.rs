@@ -12,7 +12,7 @@ pub use fake::FakeEngine;
 pub use schedule::{Place, learning_rate, validation_due};
 pub use specbook_kernels::{Part, PartSeconds};
 
-use crate::data::{SequenceSet, TrainingData};
+use crate::data::{SequenceSet, Stop, TrainingData};
 
 use crate::record::{MetricPoint, Numerics};
 use crate::spec::{ModelConfig, TrainSettings};
@@ -98,6 +98,8 @@ pub struct EvalJob<'a> {
     pub clipped_linear_eps: Option<f64>,
     /// Threads.
     pub threads: usize,
+    /// Ends the job early, between two batches, with [`TrainError::Stopped`].
+    pub halt: &'a Stop,
 }
 
 /// Scores per target, in the order of the sequences; masked targets are left out.
@@ -140,6 +142,8 @@ pub struct SampleJob<'a> {
     pub usable_vocab: usize,
     /// Threads.
     pub threads: usize,
+    /// Ends the job early, between two ids, with [`TrainError::Stopped`].
+    pub halt: &'a Stop,
 }
 
 /// Watches a training job and may stop it.
@@ -153,8 +157,8 @@ pub trait Observer {
     /// Receives a checkpoint. `Break` stops training; the engine always offers one before it stops by [`ControlFlow::Break`].
     fn on_checkpoint(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()>;
 
-    /// Reports progress of a long validation (sequences done, of all). After `Break` the engine finishes the validation, because a run
-    /// cannot continue from a step without it, then stops as after [`Observer::on_step`].
+    /// Reports progress of a long validation (sequences done, of all). After `Break` the engine stops at once and without a checkpoint,
+    /// because a run cannot continue from a step without its validation: the step is done again.
     fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         let _ = (done, all);
         ControlFlow::Continue(())
@@ -179,7 +183,7 @@ pub struct StepTiming {
 pub enum Trained {
     /// All steps done.
     Finished(Box<Finished>),
-    /// The observer stopped it; the last checkpoint went to the observer.
+    /// The observer stopped it; what can be continued from went to the observer.
     Stopped,
 }
 
@@ -234,6 +238,9 @@ pub enum TrainError {
         /// Why not.
         reason: String,
     },
+    /// The job was asked to end early.
+    #[error("stopped before it was finished")]
+    Stopped,
     /// The device failed while it computed.
     #[error("device `{device}` failed: {reason}")]
     DeviceFailed {

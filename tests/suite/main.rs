@@ -25,3 +25,5 @@ mod run;
 mod specs;
 #[cfg(unix)]
 mod store;
+#[cfg(unix)]
+mod surroundings;

@@ -4,7 +4,9 @@ use super::{DataError, Fingerprint, inode, modified_nanos};
 use crate::data::DataContext;
 use crate::digest::Hasher;
 use crate::spec::Paths;
-use std::path::{Path, PathBuf};
+use glob::{MatchOptions, Pattern};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
 
 /// Whether a path is a pattern unless a file has that very name.
 fn is_pattern(path: &Path) -> bool {
@@ -23,7 +25,7 @@ pub(super) fn list(paths: &Paths, context: &DataContext) -> Result<Vec<PathBuf>,
             files.push(full);
             continue;
         }
-        let mut found = matches(&full)?;
+        let mut found = matches(&context.base, path)?;
         if found.is_empty() {
             return Err(DataError::Io {
                 path: full,
@@ -46,31 +48,96 @@ pub(super) fn list(paths: &Paths, context: &DataContext) -> Result<Vec<PathBuf>,
 pub(super) fn absent(paths: &Paths, context: &DataContext) -> Vec<PathBuf> {
     let full = paths.iter().map(|path| (path, context.resolve(path)));
     let absent = full.filter(|(path, full)| {
-        let is_matched = || is_pattern(path) && matches(full).is_ok_and(|found| !found.is_empty());
+        let matched = || matches(&context.base, path).is_ok_and(|found| !found.is_empty());
+        let is_matched = || is_pattern(path) && matched();
         !full.exists() && !is_matched()
     });
     absent.map(|(_, full)| full).collect()
 }
 
-fn matches(pattern: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let refused = |reason: String| DataError::Io {
-        path: pattern.to_owned(),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, reason),
-    };
-    let text = pattern
-        .to_str()
-        .ok_or_else(|| refused("a pattern must be UTF-8".to_owned()))?;
-    // As in a shell: `*` stops at `/`, and hidden files are matched only by a dot.
-    let options = glob::MatchOptions {
+/// The files below `base` that a pattern matches, in no order. Part by part, because `base` is no pattern, and need not be UTF-8.
+fn matches(base: &Path, pattern: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut found = vec![base.to_owned()];
+    for part in pattern.components() {
+        found = match part {
+            Component::Normal(name) if name == "**" => {
+                let mut all = Vec::new();
+                found
+                    .into_iter()
+                    .try_for_each(|path| folders(path, &mut all))?;
+                all
+            }
+            Component::Normal(name) if is_pattern(Path::new(name)) => {
+                let name = Pattern::new(&name.to_string_lossy()).map_err(|error| {
+                    let reason = format!("not a pattern: {error}");
+                    failed(
+                        pattern,
+                        std::io::Error::new(ErrorKind::InvalidInput, reason),
+                    )
+                })?;
+                let mut all = Vec::new();
+                for folder in found {
+                    all.extend(
+                        entries(&folder)?
+                            .into_iter()
+                            .filter(|path| fits(&name, path)),
+                    );
+                }
+                all
+            }
+            other => found.into_iter().map(|path| path.join(other)).collect(),
+        };
+    }
+    Ok(found
+        .into_iter()
+        .filter(|path| path.exists() && !path.is_dir())
+        .collect())
+}
+
+/// As in a shell: hidden files are matched only by a dot.
+fn fits(name: &Pattern, path: &Path) -> bool {
+    let options = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
-    let found = glob::glob_with(text, options)
-        .map_err(|error| refused(format!("not a pattern: {error}")))?;
-    let found = found.map(|entry| entry.map_err(|error| refused(error.to_string())));
-    let found: Vec<PathBuf> = found.collect::<Result<_, _>>()?;
-    Ok(found.into_iter().filter(|path| !path.is_dir()).collect())
+    let found = path.file_name().unwrap_or_default().to_string_lossy();
+    name.matches_with(&found, options)
+}
+
+/// Adds a folder and those below it; hidden and linked ones are left out.
+fn folders(folder: PathBuf, all: &mut Vec<PathBuf>) -> Result<(), DataError> {
+    for path in entries(&folder)? {
+        let is_hidden = path
+            .file_name()
+            .unwrap_or_default()
+            .as_encoded_bytes()
+            .starts_with(b".");
+        if !is_hidden && !path.is_symlink() && path.is_dir() {
+            folders(path, all)?;
+        }
+    }
+    all.push(folder);
+    Ok(())
+}
+
+/// What a folder holds; nothing, where it is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let list = match std::fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        list => list.map_err(|error| failed(folder, error))?,
+    };
+    let paths = list.map(|entry| entry.map(|entry| entry.path()));
+    paths
+        .collect::<Result<_, _>>()
+        .map_err(|error| failed(folder, error))
+}
+
+fn failed(path: &Path, source: std::io::Error) -> DataError {
+    let path = path.to_owned();
+    DataError::Io { path, source }
 }
 
 /// Sizes, times and inodes of several files as one.

@@ -26,6 +26,9 @@ pub(crate) fn evaluate<O: Operations>(
     let lengths: Vec<usize> = (0..set.len()).map(|index| set.get(index).1.len()).collect();
     let mut all = Scores::for_task(&task(job, &Batch::default()));
     for sequences in scoring_batches(&lengths) {
+        if job.halt.is_set() {
+            return Err(TrainError::Stopped);
+        }
         let batch = Batch::gather(set, &sequences.collect::<Vec<_>>(), None);
         if !batch.inputs.is_empty() {
             network.check_batch(&batch)?;

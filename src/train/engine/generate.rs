@@ -25,6 +25,9 @@ pub(crate) fn generate<O: Operations>(
         if job.max_new_tokens == 0 || prompt.len() >= job.model.max_seq_len {
             continue;
         }
+        if job.halt.is_set() {
+            return Err(TrainError::Stopped);
+        }
         network.check_ids(prompt, prompt.len())?;
         let logits = logits(ops, &network, prompt, &mut caches, &[row])?;
         if take(job, row, &logits, &mut rows[row]) {
@@ -32,6 +35,9 @@ pub(crate) fn generate<O: Operations>(
         }
     }
     while !running.is_empty() {
+        if job.halt.is_set() {
+            return Err(TrainError::Stopped);
+        }
         let last = |row: &usize| rows[*row].last().copied().unwrap_or_default();
         let ids: Vec<u32> = running.iter().map(last).collect();
         let logits = logits(ops, &network, &ids, &mut caches, &running)?;

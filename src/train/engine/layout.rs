@@ -1,5 +1,6 @@
 //! Parameters of a model: their initial values, and how named tensors lie in the engine's matrices.
 
+use super::threads::share_out;
 use crate::choices::arch::{Slot, Start, Tensor};
 use crate::spec::ModelConfig;
 use crate::train::{NamedTensor, TrainError, Weights};
@@ -152,8 +153,10 @@ fn normal(n: usize, deviation: f64, seed: u64, tensor: u64, threads: usize) -> V
     let stream = Stream::new(seed, Purpose::Init, tensor);
     let mut values = vec![0.0f32; n];
     let share = n.div_ceil(threads.max(1)).next_multiple_of(2).max(2);
-    std::thread::scope(|scope| {
-        let fill = |number: usize, chunk: &mut [f32]| {
+    share_out(
+        threads,
+        values.chunks_mut(share).enumerate(),
+        |(number, chunk)| {
             let first = (number * share / 2) as u64;
             for (pair, slots) in chunk.chunks_mut(2).enumerate() {
                 let draws = stream.normal_pair(first + pair as u64);
@@ -161,15 +164,7 @@ fn normal(n: usize, deviation: f64, seed: u64, tensor: u64, threads: usize) -> V
                     *slot = (draw * deviation) as f32;
                 }
             }
-        };
-        let mut chunks = values.chunks_mut(share).enumerate();
-        let own = chunks.next();
-        for (number, chunk) in chunks {
-            scope.spawn(move || fill(number, chunk));
-        }
-        if let Some((number, chunk)) = own {
-            fill(number, chunk);
-        }
-    });
+        },
+    );
     values
 }

@@ -23,6 +23,7 @@ mod network;
 mod ops;
 mod reference;
 mod score;
+mod threads;
 mod trainer;
 
 #[cfg(test)]

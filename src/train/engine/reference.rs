@@ -18,6 +18,7 @@ use super::ops::{
     Moments, NormKind, Operations, ScoreTask, Scores, tensor_error,
 };
 use super::score::score_row;
+use super::threads::share_out;
 use crate::spec::Dtype;
 use crate::train::TrainError;
 use dfdx::prelude::*;
@@ -156,16 +157,10 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         let mut values = vec![E::default(); elements];
         let kept = E::narrow(dropout.scale());
         let share = elements.div_ceil(self.threads).max(1);
-        std::thread::scope(|scope| {
-            for (number, part) in values.chunks_mut(share).enumerate() {
-                let first = (number * share) as u64;
-                let mut fill = move || dropout.fill(first, kept, E::default(), part);
-                if elements < 1 << 16 {
-                    fill();
-                } else {
-                    scope.spawn(fill);
-                }
-            }
+        let threads = if elements < 1 << 16 { 1 } else { self.threads };
+        let parts = values.chunks_mut(share).enumerate();
+        share_out(threads, parts, |(number, part)| {
+            dropout.fill((number * share) as u64, kept, E::default(), part);
         });
         self.device
             .try_tensor_from_vec(values, (elements,))
@@ -377,18 +372,13 @@ impl<E: Element, D: Place + Device<E>> Operations for Reference<E, D> {
             let head = Linear { weight, bias: None };
             let logits = Self::linear(part, head).map_err(tensor_error)?.as_vec();
             let share = rows.len().div_ceil(self.threads);
-            let parts: Vec<Scores> = std::thread::scope(|scope| {
-                let jobs: Vec<_> = rows
-                    .chunks(share)
-                    .zip(logits.chunks(share * classes))
-                    .map(|(rows, logits)| scope.spawn(move || scored(rows, logits, classes, task)))
-                    .collect();
-                let join = |job: std::thread::ScopedJoinHandle<'_, Scores>| {
-                    job.join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                };
-                jobs.into_iter().map(join).collect()
-            });
+            let mut parts = vec![Scores::default(); rows.len().div_ceil(share)];
+            let pieces = rows.chunks(share).zip(logits.chunks(share * classes));
+            share_out(
+                self.threads,
+                pieces.zip(&mut parts),
+                |((rows, logits), part)| *part = scored(rows, logits, classes, task),
+            );
             parts.into_iter().for_each(|part| scores.append(part));
         }
         Ok(scores)

@@ -34,8 +34,10 @@ pub(crate) fn train<O: Operations>(
         let advanced = trainer.advance(step, observer);
         // Results and errors of a failed device are both worthless.
         ops.check()?;
-        let (point, timing, stop) = advanced?;
-        let stop = observer.on_step(&point, timing).is_break() || stop;
+        let Some((point, timing)) = advanced? else {
+            return Ok(Trained::Stopped);
+        };
+        let stop = observer.on_step(&point, timing).is_break();
         let wanted = observer.wants_checkpoint();
         if step + 1 < steps && (stop || wanted) {
             let checkpoint = trainer.checkpoint();
@@ -78,7 +80,6 @@ struct Validated {
     loss: f64,
     ce: f64,
     batch_mean: f64,
-    stop: bool,
 }
 
 /// The state of a job between steps.
@@ -156,12 +157,12 @@ impl<'a, O: Operations> Trainer<'a, O> {
         })
     }
 
-    /// Runs step `step` and validates if due. The last value tells whether the observer wants to stop.
+    /// Runs step `step` and validates if due; `None` where the observer stopped the validation.
     fn advance(
         &mut self,
         step: u64,
         observer: &mut dyn Observer,
-    ) -> Result<(MetricPoint, StepTiming, bool), TrainError> {
+    ) -> Result<Option<(MetricPoint, StepTiming)>, TrainError> {
         let train = self.job.train;
         // Time spent on validation and checkpoints is not part of the step.
         self.ops.take_parts();
@@ -194,7 +195,10 @@ impl<'a, O: Operations> Trainer<'a, O> {
         };
         let due = validation_due(train, place);
         let validated = match due && !self.job.validation.is_empty() {
-            true => Some(self.validate(observer)?),
+            true => match self.validate(observer)? {
+                None => return Ok(None),
+                measured => measured,
+            },
             false => None,
         };
         let point = MetricPoint {
@@ -216,11 +220,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
             positions: batches.iter().map(|b| (b.rows * b.cols) as u64).sum(),
             parts,
         };
-        Ok((
-            point,
-            timing,
-            validated.is_some_and(|measured| measured.stop),
-        ))
+        Ok(Some((point, timing)))
     }
 
     /// Adds the gradients of all micro-batches; returns the mean of their losses.
@@ -300,14 +300,13 @@ impl<'a, O: Operations> Trainer<'a, O> {
         Ok(clip)
     }
 
-    /// Measures the validation loss without dropout, in order, in batches of the training size. A request to stop is held until the
-    /// end, because a run cannot continue from a step that lacks its validation.
-    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Validated, TrainError> {
+    /// Measures the validation loss without dropout, in order, in batches of the training size; `None` where the observer stops it.
+    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Validated>, TrainError> {
         let (set, size) = (self.job.validation, self.job.train.batch_size.max(1));
         let order: Vec<usize> = (0..set.len()).collect();
         let (mut loss, mut ce, mut tokens) = (0.0, 0.0, 0usize);
         let (mut batch_losses, mut batches) = (0.0, 0usize);
-        let (mut done, mut stop) = (0, false);
+        let mut done = 0;
         for chunk in order.chunks(size) {
             let batch = Batch::gather(set, chunk, self.job.train.ignore_index);
             let scored = batch.scored();
@@ -320,13 +319,14 @@ impl<'a, O: Operations> Trainer<'a, O> {
                 batches += 1;
             }
             done += chunk.len();
-            stop |= observer.on_validation(done, set.len()).is_break();
+            if observer.on_validation(done, set.len()).is_break() {
+                return Ok(None);
+            }
         }
         let measured = Validated {
             loss: loss / tokens.max(1) as f64,
             ce: ce / tokens.max(1) as f64,
             batch_mean: batch_losses / batches.max(1) as f64,
-            stop,
         };
         self.finite(self.step - 1, "val/loss", measured.loss)?;
         let kept = matches!(self.job.train.keep, Keep::Best | Keep::Both);
@@ -339,7 +339,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
             self.best = None;
             self.best = Some((measured.loss, self.network.weights(self.ops)));
         }
-        Ok(measured)
+        Ok(Some(measured))
     }
 
     fn finite(&self, step: u64, what: &'static str, value: f64) -> Result<(), TrainError> {

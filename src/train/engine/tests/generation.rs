@@ -6,6 +6,7 @@ use super::super::local::initial_weights;
 use super::super::network::Network;
 use super::super::ops::{Grid, Operations};
 use super::*;
+use crate::data::Stop;
 use crate::train::{SampleJob, Weights};
 use dfdx::prelude::NoneTape;
 
@@ -31,6 +32,7 @@ fn job<'a>(model: &'a ModelConfig, prompts: &'a [Vec<u32>]) -> SampleJob<'a> {
         stop: None,
         usable_vocab: model.vocab_size,
         threads: 1,
+        halt: Stop::never(),
     }
 }
 

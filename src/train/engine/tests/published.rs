@@ -1,6 +1,7 @@
 //! A published model, read and run: llama2.c's stories260K (grouped key/value heads, tied output).
 
 use super::*;
+use crate::data::Stop;
 use crate::interop::llama2c;
 use crate::train::{EvalJob, SampleJob, Weights};
 use std::collections::BTreeMap;
@@ -126,6 +127,7 @@ fn the_published_model_tells_a_story() {
         stop: Some(1),
         usable_vocab: 512,
         threads: 1,
+        halt: Stop::never(),
     };
     let ids = open(DeviceKind::Cpu)
         .unwrap()
@@ -163,6 +165,7 @@ fn the_published_model_predicts_stories_as_well_as_published() {
         temperatures: &[],
         clipped_linear_eps: None,
         threads: 1,
+        halt: Stop::never(),
     };
     let scores = open(DeviceKind::Cpu)
         .unwrap()

@@ -2,6 +2,7 @@
 
 use super::super::super::TrainError;
 use super::*;
+use crate::data::Stop;
 use crate::spec::{Dtype, Every};
 use crate::train::{Checkpoint, engine};
 
@@ -146,20 +147,26 @@ fn both_engines_take_the_same_course() {
 }
 
 #[test]
-fn stopping_in_a_validation_loses_nothing() {
+fn a_step_that_is_stopped_in_its_validation_is_done_again() {
     let setting = Setting::new(Arch::Llama, LONG);
     let mut whole = Recorder::default();
     setting.finish(&mut whole);
     let mut first = Recorder {
+        stop_after: Some(1),
+        ..Recorder::default()
+    };
+    setting.run(None, &mut first).unwrap();
+    let checkpoint = first.checkpoints.first();
+    let mut second = Recorder {
         stop_in_validation: true,
         ..Recorder::default()
     };
-    let stopped = setting.run(None, &mut first).unwrap();
+    let stopped = setting.run(checkpoint, &mut second).unwrap();
     assert!(matches!(stopped, Trained::Stopped));
-    assert_eq!(first.points, whole.points[..1]);
-    assert_eq!(first.checkpoints.len(), 1);
+    assert_eq!((second.points.len(), second.checkpoints.len()), (0, 0));
+    assert_eq!(second.validations, 1, "it is not finished");
     let mut rest = Recorder::default();
-    setting.run(first.checkpoints.first(), &mut rest).unwrap();
+    setting.run(checkpoint, &mut rest).unwrap();
     assert_eq!(rest.points, whole.points[1..]);
 }
 
@@ -267,6 +274,7 @@ fn validation_agrees_with_the_evaluation_of_the_same_weights() {
         temperatures: &[1.0, 2.0],
         clipped_linear_eps: Some(1e-6),
         threads: 1,
+        halt: Stop::never(),
     };
     let scores = open(setting.device)
         .unwrap()

@@ -1,6 +1,7 @@
 //! The CUDA engine on the emulated GPU: the same numbers as on the CPU, nothing of what is slow there, and no panic whatever fails.
 
 use super::{Emulated, look, with};
+use crate::data::Stop;
 use crate::spec::Arch;
 use crate::train::engine::acceptance::compare_on;
 use crate::train::engine::local::LocalEngine;
@@ -102,6 +103,7 @@ fn scores_and_samples_are_those_of_the_cpu() {
         temperatures: &[0.5],
         clipped_linear_eps: None,
         threads: 2,
+        halt: Stop::never(),
     };
     let sample = SampleJob {
         model: &setting.model,
@@ -114,6 +116,7 @@ fn scores_and_samples_are_those_of_the_cpu() {
         stop: None,
         usable_vocab: 11,
         threads: 1,
+        halt: Stop::never(),
     };
     let cpu = crate::train::open(setting.device).unwrap();
     let due = (
@@ -329,6 +332,7 @@ fn scoring_and_sampling_fail_cleanly_too() {
         stop: None,
         usable_vocab: 11,
         threads: 1,
+        halt: Stop::never(),
     };
     let (calls, _) = with(Emulated::default(), || {
         engine().generate(&weights, &sample).unwrap();

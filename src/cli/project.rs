@@ -1,0 +1,127 @@
+//! Where things are: the project that a spec is in, its store, its reports, and whose they are.
+//!
+//! What was named (`--store`, `SPECBOOK_STORE`, `--out`) is used as it is. What was found is used only where it is the user's own: in a folder
+//! that others may write to (`/tmp`, a shared project) anybody can put a `.specbook` or a `reports` above somebody else's spec.
+
+use super::args::Global;
+use super::failure::Failure;
+use crate::fsx::{RealFs, stranger};
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const STORE: &str = ".specbook";
+
+/// Opens the store that belongs to `near` (a spec or a folder).
+pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
+    let root = match &global.store {
+        Some(named) => named.clone(),
+        None => {
+            let found = project(near).join(STORE);
+            refuse_stranger(&found, "--store")?;
+            found
+        }
+    };
+    refuse_odd(&root)?;
+    Ok(Store::open(root, Arc::new(RealFs::new())))
+}
+
+/// The same for a command that only looks: a folder that is named has to be there.
+pub(crate) fn store_that_exists(global: &Global, near: &Path) -> Result<Store, Failure> {
+    match &global.store {
+        Some(root) if !root.exists() && !root.is_symlink() => {
+            let message = format!("there is no store at `{}`: no such folder", root.display());
+            Err(Failure::input(message).hint(
+                "check `--store` and SPECBOOK_STORE; without them it is `.specbook` of the project",
+            ))
+        }
+        _ => store(global, near),
+    }
+}
+
+/// The store of the current folder.
+pub(crate) fn store_here(global: &Global) -> Result<Store, Failure> {
+    store(global, Path::new("."))
+}
+
+/// The folder for reports, to be written to.
+pub(crate) fn reports(out: Option<&Path>, near: &Path) -> Result<PathBuf, Failure> {
+    let folder = committed_reports(out, near);
+    match out {
+        Some(_) => Ok(folder),
+        None => refuse_stranger(&folder, "--out").map(|()| folder),
+    }
+}
+
+/// The folder of reports, to be read: whoever checked the project out.
+pub(crate) fn committed_reports(out: Option<&Path>, near: &Path) -> PathBuf {
+    out.map_or_else(|| project(near).join("reports"), Path::to_path_buf)
+}
+
+/// The project that `near` is in: the nearest ancestor with `.specbook` or `.git`, else the folder beside `specs`.
+pub(crate) fn project(near: &Path) -> PathBuf {
+    let near = std::path::absolute(near).unwrap_or_else(|_| near.to_path_buf());
+    let folder = if near.is_dir() {
+        near.as_path()
+    } else {
+        near.parent().unwrap_or(Path::new("/"))
+    };
+    // A link counts, wherever it leads: that it leads nowhere is told later.
+    let has = |folder: &Path, mark| folder.join(mark).symlink_metadata().is_ok();
+    let marked = folder
+        .ancestors()
+        .find(|folder| has(folder, STORE) || has(folder, ".git"));
+    let beside_specs = || match folder.file_name() {
+        Some(name) if name == "specs" => folder.parent(),
+        _ => None,
+    };
+    shorten(marked.or_else(beside_specs).unwrap_or(folder))
+}
+
+/// The path as seen from the current folder where it lies below or above it, so that messages stay short.
+fn shorten(path: &Path) -> PathBuf {
+    match std::env::current_dir()
+        .ok()
+        .as_deref()
+        .map(|here| path.strip_prefix(here))
+    {
+        Some(Ok(rest)) if rest.as_os_str().is_empty() => PathBuf::from("."),
+        Some(Ok(rest)) => rest.to_path_buf(),
+        _ => path.to_path_buf(),
+    }
+}
+
+/// Refuses what was found rather than named, where it belongs to another user. Behind `sudo`, who called it is no other.
+fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
+    let caller = std::env::var("SUDO_UID").ok();
+    let caller = caller.and_then(|uid| uid.parse().ok());
+    let Some(uid) = stranger(folder, caller) else {
+        return Ok(());
+    };
+    let folder = folder.display();
+    let message =
+        format!("`{folder}` belongs to another user ({uid}), so it is used only where it is named");
+    Err(Failure::usage(message).hint(format!(
+        "name it with `{option} {folder}`, or another folder"
+    )))
+}
+
+/// Refuses a store that is no folder, and a link that leads nowhere.
+fn refuse_odd(root: &Path) -> Result<(), Failure> {
+    let target = std::fs::read_link(root);
+    match (std::fs::metadata(root), target) {
+        (Ok(found), _) if !found.is_dir() => Err(Failure::input(format!(
+            "the store `{}` is not a folder",
+            root.display()
+        ))),
+        (Err(error), Ok(target)) => Err(Failure::input(format!(
+            "the store `{}` is a link to `{}`, which cannot be read: {error}",
+            root.display(),
+            target.display()
+        ))
+        .hint(
+            "is its disk mounted? Otherwise remove the link, or name another store with `--store`",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,559 @@
+//! The surroundings of a command: whose folders it uses, links, odd files and names, limits of threads, signals, readers that leave.
+
+use crate::project::{Project, Ran, TINY};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A user that nobody is.
+const STRANGER: u32 = 54_321;
+
+/// A project `own` below a folder that has a store and reports of its own; only the inner one has a `.git`.
+fn nested(git: bool) -> Project {
+    let project = Project::new();
+    std::fs::remove_dir(project.path().join(".git")).unwrap();
+    std::fs::create_dir_all(project.path().join(".specbook")).unwrap();
+    project.write("own/specs/tiny.yaml", TINY);
+    if git {
+        // As in a work tree of git, where it is a file.
+        project.write("own/.git", "gitdir: elsewhere\n");
+    }
+    project
+}
+
+#[test]
+fn the_search_for_a_store_stops_at_the_first_git() {
+    let project = nested(true);
+    project
+        .run(&["run", "own/specs/tiny.yaml", "--filter", "dim=16", "-q"])
+        .success();
+    assert!(project.path().join("own/.specbook/runs-v1").is_dir());
+    let outer = std::fs::read_dir(project.path().join(".specbook")).unwrap();
+    assert_eq!(outer.count(), 0);
+    // Without it, the nearest store above is the project's.
+    let project = nested(false);
+    let ran = project.run(&["doctor"]).success();
+    assert!(ran.stdout.contains("store"), "{}", ran.stdout);
+    let deeper = project.path().join("own/specs");
+    let mut doctor = project.command(&["doctor", "--format", "json"]);
+    let ran = project.ran(doctor.current_dir(deeper).output().unwrap());
+    assert_eq!(ran.success().json()["store"]["path"], "[PROJECT]/.specbook");
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_used_only_where_it_is_named() {
+    if !geteuid().is_root() {
+        println!("skipped: only root can give a folder away");
+        return;
+    }
+    let give = |path: &Path| chown(path, Some(STRANGER), None).unwrap();
+    let project = nested(false);
+    give(&project.path().join(".specbook"));
+    let plan = ["plan", "own/specs/tiny.yaml"];
+    let ran = project.run(&plan).code(2);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: `./.specbook` belongs to another user (54321), so it is used only where it is named
+
+    hint: name it with `--store ./.specbook`, or another folder
+    ");
+    project
+        .run(&[&plan[..], &["--store", ".specbook"]].concat())
+        .success();
+    let with = |name: &str, value: &str| {
+        let mut command = project.command(&plan);
+        project.ran(command.env(name, value).output().unwrap())
+    };
+    with("SPECBOOK_STORE", ".specbook").success();
+    with("SUDO_UID", "54321").success();
+    with("SUDO_UID", "54322").code(2);
+    // A link of ours to their folder is no better.
+    let project = nested(true);
+    let theirs = project.path().join(".specbook");
+    give(&theirs);
+    symlink(&theirs, project.path().join("own/.specbook")).unwrap();
+    project.run(&plan).code(2);
+    // Reports: refused before anything is trained.
+    let project = nested(true);
+    let reports = project.path().join("own/reports");
+    std::fs::create_dir(&reports).unwrap();
+    give(&reports);
+    let ran = project.run(&["run", "own/specs/tiny.yaml"]).code(2);
+    assert!(
+        ran.stderr.contains("name it with `--out own/reports`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!project.path().join("own/.specbook/runs-v1").exists());
+    // To compare what is committed nobody has to own it.
+    let ran = project.run(&["report", "--check", "own/specs/tiny.yaml"]);
+    assert!(!ran.stderr.contains("belongs to"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_store_that_is_a_link_to_nowhere_or_no_folder_is_told() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    symlink("/nowhere/disk", project.path().join(".specbook")).unwrap();
+    let commands: [&[&str]; 4] = [
+        &["ls"],
+        &["status", "specs/tiny.yaml"],
+        &["run", "specs/tiny.yaml"],
+        &["store", "verify"],
+    ];
+    for command in commands {
+        let ran = project.run(command).code(4);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ran.stderr, @"
+            error: the store `./.specbook` is a link to `/nowhere/disk`, which cannot be read: No such file or directory (os error 2)
+
+            hint: is its disk mounted? Otherwise remove the link, or name another store with `--store`
+            ");
+        }
+    }
+    let file = project.write("file", "x");
+    let ran = project
+        .run(&["ls", "--store", file.to_str().unwrap()])
+        .code(4);
+    assert!(ran.stderr.contains("is not a folder"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_empty_variable_names_no_store() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let run = ["run", "specs/tiny.yaml", "--no-report", "-q"];
+    for arguments in [&["check", "specs"][..], &["schema"], &run] {
+        let mut command = project.command(arguments);
+        project
+            .ran(command.env("SPECBOOK_STORE", "").output().unwrap())
+            .success();
+    }
+    assert!(project.path().join(".specbook").is_dir());
+    let ran = project.run(&["ls", "--store", ""]).code(2);
+    assert!(
+        ran.stderr.contains("`--store` names no folder"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn files_of_editors_and_systems_among_the_specs_are_left_out() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    symlink("me@host.1:2", project.path().join("specs/.#tiny.yaml")).unwrap();
+    project.write("specs/._tiny.yaml", b"\0\x05\x16\x07");
+    project.write("specs/.tiny.yaml.swp", "x");
+    project.write("specs/tiny.yaml~", "x");
+    project.write("specs/#tiny.yaml#", "x");
+    let ran = project.run(&["check", "specs"]).success();
+    assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
+    // One that is named is read.
+    project.write(
+        "specs/.other.yaml",
+        TINY.replace("name: tiny", "name: other"),
+    );
+    project.run(&["check", "specs/.other.yaml"]).success();
+}
+
+#[test]
+fn names_need_not_be_utf8() {
+    let project = Project::new();
+    let folder = project.path().join(OsStr::from_bytes(b"T\xe9l [1]"));
+    std::fs::create_dir_all(folder.join(".git")).unwrap();
+    std::fs::create_dir_all(folder.join("text")).unwrap();
+    for number in 0..9 {
+        let text = format!("Story {number} tells of a dog that ran to the park and back again.");
+        // Two names that are told apart by their bytes alone.
+        let name = [b"text/part-", &[0xe0 + number][..], b".txt"].concat();
+        std::fs::write(folder.join(OsStr::from_bytes(&name)), text).unwrap();
+    }
+    let corpus = "{text: {path: \"text/part-*.txt\"}}";
+    let text = TINY
+        .replace("{stories: {version: 1}}", corpus)
+        .replace("vocab_size: 320, documents: 20", "vocab_size: 280")
+        .replace("train: 20", "train: 5")
+        .replace("is 5", "is 2")
+        .replace("equals: 5", "equals: 2");
+    let spec = folder.join(OsStr::from_bytes(b"sp\xe9c.yaml"));
+    std::fs::write(&spec, text).unwrap();
+    let run = |arguments: &[&OsStr]| -> Ran {
+        let mut command = project.command(&[]);
+        project.ran(command.args(arguments).output().unwrap())
+    };
+    let (spec, json) = (
+        spec.as_os_str(),
+        [OsStr::new("--format"), OsStr::new("json")],
+    );
+    let word = OsStr::new;
+    for command in [
+        "check", "plan", "run", "report", "status", "verify", "explain",
+    ] {
+        run(&[word(command), spec]).success();
+        run(&[word(command), spec, json[0], json[1]]).success();
+    }
+    run(&[word("report"), word("--check"), spec, json[0], json[1]]).success();
+    run(&[word("data"), word("stats"), spec]).success();
+    run(&[word("bench"), spec, word("--steps"), word("1")]).success();
+    let report = folder.join("reports/tiny");
+    run(&[word("diff"), report.as_os_str(), report.as_os_str()]).success();
+    let store = folder.join(".specbook");
+    for command in ["verify", "du"] {
+        let arguments = [
+            word("store"),
+            word(command),
+            word("--store"),
+            store.as_os_str(),
+        ];
+        run(&[&arguments[..], &json].concat()).success();
+    }
+    let gc = [
+        word("store"),
+        word("gc"),
+        spec,
+        word("--store"),
+        store.as_os_str(),
+    ];
+    run(&[&gc[..], &json].concat()).success();
+    let odd = run(&[word("show"), OsStr::from_bytes(b"n\xff")]);
+    assert_ne!(odd.code, 101);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error_for_any_command() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let all: [&[&str]; 12] = [
+        &["completions", "bash"],
+        &["completions", "fish"],
+        &["completions", "zsh"],
+        &["completions", "powershell"],
+        &["completions", "elvish"],
+        &["schema"],
+        &["--help"],
+        &["check", "specs"],
+        &["plan", "specs/tiny.yaml"],
+        &["doctor"],
+        &["init"],
+        &["store", "du"],
+    ];
+    for arguments in all {
+        let mut command = project.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert_eq!(said, "", "{arguments:?}");
+    }
+    let mut script = project.command(&["completions", "bash"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    if let Ok(full) = full {
+        let ran = project.ran(script.stdout(full).output().unwrap()).code(1);
+        assert!(
+            ran.stderr.contains("cannot write to standard output"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_limit_of_threads_is_an_error_and_no_panic() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let open = |path: &Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    };
+    open(project.path());
+    for (limit, jobs) in [
+        ("1", "1"),
+        ("2", "1"),
+        ("3", "1"),
+        ("4", "2"),
+        ("5", "2"),
+        ("7", "4"),
+    ] {
+        let program = project.command(&["run", "specs/tiny.yaml", "--store"]);
+        let (store, out) = (format!("store-{limit}"), format!("out-{limit}"));
+        // Shells differ in the letter.
+        let ulimit = format!("{{ ulimit -u {limit} 2>/dev/null || ulimit -p {limit}; }}");
+        let script = format!("{ulimit} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &script])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .args([&store, "--out", &out, "-j", jobs, "--threads", "4"])
+            .current_dir(project.path())
+            .stdin(Stdio::null());
+        // The limit does not hold for root.
+        if geteuid().is_root() {
+            command.uid(STRANGER).gid(STRANGER);
+        }
+        let ran = project.ran(command.output().unwrap());
+        assert!(!ran.stderr.contains("panicked"), "{limit}: {}", ran.stderr);
+        let refused = ran.stderr.contains("thread");
+        let expected = if ran.code == 0 {
+            !refused || jobs != "1"
+        } else {
+            refused
+        };
+        assert!(expected, "{limit}: {} {}", ran.code, ran.stderr);
+        if limit == "1" {
+            assert_eq!(ran.code, 3, "{}", ran.stderr);
+        }
+    }
+}
+
+/// Runs a script of `sh` with the program as `$0`, in a mount and process namespace of its own; `None` where that is not allowed.
+fn apart(project: &Project, script: &str, more: &[&str]) -> Option<Ran> {
+    let program = project.command(&[]);
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--pid", "--fork", "sh", "-c", script])
+        .arg(program.get_program())
+        .args(more)
+        .current_dir(project.path())
+        .env_remove("SPECBOOK_STORE")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
+    let ran = command.output().map(|output| project.ran(output));
+    let ran = ran
+        .ok()
+        .filter(|ran| ran.code != 99 && !ran.stderr.contains("unshare"));
+    if ran.is_none() {
+        println!("skipped: no namespaces or mounts here");
+    }
+    ran
+}
+
+#[test]
+fn a_store_on_an_overlay_heals_and_is_cleared() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    // What is below cannot be renamed, only copied: one run is damaged, one is of no plan any more.
+    std::fs::rename(
+        project.path().join(".specbook"),
+        project.path().join("lower"),
+    )
+    .unwrap();
+    let runs = project.path().join("lower/runs-v1");
+    let weights = walk(&runs)
+        .into_iter()
+        .find(|path| path.ends_with("model.safetensors"))
+        .unwrap();
+    std::fs::write(&weights, "cut").unwrap();
+    for folder in ["upper", "work", ".specbook", "disk"] {
+        std::fs::create_dir(project.path().join(folder)).unwrap();
+    }
+    let mount = "mount -t tmpfs none disk && mkdir disk/upper disk/work && \
+        mount -t overlay -o lowerdir=lower,upperdir=disk/upper,workdir=disk/work none .specbook";
+    let run = "\"$0\" run specs/tiny.yaml && \"$0\" store verify && ls -d .specbook/damaged/*";
+    let script = format!("{mount} || exit 99; {{ {run}; }} && exit 0; exit 5");
+    let Some(ran) = apart(&project, &script, &[]) else {
+        return;
+    };
+    let ran = ran.success();
+    assert!(ran.stderr.contains("1 trained, 1 cached"), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("all sound") && ran.stdout.contains("damaged/"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(
+        std::fs::read(&weights).unwrap(),
+        b"cut",
+        "what is below stays"
+    );
+}
+
+/// All files below a folder.
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn the_first_process_of_a_container_obeys_signals() {
+    let project = Project::new();
+    let line = format!("{{\"text\": \"{}\"}}\n", "once upon a time ".repeat(60));
+    project.write("specs/large.jsonl", line.repeat(60_000));
+    let text = TINY
+        .replace("{stories: {version: 1}}", "{jsonl: {path: large.jsonl}}")
+        .replace("train: 20", "train: 59000");
+    project.write("specs/tiny.yaml", text);
+    // The program is number 1; the signal comes from outside. Who made the namespace ends as it does.
+    let script = "(sleep 0.5; kill -TERM 1) & exec \"$0\" \"$@\"";
+    for command in ["plan", "run"] {
+        let begun = Instant::now();
+        let arguments = [command, "specs/tiny.yaml"];
+        let Some(ran) = apart(&project, script, &arguments) else {
+            return;
+        };
+        assert_eq!(ran.code, 143, "{command}: {}", ran.stderr);
+        assert!(
+            begun.elapsed() < IN_TIME + Duration::from_secs(1),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+}
+
+/// How long the program may take to end after a signal.
+const IN_TIME: Duration = Duration::from_secs(3);
+
+/// Starts the program, waits until it says `word` and a little longer, and sends a signal; gives its code, and asserts that it ends in time.
+fn ended(
+    project: &Project,
+    arguments: &[&str],
+    word: &str,
+    wait: Duration,
+    signal: Signal,
+) -> Option<i32> {
+    let mut command = project.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = Vec::new();
+    while !word.is_empty() {
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("it ended before `{word}`: {said:?}"));
+        said.push(line.unwrap());
+        if said.last().is_some_and(|line| line.contains(word)) {
+            break;
+        }
+    }
+    std::thread::sleep(wait);
+    assert_eq!(
+        child.try_wait().unwrap(),
+        None,
+        "{arguments:?} ended before the signal: {said:?}"
+    );
+    let sent = Instant::now();
+    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+    while sent.elapsed() < IN_TIME {
+        if let Some(status) = child.try_wait().unwrap() {
+            println!("{arguments:?}: {:.2} s", sent.elapsed().as_secs_f64());
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    panic!("{arguments:?} is still there {IN_TIME:?} after {signal}");
+}
+
+/// A spec whose validations, evaluations or samples take a minute.
+fn slow(validation: usize, every: &str, eval: &str) -> String {
+    let text = TINY
+        .replace(
+            "validation: 4",
+            &format!("validation: {validation}\n    test: 300"),
+        )
+        .replace(
+            "{dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 24, multiple_of: 16}",
+            "{dim: 16, n_layers: 4, n_heads: 4, max_seq_len: 128}",
+        )
+        .replace("vary:\n  model.dim: [16, 32]", "vary:\n  model.dim: [384]")
+        .replace(
+            "validate: {every: step}",
+            &format!("validate: {{every: {every}}}\n    max_steps: 2"),
+        );
+    let (head, _) = text.split_once("  eval:").unwrap();
+    format!("{head}  eval: {{{eval}}}\nvary:\n  model.dim: [384]\n")
+}
+
+#[test]
+fn one_signal_ends_everything_within_three_seconds() {
+    let few = "perplexity: {documents: 2}";
+    let scores = "perplexity: {documents: 300, split: test, calibrated: true}";
+    let samples = "samples: {prompts: [\"Once\"], per_prompt: 2000, max_new_tokens: 100}";
+    let phases = [
+        ("validation", slow(1500, "step", few), "steps on", 1500),
+        ("evaluation", slow(2, "end", scores), "evaluating", 500),
+        ("sampling", slow(2, "end", samples), "evaluating", 500),
+    ];
+    for (name, text, word, wait) in phases {
+        let project = Project::new();
+        project.write("specs/tiny.yaml", text);
+        let run = [
+            "run",
+            "specs/tiny.yaml",
+            "--no-report",
+            "--threads",
+            "1",
+            "-v",
+        ];
+        let code = ended(
+            &project,
+            &run,
+            word,
+            Duration::from_millis(wait),
+            Signal::SIGTERM,
+        );
+        assert_eq!(code, Some(143), "{name}");
+        project.run(&["store", "verify"]).success();
+    }
+}
+
+#[test]
+fn one_signal_ends_a_step_that_takes_longer_and_what_is_read() {
+    let project = Project::new();
+    let text = slow(2, "end", "perplexity: {documents: 2}")
+        .replace("train: 20", "train: 4000")
+        .replace("batch_size: 4", "batch_size: 4\n    grad_accum_steps: 1000");
+    project.write("specs/tiny.yaml", text);
+    let run = [
+        "run",
+        "specs/tiny.yaml",
+        "--no-report",
+        "--threads",
+        "1",
+        "-v",
+    ];
+    let code = ended(
+        &project,
+        &run,
+        "steps on",
+        Duration::from_millis(300),
+        Signal::SIGTERM,
+    );
+    assert_eq!(code, Some(143));
+    project.run(&["store", "verify"]).success();
+    let line = format!("{{\"text\": \"{}\"}}\n", "once upon a time ".repeat(60));
+    project.write("specs/large.jsonl", line.repeat(100_000));
+    let text = TINY
+        .replace("{stories: {version: 1}}", "{jsonl: {path: large.jsonl}}")
+        .replace("train: 20", "train: 99000");
+    project.write("specs/tiny.yaml", text);
+    for command in ["plan", "run"] {
+        let arguments = [command, "specs/tiny.yaml"];
+        ended(
+            &project,
+            &arguments,
+            "",
+            Duration::from_millis(400),
+            Signal::SIGINT,
+        );
+    }
+}
