@@ -133,6 +133,8 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         | ReportError::UnknownRun { .. }
         | ReportError::UnknownClaim { .. }
         | ReportError::Text { .. }
+        | ReportError::Reference { .. }
+        | ReportError::Asset { .. }
         | ReportError::Show { .. } => ErrorKind::Spec,
         ReportError::Records { .. } | ReportError::RecordsFormat { .. } => ErrorKind::Input,
         ReportError::Folder { error, .. } => report_kind(error),

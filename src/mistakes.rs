@@ -164,8 +164,8 @@ mod tests {
     fn every_cell_with_a_mistake_is_told() {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
         insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @"
-        line 245: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`, `by-tokens-25x100`, `by-tokens-250x10`, `by-tokens-2500x1`
-        line 246: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
+        line 249: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`, `by-tokens-25x100`, `by-tokens-250x10`, `by-tokens-2500x1`
+        line 250: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
         ");
     }
 

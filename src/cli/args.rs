@@ -235,6 +235,9 @@ pub(crate) struct RunArgs {
     /// Folder for reports; default: `reports` in the spec's project.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Write a page with curves, progress and time left to FILE (HTML) and rewrite it every two seconds.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) live: Option<PathBuf>,
     /// Show what would be done, and do nothing.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
@@ -306,6 +309,12 @@ pub(crate) struct ReportArgs {
     /// Exit with code 6 if a claim fails.
     #[arg(long)]
     pub(crate) strict_claims: bool,
+    /// Write the report for a paper into the folder of `--out` instead.
+    #[arg(long, value_name = "LANGUAGE", requires = "out", conflicts_with_all = ["check", "context"])]
+    pub(crate) to: Option<crate::report::Paper>,
+    /// Folder with templates that stand in for the shipped ones of the same name (templates/README.md lists them).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) template: Option<PathBuf>,
 }
 
 /// `status`
@@ -319,6 +328,9 @@ pub(crate) struct StatusArgs {
     /// Exit with code 5 unless every run is cached and evaluated; also if a report is out of date.
     #[arg(long)]
     pub(crate) exit_code: bool,
+    /// Write a page with curves, progress and time left to FILE (HTML) and rewrite it until all runs are done.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) watch: Option<PathBuf>,
 }
 
 /// `ls`

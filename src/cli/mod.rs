@@ -15,6 +15,7 @@ mod failure;
 mod help;
 mod import;
 mod init;
+mod live;
 mod logits;
 mod ls;
 mod man;

@@ -10,7 +10,9 @@ use crate::claim::{self, Judged};
 use crate::error::Error;
 use crate::fsx::{Fs as _, RealFs};
 use crate::record::Results;
-use crate::report::{Making, Records, Report, ReportError, ReportFolder, report_files};
+use crate::report::{
+    Assets, Making, Paper, Records, Report, ReportError, ReportFolder, TemplateFolder, report_files,
+};
 use crate::spec::{self, LoadRequest, Spec};
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -27,13 +29,16 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     let mut all = Vec::new();
     let mut fails = false;
     let opened = workspace::open(&args.spec, &store, printer)?;
-    if !args.context {
+    if !args.context && args.to.is_none() {
         let specs = opened.iter().map(|opened| &opened.spec);
         check_places(specs, &reports, args.out.is_some())?;
     }
     let names: Vec<String> = opened.iter().map(|one| folder_name(&one.spec)).collect();
     for opened in opened {
-        let making = making(&opened.spec, &reports, &names);
+        let mut making = making(&opened.spec, &reports, &names)?;
+        if let Some(folder) = &args.template {
+            making.templates = Some(TemplateFolder::read(folder, &RealFs::new())?);
+        }
         let Built { report, judged, .. } = build(&opened, &store, &making)?;
         if let Some(claims) = outcome::failing(&judged).filter(|_| args.strict_claims) {
             printer.error(&claims, None);
@@ -43,10 +48,19 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
             printer.json_result(report.context())?;
             continue;
         }
+        if let Some(form) = args.to {
+            paper(
+                &report,
+                form,
+                &reports.join(folder_name(&opened.spec)),
+                printer,
+            )?;
+            continue;
+        }
         write(&opened.spec, &report, &reports, printer)?;
         all.push(summary(&opened, &judged));
     }
-    if printer.json() && !args.context {
+    if printer.json() && !args.context && args.to.is_none() {
         printer.json_result(&all)?;
     }
     Ok(if fails { exit::CLAIM_FAILS } else { exit::OK })
@@ -97,14 +111,15 @@ pub(crate) fn is_current(
 ) -> Result<bool, Failure> {
     let (results, judged) = results::judged(opened, store)?;
     let header = &records.header;
+    let making = with_files(header.making.clone(), &opened.spec)?;
     let mut spec = opened.spec.clone();
     spec.path = header.file.clone().into();
-    let report = made(&spec, &results, &judged, &header.making)?;
+    let report = made(&spec, &results, &judged, &making)?;
     Ok(crate::report::check(folder, &report_files(&report)?).is_ok())
 }
 
 /// The place of a report among its neighbours: the reports that are there, and those of `names`, which come with it.
-pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Making {
+pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Result<Making, Failure> {
     let fs = RealFs::new();
     let has_report = |name: &String| {
         let records = reports.join(name).join("data/records.jsonl");
@@ -112,10 +127,51 @@ pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Making {
     };
     let there = fs.list(reports).unwrap_or_default();
     let there = there.into_iter().map(|entry| entry.name).filter(has_report);
-    Making::among(
-        &folder_name(spec),
-        there.chain(names.iter().cloned()).collect(),
-    )
+    let folders = there.chain(names.iter().cloned()).collect();
+    with_files(Making::among(&folder_name(spec), folders), spec)
+}
+
+/// The making with the files beside the spec, and with the templates that it names.
+fn with_files(making: Making, spec: &Spec) -> Result<Making, Failure> {
+    let fs = RealFs::new();
+    let named = making.templates.as_ref();
+    let templates = named.map(|templates| TemplateFolder::read(&templates.folder, &fs));
+    let assets = Assets::load(spec, &fs).map_err(|error| Failure::from(error).at(&spec.path))?;
+    Ok(Making {
+        templates: templates.transpose()?,
+        assets,
+        ..making
+    })
+}
+
+/// Writes a report for a paper. A folder that holds something else is refused.
+fn paper(report: &Report, form: Paper, folder: &Path, printer: Printer) -> Result<(), Failure> {
+    let fs = RealFs::new();
+    let main = folder.join(form.main());
+    let is_ours = match fs.read(&main, 64 << 20) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes)
+            .lines()
+            .next()
+            .is_some_and(|line| line.ends_with("Made by specbook.")),
+        Err(error) if error.is_not_found() => match fs.metadata(folder).map_err(Error::from)? {
+            None => true,
+            Some(_) => fs.list(folder).map_err(Error::from)?.is_empty(),
+        },
+        Err(error) => return Err(Error::from(error).into()),
+    };
+    if !is_ours {
+        let path = folder.to_path_buf();
+        return Err(refused(ReportError::Foreign { path }));
+    }
+    for file in report.paper(form)? {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            fs.create_dir_all(parent).map_err(Error::from)?;
+        }
+        fs.write_atomic(&path, &file.bytes).map_err(Error::from)?;
+    }
+    printer.note(&format!("paper: {}", main.display()));
+    Ok(())
 }
 
 /// Name of the report's folder: that of the spec, and with `@` that of a profile other than the default one.
@@ -211,12 +267,17 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
                 overrides: header.overrides.clone(),
             },
         )?;
+        let mut making = header.making.clone();
+        if let (Some(folder), Some(known)) = (&args.template, &mut making.templates) {
+            known.folder.clone_from(folder);
+        }
+        let making = with_files(making, &spec)?;
         if !header.file.is_empty() {
             // The report names the file as it was named when the report was made.
             spec.path = header.file.clone().into();
         }
         let judged = claim::judge(&spec.claims, &spec.profile, &records.results);
-        let report = made(&spec, &records.results, &judged, &header.making)?;
+        let report = made(&spec, &records.results, &judged, &making)?;
         let checked = crate::report::check(&folder, &report_files(&report)?);
         let folder = reports.join(&name);
         let differences = checked.as_ref().err().map_or(&[][..], |found| &found.0);

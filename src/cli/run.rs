@@ -2,6 +2,7 @@
 
 use super::args::{Global, RunArgs};
 use super::failure::Failure;
+use super::live::{self, Live};
 use super::memory::Memory;
 use super::print::Printer;
 use super::progress::Progress;
@@ -70,6 +71,11 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         signals: &signals,
         printer,
     };
+    let page = args
+        .live
+        .as_ref()
+        .map(|file| live::Page::new(file, all.iter(), &store));
+    let live = page.transpose()?.map(|page| Live::start(page, &store));
     let mut code = exit::OK;
     let mut summaries = Vec::new();
     for opened in &all {
@@ -85,7 +91,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
                 report,
                 results,
                 judged,
-            } = match session.report(opened, &report::making(&opened.spec, &reports, &names)) {
+            } = match session.report(opened, &report::making(&opened.spec, &reports, &names)?) {
                 // What it still had to tokenise was left.
                 Err(_) if signals.flag().load(Ordering::SeqCst) => return Ok(session.stopped()),
                 made => made?,
@@ -112,6 +118,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
             break;
         }
     }
+    drop(live);
     if printer.json() {
         printer.json_result(&summaries)?;
     }

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
 use super::workspace::{self, Opened};
-use super::{exit, plan, project, report};
+use super::{exit, live, plan, project, report};
 use crate::fsx::RealFs;
 use crate::record::RunStatus;
 use crate::report::ReportFolder;
@@ -18,6 +18,10 @@ use std::path::Path;
 pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store(global, &args.spec.specs[0])?;
     let all = workspace::open(&args.spec, &store, printer)?;
+    if let Some(file) = &args.watch {
+        let page = live::Page::new(file, all.iter(), &store)?;
+        live::watch(&page, &store)?;
+    }
     let reports = project::committed_reports(args.out.as_deref(), &args.spec.specs[0]);
     let mut stale = false;
     let mut json_specs = Vec::new();

@@ -74,7 +74,23 @@ pub enum ReportError {
         /// The error.
         message: String,
     },
-    /// A template failed (a fault of the program).
+    /// A text refers to something that is not there.
+    #[error("line {line}: {message}")]
+    Reference {
+        /// Line of the spec.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A file beside the spec cannot be taken in.
+    #[error("`{name}` cannot be taken into the report: {reason}")]
+    Asset {
+        /// The file, as the spec names it.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A template failed: one of the user's, or by a fault of the program.
     #[error("template `{name}`: {message}")]
     Template {
         /// Name of the template.
@@ -189,11 +205,13 @@ impl Report {
         let timing = records::timing(spec, results)?;
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
-        let mut builder = Builder::new(&scope, claims);
+        let mut builder = Builder::new(&scope, claims, &making.assets)?;
+        let mut cells = cells(spec, &mut builder)?;
         let finding = spec.finding.as_ref();
         let finding = finding.map(|text| builder.finding(text)).transpose()?;
-        let mut cells = cells(spec, &mut builder)?;
+        let summary = builder.text(&spec.summary, "method", 1)?;
         drop_headings(&mut cells);
+        cells.extend(builder.references());
         cells.push(cell::runs::appendix(&scope));
         let contents = contents(&cells);
         let lead = match finding.is_some() {
@@ -205,7 +223,7 @@ impl Report {
             name: one_line(&spec.name),
             title: one_line(&spec.title),
             finding,
-            summary: cell::prose(&spec.summary),
+            summary,
             source: source(spec),
             profile: one_line(&spec.profile),
             overrides: spec.overrides.iter().map(|text| one_line(text)).collect(),
@@ -221,6 +239,14 @@ impl Report {
             disagreements: cell::claims::disagreements(claims),
             lead,
             cells,
+            theme: export::theme(spec),
+            numbers: cell::numbers(&scope, claims),
+            pictures: making
+                .assets
+                .pictures()
+                .map(|picture| ReportFile::new(&picture.file, picture.bytes.clone()))
+                .collect(),
+            templates: export::Templates::new(making.templates.as_ref())?,
         };
         let lines: Vec<ClaimLine> = claims
             .iter()
@@ -280,6 +306,15 @@ impl Report {
         }
         files.push(ReportFile::new("data/records.jsonl", self.records.clone()));
         Ok(files)
+    }
+
+    /// The report for a paper.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the program only.
+    pub fn paper(&self, form: export::Paper) -> Result<Vec<ReportFile>, ReportError> {
+        form.files(&self.context)
     }
 
     /// `timing.json`: wall-clock figures and places, never compared.
@@ -347,10 +382,17 @@ fn lead(cells: &mut [CellView]) -> Vec<Block> {
 }
 
 fn cells(spec: &Spec, builder: &mut Builder<'_, '_>) -> Result<Vec<CellView>, ReportError> {
-    let cells = spec.cells.iter().enumerate();
-    cells
+    let cells = || spec.cells.iter().enumerate();
+    let mut views = cells()
         .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    // Texts come last: they refer to figures and tables by number.
+    for (index, cell) in cells() {
+        if let Cell::Text(text) = &cell.value {
+            views[index].blocks = vec![builder.text_cell(index, text, cell.line)?];
+        }
+    }
+    Ok(views)
 }
 
 fn contents(cells: &[CellView]) -> Vec<Entry> {

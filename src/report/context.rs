@@ -3,6 +3,9 @@
 //! Text is cleaned of control characters but not escaped: the templates do that, except for fields named `html`, `svg`
 //! and `markdown`, which are finished markup.
 
+use super::ReportFile;
+use super::chart::Figure;
+use super::export::Templates;
 use serde::Serialize;
 
 /// Format number of the context.
@@ -51,6 +54,42 @@ pub struct ReportContext {
     pub contents: Vec<Entry>,
     /// The notebook, and the appendix of runs and settings after it.
     pub cells: Vec<CellView>,
+    /// CSS that the spec's theme makes; may be empty.
+    pub theme: String,
+    /// Claims and metrics by name, for papers.
+    #[serde(skip)]
+    pub(super) numbers: Vec<Number>,
+    /// Pictures of texts.
+    #[serde(skip)]
+    pub(super) pictures: Vec<ReportFile>,
+    /// What the page and its Markdown are rendered with.
+    #[serde(skip)]
+    pub(super) templates: Templates,
+}
+
+impl ReportContext {
+    /// All figures, in reading order.
+    pub(super) fn figures(&self) -> impl Iterator<Item = &FigureView> {
+        let cells = self.cells.iter().flat_map(|cell| cell.all_blocks());
+        self.lead
+            .iter()
+            .chain(cells)
+            .filter_map(|block| match block {
+                Block::Figure(figure) => Some(&**figure),
+                _ => None,
+            })
+    }
+}
+
+/// A number with a name.
+#[derive(Clone, Debug)]
+pub(super) struct Number {
+    /// Id of a claim, or `setting/metric`.
+    pub(super) name: String,
+    /// As text.
+    pub(super) text: String,
+    /// Half-width of its interval.
+    pub(super) spread: Option<String>,
 }
 
 /// Prose in both forms.
@@ -118,6 +157,8 @@ pub struct FoldView {
     pub summary: String,
     /// Whether it is open at first.
     pub is_open: bool,
+    /// Whether it is left out in print.
+    pub is_bulk: bool,
     /// What it hides; no folds.
     pub blocks: Vec<Block>,
 }
@@ -147,6 +188,9 @@ pub struct FigureView {
     /// Contents of `csv`.
     #[serde(skip)]
     pub csv_text: String,
+    /// What it shows, as data.
+    #[serde(skip)]
+    pub(super) figure: Figure,
 }
 
 /// A panel of a figure.
@@ -220,6 +264,10 @@ pub struct ValueView {
     pub text: String,
     /// Half-width of the interval, as text.
     pub spread: Option<String>,
+    /// What stands unseen after the number, so that the decimal points of a column lie below each other.
+    pub pad: Option<String>,
+    /// What stands unseen after the half-width, for the same reason.
+    pub tail: Option<String>,
     /// Anchor of the run it comes from.
     pub run: Option<String>,
     /// What a pointer that rests on it shows.
@@ -307,6 +355,59 @@ impl ColumnView {
             label: label.to_owned(),
             is_number,
             ..Self::default()
+        }
+    }
+}
+
+impl TableView {
+    /// Sets the numbers of each column so that their decimal points lie below each other, with and without half-widths.
+    pub(crate) fn align(&mut self) {
+        let fraction = |text: &str| {
+            text.rsplit_once('.')
+                .map_or(0, |(_, digits)| digits.len() + 1)
+        };
+        let is_number = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_digit() || "−>".contains(c))
+                && !text.contains(['×', ' '])
+        };
+        for (index, column) in self.columns.iter().enumerate() {
+            if !column.is_number {
+                continue;
+            }
+            let cells = || {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.cells.get(index))
+                    .filter(|cell| is_number(&cell.text))
+            };
+            let longest = cells().map(|cell| fraction(&cell.text)).max().unwrap_or(0);
+            let spread = cells()
+                .filter_map(|cell| cell.spread.as_ref())
+                .map(|spread| spread.chars().count())
+                .max();
+            for cell in self
+                .rows
+                .iter_mut()
+                .filter_map(|row| row.cells.get_mut(index))
+            {
+                if !is_number(&cell.text) {
+                    continue;
+                }
+                let missing = longest - fraction(&cell.text);
+                let zeros = |count: usize| "0".repeat(count);
+                cell.pad = match (missing, fraction(&cell.text)) {
+                    (0, _) => None,
+                    (missing, 0) => Some(format!(".{}", zeros(missing - 1))),
+                    (missing, _) => Some(zeros(missing)),
+                };
+                let Some(spread) = spread else { continue };
+                cell.tail = match &cell.spread {
+                    Some(own) => {
+                        Some(zeros(spread - own.chars().count())).filter(|tail| !tail.is_empty())
+                    }
+                    None => Some(format!(" ± {}", zeros(spread))),
+                };
+            }
         }
     }
 }

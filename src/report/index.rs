@@ -3,7 +3,7 @@
 use super::cell::claims::scoreboard;
 use super::cell::prose;
 use super::context::{Prose, Scoreboard};
-use super::export::render;
+use super::export::{Templates, render};
 use super::text::one_line;
 use super::{ReportError, ReportFile, read_records};
 use serde::Serialize;
@@ -51,6 +51,7 @@ impl IndexEntry {
 /// Faults of the program only.
 pub fn index(entries: &[IndexEntry]) -> Result<ReportFile, ReportError> {
     let html = render(
+        &Templates::new(None)?,
         "index.html.j2",
         minijinja::context! { entries => minijinja::value::Serde(entries) },
     )?;

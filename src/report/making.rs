@@ -1,5 +1,7 @@
 //! What a report tells of its making beside spec and results: `data/records.jsonl` keeps it, so that a check makes the same again.
 
+use super::assets::Assets;
+use super::export::TemplateFolder;
 use serde::{Deserialize, Serialize};
 
 /// The making of a report.
@@ -14,6 +16,12 @@ pub struct Making {
     /// Folder of the report after it.
     #[serde(default)]
     pub after: Option<String>,
+    /// Templates of the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<TemplateFolder>,
+    /// Pictures and bibliography, from the files beside the spec.
+    #[serde(skip)]
+    pub assets: Assets,
 }
 
 impl Default for Making {
@@ -22,6 +30,8 @@ impl Default for Making {
             specbook: env!("CARGO_PKG_VERSION").to_owned(),
             before: None,
             after: None,
+            templates: None,
+            assets: Assets::default(),
         }
     }
 }

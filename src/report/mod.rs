@@ -11,6 +11,8 @@
 //! Nothing here trains, reads a store, or knows of tensors. `data/records.jsonl` holds everything that a report used, so
 //! that [`check`] can compare a committed report with the one its own records give.
 
+mod assets;
+mod bibliography;
 mod build;
 mod cell;
 mod chart;
@@ -22,20 +24,27 @@ mod export;
 mod facts;
 mod folder;
 mod index;
+mod live;
 mod making;
+mod math;
 mod metric;
 mod records;
+mod refs;
 mod scope;
 mod staging;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
 
+pub use assets::Assets;
 pub use build::{Report, ReportError, ReportFile};
 #[cfg(test)]
 pub use check::Difference;
 pub use check::check;
+pub(crate) use export::theme_names;
+pub use export::{Paper, TemplateFolder};
 pub use folder::{ReportFolder, report_files};
 pub use index::{IndexEntry, index};
+pub use live::{LiveRun, live_page, steps_done};
 pub use making::Making;
 pub use records::{Records, read_records, stable};

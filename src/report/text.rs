@@ -1,5 +1,6 @@
 //! Text from specs, corpora and models, made safe for a page: control characters out, markup escaped, Markdown to HTML.
 
+use super::math::mathml;
 use pulldown_cmark::{
     CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, html,
 };
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What is read beyond CommonMark.
-const EXTENSIONS: Options = Options::ENABLE_TABLES
+pub(crate) const EXTENSIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
     .union(Options::ENABLE_FOOTNOTES);
 
@@ -126,16 +127,31 @@ fn is_safe_link(target: &str) -> bool {
         || !lower.contains(':')
 }
 
-/// Turns Markdown into HTML. Raw HTML is shown as text; pictures become links (a report loads nothing); formulas stay as
-/// written; headings stand at level 2 or lower, under the page's own.
-pub(crate) fn markdown_to_html(markdown: &str) -> String {
+/// Turns Markdown into HTML. Raw HTML is shown as text; pictures that `picture` has (as `data:` addresses) are shown, others become links
+/// (a page loads nothing); formulas become MathML; headings stand at level 2 or lower, under the page's own.
+pub(crate) fn markdown_to_html(markdown: &str, picture: &dyn Fn(&str) -> Option<String>) -> String {
     let cleaned = clean(markdown);
     let mut dropped_links = Vec::new();
-    // Formulas stay as they are written: nothing in them is Markdown.
+    let mut shown: Vec<bool> = Vec::new();
     let options = EXTENSIONS.union(Options::ENABLE_MATH);
     let events = Parser::new_ext(&cleaned, options).filter_map(|event| match event {
-        Event::InlineMath(formula) => Some(Event::Text(format!("${formula}$").into())),
-        Event::DisplayMath(formula) => Some(Event::Text(format!("$${formula}$$").into())),
+        Event::InlineMath(formula) => Some(Event::InlineHtml(mathml(&formula, false).into())),
+        Event::DisplayMath(formula) => Some(Event::InlineHtml(mathml(&formula, true).into())),
+        Event::Start(Tag::Image {
+            dest_url, title, ..
+        }) if picture(&dest_url).is_some() => {
+            shown.push(true);
+            Some(Event::Start(Tag::Image {
+                link_type: LinkType::Inline,
+                dest_url: picture(&dest_url).unwrap_or_default().into(),
+                title,
+                id: CowStr::from(""),
+            }))
+        }
+        Event::End(TagEnd::Image) if shown.last() == Some(&true) => {
+            shown.pop();
+            Some(Event::End(TagEnd::Image))
+        }
         Event::Html(raw) | Event::InlineHtml(raw) => Some(Event::Text(raw)),
         Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
         Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
@@ -147,6 +163,7 @@ pub(crate) fn markdown_to_html(markdown: &str) -> String {
                 dest_url, title, ..
             },
         ) => {
+            shown.push(false);
             // A link cannot stand in another one.
             let is_kept = is_safe_link(&dest_url) && dropped_links.iter().all(|dropped| *dropped);
             dropped_links.push(!is_kept);
@@ -160,6 +177,7 @@ pub(crate) fn markdown_to_html(markdown: &str) -> String {
             })
         }
         Event::End(TagEnd::Link | TagEnd::Image) => {
+            shown.pop();
             let is_kept = !dropped_links.pop().unwrap_or(false);
             is_kept.then_some(Event::End(TagEnd::Link))
         }
@@ -185,10 +203,15 @@ pub(crate) fn markdown_to_html(markdown: &str) -> String {
 /// Markdown for other programs to render: raw HTML becomes text, and so do links that [`is_safe_link`] refuses; pictures
 /// become links. Everything else stays as it is written, to the byte.
 pub(crate) fn inert_markdown(markdown: &str) -> String {
+    inert_but(markdown, &|_| false)
+}
+
+/// The same, but for the pictures that are `known`.
+pub(crate) fn inert_but(markdown: &str, known: &dyn Fn(&str) -> bool) -> String {
     let mut text = markdown.to_owned();
     // What was HTML is read as Markdown afterwards, so it is looked at again; each round leaves fewer characters to escape.
     loop {
-        let escapes = escapes(&text);
+        let escapes = escapes(&text, known);
         if escapes.is_empty() {
             return text;
         }
@@ -205,7 +228,7 @@ pub(crate) fn inert_markdown(markdown: &str) -> String {
 }
 
 /// The one-byte characters that make HTML or a refused link of a text, and what has to stand in their place.
-fn escapes(text: &str) -> BTreeMap<usize, &'static str> {
+fn escapes(text: &str, known: &dyn Fn(&str) -> bool) -> BTreeMap<usize, &'static str> {
     let bytes = text.as_bytes();
     let mut escapes = BTreeMap::new();
     let mut escape = |range: Range<usize>| {
@@ -235,7 +258,9 @@ fn escapes(text: &str) -> BTreeMap<usize, &'static str> {
                 escape(range);
             }
             // A picture becomes a link: a report loads nothing.
-            Event::Start(Tag::Image { .. }) => escape(range.start..range.start + 1),
+            Event::Start(Tag::Image { dest_url, .. }) if !known(&dest_url) => {
+                escape(range.start..range.start + 1);
+            }
             _ => {}
         }
     }
@@ -305,6 +330,10 @@ pub(crate) fn slug(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn html(markdown: &str) -> String {
+        markdown_to_html(markdown, &|_| None)
+    }
+
     #[test]
     fn control_and_direction_characters_go() {
         assert_eq!(
@@ -322,16 +351,16 @@ mod tests {
 
     #[test]
     fn raw_html_is_shown_not_run() {
-        let html = markdown_to_html(
+        let page = html(
             "a <script>alert(1)</script> *b*\n\n<img src=x onerror=alert(1)>\n\n![alt](http://x/y.png) [l](javascript:alert(1)) [m](https://x.org)",
         );
         assert!(
-            !html.contains("<script") && !html.contains("<img"),
-            "{html}"
+            !page.contains("<script") && !page.contains("<img"),
+            "{page}"
         );
-        assert!(!html.contains("javascript:"), "{html}");
-        assert!(html.contains("&lt;script&gt;") && html.contains("<em>b</em>"));
-        assert!(html.contains("<a href=\"https://x.org\">m</a>") && html.contains(">alt</a>"));
+        assert!(!page.contains("javascript:"), "{page}");
+        assert!(page.contains("&lt;script&gt;") && page.contains("<em>b</em>"));
+        assert!(page.contains("<a href=\"https://x.org\">m</a>") && page.contains(">alt</a>"));
     }
 
     #[test]
@@ -356,35 +385,33 @@ mod tests {
         let inert = r"\\\[l](javascript:alert(1)) \[m](javascript:alert(1))";
         assert_eq!(inert_markdown(behind_a_backslash), inert);
         for text in [hostile, shifted, behind_a_backslash] {
-            assert!(escapes(&inert_markdown(text)).is_empty());
+            assert!(escapes(&inert_markdown(text), &|_| false).is_empty());
         }
         let harmless = "# A <https://x.org> & `<b>`\n\n1 < 2, a \\<b>\n\n    <i>\n\n| a |\n|---|\n| [b](#c) |\n";
         assert_eq!(inert_markdown(harmless), harmless);
     }
 
     #[test]
-    fn formulas_stay_as_written() {
-        let html = markdown_to_html("a $x*y*z$ b\n\n$$a_1 \\\\ b*c*d$$\n\ncosts $5 *now*");
-        assert!(
-            html.contains("$x*y*z$") && html.contains("$$a_1 \\\\ b*c*d$$"),
-            "{html}"
-        );
-        assert!(html.contains("costs $5 <em>now</em>"), "{html}");
-        assert!(!markdown_to_html("$<script>$").contains("<script"));
+    fn formulas_are_mathematics_on_the_page() {
+        let page = html("a $x*y*z$ b\n\n$$a_1 + b*c*d$$\n\ncosts $5 *now*");
+        assert_eq!(page.matches("<math").count(), 2, "{page}");
+        assert!(!page.contains("<em>y"), "{page}");
+        assert!(page.contains("costs $5 <em>now</em>"), "{page}");
+        assert!(!html("$<script>$").contains("<script"));
         assert!(!inert_markdown("$<script>$").contains("<script"));
     }
 
     #[test]
     fn pictures_are_links_on_the_page_and_in_other_forms() {
         let text = "![the rig](../rig.png) ![far](https://x.org/y.png) ![no](data:image/png,x)";
-        let html = markdown_to_html(text);
+        let page = html(text);
         assert!(
-            html.contains("<a href=\"../rig.png\">the rig</a>"),
-            "{html}"
+            page.contains("<a href=\"../rig.png\">the rig</a>"),
+            "{page}"
         );
-        assert!(!html.contains("<img") && !html.contains("data:"), "{html}");
+        assert!(!page.contains("<img") && !page.contains("data:"), "{page}");
         insta::assert_snapshot!(inert_markdown(text), @r"[the rig](../rig.png) [far](https://x.org/y.png) \[no](data:image/png,x)");
-        let nested = markdown_to_html("[![a](b.png)](https://x.org)");
+        let nested = html("[![a](b.png)](https://x.org)");
         assert_eq!(nested, "<p><a href=\"https://x.org\">a</a></p>\n");
     }
 
@@ -399,7 +426,7 @@ mod tests {
 
     #[test]
     fn headings_nest_under_the_page() {
-        assert_eq!(markdown_to_html("# A\n### B"), "<h2>A</h2>\n<h3>B</h3>\n");
+        assert_eq!(html("# A\n### B"), "<h2>A</h2>\n<h3>B</h3>\n");
         assert_eq!(headings("# A `b`\n\ntext\n\n### no\n"), ["A b"]);
     }
 

@@ -33,6 +33,26 @@ pub enum Cell {
     Plan(Selection),
 }
 
+impl Cell {
+    /// The name by which texts refer to the figure or table of the cell.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Plot(cell) => cell.id.as_deref(),
+            Self::Table(cell) => cell.id.as_deref(),
+            Self::Histogram(cell) => cell.id.as_deref(),
+            Self::Scatter(cell) => cell.id.as_deref(),
+            Self::Differences(cell) => cell.id.as_deref(),
+            Self::Bars(cell) => cell.id.as_deref(),
+            Self::Heat(cell) => cell.id.as_deref(),
+            Self::Text(_)
+            | Self::Samples(_)
+            | Self::Perplexity(_)
+            | Self::Claims(_)
+            | Self::Plan(_) => None,
+        }
+    }
+}
+
 /// `all`, or a list of names (of runs, cases or claims).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
@@ -79,6 +99,9 @@ pub struct PlotCell {
     /// Sentence below the figure.
     #[serde(default)]
     pub caption: Option<String>,
+    /// Name by which texts refer to it: `@fig-NAME`.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// What a plot's x axis shows.
@@ -146,6 +169,9 @@ pub struct TableCell {
     /// Sentence below the table.
     #[serde(default)]
     pub caption: Option<String>,
+    /// Name by which texts refer to it: `@tbl-NAME`.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A histogram.
@@ -166,6 +192,9 @@ pub struct HistogramCell {
     /// Sentence below the figure.
     #[serde(default)]
     pub caption: Option<String>,
+    /// Name by which texts refer to it: `@fig-NAME`.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 fn forty() -> usize {
@@ -208,6 +237,9 @@ pub struct ScatterCell {
     /// Sentence below the figure.
     #[serde(default)]
     pub caption: Option<String>,
+    /// Name by which texts refer to it: `@fig-NAME`.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// Differences between matched runs: a row for each change, its mean over the pairs that differ in nothing else.
@@ -224,6 +256,9 @@ pub struct DifferencesCell {
     /// Sentence below the figure.
     #[serde(default)]
     pub caption: Option<String>,
+    /// Name by which texts refer to it: `@fig-NAME`.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A change of one axis.
@@ -257,6 +292,9 @@ pub struct BarsCell {
     /// Sentence below the figure.
     #[serde(default)]
     pub caption: Option<String>,
+    /// Name by which texts refer to it: `@fig-NAME`.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A metric by two axes, as shades with its values.
@@ -275,6 +313,9 @@ pub struct HeatCell {
     /// Sentence below the figure.
     #[serde(default)]
     pub caption: Option<String>,
+    /// Name by which texts refer to it: `@fig-NAME`.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// Sampled continuations.

@@ -30,6 +30,12 @@ pub(crate) struct SpecFile {
     /// Words for what figures and tables show: by the name of a run, case, axis, value (`dim=128`), metric or curve.
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// BibTeX file whose works texts cite (`@key`, `[@key]`), relative to the spec.
+    #[serde(default)]
+    bibliography: String,
+    /// Colours and type of the page: CSS variables such as `link`, `ink`, `paper`, `s0` or `serif`; with `dark-` those of dark screens.
+    #[serde(default)]
+    theme: BTreeMap<String, String>,
     /// The settings that every run starts from: the profile `desk`.
     base: Settings,
     /// Named settings: each is a map from dot paths to values, and one setting of the axis `case`.

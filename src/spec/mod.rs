@@ -100,6 +100,10 @@ pub struct Spec {
     pub finding: Option<Located<String>>,
     /// Words for the names of runs, cases, axes, values, metrics and curves.
     pub labels: BTreeMap<String, String>,
+    /// BibTeX file, relative to the spec; may be empty.
+    pub bibliography: String,
+    /// CSS variables of the page and their values.
+    pub theme: BTreeMap<String, String>,
     /// Profile that was applied (`desk` = the base).
     pub profile: String,
     /// All profiles, `desk` first.

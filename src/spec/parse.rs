@@ -267,6 +267,9 @@ fn read(
     let labels: BTreeMap<String, String> = labels.unwrap_or_default();
     let runs = chosen.map(|chosen| chosen.runs(root, problems));
     refs::labels(root, &labels, &names, problems);
+    let theme: Option<BTreeMap<String, String>> =
+        root.get("theme").and_then(|node| node.decode().ok());
+    refs::theme(root, theme.iter().flatten(), problems);
     refs::check(root, &claims, &cells, &profiles, &names, problems);
     let chosen = chosen?;
     let text = |key: &str| {
@@ -292,6 +295,8 @@ fn read(
             (!value.trim().is_empty()).then_some(Located { value, line })
         }),
         labels,
+        bibliography: text("bibliography"),
+        theme: theme.unwrap_or_default(),
         profile: wanted.to_owned(),
         profiles,
         overrides: request.overrides.clone(),

@@ -104,6 +104,26 @@ impl Store {
         })
     }
 
+    /// The metrics of a run as far as they were written: of one in the making those of its newest attempt, less what cannot be read.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn metrics_so_far(&self, id: &RunId) -> Result<Vec<MetricPoint>, StoreError> {
+        let works = Numbers::of(self.fs(), &self.layout, id)?.works;
+        let work = works.last().map(|number| self.layout.work(id, *number));
+        for dir in [Some(self.layout.run(id)), work].into_iter().flatten() {
+            let bytes = match self.fs.read(&dir.join(METRICS), LINES_LIMIT) {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.into()),
+            };
+            // The last line may be half written.
+            let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+            return Ok(parse_points(&bytes[..end]).unwrap_or_default());
+        }
+        Ok(Vec::new())
+    }
+
     /// The weights that evaluations use: the last ones, or the best where only those are kept.
     ///
     /// # Errors

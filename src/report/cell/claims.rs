@@ -278,7 +278,7 @@ fn half_width(judged: &Judged) -> Option<f64> {
     judged.interval.map(|[low, high]| (high - low) / 2.0)
 }
 
-fn ours_view(ours: f64, judged: &Judged) -> ValueView {
+pub(super) fn ours_view(ours: f64, judged: &Judged) -> ValueView {
     let is_whole = ours.fract() == 0.0 && ours.abs() < 1e12;
     let (text, spread) = match half_width(judged).filter(|half| *half > 0.0) {
         Some(half) => {

@@ -1,16 +1,25 @@
 //! Cells of the notebook, from settings and results to what the templates show.
 
 pub(crate) mod claims;
+mod numbers;
 pub(crate) mod perplexity;
 pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod table;
 
+use super::assets::Assets;
+use super::bibliography::Bibliography;
+use super::refs::Targets;
+pub(crate) use numbers::numbers;
+
 use super::ReportError;
 use super::chart::{self, Figure, Size};
 use super::context::{Block, CellView, FigureView, LegendView, PanelView, Prose};
 use super::scope::Scope;
-use super::text::{clean, closed, escape_markdown, inert_markdown, markdown_to_html, one_line};
+use super::text::{
+    clean, closed, escape, escape_markdown, inert_but, inert_markdown, markdown_to_html, one_line,
+    slug,
+};
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
 use crate::spec::{Cell, HistogramOf, Located, PerplexityCell, SamplesCell, Spec};
@@ -19,20 +28,98 @@ use crate::spec::{Cell, HistogramOf, Located, PerplexityCell, SamplesCell, Spec}
 pub(crate) struct Builder<'a, 'b> {
     pub(crate) scope: &'b Scope<'a>,
     pub(crate) claims: &'b [Judged],
+    assets: &'b Assets,
+    targets: Targets,
     session: Session,
     figures: usize,
     tables: usize,
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
-    pub(crate) fn new(scope: &'b Scope<'a>, claims: &'b [Judged]) -> Self {
-        Self {
+    pub(crate) fn new(
+        scope: &'b Scope<'a>,
+        claims: &'b [Judged],
+        assets: &'b Assets,
+    ) -> Result<Self, ReportError> {
+        let works = Bibliography::parse(&assets.bibliography);
+        let mut works = works.map_err(|reason| ReportError::Asset {
+            name: scope.spec.bibliography.clone(),
+            reason,
+        })?;
+        works.add_source(&scope.spec.source.study);
+        let mut targets = Targets::new(works);
+        for claim in claims {
+            let anchor = format!("claim-{}", slug(&claim.id));
+            targets.add(format!("claim-{}", claim.id), claim.id.clone(), anchor);
+        }
+        Ok(Self {
             scope,
             claims,
+            assets,
+            targets,
             session: Session::new(scope.results.clone()),
             figures: 0,
             tables: 0,
+        })
+    }
+
+    /// Prose of the spec: its references are resolved and its pictures shown. `anchor` tells its footnotes from those of other texts.
+    pub(crate) fn text(
+        &self,
+        markdown: &str,
+        anchor: &str,
+        line: usize,
+    ) -> Result<Prose, ReportError> {
+        let resolved = self.targets.resolve(markdown, anchor, self.assets);
+        let resolved = resolved.map_err(|message| ReportError::Reference { line, message })?;
+        let picture = |file: &str| self.assets.inline(file);
+        Ok(Prose {
+            html: markdown_to_html(&resolved, &picture),
+            markdown: closed(&inert_but(clean(&resolved).trim_end(), &|file| {
+                picture(file).is_some()
+            })),
+        })
+    }
+
+    /// A text cell, once all figures and tables have their numbers.
+    pub(crate) fn text_cell(
+        &self,
+        index: usize,
+        text: &str,
+        line: usize,
+    ) -> Result<Block, ReportError> {
+        let markdown = computed(text, &self.session, line)?;
+        let anchor = format!("cell-{}", index + 1);
+        Ok(Block::Prose(self.text(&markdown, &anchor, line)?))
+    }
+
+    /// The works that the texts cite.
+    pub(crate) fn references(&self) -> Option<CellView> {
+        let cited = self.targets.cited();
+        if cited.is_empty() {
+            return None;
         }
+        let (mut html, mut markdown) = ("<ul class=\"references\">".to_owned(), String::new());
+        for work in cited {
+            let anchor = format!("ref-{}", slug(&work.key));
+            let (long, address) = (clean(&work.long), clean(&work.address));
+            let is_web = address.starts_with("https://") || address.starts_with("http://");
+            html += &format!("<li id=\"{anchor}\">{}", escape(&long));
+            markdown += &format!("- <a id=\"{anchor}\"></a>{}", escape_markdown(&long));
+            if is_web {
+                let address = escape(&address);
+                html += &format!(" <a href=\"{address}\">{address}</a>");
+                markdown += &format!(" <{address}>");
+            }
+            html += "</li>";
+            markdown += "\n";
+        }
+        html += "</ul>";
+        Some(CellView {
+            anchor: "references".to_owned(),
+            heading: Some("References"),
+            blocks: vec![Block::Prose(Prose { html, markdown })],
+        })
     }
 
     /// Builds the cell that stands at `line` of the spec.
@@ -44,10 +131,8 @@ impl<'a, 'b> Builder<'a, 'b> {
     ) -> Result<CellView, ReportError> {
         let anchor = format!("cell-{}", index + 1);
         let (heading, blocks) = match cell {
-            Cell::Text(text) => {
-                let markdown = computed(text, &self.session, line)?;
-                (None, vec![Block::Prose(prose(&markdown))])
-            }
+            // Filled in by `text_cell`.
+            Cell::Text(_) => (None, Vec::new()),
             Cell::Plot(plot) => {
                 let figure = chart::curves(self.scope, plot, line)?;
                 (None, vec![self.figure(&figure, plot.caption.as_deref())?])
@@ -84,16 +169,34 @@ impl<'a, 'b> Builder<'a, 'b> {
             Cell::Claims(selection) => (Some("Claims"), self.claims(&anchor, selection, line)?),
             Cell::Plan(selection) => (None, self.plan(selection, line)?),
         };
-        Ok(CellView {
+        let view = CellView {
             anchor,
             heading,
             blocks,
-        })
+        };
+        if let Some(id) = cell.id() {
+            let place = view.all_blocks().find_map(|block| match block {
+                Block::Figure(figure) => {
+                    let words = format!("Figure {}", figure.number);
+                    Some((format!("fig-{id}"), words, figure.anchor.clone()))
+                }
+                Block::Table(table) => {
+                    let words = format!("Table {}", table.number?);
+                    Some((format!("tbl-{id}"), words, table.anchor.clone()))
+                }
+                Block::Prose(_) | Block::Cards(_) | Block::Tally(_) | Block::Fold(_) => None,
+            });
+            if let Some((name, words, anchor)) = place {
+                self.targets.add(name, words, anchor);
+            }
+        }
+        Ok(view)
     }
 
     /// What was found: the text below the title.
     pub(crate) fn finding(&self, text: &Located<String>) -> Result<Prose, ReportError> {
-        computed(&text.value, &self.session, text.line).map(|markdown| prose(&markdown))
+        let markdown = computed(&text.value, &self.session, text.line)?;
+        self.text(&markdown, "finding", text.line)
     }
 
     /// What our runs show of a claim, in the words of its `show`.
@@ -171,6 +274,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                 &figure.alt,
             ),
             csv_text: chart::csv(figure),
+            figure: figure.clone(),
         })))
     }
 }
@@ -281,7 +385,7 @@ fn panel_title(number: usize, title: &str) -> String {
 /// Prose of several paragraphs.
 pub(crate) fn prose(markdown: &str) -> Prose {
     Prose {
-        html: markdown_to_html(markdown),
+        html: markdown_to_html(markdown, &|_| None),
         markdown: closed(&inert_markdown(clean(markdown).trim_end())),
     }
 }

@@ -49,6 +49,7 @@ impl Builder<'_, '_> {
             bins: 30,
             log: vec![PlotAxis::X],
             caption: None,
+            id: None,
         };
         let figure = chart::perplexity(self.scope, &runs, &histogram);
         let groups = groups(&runs);
@@ -81,6 +82,7 @@ impl Builder<'_, '_> {
         blocks.push(Block::Fold(FoldView {
             summary: "Best, median and worst document of each run".to_owned(),
             is_open: rows.len() <= 12,
+            is_bulk: true,
             blocks: vec![Block::Table(TableView {
                 anchor: format!("documents-{}", self.tables),
                 columns: heads

@@ -99,9 +99,10 @@ impl Builder<'_, '_> {
 /// A long table is folded.
 fn folded_if_long(table: Block) -> Vec<Block> {
     match &table {
-        Block::Table(view) if view.rows.len() > 16 => vec![Block::Fold(FoldView {
-            summary: format!("All {} runs", view.rows.len()),
+        Block::Table(view) if view.rows.len() > 3 => vec![Block::Fold(FoldView {
+            summary: format!("{} runs: ids and sizes", view.rows.len()),
             is_open: false,
+            is_bulk: true,
             blocks: vec![table],
         })],
         _ => vec![table],
@@ -134,10 +135,11 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
             varying.push(&setting.path);
         }
     }
-    let fold = |summary: String, table: TableView| {
+    let fold = |summary: String, table: TableView, is_bulk: bool| {
         Block::Fold(FoldView {
             summary,
             is_open: false,
+            is_bulk,
             blocks: vec![Block::Table(table)],
         })
     };
@@ -162,13 +164,14 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
             1 => "All settings".to_owned(),
             _ => format!("{} settings that all runs share", shared.len()),
         };
-        blocks.push(fold(summary, table));
+        blocks.push(fold(summary, table, false));
     }
     let summary = match runs.len() {
         1 => "The run".to_owned(),
         count => format!("All {count} runs"),
     };
-    blocks.push(fold(summary, run_table(scope, &settings, &varying)));
+    let table = run_table(scope, &settings, &varying);
+    blocks.push(fold(summary, table, true));
     CellView {
         anchor: "runs".to_owned(),
         heading: Some("Runs and settings"),
@@ -176,42 +179,51 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
     }
 }
 
-/// One row per run: what sets it apart, its sizes and its metrics.
+/// Metrics that a reader looks for first.
+const FIRST: [&str; 8] = [
+    "val_loss",
+    "nll",
+    "perplexity",
+    "accuracy",
+    "train_loss",
+    "train_loss_mean",
+    "val_loss_min",
+    "bits_per_byte",
+];
+
+/// One row per run: what sets it apart, its results, its sizes and its identity.
 fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> TableView {
     let runs = &scope.results.runs;
     let metrics: BTreeSet<&String> = runs.iter().flat_map(|run| run.metrics.keys()).collect();
-    let mut columns = vec![
-        ColumnView::new("Run", false),
-        ColumnView::new("Id", false),
-        ColumnView::new("Status", false),
-    ];
+    let mut metrics: Vec<&String> = metrics.into_iter().collect();
+    let place = |name: &str| FIRST.iter().position(|first| *first == name);
+    metrics.sort_by_key(|name| place(name).unwrap_or(FIRST.len()));
+    let mut columns = vec![ColumnView::new("Run", false)];
     columns.extend(varying.iter().map(|path| ColumnView::new(path, false)));
-    columns.extend(SIZES.map(|(label, _)| ColumnView::new(label, true)));
     columns.extend(
         metrics
             .iter()
             .map(|name| ColumnView::new(&one_line(name), true)),
     );
+    columns.extend(SIZES.map(|(label, _)| ColumnView::new(label, true)));
+    columns.extend(["Status", "Id"].map(|label| ColumnView::new(label, false)));
     let rows = runs.iter().zip(settings).map(|(run, settings)| {
         let dash = || "–".to_owned();
         let record = run.record.as_ref();
-        let mut texts = vec![
-            one_line(&run.name),
-            run.id.0.short(),
-            status_with_cause(run),
-        ];
+        let mut texts = vec![one_line(&run.name)];
         texts.extend(varying.iter().map(|path| {
             let setting = settings.iter().find(|setting| setting.path == *path);
             setting.map_or_else(dash, |setting| setting.value.clone())
-        }));
-        texts.extend(SIZES.map(|(_, size)| {
-            record.map_or_else(dash, |record| human::count(size(&record.counts)))
         }));
         texts.extend(metrics.iter().map(|name| {
             run.metrics
                 .get(*name)
                 .map_or_else(dash, |value| metric(*value))
         }));
+        texts.extend(SIZES.map(|(_, size)| {
+            record.map_or_else(dash, |record| human::count(size(&record.counts)))
+        }));
+        texts.extend([status_with_cause(run), run.id.0.short()]);
         RowView {
             anchor: Some(scope.anchor(run)),
             cells: texts.into_iter().map(ValueView::text).collect(),

@@ -5,11 +5,11 @@ use crate::record::{RunResult, Sample};
 use crate::report::ReportError;
 use crate::report::context::{Block, CardView, CardsView, FoldView};
 use crate::report::scope::{Scope, groups};
-use crate::report::text::{clean, escape_markdown, fence, one_line};
+use crate::report::text::{clean, escape_markdown, fence, one_line, shorten};
 use crate::spec::{SampleSettings, SamplesCell};
 
-/// Most samples of a prompt that are shown without being asked for.
-const AT_ONCE: usize = 12;
+/// Settings up to which all are shown; of more, the best and the worst.
+const AT_ONCE: usize = 3;
 
 impl Builder<'_, '_> {
     pub(crate) fn samples(
@@ -28,6 +28,7 @@ impl Builder<'_, '_> {
         let heads = first.iter().flat_map(|run| samples(run, true));
         let tails = first.iter().flat_map(|run| samples(run, false));
         let count = heads.clone().count();
+        let shown_runs = best_and_worst(&first);
         let rest = others.flat_map(|run| samples(run, true).chain(samples(run, false)));
         let mut prompts: Vec<(&str, Vec<CardView>, Vec<CardView>)> = Vec::new();
         for (index, (run, sample)) in heads.chain(tails).chain(rest).enumerate() {
@@ -38,7 +39,8 @@ impl Builder<'_, '_> {
                 prompts.len() - 1
             });
             let (_, shown, folded) = &mut prompts[known];
-            let is_shown = index < count && shown.len() < AT_ONCE;
+            // Of the first prompt only; what every setting makes of the others is for those who ask.
+            let is_shown = known == 0 && index < count && shown_runs.contains(&run.name.as_str());
             let cards = if is_shown { shown } else { folded };
             cards.push(card(self.scope, run, sample));
         }
@@ -52,17 +54,51 @@ impl Builder<'_, '_> {
             }
         };
         let mut blocks = vec![Block::Prose(prose(&escape_markdown(&note)))];
-        for (_, cards, folded) in prompts {
-            blocks.push(Block::Cards(CardsView { cards }));
+        for (prompt, cards, folded) in prompts {
+            let cards_shown = !cards.is_empty();
+            if cards_shown {
+                blocks.push(Block::Cards(CardsView { cards }));
+            }
             if !folded.is_empty() {
                 blocks.push(Block::Fold(FoldView {
-                    summary: format!("{} more for the same prompt", folded.len()),
+                    summary: match cards_shown {
+                        true => format!("{} more for the same prompt", folded.len()),
+                        false => {
+                            format!("{} for “{}”", folded.len(), shorten(&one_line(prompt), 40))
+                        }
+                    },
                     is_open: false,
+                    is_bulk: true,
                     blocks: vec![Block::Cards(CardsView { cards: folded })],
                 }));
             }
         }
         Ok(blocks)
+    }
+}
+
+/// Names of the runs whose samples are shown at once: all of few, else those with the lowest and the highest loss.
+fn best_and_worst<'a>(runs: &[&'a RunResult]) -> Vec<&'a str> {
+    let loss = |run: &RunResult| {
+        let metrics = ["nll", "val_ce", "val_loss"];
+        metrics
+            .iter()
+            .find_map(|name| run.metrics.get(*name))
+            .copied()
+    };
+    let mut ranked: Vec<(f64, &str)> = runs
+        .iter()
+        .filter(|run| {
+            run.eval
+                .as_ref()
+                .is_some_and(|eval| !eval.samples.is_empty())
+        })
+        .map(|run| (loss(run).unwrap_or(f64::INFINITY), run.name.as_str()))
+        .collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    match ranked.as_slice() {
+        [(_, best), .., (_, worst)] if ranked.len() > AT_ONCE => vec![*best, *worst],
+        few => few.iter().map(|(_, name)| *name).collect(),
     }
 }
 

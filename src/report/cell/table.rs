@@ -78,7 +78,7 @@ impl<'a> Builder<'a, '_> {
         let number = self.next_table();
         let name = format!("table-{number}");
         let csv_text = csv_text(cell, &rows, &columns, &measured);
-        Ok(TableView {
+        let mut table = TableView {
             anchor: name.clone(),
             number: Some(number),
             caption: prose_line(&caption(cell, &columns, &measured, &rows)),
@@ -86,7 +86,9 @@ impl<'a> Builder<'a, '_> {
             rows: views,
             csv: format!("data/{name}.csv"),
             csv_text,
-        })
+        };
+        table.align();
+        Ok(table)
     }
 
     fn rows(&self, cell: &TableCell, all: &[&'a RunResult]) -> Vec<Row<'a>> {
@@ -236,7 +238,7 @@ impl<'a> Builder<'a, '_> {
             spread,
             run: runs.first().map(|run| self.scope.anchor(run)),
             hint: Some(hint),
-            is_best: false,
+            ..ValueView::default()
         }
     }
 }

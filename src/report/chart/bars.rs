@@ -1,7 +1,7 @@
 //! Bars: a metric by setting or by the values of an axis, from zero.
 
 use super::settings::{Estimate, estimate};
-use super::{Axis, Colour, Figure, Look, Panel, Remark, Series, Style, same};
+use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::record::RunResult;
 use crate::report::scope::{Scope, axis_value, groups};
 use crate::report::{ReportError, csv};
@@ -109,6 +109,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
             String::new()
         },
         csv: Some(csv_text),
+        kind: Kind::Rows,
         ..Figure::default()
     })
 }

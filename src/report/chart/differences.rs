@@ -1,7 +1,7 @@
 //! Paired differences: for each change of one setting the mean difference of a metric over matched runs, with its interval.
 
 use super::settings::{Estimate, others};
-use super::{Axis, Colour, Figure, Look, Panel, Remark, Series, Style, same};
+use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::record::RunResult;
 use crate::report::metric;
 use crate::report::scope::{Scope, axis_value};
@@ -102,6 +102,7 @@ pub(crate) fn differences(
         }],
         notes: "Faint dots are pairs of runs that differ in nothing else; thick dots are their means, lines 95 % intervals over the pairs (Student's t).".to_owned(),
         csv: Some(csv_text),
+        kind: Kind::Rows,
         ..Figure::default()
     })
 }

@@ -23,9 +23,26 @@ pub(crate) struct Figure {
     /// Width and height of a panel in pixels, where the figure's contents fix them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<(u32, u32)>,
+    /// What its data are.
+    #[serde(skip)]
+    pub(crate) kind: Kind,
     /// Its data as CSV, where a table of points would not say it.
     #[serde(skip)]
     pub(crate) csv: Option<String>,
+}
+
+/// Kinds of figures, by the columns of their data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Lines, bands and bars over a horizontal axis.
+    #[default]
+    Lines,
+    /// A point for each setting.
+    Scatter,
+    /// A row for each name.
+    Rows,
+    /// A value for each pair of names.
+    Heat,
 }
 
 /// An axis of a figure.
@@ -250,6 +267,12 @@ const NAMED: usize = 7;
 impl Figure {
     /// Names lines at their ends instead of in the legend: every entry that is short, and stands for one line of each panel.
     pub(crate) fn label_ends(&mut self) {
+        // One line that the axis names already needs no name.
+        if let [only] = self.legend.as_slice()
+            && self.y.label.starts_with(&only.label)
+        {
+            self.legend.clear();
+        }
         let most = END[usize::from(self.panels.len() > 2)];
         let lines = |panel: &Panel, look: Look| {
             let alike = panel.series.iter().filter(|series| series.look == look);

@@ -1,7 +1,7 @@
 //! A heat map: a metric by two axes, a mean over everything else.
 
 use super::settings::estimate;
-use super::{Axis, Colour, Figure, Look, Panel, Remark, Series, Style, same};
+use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::record::RunResult;
 use crate::report::scope::{Scope, axis_value, groups};
 use crate::report::{ReportError, csv};
@@ -120,6 +120,7 @@ pub(crate) fn heat(scope: &Scope<'_>, cell: &HeatCell, line: usize) -> Result<Fi
             "The darker, the higher.".to_owned()
         },
         csv: Some(csv_text),
+        kind: Kind::Heat,
         ..Figure::default()
     })
 }

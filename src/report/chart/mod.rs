@@ -23,7 +23,7 @@ pub(crate) use curves::{curves, look_up};
 pub(crate) use differences::{differences, look_up as look_up_differences};
 pub use draw::PlotError;
 pub(crate) use draw::{Drawing, Size, draw};
-pub(crate) use figure::{Axis, Figure, Key, Look, Panel, Remark, Series, Style, csv, reduce};
+pub(crate) use figure::{Axis, Figure, Key, Kind, Look, Panel, Remark, Series, Style, csv, reduce};
 pub(crate) use heat::{heat, look_up as look_up_heat};
 pub(crate) use histogram::{document_tokens, perplexity};
 pub(crate) use picture::{FIGURE_CSS, inline, standalone};

@@ -1,7 +1,7 @@
 //! Final values as points: a metric against a size, an axis or another metric, one point per setting.
 
 use super::settings::{estimate, number, others};
-use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style, same};
+use super::{Axis, Colour, Figure, Key, Kind, Look, Panel, Series, Style, same};
 use crate::record::RunResult;
 use crate::report::ReportError;
 use crate::report::csv;
@@ -85,6 +85,7 @@ pub(crate) fn scatter(
         legend,
         notes: notes.join(" "),
         csv: Some(csv_text),
+        kind: Kind::Scatter,
         ..Figure::default()
     };
     figure.tell_what_is_hidden();

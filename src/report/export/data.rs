@@ -5,6 +5,9 @@ use crate::report::{ReportError, ReportFile};
 
 pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportError> {
     let mut files = Vec::new();
+    for picture in &report.pictures {
+        files.push(picture.clone());
+    }
     let mut file = |path: &str, text: &str| {
         if !path.is_empty() {
             files.push(ReportFile::new(path, text.as_bytes().to_vec()));

@@ -9,13 +9,13 @@ pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportErr
     let lead = report
         .lead
         .iter()
-        .map(block)
+        .map(|one| block(report, one))
         .collect::<Result<Vec<_>, _>>()?;
     let mut text = head(report, &lead.join("\n\n"))?;
     for cell in &report.cells {
         text.push_str(&heading(cell));
         for shown in &cell.blocks {
-            text.push_str(&block(shown)?);
+            text.push_str(&block(report, shown)?);
             text.push_str("\n\n");
         }
     }
@@ -26,7 +26,7 @@ pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportErr
 /// Title, finding, `lead` (Markdown of the figure that carries it), facts and method.
 pub(super) fn head(report: &ReportContext, lead: &str) -> Result<String, ReportError> {
     let context = context! { report => Serde(report), lead };
-    Ok(render("head.md.j2", context)? + "\n\n")
+    Ok(render(&report.templates, "head.md.j2", context)? + "\n\n")
 }
 
 /// The heading of a cell, with the place that links point to.
@@ -36,8 +36,12 @@ pub(super) fn heading(cell: &CellView) -> String {
 }
 
 /// A block.
-pub(super) fn block(block: &Block) -> Result<String, ReportError> {
-    render("block.md.j2", context! { block => Serde(block) })
+pub(super) fn block(report: &ReportContext, block: &Block) -> Result<String, ReportError> {
+    render(
+        &report.templates,
+        "block.md.j2",
+        context! { block => Serde(block) },
+    )
 }
 
 /// The last line.

@@ -1,20 +1,55 @@
-//! Exporters: the forms in which a report leaves. An exporter is one file and one line of [`EXPORTERS`]; it sees blocks and
+//! Exporters: the forms in which a report leaves. An exporter is one file and one line of [`EXPORTERS`], or of [`Paper`]; it sees blocks and
 //! knows no cell.
 
 mod data;
 mod html;
 mod markdown;
 mod notebook;
+mod paper;
 mod render;
+mod tex;
+mod theme;
+mod typst;
 
 use super::context::ReportContext;
 use super::{ReportError, ReportFile};
+use serde::{Deserialize, Serialize};
 
-pub(super) use render::render;
+pub use render::TemplateFolder;
+pub(super) use render::{Templates, render};
+pub(crate) use theme::{theme, theme_names};
 
 /// The files of a form.
 type Exporter = fn(&ReportContext) -> Result<Vec<ReportFile>, ReportError>;
 
-/// All forms.
+/// All forms of a report folder.
 pub(super) const EXPORTERS: [Exporter; 4] =
     [html::files, markdown::files, notebook::files, data::files];
+
+/// Languages of papers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Paper {
+    /// LaTeX: a macro for each number, booktabs, pgfplots.
+    Tex,
+    /// Typst: a dictionary of numbers, vector graphics.
+    Typst,
+}
+
+impl Paper {
+    /// The files of a paper.
+    pub(super) fn files(self, report: &ReportContext) -> Result<Vec<ReportFile>, ReportError> {
+        match self {
+            Self::Tex => tex::files(report),
+            Self::Typst => typst::files(report),
+        }
+    }
+
+    /// The file that the compiler of the language takes.
+    pub fn main(self) -> &'static str {
+        match self {
+            Self::Tex => "report.tex",
+            Self::Typst => "report.typ",
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! `report.ipynb`: the report as a Jupyter notebook (nbformat 4.5). Text and tables are Markdown cells; a figure is a code
-//! cell whose output is there already, and which shows the same file when it is run in the report folder.
+//! cell whose output is there already, and which draws the figure again from its data when it is run in the report folder.
 
 use super::markdown;
+use crate::report::chart::Kind;
 use crate::report::context::{Block, FigureView, ReportContext};
 use crate::report::{ReportError, ReportFile};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportErr
                 cells.push(code(figure));
                 text = caption(figure) + "\n\n";
             } else {
-                text.push_str(&markdown::block(block)?);
+                text.push_str(&markdown::block(report, block)?);
                 text.push_str("\n\n");
             }
         }
@@ -75,10 +76,7 @@ fn caption(figure: &FigureView) -> String {
 }
 
 fn code(figure: &FigureView) -> Value {
-    let source = format!(
-        "from IPython.display import SVG\nSVG(filename=\"{}\")",
-        figure.file
-    );
+    let source = python(figure);
     json!({
         "cell_type": "code",
         "execution_count": null,
@@ -94,4 +92,28 @@ fn code(figure: &FigureView) -> Value {
         }],
         "source": lines(&source),
     })
+}
+
+/// Reads the data of a figure and draws it again.
+fn python(figure: &FigureView) -> String {
+    let (data, drawn) = (&figure.csv, &figure.figure);
+    let label = |text: &str| serde_json::Value::from(text).to_string();
+    let scale = |is_log: bool| if is_log { "log" } else { "linear" };
+    let [x, y] = [&drawn.x, &drawn.y].map(|axis| (label(&axis.label), scale(axis.is_log)));
+    let head = format!(
+        "import matplotlib.pyplot as plt\nimport pandas as pd\n\ndata = pd.read_csv({})\n",
+        label(data)
+    );
+    let body = match drawn.kind {
+        Kind::Lines => include_str!("notebook/lines.py"),
+        Kind::Scatter => include_str!("notebook/scatter.py"),
+        Kind::Rows => include_str!("notebook/rows.py"),
+        Kind::Heat => include_str!("notebook/heat.py"),
+    };
+    let body = body
+        .replace("X_LABEL", &x.0)
+        .replace("Y_LABEL", &y.0)
+        .replace("X_SCALE", x.1)
+        .replace("Y_SCALE", y.1);
+    format!("{head}{}", body.trim_end())
 }

@@ -1,13 +1,18 @@
 //! The templates: embedded, strict, rendered by minijinja. HTML templates escape by themselves; Markdown templates use the
 //! filters `md` (one line), and leave finished Markdown as it is.
 
+use crate::digest::Sha256Hex;
+use crate::fsx::Fs;
 use crate::report::{ReportError, text};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, UndefinedBehavior};
-use std::sync::LazyLock;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     (
         "report.html.j2",
         include_str!("../../../templates/report.html.j2"),
@@ -15,6 +20,10 @@ const TEMPLATES: [(&str, &str); 7] = [
     (
         "blocks.html.j2",
         include_str!("../../../templates/blocks.html.j2"),
+    ),
+    (
+        "live.html.j2",
+        include_str!("../../../templates/live.html.j2"),
     ),
     ("style.css", include_str!("../../../templates/style.css")),
     ("figure.css", crate::report::chart::FIGURE_CSS),
@@ -29,14 +38,90 @@ const TEMPLATES: [(&str, &str); 7] = [
     ),
 ];
 
-/// The templates, parsed once.
-static ENVIRONMENT: LazyLock<Result<Environment<'static>, Broken>> = LazyLock::new(environment);
+/// The shipped templates, parsed once.
+static SHIPPED: LazyLock<Result<Arc<Environment<'static>>, Broken>> =
+    LazyLock::new(|| environment(&BTreeMap::new()).map(Arc::new));
 
-/// A template that does not parse, told once for all.
-type Broken = (&'static str, String);
+/// A template that does not parse: its name and why.
+type Broken = (String, String);
 
-fn environment() -> Result<Environment<'static>, Broken> {
-    let broken = |name| move |error: minijinja::Error| (name, format!("{error:#}"));
+/// Templates of the user, which stand in for shipped ones of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateFolder {
+    /// The folder, as it was named.
+    pub folder: PathBuf,
+    /// SHA-256 of each template.
+    pub sha256: BTreeMap<String, Sha256Hex>,
+    /// The templates by name.
+    #[serde(skip)]
+    texts: BTreeMap<String, String>,
+}
+
+impl TemplateFolder {
+    /// Reads the templates of a folder: its files that have the name of a shipped one.
+    ///
+    /// # Errors
+    /// A folder without templates; a file that is no text or has more than 1 MiB.
+    pub fn read(folder: &Path, fs: &dyn Fs) -> Result<Self, ReportError> {
+        let refused = |name: &str, reason: &str| ReportError::Asset {
+            name: folder.join(name).display().to_string(),
+            reason: reason.to_owned(),
+        };
+        let mut texts = BTreeMap::new();
+        for (name, _) in TEMPLATES {
+            match fs.read(&folder.join(name), 1 << 20) {
+                Ok(bytes) => {
+                    let text = String::from_utf8(bytes);
+                    let text = text.map_err(|_| refused(name, "it is not UTF-8 text"))?;
+                    texts.insert(name.to_owned(), text);
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if texts.is_empty() {
+            let names: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
+            let reason = format!("it has none of the templates `{}`", names.join("`, `"));
+            return Err(refused("", &reason));
+        }
+        let digest =
+            |(name, text): (&String, &String)| (name.clone(), Sha256Hex::of(text.as_bytes()));
+        Ok(Self {
+            folder: folder.to_owned(),
+            sha256: texts.iter().map(digest).collect(),
+            texts,
+        })
+    }
+}
+
+/// What a report is rendered with.
+#[derive(Clone)]
+pub(in crate::report) struct Templates(Arc<Environment<'static>>);
+
+impl std::fmt::Debug for Templates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Templates")
+    }
+}
+
+impl Templates {
+    /// The shipped templates, those of the user in their places.
+    pub(in crate::report) fn new(own: Option<&TemplateFolder>) -> Result<Self, ReportError> {
+        let made = match own {
+            None => SHIPPED.clone(),
+            Some(own) => environment(&own.texts).map(Arc::new),
+        };
+        made.map(Self)
+            .map_err(|(name, message)| ReportError::Template { name, message })
+    }
+}
+
+fn environment(own: &BTreeMap<String, String>) -> Result<Environment<'static>, Broken> {
+    let broken = |name: &str| {
+        let name = name.to_owned();
+        move |error: minijinja::Error| (name, format!("{error:#}"))
+    };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let syntax = SyntaxConfig::builder()
@@ -48,23 +133,27 @@ fn environment() -> Result<Environment<'static>, Broken> {
     environment.set_syntax(syntax);
     environment.add_filter("md", |text: &str| text::escape_markdown(text));
     environment.add_filter("code", |text: &str| text::code(text));
-    for (name, source) in TEMPLATES {
-        let added = environment.add_template(name, source);
+    for (name, shipped) in TEMPLATES {
+        let added = match own.get(name) {
+            Some(text) => environment.add_template_owned(name, text.clone()),
+            None => environment.add_template(name, shipped),
+        };
         added.map_err(broken(name))?;
     }
     Ok(environment)
 }
 
-pub(in crate::report) fn render(name: &str, context: Value) -> Result<String, ReportError> {
-    let failed = |name: &str, message: String| ReportError::Template {
-        name: name.to_owned(),
-        message,
-    };
-    let environment = ENVIRONMENT
-        .as_ref()
-        .map_err(|(name, message)| failed(name, message.clone()))?;
-    environment
-        .get_template(name)
+/// Renders a template.
+pub(in crate::report) fn render(
+    templates: &Templates,
+    name: &str,
+    context: Value,
+) -> Result<String, ReportError> {
+    let rendered = templates.0.get_template(name);
+    rendered
         .and_then(|template| template.render(context))
-        .map_err(|error| failed(name, format!("{error:#}")))
+        .map_err(|error| ReportError::Template {
+            name: name.to_owned(),
+            message: format!("{error:#}"),
+        })
 }

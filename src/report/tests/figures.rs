@@ -161,6 +161,7 @@ fn histograms_count_every_document_once() {
         bins,
         log: Vec::new(),
         caption: None,
+        id: None,
     };
     for log in [vec![], vec![PlotAxis::X]] {
         let cell = HistogramCell {
@@ -261,6 +262,7 @@ fn captions_count_what_is_not_drawn() {
         bins: 4,
         log: vec![PlotAxis::X],
         caption: None,
+        id: None,
     };
     let runs: Vec<_> = fixture.results.runs.iter().collect();
     let notes = chart::document_tokens(&scope, &runs, &cell).notes;

@@ -232,6 +232,8 @@ pub(crate) fn spec(name: &str, runs: &[RunResult], axes: Vec<Axis>, cells: Vec<C
         summary: "Three runs see the same number of training documents: 25 documents a hundred times, 250 ten times, and 2,500 once. *Which learns the most that is true of other text?*".into(),
         finding: None,
         labels: BTreeMap::new(),
+        bibliography: String::new(),
+        theme: BTreeMap::new(),
         profile: "desk".into(),
         overrides: Vec::new(),
         axes,

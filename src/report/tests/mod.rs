@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 mod hostile;
 mod looks;
 mod notebook;
+mod texts;
 mod validity;
 mod whole;
 

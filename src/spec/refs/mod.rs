@@ -111,6 +111,30 @@ pub(crate) fn labels(
     }
 }
 
+/// Checks that a theme sets variables that pages have, to values that cannot end a declaration.
+pub(crate) fn theme<'a>(
+    root: &Node,
+    theme: impl Iterator<Item = (&'a String, &'a String)>,
+    problems: &mut Problems,
+) {
+    for (name, value) in theme {
+        let place = root.place(&["theme", name], true);
+        let known = crate::report::theme_names();
+        let variable = name.strip_prefix("dark-").unwrap_or(name);
+        if !known.contains(&variable) {
+            let problem = Problem::new(format!("pages have no variable `{name}`"));
+            problems.push(problem.choices(name, known.iter().copied()).at(place));
+        } else if value.contains(['{', '}', ';', '<', '>', '\\', '@']) || value.contains("url(") {
+            let problem = Problem::new(format!("`{value}` is no value of a variable"));
+            problems.push(
+                problem
+                    .allowed("a colour such as `#0b5cad`, or names of fonts")
+                    .at(place),
+            );
+        }
+    }
+}
+
 struct Refs<'a> {
     root: &'a Node,
     profiles: &'a [String],

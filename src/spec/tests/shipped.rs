@@ -31,7 +31,7 @@ fn every_shipped_spec_is_read_under_each_profile() {
 fn the_schema_describes_the_file() {
     let schema = json_schema();
     let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    insta::assert_snapshot!(format!("{keys:?}"), @r#"["specbook", "name", "title", "source", "summary", "finding", "labels", "base", "cases", "vary", "seeds", "exclude", "max_runs", "profiles", "claims", "cells"]"#);
+    insta::assert_snapshot!(format!("{keys:?}"), @r#"["specbook", "name", "title", "source", "summary", "finding", "labels", "bibliography", "theme", "base", "cases", "vary", "seeds", "exclude", "max_runs", "profiles", "claims", "cells"]"#);
     insta::assert_snapshot!(schema["$defs"]["ModelSettings"]["properties"]["dim"], @r#"{"type":"integer","format":"uint","minimum":0,"description":"Width of the residual stream (GPT-2: `n_embd`); a multiple of `n_heads`."}"#);
     insta::assert_snapshot!(schema["$defs"]["Slice"], @r##"{"description":"A number of documents, or a range.","anyOf":[{"type":"integer","minimum":0},{"$ref":"#/$defs/SliceMap"}]}"##);
 }

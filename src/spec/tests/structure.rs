@@ -10,7 +10,7 @@ fn unknown_keys() {
      --> s.yaml:3:1
     3 | titel: "Epoch frenzy"
       | ^^^^^
-      = allowed: `specbook`, `name`, `title`, `source`, `summary`, `finding`, `labels`, `base`, `cases`, `vary`, `seeds`, `exclude`, `max_runs`, `profiles`, `claims`, `cells`
+      = allowed: `specbook`, `name`, `title`, `source`, `summary`, `finding`, `labels`, `bibliography`, `theme`, `base`, `cases`, `vary`, `seeds`, `exclude`, `max_runs`, `profiles`, `claims`, `cells`
       = hint: did you mean `title`?
     "#);
     assert_snapshot!(edit("n_heads: 4", "n_haeds: 4"), @"
@@ -49,7 +49,7 @@ fn unknown_keys() {
       --> s.yaml:45:54
     45 |   - plot: {curves: [train/loss, val/loss], x: epoch, pannels: case}
        |                                                      ^^^^^^^
-       = allowed: `curves`, `x`, `panels`, `colours`, `filter`, `log`, `smooth`, `y_range`, `published`, `caption`
+       = allowed: `curves`, `x`, `panels`, `colours`, `filter`, `log`, `smooth`, `y_range`, `published`, `caption`, `id`
        = hint: did you mean `panels`?
     ");
 }
