@@ -1,13 +1,15 @@
 //! Speed of the CPU kernels on one thread and on two, at the sizes of the measured models: `cargo bench --bench kernels [-- WORDS…]`.
 //!
-//! Products are shown beside those of the crate `gemm`, in operations per second (two a multiply-add), and so are attention and the output matrix
+//! Products are shown beside those of the crate `gemm` (on x86-64), in operations per second (two a multiply-add), and so are attention and the output matrix
 //! with its loss; all others are bound by memory: the rate is that of numbers read and written.
-#![expect(unsafe_code, reason = "the crate `gemm` takes pointers")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "the crate `gemm` takes pointers")
+)]
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use specbook::internals::train::kernel_cases::{KernelCase, PRODUCTS, Product, kernel, kernels};
-use std::hint::black_box;
 
 fn main() {
     divan::main();
@@ -37,8 +39,10 @@ fn product_bf16<const THREADS: usize>(bencher: Bencher<'_, '_>, product: Product
     time(bencher, product.case(THREADS, true));
 }
 
+#[cfg(target_arch = "x86_64")]
 #[divan::bench(args = PRODUCTS, consts = [1, 2], max_time = 0.4)]
 fn product_gemm_crate<const THREADS: usize>(bencher: Bencher<'_, '_>, product: Product) {
+    use std::hint::black_box;
     let [m, n, k] = product.sizes;
     let (a, b, mut c) = (vec![0.5f32; m * k], vec![0.25f32; k * n], vec![0f32; m * n]);
     // Column and row strides.

@@ -38,7 +38,8 @@ impl Lock {
 
 fn attempt(path: &Path) -> io::Result<Option<Lock>> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
+    // Windows locks only what is open for reading or writing, and appending is neither.
+    options.read(true).append(true).create(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;

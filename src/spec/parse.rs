@@ -390,8 +390,18 @@ fn read_name(root: &Node, problems: &mut Problems) -> String {
         ));
         let allowed = "at most 64 lower-case letters, digits, `-` and `_`; a letter or digit first";
         problems.push(problem.at(node.span).allowed(allowed));
+    } else if is_device(name) {
+        let message = format!("`{name}` cannot name a spec: on Windows it names a device");
+        problems.push(Problem::new(message).at(node.span));
     }
     name.to_owned()
+}
+
+/// Names that Windows gives to devices in every folder.
+fn is_device(name: &str) -> bool {
+    let port = name.strip_prefix("com").or(name.strip_prefix("lpt"));
+    matches!(name, "con" | "prn" | "aux" | "nul")
+        || port.is_some_and(|number| matches!(number.as_bytes(), [b'1'..=b'9']))
 }
 
 /// All profiles, `desk` first.

@@ -101,7 +101,15 @@ impl Place {
     }
 
     pub(in super::super) fn rename(&self, to: &Self) -> io::Result<()> {
-        fs::rename(&self.path, &to.path)
+        if self.metadata()?.kind != Kind::Dir {
+            return fs::rename(&self.path, &to.path);
+        }
+        // Windows replaces no folder, not even an empty one, and does not always say that a full one is in the way.
+        let _ = fs::remove_dir(&to.path);
+        fs::rename(&self.path, &to.path).map_err(|error| match to.metadata() {
+            Ok(_) => io::ErrorKind::AlreadyExists.into(),
+            Err(_) => error,
+        })
     }
 
     pub(in super::super) fn remove_file(&self) -> io::Result<()> {

@@ -285,4 +285,11 @@ fn a_name_that_cannot_be_a_folder() {
       |       ^^^^^^^^^^^^
       = allowed: at most 64 lower-case letters, digits, `-` and `_`; a letter or digit first
     ");
+    assert_snapshot!(edit("name: epoch-frenzy", "name: com1"), @"
+    `com1` cannot name a spec: on Windows it names a device
+     --> s.yaml:2:7
+    2 | name: com1
+      |       ^^^^
+    ");
+    assert_snapshot!(edit("name: epoch-frenzy", "name: com10"), @"no problem");
 }

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Builds for systems that this machine is not; what is missing is said and skipped.
+#
+#   scripts/other-systems.sh windows    builds for x86_64-pc-windows-gnu, and runs tests of files, paths and commands under wine
+#   scripts/other-systems.sh macos      type-checks everything for aarch64-apple-darwin (linking takes Apple's libraries)
+#
+# The standard library is taken where rustc has it for the target (`rustup target add`), else compiled from rustc's own source (rustup component
+# `rust-src`; Debian: rustc-web, cargo-web, rust-web-src). Windows also takes gcc-mingw-w64-x86-64 and wine64.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '== %s\n' "$*" >&2; }
+skip() { printf 'skipped: %s\n' "$*" >&2; exit 0; }
+
+case ${1:-} in
+  windows) target=x86_64-pc-windows-gnu ;;
+  macos) target=aarch64-apple-darwin ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
+
+# --- a compiler ----------------------------------------------------------------------------
+has_std() { [ -n "$(find "$("$1" --print target-libdir --target $target)" -name 'libstd-*.rlib' 2>/dev/null)" ]; }
+has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
+flags=(--locked --target "$target")
+if ! has_std "${RUSTC:-rustc}"; then
+  for rustc in "${RUSTC:-rustc}" /usr/bin/rustc; do
+    if has_source "$rustc"; then
+      # `-Zbuild-std` is for nightly compilers; this lets a released one do it.
+      export RUSTC=$rustc RUSTC_BOOTSTRAP=1
+      flags+=(-Zbuild-std)
+      break
+    fi
+  done
+  [ -n "${RUSTC_BOOTSTRAP:-}" ] || skip "$1 (no standard library for $target, and no source of it)"
+fi
+# Cargo of the same version knows how to compile that source.
+cargo=cargo
+if [ "${RUSTC:-}" = /usr/bin/rustc ]; then cargo=/usr/bin/cargo; fi
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/$1
+
+if [ "$1" = macos ]; then
+  say "type-checking for $target"
+  exec "$cargo" check "${flags[@]}" --workspace --all-targets
+fi
+
+# --- Windows -------------------------------------------------------------------------------
+command -v x86_64-w64-mingw32-gcc >/dev/null || skip "Windows (no x86_64-w64-mingw32-gcc)"
+say "building for $target"
+"$cargo" test "${flags[@]}" --no-run --lib --test suite
+wine=$(command -v wine64 || command -v wine || true)
+[ -n "$wine" ] || skip "running it (no wine)"
+export WINEPREFIX=${WINEPREFIX:-$(realpath "$CARGO_TARGET_DIR")/wine} WINEDEBUG=-all
+built=$CARGO_TARGET_DIR/$target/debug
+tests_of() { find "$built/deps" -name "$1-*.exe" -size +4M -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2; }
+# Wine 8 lacks the library that Rust takes random numbers from.
+if ! find /usr/lib/*/wine /usr/lib/wine -name bcryptprimitives.dll 2>/dev/null | grep --quiet .; then
+  printf '%s\n' '#include <windows.h>' '#include <ntsecapi.h>' \
+    '__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE to, SIZE_T bytes) { return RtlGenRandom(to, bytes); }' |
+    x86_64-w64-mingw32-gcc -shared -o "$built/bcryptprimitives.dll" -x c - -ladvapi32
+  cp "$built/bcryptprimitives.dll" "$built/deps"
+fi
+"$wine" wineboot --init >/dev/null 2>&1 || true
+say "tests of the library"
+"$wine" "$(tests_of specbook)" fsx:: store:: plan:: record:: cli:: data::source report::
+say "tests of the suite"
+"$wine" "$(tests_of suite)" bad_input:: run:: reports:: extend:: bits::
