@@ -79,6 +79,7 @@ impl Work for Small {
             tokens: 3,
             nll: 1.5,
             perplexity: 1.6,
+            hits: Some(1),
             excerpt: "Once".to_owned(),
         });
         let key = serde_json::json!({"run": run.id});

@@ -4,7 +4,7 @@
 
 use crate::digest::Sha256Hex;
 use crate::expr::{ExprError, Session};
-use crate::record::{Estimate, Results, RunId, RunResult, RunStatus, Timing};
+use crate::record::{Estimate, Results, RunId, RunResult, RunStatus, Timing, setting_of};
 use crate::report::{Report, ReportError};
 use crate::spec::{Claim, Spec, SpecRun};
 use std::collections::BTreeMap;
@@ -60,7 +60,10 @@ fn measures<'a>(claims: impl Iterator<Item = &'a Claim>, session: &Session) -> V
     let mistake = |claim: &Claim| {
         // Only claims over wall-clock time see times.
         let more = if claim.needs.timing { &times[..] } else { &[] };
-        let source = session.check_measure(claim.measure.as_ref()?, more).err()?;
+        let lists = claim.test.takes_lists();
+        let source = session
+            .check_measure(claim.measure.as_ref()?, lists, more)
+            .err()?;
         let claim = claim.id.clone();
         Some(Mistake::Measure { claim, source })
     };
@@ -86,7 +89,7 @@ fn named(run: &SpecRun, id: RunId) -> RunResult {
     RunResult {
         id,
         name: run.name.clone(),
-        group: group(run).to_owned(),
+        group: setting_of(&run.name, run.settings.data.draw, run.settings.train.seed).to_owned(),
         axes: run.axes.clone(),
         seed: run.settings.train.seed,
         estimate: Estimate::default(),
@@ -97,16 +100,6 @@ fn named(run: &SpecRun, id: RunId) -> RunResult {
         series: Vec::new(),
         eval: None,
         document_tokens: Vec::new(),
-    }
-}
-
-/// The run's name without its seed.
-fn group(run: &SpecRun) -> &str {
-    match run.name.rsplit_once("seed=") {
-        Some((group, digits)) if digits == run.settings.train.seed.to_string() => {
-            group.trim_end_matches(',')
-        }
-        _ => &run.name,
     }
 }
 
@@ -164,8 +157,8 @@ mod tests {
     fn every_cell_with_a_mistake_is_told() {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
         insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @"
-        line 249: unknown run `25x10`, expected one of `25x100`, `250x10`, `2500x1`, `by-tokens-25x100`, `by-tokens-250x10`, `by-tokens-2500x1`
-        line 250: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
+        line 300: unknown run `25x10`, the nearest names are `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100`
+        line 301: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
         ");
     }
 
@@ -209,8 +202,8 @@ mod tests {
     #[test]
     fn a_misspelled_metric_is_found_in_claims_and_in_text() {
         let claim = SPEC.replace(
-            "run('25x100').val_loss_min - 0.5",
-            "run('25x100').val_los_min - 0.5",
+            "run('25x100').val_loss - run('25x100').val_loss_min",
+            "run('25x100').val_loss - run('25x100').val_los_min",
         );
         assert!(checked(&claim, "desk").unwrap_err().contains("val_los_min"));
         let text = SPEC.replace(

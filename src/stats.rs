@@ -31,6 +31,25 @@ pub(crate) fn population_sd(values: &[f64]) -> Option<f64> {
     Some((squares(values, mean) / values.len() as f64).sqrt())
 }
 
+/// Standard deviation of a sample (divided by n − 1); `None` for fewer than two values.
+pub(crate) fn sd(values: &[f64]) -> Option<f64> {
+    let mean = mean(values).filter(|_| values.len() > 1)?;
+    Some((squares(values, mean) / (values.len() - 1) as f64).sqrt())
+}
+
+/// The means of the values of each draw of documents, in the order of the draws.
+pub(crate) fn by_draw(values: &[(u64, f64)]) -> Vec<f64> {
+    let mut draws: Vec<u64> = values.iter().map(|(draw, _)| *draw).collect();
+    draws.sort_unstable();
+    draws.dedup();
+    let of_draw = |draw: u64| -> Vec<f64> {
+        let own = values.iter().filter(|(other, _)| *other == draw);
+        own.map(|(_, value)| *value).collect()
+    };
+    let means = draws.into_iter().map(|draw| mean(&of_draw(draw)));
+    means.flatten().collect()
+}
+
 /// Variance of the mean of a sample; `None` for fewer than two values.
 fn squared_error(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
@@ -87,12 +106,36 @@ fn probability(t: f64, degrees: usize) -> f64 {
     0.5 + 0.5 * central
 }
 
+/// `P(T > t)` of Student's t with `degrees` ≥ 1; NaN for NaN.
+pub(crate) fn upper_tail(t: f64, degrees: usize) -> f64 {
+    let tail = 1.0 - probability(t.abs(), degrees);
+    if t < 0.0 { 1.0 - tail } else { tail }
+}
+
+/// Holm's adjusted p-values, in the order of `p`: a decision at 5 % on these is wrong anywhere among them with at most 5 %.
+pub(crate) fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let mut adjusted = vec![0.0; p.len()];
+    let mut largest: f64 = 0.0;
+    for (rank, &index) in order.iter().enumerate() {
+        largest = largest.max((p.len() - rank) as f64 * p[index]).min(1.0);
+        adjusted[index] = largest;
+    }
+    adjusted
+}
+
 /// The 0.975 quantile of Student's t; `degrees` ≥ 1.
 pub(crate) fn quantile_975(degrees: usize) -> f64 {
-    let (mut low, mut high) = (1.9, 13.0);
-    for _ in 0..60 {
+    quantile(0.975, degrees)
+}
+
+/// A quantile of Student's t; `degrees` ≥ 1, `level` from 0.9 to 0.995.
+pub(crate) fn quantile(level: f64, degrees: usize) -> f64 {
+    let (mut low, mut high) = (1.0, 70.0);
+    for _ in 0..70 {
         let middle = (low + high) / 2.0;
-        if probability(middle, degrees) < 0.975 {
+        if probability(middle, degrees) < level {
             low = middle
         } else {
             high = middle
@@ -135,6 +178,32 @@ mod tests {
         // Closed forms: tan(0.475 π) for one degree, 0.95 · sqrt(2 / (1 − 0.95²)) for two.
         assert!((quantile_975(1) - 12.706_204_736_174_7).abs() < 1e-9);
         assert!((quantile_975(2) - 0.95 * (2.0_f64 / (1.0 - 0.95 * 0.95)).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn tails_and_quantiles_agree() {
+        for degrees in [1, 2, 5, 17] {
+            let tail = upper_tail(quantile_975(degrees), degrees);
+            assert!((tail - 0.025).abs() < 1e-9, "{degrees}: {tail}");
+            assert!((upper_tail(-1.3, degrees) + upper_tail(1.3, degrees) - 1.0).abs() < 1e-12);
+        }
+        // The published 0.95 quantiles.
+        assert!(
+            (quantile(0.95, 2) - 2.920).abs() < 5e-4 && (quantile(0.95, 17) - 1.740).abs() < 5e-4
+        );
+    }
+
+    #[test]
+    fn holm_steps_down() {
+        // 4 · 0.01, then 3 · 0.02 = 0.06, then 2 · 0.03 = 0.06, then 0.9.
+        let adjusted = holm(&[0.02, 0.9, 0.01, 0.03]);
+        let expected = [0.06, 0.9, 0.04, 0.06];
+        let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
+        assert!(adjusted.iter().zip(&expected).all(close), "{adjusted:?}");
+        assert!(holm(&[]).is_empty());
+        assert_eq!(sd(&[1.0, 3.0]), Some(2.0_f64.sqrt()));
+        assert_eq!(sd(&[1.0]), None);
+        assert_eq!(by_draw(&[(1, 4.0), (0, 1.0), (0, 3.0)]), [2.0, 4.0]);
     }
 
     #[test]

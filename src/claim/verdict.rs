@@ -4,19 +4,21 @@
 //! |---|---|
 //! | the spec says that the source contradicts itself | `source inconsistent` (with our number, where there is one) |
 //! | needs a reader, a clock, another profile or other data; a missing or failed run; NaN; a measure that cannot be evaluated | `not checkable here` |
-//! | three or more seeds, and the 95 % Student-t interval of the measure contains a bound | `inconclusive` |
-//! | fewer seeds, and the measure compares single runs ([`crate::expr::Measured::seed_dependent`]) | `inconclusive`: too few seeds |
-//! | two seeds on different sides of a bound | `inconclusive` |
-//! | otherwise | `holds` or `fails`, by the measure on the mean over seeds |
+//! | `exact`, or a measure of nothing that varies with the seed | `holds` or `fails` by comparison |
+//! | no three seeds, three draws or five matched pairs | `inconclusive`, with the size of the effect beside the noise of the seeds where it is known |
+//! | every source of variation agrees at 5 % ([`super::evidence`]) | `holds` or `fails` |
+//! | otherwise | `inconclusive` |
+//!
+//! An order holds where all its gaps do, and fails where one of them fails at 5 % over the number of gaps. Findings that were
+//! tested are a family: [`Judged::adjusted`] has the decision by Holm's method, which errs anywhere in it with at most 5 %.
 
-use crate::expr::{ExprError, Measured, Scope, Session};
-use crate::record::Results;
-use crate::spec::{Claim, ClaimType, Expect, Published};
-use crate::stats::interval;
+use super::evidence::{self, Evidence, LEVEL, Part, Source, SourceInterval};
+use crate::expr::Session;
+use crate::record::{Results, metric};
+use crate::spec::{Claim, ClaimKind, ClaimType, Expect, Published};
+use crate::stats;
 use serde::{Deserialize, Serialize};
-
-/// Seeds from which on an interval decides.
-const ENOUGH_SEEDS: usize = 3;
+use std::collections::BTreeMap;
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,22 +90,36 @@ pub struct Judged {
     pub id: String,
     /// The statement.
     pub says: String,
-    /// What kind of statement it is.
-    pub kind: Option<ClaimType>,
+    /// What it is about.
+    pub kind: ClaimKind,
+    /// How it is tested.
+    pub test: ClaimType,
     /// Where the study makes it.
     pub place: String,
     /// What was published.
     pub published: Option<Published>,
+    /// What the measure measures, in words.
+    pub quantity: Option<String>,
+    /// Its unit; empty for a pure number.
+    pub unit: String,
     /// What is measured, as written.
     pub measure: Option<String>,
     /// What is expected, in words: `above 0.1`.
     pub expect: Option<String>,
-    /// The measure on the mean over seeds.
+    /// The measure over all replicates; of an order the gap that is nearest to its bound.
     pub ours: Option<f64>,
     /// The measure for each seed that all its runs have.
     pub per_seed: Vec<(u64, f64)>,
-    /// 95 % Student-t interval of the measure over seeds; with three or more.
+    /// The interval over seeds, where there is one, else over draws or pairs.
     pub interval: Option<[f64; 2]>,
+    /// The intervals over every source of variation.
+    pub intervals: Vec<SourceInterval>,
+    /// Largest p-value over the sources of variation (and over the gaps of an order); of what was tested alone.
+    pub p: Option<f64>,
+    /// The decision among all findings of the spec.
+    pub adjusted: Option<Adjusted>,
+    /// How large the effect is beside the noise of the seeds, where one run each cannot be tested.
+    pub noise: Option<Noise>,
     /// Distance of `ours` from the nearest bound; positive on the expected side.
     pub margin: Option<f64>,
     /// The verdict.
@@ -116,16 +132,60 @@ pub struct Judged {
     pub needs_reading: bool,
 }
 
+/// A decision by Holm's method.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Adjusted {
+    /// The adjusted p-value.
+    pub p: f64,
+    /// The verdict at 5 % on it.
+    pub verdict: Verdict,
+}
+
+/// The noise of a metric over seeds, from the settings that have several.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Noise {
+    /// The metric.
+    pub metric: String,
+    /// Its standard deviation over seeds, pooled over the settings.
+    pub sd: f64,
+    /// How many settings it is known from.
+    pub settings: usize,
+    /// Distance of the measure from its bound, in these.
+    pub times: f64,
+}
+
 /// Judges `claims` over `results`, in their order.
 pub fn judge(claims: &[Claim], profile: &str, results: &Results) -> Vec<Judged> {
     let session = Session::new(results.clone());
-    claims
+    let mut judged: Vec<Judged> = claims
         .iter()
         .map(|claim| match claim.needs.timing {
             true => without_a_clock(claim),
             false => judge_one(claim, profile, results, &session),
         })
-        .collect()
+        .collect();
+    adjust(&mut judged);
+    judged
+}
+
+/// Corrects the decisions on findings for their number.
+fn adjust(judged: &mut [Judged]) {
+    let is_of_family = |one: &&mut Judged| {
+        let is_decided = !matches!(
+            one.verdict,
+            Verdict::NotCheckableHere | Verdict::SourceInconsistent
+        );
+        one.kind == ClaimKind::Finding && is_decided && one.p.is_some()
+    };
+    let mut family: Vec<&mut Judged> = judged.iter_mut().filter(is_of_family).collect();
+    let p: Vec<f64> = family.iter().filter_map(|one| one.p).collect();
+    for (one, p) in family.iter_mut().zip(stats::holm(&p)) {
+        let verdict = match p <= LEVEL {
+            true => one.verdict,
+            false => Verdict::Inconclusive,
+        };
+        one.adjusted = Some(Adjusted { p, verdict });
+    }
 }
 
 /// Judges those of `claims` that are about wall-clock time, which [`judge`] leaves open. `results` have the times of their records.
@@ -156,6 +216,7 @@ fn without_a_clock(claim: &Claim) -> Judged {
 fn judge_one(claim: &Claim, profile: &str, results: &Results, session: &Session) -> Judged {
     let mut judged = open(claim);
     let measured = measure(claim, session, &mut judged);
+    let noise = |evidence: &Evidence| noise(claim, results, evidence);
     let stated = |verdict, reason: String| (verdict, Reason::Stated(reason));
     (judged.verdict, judged.reason) = if let Some(reason) = &claim.inconsistent {
         stated(Verdict::SourceInconsistent, reason.clone())
@@ -164,7 +225,20 @@ fn judge_one(claim: &Claim, profile: &str, results: &Results, session: &Session)
     } else {
         match (measured, &claim.expect) {
             (Some(Err(reason)), _) => stated(Verdict::NotCheckableHere, reason),
-            (Some(Ok(measured)), Some(expect)) => decide(&judged, &measured, expect),
+            (Some(Ok(evidence)), Some(expect)) => {
+                let (verdict, reason) = decide(claim.test, &evidence, expect);
+                let is_untested = !evidence.measured.varying.is_empty() && judged.p.is_none();
+                if claim.test != ClaimType::Exact && is_untested {
+                    judged.noise = noise(&evidence);
+                }
+                match &judged.noise {
+                    Some(noise) => (
+                        verdict,
+                        Reason::Stated(format!("{reason}; {}", told(noise))),
+                    ),
+                    None => (verdict, reason),
+                }
+            }
             _ => stated(
                 Verdict::NotCheckableHere,
                 "the spec gives no measure and expectation".to_owned(),
@@ -180,6 +254,9 @@ fn open(claim: &Claim) -> Judged {
         id: claim.id.clone(),
         says: claim.says.clone(),
         kind: claim.kind,
+        test: claim.test,
+        quantity: claim.quantity.clone(),
+        unit: claim.unit.clone(),
         place: claim.place.clone(),
         published: claim.published.clone(),
         measure: claim.measure.clone(),
@@ -187,6 +264,10 @@ fn open(claim: &Claim) -> Judged {
         ours: None,
         per_seed: Vec::new(),
         interval: None,
+        intervals: Vec::new(),
+        p: None,
+        adjusted: None,
+        noise: None,
         margin: None,
         verdict: Verdict::NotCheckableHere,
         reason: "".into(),
@@ -227,102 +308,162 @@ fn data_kind(key: &serde_json::Value) -> String {
     }
 }
 
-/// Fills `ours`, `per_seed`, `interval` and `margin`. `None` where the claim has no measure.
+/// Fills in what was measured. `None` where the claim has no measure.
 fn measure(
     claim: &Claim,
     session: &Session,
     judged: &mut Judged,
-) -> Option<Result<Measured, String>> {
-    let expression = claim.measure.as_ref()?;
-    let reason = |error: ExprError| {
-        if error.is_not_available() {
-            error.to_string()
-        } else {
-            format!("the measure cannot be evaluated: {error}")
-        }
+) -> Option<Result<Evidence, String>> {
+    let (expression, expect) = (claim.measure.as_ref()?, claim.expect.as_ref()?);
+    let prepared = match session.prepare(expression) {
+        Ok(prepared) => prepared,
+        Err(error) => return Some(Err(format!("the measure cannot be evaluated: {error}"))),
     };
-    let measured = match session.measure(expression, Scope::Mean) {
-        Ok(measured) if measured.value.is_nan() => {
-            return Some(Err("the measure is NaN".to_owned()));
-        }
-        Ok(measured) if measured.value.is_infinite() => {
-            return Some(Err("the measure is infinite".to_owned()));
-        }
-        Ok(measured) => measured,
-        Err(error) => return Some(Err(reason(error))),
+    let evidence = match evidence::gather(&prepared, claim.test, expect) {
+        Ok(evidence) => evidence,
+        Err(reason) => return Some(Err(reason)),
     };
-    judged.ours = Some(measured.value);
-    judged.margin = claim
-        .expect
-        .as_ref()
-        .map(|expect| margin(expect, measured.value));
-    for seed in &measured.seeds {
-        match session.measure(expression, Scope::Seed(*seed)) {
-            Ok(own) if own.value.is_finite() => judged.per_seed.push((*seed, own.value)),
-            Ok(own) => {
-                return Some(Err(format!(
-                    "the measure is {} with seed {seed}",
-                    own.value
-                )));
-            }
-            Err(error) => return Some(Err(format!("with seed {seed}: {}", reason(error)))),
-        }
-    }
-    if judged.per_seed.len() >= ENOUGH_SEEDS {
-        let values: Vec<f64> = judged.per_seed.iter().map(|(_, value)| *value).collect();
-        judged.interval = interval(&values);
-    }
-    Some(Ok(measured))
+    let first = &evidence.parts[0];
+    judged.ours = Some(first.value);
+    judged.margin = Some(margin(expect, first.value));
+    judged.per_seed.clone_from(&evidence.per_seed);
+    judged.intervals.clone_from(&first.intervals);
+    let of_training = first
+        .intervals
+        .iter()
+        .find(|one| one.source != Source::Documents);
+    judged.interval = of_training.map(|one| [one.low, one.high]);
+    let (all, is_met) = (&evidence.parts, is_met(expect, first.value));
+    judged.p = match is_met {
+        // All gaps of an order have to be there: the weakest decides. One that is not there refutes it.
+        true => all
+            .iter()
+            .map(Part::p)
+            .try_fold(0.0, |most: f64, p| Some(most.max(p?))),
+        false => first.p().map(|p| (p * all.len() as f64).min(1.0)),
+    };
+    Some(Ok(evidence))
 }
 
-fn decide(judged: &Judged, measured: &Measured, expect: &Expect) -> (Verdict, Reason) {
-    let undecided = |reason: String| (Verdict::Inconclusive, Reason::Stated(reason));
-    let ours = measured.value;
-    let seeds = judged.per_seed.len();
-    let expected = margin_is_met(expect, ours);
-    let side = if expected { "expected" } else { "other" };
-    let agree = judged
-        .per_seed
+/// The noise of the first metric that the measure read and that some setting has with several seeds.
+fn noise(claim: &Claim, results: &Results, evidence: &Evidence) -> Option<Noise> {
+    let part = &evidence.parts[0];
+    let margin = margin(claim.expect.as_ref()?, part.value).abs();
+    let known = evidence
+        .measured
+        .varying
         .iter()
-        .all(|(_, value)| margin_is_met(expect, *value) == expected);
-    if let Some([low, high]) = judged.interval {
-        let contained = bounds(expect)
-            .into_iter()
-            .find(|bound| low < high && low <= *bound && *bound <= high);
-        if let Some(bound) = contained {
-            let reason = format!(
-                "the 95 % interval over {seeds} seeds contains {}",
-                short(bound)
-            );
-            return undecided(reason);
+        .filter(|name| metric(name).is_some());
+    known.into_iter().find_map(|name| {
+        let mut groups: BTreeMap<(&str, u64), Vec<f64>> = BTreeMap::new();
+        for run in &results.runs {
+            if let Some(value) = run.metrics.get(name.as_str()) {
+                groups
+                    .entry((&run.group, run.draw()))
+                    .or_default()
+                    .push(*value);
+            }
         }
-        let centre = judged.per_seed.iter().map(|(_, value)| value).sum::<f64>() / seeds as f64;
-        if margin_is_met(expect, centre) != expected {
-            let reason =
-                "the measure on the mean and the mean over seeds lie on different sides".to_owned();
-            return undecided(reason);
-        }
-    } else if measured.seed_dependent {
-        let reason = format!(
-            "too few seeds ({}, three decide); the value is on the {side} side",
-            seeds.max(1)
-        );
-        return undecided(reason);
-    } else if !agree {
-        return undecided(format!("the {seeds} seeds disagree"));
-    }
+        let spreads: Vec<(f64, f64)> = groups
+            .values()
+            .filter(|values| values.len() > 2)
+            .filter_map(|values| Some(((values.len() - 1) as f64, stats::sd(values)?)))
+            .collect();
+        let degrees: f64 = spreads.iter().map(|(degrees, _)| degrees).sum();
+        let squares: f64 = spreads.iter().map(|(degrees, sd)| degrees * sd * sd).sum();
+        let sd = (squares / degrees).sqrt();
+        (sd > 0.0).then(|| Noise {
+            metric: name.clone(),
+            sd,
+            settings: spreads.len(),
+            times: margin / sd,
+        })
+    })
+}
+
+fn told(noise: &Noise) -> String {
+    let settings = match noise.settings {
+        1 => "one setting".to_owned(),
+        several => format!("{several} settings"),
+    };
+    format!(
+        "its distance from the bound is {} times the standard deviation of `{}` over seeds ({}, from {settings} of this spec)",
+        crate::human::significant(noise.times, 2),
+        noise.metric,
+        crate::human::significant(noise.sd, 2),
+    )
+}
+
+fn decide(test: ClaimType, evidence: &Evidence, expect: &Expect) -> (Verdict, Reason) {
+    let undecided = |reason: String| (Verdict::Inconclusive, Reason::Stated(reason));
+    let first = &evidence.parts[0];
+    let expected = is_met(expect, first.value);
     let verdict = if expected {
         Verdict::Holds
     } else {
         Verdict::Fails
     };
-    let basis = match (judged.interval, measured.seed_dependent) {
-        (Some(_), _) => format!("over {seeds} seeds"),
-        (None, _) => "a count, formula or many runs: seeds do not decide it".to_owned(),
-    };
     let is = if expected { "is" } else { "is not" };
-    let comparison = format!("{} {is} {}", short(ours), words(expect));
+    let comparison = format!("{} {is} {}", short(first.value), words(expect));
+    let is_fixed = evidence.measured.varying.is_empty() && !first.is_tested();
+    if test == ClaimType::Exact || is_fixed {
+        // A count may still differ between draws of documents; so may a comparison between seeds.
+        let differs = |(_, value): &(u64, f64)| is_met(expect, *value) != expected;
+        if evidence.per_seed.iter().any(differs) {
+            return undecided(format!("the {} seeds disagree", evidence.per_seed.len()));
+        }
+        let basis = "a count or an identity, compared".to_owned();
+        return (verdict, Reason::Measured { comparison, basis });
+    }
+    if evidence.parts.iter().any(|part| !part.is_tested()) {
+        let side = if expected { "expected" } else { "other" };
+        let seeds = evidence.measured.seeds.len().max(1);
+        return undecided(format!(
+            "too few seeds to test ({seeds}, three are needed); the value is on the {side} side"
+        ));
+    }
+    let count = evidence.parts.len();
+    let undecided_part = match expected {
+        true => evidence
+            .parts
+            .iter()
+            .find(|part| part.p().is_none_or(|p| p > LEVEL)),
+        false => Some(first).filter(|part| part.p().is_none_or(|p| p * count as f64 > LEVEL)),
+    };
+    if let Some(part) = undecided_part {
+        let open = part.intervals.iter().max_by(|a, b| a.p.total_cmp(&b.p));
+        let reason = open.map_or_else(String::new, |open| {
+            format!(
+                "{}: the interval over {} {} reaches from {} to {}",
+                comparison,
+                open.n,
+                source(open.source),
+                short(open.low),
+                short(open.high)
+            )
+        });
+        return undecided(reason);
+    }
+    let over: Vec<String> = first
+        .intervals
+        .iter()
+        .map(|one| format!("{} {}", one.n, source(one.source)))
+        .collect();
+    let gaps = match count {
+        1 => String::new(),
+        several => format!(", the narrowest of {several} gaps"),
+    };
+    let basis = format!("over {}{gaps}", over.join(", "));
     (verdict, Reason::Measured { comparison, basis })
+}
+
+fn source(source: Source) -> &'static str {
+    match source {
+        Source::Seeds => "seeds",
+        Source::Draws => "draws of documents",
+        Source::Pairs => "matched pairs",
+        Source::Documents => "held-out documents",
+    }
 }
 
 /// Equality up to rounding of a computed number.
@@ -330,42 +471,40 @@ fn equal(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
-fn margin_is_met(expect: &Expect, value: f64) -> bool {
+/// Whether a value is what is expected.
+pub(super) fn is_met(expect: &Expect, value: f64) -> bool {
     match *expect {
-        Expect::Above(bound) => value > bound,
+        Expect::Above(bound) | Expect::Increasing(bound) => value > bound,
         Expect::Below(bound) => value < bound,
+        Expect::Decreasing(gap) => value < -gap,
         Expect::Within([centre, tolerance]) => (value - centre).abs() <= tolerance,
         Expect::Equals(wanted) => equal(value, wanted),
     }
 }
 
 /// Distance from the nearest bound, positive on the expected side.
-fn margin(expect: &Expect, value: f64) -> f64 {
+pub(super) fn margin(expect: &Expect, value: f64) -> f64 {
     match *expect {
-        Expect::Above(bound) => value - bound,
+        Expect::Above(bound) | Expect::Increasing(bound) => value - bound,
         Expect::Below(bound) => bound - value,
+        Expect::Decreasing(gap) => -gap - value,
         Expect::Within([centre, tolerance]) => tolerance - (value - centre).abs(),
         // From 0.0, so that equality gives 0 and not -0.
         Expect::Equals(wanted) => 0.0 - (value - wanted).abs(),
     }
 }
 
-/// The values at which the verdict changes; an interval that holds one decides nothing. For an equality, the value itself:
-/// replicates that scatter around it do not prove it.
-fn bounds(expect: &Expect) -> Vec<f64> {
-    match *expect {
-        Expect::Above(bound) | Expect::Below(bound) => vec![bound],
-        Expect::Within([centre, tolerance]) => vec![centre - tolerance, centre + tolerance],
-        Expect::Equals(wanted) => vec![wanted],
-    }
-}
-
-fn words(expect: &Expect) -> String {
+/// What is expected, in words.
+pub(crate) fn words(expect: &Expect) -> String {
     match *expect {
         Expect::Above(bound) => format!("above {bound}"),
         Expect::Below(bound) => format!("below {bound}"),
         Expect::Within([centre, tolerance]) => format!("within {tolerance} of {centre}"),
         Expect::Equals(wanted) => format!("equal to {wanted}"),
+        Expect::Increasing(0.0) => "each above the one before".to_owned(),
+        Expect::Increasing(gap) => format!("each above the one before, by more than {gap}"),
+        Expect::Decreasing(0.0) => "each below the one before".to_owned(),
+        Expect::Decreasing(gap) => format!("each below the one before, by more than {gap}"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which documents of which corpus each slice has. Pure: opens nothing.
 //!
 //! Without `skip`, slices of one corpus stand one after another: validation, test, training. A slice with `skip` has
-//! exactly that range. A slice with its own `corpus` counts in that corpus. No two slices may share a document.
+//! exactly that range. A slice with its own `corpus` counts in that corpus. No two slices may share a document. With
+//! `data.draw: n` all slices but the tokenizer's stand `n` times as far on as the last of them in the same corpus ends.
 
 use super::{DataContext, DataError, source};
 use crate::spec::{Corpus, DataSettings, Paths, Slice, Tokenizer};
@@ -82,14 +83,34 @@ impl Slices {
             | Tokenizer::Llama2c(_)
             | Tokenizer::Bytes => None,
         };
-        let slices = Self {
+        let mut slices = Self {
             train,
             validation,
             test,
             tokenizer,
         };
+        if settings.draw > 0 {
+            slices.draw(settings.draw, context);
+        }
         slices.check(context)?;
         Ok(slices)
+    }
+
+    /// Moves the slices on to other documents of their corpora.
+    fn draw(&mut self, draw: usize, context: &DataContext) {
+        let slices = [&self.train, &self.validation, &self.test];
+        let ends: Vec<(SourceKey, usize)> = slices
+            .into_iter()
+            .chain(&self.tokenizer)
+            .map(|slice| (source_key(&slice.corpus, context), slice.range.end))
+            .collect();
+        for slice in [&mut self.train, &mut self.validation, &mut self.test] {
+            let own = source_key(&slice.corpus, context);
+            let same = ends.iter().filter(|(key, _)| *key == own);
+            let reach = same.map(|(_, end)| *end).max().unwrap_or(0);
+            let by = reach.saturating_mul(draw);
+            slice.range = slice.range.start.saturating_add(by)..slice.range.end.saturating_add(by);
+        }
     }
 
     fn check(&self, context: &DataContext) -> Result<(), DataError> {
@@ -225,6 +246,13 @@ mod tests {
     fn skip_is_taken_as_written() {
         assert_snapshot!(ranges(&with("train: {skip: 0, take: 2500}, validation: {skip: 2500, take: 300}, test: {skip: 2800, take: 200}")), @"validation 2500..2800, test 2800..3000, train 0..2500, tokenizer Some(0..2500)");
         assert_snapshot!(ranges(&with("train: 10, validation: {skip: 50, take: 5}, test: 3")), @"validation 50..55, test 0..3, train 3..13, tokenizer Some(3..13)");
+    }
+
+    #[test]
+    fn a_draw_moves_on_and_leaves_the_tokenizer() {
+        assert_snapshot!(ranges(&with("draw: 2, train: 25, validation: 100, test: 5")), @"validation 260..360, test 360..365, train 365..390, tokenizer Some(105..130)");
+        let other = "{take: 7, corpus: {stories: {version: 1, seed: 9}}}";
+        assert_snapshot!(ranges(&with(&format!("draw: 1, train: 10, validation: {other}"))), @"validation 7..14, test 10..10, train 10..20, tokenizer Some(0..10)");
     }
 
     #[test]

@@ -212,14 +212,18 @@ impl Evaluation<'_> {
         }
         let scores = self.scores("the documents", &all, self.clip())?;
         let mut rest = scores.log_likelihood.as_slice();
+        let mut ranks = scores.rank.as_slice();
         let mut sums = Vec::with_capacity(documents.len());
         for document in documents {
             let (own, after) = rest.split_at(document.windows.targets.len());
             rest = after;
+            let (own_ranks, after) = ranks.split_at(own.len());
+            ranks = after;
             sums.push(DocumentSum {
                 tokens: own.len() as u64,
                 nll: own.iter().map(|value| -f64::from(*value)).sum(),
                 bytes: document.text.len() as u64,
+                hits: own_ranks.iter().filter(|rank| **rank == 0).count() as u64,
             });
         }
         result.metrics.extend(perplexities(&sums));
@@ -244,6 +248,7 @@ impl Evaluation<'_> {
                 tokens: sum.tokens,
                 nll: sum.nll,
                 perplexity: sum.perplexity(),
+                hits: Some(sum.hits),
                 excerpt: excerpt(&document.text),
             })
             .collect();

@@ -21,4 +21,4 @@ mod tests;
 pub use crate::record::{METRICS, metric};
 pub use counts::counts_by_formula;
 pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate, gather};
-pub use perplexity::PERPLEXITY_SHOWN_UP_TO;
+pub use perplexity::{DOCUMENT_METRICS, PERPLEXITY_SHOWN_UP_TO, of_documents};

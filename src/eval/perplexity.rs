@@ -1,5 +1,6 @@
 //! Perplexities and accuracies from token scores (docs/studies.md#e8 and #e9).
 
+use crate::record::DocumentScore;
 use crate::stats::median;
 use crate::train::TokenScores;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub(super) struct DocumentSum {
     pub(super) nll: f64,
     /// UTF-8 bytes of the text.
     pub(super) bytes: u64,
+    /// Targets that have the largest logit.
+    pub(super) hits: u64,
 }
 
 impl DocumentSum {
@@ -74,6 +77,44 @@ pub(super) fn perplexities(documents: &[DocumentSum]) -> BTreeMap<String, f64> {
     metrics
 }
 
+/// The metrics that follow from the scores of single documents: what can be had over resampled documents.
+pub const DOCUMENT_METRICS: [&str; 6] = [
+    "nll",
+    "perplexity",
+    "perplexity_median",
+    "perplexity_mean",
+    "perplexity_geometric",
+    "accuracy",
+];
+
+/// One of [`DOCUMENT_METRICS`] over the documents `places` of `documents`, each as often as it is named.
+pub fn of_documents(name: &str, documents: &[DocumentScore], places: &[usize]) -> Option<f64> {
+    let chosen = || places.iter().filter_map(|place| documents.get(*place));
+    if name == "accuracy" {
+        let hits: Option<Vec<u64>> = chosen().map(|document| document.hits).collect();
+        let tokens: u64 = chosen().map(|document| document.tokens).sum();
+        return (tokens > 0).then_some(hits?.iter().sum::<u64>() as f64 / tokens as f64);
+    }
+    if matches!(name, "nll" | "perplexity") {
+        let tokens: u64 = chosen().map(|document| document.tokens).sum();
+        let nll: f64 = chosen().map(|document| document.nll).sum();
+        let mean = (tokens > 0).then(|| nll / tokens as f64)?;
+        return Some(if name == "nll" {
+            mean
+        } else {
+            bounded_exp(mean)
+        });
+    }
+    let sums: Vec<DocumentSum> = chosen()
+        .map(|document| DocumentSum {
+            tokens: document.tokens,
+            nll: document.nll,
+            ..DocumentSum::default()
+        })
+        .collect();
+    perplexities(&sums).remove(name)
+}
+
 /// `accuracy`, `top5` and `ece`.
 pub(super) fn accuracies(scores: &TokenScores) -> BTreeMap<String, f64> {
     let all = scores.rank.len();
@@ -116,7 +157,12 @@ mod tests {
     use super::*;
 
     fn document(tokens: u64, nll: f64, bytes: u64) -> DocumentSum {
-        DocumentSum { tokens, nll, bytes }
+        DocumentSum {
+            tokens,
+            nll,
+            bytes,
+            hits: 0,
+        }
     }
 
     #[test]

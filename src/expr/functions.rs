@@ -3,14 +3,11 @@
 use super::list::FUNCTIONS;
 use super::runs::{Found, RunData};
 use super::value::{Context, Many, Setting, is_plain};
-use super::{ExprError, number_of};
+use super::{ExprError, MAX_LIST, number_of};
 use crate::eval::curve;
 use crate::{human, stats};
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, ErrorKind, Value};
-
-/// Longest list of numbers.
-const MAX_LIST: usize = 1_000_000;
 
 type Answer = Result<Value, ExprError>;
 
@@ -33,14 +30,18 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
     };
     add("run", run);
     add("runs", runs);
-    add("single_runs", single_runs);
+    add("settings", settings);
     add("pairs", pairs);
     add("count", count);
     add("mean", |_, args, _| {
         list_of("mean", args).and_then(|list| not_empty("mean", stats::mean(&list)))
     });
     add("sd", |_, args, _| {
-        list_of("sd", args).and_then(|list| not_empty("sd", stats::population_sd(&list)))
+        let list = list_of("sd", args)?;
+        let lone = || ExprError::NoValue {
+            reason: format!("`sd` needs two values or more, not {}", list.len()),
+        };
+        stats::sd(&list).map(Value::from).ok_or_else(lone)
     });
     add("spearman", spearman);
     add("difference", difference);
@@ -63,9 +64,10 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
         [x, y] => Ok(Value::from(libm::pow(one("pow", x)?, one("pow", y)?))),
         _ => Err(refused("pow")),
     });
-    add("formula", |context, args, _| {
-        context.note_formula();
-        scalar("formula", args, |x| x)
+    add("sorted", |_, args, _| {
+        let mut list = list_of("sorted", args)?;
+        list.sort_by(f64::total_cmp);
+        Ok(Value::from(list))
     });
     environment.add_filter("round", |value: Value, digits: Option<usize>| {
         filter(&value, |x| human::ungrouped(x, digits.unwrap_or(0)))
@@ -114,13 +116,6 @@ fn not_empty(function: &str, value: Option<f64>) -> Answer {
     value
         .map(Value::from)
         .ok_or_else(|| ExprError::NotAvailable { what: what() })
-}
-
-fn scalar(function: &str, args: &[Value], compute: fn(f64) -> f64) -> Answer {
-    match args {
-        [x] => Ok(Value::from(compute(one(function, x)?))),
-        _ => Err(refused(function)),
-    }
 }
 
 /// `compute` of a number, or of each number of a list.
@@ -231,9 +226,10 @@ fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     }
 }
 
-fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
+/// Each setting once: its replicates averaged.
+fn settings(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     if !args.is_empty() {
-        return Err(refused("runs"));
+        return Err(refused("settings"));
     }
     let first = filtered(context, kwargs)?
         .into_iter()
@@ -247,9 +243,9 @@ fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
 }
 
 /// Every run by itself: replicates are not averaged.
-fn single_runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
+fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     if !args.is_empty() {
-        return Err(refused("single_runs"));
+        return Err(refused("runs"));
     }
     let mut single = Vec::new();
     for group in filtered(context, kwargs)? {
@@ -389,10 +385,10 @@ fn difference(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
 fn over(
     function: &str,
     target: &Value,
-    read: impl Fn(&Setting, usize) -> Result<f64, ExprError>,
+    read: impl Fn(&Setting) -> Result<f64, ExprError>,
 ) -> Answer {
     if let Some(setting) = target.downcast_object_ref::<Setting>() {
-        return read(setting, 1).map(Value::from);
+        return read(setting).map(Value::from);
     }
     match target.downcast_object_ref::<Many>() {
         Some(many) => many.each(read).map(Value::from),
@@ -420,8 +416,8 @@ fn first_step_below(_: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     } else {
         None
     };
-    over("first_step_below", target, |setting, among| {
-        let series = setting.series(name, among)?;
+    over("first_step_below", target, |setting| {
+        let series = setting.series(name)?;
         let bound = match bound {
             Ok(bound) => bound,
             Err(drop) => series.first().map_or(f64::NAN, |(_, first)| first - drop),
@@ -439,8 +435,8 @@ fn at_step(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
     };
     let name = name.as_str().ok_or_else(|| refused("at_step"))?;
     let step = one("at_step", step)?;
-    over("at_step", target, |setting, among| {
-        let series = setting.series(name, among)?;
+    over("at_step", target, |setting| {
+        let series = setting.series(name)?;
         let what = || format!("`{name}` was not measured at or before step {step}");
         // A float below zero or NaN becomes step 0, which no series has.
         curve::at_step(&series, step as u64).ok_or_else(|| ExprError::NotAvailable { what: what() })
@@ -454,12 +450,8 @@ fn fluctuation(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
         _ => return Err(refused("fluctuation")),
     };
     let name = name.as_str().ok_or_else(|| refused("fluctuation"))?;
-    over("fluctuation", target, |setting, among| {
-        let values: Vec<f64> = setting
-            .series(name, among)?
-            .iter()
-            .map(|point| point.1)
-            .collect();
+    over("fluctuation", target, |setting| {
+        let values: Vec<f64> = setting.series(name)?.iter().map(|point| point.1).collect();
         let what = "`fluctuation` of no values".to_owned();
         curve::fluctuation(&values, last as usize).ok_or(ExprError::NotAvailable { what })
     })

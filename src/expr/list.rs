@@ -22,15 +22,16 @@ macro_rules! functions {
 /// All functions.
 pub(crate) const FUNCTIONS: &[Function] = functions! {
     run: "a name or axis values, such as `run('25x100')` or `run(dim=512)`",
-        "One setting. `.val_loss` and every other metric are numbers, the mean over the seeds; `.name` and the axes are values; \
+        "One setting. `.val_loss` and every other metric are numbers, the mean over its replicates; `.name` and the axes are values; \
          `.series('val/loss')` and `.steps('val/loss')` are lists; `.setting('train.epochs')` is a setting.",
         "run(dim=512, n_layers=2).val_loss";
     runs: "axis values, such as `runs(dim=512)`",
-        "All settings with these axis values, in the order of the plan. A metric or an axis of them is a list.",
+        "All single runs with these axis values, in the order of the plan, every seed and draw by itself. A metric or an axis of \
+         them is a list.",
         "max(runs(dim=512).val_loss_min)";
-    single_runs: "axis values, such as `single_runs(dim=512)`",
-        "Like `runs`, but every seed is a run of its own.",
-        "count(single_runs(dim=512))";
+    settings: "axis values, such as `settings(dim=512)`",
+        "Like `runs`, but each setting once: its replicates averaged.",
+        "count(settings(dim=512))";
     pairs: "an axis and two of its values",
         "Settings that differ in that axis alone; keyword arguments restrict the other axes. A metric of them is the list of \
          differences, first minus second; `.first` and `.second` are lists of runs.",
@@ -39,7 +40,7 @@ pub(crate) const FUNCTIONS: &[Function] = functions! {
         "How many values the list has, or how many of them lie above or below a bound or equal it.",
         "count(pairs('dim', 512, 128).val_loss_min, below=0)";
     mean: "one list of numbers", "The mean.", "mean(runs().val_loss_min)";
-    sd: "one list of numbers", "The standard deviation.", "sd(runs().val_loss_min)";
+    sd: "one list of numbers", "The standard deviation of a sample (n - 1); an error below two values.", "sd(runs().val_loss_min)";
     spearman: "two lists of one length",
         "Spearman's rank correlation, from -1 to 1.",
         "spearman(runs().dim, runs().val_loss_min)";
@@ -63,9 +64,7 @@ pub(crate) const FUNCTIONS: &[Function] = functions! {
     exp: "one number or one list", "The exponential.", "exp(run(dim=512, n_layers=2).val_loss_min)";
     sqrt: "one number or one list", "The square root.", "sqrt(2)";
     pow: "two numbers", "The first to the power of the second.", "pow(10, -3)";
-    formula: "one number",
-        "The number itself, declared to be an identity or a count that no seed can change; one run then decides a claim.",
-        "formula(4096 / 512)";
+    sorted: "one list of numbers", "The list in ascending order.", "sorted(settings().val_loss_min)[0]";
     trend: "one list of numbers",
         "Spearman's rank correlation of the values with their positions: 1 where they only rise, -1 where they only fall, 0 where \
          there is no trend to speak of.",

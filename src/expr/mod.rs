@@ -5,8 +5,9 @@
 //!
 //! [`FUNCTIONS`] and [`FILTERS`] list what there is.
 //!
-//! With several seeds, [`Scope::Seed`] takes each setting's replicate with that seed and [`Scope::Mean`] averages every
-//! metric, and every series point by point, over the replicates. `run('25x100,seed=1')` is that replicate in any scope.
+//! Replicates of a setting differ in their seed or in their draw of documents. [`Scope::Mean`] averages every metric over the
+//! seeds of each draw and then over the draws, and every series point by point; [`Scope::Seed`] and [`Scope::Draw`] take the
+//! replicates with that seed or draw. `run('25x100,seed=1')` is that replicate in any scope.
 
 mod functions;
 mod list;
@@ -27,16 +28,24 @@ use value::Context;
 
 /// Longest expression, in bytes.
 const MAX_EXPRESSION: usize = 4_000;
+/// Longest list of numbers.
+const MAX_LIST: usize = 1_000_000;
 /// Virtual machine steps per expression.
 const FUEL: u64 = 20_000;
 
 /// Which replicates an expression sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Those with this seed.
-    Seed(u64),
-    /// The mean over all seeds.
+    /// The mean over all of them.
     Mean,
+    /// Those with this seed, of the draws that have every seed.
+    Seed(u64),
+    /// Those with another seed.
+    WithoutSeed(u64),
+    /// Those of this draw of documents, with the seeds that every draw has.
+    Draw(u64),
+    /// All of them; metrics that follow from the scores of held-out documents are taken over the n-th resample of these.
+    Documents(u64),
 }
 
 /// Why an expression gives nothing.
@@ -107,7 +116,7 @@ impl ExprError {
     }
 
     /// Whether the results at hand are to blame, and not the expression.
-    fn is_without_value(&self) -> bool {
+    pub(crate) fn is_without_value(&self) -> bool {
         self.is_not_available() || matches!(self, Self::NoValue { .. })
     }
 
@@ -140,13 +149,18 @@ impl ExprError {
 /// What an expression gave, and what it looked at on the way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// The number.
-    pub value: f64,
+    /// The number, or the numbers of a list.
+    pub values: Vec<f64>,
+    /// Whether it gave a list.
+    pub is_list: bool,
     /// Seeds that every setting it read has (settings pinned to one replicate do not count); empty where it read none.
     pub seeds: Vec<u64>,
-    /// Whether a single seed can decide it: it reads metrics that vary with the seed from single runs, and is
-    /// neither a count, nor made of five or more runs or pairs, nor declared a `formula`.
-    pub seed_dependent: bool,
+    /// Draws of documents that every setting has.
+    pub draws: Vec<u64>,
+    /// The metrics and series it read that vary with the seed.
+    pub varying: Vec<String>,
+    /// How many held-out documents there are to resample, where all that varies follows from their scores.
+    pub documents: Option<usize>,
 }
 
 /// A text with its values.
@@ -171,20 +185,17 @@ impl Session {
         }
     }
 
-    /// Evaluates `expression` to a number.
+    /// Prepares `expression` to be evaluated in several scopes.
     ///
     /// # Errors
-    /// See [`ExprError`]; also where the result is no number. NaN is a number here.
-    pub fn measure(&self, expression: &str, at: Scope) -> Result<Measured, ExprError> {
-        let context = Context::new(Arc::clone(&self.runs), at);
-        let value = evaluate(expression, &context)?;
-        let value = number_of(&value).ok_or_else(|| ExprError::Invalid {
-            reason: format!("the expression gives {} instead of a number", value.kind()),
-        })?;
-        Ok(Measured {
-            value,
-            seeds: context.common_seeds(),
-            seed_dependent: context.seed_dependent(),
+    /// An expression that cannot be read.
+    pub fn prepare<'a>(&self, expression: &'a str) -> Result<Prepared<'a>, ExprError> {
+        checked_length(expression)?;
+        let context = Context::new(Arc::clone(&self.runs), Scope::Mean);
+        Ok(Prepared {
+            environment: environment(expression, &context),
+            context,
+            expression,
         })
     }
 
@@ -207,6 +218,40 @@ impl Session {
     /// [`ExprError::InText`] with the line inside the text.
     pub fn text(&self, template: &str) -> Result<Filled, ExprError> {
         text::render(template, &Context::new(Arc::clone(&self.runs), Scope::Mean))
+    }
+}
+
+/// An expression, ready to be evaluated.
+pub struct Prepared<'a> {
+    environment: Environment<'static>,
+    context: Context,
+    expression: &'a str,
+}
+
+impl Prepared<'_> {
+    /// The number or the list of numbers that the expression gives in each of `scopes`.
+    ///
+    /// # Errors
+    /// See [`ExprError`]; also where the result is neither. NaN is a number here.
+    pub fn measure(&self, scopes: &[Scope]) -> Result<Vec<Measured>, ExprError> {
+        let compiled = self.environment.compile_expression(self.expression);
+        let compiled = compiled.map_err(|error| invalid(&error))?;
+        let one = |scope: &Scope| {
+            self.context.enter(*scope);
+            let value = settled(self.expression, &self.context, compiled.eval(()))?;
+            let (values, is_list) = numbers_of(&value).ok_or_else(|| ExprError::Invalid {
+                reason: format!("the expression gives {} instead of a number", value.kind()),
+            })?;
+            Ok(Measured {
+                values,
+                is_list,
+                seeds: self.context.common_seeds(),
+                draws: self.context.common_draws(),
+                varying: self.context.varying().into_iter().collect(),
+                documents: self.context.documents(),
+            })
+        };
+        scopes.iter().map(one).collect()
     }
 }
 
@@ -239,7 +284,15 @@ fn evaluate(expression: &str, context: &Context) -> Result<Value, ExprError> {
     let compiled = environment
         .compile_expression(expression)
         .map_err(|error| invalid(&error))?;
-    let value = compiled.eval(());
+    settled(expression, context, compiled.eval(()))
+}
+
+/// The value, or the error that tells most.
+fn settled(
+    expression: &str,
+    context: &Context,
+    value: Result<Value, minijinja::Error>,
+) -> Result<Value, ExprError> {
     if let Some(error) = context.take_error() {
         return Err(error);
     }
@@ -286,4 +339,21 @@ fn number_of(value: &Value) -> Option<f64> {
         minijinja::value::ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
         _ => None,
     }
+}
+
+/// A number, or all numbers of a list, and whether it was a list.
+fn numbers_of(value: &Value) -> Option<(Vec<f64>, bool)> {
+    if let Some(number) = number_of(value) {
+        return Some((vec![number], false));
+    }
+    let is_list = value.kind() == minijinja::value::ValueKind::Seq;
+    if !is_list || value.len().is_none_or(|length| length > MAX_LIST) {
+        return None;
+    }
+    let numbers: Option<Vec<f64>> = value
+        .try_iter()
+        .ok()?
+        .map(|item| number_of(&item))
+        .collect();
+    Some((numbers?, true))
 }

@@ -30,13 +30,20 @@ enum Kind {
 type Checked = Result<Kind, ExprError>;
 
 impl Session {
-    /// Checks an expression that has to give a number; `more` are metrics that it may name besides the usual ones.
+    /// Checks the measure of a claim: an expression that gives a number, or a list of numbers where the claim's type takes
+    /// `lists`; `more` are metrics that it may name besides the usual ones.
     ///
     /// # Errors
-    /// The first mistake: an unknown name, a wrong argument, or a result that is no number.
-    pub fn check_measure(&self, expression: &str, more: &[&str]) -> Result<(), ExprError> {
+    /// The first mistake: an unknown name, a wrong argument, or a result that is neither.
+    pub fn check_measure(
+        &self,
+        expression: &str,
+        lists: bool,
+        more: &[&str],
+    ) -> Result<(), ExprError> {
         match self.kind(expression, more)? {
             Kind::Number | Kind::Open => Ok(()),
+            Kind::List if lists => Ok(()),
             kind => Err(ExprError::Invalid {
                 reason: format!("the expression gives {} instead of a number", kind.word()),
             }),
@@ -320,7 +327,7 @@ impl Names<'_> {
         let lists = [Kind::List, Kind::Runs, Kind::Pairs];
         let result = match (name, kinds) {
             ("run", [] | [Kind::Text | Kind::Open]) => self.run(call, args)?,
-            ("runs" | "single_runs", []) => {
+            ("runs" | "settings", []) => {
                 self.axes(call)?;
                 Kind::Runs
             }
@@ -329,8 +336,10 @@ impl Names<'_> {
                 self.axes(call)?;
                 Kind::Pairs
             }
-            ("mean" | "sd" | "trend" | "after_min", [list]) if list.may_be(&[Kind::List]) => {
-                if name == "after_min" {
+            ("mean" | "sd" | "trend" | "after_min" | "sorted", [list])
+                if list.may_be(&[Kind::List]) =>
+            {
+                if matches!(name, "after_min" | "sorted") {
                     Kind::List
                 } else {
                     Kind::Number
@@ -363,7 +372,6 @@ impl Names<'_> {
             ("pow", [a, b]) if a.may_be(&[Kind::Number]) && b.may_be(&[Kind::Number]) => {
                 Kind::Number
             }
-            ("formula", [x]) if x.may_be(&[Kind::Number]) => Kind::Number,
             _ if is_function(name) => return Err(functions::refused(name)),
             _ => return Err(unknown_function(name)),
         };

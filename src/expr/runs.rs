@@ -2,8 +2,11 @@
 
 use super::ExprError;
 use crate::DEFAULT_PROFILE;
-use crate::eval::{counts_by_formula, curve};
-use crate::record::{MetricPoint, Results, RunResult, RunStatus, same_run};
+use crate::eval::{DOCUMENT_METRICS, counts_by_formula, curve, of_documents};
+use crate::record::{
+    DocumentScore, MetricPoint, REPLICATE_AXES, Results, RunResult, RunStatus, same_run,
+};
+use crate::rng::{Purpose, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -17,6 +20,8 @@ pub(super) struct RunData {
     pub(super) group: String,
     pub(super) axes: Vec<(String, serde_json::Value)>,
     pub(super) seed: u64,
+    /// Which draw of documents.
+    pub(super) draw: u64,
     pub(super) key: Lazy<serde_json::Value>,
     /// Why there are no results; `None` where there are.
     pub(super) absent: Option<String>,
@@ -25,10 +30,13 @@ pub(super) struct RunData {
     pub(super) of_curves: OnceLock<BTreeMap<String, f64>>,
     pub(super) series: Arc<Vec<MetricPoint>>,
     pub(super) document_tokens: Arc<Vec<u32>>,
+    /// Scores of the held-out documents.
+    pub(super) documents: Arc<Vec<DocumentScore>>,
 }
 
 impl RunData {
     fn new(run: RunResult) -> Self {
+        let draw = run.draw();
         let mut metrics = run.metrics;
         if let Some(record) = &run.record {
             let counts = record.counts;
@@ -62,9 +70,10 @@ impl RunData {
             }
         };
         Self {
+            draw,
             name: run.name,
             group: run.group,
-            axes: without_seed(run.axes),
+            axes: without_replicates(run.axes),
             seed: run.seed,
             key: Lazy::new(Box::new(move || run.key)),
             absent,
@@ -72,7 +81,22 @@ impl RunData {
             of_curves: OnceLock::new(),
             series: Arc::new(run.series),
             document_tokens: Arc::new(run.document_tokens),
+            documents: Arc::new(run.eval.map(|eval| eval.documents).unwrap_or_default()),
         }
+    }
+
+    /// A metric over resampled documents; `None` where it does not follow from the scores of documents.
+    pub(super) fn resampled(&self, name: &str, resample: u64) -> Option<f64> {
+        let count = self.documents.len();
+        if count < 2 || !DOCUMENT_METRICS.contains(&name) {
+            return None;
+        }
+        // Runs of one draw have the same documents, and so the same resample: differences are paired.
+        let draws = Stream::new(self.draw, Purpose::Bootstrap, resample);
+        let places: Vec<usize> = (0..count as u64)
+            .map(|index| draws.below(index, count as u64) as usize)
+            .collect();
+        of_documents(name, &self.documents, &places)
     }
 
     /// A metric as recorded, else as its curves give it, else as it follows from settings and documents.
@@ -91,10 +115,10 @@ impl RunData {
     }
 }
 
-pub(super) fn without_seed(
+pub(super) fn without_replicates(
     mut axes: Vec<(String, serde_json::Value)>,
 ) -> Vec<(String, serde_json::Value)> {
-    axes.retain(|(name, _)| name != "seed");
+    axes.retain(|(name, _)| !REPLICATE_AXES.contains(&name.as_str()));
     axes
 }
 
@@ -123,7 +147,7 @@ pub(super) struct Runs {
     pub(super) groups: Vec<Group>,
     /// Where in `groups` a setting stands.
     places: BTreeMap<String, usize>,
-    /// Names of all axes but `seed`.
+    /// Names of all axes but those of replicates.
     pub(super) axes: BTreeSet<String>,
     /// The profile, where it is not the default one: that has to have every run which a notebook names, others a part of them.
     part: Option<String>,

@@ -2,30 +2,32 @@
 
 use super::runs::{RunData, Runs};
 use super::{ExprError, Scope};
-use crate::eval::curve;
+use crate::eval::{DOCUMENT_METRICS, curve};
 use crate::record::{METRICS, MetricPoint, metric};
+use crate::stats;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// From so many single runs or pairs on, a list counts as evidence of its own: all of five agree by chance once in 32.
-const MANY: usize = 5;
 
 #[derive(Debug, Default)]
 struct Seen {
     error: Option<ExprError>,
     /// Places of settings.
     groups: BTreeSet<usize>,
-    seed_dependent: bool,
-    formula: bool,
+    /// Metrics and series that vary with the seed.
+    varying: BTreeSet<String>,
+    /// Whether all of them follow from the scores of single documents.
+    other_than_documents: bool,
+    /// Fewest documents of a run.
+    documents: Option<usize>,
 }
 
 /// Results, scope, and what an evaluation looked at. Cheap to clone; clones share their notes.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     pub(super) runs: Arc<Runs>,
-    scope: Scope,
+    scope: Arc<Mutex<Scope>>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -33,9 +35,19 @@ impl Context {
     pub(super) fn new(runs: Arc<Runs>, scope: Scope) -> Self {
         Self {
             runs,
-            scope,
+            scope: Arc::new(Mutex::new(scope)),
             seen: Arc::default(),
         }
+    }
+
+    fn scope(&self) -> Scope {
+        *self.scope.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins an evaluation in another scope, with nothing noted.
+    pub(super) fn enter(&self, scope: Scope) {
+        *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = scope;
+        *self.seen() = Seen::default();
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -53,40 +65,94 @@ impl Context {
         self.seen().error.take()
     }
 
-    pub(super) fn note_formula(&self) {
-        self.seen().formula = true;
+    /// The metrics and series read that vary with the seed.
+    pub(super) fn varying(&self) -> BTreeSet<String> {
+        self.seen().varying.clone()
     }
 
-    pub(super) fn seed_dependent(&self) -> bool {
+    /// Fewest held-out documents of a run, where all that varies follows from the scores of documents.
+    pub(super) fn documents(&self) -> Option<usize> {
         let seen = self.seen();
-        seen.seed_dependent && !seen.formula
+        seen.documents.filter(|_| !seen.other_than_documents)
     }
 
+    /// The seeds that all settings have which were read.
     pub(super) fn common_seeds(&self) -> Vec<u64> {
+        self.common(|run| run.seed)
+    }
+
+    /// The draws of documents that all settings have which were read.
+    pub(super) fn common_draws(&self) -> Vec<u64> {
+        self.common(|run| run.draw)
+    }
+
+    fn common(&self, value: fn(&RunData) -> u64) -> Vec<u64> {
         let seen = self.seen();
         let mut common: Option<BTreeSet<u64>> = None;
         for group in &seen.groups {
             let of_group = self.runs.groups[*group].members.iter();
-            let seeds: BTreeSet<u64> = of_group.map(|index| self.runs.all[*index].seed).collect();
+            let own: BTreeSet<u64> = of_group
+                .map(|index| value(&self.runs.all[*index]))
+                .collect();
             common = Some(match common {
-                Some(common) => common.intersection(&seeds).copied().collect(),
-                None => seeds,
+                Some(common) => common.intersection(&own).copied().collect(),
+                None => own,
             });
         }
         common.unwrap_or_default().into_iter().collect()
     }
 
+    /// The `value`s whose runs have every one of the `other`s that a run of the setting has.
+    fn full(
+        &self,
+        members: &[usize],
+        value: fn(&RunData) -> u64,
+        other: fn(&RunData) -> u64,
+    ) -> BTreeSet<u64> {
+        let all = &self.runs.all;
+        let others: BTreeSet<u64> = members.iter().map(|index| other(&all[*index])).collect();
+        let values: BTreeSet<u64> = members.iter().map(|index| value(&all[*index])).collect();
+        let has_all = |one: &u64| {
+            let own = members.iter().map(|index| &all[*index]);
+            let own = own.filter(|run| value(run) == *one);
+            own.map(other).collect::<BTreeSet<u64>>() == others
+        };
+        values.into_iter().filter(has_all).collect()
+    }
+
     /// The replicates of the setting at `place` that the scope asks for.
     pub(super) fn select(&self, place: usize) -> Result<Setting, ExprError> {
         let group = &self.runs.groups[place];
+        let all = &self.runs.all;
         let mut members = group.members.clone();
-        if let Scope::Seed(seed) = self.scope {
-            members.retain(|index| self.runs.all[*index].seed == seed);
-            if members.is_empty() {
-                return Err(ExprError::NotAvailable {
-                    what: format!("`{}` has no run with seed {seed}", group.name),
+        let (seed, draw): (fn(&RunData) -> u64, fn(&RunData) -> u64) =
+            (|run| run.seed, |run| run.draw);
+        let missing = match self.scope() {
+            Scope::Mean | Scope::Documents(_) => String::new(),
+            Scope::Seed(wanted) => {
+                // One source of variation at a time: the same draws for every seed.
+                let draws = self.full(&members, draw, seed);
+                members.retain(|index| {
+                    all[*index].seed == wanted && draws.contains(&all[*index].draw)
                 });
+                format!("with seed {wanted}")
             }
+            Scope::WithoutSeed(left_out) => {
+                members.retain(|index| all[*index].seed != left_out);
+                format!("with another seed than {left_out}")
+            }
+            Scope::Draw(wanted) => {
+                let seeds = self.full(&members, seed, draw);
+                members.retain(|index| {
+                    all[*index].draw == wanted && seeds.contains(&all[*index].seed)
+                });
+                format!("of draw {wanted}")
+            }
+        };
+        if members.is_empty() {
+            return Err(ExprError::NotAvailable {
+                what: format!("`{}` has no run {missing}", group.name),
+            });
         }
         self.seen().groups.insert(place);
         Ok(Setting {
@@ -105,10 +171,15 @@ impl Context {
         self.runs.axes.iter().map(String::as_str)
     }
 
-    fn note_seed(&self, varies: bool, members: usize) {
-        if varies && members < MANY {
-            self.seen().seed_dependent = true;
-        }
+    /// Notes what was read, where it varies with the seed; `documents` that it follows from, if any.
+    fn note(&self, name: &str, documents: Option<usize>) {
+        let mut seen = self.seen();
+        seen.varying.insert(name.to_owned());
+        seen.other_than_documents |= documents.is_none();
+        seen.documents = match (seen.documents, documents) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
     }
 }
 
@@ -137,8 +208,8 @@ impl Setting {
         }
     }
 
-    /// Metric `name`, averaged over the replicates.
-    pub(super) fn metric(&self, name: &str, among: usize) -> Result<f64, ExprError> {
+    /// Metric `name`, averaged over the replicates: over the seeds of each draw of documents, and then over the draws.
+    pub(super) fn metric(&self, name: &str) -> Result<f64, ExprError> {
         let known = metric(name);
         let elsewhere = || {
             self.context
@@ -154,24 +225,35 @@ impl Setting {
             ));
         }
         self.present()?;
-        self.context
-            .note_seed(known.is_none_or(|metric| metric.varies), among);
-        let mut sum = 0.0;
+        if known.is_none_or(|metric| metric.varies) {
+            let counts = self.replicates().map(|run| run.documents.len());
+            let documents = counts.min().filter(|count| *count > 1);
+            let documents = documents.filter(|_| DOCUMENT_METRICS.contains(&name));
+            self.context.note(name, documents);
+        }
+        let scope = self.context.scope();
+        let mut values = Vec::with_capacity(self.members.len());
         for run in self.replicates() {
-            sum += run.metric(name).ok_or_else(|| ExprError::NotAvailable {
+            let resampled = match scope {
+                Scope::Documents(resample) => run.resampled(name, resample),
+                _ => None,
+            };
+            let value = resampled.or_else(|| run.metric(name));
+            let value = value.ok_or_else(|| ExprError::NotAvailable {
                 what: format!("run `{}` has no `{name}`", run.name),
             })?;
+            values.push((run.draw, value));
         }
-        Ok(sum / self.members.len() as f64)
+        Ok(stats::mean(&stats::by_draw(&values)).unwrap_or(f64::NAN))
     }
 
     /// Series `name`, averaged over the replicates point by point.
-    pub(super) fn series(&self, name: &str, among: usize) -> Result<Vec<(u64, f64)>, ExprError> {
+    pub(super) fn series(&self, name: &str) -> Result<Vec<(u64, f64)>, ExprError> {
         if !MetricPoint::SERIES.contains(&name) {
             return Err(ExprError::unknown("series", name, MetricPoint::SERIES));
         }
         self.present()?;
-        self.context.note_seed(true, among);
+        self.context.note(name, None);
         let mut all = self
             .replicates()
             .map(|run| curve::series(&run.series, name).unwrap_or_default());
@@ -225,7 +307,7 @@ impl Setting {
         {
             return Ok(plain(value));
         }
-        self.metric(name, 1).map(Value::from)
+        self.metric(name).map(Value::from)
     }
 
     /// A setting of the run's key by dot path (`train.epochs`).
@@ -301,12 +383,12 @@ impl Object for Setting {
         let list = |values: Vec<f64>| Value::from(values);
         let result = one_text(method, args).and_then(|name| match method {
             "series" => self
-                .series(&name, 1)
+                .series(&name)
                 .map(|points| list(points.iter().map(|point| point.1).collect())),
             "steps" => self
-                .series(&name, 1)
+                .series(&name)
                 .map(|points| list(points.iter().map(|point| point.0 as f64).collect())),
-            "metric" => self.metric(&name, 1).map(Value::from),
+            "metric" => self.metric(&name).map(Value::from),
             "setting" => self.setting(&name),
             _ => Err(ExprError::unknown(
                 "method",
@@ -335,14 +417,10 @@ impl Many {
     /// `read` of every setting; of pairs: first − second.
     pub(super) fn each(
         &self,
-        read: impl Fn(&Setting, usize) -> Result<f64, ExprError>,
+        read: impl Fn(&Setting) -> Result<f64, ExprError>,
     ) -> Result<Vec<f64>, ExprError> {
-        let among = self.first.len();
         let values = |settings: &[Setting]| -> Result<Vec<f64>, ExprError> {
-            settings
-                .iter()
-                .map(|setting| read(setting, among))
-                .collect()
+            settings.iter().map(&read).collect()
         };
         let mut first = values(&self.first)?;
         if let Some(second) = &self.second {
@@ -385,7 +463,7 @@ impl Object for Many {
                 values.map_or_else(|error| Value::from(self.context.fail(error)), Value::from),
             );
         }
-        let list = self.each(|setting, among| setting.metric(name, among));
+        let list = self.each(|setting| setting.metric(name));
         Some(list.map_or_else(|error| Value::from(self.context.fail(error)), Value::from))
     }
 

@@ -81,11 +81,8 @@ impl Uncounted {
 }
 
 impl Run {
-    /// Name without the seed: equal for the replicates of one setting.
+    /// Name without draw and seed: equal for the replicates of one setting.
     pub fn group(&self) -> &str {
-        match self.name.rsplit_once("seed=") {
-            Some((group, digits)) if digits == self.seed.to_string() => group.trim_end_matches(','),
-            _ => &self.name,
-        }
+        crate::record::setting_of(&self.name, self.settings.data.draw, self.seed)
     }
 }

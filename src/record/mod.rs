@@ -8,8 +8,8 @@ mod names;
 mod results;
 
 pub use metrics::{METRICS, Metric, metric};
-pub use names::{same_run, same_value};
-pub use results::{Results, RunResult};
+pub use names::{same_run, same_value, setting_of};
+pub use results::{REPLICATE_AXES, Results, RunResult};
 
 use crate::digest::Sha256Hex;
 use serde::{Deserialize, Serialize};
@@ -347,6 +347,9 @@ pub struct DocumentScore {
     pub nll: f64,
     /// `exp(nll / tokens)`.
     pub perplexity: f64,
+    /// Targets that have the largest logit.
+    #[serde(default)]
+    pub hits: Option<u64>,
     /// The first characters of the text.
     pub excerpt: String,
 }

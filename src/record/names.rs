@@ -26,6 +26,15 @@ pub fn same_run(name: &str, written: &str) -> bool {
         || name.split(',').count() == written.split(',').count() && parts().all(same_part)
 }
 
+/// The setting that the run `name` is a replicate of: the name without its draw of documents and its seed.
+pub fn setting_of(name: &str, draw: usize, seed: u64) -> &str {
+    let strip = |name: &'_ str, last: String| name.strip_suffix(&last).map(str::len);
+    let length = strip(name, format!("seed={seed}")).unwrap_or(name.len());
+    let name = name[..length].trim_end_matches(',');
+    let length = strip(name, format!("draw={draw}")).unwrap_or(name.len());
+    name[..length].trim_end_matches(',')
+}
+
 fn same_label(own: &str, written: &str) -> bool {
     let number = |text: &str| text.trim().parse::<f64>().ok();
     own == written || number(own).is_some_and(|own| number(written) == Some(own))
@@ -35,6 +44,14 @@ fn same_label(own: &str, written: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_setting_is_the_name_without_replicates() {
+        assert_eq!(setting_of("25x100,draw=1,seed=12", 1, 12), "25x100");
+        assert_eq!(setting_of("dim=8,seed=2", 0, 2), "dim=8");
+        assert_eq!(setting_of("base", 0, 0), "base");
+        assert_eq!(setting_of("x,seed=12", 0, 2), "x,seed=12");
+    }
 
     #[test]
     fn numbers_are_compared_as_numbers() {

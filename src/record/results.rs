@@ -22,7 +22,7 @@ pub struct RunResult {
     pub id: RunId,
     /// Name in the plan (`25x100,seed=1`).
     pub name: String,
-    /// Name without the seed: equal for the replicates of one setting (`25x100`).
+    /// Name without draw and seed: equal for the replicates of one setting (`25x100`).
     pub group: String,
     /// Axis names and values.
     pub axes: Vec<(String, serde_json::Value)>,
@@ -44,4 +44,15 @@ pub struct RunResult {
     pub eval: Option<EvalResult>,
     /// Ids per training document (for length histograms).
     pub document_tokens: Vec<u32>,
+}
+
+/// Axes whose values are replicates of one setting.
+pub const REPLICATE_AXES: [&str; 2] = ["draw", "seed"];
+
+impl RunResult {
+    /// Which draw of documents it was trained on; 0 where the spec has no axis of draws.
+    pub fn draw(&self) -> u64 {
+        let draw = self.axes.iter().find(|(name, _)| name == "draw");
+        draw.and_then(|(_, value)| value.as_u64()).unwrap_or(0)
+    }
 }

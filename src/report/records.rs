@@ -223,7 +223,7 @@ fn run_to_value(run: &RunResult, shared: &mut Shared) -> Result<Value, serde_jso
             .iter()
             .map(|d| {
                 let excerpt = index_of(&mut shared.excerpts, &d.excerpt);
-                json!([d.document, d.tokens, d.nll, d.perplexity, excerpt])
+                json!([d.document, d.tokens, d.nll, d.perplexity, excerpt, d.hits])
             })
             .collect();
         eval_map.insert("documents".into(), documents.into());
@@ -382,6 +382,14 @@ fn run_from_value(
 
 type Documents = Vec<crate::record::DocumentScore>;
 
+/// The score of a document; reports of before hits were counted have none.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Row {
+    WithHits((usize, u64, f64, f64, usize, Option<u64>)),
+    WithoutHits(usize, u64, f64, f64, usize),
+}
+
 fn documents_from_value(
     map: &mut Map<String, Value>,
     shared: &Shared,
@@ -390,13 +398,17 @@ fn documents_from_value(
     let Some(eval) = map.get_mut("eval").and_then(Value::as_object_mut) else {
         return Ok(None);
     };
-    let rows: Vec<(usize, u64, f64, f64, usize)> = serde_json::from_value(
+    let rows: Vec<Row> = serde_json::from_value(
         eval.insert("documents".into(), json!([]))
             .unwrap_or_default(),
     )
     .map_err(|error| format!("`eval.documents`: {error}"))?;
     rows.into_iter()
-        .map(|(document, tokens, nll, perplexity, excerpt)| {
+        .map(|row| {
+            let (document, tokens, nll, perplexity, excerpt, hits) = match row {
+                Row::WithHits(row) => row,
+                Row::WithoutHits(a, b, c, d, e) => (a, b, c, d, e, None),
+            };
             let excerpt = shared.excerpts.get(excerpt).cloned();
             budget.take(excerpt.as_ref().map_or(0, |text| text.len() as u64 / 16))?;
             Ok(crate::record::DocumentScore {
@@ -404,6 +416,7 @@ fn documents_from_value(
                 tokens,
                 nll,
                 perplexity,
+                hits,
                 excerpt: excerpt.ok_or("`excerpt` points outside the shared list")?,
             })
         })

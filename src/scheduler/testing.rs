@@ -138,6 +138,7 @@ impl Work for SmallWork {
             tokens: 3,
             nll: 1.5,
             perplexity: 1.6,
+            hits: Some(1),
             excerpt: "Once".to_owned(),
         });
         result.metrics.insert("perplexity".to_owned(), sum.into());

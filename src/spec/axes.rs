@@ -15,8 +15,8 @@ const LARGEST_MAX_RUNS: u64 = 100_000;
 #[derive(Debug)]
 pub(crate) struct Axes {
     pub(crate) list: Vec<AxisPlan>,
-    /// Combinations that are left out: pairs of axis and value.
-    excluded: Vec<Vec<(usize, usize)>>,
+    /// Combinations that are left out: axes, each with the values that are.
+    excluded: Vec<Vec<(usize, Vec<usize>)>>,
 }
 
 /// An axis.
@@ -37,6 +37,13 @@ pub(crate) enum AxisKind {
     /// The n-th entry of `vary`.
     Vary(usize),
     Seed,
+}
+
+impl AxisPlan {
+    /// Whether its values are replicates of one setting: seeds, or draws of documents.
+    fn is_of_replicates(&self) -> bool {
+        self.kind == AxisKind::Seed || self.path == "data.draw"
+    }
 }
 
 impl Axes {
@@ -101,11 +108,24 @@ impl Axes {
         for exclude in &experiment.exclude {
             let mut pairs = Vec::new();
             for (key, node) in exclude.entries() {
-                match self.excluded_value(key, node) {
-                    Ok(pair) => pairs.push(pair),
-                    Err(problem) if experiment.own_exclude => problems.push(*problem),
-                    Err(_) => {}
+                // One value, or a list of them.
+                let nodes = match &node.value {
+                    Value::List(items) if self.excluded_value(key, node).is_err() => items,
+                    _ => std::slice::from_ref(node),
+                };
+                let mut values = Vec::new();
+                let mut axis = None;
+                for node in nodes.iter() {
+                    match self.excluded_value(key, node) {
+                        Ok((index, value)) => {
+                            axis = Some(index);
+                            values.push(value);
+                        }
+                        Err(problem) if experiment.own_exclude => problems.push(*problem),
+                        Err(_) => {}
+                    }
                 }
+                pairs.extend(axis.map(|axis| (axis, values)));
             }
             if exclude.entries().is_empty() {
                 let message = "`exclude`: this leaves out every run";
@@ -266,7 +286,7 @@ impl Axes {
                 rest /= count;
             }
             let out = self.excluded.iter().any(|pairs| {
-                !pairs.is_empty() && pairs.iter().all(|(axis, value)| values[*axis] == *value)
+                !pairs.is_empty() && pairs.iter().all(|(axis, out)| out.contains(&values[*axis]))
             });
             (!out).then_some(Combination { axes: self, values })
         })
@@ -274,18 +294,26 @@ impl Axes {
 }
 
 impl Combination<'_> {
-    /// The run's name: `25x100`, `dim=512,n_layers=8`, and `,seed=1` where there are several seeds.
+    /// The run's name: `25x100`, `dim=512,n_layers=8`, and `,draw=1,seed=1` where there are several draws and seeds.
     pub(crate) fn name(&self) -> String {
         let mut name = self.group();
         for (axis, value) in self.axes.list.iter().zip(&self.values) {
-            if axis.kind == AxisKind::Seed && axis.labels.len() > 1 {
-                name = format!("{name},seed={}", axis.labels[*value]);
+            if axis.is_of_replicates() && axis.labels.len() > 1 {
+                name = format!("{name},{}={}", axis.axis.name, axis.labels[*value]);
             }
         }
         name
     }
 
-    /// The name without the seed.
+    /// The values of all axes but the seed: what the settings to be checked follow from.
+    pub(crate) fn without_seed(&self) -> Vec<usize> {
+        let axes = self.axes.list.iter().zip(&self.values);
+        axes.filter(|(axis, _)| axis.kind != AxisKind::Seed)
+            .map(|(_, value)| *value)
+            .collect()
+    }
+
+    /// The name without draw and seed.
     pub(crate) fn group(&self) -> String {
         let parts: Vec<String> = self
             .axes
@@ -293,6 +321,7 @@ impl Combination<'_> {
             .iter()
             .zip(&self.values)
             .filter_map(|(axis, value)| match axis.kind {
+                _ if axis.is_of_replicates() => None,
                 AxisKind::Case => Some(axis.labels[*value].clone()),
                 AxisKind::Vary(_) => Some(format!("{}={}", axis.axis.name, axis.labels[*value])),
                 AxisKind::Seed => None,

@@ -11,16 +11,25 @@ pub struct Claim {
     pub id: String,
     /// The statement, in our words.
     pub says: String,
-    /// What kind of statement it is.
+    /// What the statement is about; default `finding`. Only findings are counted and corrected for their number.
+    #[serde(default)]
+    pub kind: ClaimKind,
+    /// How the measure is tested; default `difference`.
     #[serde(default, rename = "type")]
-    pub kind: Option<ClaimType>,
+    pub test: ClaimType,
     /// Where the study makes it.
     #[serde(default, rename = "where")]
     pub place: String,
     /// What was published.
     #[serde(default)]
     pub published: Option<Published>,
-    /// A minijinja expression that gives one number.
+    /// What the measure measures, in words.
+    #[serde(default)]
+    pub quantity: Option<String>,
+    /// Unit of the measure (`nats`, `steps`); default: a pure number.
+    #[serde(default)]
+    pub unit: String,
+    /// A minijinja expression that gives one number; of the types `order`, `trend`, `difference`, `equivalence` and `within` also a list.
     #[serde(default)]
     pub measure: Option<String>,
     /// What the number has to be. Required beside `measure`.
@@ -40,33 +49,73 @@ pub struct Claim {
     pub note: Option<String>,
 }
 
-/// What kind of statement a claim is: it says how sharp its check can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a claim is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimKind {
+    /// What a study found out.
+    #[default]
+    Finding,
+    /// What was done: sizes, counts, steps.
+    Setting,
+    /// What follows by arithmetic, whatever was trained.
+    Formula,
+    /// Ours: it checks what a finding rests on.
+    Control,
+}
+
+impl std::fmt::Display for ClaimKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Finding => "finding",
+            Self::Setting => "setting",
+            Self::Formula => "formula",
+            Self::Control => "control",
+        })
+    }
+}
+
+/// How a measure is tested. A list is of matched pairs (`difference`, `equivalence`, `within`: their mean is tested) or ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimType {
-    /// A count that follows from settings and text by a formula.
-    Exact,
-    /// Which of several is the larger.
+    /// Above or below a bound: the 95 % interval lies on that side.
+    #[default]
+    Difference,
+    /// A list rises (`expect: {increasing: gap}`) or falls: every later value differs from every earlier one by more than the gap.
     Order,
-    /// How a curve or an average behaves.
+    /// No difference that matters: two one-sided tests against `expect: {within: [centre, bound]}`, each at 5 %.
+    Equivalence,
+    /// A list that rises or falls by trend: Spearman's correlation of the values with their places, above or below a bound.
     Trend,
-    /// A measured number: with its own data only.
-    Approximate,
-    /// Mathematics, whatever the data.
-    Derived,
-    /// What a text is like: for a reader.
-    Qualitative,
+    /// A number as published: the 95 % interval lies within the tolerance.
+    Within,
+    /// The spread over the seeds: the measure is a statistic of all of them, tested by the jackknife over seeds.
+    Spread,
+    /// A count or an identity: compared, not tested.
+    Exact,
+    /// For a reader.
+    Reading,
+}
+
+impl ClaimType {
+    /// Whether the measure may be a list.
+    pub fn takes_lists(self) -> bool {
+        !matches!(self, Self::Spread | Self::Exact | Self::Reading)
+    }
 }
 
 impl std::fmt::Display for ClaimType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Exact => "exact",
+            Self::Difference => "difference",
             Self::Order => "order",
+            Self::Equivalence => "equivalence",
             Self::Trend => "trend",
-            Self::Approximate => "approximate",
-            Self::Derived => "derived",
-            Self::Qualitative => "qualitative",
+            Self::Within => "within",
+            Self::Spread => "spread",
+            Self::Exact => "exact",
+            Self::Reading => "reading",
         })
     }
 }
@@ -107,6 +156,10 @@ pub enum Expect {
     Within([f64; 2]),
     /// Exactly the value.
     Equals(f64),
+    /// Of a list: every later value exceeds every earlier one by more than this.
+    Increasing(f64),
+    /// Of a list: every later value lies below every earlier one by more than this.
+    Decreasing(f64),
 }
 
 /// What makes a claim checkable.

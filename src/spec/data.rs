@@ -34,6 +34,14 @@ pub struct DataSettings {
     /// 1: predict the next token; 2: the one after it (the off-by-one of the grid and scale-up runs, docs/studies.md#a0).
     #[serde(default = "default_target_shift")]
     pub target_shift: usize,
+    /// Which draw of documents: 0 takes the slices as they stand, `n` those that begin `n` times as far on as the slices reach. The
+    /// tokenizer stays the same. As an axis (`vary: {data.draw: [0, 1, 2]}`) its runs are replicates, as those of `seeds` are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub draw: usize,
+}
+
+fn is_zero(draw: &usize) -> bool {
+    *draw == 0
 }
 
 fn default_target_shift() -> usize {

@@ -26,20 +26,23 @@ pub(crate) fn runs(
     };
     let mut runs = Vec::new();
     // The seed is the innermost axis: runs that differ in it alone follow each other and are checked once.
-    let mut last: Option<(String, Option<Settings>)> = None;
+    let mut last: Option<(Vec<usize>, Option<Settings>)> = None;
     for combination in axes.walk() {
         problems.checked_runs += 1;
-        let group = combination.group();
-        let (_, settings) = match last.take() {
-            Some(last) if last.0 == group && last.1.is_some() => last,
-            _ => (group.clone(), maker.settings(&combination, problems)),
+        let varied = combination.without_seed();
+        let (varied, settings) = match last.take() {
+            Some(last) if last.0 == varied && last.1.is_some() => last,
+            _ => {
+                let settings = maker.settings(&combination, problems);
+                (varied, settings)
+            }
         };
         runs.extend(settings.as_ref().map(|settings| SpecRun {
             name: combination.name(),
             axes: combination.axes(),
             settings: Arc::new(seeded(settings.clone(), axes, &combination)),
         }));
-        last = Some((group, settings));
+        last = Some((varied, settings));
     }
     runs
 }

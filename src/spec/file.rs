@@ -47,7 +47,7 @@ pub(crate) struct SpecFile {
     /// Seeds: the innermost axis, `train.seed`; default: the base's seed.
     #[serde(default)]
     seeds: Vec<u64>,
-    /// Combinations that are left out: maps from axes to values.
+    /// Combinations that are left out: maps from axes to values, or to lists of them.
     #[serde(default)]
     exclude: Vec<BTreeMap<String, Value>>,
     /// Most runs the axes may multiply to; default 10000.

@@ -22,6 +22,8 @@ pub enum Purpose {
     Corpus = 6,
     /// Windows of the studies' own evaluation procedures.
     EvalWindow = 7,
+    /// Resampled documents of a bootstrap; `step` = resample, `index` = place in it.
+    Bootstrap = 8,
 }
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

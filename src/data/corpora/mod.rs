@@ -45,6 +45,6 @@ pub fn document(generator: Generator, parameters: &Embedded, index: u64) -> Stri
     let draws = Draws::new(Stream::new(parameters.seed ^ salt, Purpose::Corpus, index));
     match generator {
         Generator::Stories => stories::story(draws),
-        Generator::Documents => documents::document(draws),
+        Generator::Documents => documents::document(draws, parameters.version),
     }
 }

@@ -55,6 +55,38 @@ fn the_text_of_a_version_never_changes() {
 }
 
 #[test]
+fn version_2_of_documents_has_short_ones() {
+    let second = Embedded {
+        version: 2,
+        ..PARAMETERS
+    };
+    let texts: Vec<String> = (0..400)
+        .map(|index| document(Generator::Documents, &second, index))
+        .collect();
+    let mut hasher = Hasher::new();
+    for text in &texts[..200] {
+        hasher.update_prefixed(text.as_bytes());
+    }
+    assert_eq!(
+        hasher.finish().to_string(),
+        "ad6d1d30be272772acf9a29ecb3ea1d8a3197c4992970ad4f32e4b438d38102b"
+    );
+    let below = |words: usize| {
+        let short = texts
+            .iter()
+            .filter(|text| text.split_whitespace().count() < words);
+        short.count()
+    };
+    let counts = [below(5), below(20), below(60), below(120)];
+    assert_eq!(counts, [0, 8, 35, 76]);
+    assert!(
+        texts
+            .iter()
+            .all(|text| text.ends_with(['.', '?', '!']) || text.len() > 300)
+    );
+}
+
+#[test]
 fn a_document_depends_on_nothing_but_its_arguments() {
     for generator in Generator::ALL {
         let forward = sample(generator, 20);

@@ -1,7 +1,7 @@
 //! The cell `claims`: verdicts counted, and a ledger of the claims.
 
 use super::{Builder, prose_line};
-use crate::claim::{Judged, Reason, Verdict};
+use crate::claim::{Judged, Reason, Source, Verdict};
 use crate::human;
 use crate::report::context::{
     Block, ColumnView, Disagreement, Prose, RowView, Scoreboard, TableView, ValueView, VerdictCount,
@@ -10,7 +10,7 @@ use crate::report::records::ClaimLine;
 use crate::report::scope::Scope;
 use crate::report::text::{code, escape_markdown, inert_line, one_line, slug};
 use crate::report::{ReportError, csv};
-use crate::spec::{ClaimType, Mark, Selection};
+use crate::spec::{ClaimKind, Mark, Selection};
 
 /// Every verdict, in the order of the scoreboard.
 pub(crate) const VERDICTS: [Verdict; 5] = [
@@ -71,9 +71,9 @@ impl Counted for &ClaimLine {
     }
 }
 
-/// Whether a claim restates a setting or a formula: then it is counted apart from the findings.
+/// Whether a claim is a setting, a formula or a control of ours: it is counted apart from the findings.
 pub(crate) fn is_aside(judged: &Judged) -> bool {
-    matches!(judged.kind, Some(ClaimType::Exact | ClaimType::Derived))
+    judged.kind != ClaimKind::Finding
 }
 
 /// Counts the verdicts of findings; settings and formulas stand beside them.
@@ -97,8 +97,12 @@ pub(crate) fn scoreboard(claims: impl Iterator<Item = impl Counted>) -> Scoreboa
     let holds = holds.count();
     Scoreboard {
         total: findings.len(),
-        aside: (!aside.is_empty())
-            .then(|| format!("settings and formulas: {holds} of {} hold", aside.len())),
+        aside: (!aside.is_empty()).then(|| {
+            format!(
+                "settings, formulas and controls: {holds} of {} hold",
+                aside.len()
+            )
+        }),
         counts,
     }
 }
@@ -224,12 +228,9 @@ fn row(judged: &Judged, shown: Option<String>) -> RowView {
 
 /// What a row leaves out: where the claim stands, what was asked, why it was decided so, and how it is measured.
 fn details(judged: &Judged) -> (String, Prose) {
-    let kind = judged.kind.map(|kind| kind.to_string());
-    let summary = [one_line(&judged.id), one_line(&judged.place)];
-    let summary = summary
-        .into_iter()
-        .chain(kind)
-        .filter(|part| !part.is_empty());
+    let kind = format!("{}, {}", judged.kind, judged.test);
+    let summary = [one_line(&judged.id), one_line(&judged.place), kind];
+    let summary = summary.into_iter().filter(|part| !part.is_empty());
     let escaped = |text: &str| escape_markdown(text);
     let mut parts = Vec::new();
     let published = judged.published.as_ref();
@@ -301,6 +302,21 @@ pub(super) fn ours_view(ours: f64, judged: &Judged) -> ValueView {
     }
 }
 
+/// The intervals over every source of variation: `seeds 3: 0.1 to 0.2`.
+fn intervals(judged: &Judged) -> String {
+    let told = judged.intervals.iter().map(|one| {
+        let source = match one.source {
+            Source::Seeds => "seeds",
+            Source::Draws => "draws",
+            Source::Pairs => "pairs",
+            Source::Documents => "documents",
+        };
+        let ends = [one.low, one.high].map(|end| human::significant(end, 5));
+        format!("{source} {}: {} to {}", one.n, ends[0], ends[1])
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
 fn mark(mark: Mark) -> &'static str {
     match mark {
         Mark::Printed => "printed",
@@ -314,7 +330,10 @@ fn csv_text(claims: &[&Judged]) -> String {
     let mut out = csv::line([
         "id",
         "says",
+        "kind",
         "type",
+        "quantity",
+        "unit",
         "where",
         "published",
         "mark",
@@ -322,6 +341,10 @@ fn csv_text(claims: &[&Judged]) -> String {
         "expected",
         "ours",
         "half-width",
+        "intervals",
+        "p",
+        "adjusted p",
+        "adjusted verdict",
         "margin",
         "verdict",
         "reason",
@@ -333,7 +356,10 @@ fn csv_text(claims: &[&Judged]) -> String {
         let fields = [
             one_line(&judged.id),
             one_line(&judged.says),
-            judged.kind.map(|kind| kind.to_string()).unwrap_or_default(),
+            judged.kind.to_string(),
+            judged.test.to_string(),
+            one_line(judged.quantity.as_deref().unwrap_or_default()),
+            one_line(&judged.unit),
             one_line(&judged.place),
             text(published.map(|published| published.value.as_str())),
             text(published.map(|published| mark(published.mark))),
@@ -341,6 +367,13 @@ fn csv_text(claims: &[&Judged]) -> String {
             text(judged.expect.as_deref()),
             number(judged.ours),
             number(half_width(judged)),
+            intervals(judged),
+            number(judged.p),
+            number(judged.adjusted.map(|adjusted| adjusted.p)),
+            judged
+                .adjusted
+                .map(|adjusted| adjusted.verdict.to_string())
+                .unwrap_or_default(),
             number(judged.margin),
             judged.verdict.to_string(),
             one_line(&judged.reason.to_string()),

@@ -186,6 +186,7 @@ fn eval(shape: &Shape, val_loss: f64, noise: &Stream) -> EvalResult {
                 tokens,
                 nll: mean * tokens as f64,
                 perplexity: libm::exp(mean),
+                hits: Some(tokens / 4),
                 excerpt: format!("{} ({document})", TEXTS[document as usize % 4]),
             }
         })
@@ -366,12 +367,19 @@ fn judged(claims: &[Claim]) -> Vec<Judged> {
             expect: claim.expect.map(|_| "above 0.1".to_owned()),
             ours,
             per_seed: ours.map(|ours| (0, ours)).into_iter().collect(),
+            quantity: claim.quantity.clone(),
+            unit: claim.unit.clone(),
             interval: None,
+            intervals: Vec::new(),
+            p: None,
+            adjusted: None,
+            noise: None,
             margin,
             verdict,
             reason: reason.into(),
             note: claim.note.clone(),
             kind: claim.kind,
+            test: claim.test,
             needs_reading: claim.needs.reading,
         })
         .collect()

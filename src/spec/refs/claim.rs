@@ -2,13 +2,13 @@
 
 use super::Refs;
 use crate::spec::error::Problem;
-use crate::spec::{Claim, Expect, Needs};
+use crate::spec::{Claim, ClaimType, Expect, Needs};
 
 /// Kinds of data that a claim may need: an embedded corpus, or files.
 const DATA: [&str; 3] = ["stories", "documents", "files"];
 
 /// What `expect` may be.
-const EXPECT: &str = "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`";
+const EXPECT: &str = "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`, `{increasing: gap}`, `{decreasing: gap}`";
 
 impl Refs<'_> {
     /// Checks a claim by itself.
@@ -23,6 +23,7 @@ impl Refs<'_> {
             self.push("claims", index, &["says"], problem);
         }
         self.measure_and_expect(index, claim);
+        self.expect_of_type(index, claim);
         if let Some(data) = &claim.needs.data
             && !DATA.contains(&data.as_str())
         {
@@ -40,6 +41,37 @@ impl Refs<'_> {
                 let path = ["needs", "profiles", &at.to_string()];
                 self.push("claims", index, &path, problem);
             }
+        }
+    }
+
+    /// Each type tests against bounds of its own kind.
+    fn expect_of_type(&mut self, index: usize, claim: &Claim) {
+        let Some(expect) = claim.expect else { return };
+        let (fits, allowed) = match claim.test {
+            ClaimType::Order => (
+                matches!(expect, Expect::Increasing(_) | Expect::Decreasing(_)),
+                "`{increasing: gap}` or `{decreasing: gap}`",
+            ),
+            ClaimType::Equivalence | ClaimType::Within => (
+                matches!(expect, Expect::Within(_)),
+                "`{within: [centre, tolerance]}`",
+            ),
+            _ => (
+                !matches!(expect, Expect::Increasing(_) | Expect::Decreasing(_)),
+                "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}` or `{equals: x}`",
+            ),
+        };
+        if !fits {
+            let message = format!(
+                "the claim `{}` is of the type `{}`, which cannot be tested against this `expect`",
+                claim.id, claim.test
+            );
+            self.push(
+                "claims",
+                index,
+                &["expect"],
+                Problem::new(message).allowed(allowed),
+            );
         }
     }
 

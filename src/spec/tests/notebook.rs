@@ -10,14 +10,14 @@ fn claims() {
       --> s.yaml:39:14
     39 |     measure: min(run('25x100').val_loss - run('250x10').val_loss, run('250x10').val_loss - run('2500x1').val_loss)
        |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-       = allowed: `{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`
+       = allowed: `{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`, `{increasing: gap}`, `{decreasing: gap}`
     ");
     assert_snapshot!(edit("expect: {above: 0.1}", "expect: {over: 0.1}"), @"
     `claims[0].expect` cannot be `over`
       --> s.yaml:40:14
     40 |     expect: {over: 0.1}
        |              ^^^^
-       = allowed: `{above: …}`, `{below: …}`, `{within: …}`, `{equals: …}`
+       = allowed: `{above: …}`, `{below: …}`, `{within: …}`, `{equals: …}`, `{increasing: …}`, `{decreasing: …}`
     ");
     assert_snapshot!(edit("expect: {above: 0.1}", "expect: {within: [0.1, -1]}"), @"
     the tolerance -1 is below 0

@@ -58,6 +58,20 @@ fn axes_are_crossed_in_written_order() {
 }
 
 #[test]
+fn draws_of_documents_are_replicates() {
+    let more = "vary: {data.draw: [0, 1], model.dim: [64, 128]}\nseeds: [7, 8]\nexclude: [{draw: 1, seed: 8}, {dim: [64], seed: [7, 8], draw: [1]}]\n";
+    let spec = with(&plain(more), None, &[]).unwrap();
+    let show = |s: &Settings| format!("{} {} {}", s.data.draw, s.model.dim, s.train.seed);
+    assert_snapshot!(table(&spec, show), @"
+    dim=64,draw=0,seed=7: 0 64 7
+    dim=64,draw=0,seed=8: 0 64 8
+    dim=128,draw=0,seed=7: 0 128 7
+    dim=128,draw=0,seed=8: 0 128 8
+    dim=128,draw=1,seed=7: 1 128 7
+    ");
+}
+
+#[test]
 fn axes_of_one_last_part_are_named_whole() {
     let more =
         "vary: {data.tokenizer.train_bpe.documents: [10, 20], eval.perplexity.documents: [1, 2]}\n";

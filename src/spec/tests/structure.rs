@@ -41,7 +41,7 @@ fn unknown_keys() {
       --> s.yaml:37:5
     37 |     were: figure 3
        |     ^^^^
-       = allowed: `id`, `says`, `type`, `where`, `published`, `measure`, `expect`, `show`, `needs`, `inconsistent`, `note`
+       = allowed: `id`, `says`, `kind`, `type`, `where`, `published`, `quantity`, `unit`, `measure`, `expect`, `show`, `needs`, `inconsistent`, `note`
        = hint: did you mean `where`?
     ");
     assert_snapshot!(edit("x: epoch, panels", "x: epoch, pannels"), @"

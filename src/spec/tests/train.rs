@@ -250,7 +250,7 @@ fn corpora_and_tokenizers() {
      --> s.yaml:8:35
     8 |     corpus: {documents: {version: 7}}
       |                                   ^
-      = allowed: 1
+      = allowed: 1 or 2
     ");
     assert_snapshot!(edit("{documents: {version: 1}}", r#"{text: {path: a.txt, separator: ""}}"#), @r#"
     an empty separator cannot end a document

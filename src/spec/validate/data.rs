@@ -143,9 +143,9 @@ fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut
 
 fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
     let (kind, files) = match corpus {
-        Corpus::Stories(embedded) => return version_exists(path, "stories", embedded, findings),
+        Corpus::Stories(embedded) => return version_exists(path, "stories", embedded, 1, findings),
         Corpus::Documents(embedded) => {
-            return version_exists(path, "documents", embedded, findings);
+            return version_exists(path, "documents", embedded, 2, findings);
         }
         Corpus::Text(text) => {
             text_is_cut(path, text, findings);
@@ -166,12 +166,19 @@ fn empty_path(path: &str, kind: &str, findings: &mut Findings) {
     findings.say(format!("{path}.{kind}.path"), message);
 }
 
-fn version_exists(path: &str, name: &str, embedded: &Embedded, findings: &mut Findings) {
-    if embedded.version != 1 {
+fn version_exists(
+    path: &str,
+    name: &str,
+    embedded: &Embedded,
+    newest: u32,
+    findings: &mut Findings,
+) {
+    if !(1..=newest).contains(&embedded.version) {
+        let versions: Vec<String> = (1..=newest).map(|version| version.to_string()).collect();
         let message = format!("the corpus `{name}` has no version {}", embedded.version);
         findings
             .say(format!("{path}.{name}.version"), message)
-            .allowed("1");
+            .allowed(versions.join(" or "));
     }
 }
 

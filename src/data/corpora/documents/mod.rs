@@ -1,7 +1,8 @@
 //! Mixed documents: prose of many kinds, letters, questions, rules, lists, tables, logs, pages and source code.
 //!
 //! A document draws its length first (log-normal, in words), then its kind and subject; it grows by sections, each with
-//! its own persons, places and topic, until it is long enough.
+//! its own persons, places and topic, until it is long enough. Version 1 has no document below 40 words; version 2 goes down to
+//! eight, and what is below 120 words is a note of a few sentences.
 
 mod code;
 mod plain;
@@ -18,7 +19,7 @@ static GRAMMAR: LazyLock<Grammar> =
 /// Median length in words and spread of its logarithm; bounds keep single documents from filling a corpus.
 const MEDIAN_WORDS: f64 = 380.0;
 const LOG_SPREAD: f64 = 1.5;
-const MIN_WORDS: f64 = 40.0;
+const MIN_WORDS: [f64; 2] = [40.0, 8.0];
 const MAX_WORDS: f64 = 40_000.0;
 
 /// A kind of document.
@@ -38,7 +39,12 @@ enum Kind {
     Log,
     Html,
     Code,
+    /// Version 2 only, below [`NOTE_WORDS`].
+    Note,
 }
+
+/// Words below which a document of version 2 is a note.
+const NOTE_WORDS: usize = 120;
 
 /// How often each kind is drawn.
 const KINDS: [(Kind, usize); 14] = [
@@ -58,18 +64,21 @@ const KINDS: [(Kind, usize); 14] = [
     (Kind::Code, 13),
 ];
 
-/// The document of these draws.
-pub(super) fn document(mut draws: Draws) -> String {
+/// The document of these draws; `version` is 1 or 2.
+pub(super) fn document(mut draws: Draws, version: u32) -> String {
     let normal = draws.normal();
-    let words =
-        (MEDIAN_WORDS * libm::exp(LOG_SPREAD * normal)).clamp(MIN_WORDS, MAX_WORDS) as usize;
+    let least = MIN_WORDS[usize::from(version > 1)];
+    let words = (MEDIAN_WORDS * libm::exp(LOG_SPREAD * normal)).clamp(least, MAX_WORDS) as usize;
     let mut at = draws.below(KINDS.iter().map(|(_, weight)| weight).sum());
     let kind = KINDS.iter().find(|(_, weight)| {
         let hit = at < *weight;
         at = at.saturating_sub(*weight);
         hit
     });
-    let kind = kind.map_or(Kind::Article, |(kind, _)| *kind);
+    let kind = match kind {
+        _ if version > 1 && words < NOTE_WORDS => Kind::Note,
+        kind => kind.map_or(Kind::Article, |(kind, _)| *kind),
+    };
     let subject = draws.below(SUBJECTS);
     let mut writer = Writer::new(&GRAMMAR, draws);
     writer.subject = subject;
@@ -89,6 +98,7 @@ pub(super) fn document(mut draws: Draws) -> String {
         Kind::Log => page.log(),
         Kind::Html => page.html(),
         Kind::Code => return page.code(),
+        Kind::Note => page.note(),
     }
     let text = std::mem::take(&mut page.writer.out);
     text.trim().to_owned()
@@ -292,6 +302,14 @@ impl Page {
             if self.full() {
                 return;
             }
+        }
+    }
+
+    fn note(&mut self) {
+        let opening = *self.writer.draws.pick(&["sentence", "qtext", "news"]);
+        self.put(if self.words < 30 { "sentence" } else { opening }, " ");
+        while !self.full() {
+            self.put("sentence", " ");
         }
     }
 

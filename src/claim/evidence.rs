@@ -1,0 +1,351 @@
+//! What the runs say about a measure: its value and, for each source of variation, an interval and a p-value.
+//!
+//! | Source | What varies | Interval |
+//! |---|---|---|
+//! | seeds | the seeds that all settings have, draws averaged | Student's t over the values; for `spread` over the jackknife's pseudo-values |
+//! | draws | other documents of the same source, seeds averaged | Student's t over the values |
+//! | pairs | the entries of a list of matched pairs | Student's t over the entries |
+//! | documents | the held-out documents, resampled in pairs | the bootstrap's standard error with Student's t |
+//!
+//! A claim is decided by all of them together: each interval has to lie on one side, and the p-value is the largest. So no source
+//! that was looked at can be left out, and the chance of a wrong decision stays below that of each test.
+
+use crate::expr::{ExprError, Measured, Prepared, Scope};
+use crate::spec::{ClaimType, Expect};
+use crate::stats;
+use serde::Serialize;
+
+/// Seeds, or draws of documents, from which on an interval is given.
+const ENOUGH: usize = 3;
+/// Matched pairs from which on their interval is given.
+const ENOUGH_PAIRS: usize = 5;
+/// Documents from which on their interval is given.
+const ENOUGH_DOCUMENTS: usize = 10;
+/// Resamples of the documents: their spread is wanted, not its tails.
+const RESAMPLES: u64 = 200;
+/// Largest p-value of a decision.
+pub(super) const LEVEL: f64 = 0.05;
+
+/// Where a measure's variation comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Seeds of training.
+    Seeds,
+    /// Draws of documents.
+    Draws,
+    /// Matched pairs of settings.
+    Pairs,
+    /// Held-out documents.
+    Documents,
+}
+
+impl Source {
+    /// Whether it tells how much another training would differ; documents alone do not.
+    fn decides(self) -> bool {
+        self != Self::Documents
+    }
+}
+
+/// The interval of a measure over one source of variation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SourceInterval {
+    /// What varies.
+    pub source: Source,
+    /// How many of it there are.
+    pub n: usize,
+    /// Lower end of the 95 % interval; of an equivalence 90 %, which is that of two one-sided tests at 5 %.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// P-value of the decision that the measure suggests, that it is as expected or not.
+    pub p: f64,
+}
+
+/// One number that has to lie somewhere: the measure, or a gap of an ordered list.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Part {
+    pub(super) value: f64,
+    pub(super) intervals: Vec<SourceInterval>,
+}
+
+/// All that was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Evidence {
+    pub(super) measured: Measured,
+    /// The measure, or the gaps of an ordered list, the narrowest first.
+    pub(super) parts: Vec<Part>,
+    /// The value of the first part for each seed.
+    pub(super) per_seed: Vec<(u64, f64)>,
+}
+
+/// A sample of a number over one source: what its interval follows from.
+struct Sample {
+    source: Source,
+    n: usize,
+    mean: f64,
+    /// Standard error of `mean`.
+    error: f64,
+    degrees: usize,
+}
+
+impl Sample {
+    fn of(source: Source, values: &[f64]) -> Option<Self> {
+        let spread = stats::sd(values)?;
+        Some(Self {
+            source,
+            n: values.len(),
+            mean: stats::mean(values)?,
+            error: spread / (values.len() as f64).sqrt(),
+            degrees: values.len() - 1,
+        })
+    }
+
+    /// P-value that the true value lies above `bound`'s other side: `P(T > (mean − bound) / error)`.
+    fn above(&self, bound: f64) -> f64 {
+        let distance = self.mean - bound;
+        if self.error <= f64::EPSILON * self.mean.abs().max(bound.abs()) {
+            return f64::from(u8::from(distance <= 0.0));
+        }
+        stats::upper_tail(distance / self.error, self.degrees)
+    }
+
+    fn below(&self, bound: f64) -> f64 {
+        1.0 - self.above(bound)
+    }
+
+    /// The p-value that the true value lies inside the region (`holds`), and that it lies outside.
+    fn p(&self, test: ClaimType, expect: &Expect) -> [f64; 2] {
+        let two_sided = |p: f64| (2.0 * p).min(1.0);
+        match *expect {
+            Expect::Above(bound) | Expect::Increasing(bound) => {
+                [self.above(bound), self.below(bound)].map(two_sided)
+            }
+            Expect::Below(bound) => [self.below(bound), self.above(bound)].map(two_sided),
+            Expect::Decreasing(gap) => [self.below(-gap), self.above(-gap)].map(two_sided),
+            Expect::Within([centre, tolerance]) => {
+                let (low, high) = (centre - tolerance, centre + tolerance);
+                let inside = self.above(low).max(self.below(high));
+                let outside = self.below(low).min(self.above(high));
+                let inside = match test {
+                    ClaimType::Equivalence => inside,
+                    _ => two_sided(inside),
+                };
+                [inside, two_sided(outside)]
+            }
+            Expect::Equals(_) => [1.0, 1.0],
+        }
+    }
+
+    /// The interval, with the p-value of the decision that the measure is `inside` what is expected, or outside.
+    fn interval(&self, test: ClaimType, expect: &Expect, inside: bool) -> SourceInterval {
+        let level = match test {
+            ClaimType::Equivalence => 0.95,
+            _ => 0.975,
+        };
+        let half = stats::quantile(level, self.degrees) * self.error;
+        let [p_inside, p_outside] = self.p(test, expect);
+        SourceInterval {
+            source: self.source,
+            n: self.n,
+            low: self.mean - half,
+            high: self.mean + half,
+            p: if inside { p_inside } else { p_outside },
+        }
+    }
+}
+
+/// Measures `expression` in every scope that there is.
+pub(super) fn gather(
+    prepared: &Prepared<'_>,
+    test: ClaimType,
+    expect: &Expect,
+) -> Result<Evidence, String> {
+    let value = measured(prepared, Scope::Mean, "")?;
+    let of_mean = statistics(&value, test)?;
+    let mut samples: Vec<Vec<Sample>> = of_mean.iter().map(|_| Vec::new()).collect();
+    let scopes = |source: Source| -> Vec<(Scope, String)> {
+        let (numbers, scope, word): (&[u64], fn(u64) -> Scope, &str) = match source {
+            Source::Seeds => (&value.seeds, Scope::Seed, "with seed"),
+            Source::Draws => (&value.draws, Scope::Draw, "with draw"),
+            Source::Pairs | Source::Documents => return Vec::new(),
+        };
+        let named = numbers.iter();
+        named
+            .map(|number| (scope(*number), format!("{word} {number}: ")))
+            .collect()
+    };
+    let mut per_seed = Vec::new();
+    if test == ClaimType::Spread {
+        let pseudo = jackknife(prepared, &value.seeds, of_mean[0])?;
+        samples[0].extend(pseudo.and_then(|values| Sample::of(Source::Seeds, &values)));
+    } else if test != ClaimType::Exact {
+        for source in [Source::Seeds, Source::Draws] {
+            let of_each = scopes(source)
+                .into_iter()
+                .map(|(scope, word)| statistics(&measured(prepared, scope, &word)?, test))
+                .collect::<Result<Vec<_>, String>>()?;
+            if source == Source::Seeds {
+                per_seed = value.seeds.iter().copied().zip(of_each.clone()).collect();
+            }
+            if of_each.len() < ENOUGH {
+                continue;
+            }
+            for (part, samples) in samples.iter_mut().enumerate() {
+                let values: Option<Vec<f64>> =
+                    of_each.iter().map(|each| each.get(part).copied()).collect();
+                samples.extend(values.and_then(|values| Sample::of(source, &values)));
+            }
+        }
+        let is_of_pairs = value.is_list && !matches!(test, ClaimType::Order | ClaimType::Trend);
+        if is_of_pairs && value.values.len() >= ENOUGH_PAIRS {
+            samples[0].extend(Sample::of(Source::Pairs, &value.values));
+        }
+        if let Some(count) = value.documents.filter(|count| *count >= ENOUGH_DOCUMENTS) {
+            bootstrap(prepared, test, (count, &of_mean), &mut samples);
+        }
+    }
+    let mut parts: Vec<Part> = of_mean
+        .iter()
+        .zip(&samples)
+        .map(|(value, samples)| {
+            let inside = super::verdict::is_met(expect, *value);
+            let intervals = samples.iter();
+            Part {
+                value: *value,
+                intervals: intervals
+                    .map(|sample| sample.interval(test, expect, inside))
+                    .collect(),
+            }
+        })
+        .collect();
+    let narrowest = narrowest(&parts, expect);
+    parts.swap(0, narrowest);
+    let per_seed = per_seed.into_iter();
+    Ok(Evidence {
+        per_seed: per_seed
+            .filter_map(|(seed, each)| Some((seed, *each.get(narrowest)?)))
+            .collect(),
+        measured: value,
+        parts,
+    })
+}
+
+/// The part that is nearest to its bound, or farthest on the other side.
+fn narrowest(parts: &[Part], expect: &Expect) -> usize {
+    let margin = |part: &Part| super::verdict::margin(expect, part.value);
+    (0..parts.len())
+        .min_by(|&a, &b| margin(&parts[a]).total_cmp(&margin(&parts[b])))
+        .unwrap_or(0)
+}
+
+/// The numbers that are tested: the value, the mean of a list of pairs, the correlation of a trend, or all gaps of an order.
+fn statistics(value: &Measured, test: ClaimType) -> Result<Vec<f64>, String> {
+    let list = &value.values;
+    let numbers = match test {
+        ClaimType::Order => {
+            if list.len() < 2 {
+                return Err("an order needs a list of two values or more".to_owned());
+            }
+            let later = |first: usize| {
+                list[first + 1..]
+                    .iter()
+                    .map(move |later| later - list[first])
+            };
+            (0..list.len()).flat_map(later).collect()
+        }
+        ClaimType::Trend if value.is_list => {
+            let places: Vec<f64> = (0..list.len()).map(|place| place as f64).collect();
+            let correlation = crate::eval::curve::spearman(&places, list);
+            vec![correlation.ok_or("a trend needs a list of different values")?]
+        }
+        _ => vec![stats::mean(list).ok_or("the measure is an empty list")?],
+    };
+    match numbers.iter().find(|number| !number.is_finite()) {
+        None => Ok(numbers),
+        Some(number) if number.is_nan() => Err("the measure is NaN".to_owned()),
+        Some(_) => Err("the measure is infinite".to_owned()),
+    }
+}
+
+fn measured(prepared: &Prepared<'_>, scope: Scope, place: &str) -> Result<Measured, String> {
+    let told = |error: ExprError| match error.is_without_value() {
+        true => format!("{place}{error}"),
+        false => format!("{place}the measure cannot be evaluated: {error}"),
+    };
+    let mut all = prepared.measure(&[scope]).map_err(told)?;
+    all.pop()
+        .ok_or_else(|| "the measure has no value".to_owned())
+}
+
+/// Pseudo-values of the jackknife over seeds: n · θ − (n − 1) · θ without the seed. `None` below four seeds.
+fn jackknife(prepared: &Prepared<'_>, seeds: &[u64], all: f64) -> Result<Option<Vec<f64>>, String> {
+    if seeds.len() <= ENOUGH {
+        return Ok(None);
+    }
+    let n = seeds.len() as f64;
+    let mut pseudo = Vec::with_capacity(seeds.len());
+    for seed in seeds {
+        let without = measured(
+            prepared,
+            Scope::WithoutSeed(*seed),
+            &format!("without seed {seed}: "),
+        )?;
+        let without = stats::mean(&without.values).unwrap_or(f64::NAN);
+        if !without.is_finite() {
+            return Err(format!("the measure is {without} without seed {seed}"));
+        }
+        pseudo.push(n * all - (n - 1.0) * without);
+    }
+    Ok(Some(pseudo))
+}
+
+/// Adds the sample over resampled documents to each part: its error is the spread of the resampled values, widened by what a
+/// resample of few documents loses, n / (n − 1).
+fn bootstrap(
+    prepared: &Prepared<'_>,
+    test: ClaimType,
+    (count, values): (usize, &[f64]),
+    samples: &mut [Vec<Sample>],
+) {
+    let scopes: Vec<Scope> = (0..RESAMPLES).map(Scope::Documents).collect();
+    let Ok(resampled) = prepared.measure(&scopes) else {
+        return;
+    };
+    let each: Result<Vec<Vec<f64>>, String> = resampled
+        .iter()
+        .map(|value| statistics(value, test))
+        .collect();
+    let Ok(each) = each else { return };
+    for (part, samples) in samples.iter_mut().enumerate() {
+        let of_part: Option<Vec<f64>> = each.iter().map(|each| each.get(part).copied()).collect();
+        let Some(spread) = of_part.and_then(|values| stats::sd(&values)) else {
+            continue;
+        };
+        let n = count as f64;
+        samples.push(Sample {
+            source: Source::Documents,
+            n: count,
+            mean: values[part],
+            error: spread * (n / (n - 1.0)).sqrt(),
+            degrees: count - 1,
+        });
+    }
+}
+
+impl Part {
+    /// Whether a source of variation says how much another training would differ.
+    pub(super) fn is_tested(&self) -> bool {
+        self.intervals
+            .iter()
+            .any(|interval| interval.source.decides())
+    }
+
+    /// The largest p-value over the sources.
+    pub(super) fn p(&self) -> Option<f64> {
+        self.is_tested().then(|| {
+            let p = self.intervals.iter().map(|interval| interval.p);
+            p.fold(0.0, f64::max)
+        })
+    }
+}
