@@ -95,10 +95,14 @@ impl Error {
                 "a smaller learning rate or `train.grad_clip` often helps; the log has every step"
             }
             Self::Store(StoreError::Fs(error))
+            | Self::Scheduler(SchedulerError::Store(StoreError::Fs(error)))
             | Self::Report(ReportError::Fs(error))
             | Self::Fs(error) => match error.source.kind() {
                 std::io::ErrorKind::StorageFull => {
-                    "the disk is full; `specbook store gc` lists what can go"
+                    "the disk is full; `specbook store gc` lists what can go of a store"
+                }
+                std::io::ErrorKind::WouldBlock if error.operation.contains("thread") => {
+                    "the limit of processes (`ulimit -u`, `pids.max` of a container) counts threads too; raise it, or use fewer with `--threads`"
                 }
                 std::io::ErrorKind::PermissionDenied => {
                     "name a folder that can be written with `--store` or `--out`"

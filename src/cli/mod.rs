@@ -61,6 +61,12 @@ pub fn run() -> ExitCode {
         }
     };
     let printer = Printer::new(&cli.global);
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !crate::data::tokenizer::is_guarded() {
+            report(panic);
+        }
+    }));
     let code = signals::obey()
         .and_then(|()| named_store(&mut cli.global))
         .and_then(|()| dispatch(&cli, printer));

@@ -22,7 +22,11 @@ pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
             found
         }
     };
-    refuse_odd(&root)?;
+    refuse_dangling("the store", &root, "--store")?;
+    if std::fs::metadata(&root).is_ok_and(|found| !found.is_dir()) {
+        let message = format!("the store `{}` is not a folder", root.display());
+        return Err(Failure::input(message));
+    }
     Ok(Store::open(root, Arc::new(RealFs::new())))
 }
 
@@ -47,10 +51,11 @@ pub(crate) fn store_here(global: &Global) -> Result<Store, Failure> {
 /// The folder for reports, to be written to.
 pub(crate) fn reports(out: Option<&Path>, near: &Path) -> Result<PathBuf, Failure> {
     let folder = committed_reports(out, near);
-    match out {
-        Some(_) => Ok(folder),
-        None => refuse_stranger(&folder, "--out").map(|()| folder),
+    if out.is_none() {
+        refuse_stranger(&folder, "--out")?;
     }
+    refuse_dangling("the folder of reports", &folder, "--out")?;
+    Ok(folder)
 }
 
 /// The folder of reports, to be read: whoever checked the project out.
@@ -106,22 +111,15 @@ fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Refuses a store that is no folder, and a link that leads nowhere.
-fn refuse_odd(root: &Path) -> Result<(), Failure> {
-    let target = std::fs::read_link(root);
-    match (std::fs::metadata(root), target) {
-        (Ok(found), _) if !found.is_dir() => Err(Failure::input(format!(
-            "the store `{}` is not a folder",
-            root.display()
-        ))),
-        (Err(error), Ok(target)) => Err(Failure::input(format!(
-            "the store `{}` is a link to `{}`, which cannot be read: {error}",
-            root.display(),
-            target.display()
-        ))
-        .hint(
-            "is its disk mounted? Otherwise remove the link, or name another store with `--store`",
-        )),
-        _ => Ok(()),
-    }
+/// Refuses a link that leads nowhere: what is behind it would seem to be empty.
+fn refuse_dangling(what: &str, folder: &Path, option: &str) -> Result<(), Failure> {
+    let (Err(error), Ok(target)) = (std::fs::metadata(folder), std::fs::read_link(folder)) else {
+        return Ok(());
+    };
+    let (folder, target) = (folder.display(), target.display());
+    let message =
+        format!("{what} `{folder}` is a link to `{target}`, which cannot be read: {error}");
+    Err(Failure::input(message).hint(format!(
+        "is its disk mounted? Otherwise remove the link, or name another folder with `{option}`"
+    )))
 }

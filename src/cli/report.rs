@@ -313,7 +313,8 @@ fn committed<'a>(
     reports: &Path,
 ) -> Result<Vec<(&'a Spec, String)>, Failure> {
     let mut all = Vec::new();
-    let beside = RealFs::new().list(reports).map_err(Error::from)?;
+    let fs = RealFs::new().below(reports);
+    let beside = fs.list(reports).map_err(Error::from)?;
     for spec in specs {
         if let Some(profile) = &args.spec.profile {
             let mut asked = spec.clone();

@@ -41,9 +41,16 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
             let file = entry.map_err(unreadable)?.path();
-            if is_spec(&file) && !is_hidden(&file) {
-                found.push(file);
+            if !is_spec(&file) || is_hidden(&file) {
+                continue;
             }
+            // A pipe would wait for a writer for ever.
+            if std::fs::metadata(&file).is_ok_and(|found| !found.is_file()) {
+                let message = format!("`{}` is not a file, so it is no spec", file.display());
+                return Err(Failure::input(message)
+                    .hint("move it out of the folder, or name the specs one by one"));
+            }
+            found.push(file);
         }
         if found.is_empty() {
             return Err(Failure::input(format!(

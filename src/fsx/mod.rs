@@ -11,6 +11,7 @@ mod lock;
 mod owner;
 mod place;
 mod real;
+mod regular;
 mod stranger;
 
 pub use atomic::AtomicFile;
@@ -20,6 +21,7 @@ pub use lease::{Judge, LEASE_MARK, Lease, LeaseName, LeaseTiming, Observed, age,
 pub use lock::Lock;
 pub use owner::Owner;
 pub use real::RealFs;
+pub use regular::open_regular;
 pub use stranger::stranger;
 
 use std::io::{self, Read, Write};

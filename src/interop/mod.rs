@@ -195,7 +195,7 @@ impl InteropError {
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, InteropError> {
     use std::io::Read as _;
     let failed = |error: std::io::Error| InteropError::input(path, error.to_string());
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = crate::fsx::open_regular(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(limit + 1)
         .read_to_end(&mut bytes)

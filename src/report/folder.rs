@@ -233,8 +233,9 @@ impl<'a> ReportFolder<'a> {
             match read {
                 Ok(read) => drop(entries.insert(entry.name, read)),
                 Err(error) => warnings.push(format!(
-                    "the index leaves out `{}`: {error}",
-                    other.path("").display()
+                    "the index leaves out `{}`: {}",
+                    other.path("").display(),
+                    crate::store::chain(&error)
                 )),
             }
         }

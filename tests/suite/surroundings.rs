@@ -113,7 +113,7 @@ fn a_store_that_is_a_link_to_nowhere_or_no_folder_is_told() {
             insta::assert_snapshot!(ran.stderr, @"
             error: the store `./.specbook` is a link to `/nowhere/disk`, which cannot be read: No such file or directory (os error 2)
 
-            hint: is its disk mounted? Otherwise remove the link, or name another store with `--store`
+            hint: is its disk mounted? Otherwise remove the link, or name another folder with `--store`
             ");
         }
     }
@@ -417,6 +417,95 @@ fn the_first_process_of_a_container_obeys_signals() {
             begun.elapsed()
         );
     }
+}
+
+/// A named pipe.
+fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn pipes_and_devices_are_no_specs_and_no_tokenizers() {
+    let project = Project::new();
+    let text = TINY.replace(
+        "{train_bpe: {vocab_size: 320, documents: 20}}",
+        "{file: t.json}",
+    );
+    project.write("specs/tiny.yaml", text);
+    pipe(&project.path().join("specs/t.json"));
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
+    assert!(
+        ran.stderr.contains("t.json`: it is a pipe or a device"),
+        "{}",
+        ran.stderr
+    );
+    pipe(&project.path().join("specs/odd.yaml"));
+    let ran = project.run(&["check", "specs"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: `specs/odd.yaml` is not a file, so it is no spec
+
+    hint: move it out of the folder, or name the specs one by one
+    ");
+}
+
+#[test]
+fn a_cut_tokenizer_file_is_told_without_a_panic() {
+    let project = Project::new();
+    let text = TINY.replace(
+        "{train_bpe: {vocab_size: 320, documents: 20}}",
+        "{file: t.json}",
+    );
+    project.write("specs/tiny.yaml", text);
+    // The library panics where a decoder ends too early.
+    project.write(
+        "specs/t.json",
+        r#"{"version":"1.0","added_tokens":[],"decoder":{"type":"ByteLe"#,
+    );
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
+    assert!(ran.stderr.contains("t.json"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+}
+
+#[test]
+fn reports_behind_a_link_and_odd_neighbours() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let link = project.path().join("reports");
+    symlink("/nowhere/disk", &link).unwrap();
+    let ran = project.run(&["run", "specs/tiny.yaml"]).code(4);
+    assert!(
+        ran.stderr
+            .contains("the folder of reports `./reports` is a link to `/nowhere/disk`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        !project.path().join(".specbook/runs-v1").exists(),
+        "nothing is trained before"
+    );
+    std::fs::remove_file(&link).unwrap();
+    // A folder that the user linked is as good as one.
+    std::fs::create_dir_all(project.path().join("disk/pipe")).unwrap();
+    symlink("disk", &link).unwrap();
+    pipe(&project.path().join("disk/pipe/data"));
+    project.write("disk/crawl/data/records.jsonl", "{\"url\": 1}\n");
+    let ran = project.run(&["run", "specs/tiny.yaml", "-q"]).success();
+    assert!(
+        ran.stderr.contains(
+            "leaves out `./reports/crawl`: `data/records.jsonl`, line 1: it is not the first line"
+        ),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("leaves out `./reports/pipe`: cannot read"),
+        "{}",
+        ran.stderr
+    );
+    project
+        .run(&["report", "--check", "specs/tiny.yaml"])
+        .success();
 }
 
 /// How long the program may take to end after a signal.

@@ -21,8 +21,8 @@ pub(crate) use export::{Spelling, Token, TokenKind};
 pub(crate) use fidelity::Fidelity;
 pub(crate) use head::Head;
 pub(crate) use kinds::{files, open};
-pub(crate) use text::check_vocab_size;
 pub use text::{MAX_FILE, TextTokenizer};
+pub(crate) use text::{check_vocab_size, is_guarded};
 pub use train::{ALGORITHM, WordCounts};
 
 #[cfg(test)]

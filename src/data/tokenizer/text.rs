@@ -9,6 +9,7 @@ use crate::data::{DataError, Stop};
 use crate::digest::Sha256Hex;
 use crate::spec::{MAX_BPE_VOCAB, MIN_BPE_VOCAB};
 use rayon::prelude::*;
+use std::cell::Cell;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -313,7 +314,7 @@ pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
         source,
     };
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
+    crate::fsx::open_regular(path)
         .map_err(failed)?
         .take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
@@ -354,9 +355,22 @@ pub(crate) fn check_vocab_size(vocab_size: usize) -> Result<(), DataError> {
     }
 }
 
+thread_local! {
+    /// Whether this thread is inside [`guarded`].
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread becomes an error that is told as one.
+pub(crate) fn is_guarded() -> bool {
+    GUARDED.get()
+}
+
 /// Runs a call into the library and turns a panic into an error.
 fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+    let outer = GUARDED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(outer);
+    result.unwrap_or_else(|panic| {
         let reason = panic
             .downcast_ref::<String>()
             .cloned()
