@@ -1,8 +1,10 @@
 //! The command line: commands and flags, parsed by clap.
 
+use crate::report::Paper;
 use crate::store::LeaseTiming;
 use crate::train::engine::DeviceKind;
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::OsStringValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -310,11 +312,19 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) strict_claims: bool,
     /// Write the report for a paper into the folder of `--out` instead.
-    #[arg(long, value_name = "LANGUAGE", requires = "out", conflicts_with_all = ["check", "context"])]
-    pub(crate) to: Option<crate::report::Paper>,
+    #[arg(long, value_name = "LANGUAGE", value_parser = papers(), requires = "out", conflicts_with_all = ["check", "context"])]
+    pub(crate) to: Option<Paper>,
     /// Folder with templates that stand in for the shipped ones of the same name (templates/README.md lists them).
     #[arg(long, value_name = "DIR")]
     pub(crate) template: Option<PathBuf>,
+}
+
+/// The languages of papers.
+fn papers() -> impl TypedValueParser<Value = Paper> {
+    PossibleValuesParser::new(["tex", "typst"]).map(|name| match name.as_str() {
+        "tex" => Paper::Tex,
+        _ => Paper::Typst,
+    })
 }
 
 /// `status`

@@ -133,6 +133,36 @@ impl RunNames {
     }
 }
 
+/// The variables of a page's style sheet, which a spec's `theme` may set.
+pub(crate) const THEME: [&str; 26] = [
+    "paper",
+    "raised",
+    "ink",
+    "soft",
+    "muted",
+    "rule",
+    "grid",
+    "link",
+    "mark",
+    "s0",
+    "s1",
+    "s2",
+    "s3",
+    "s4",
+    "s5",
+    "s6",
+    "s7",
+    "published",
+    "holds",
+    "fails",
+    "inconclusive",
+    "unchecked",
+    "inconsistent",
+    "serif",
+    "sans",
+    "mono",
+];
+
 /// The study an experiment comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -16,7 +16,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const CROWD: usize = 8;
 
 /// Size of type on narrow screens, in pixels of a drawing: names and ends of lines have room for it.
-const NARROW: u32 = 15;
+const NARROW: u32 = 16;
 
 /// Most points of a figure that show their value to a pointer.
 const HINTS: usize = 240;
@@ -156,7 +156,7 @@ fn draw_panel(
     let remarks = widest(
         bars.flat_map(|series| &series.remarks)
             .map(|remark| &remark.text),
-        FONT_SIZE,
+        NARROW,
     );
     // Half of the last label may stand out to the right.
     let last = x.ticks.last();

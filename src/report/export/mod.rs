@@ -3,6 +3,7 @@
 
 mod data;
 mod html;
+mod live;
 mod markdown;
 mod notebook;
 mod paper;
@@ -13,11 +14,11 @@ mod typst;
 
 use super::context::ReportContext;
 use super::{ReportError, ReportFile};
-use serde::{Deserialize, Serialize};
 
+pub use live::{LiveRun, live_page, steps_done};
 pub use render::TemplateFolder;
 pub(super) use render::{Templates, render};
-pub(crate) use theme::{theme, theme_names};
+pub(super) use theme::theme;
 
 /// The files of a form.
 type Exporter = fn(&ReportContext) -> Result<Vec<ReportFile>, ReportError>;
@@ -27,8 +28,7 @@ pub(super) const EXPORTERS: [Exporter; 4] =
     [html::files, markdown::files, notebook::files, data::files];
 
 /// Languages of papers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paper {
     /// LaTeX: a macro for each number, booktabs, pgfplots.
     Tex,

@@ -77,6 +77,10 @@ fn write_sample() {
         let judged = crate::claim::judge(&spec.claims, &spec.profile, &results);
         let report = Report::build(&spec, &results, &judged, &Making::default()).unwrap();
         put(&root.join(name), &report.files().unwrap());
+        for (form, ending) in [(super::Paper::Tex, "tex"), (super::Paper::Typst, "typst")] {
+            let folder = root.join("papers").join(format!("{name}-{ending}"));
+            put(&folder, &report.paper(form).unwrap());
+        }
         entries.push(super::IndexEntry::from_records(name, &records).unwrap());
     }
     put(&root, &[super::index(&entries).unwrap()]);

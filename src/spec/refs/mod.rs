@@ -6,7 +6,7 @@ mod claim;
 use super::axes::Axes;
 use super::error::{Problem, Problems};
 use super::tree::{Node, Span};
-use super::{Cell, Claim, Located};
+use super::{Cell, Claim, Located, THEME};
 use crate::record::{METRICS, MetricPoint};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ pub(crate) fn theme<'a>(
 ) {
     for (name, value) in theme {
         let place = root.place(&["theme", name], true);
-        let known = crate::report::theme_names();
+        let known = THEME;
         let variable = name.strip_prefix("dark-").unwrap_or(name);
         if !known.contains(&variable) {
             let problem = Problem::new(format!("pages have no variable `{name}`"));

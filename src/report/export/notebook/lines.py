@@ -1,6 +1,6 @@
 data["panel"] = data["panel"].fillna("").astype(str)
 panels = list(data["panel"].unique()) or [""]
-columns = min(len(panels), 3)
+columns = 2 if len(panels) == 4 else min(len(panels), 3)
 rows = -(-len(panels) // columns)
 figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3.2 * rows), sharey=True, squeeze=False)
 for axis, name in zip(axes.flat, panels):
@@ -14,4 +14,6 @@ for axis, name in zip(axes.flat, panels):
             axis.fill_between(part["x"], part["low"], part["high"], alpha=0.2)
     axis.set(title=name, xlabel=X_LABEL, ylabel=Y_LABEL, xscale="X_SCALE", yscale="Y_SCALE")
     axis.legend(fontsize=6)
+for axis in axes.flat[len(panels):]:
+    axis.remove()
 figure.tight_layout()

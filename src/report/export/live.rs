@@ -1,12 +1,12 @@
 //! A sweep while it runs: one page that is rewritten as it goes on. It is made from the store alone, so any process can make it, for the
 //! runs of any number of others; it is no part of a report, and nothing is compared with it.
 
-use super::ReportError;
-use super::chart::reduce;
-use super::export::{Templates, render};
-use super::text::one_line;
+use super::render::{Templates, render};
 use crate::human;
 use crate::record::{MetricPoint, RunStatus};
+use crate::report::ReportError;
+use crate::report::chart::reduce;
+use crate::report::text::one_line;
 use minijinja::{context, value::Serde};
 use serde::Serialize;
 use std::fmt::Write as _;
