@@ -81,6 +81,7 @@ pub fn measure(
         train: &train,
         data: &case.data,
         validation: &validation,
+        start: None,
         threads,
     };
     let mut watch = Stopwatch {

@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Sample text from a stored run.
     Sample(SampleArgs),
+    /// Continue the texts that you type, with one model or two side by side.
+    Chat(ChatArgs),
     /// Score text with a stored run.
     Eval(EvalArgs),
     /// Write a run's model for another program.
@@ -386,11 +388,26 @@ pub(crate) struct DiffArgs {
 /// `sample`
 #[derive(Debug, Args)]
 pub(crate) struct SampleArgs {
-    /// An id, a unique prefix of one, or `spec/name`.
+    /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file.
     pub(crate) run: String,
-    /// Text to continue; may be repeated.
-    #[arg(long, default_value = "Once upon a time")]
+    /// Text to continue; may be repeated. Default: `Once upon a time`, unless `--prompts` names others.
+    #[arg(long)]
     pub(crate) prompt: Vec<String>,
+    /// File of texts to continue, one a line; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompts: Option<PathBuf>,
+    /// Continuations of each text.
+    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) samples: u16,
+    #[command(flatten)]
+    pub(crate) draw: DrawArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// How tokens are drawn.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DrawArgs {
     /// Maximum length of the continuation, in tokens.
     #[arg(long, default_value_t = 64, allow_negative_numbers = true)]
     pub(crate) max_new_tokens: usize,
@@ -406,6 +423,17 @@ pub(crate) struct SampleArgs {
     /// Seed of the random numbers.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+/// `chat`
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file; a second one
+    /// is shown beside it.
+    #[arg(value_name = "RUN", required = true, num_args = 1..=2)]
+    pub(crate) runs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) draw: DrawArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }
@@ -413,7 +441,7 @@ pub(crate) struct SampleArgs {
 /// `eval`
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
-    /// An id, a unique prefix of one, or `spec/name`.
+    /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file.
     pub(crate) run: String,
     /// Text file to score; omit it to show the stored evaluation.
     #[arg(long, value_name = "FILE")]
@@ -434,7 +462,7 @@ pub(crate) struct ExportArgs {
     /// Folder to write; a folder that no export made is refused.
     #[arg(value_name = "DIR")]
     pub(crate) place: PathBuf,
-    /// Format: `hf` (a folder for Hugging Face's `transformers`) or `llama2c`.
+    /// Format: `hf` (a folder for Hugging Face's `transformers`), `llama2c`, `gguf`, `gguf-f16` or `gguf-q8_0` (a file for llama.cpp).
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: String,
 }

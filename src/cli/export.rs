@@ -7,6 +7,7 @@ use super::shared::{LoadedModel, Origin};
 use super::{exit, project};
 use crate::fsx::RealFs;
 use crate::interop::{Card, FORMATS, Folder, Format, Portable};
+use crate::train::{SampleJob, Weights};
 use serde_json::json;
 
 /// Writes the model in the format asked for.
@@ -40,8 +41,11 @@ fn model(
     let names = format.files(&portable);
     let fs = RealFs::new();
     let mut folder = Folder::begin(&fs, &args.place, format.name(), &loaded.id, &names)?;
-    let notes = format.write(&portable, &mut folder)?;
+    let mut notes = format.write(&portable, &mut folder)?;
     let files = folder.finish(&names)?;
+    if let Some(rounded) = format.rounded(&loaded.weights) {
+        notes.push(difference(&loaded, &rounded)?);
+    }
     for note in &notes {
         printer.warning(note);
     }
@@ -54,6 +58,45 @@ fn model(
         printer.result(&format!("wrote {} to `{place}`", files.join(", ")));
     }
     Ok(exit::OK)
+}
+
+/// How far rounded weights change what the model computes, measured on a text of its own.
+fn difference(loaded: &LoadedModel, rounded: &Weights) -> Result<String, Failure> {
+    let (model, threads) = (&loaded.model, loaded.threads);
+    let prompts = [vec![loaded.tokenizer.bos()]];
+    let job = SampleJob {
+        model,
+        prompts: &prompts,
+        max_new_tokens: 128,
+        temperature: 1.0,
+        top_k: None,
+        top_p: None,
+        seed: 0,
+        stop: None,
+        usable_vocab: loaded.usable_vocab(),
+        threads,
+    };
+    let text = loaded.engine.generate(&loaded.weights, &job)?;
+    let ids = [&prompts[0][..], &text[0]].concat();
+    let of = |weights: &Weights| loaded.engine.logits(weights, model, &ids, threads);
+    let (exact, rounded) = (of(&loaded.weights)?, of(rounded)?);
+    let pairs = exact.iter().zip(&rounded);
+    let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let nats = |logits: &[f32]| {
+        let rows = logits.chunks(model.vocab_size).zip(&ids[1..]);
+        let nats = rows.map(|(row, next)| {
+            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|logit| f64::from(logit - most).exp()).sum();
+            sum.ln() - f64::from(row[*next as usize] - most)
+        });
+        nats.sum::<f64>() / (ids.len() - 1) as f64
+    };
+    Ok(format!(
+        "the matrices are rounded: over {} tokens of the model's own text logits differ by at most {largest:.1e}, and its {:.4} nats per token by {:+.1e}",
+        ids.len() - 1,
+        nats(&exact),
+        nats(&rounded) - nats(&exact)
+    ))
 }
 
 /// What a reader should know of the model.

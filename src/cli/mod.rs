@@ -3,6 +3,7 @@
 mod acceptance;
 mod args;
 mod bench;
+mod chat;
 mod check;
 mod data;
 mod diff;
@@ -36,6 +37,7 @@ mod show;
 mod signals;
 mod status;
 mod store;
+mod stream;
 mod terminal_plot;
 mod verify;
 mod workspace;
@@ -126,6 +128,7 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Show(args) => show::execute(args, global, printer),
         Command::Diff(args) => diff::execute(args, global, printer),
         Command::Sample(args) => sample::execute(args, global, printer),
+        Command::Chat(args) => chat::execute(args, global, printer),
         Command::Eval(args) => eval::execute(args, global, printer),
         Command::Export(args) => export::execute(args, global, printer),
         Command::Import(args) => import::execute(args, global, printer),

@@ -25,16 +25,18 @@ pub(crate) fn lost_results() -> Option<&'static io::Error> {
     lost.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
 }
 
-/// Writes a line of results, which hold no escape codes; after a failure no more.
+/// Writes a line of results.
 fn put(line: &str) {
+    write(&format!("{line}\n"));
+}
+
+/// Writes results, which hold no escape codes; after a failure no more.
+fn write(text: &str) {
     if LOST.get().is_some() {
         return;
     }
     let mut out = io::stdout().lock();
-    let written = out
-        .write_all(line.as_bytes())
-        .and_then(|()| out.write_all(b"\n"))
-        .and_then(|()| out.flush());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     if let Err(error) = written {
         // The first reason is the one that counts.
         let _ = LOST.set(error);
@@ -85,6 +87,11 @@ impl Printer {
     /// Prints a result.
     pub(crate) fn result(&self, text: &str) {
         put(clean(text).trim_end_matches('\n'));
+    }
+
+    /// Prints a piece of a result, without a line end.
+    pub(crate) fn piece(&self, text: &str) {
+        write(&clean(text));
     }
 
     /// Prints a result as JSON.

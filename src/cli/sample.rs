@@ -1,79 +1,153 @@
-//! `specbook sample`: text from a stored run.
+//! `specbook sample`: text from a model. It appears while it is made, one text after another.
 
 use super::args::{Global, SampleArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::shared::LoadedModel;
+use super::stream::{self, Continuation};
 use super::{exit, project};
-use crate::data::Stop;
-use crate::train::SampleJob;
 use serde_json::json;
+use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Longest file of prompts, bytes.
+const LIMIT: u64 = 16 << 20;
 
 /// Continues the prompts.
 pub(crate) fn execute(args: &SampleArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
-        return Err(Failure::usage("`--temperature` is a number from 0"));
-    }
-    if args.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
-        return Err(Failure::usage("`--top-p` is a number above 0, at most 1"));
-    }
-    if args.top_k == Some(0) {
-        return Err(Failure::usage("`--top-k` is a whole number from 1"));
-    }
+    stream::check(&args.draw)?;
+    let texts = prompts(args)?;
     let store = project::store_here(global)?;
-    let trained = LoadedModel::open(&store, &args.run, &args.compute, printer)?;
-    let tokenizer = &trained.tokenizer;
-    let prompts: Vec<Vec<u32>> = args
-        .prompt
+    let model = LoadedModel::open(&store, &args.run, &args.compute, printer)?;
+    let ids: Vec<Vec<u32>> = texts
         .iter()
-        .map(|prompt| trained.prompt(prompt))
+        .map(|text| model.prompt(text))
         .collect::<Result<_, _>>()?;
-    let positions = trained.model.max_seq_len;
+    let positions = model.model.max_seq_len;
     let fills = |ids: &Vec<u32>| ids.len() >= positions;
-    for (number, ids) in prompts.iter().enumerate().filter(|(_, ids)| fills(ids)) {
+    for (number, ids) in ids.iter().enumerate().filter(|(_, ids)| fills(ids)) {
         printer.warning(&format!(
             "prompt {} has {} tokens, with the one that begins a text, and the model's context {positions}: there is no room for a continuation",
             number + 1,
             ids.len()
         ));
     }
-    let job = SampleJob {
-        model: &trained.model,
-        prompts: &prompts,
-        max_new_tokens: args.max_new_tokens,
-        temperature: args.temperature,
-        top_k: args.top_k,
-        top_p: args.top_p,
-        seed: args.seed,
-        stop: Some(tokenizer.eos()),
-        usable_vocab: trained.usable_vocab(),
-        threads: trained.threads,
-        halt: Stop::never(),
-    };
-    let continuations = trained.engine.generate(&trained.weights, &job)?;
-    let texts: Vec<String> = continuations
-        .iter()
-        .zip(&prompts)
-        .map(|(new, prompt)| tokenizer.decode_continuation(prompt, new))
-        .collect::<Result<_, _>>()?;
+    let each = usize::from(args.samples);
+    let rows: Vec<Vec<u32>> = ids.iter().flat_map(|ids| vec![ids.clone(); each]).collect();
+    let job = stream::job(&model, &rows, &args.draw);
     if printer.json() {
-        let samples: Vec<_> = args
-            .prompt
-            .iter()
-            .zip(texts.iter().zip(&prompts).zip(&continuations))
-            .map(|(prompt, ((text, ids), new))| {
-                json!({"prompt": prompt, "continuation": text, "fills_context": fills(ids), "prompt_ids": ids, "ids": new})
-            })
-            .collect();
-        printer.json_result(&json!({"format": 1, "run": trained.id, "samples": samples}))?;
-    } else {
-        let shown: Vec<String> = args
-            .prompt
-            .iter()
-            .zip(&texts)
-            .map(|(prompt, text)| format!("{prompt}{text}"))
-            .collect();
-        printer.result(&shown.join("\n\n"));
+        let continuations = model.engine.generate(&model.weights, &job)?;
+        let samples = continuations.iter().zip(&rows).enumerate();
+        let samples = samples.map(|(row, (new, ids))| {
+            let text = model.tokenizer.decode_continuation(ids, new)?;
+            Ok(json!({
+                "prompt": texts[row / each], "continuation": text, "fills_context": fills(ids), "prompt_ids": ids, "ids": new,
+            }))
+        });
+        let samples: Vec<_> = samples.collect::<Result<_, Failure>>()?;
+        printer.json_result(&json!({"format": 1, "run": model.id, "samples": samples}))?;
+        return Ok(exit::OK);
+    }
+    let titles = (0..rows.len())
+        .map(|row| texts[row / each].as_str())
+        .collect();
+    let mut live = Live::new(printer, titles);
+    let mut making: Vec<_> = rows
+        .iter()
+        .map(|ids| Continuation::new(&model.tokenizer, ids))
+        .collect();
+    live.begin();
+    let made = model
+        .engine
+        .generate_each(&model.weights, &job, &mut |row, id| {
+            live.add(row, &making[row].push(id));
+            ControlFlow::Continue(())
+        });
+    made?;
+    for (row, making) in making.iter_mut().enumerate() {
+        live.add(row, &making.rest());
+        live.end();
     }
     Ok(exit::OK)
+}
+
+/// The texts to continue.
+fn prompts(args: &SampleArgs) -> Result<Vec<String>, Failure> {
+    let mut texts = args.prompt.clone();
+    if let Some(path) = &args.prompts {
+        let mut text = String::new();
+        let read = match path == Path::new("-") {
+            true => std::io::stdin().take(LIMIT).read_to_string(&mut text),
+            false => std::fs::File::open(path)
+                .and_then(|file| file.take(LIMIT).read_to_string(&mut text)),
+        };
+        let failed = |error| {
+            Failure::input(format!(
+                "cannot read the prompts of `{}`: {error}",
+                path.display()
+            ))
+        };
+        read.map_err(failed)?;
+        texts.extend(
+            text.lines()
+                .filter(|line| !line.trim().is_empty())
+                .map(str::to_owned),
+        );
+        if texts.is_empty() {
+            return Err(Failure::input(format!(
+                "`{}` holds no text to continue",
+                path.display()
+            )));
+        }
+    }
+    if texts.is_empty() {
+        texts.push("Once upon a time".to_owned());
+    }
+    Ok(texts)
+}
+
+/// Texts that are made at the same time and shown one after another: the first of them as it comes, the others from where they are.
+struct Live<'a> {
+    printer: Printer,
+    prompts: Vec<&'a str>,
+    waiting: Vec<String>,
+    shown: usize,
+}
+
+impl<'a> Live<'a> {
+    fn new(printer: Printer, prompts: Vec<&'a str>) -> Self {
+        Self {
+            waiting: vec![String::new(); prompts.len()],
+            printer,
+            prompts,
+            shown: 0,
+        }
+    }
+
+    /// Shows the start of the next text.
+    fn begin(&mut self) {
+        if let Some(prompt) = self.prompts.get(self.shown) {
+            self.printer.piece(prompt);
+            let waiting = std::mem::take(&mut self.waiting[self.shown]);
+            self.printer.piece(&waiting);
+        }
+    }
+
+    /// Adds to a text.
+    fn add(&mut self, row: usize, text: &str) {
+        if row == self.shown {
+            self.printer.piece(text);
+        } else {
+            self.waiting[row].push_str(text);
+        }
+    }
+
+    /// The text that is shown is whole.
+    fn end(&mut self) {
+        self.shown += 1;
+        let is_last = self.shown == self.prompts.len();
+        self.printer.piece(if is_last { "\n" } else { "\n\n" });
+        self.begin();
+    }
 }

@@ -9,7 +9,7 @@ use super::{exit, project};
 use crate::plan::Run;
 use crate::record::{RunId, RunRecord, RunStatus};
 use crate::scheduler::{
-    Difference, Losses, ReproduceError, Reproduction, Work, WorkError, reproduce,
+    Difference, Losses, ReproduceError, Reproduction, StartError, Work, WorkError, reproduce,
 };
 use crate::spec::{self, LoadRequest};
 use crate::store::{Manifest, Store};
@@ -188,6 +188,8 @@ impl Session<'_> {
             match error {
                 ReproduceError::Store(error) => error.into(),
                 ReproduceError::Train(error) => error.into(),
+                ReproduceError::Start(StartError::Store(error)) => error.into(),
+                ReproduceError::Start(error) => Failure::input(error.to_string()),
             }
         })
     }

@@ -28,7 +28,9 @@ pub(crate) use source::absent_files;
 pub use source::read_all;
 pub use survey::{Look, Survey, survey};
 pub use tokenizer::TextTokenizer;
-pub(crate) use tokenizer::{Head as TokenizerHead, Spelling, Token, TokenKind};
+pub(crate) use tokenizer::{
+    Head as TokenizerHead, Spelling, Table as TokenTable, Token, TokenKind,
+};
 
 /// Sequences of ids with their targets. Lengths differ; padding appears only in batches, as a mask by position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -63,7 +63,12 @@ impl Engine for TableEngine {
         })
     }
 
-    fn generate(&self, _: &Weights, job: &SampleJob<'_>) -> Result<Vec<Vec<u32>>, TrainError> {
+    fn generate_each(
+        &self,
+        _: &Weights,
+        job: &SampleJob<'_>,
+        _: &mut dyn FnMut(usize, u32) -> std::ops::ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, TrainError> {
         Ok(job
             .prompts
             .iter()

@@ -1,12 +1,13 @@
 //! Models in and out: what specbook trains runs elsewhere, and what others published runs here.
 //!
-//! A format is one file: `hf` (Hugging Face folders), `llama2c` (llama2.c's first checkpoint format). Each says what it writes, what it
+//! A format is one file: `hf` (Hugging Face folders), `llama2c` (llama2.c's first checkpoint format), `gguf` (llama.cpp's file). Each says what it writes, what it
 //! cannot hold, and, where other programs read it, how the numbers lie in it. [`folder`] writes what a format gives and never touches what
 //! somebody else made. Pickles are never read.
 //!
 //! Ours are `(out, in)` matrices and rotary pairs of adjacent numbers `(2i, 2i + 1)`; everything else is turned here, in both directions.
 
 mod folder;
+mod gguf;
 mod hf;
 pub mod llama2c;
 
@@ -67,10 +68,22 @@ pub trait Format {
         model: &Portable<'_>,
         out: &mut Folder<'_>,
     ) -> Result<Vec<String>, InteropError>;
+
+    /// The weights as the format holds them; `None` where it holds them as they are.
+    fn rounded(&self, weights: &Weights) -> Option<Weights> {
+        let _ = weights;
+        None
+    }
 }
 
 /// The formats of models.
-pub const FORMATS: [&dyn Format; 2] = [&hf::HuggingFace, &llama2c::Llama2c];
+pub const FORMATS: [&dyn Format; 5] = [
+    &hf::HuggingFace,
+    &llama2c::Llama2c,
+    &gguf::Gguf(gguf::Precision::F32),
+    &gguf::Gguf(gguf::Precision::F16),
+    &gguf::Gguf(gguf::Precision::Q8),
+];
 
 /// A model as another program wrote it.
 #[derive(Debug)]

@@ -303,3 +303,132 @@ fn pickles_are_never_read() {
         assert!(error.advice().unwrap().contains("weights_only=True"));
     }
 }
+
+/// The tensors of a GGUF file, by name, as f32: what llama.cpp would read.
+fn read_gguf(bytes: &[u8]) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    struct Reader<'a>(&'a [u8], usize);
+    impl Reader<'_> {
+        fn take<const N: usize>(&mut self) -> [u8; N] {
+            self.1 += N;
+            self.0[self.1 - N..self.1].try_into().unwrap()
+        }
+        fn u32(&mut self) -> u32 {
+            u32::from_le_bytes(self.take())
+        }
+        fn u64(&mut self) -> usize {
+            u64::from_le_bytes(self.take()) as usize
+        }
+        fn text(&mut self) -> String {
+            let length = self.u64();
+            self.1 += length;
+            String::from_utf8(self.0[self.1 - length..self.1].to_vec()).unwrap()
+        }
+        fn skip(&mut self, kind: u32) {
+            match kind {
+                7 => drop(self.take::<1>()),
+                4..=6 => drop(self.take::<4>()),
+                8 => drop(self.text()),
+                9 => {
+                    let (kind, count) = (self.u32(), self.u64());
+                    (0..count).for_each(|_| self.skip(kind));
+                }
+                other => panic!("kind {other}"),
+            }
+        }
+    }
+    let mut head = Reader(bytes, 0);
+    assert_eq!((&head.take(), head.u32()), (b"GGUF", 3));
+    let (tensors, settings) = (head.u64(), head.u64());
+    for _ in 0..settings {
+        head.text();
+        let kind = head.u32();
+        head.skip(kind);
+    }
+    let infos: Vec<_> = (0..tensors)
+        .map(|_| {
+            let (name, count) = (head.text(), head.u32());
+            let mut shape: Vec<usize> = (0..count).map(|_| head.u64()).collect();
+            shape.reverse();
+            (name, shape, head.u32(), head.u64())
+        })
+        .collect();
+    let start = head.1.next_multiple_of(32);
+    let f16 = |bytes: &[u8]| crate::weights::half::widen(u16::from_le_bytes([bytes[0], bytes[1]]));
+    let values = |kind: u32, bytes: &[u8], count: usize| -> Vec<f32> {
+        match kind {
+            0 => bytes
+                .chunks(4)
+                .take(count)
+                .map(|word| f32::from_le_bytes(word.try_into().unwrap()))
+                .collect(),
+            1 => bytes.chunks(2).take(count).map(f16).collect(),
+            8 => bytes
+                .chunks(34)
+                .take(count / 32)
+                .flat_map(|block| {
+                    block[2..]
+                        .iter()
+                        .map(|byte| f16(block) * f32::from(*byte as i8))
+                        .collect::<Vec<_>>()
+                })
+                .collect(),
+            other => panic!("type {other}"),
+        }
+    };
+    infos
+        .into_iter()
+        .map(|(name, shape, kind, place)| {
+            let count = shape.iter().product();
+            (name, (shape, values(kind, &bytes[start + place..], count)))
+        })
+        .collect()
+}
+
+#[test]
+fn gguf_files_hold_the_weights_as_they_are_or_as_they_are_told_to_be_rounded() {
+    let tokenizer = tokenizer();
+    let (model, weights) = model(Arch::Llama, |model| {
+        (model.dim, model.hidden_dim, model.n_kv_heads) = (64, 96, 2);
+    });
+    for (format, bound) in [("gguf", 0.0), ("gguf-f16", 2.5e-4), ("gguf-q8_0", 2.5e-3)] {
+        let (folder, _) = export(format, &model, &weights, &tokenizer).unwrap();
+        let read = read_gguf(&std::fs::read(folder.path().join("model.gguf")).unwrap());
+        assert_eq!(read.len(), weights.0.len());
+        let known = FORMATS.iter().find(|known| known.name() == format).unwrap();
+        let rounded = known.rounded(&weights).unwrap_or_else(|| weights.clone());
+        for (name, ours) in [
+            ("token_embd.weight", "model.embed_tokens.weight"),
+            (
+                "blk.1.attn_k.weight",
+                "model.layers.1.self_attn.k_proj.weight",
+            ),
+            (
+                "blk.0.ffn_down.weight",
+                "model.layers.0.mlp.down_proj.weight",
+            ),
+            ("output_norm.weight", "model.norm.weight"),
+            ("output.weight", "lm_head.weight"),
+        ] {
+            let of = |weights: &Weights| {
+                weights
+                    .0
+                    .iter()
+                    .find(|tensor| tensor.name == ours)
+                    .unwrap()
+                    .clone()
+            };
+            let (shape, values) = &read[name];
+            assert_eq!(*shape, of(&weights).shape);
+            assert_eq!(*values, of(&rounded).data, "{format} {name}");
+            let largest = values
+                .iter()
+                .zip(&of(&weights).data)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(largest <= bound, "{format} {name}: {largest}");
+        }
+    }
+    let (gpt2, weights) = self::model(Arch::Gpt2, |_| {});
+    let error = export("gguf", &gpt2, &weights, &tokenizer).unwrap_err();
+    assert!(error.to_string().contains("approximation"), "{error}");
+}

@@ -85,6 +85,7 @@ const IN_THE_KEY: &[&[&str]] = &[
     &["train.epochs=2"],
     &["train.max_steps=4"],
     &["train.max_tokens=400"],
+    &["train.init_from=5e020000000000000000000000000000000000000000000000000000000000ab"],
     &["train.max_batches=2"],
     &["train.shuffle=false"],
     &["train.last_batch=drop"],

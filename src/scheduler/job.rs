@@ -3,6 +3,7 @@
 use super::extend::{self, Base, Bases};
 use super::memory::peak_rss_bytes;
 use super::recorder::Recorder;
+use super::start::{StartError, start};
 use super::{Event, Events, Options, Prepared, Work, lock};
 use crate::data::DataError;
 use crate::data::batch::Course;
@@ -182,6 +183,16 @@ impl Job<'_> {
         if let Some(reason) = self.engine.unsupported(model, train) {
             return self.fail(work, reason, None, Some(&prepared));
         }
+        let start = match start(self.store, self.run, &prepared.tokenizer) {
+            Ok(start) => start,
+            Err(StartError::Store(error)) if !error.is_damage() => return Err(error),
+            Err(error) => return self.fail(work, store_chain(&error), None, Some(&prepared)),
+        };
+        let (start, note) = start.unzip();
+        if let Some(note) = note.flatten() {
+            work.log(&format!("note: {note}"))?;
+            self.events.on(Event::Warning(&note));
+        }
         let course = Course::new(&prepared.training, train);
         let (resume, base) = self.start(&mut work, &course)?;
         let job = TrainJob {
@@ -189,6 +200,7 @@ impl Job<'_> {
             train,
             data: &prepared.training,
             validation: &prepared.validation,
+            start: start.as_ref(),
             threads: self.threads,
         };
         let resumed_at = resume.as_ref().map(|checkpoint| checkpoint.step);

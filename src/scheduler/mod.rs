@@ -13,11 +13,13 @@ mod job;
 mod memory;
 mod recorder;
 mod reproduce;
+mod start;
 
 pub use events::{Event, Events, Silent};
 pub use extend::{Base, Bases, begins_like};
 pub use memory::peak_rss_bytes;
 pub use reproduce::{Difference, LOSS_TOLERANCE, Losses, ReproduceError, Reproduction, reproduce};
+pub use start::StartError;
 
 use crate::data::{SequenceSet, TrainingData};
 use crate::digest::Sha256Hex;

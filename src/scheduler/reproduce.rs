@@ -2,6 +2,7 @@
 
 use super::Prepared;
 use super::job::kept_weights;
+use super::start::{StartError, start};
 use crate::digest::{Hasher, Sha256Hex};
 use crate::plan::Run;
 use crate::record::{MetricPoint, Numerics, RunRecord};
@@ -68,6 +69,9 @@ pub enum ReproduceError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The model that it begins with.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 /// Trains `run` again with `threads` threads and compares with `record`, the record of the same run in `store`.
@@ -83,11 +87,13 @@ pub fn reproduce(
     threads: usize,
     stop: &AtomicBool,
 ) -> Result<Reproduction, ReproduceError> {
+    let start = start(store, run, &prepared.tokenizer)?.map(|(weights, _)| weights);
     let job = TrainJob {
         model: &run.model,
         train: &run.settings.train,
         data: &prepared.training,
         validation: &prepared.validation,
+        start: start.as_ref(),
         threads,
     };
     let mut collector = Collector {

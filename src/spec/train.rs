@@ -1,6 +1,7 @@
 //! Training settings: loss, optimizer, schedule, length, validation.
 
 use crate::choices::{Loss, Reduction, Schedule};
+use crate::digest::Sha256Hex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,11 @@ pub struct TrainSettings {
     /// Seed of all randomness of a run; `seeds` makes it an axis. Default 0.
     #[serde(default)]
     pub seed: u64,
+    /// Id of the imported model (`specbook import`) whose weights the run begins with, all 64 digits; default: drawn by `model.init`.
+    /// With `max_steps: 0` the model is only evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub init_from: Option<Sha256Hex>,
 }
 
 fn one() -> usize {

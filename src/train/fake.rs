@@ -143,7 +143,12 @@ impl Engine for FakeEngine {
         })
     }
 
-    fn generate(&self, _: &Weights, job: &SampleJob<'_>) -> Result<Vec<Vec<u32>>, TrainError> {
+    fn generate_each(
+        &self,
+        _: &Weights,
+        job: &SampleJob<'_>,
+        _: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, TrainError> {
         let draw = |row: usize| {
             let draws = Stream::new(job.seed, Purpose::Sample, row as u64);
             (0..job.max_new_tokens as u64)

@@ -37,12 +37,28 @@ pub trait Engine: Send + Sync {
     /// Weights that do not fit the model.
     fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError>;
 
-    /// Continues every prompt; returns only the new ids.
+    /// Continues every prompt; returns only the new ids. Each new id is first told with the number of its prompt; `Break` ends all texts.
     ///
     /// # Errors
     /// Weights that do not fit the model; an empty prompt; ids beyond the vocabulary.
-    fn generate(&self, weights: &Weights, job: &SampleJob<'_>)
-    -> Result<Vec<Vec<u32>>, TrainError>;
+    fn generate_each(
+        &self,
+        weights: &Weights,
+        job: &SampleJob<'_>,
+        each: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, TrainError>;
+
+    /// Continues every prompt; returns only the new ids.
+    ///
+    /// # Errors
+    /// As [`Engine::generate_each`].
+    fn generate(
+        &self,
+        weights: &Weights,
+        job: &SampleJob<'_>,
+    ) -> Result<Vec<Vec<u32>>, TrainError> {
+        self.generate_each(weights, job, &mut |_, _| ControlFlow::Continue(()))
+    }
 
     /// The logits after each of `ids`, `(ids, vocab_size)` row by row.
     ///
@@ -81,6 +97,8 @@ pub struct TrainJob<'a> {
     pub data: &'a TrainingData,
     /// Validation sequences.
     pub validation: &'a SequenceSet,
+    /// Weights to begin with; `None`: drawn by the model's initialiser.
+    pub start: Option<&'a Weights>,
     /// Threads this job may use (≥ 1). The result does not depend on it.
     pub threads: usize,
 }

@@ -16,6 +16,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli/"]),
     ("clap_mangen", &["cli/man"]),
     ("indicatif", &["cli/"]),
+    ("rustyline", &["cli/chat"]),
     ("signal_hook", &["cli/"]),
     ("sha2", &["digest.rs"]),
     ("pulldown_cmark", &["report/"]),

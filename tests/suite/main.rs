@@ -16,6 +16,7 @@ mod gpu;
 #[cfg(unix)]
 mod hostile;
 mod kernels;
+mod models;
 mod package;
 mod project;
 mod published;

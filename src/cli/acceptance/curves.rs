@@ -66,6 +66,7 @@ fn train(
         train: &run.settings.train,
         data: &prepared.training,
         validation: &prepared.validation,
+        start: None,
         threads,
     };
     let mut points = Points::default();

@@ -28,7 +28,6 @@ pub(crate) struct Table {
     /// Tokens by id.
     pub(crate) tokens: Vec<Token>,
     /// Pairs that are merged, the first of them first.
-    #[expect(dead_code, reason = "GGUF")]
     pub(crate) merges: Vec<[String; 2]>,
     /// How the text is cut and written.
     pub(crate) spelling: Spelling,

@@ -17,7 +17,7 @@ mod text;
 mod tiktoken;
 mod train;
 
-pub(crate) use export::{Spelling, Token, TokenKind};
+pub(crate) use export::{Spelling, Table, Token, TokenKind};
 pub(crate) use fidelity::Fidelity;
 pub(crate) use head::Head;
 pub(crate) use kinds::{files, open};

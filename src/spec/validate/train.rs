@@ -18,8 +18,10 @@ pub(super) fn train_counts(train: &TrainSettings, findings: &mut Findings) {
         .iter()
         .chain(&[("train.max_batches", train.max_batches)])
     {
+        // A model that somebody else trained can be evaluated as it is.
+        let none_is_fine = *path == "train.max_steps" && train.init_from.is_some();
         if let Some(value) = value {
-            findings.count(path, *value, 1..=MOST);
+            findings.count(path, *value, usize::from(!none_is_fine)..=MOST);
         }
     }
     let mut given = lengths.iter().filter(|(_, value)| value.is_some());

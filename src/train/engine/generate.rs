@@ -8,18 +8,24 @@ use super::ops::Operations;
 use crate::choices::ModelConfig;
 use crate::rng::{Purpose, Stream};
 use crate::train::{SampleJob, TrainError, Weights};
+use std::ops::ControlFlow;
 
-/// Continues every prompt; see [`crate::train::Engine::generate`].
+/// Continues every prompt; see [`crate::train::Engine::generate_each`].
 pub(crate) fn generate<O: Operations>(
     ops: &O,
     weights: &Weights,
     job: &SampleJob<'_>,
+    each: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<u32>>, TrainError> {
     check(job)?;
     let network = Network::new(ops, job.model, weights)?;
     let mut caches = network.caches(ops, job.prompts.len(), job.model.max_seq_len)?;
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); job.prompts.len()];
     let mut running = Vec::new();
+    let mut tell = |row: usize, ids: &[u32], before: usize| match ids.get(before) {
+        Some(id) => each(row, *id).is_break(),
+        None => false,
+    };
     for (row, prompt) in job.prompts.iter().enumerate() {
         // A prompt that fills the context or is longer has no continuation.
         if job.max_new_tokens == 0 || prompt.len() >= job.model.max_seq_len {
@@ -33,6 +39,9 @@ pub(crate) fn generate<O: Operations>(
         if take(job, row, &logits, &mut rows[row]) {
             running.push(row);
         }
+        if tell(row, &rows[row], 0) {
+            return Ok(rows);
+        }
     }
     while !running.is_empty() {
         if job.halt.is_set() {
@@ -44,8 +53,12 @@ pub(crate) fn generate<O: Operations>(
         let classes = job.model.vocab_size;
         let mut going = Vec::new();
         for (row, logits) in running.iter().zip(logits.chunks(classes)) {
+            let before = rows[*row].len();
             if take(job, *row, logits, &mut rows[*row]) {
                 going.push(*row);
+            }
+            if tell(*row, &rows[*row], before) {
+                return Ok(rows);
             }
         }
         running = going;

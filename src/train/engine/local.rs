@@ -14,6 +14,7 @@ use crate::train::{
 };
 use specbook_kernels::Isa;
 use std::marker::PhantomData;
+use std::ops::ControlFlow;
 
 /// The CPU engine's operations.
 type CpuOperations = super::fused::Fused;
@@ -163,14 +164,15 @@ impl<O: Operations> Engine for LocalEngine<O> {
         })
     }
 
-    fn generate(
+    fn generate_each(
         &self,
         weights: &Weights,
         job: &SampleJob<'_>,
+        each: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Vec<u32>>, TrainError> {
         refuse::<O>(unsupported_model(job.model))?;
         self.with(job.threads, Dtype::F32, |ops| {
-            generate::generate(ops, weights, job)
+            generate::generate(ops, weights, job, each)
         })
     }
 

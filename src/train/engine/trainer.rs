@@ -117,10 +117,13 @@ impl<'a, O: Operations> Trainer<'a, O> {
                 }
                 &checkpoint.weights
             }
-            None => {
-                start = layout.initial(job.model, job.train.seed, job.threads);
-                &start
-            }
+            None => match job.start {
+                Some(start) => start,
+                None => {
+                    start = layout.initial(job.model, job.train.seed, job.threads);
+                    &start
+                }
+            },
         };
         let network = Network::new(ops, job.model, weights)?;
         let moments = |lists: Option<&Vec<Vec<f32>>>| match lists {

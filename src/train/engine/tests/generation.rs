@@ -55,9 +55,11 @@ fn cache_equals_whole_passes<O: Operations>(stride: usize) {
             ..job(&config, &prompts)
         };
         let ops = O::open(1).unwrap();
-        let ids = super::super::generate::generate(&ops, &weights, &job)
-            .unwrap()
-            .remove(0);
+        let ids = super::super::generate::generate(&ops, &weights, &job, &mut |_, _| {
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap()
+        .remove(0);
         assert_eq!(ids.len(), 200);
         let network = Network::<O>::new(&ops, &config, &weights).unwrap();
         let mut caches = network.caches(&ops, 1, 210).unwrap();

@@ -144,6 +144,7 @@ impl Setting {
             train: &self.train,
             data: &self.data,
             validation: &self.validation,
+            start: None,
             threads: self.threads,
         };
         open(self.device)?.train(&job, resume, recorder)

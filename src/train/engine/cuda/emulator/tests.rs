@@ -40,6 +40,7 @@ fn train(
         train: &setting.train,
         data: &setting.data,
         validation: &setting.validation,
+        start: None,
         threads: 1,
     };
     engine.train(&job, resume, recorder)

@@ -1,0 +1,293 @@
+//! Models in and out, and a prompt to talk to, as somebody uses them.
+
+use crate::project::{Project, TINY, real_data};
+use std::io::Write as _;
+use std::process::Stdio;
+
+fn trained() -> Project {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    project
+        .run(&["run", "specs/tiny.yaml", "--no-report"])
+        .success();
+    project
+}
+
+fn with_input(project: &Project, arguments: &[&str], input: &str) -> crate::project::Ran {
+    let mut command = project.command(arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    project.ran(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_run_goes_out_and_comes_back_and_begins_another() {
+    let project = trained();
+    let sample = |model: &str| {
+        let ran = project
+            .run(&["sample", model, "--format", "json", "--temperature", "0"])
+            .success();
+        ran.json()["samples"][0]["ids"].clone()
+    };
+    let exported = project
+        .run(&["export", "tiny/dim=32", "out", "--to", "hf"])
+        .success();
+    insta::assert_snapshot!(exported.stdout, @"wrote config.json, model.safetensors, generation_config.json, tokenizer.json, tokenizer_config.json, README.md to `out`");
+    assert!(project.read("out/README.md").contains("# tiny/dim=32"));
+    let ours = sample("tiny/dim=32");
+    assert_eq!(sample("out"), ours, "the folder as it is");
+    let imported = project
+        .run(&["import", "out", "--name", "back", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(sample("back"), ours);
+    let id = imported["id"].as_str().unwrap().to_owned();
+    assert_eq!(sample(&id[..12]), ours);
+    project
+        .run(&["export", "tiny/dim=32", "out", "--to", "hf"])
+        .success();
+    let again = project
+        .run(&["import", "out", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(again["id"], imported["id"], "the same model is one entry");
+
+    // A run that begins with it and takes no step is the model itself.
+    let begins = format!("train.init_from={id}");
+    let tokenizer = "data.tokenizer={file: ../out/tokenizer.json}";
+    let set = [
+        "run",
+        "specs/tiny.yaml",
+        "--no-report",
+        "--filter",
+        "dim=32",
+        "--set",
+        &begins,
+        "--set",
+        tokenizer,
+    ];
+    let evaluated = project
+        .run(&[&set[..], &["--set", "train.max_steps=0"]].concat())
+        .success();
+    assert!(
+        evaluated.stderr.contains("1 trained"),
+        "{}",
+        evaluated.stderr
+    );
+    let listed = || {
+        project.run(&["ls", "--format", "json"]).success().json()["runs"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let of = |steps: u64| {
+        let found = listed()
+            .into_iter()
+            .filter(|run| run["key"]["train"]["init_from"] == id.as_str());
+        found
+            .filter(|run| run["counts"]["steps"] == steps)
+            .map(|run| run["id"].as_str().unwrap().to_owned())
+            .next()
+    };
+    assert_eq!(sample(&of(0).unwrap()), ours);
+    project
+        .run(&[&set[..], &["--set", "train.max_steps=2"]].concat())
+        .success();
+    assert!(of(2).is_some());
+    project.run(&["verify", &of(2).unwrap()]).success();
+
+    // Another shape is refused, and a model that is not there.
+    let wider = project
+        .run(&[
+            "run",
+            "specs/tiny.yaml",
+            "--no-report",
+            "--filter",
+            "dim=16",
+            "--set",
+            &begins,
+        ])
+        .code(3);
+    assert!(
+        wider.stderr.contains("`dim` is 16, not 32"),
+        "{}",
+        wider.stderr
+    );
+    let nobody = format!("train.init_from={}", "ab".repeat(32));
+    let missing = project
+        .run(&[
+            "run",
+            "specs/tiny.yaml",
+            "--no-report",
+            "--filter",
+            "dim=16",
+            "--set",
+            &nobody,
+        ])
+        .code(3);
+    assert!(
+        missing.stderr.contains("not in the store"),
+        "{}",
+        missing.stderr
+    );
+}
+
+#[test]
+fn what_is_not_ours_is_not_overwritten() {
+    let project = trained();
+    project.write("mine/notes.txt", "mine");
+    let refused = project
+        .run(&["export", "tiny/dim=32", "mine", "--to", "llama2c"])
+        .code(2);
+    insta::assert_snapshot!(refused.stderr, @"
+    error: `mine` was not made by an export: nothing was written
+
+    hint: name an empty folder, or one that does not exist
+    ");
+    let unknown = project
+        .run(&["export", "tiny/dim=32", "out", "--to", "onnx"])
+        .code(2);
+    assert!(
+        unknown.stderr.contains("there is no format `onnx`"),
+        "{}",
+        unknown.stderr
+    );
+}
+
+#[test]
+fn samples_take_prompts_from_a_file_and_give_several_each() {
+    let project = trained();
+    project.write("prompts.txt", "One\n\nTwo\n");
+    let base = ["sample", "tiny/dim=16", "--max-new-tokens", "4", "-n", "2"];
+    let json = project
+        .run(&[&base[..], &["--prompts", "prompts.txt", "--format", "json"]].concat())
+        .success()
+        .json();
+    let texts: Vec<String> = json["samples"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sample| {
+            format!(
+                "{}{}",
+                sample["prompt"].as_str().unwrap(),
+                sample["continuation"].as_str().unwrap()
+            )
+        })
+        // What a terminal obeys is not printed.
+        .map(|text| {
+            text.replace(
+                |c: char| c.is_control() && c != '\n' && c != '\t',
+                "\u{fffd}",
+            )
+        })
+        .collect();
+    assert_eq!(texts.len(), 4);
+    assert!(texts[1].starts_with("One") && texts[2].starts_with("Two"));
+    let streamed = with_input(
+        &project,
+        &[&base[..], &["--prompts", "-"]].concat(),
+        "One\nTwo\n",
+    )
+    .success();
+    assert_eq!(
+        streamed.stdout.trim_end_matches('\n'),
+        texts.join("\n\n"),
+        "the same texts, as they came"
+    );
+}
+
+#[test]
+fn a_talk_by_a_pipe() {
+    let project = trained();
+    let talk = "/temperature 0\n/tokens 4\nOnce\n/both tiny/dim=16\nOnce\n/both\n/nothing\n/temperature -1\n/quit\nnever\n";
+    let ran = with_input(&project, &["chat", "tiny/dim=32"], talk).success();
+    let one = project
+        .run(&[
+            "sample",
+            "tiny/dim=32",
+            "--prompt",
+            "Once",
+            "--temperature",
+            "0",
+            "--max-new-tokens",
+            "4",
+        ])
+        .success();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(ran.stdout.starts_with(&one.stdout), "{}", ran.stdout);
+    let header = lines.iter().position(|line| line.contains('│')).unwrap();
+    assert!(lines[header].starts_with("tiny/dim=32") && lines[header].contains("tiny/dim=16"));
+    assert!(lines[header + 2].starts_with("Once") && lines[header + 2].contains("│ Once"));
+    assert!(
+        ran.stderr.contains("there is no command `/nothing`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("takes a number from 0, not `-1`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stdout.contains("never"));
+}
+
+// The text is what its author's program writes greedily; the loss was measured by an independent evaluation (the data's MANIFEST).
+#[test]
+fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
+    let Some(data) = real_data() else { return };
+    let folder = data.join("stories260K");
+    let project = Project::new();
+    let (model, tokens) = (folder.join("stories260K.bin"), folder.join("tok512.model"));
+    let imported = project
+        .run(&[
+            "import",
+            model.to_str().unwrap(),
+            "--tokenizer",
+            tokens.to_str().unwrap(),
+            "--format",
+            "json",
+        ])
+        .success();
+    assert_eq!(imported.json()["params"], 260_032);
+    let ran = project
+        .run(&[
+            "sample",
+            "stories260K",
+            "--temperature",
+            "0",
+            "--max-new-tokens",
+            "200",
+        ])
+        .success();
+    insta::assert_snapshot!(ran.stdout, @r#"
+    Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. She wanted to play with it, but it was too high.
+    Lily's mom said, "Lily, let's go to the park." Lily was sad and didn't know what to do. She said, "I want to play with your ball, but I can't find it."
+    Lily was sad and didn't know what to do. She said, "I'm sorry, Lily. I didn't know what to do."
+    Lily didn't want to help her mom, so she said, "I
+    "#);
+    // The tokenizer's other file is the same tokenizer, and is written back byte for byte.
+    project
+        .run(&["export", "stories260K", "out", "--to", "llama2c"])
+        .success();
+    let same = |ours: &str, theirs: &str| {
+        let [ours, theirs] = [project.path().join(ours), folder.join(theirs)]
+            .map(|path| std::fs::read(path).unwrap());
+        ours == theirs
+    };
+    assert!(same("out/tokenizer.bin", "tok512.bin"));
+    let [ours, theirs] =
+        [project.path().join("out/model.bin"), model].map(|path| std::fs::read(path).unwrap());
+    assert_eq!(ours.len(), theirs.len());
+    let tables = ours.len() - 2 * 512 * 4 * 4;
+    assert!(ours[..tables] == theirs[..tables], "all weights");
+}
