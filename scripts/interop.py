@@ -153,7 +153,80 @@ def hf_import():
         row("transformers", f"{name} (read here)", difference < bound, f"logits differ by at most {difference:.1e}")
 
 
-CHECKS = {"hf": hf, "hf_import": hf_import}
+def gguf_models():
+    names = [name for name in runs() if "gpt2" not in name]
+    stories = DATA / "stories260K"
+    if stories.is_dir():
+        specbook("import", stories / "stories260K.bin", "--tokenizer", stories / "tok512.model")
+        names.append("stories260K")
+    else:
+        skip("gguf: stories260K", f"no {stories}")
+    return names
+
+
+def exported(name, to):
+    folder = WORK / to / name.replace("/", "-")
+    told = json.loads(specbook("export", name, folder, "--to", to, "--format", "json"))["notes"]
+    return folder / "model.gguf", told
+
+
+def gguf():
+    """The Python package of llama.cpp's authors reads every field, and every tensor value for value."""
+    import numpy
+    from gguf import GGUFReader, dequantize
+    from safetensors.numpy import load_file
+
+    for name in gguf_models():
+        specbook("export", name, WORK / "hf" / name.replace("/", "-"), "--to", "hf")
+        theirs = load_file(WORK / "hf" / name.replace("/", "-") / "model.safetensors")
+        ours = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
+                "blk.0.attn_v.weight": "model.layers.0.self_attn.v_proj.weight", "blk.1.ffn_down.weight": "model.layers.1.mlp.down_proj.weight"}
+        for to, bound in [("gguf", 0.0), ("gguf-f16", 1e-3), ("gguf-q8_0", 1e-2)]:
+            file, told = exported(name, to)
+            reader = GGUFReader(file)
+            tensors = {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
+            largest = max(numpy.abs(tensors[mine].reshape(theirs[his].shape) - theirs[his]).max() for mine, his in ours.items())
+            fields = {key: field.contents() for key, field in reader.fields.items()}
+            whole = fields["general.architecture"] == "llama" and len(fields["tokenizer.ggml.tokens"]) == fields["llama.vocab_size"]
+            row("gguf", f"{name} ({to})", whole and largest <= bound, f"{len(tensors)} tensors, values differ by at most {largest:.1e}")
+
+
+def llamacpp():
+    """llama.cpp itself, as a wheel ships it, computes the same logits and the same greedy text, and cuts the prompt the same way."""
+    from llama_cpp_py_sync import Llama
+    import numpy
+
+    for name in gguf_models():
+        ids, logits, sample = ours(name)
+        logits = numpy.array(logits)
+        for to, bound in [("gguf", 1e-2), ("gguf-f16", 0.1), ("gguf-q8_0", 0.5)]:
+            file, told = exported(name, to)
+            model = Llama(str(file), n_ctx=256, n_threads=1, type_k="f32", type_v="f32", flash_attn_type=0)
+
+            def step(token, past):
+                model._eval_tokens([token], past)
+                pointer = model._lib.llama_get_logits_ith(model._ctx, -1)
+                return numpy.frombuffer(model._ffi.buffer(pointer, 4 * model.n_vocab), dtype=numpy.float32).copy()
+
+            encoded = model.tokenize(PROMPT)
+            if encoded != ids:
+                row("llama-cpp-py-sync", f"{name} ({to})", False, f"ids differ: {encoded} and {ids}")
+                continue
+            rows = [step(token, past) for past, token in enumerate(ids)]
+            difference = numpy.abs(numpy.array(rows) - logits).max()
+            text, last = [], rows[-1]
+            for past in range(len(ids), len(ids) + len(sample["ids"])):
+                text.append(int(last.argmax()))
+                last = step(text[-1], past)
+            same = next((at for at, (a, b) in enumerate(zip(text, sample["ids"])) if a != b), len(text))
+            exact = to != "gguf" or same == len(text)
+            row("llama-cpp-py-sync", f"{name} ({to})", difference < bound and exact,
+                f"ids equal; logits differ by at most {difference:.1e}; {same} of {len(text)} greedy tokens equal"
+                + (f"; we told: {told[-1]}" if told else ""))
+            model.close()
+
+
+CHECKS = {"hf": hf, "hf_import": hf_import, "gguf": gguf, "llamacpp": llamacpp}
 
 if __name__ == "__main__":
     for check in sys.argv[1:]:

@@ -36,7 +36,7 @@ fn an_alias_in_the_wrong_section() {
       --> s.yaml:16:5
     16 |     block_size: 64
        |     ^^^^^^^^^^
-       = allowed: `batch_size`, `grad_accum_steps`, `epochs`, `max_steps`, `max_tokens`, `max_batches`, `shuffle`, `last_batch`, `loss`, `reduction`, `ignore_index`, `optimizer`, `schedule`, `grad_clip`, `dtype`, `validate`, `keep`, `seed`
+       = allowed: `batch_size`, `grad_accum_steps`, `epochs`, `max_steps`, `max_tokens`, `max_batches`, `shuffle`, `last_batch`, `loss`, `reduction`, `ignore_index`, `optimizer`, `schedule`, `grad_clip`, `dtype`, `validate`, `keep`, `seed`, `init_from`
        = hint: it belongs to `model.max_seq_len`
     ");
 }

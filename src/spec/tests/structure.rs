@@ -26,7 +26,7 @@ fn unknown_keys() {
       --> s.yaml:16:5
     16 |     dropout: 0.1
        |     ^^^^^^^
-       = allowed: `batch_size`, `grad_accum_steps`, `epochs`, `max_steps`, `max_tokens`, `max_batches`, `shuffle`, `last_batch`, `loss`, `reduction`, `ignore_index`, `optimizer`, `schedule`, `grad_clip`, `dtype`, `validate`, `keep`, `seed`
+       = allowed: `batch_size`, `grad_accum_steps`, `epochs`, `max_steps`, `max_tokens`, `max_batches`, `shuffle`, `last_batch`, `loss`, `reduction`, `ignore_index`, `optimizer`, `schedule`, `grad_clip`, `dtype`, `validate`, `keep`, `seed`, `init_from`
        = hint: it belongs to `model.dropout`
     ");
     assert_snapshot!(edit("  model: {arch", "  colour: red\n  model: {arch"), @"
