@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::print::Printer;
 use super::shared::{LoadedModel, Origin};
 use super::{exit, project};
+use crate::data::Stop;
 use crate::fsx::RealFs;
 use crate::interop::{Card, FORMATS, Folder, Format, Portable};
 use crate::train::{SampleJob, Weights};
@@ -75,6 +76,7 @@ fn difference(loaded: &LoadedModel, rounded: &Weights) -> Result<String, Failure
         stop: None,
         usable_vocab: loaded.usable_vocab(),
         threads,
+        halt: Stop::never(),
     };
     let text = loaded.engine.generate(&loaded.weights, &job)?;
     let ids = [&prompts[0][..], &text[0]].concat();

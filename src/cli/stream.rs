@@ -3,7 +3,7 @@
 use super::args::DrawArgs;
 use super::failure::Failure;
 use super::shared::LoadedModel;
-use crate::data::TextTokenizer;
+use crate::data::{Stop, TextTokenizer};
 use crate::train::SampleJob;
 
 /// Refuses settings that mean nothing.
@@ -37,6 +37,7 @@ pub(crate) fn job<'a>(
         stop: Some(model.tokenizer.eos()),
         usable_vocab: model.usable_vocab(),
         threads: model.threads,
+        halt: Stop::never(),
     }
 }
 
