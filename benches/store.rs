@@ -65,6 +65,7 @@ impl Work for Small {
             tokenizer: Sha256Hex::of(b"tokenizer"),
             notes: Vec::new(),
             warnings: Vec::new(),
+            ids: Sha256Hex::of(b"ids"),
         }))
     }
 
@@ -212,7 +213,7 @@ fn fill(project: &Path, spec: &Path) {
         ..DataContext::default()
     };
     // As a real sweep leaves it: the lengths of all documents are known.
-    data::document_lengths(&spec.runs[0].settings, &context).unwrap();
+    data::document_lengths(&spec.runs[0].settings, &context, &mut Vec::new()).unwrap();
     let plan = plan::expand(&spec, &context).unwrap();
     store
         .put_plan(&Manifest::new(&plan, None, spec.digest, Vec::new()))

@@ -55,12 +55,7 @@ impl<'a> Workload<'a> {
         }
         // Read under the lock: runs that start together on one slice wait for it instead of reading it twice.
         let mut data = data::load(&run.settings, &run.model, self.context)?;
-        let tokenizer = &data.tokenizer;
-        // So that `sample` and `eval` need nothing but the store.
-        if self.store.tokens(&tokenizer.sha256())?.is_none() {
-            self.store
-                .put_tokens(&tokenizer.sha256(), tokenizer.json())?;
-        }
+        self.keep_tokenizer(&mut data);
         let prepared = Arc::new(Prepared {
             training: std::mem::replace(
                 &mut data.training,
@@ -72,6 +67,7 @@ impl<'a> Workload<'a> {
             tokenizer: data.tokenizer.sha256(),
             notes: std::mem::take(&mut data.notes),
             warnings: std::mem::take(&mut data.warnings),
+            ids: data.ids,
         });
         let loaded = Arc::new(Loaded { data, prepared });
         if recent.len() == KEPT {
@@ -79,6 +75,23 @@ impl<'a> Workload<'a> {
         }
         recent.push((key.clone(), length, loaded.clone()));
         Ok(loaded)
+    }
+
+    /// Keeps the tokenizer, so that `sample` and `eval` need nothing but the store. Whoever keeps nothing else keeps no tokenizer either,
+    /// and a store that cannot be written is no reason not to train.
+    fn keep_tokenizer(&self, data: &mut LoadedData) {
+        if self.context.cache.is_none() {
+            return;
+        }
+        let kept = match self.store.tokenizer(&data.tokenizer.sha256()) {
+            Ok(Some(_)) => return,
+            Ok(None) => self.store.put_tokenizer(data.tokenizer.json()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            let text = "the tokenizer is not kept, so `sample` and `eval` will not find it";
+            data.warnings.push(format!("{text}: {}", error.chain()));
+        }
     }
 
     /// Evaluates `weights` as the settings of `run` ask.

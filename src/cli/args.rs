@@ -182,8 +182,8 @@ pub(crate) struct SpecArgs {
     /// only one.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
-    /// Re-hash files even if size and modification time are unchanged: the spec's inputs and, with `run`, its finished runs,
-    /// evaluations and tokenizers.
+    /// Believe nothing that was kept: read and hash the spec's inputs even if size and times are unchanged; with `run`, `report` and
+    /// `verify` also every file of its finished runs and evaluations; with `run` also tokenise its text anew.
     #[arg(long)]
     pub(crate) paranoid: bool,
 }
@@ -559,6 +559,10 @@ pub(crate) struct VerifyArgs {
     /// only one.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
+    /// Also read every file of the stored runs and evaluations. (The inputs are always read, and nothing that was kept of them is
+    /// believed.)
+    #[arg(long)]
+    pub(crate) paranoid: bool,
     /// Threads; default: one per core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -32,7 +32,9 @@ pub(crate) fn execute(
     let store = project::store(global, &args.specs[0])?;
     let mut all = Vec::new();
     for opened in &workspace::open(args, &store, printer)? {
-        let counted = count(opened).map_err(crate::error::Error::from)?;
+        let mut warnings = Vec::new();
+        let counted = count(opened, &mut warnings).map_err(crate::error::Error::from)?;
+        warnings.iter().for_each(|text| printer.warning(text));
         if printer.json() {
             let (spec, profile) = (&opened.plan.spec, &opened.plan.profile);
             all.push(json!({"format": 1, "spec": spec, "profile": profile, "tables": counted}));
@@ -47,7 +49,7 @@ pub(crate) fn execute(
 }
 
 /// One table for all runs that would count alike.
-fn count(opened: &Opened) -> Result<Vec<Counted>, DataError> {
+fn count(opened: &Opened, warnings: &mut Vec<String>) -> Result<Vec<Counted>, DataError> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     for run in &opened.plan.runs {
         match groups.iter_mut().find(|group| alike(group[0], run)) {
@@ -55,7 +57,8 @@ fn count(opened: &Opened) -> Result<Vec<Counted>, DataError> {
             None => groups.push(vec![run]),
         }
     }
-    groups.iter().map(|group| table(group, opened)).collect()
+    let tables = groups.iter().map(|group| table(group, opened, warnings));
+    tables.collect()
 }
 
 /// Whether two runs have the same documents, tokenizer, batches and length.
@@ -70,9 +73,9 @@ fn alike(a: &Run, b: &Run) -> bool {
         && length(a) == length(b)
 }
 
-fn table(runs: &[&Run], opened: &Opened) -> Result<Counted, DataError> {
+fn table(runs: &[&Run], opened: &Opened, warnings: &mut Vec<String>) -> Result<Counted, DataError> {
     let settings = &runs[0].settings;
-    let lengths = data::document_lengths(settings, &opened.context)?;
+    let lengths = data::document_lengths(settings, &opened.context, warnings)?;
     let counts = stats::count_table(
         &lengths,
         settings.train.batch_size,

@@ -4,7 +4,7 @@ use super::args::{Global, ReportArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::workspace::{self, Opened};
-use super::{exit, outcome, project, results};
+use super::{exit, outcome, project, results, shared};
 use crate::DEFAULT_PROFILE;
 use crate::claim::{self, Judged};
 use crate::error::Error;
@@ -35,11 +35,20 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     }
     let names: Vec<String> = opened.iter().map(|one| folder_name(&one.spec)).collect();
     for opened in opened {
+        if args.spec.paranoid {
+            let finished = opened.plan.runs.iter().filter(|run| store.has_run(&run.id));
+            for run in finished {
+                shared::every_digest(&store, run)?;
+            }
+        }
         let mut making = making(&opened.spec, &reports, &names)?;
         if let Some(folder) = &args.template {
             making.templates = Some(TemplateFolder::read(folder, &RealFs::new())?);
         }
         let Built { report, judged, .. } = build(&opened, &store, &making)?;
+        for warning in store.take_warnings() {
+            printer.warning(&warning);
+        }
         if let Some(claims) = outcome::failing(&judged).filter(|_| args.strict_claims) {
             printer.error(&claims, None);
             fails = true;

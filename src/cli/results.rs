@@ -11,7 +11,7 @@ use crate::store::Store;
 /// Reads the results of every run of the plan.
 pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure> {
     let wants_lengths = opened.spec.cells.iter().any(|cell| matches!(&cell.value, Cell::Histogram(cell) if cell.of == HistogramOf::DocumentTokens));
-    let mut runs = Vec::with_capacity(opened.plan.runs.len());
+    let (mut runs, mut warnings) = (Vec::with_capacity(opened.plan.runs.len()), Vec::new());
     for run in &opened.plan.runs {
         let record = store.record(&run.id)?;
         let finished = record
@@ -28,7 +28,7 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             .unwrap_or_default();
         metrics.extend(eval.iter().flat_map(|eval| eval.metrics.clone()));
         let document_tokens = if wants_lengths {
-            data::document_lengths(&run.settings, &opened.context)?
+            data::document_lengths(&run.settings, &opened.context, &mut warnings)?
         } else {
             Vec::new()
         };
@@ -58,6 +58,7 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             document_tokens,
         });
     }
+    warnings.into_iter().for_each(|text| store.warn(text));
     Ok(Results {
         spec: opened.spec.name.clone(),
         profile: opened.spec.profile.clone(),

@@ -96,6 +96,9 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
                 Err(_) if signals.flag().load(Ordering::SeqCst) => return Ok(session.stopped()),
                 made => made?,
             };
+            for warning in store.take_warnings() {
+                printer.warning(&warning);
+            }
             report::write(&opened.spec, &report, &reports, printer)?;
             if !printer.json() {
                 printer.note(&outcome::text(&results, &judged));

@@ -5,10 +5,10 @@ use super::failure::Failure;
 use super::print::Printer;
 use crate::data::TextTokenizer;
 use crate::interop;
-use crate::plan::RunKey;
+use crate::plan::{Run, RunKey};
 use crate::record::{RunId, RunRecord, RunStatus};
 use crate::spec::{Loss, ModelConfig};
-use crate::store::{ModelRecord, Store, StoreError};
+use crate::store::{ModelRecord, Problem, Store, StoreError};
 use crate::train::engine;
 use crate::train::{Engine, Weights};
 use std::path::Path;
@@ -113,7 +113,7 @@ impl LoadedModel {
         };
         let key: RunKey = serde_json::from_value(record.key.clone())?;
         let weights = store.weights(id)?;
-        let Some(json) = store.tokens(&record.digests.tokenizer)? else {
+        let Some(json) = store.tokenizer(&record.digests.tokenizer)? else {
             return Err(Failure::input(format!(
                 "the tokenizer of run `{name}` is not in the store"
             ))
@@ -140,6 +140,22 @@ impl LoadedModel {
     /// The ids of a text's beginning.
     pub(crate) fn prompt(&self, text: &str) -> Result<Vec<u32>, Failure> {
         Ok([vec![self.tokenizer.bos()], self.tokenizer.encode(text)?].concat())
+    }
+}
+
+/// Reads every file of a stored run and of its evaluation; an error where one is not what was written.
+pub(crate) fn every_digest(store: &Store, run: &Run) -> Result<(), Failure> {
+    let problem = match store.problem_of(&run.id)? {
+        None => store.problem_of_eval(&run.eval_id)?,
+        found => found,
+    };
+    match problem {
+        None => Ok(()),
+        Some(Problem { path, reason, .. }) => {
+            let message = format!("run `{}`: `{}`: {reason}", run.name, path.display());
+            Err(Failure::input(message)
+                .hint("`specbook run SPEC --paranoid` moves it to `damaged/` and makes it anew"))
+        }
     }
 }
 

@@ -4,8 +4,12 @@ use super::args::{GcArgs, Global, SpecArgs, StoreCommand};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::{exit, project, workspace};
+use crate::data;
 use crate::human;
-use crate::store::{self, Garbage, GarbageKind, GcOptions, Store};
+use crate::plan::RunKey;
+use crate::store::{
+    self, Garbage, GarbageKind, GcOptions, Problem, Store, StoreError, Verification,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +33,8 @@ pub(crate) fn execute(
 }
 
 fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
-    let found = store::verify(store)?;
+    let mut found = store::verify(store)?;
+    verify_tokens(store, &mut found)?;
     if printer.json() {
         let problems: Vec<Value> = found
             .problems
@@ -57,7 +62,7 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
         ));
         if !found.problems.is_empty() {
             printer.note(
-                "`specbook run SPEC --paranoid` moves damaged entries of its runs to `damaged/` and makes them anew",
+                "`specbook run SPEC --paranoid` moves damaged entries of its runs to `damaged/`, and makes them and its tokens anew",
             );
         }
     }
@@ -66,6 +71,35 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
     } else {
         exit::INPUT
     })
+}
+
+/// Adds what the token cache holds, and how it compares with what the runs were trained on.
+fn verify_tokens(store: &Store, found: &mut Verification) -> Result<(), Failure> {
+    let known = store.collect(|record| {
+        let key: RunKey = serde_json::from_value(record.key).ok()?;
+        let name = format!("{}/{}", record.spec, record.name);
+        Some((
+            key.data,
+            record.digests.ids?,
+            record.digests.tokenizer,
+            name,
+        ))
+    })?;
+    // Records that cannot be read were told above.
+    store.take_warnings();
+    let folder = store.root().join("tokens-v1");
+    let tokens = data::audit(&folder, store.fs(), &known)
+        .map_err(|error| Failure::from(StoreError::from(error)))?;
+    found.files += tokens.files;
+    found.bytes += tokens.bytes;
+    found
+        .problems
+        .extend(tokens.problems.into_iter().map(|(path, reason)| Problem {
+            path,
+            reason,
+            run: None,
+        }));
+    Ok(())
 }
 
 fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {

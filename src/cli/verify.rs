@@ -1,8 +1,9 @@
-//! `specbook verify`: trains stored runs again, in memory, and compares every bit.
+//! `specbook verify`: trains stored runs again, in memory and from the files that the spec names, and compares every bit.
 
 use super::args::{Global, SpecArgs, VerifyArgs};
 use super::failure::Failure;
 use super::print::Printer;
+use super::shared;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
 use super::{exit, project};
@@ -37,7 +38,7 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
     for text in &args.targets {
         match as_spec(text) {
             Some(path) => {
-                let opened = workspace::open(&spec_args(args, path), &store, printer)?;
+                let opened = workspace::open_afresh(&spec_args(args, path), &store, printer)?;
                 work.extend(opened.into_iter().map(|opened| (opened, None)));
             }
             None => {
@@ -59,6 +60,7 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
             || std::thread::available_parallelism().map_or(1, usize::from),
             usize::from,
         ),
+        paranoid: args.paranoid,
         printer,
     };
     let mut found = Vec::new();
@@ -130,6 +132,7 @@ struct Session<'a> {
     engine: &'a dyn Engine,
     signals: &'a Signals,
     threads: usize,
+    paranoid: bool,
     printer: Printer,
 }
 
@@ -149,6 +152,9 @@ impl Session<'_> {
             }
             let record = self.store.record(&run.id)?;
             let finished = record.filter(|record| record.status == RunStatus::Cached);
+            if self.paranoid && finished.is_some() {
+                shared::every_digest(self.store, run)?;
+            }
             let result = finished.map(|record| self.again(&workload, run, &record));
             // What was begun is no result, whatever became of it.
             if self.signals.flag().load(Ordering::SeqCst) {
@@ -243,7 +249,7 @@ fn spec_of(store: &Store, id: &RunId, text: &str, printer: Printer) -> Result<Op
                 filter: Vec::new(),
                 paranoid: false,
             };
-            for opened in workspace::open(&args, store, printer)? {
+            for opened in workspace::open_afresh(&args, store, printer)? {
                 if opened.plan.runs.iter().any(|run| run.id == *id) {
                     return Ok(opened);
                 }
@@ -293,6 +299,9 @@ fn differs(difference: &Difference) -> String {
         let (stored, now) = (number(stored), number(now));
         lines.push(format!("  {name}: stored {stored}, now {now}"));
     }
+    if difference.ids {
+        lines[0] = "DIFFERS: it was trained on other token ids than its data gives now".to_owned();
+    }
     lines.push(match &difference.tensor {
         Some(tensor) => format!("  weights: `{tensor}` is the first to differ"),
         None if difference.weights => "  weights: they differ".to_owned(),
@@ -335,7 +344,7 @@ fn as_json(run: &Verified) -> Value {
                 .map(|(name, stored, now)| json!({"metric": name, "stored": stored, "now": now}))
                 .collect();
             value["first_difference"] = json!({
-                "step": difference.step, "metrics": metrics, "weights": difference.weights, "tensor": difference.tensor,
+                "step": difference.step, "metrics": metrics, "weights": difference.weights, "tensor": difference.tensor, "ids": difference.ids,
             });
         }
         Some(Reproduction::NotComparable(losses)) => {

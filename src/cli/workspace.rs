@@ -148,10 +148,32 @@ pub(crate) fn open(
     store: &Store,
     printer: Printer,
 ) -> Result<Vec<Opened>, Failure> {
+    open_in(args, store, printer, |context| context)
+}
+
+/// The same, from the files that the specs name alone: nothing that was kept of them is believed, and nothing is kept.
+pub(crate) fn open_afresh(
+    args: &SpecArgs,
+    store: &Store,
+    printer: Printer,
+) -> Result<Vec<Opened>, Failure> {
+    open_in(args, store, printer, |context| DataContext {
+        cache: None,
+        paranoid: true,
+        ..context
+    })
+}
+
+fn open_in(
+    args: &SpecArgs,
+    store: &Store,
+    printer: Printer,
+    change: impl Fn(DataContext) -> DataContext,
+) -> Result<Vec<Opened>, Failure> {
     load(args, printer)?
         .into_iter()
         .map(|spec| {
-            let context = context(&spec, args, store);
+            let context = change(context(&spec, args, store));
             let plan = plan::expand(&spec, &context).map_err(Error::from)?;
             opened(spec, plan, context, args, store)
         })
@@ -197,6 +219,7 @@ fn context(spec: &Spec, args: &SpecArgs, store: &Store) -> DataContext {
         base: spec.path.parent().unwrap_or(Path::new("")).to_path_buf(),
         cache: Some(store.root().join("tokens-v1")),
         paranoid: args.paranoid,
+        leases: store.lease_timing(),
         stop: Stop::default(),
     }
 }

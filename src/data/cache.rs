@@ -2,21 +2,25 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `stat/<hash>.json` | digests of a file or slice, with the size, time and inode they belong to |
+//! | `leases/<hash>.claim-<n>` | who makes a tokenizer or a slice |
+//! | `stat/<hash>.json` | digests of a file or slice, with the size, times and inode they belong to |
 //! | `bpe/<hash>.json`, `.sha256` | a trained `tokenizer.json` and its digest |
 //! | `slices/<2 digits>/<hash>.ids` | ids of a slice: magic, number of documents, lengths (u32), ids (u32), sha256 of all before |
 //! | `slices/<2 digits>/<hash>.lengths` | the lengths alone, in the same form, for plans; of the first documents where no more is known |
 //!
 //! All numbers are little-endian. The hash of a tokenizer or slice is over what its contents follow from: identities, never
 //! paths or times. That of a `stat` entry is over the path and the range. Tokenizers and slices are digested when they
-//! are read; a damaged entry counts as missing and is written again.
+//! are read; a damaged entry counts as missing and is written again. Who makes a tokenizer or a slice has its lease: nobody else makes
+//! the same meanwhile. A cache that cannot be written is done without.
 
-use super::DataError;
-use super::source::{Fingerprint, modified_nanos};
-use crate::digest::Sha256Hex;
+use super::source::Fingerprint;
+use super::{DataContext, DataError};
+use crate::digest::{Hasher, Sha256Hex};
+use crate::fsx::{Fs, FsError, FsResult, Judge, Lease, LeaseName, LeaseTiming, Observed, RealFs};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 const MAGIC: &[u8; 8] = b"sbtokens";
 const DIGEST_BYTES: usize = 64;
@@ -25,10 +29,27 @@ const MAX_SLICE: u64 = 16 << 30;
 /// Longest file of facts that is read, in bytes.
 const MAX_STAT: u64 = 1 << 20;
 
+/// How often an entry that another process makes is looked for.
+const POLL: Duration = Duration::from_millis(50);
+
 /// The cache of one run; without a folder nothing is kept and nothing is found.
-#[derive(Clone, Copy)]
 pub(super) struct Cache<'a> {
     folder: Option<&'a Path>,
+    /// Whether ids and tokenizers are taken from it.
+    is_believed: bool,
+    leases: LeaseTiming,
+    /// Waits for the disk.
+    fs: Arc<dyn Fs>,
+    /// Does not: for what is made again in a moment.
+    quick: Arc<dyn Fs>,
+}
+
+/// What becomes of the wish to make an entry that is not there.
+pub(super) enum Turn<T> {
+    /// Another process has made it.
+    Made(T),
+    /// It is for us to make. Where the cache can be written, nobody else makes it while this is held.
+    Ours(#[expect(dead_code, reason = "held")] Option<Lease>),
 }
 
 /// What a look into the cache gave.
@@ -50,13 +71,32 @@ struct StatEntry<T> {
 }
 
 impl<'a> Cache<'a> {
-    pub(super) fn new(folder: Option<&'a Path>) -> Self {
-        Self { folder }
+    pub(super) fn new(context: &'a DataContext) -> Self {
+        let folder = context.cache.as_deref();
+        // The folder's own place is the store's: no link there is followed either.
+        let root = folder.and_then(Path::parent).unwrap_or(Path::new(""));
+        Self {
+            folder,
+            is_believed: !context.paranoid,
+            leases: context.leases,
+            fs: RealFs::new().below(root),
+            quick: RealFs::without_sync().below(root),
+        }
     }
 
     /// Whether anything was ever kept.
     pub(super) fn is_there(&self) -> bool {
-        self.folder.is_some_and(Path::is_dir)
+        let found = self.folder.map(|folder| self.fs.metadata(folder));
+        matches!(found, Some(Ok(Some(found))) if found.is_dir())
+    }
+
+    /// What to tell of an entry that could not be kept.
+    pub(super) fn without(&self, error: &FsError) -> String {
+        let folder = self.folder.unwrap_or(Path::new("")).display();
+        let cause = &error.source;
+        format!(
+            "nothing is kept in `{folder}`, which cannot be written ({cause}): data is read and tokenised again next time"
+        )
     }
 
     /// Facts about an unchanged file. They count only where the file is older than the entry: a file changed in the same
@@ -67,8 +107,9 @@ impl<'a> Cache<'a> {
         fingerprint: &Fingerprint,
     ) -> Option<T> {
         let path = self.stat_path(what)?;
-        let written = modified_nanos(&std::fs::metadata(&path).ok()?);
-        let bytes = read_bounded(&path, MAX_STAT).ok()?;
+        let written = self.fs.metadata(&path).ok()??.modified;
+        let written = written.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+        let bytes = self.fs.read(&path, MAX_STAT).ok()?;
         let entry: StatEntry<T> = serde_json::from_slice(&bytes).ok()?;
         let current = entry.format == 1
             && entry.fingerprint == fingerprint.text
@@ -82,7 +123,7 @@ impl<'a> Cache<'a> {
         what: &str,
         fingerprint: &Fingerprint,
         facts: T,
-    ) -> Result<(), DataError> {
+    ) -> FsResult<()> {
         let Some(path) = self.stat_path(what) else {
             return Ok(());
         };
@@ -91,7 +132,16 @@ impl<'a> Cache<'a> {
             fingerprint: fingerprint.text.clone(),
             facts,
         };
-        write_atomic(&path, serde_json::json!(entry).to_string().as_bytes())
+        let text = serde_json::json!(entry).to_string();
+        write(self.quick.as_ref(), &path, text.as_bytes())
+    }
+
+    /// Forgets all facts about files: one of them was wrong.
+    pub(super) fn forget_stats(&self) {
+        if let Some(folder) = self.folder {
+            // What cannot be removed stays wrong, and `--paranoid` is named.
+            let _ = self.fs.remove_dir_all(&folder.join("stat"));
+        }
     }
 
     fn stat_path(&self, what: &str) -> Option<PathBuf> {
@@ -101,35 +151,66 @@ impl<'a> Cache<'a> {
 
     /// A trained tokenizer.
     pub(super) fn tokenizer(&self, key: &str) -> Found<Vec<u8>> {
-        let Some((path, digest_path)) = self.tokenizer_paths(key) else {
-            return Found::Miss;
-        };
-        let (Ok(bytes), Ok(digest)) = (
-            read_bounded(&path, super::tokenizer::MAX_FILE),
-            read_bounded(&digest_path, MAX_STAT),
-        ) else {
-            return if path.exists() {
-                Found::Damaged(path)
-            } else {
-                Found::Miss
-            };
-        };
-        let digest = String::from_utf8_lossy(&digest);
-        if Sha256Hex::parse(digest.trim()) == Some(Sha256Hex::of(&bytes)) {
-            Found::Hit(bytes)
-        } else {
-            Found::Damaged(path)
+        match self.tokenizer_paths(key).filter(|_| self.is_believed) {
+            Some((path, digest)) => read_tokenizer(self.fs.as_ref(), &path, &digest),
+            None => Found::Miss,
         }
     }
 
-    /// Keeps a trained tokenizer.
-    pub(super) fn put_tokenizer(&self, key: &str, bytes: &[u8]) -> Result<(), DataError> {
+    /// Keeps a trained tokenizer. Gives the path of one that was there and is another.
+    pub(super) fn put_tokenizer(&self, key: &str, bytes: &[u8]) -> FsResult<Option<PathBuf>> {
         let Some((path, digest_path)) = self.tokenizer_paths(key) else {
-            return Ok(());
+            return Ok(None);
         };
         // The digest first: a process stopped between the two leaves a miss, not damage.
-        write_atomic(&digest_path, Sha256Hex::of(bytes).to_string().as_bytes())?;
-        write_atomic(&path, bytes)
+        let digest = Sha256Hex::of(bytes).to_string();
+        self.replace(&digest_path, digest.as_bytes())?;
+        self.replace(&path, bytes)
+    }
+
+    /// Writes an entry, unless it is there already. Gives the path of one that was there and is another.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> FsResult<Option<PathBuf>> {
+        let was = match self.is_believed {
+            true => None,
+            false => self.fs.read(path, MAX_SLICE).ok(),
+        };
+        if was.as_deref() == Some(bytes) {
+            return Ok(None);
+        }
+        write(self.fs.as_ref(), path, bytes)?;
+        Ok(was.map(|_| path.to_path_buf()))
+    }
+
+    /// Waits until nobody else makes the entry of `key`, whatever it is, and takes its lease. `look` tells whether it is there.
+    pub(super) fn turn<T>(
+        &self,
+        key: &str,
+        context: &DataContext,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Result<Turn<T>, DataError> {
+        let Some(folder) = self.folder else {
+            return Ok(Turn::Ours(None));
+        };
+        let name = LeaseName {
+            folder: folder.join("leases"),
+            stem: Sha256Hex::of(key.as_bytes()).to_string(),
+        };
+        let observed = Observed::default();
+        loop {
+            context.stop.check()?;
+            let judge = Judge::Watching(&observed);
+            match Lease::acquire(&self.fs, &name, self.leases, judge, 0) {
+                // It may have been made between the look and the lease.
+                Ok(Some(lease)) => {
+                    return Ok(look().map_or(Turn::Ours(Some(lease)), Turn::Made));
+                }
+                Ok(None) => std::thread::sleep(POLL),
+                Err(_) => return Ok(Turn::Ours(None)),
+            }
+            if let Some(made) = look() {
+                return Ok(Turn::Made(made));
+            }
+        }
     }
 
     fn tokenizer_paths(&self, key: &str) -> Option<(PathBuf, PathBuf)> {
@@ -143,6 +224,9 @@ impl<'a> Cache<'a> {
 
     /// Ids of a slice, document by document.
     pub(super) fn slice(&self, key: &str) -> Found<Vec<Vec<u32>>> {
+        if !self.is_believed {
+            return Found::Miss;
+        }
         self.read(key, "ids", |bytes| {
             let (lengths, mut rest) = split_lengths(bytes)?;
             let mut documents = Vec::with_capacity(lengths.len());
@@ -168,17 +252,20 @@ impl<'a> Cache<'a> {
     }
 
     /// Keeps lengths alone.
-    pub(super) fn put_lengths(&self, key: &str, lengths: &[u32]) -> Result<(), DataError> {
+    pub(super) fn put_lengths(&self, key: &str, lengths: &[u32]) -> FsResult<()> {
         match self.slice_path(key, "lengths") {
-            Some(path) => write_atomic(&path, &sealed(lengths_as_bytes(lengths))),
+            Some(path) => {
+                let bytes = sealed(lengths_as_bytes(lengths));
+                write(self.quick.as_ref(), &path, &bytes)
+            }
             None => Ok(()),
         }
     }
 
-    /// Keeps the ids of a slice.
-    pub(super) fn put_slice(&self, key: &str, documents: &[Vec<u32>]) -> Result<(), DataError> {
+    /// Keeps the ids of a slice. Gives the path of what was there and is something else.
+    pub(super) fn put_slice(&self, key: &str, documents: &[Vec<u32>]) -> FsResult<Option<PathBuf>> {
         let Some(path) = self.slice_path(key, "ids") else {
-            return Ok(());
+            return Ok(None);
         };
         let lengths: Vec<u32> = documents.iter().map(|ids| ids.len() as u32).collect();
         self.put_lengths(key, &lengths)?;
@@ -186,7 +273,7 @@ impl<'a> Cache<'a> {
         let ids: usize = documents.iter().map(Vec::len).sum();
         bytes.reserve_exact(4 * ids + DIGEST_BYTES);
         bytes.extend(documents.iter().flatten().flat_map(|id| id.to_le_bytes()));
-        write_atomic(&path, &sealed(bytes))
+        self.replace(&path, &sealed(bytes))
     }
 
     fn read<T>(
@@ -198,12 +285,12 @@ impl<'a> Cache<'a> {
         let Some(path) = self.slice_path(key, extension) else {
             return Found::Miss;
         };
-        match read_bounded(&path, MAX_SLICE) {
+        match self.fs.read(&path, MAX_SLICE) {
             Ok(bytes) => match unsealed(&bytes).and_then(parse) {
                 Some(value) => Found::Hit(value),
                 None => Found::Damaged(path),
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Found::Miss,
+            Err(error) if is_absent(&error) => Found::Miss,
             Err(_) => Found::Damaged(path),
         }
     }
@@ -219,17 +306,42 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// Reads a file of at most `limit` bytes; a longer one is an error before memory is taken.
-fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    let file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    if length > limit {
-        return Err(std::io::ErrorKind::InvalidData.into());
+/// Whether nothing is there, be it that a file stands where the cache's folder belongs.
+fn is_absent(error: &FsError) -> bool {
+    error.is_not_found() || error.source.kind() == std::io::ErrorKind::NotADirectory
+}
+
+/// Reads a trained tokenizer and its digest.
+fn read_tokenizer(fs: &dyn Fs, path: &Path, digest_path: &Path) -> Found<Vec<u8>> {
+    let bytes = match fs.read(path, super::tokenizer::MAX_FILE) {
+        Ok(bytes) => bytes,
+        Err(error) if is_absent(&error) => return Found::Miss,
+        Err(_) => return Found::Damaged(path.to_path_buf()),
+    };
+    let digest = fs.read(digest_path, MAX_STAT).unwrap_or_default();
+    let digest = Sha256Hex::parse(String::from_utf8_lossy(&digest).trim());
+    if digest == Some(Sha256Hex::of(&bytes)) {
+        Found::Hit(bytes)
+    } else {
+        Found::Damaged(path.to_path_buf())
     }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length as usize)?;
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
+}
+
+/// Digest of the ids of a slice: that at the end of its file.
+pub(super) fn digest_of(documents: &[Vec<u32>]) -> Sha256Hex {
+    let lengths: Vec<u32> = documents.iter().map(|ids| ids.len() as u32).collect();
+    let mut hasher = Hasher::new();
+    hasher.update(&lengths_as_bytes(&lengths));
+    for ids in documents {
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        hasher.update(&bytes);
+    }
+    hasher.finish()
+}
+
+/// Digest of the ids of a run: of those of its slices.
+pub(super) fn digest_of_slices(train: &Sha256Hex, validation: &Sha256Hex) -> Sha256Hex {
+    Sha256Hex::of(format!("specbook.ids.v1\n{train}\n{validation}\n").as_bytes())
 }
 
 /// The beginning of a file: magic, number of documents, length of each.
@@ -268,17 +380,10 @@ fn split_lengths(bytes: &[u8]) -> Option<(impl ExactSizeIterator<Item = u32>, &[
 }
 
 /// Writes a file so that a reader sees the old contents or the new, never a part. The one place where this module writes.
-fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    let write = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|source| DataError::Write {
-        path: path.to_owned(),
-        source,
-    })
+fn write(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> FsResult<()> {
+    fs.create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    fs.write_atomic(path, bytes)
 }
+
+mod audit;
+pub use audit::audit;

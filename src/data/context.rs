@@ -1,6 +1,7 @@
 //! Where relative paths start and where results of reading are kept.
 
 use super::DataError;
+use crate::fsx::LeaseTiming;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +48,11 @@ pub struct DataContext {
     pub base: PathBuf,
     /// Folder for tokenised slices, trained tokenizers and digests of unchanged files (`tokens-v1`); `None`: nothing is kept.
     pub cache: Option<PathBuf>,
-    /// Whether files are digested again even where size, modification time and inode are unchanged.
+    /// Whether files are digested again even where size, times and inode are unchanged, and text is tokenised again even where its ids
+    /// are kept.
     pub paranoid: bool,
+    /// Pace of the leases of who tokenises.
+    pub leases: LeaseTiming,
     /// Ends reading and preparing early.
     pub stop: Stop,
 }

@@ -16,15 +16,6 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
-    /// A file of the cache cannot be written.
-    #[error("cannot write `{}`: {source}", path.display())]
-    Write {
-        /// File or folder.
-        path: PathBuf,
-        /// Reason given by the system.
-        #[source]
-        source: io::Error,
-    },
     /// A line of a JSONL file is not what was expected.
     #[error(
         "`{}`, line {line}: expected {expected}, found {found}; {} read before it",
@@ -196,7 +187,7 @@ pub enum DataError {
     },
     /// The documents are not those that the plan saw.
     #[error(
-        "{corpus} changed while it was in use: its documents differ from those the run was planned with; plan again"
+        "{corpus} changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` where it kept its size and times)"
     )]
     Changed {
         /// The corpus.

@@ -195,7 +195,7 @@ impl TokenizerFacts {
             return opened();
         }
         let fingerprint = source::fingerprint_of(&files)?;
-        let cache = Cache::new(context.cache.as_deref());
+        let cache = Cache::new(context);
         let what = format!(
             "tokenizer\n{}\n{}",
             folder_key(&context.base),
@@ -306,7 +306,7 @@ pub(super) fn count_documents(
     let Some(fingerprint) = source::fingerprint(corpus, context)? else {
         return Ok(0);
     };
-    let cache = Cache::new(context.cache.as_deref());
+    let cache = Cache::new(context);
     let ends = vocabulary.map(|v| (v.eos, v.vocab_size));
     let what = format!(
         "count\n{}",
@@ -330,7 +330,7 @@ fn file_digests(
     vocabulary: Option<BinVocabulary>,
     context: &DataContext,
 ) -> Result<Vec<Sha256Hex>, DataError> {
-    let cache = Cache::new(context.cache.as_deref());
+    let cache = Cache::new(context);
     // Errors that a cached digest would hide: the file is gone; a `.bin` without the tokenizer that made it.
     let Some(fingerprint) = source::fingerprint(corpus, context)? else {
         return Ok(Vec::new());

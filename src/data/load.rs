@@ -1,6 +1,6 @@
 //! Loading: documents, through the tokenizer, to sequences. Tokenised slices are kept in the cache.
 
-use super::cache::{Cache, Found};
+use super::cache::{Cache, Found, Turn, digest_of, digest_of_slices};
 use super::identity::{
     DataKey, Identified, SliceKey, TokenizerKey, identify, slice_cache_key, tokenizer_cache_key,
 };
@@ -9,9 +9,10 @@ use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
 use super::tokenizer::{self, Fidelity, TextTokenizer, WordCounts};
 use super::{DataContext, DataError, SequenceSet, TrainingData};
-use crate::digest::Hasher;
+use crate::digest::{Hasher, Sha256Hex};
+use crate::fsx::FsResult;
 use crate::spec::{Corpus, DataSettings, ModelConfig, Sequence, Settings, Split, Tokenizer};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Documents of a slice that are decoded again, to see whether all characters come back.
@@ -37,15 +38,17 @@ pub struct LoadedData {
     /// What a reader of the run should know: settings of the tokenizer file that were switched off, characters that are lost,
     /// documents without text. The same for the same data.
     pub notes: Vec<String>,
-    /// What happened while it was read: damaged cache entries.
+    /// What happened while it was read: damaged cache entries, a cache that cannot be written.
     pub warnings: Vec<String>,
+    /// Digest of the ids of the training and validation documents.
+    pub ids: Sha256Hex,
 }
 
 /// Loads the data of a run, from the cache where it was tokenised before.
 ///
 /// # Errors
 /// As [`identify`]; documents that changed since; ids beyond the model's vocabulary; a policy that leaves nothing to train
-/// on; a cache that cannot be written.
+/// on.
 pub fn load(
     settings: &Settings,
     model: &ModelConfig,
@@ -75,6 +78,7 @@ pub fn load(
         &mut warnings,
     )?;
     context.stop.check()?;
+    let ids = digest_of_slices(&digest_of(&train), &digest_of(&validation));
     let mut notes = tokenizer.notes().to_vec();
     for (slice, documents) in [(&slices.train, &train), (&slices.validation, &validation)] {
         notes.extend(first_documents(slice, &tokenizer, context)?);
@@ -125,6 +129,7 @@ pub fn load(
         documents,
         notes,
         warnings,
+        ids,
         tokenizer: Arc::new(tokenizer),
     })
 }
@@ -177,30 +182,28 @@ fn first_documents(
     Ok(fidelity.note(slice.slice))
 }
 
-/// Number of ids of each training document, from the cache where it was tokenised before.
+/// Number of ids of each training document, from the cache where it was tokenised before. Adds to `warnings` what happened.
 ///
 /// # Errors
 /// As [`load`].
-pub fn document_lengths(settings: &Settings, context: &DataContext) -> Result<Vec<u32>, DataError> {
+pub fn document_lengths(
+    settings: &Settings,
+    context: &DataContext,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<u32>, DataError> {
     let Identified { key, slices, .. } = identify(&settings.data, &settings.model, context)?;
-    let cache = Cache::new(context.cache.as_deref());
-    if let Some(lengths) = cache.lengths(&slice_cache_key(&key.train, &key.tokenizer)) {
+    let cache = Cache::new(context);
+    let kept = cache.lengths(&slice_cache_key(&key.train, &key.tokenizer));
+    if let Some(lengths) = kept.filter(|_| !context.paranoid) {
         return Ok(lengths);
     }
-    let mut warnings = Vec::new();
-    let tokenizer = open_tokenizer(
-        &settings.data,
-        &slices,
-        &key.tokenizer,
-        context,
-        &mut warnings,
-    )?;
+    let tokenizer = open_tokenizer(&settings.data, &slices, &key.tokenizer, context, warnings)?;
     let loader = Loader {
         key: &key,
         tokenizer: &tokenizer,
         context,
     };
-    let [train] = loader.tokenised([(&slices.train, &key.train)], &mut warnings)?;
+    let [train] = loader.tokenised([(&slices.train, &key.train)], warnings)?;
     Ok(train.iter().map(|ids| ids.len() as u32).collect())
 }
 
@@ -307,14 +310,24 @@ fn trained(
     context: &DataContext,
     warnings: &mut Vec<String>,
 ) -> Result<TextTokenizer, DataError> {
-    let cache = Cache::new(context.cache.as_deref());
+    let cache = Cache::new(context);
     let cache_key = tokenizer_cache_key(key);
     let named = Path::new("trained BPE");
-    match cache.tokenizer(&cache_key) {
-        Found::Hit(bytes) => return TextTokenizer::from_bytes(&bytes, named),
-        Found::Damaged(path) => warnings.push(damaged(&path)),
-        Found::Miss => {}
+    let mut look = || match cache.tokenizer(&cache_key) {
+        Found::Hit(bytes) => Some(bytes),
+        Found::Damaged(path) => {
+            tell(warnings, damaged(&path));
+            None
+        }
+        Found::Miss => None,
+    };
+    if let Some(bytes) = look() {
+        return TextTokenizer::from_bytes(&bytes, named);
     }
+    let _lease = match cache.turn(&cache_key, context, look)? {
+        Turn::Made(bytes) => return TextTokenizer::from_bytes(&bytes, named),
+        ours @ Turn::Ours(_) => ours,
+    };
     let slice = slices.tokenizer.as_ref().unwrap_or(&slices.train);
     let wanted = Wanted {
         slice: slice.slice,
@@ -334,13 +347,29 @@ fn trained(
     })?;
     words.add(&texts, &context.stop)?;
     let bytes = TextTokenizer::train_bpe_unless(&context.stop, words, vocab_size)?;
-    cache.put_tokenizer(&cache_key, &bytes)?;
+    kept(&cache, cache.put_tokenizer(&cache_key, &bytes), warnings);
     TextTokenizer::from_bytes(&bytes, named)
 }
 
 fn damaged(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!("the cache entry `{name}` was damaged and is made again")
+}
+
+/// Tells what became of an entry that was to be kept: a cache that cannot be written is done without.
+fn kept(cache: &Cache<'_>, result: FsResult<Option<PathBuf>>, warnings: &mut Vec<String>) {
+    match result {
+        Ok(None) => {}
+        Ok(Some(other)) => tell(warnings, damaged(&other)),
+        Err(error) => tell(warnings, cache.without(&error)),
+    }
+}
+
+/// Adds a warning, once.
+fn tell(warnings: &mut Vec<String>, warning: String) {
+    if !warnings.contains(&warning) {
+        warnings.push(warning);
+    }
 }
 
 struct Loader<'a> {
@@ -356,17 +385,28 @@ impl Loader<'_> {
         slices: [(&DocumentRange, &SliceKey); N],
         warnings: &mut Vec<String>,
     ) -> Result<[Vec<Vec<u32>>; N], DataError> {
-        let cache = Cache::new(self.context.cache.as_deref());
+        let cache = Cache::new(self.context);
         let cache_keys = slices.map(|(_, key)| slice_cache_key(key, &self.key.tokenizer));
-        let mut found: [Option<Vec<Vec<u32>>>; N] =
-            std::array::from_fn(|i| match cache.slice(&cache_keys[i]) {
-                Found::Hit(documents) => Some(documents),
-                Found::Miss => None,
-                Found::Damaged(path) => {
-                    warnings.push(damaged(&path));
-                    None
-                }
-            });
+        let mut look = |i: usize| match cache.slice(&cache_keys[i]) {
+            Found::Hit(documents) => Some(documents),
+            Found::Miss => None,
+            Found::Damaged(path) => {
+                tell(warnings, damaged(&path));
+                None
+            }
+        };
+        let mut found: [Option<Vec<Vec<u32>>>; N] = std::array::from_fn(&mut look);
+        // One after another in the order of their names, as every process takes them: nobody waits for somebody who waits for it.
+        let mut order: Vec<usize> = (0..N).filter(|i| found[*i].is_none()).collect();
+        order.sort_by_key(|i| &cache_keys[*i]);
+        order.dedup_by_key(|i| &cache_keys[*i]);
+        let mut leases = Vec::new();
+        for i in order {
+            match cache.turn(&cache_keys[i], self.context, || look(i))? {
+                Turn::Made(documents) => found[i] = Some(documents),
+                ours @ Turn::Ours(_) => leases.push(ours),
+            }
+        }
         for i in 0..N {
             if found[i].is_some() {
                 continue;
@@ -377,7 +417,11 @@ impl Loader<'_> {
                 .collect();
             let chosen: Vec<_> = together.iter().map(|j| slices[*j]).collect();
             for (j, documents) in together.into_iter().zip(self.read(&chosen)?) {
-                cache.put_slice(&cache_keys[j], &documents)?;
+                kept(
+                    &cache,
+                    cache.put_slice(&cache_keys[j], &documents),
+                    warnings,
+                );
                 found[j] = Some(documents);
             }
         }
@@ -422,6 +466,7 @@ impl Loader<'_> {
             if let SliceKey::Documents { sha256, .. } = key
                 && *sha256 != hasher.finish()
             {
+                Cache::new(self.context).forget_stats();
                 return Err(DataError::Changed {
                     corpus: source::describe(corpus),
                 });

@@ -17,6 +17,7 @@ mod survey;
 mod test_support;
 pub mod tokenizer;
 
+pub use cache::audit;
 pub use context::{DataContext, Stop};
 pub use error::DataError;
 pub use identity::{Identified, identify};

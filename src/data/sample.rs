@@ -54,7 +54,7 @@ impl<'a> Sampler<'a> {
             settings,
             key,
             context,
-            cache: Cache::new(context.cache.as_deref()),
+            cache: Cache::new(context),
             slices,
             tokenizer: None,
         }

@@ -57,7 +57,7 @@ pub fn survey(
     look: Look,
 ) -> Survey {
     let Identified { key, slices, .. } = identified;
-    let cache = Cache::new(context.cache.as_deref());
+    let cache = Cache::new(context);
     let mut sampler = Sampler::new(settings, key, slices, context);
     let mut sample = |range: &DocumentRange, slice| {
         let looks = look == Look::Documents && range.range.len() <= LARGEST;

@@ -61,6 +61,7 @@ pub(crate) fn run(
                 weights: None,
                 metrics: digest,
                 tokenizer: digest,
+                ids: None,
             },
             files: BTreeMap::new(),
             notes: Vec::new(),

@@ -271,6 +271,9 @@ pub struct Digests {
     pub metrics: Sha256Hex,
     /// Of the tokenizer that was used.
     pub tokenizer: Sha256Hex,
+    /// Of the ids of the training and validation documents; `None` in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Sha256Hex>,
 }
 
 /// Why a run failed.

@@ -63,6 +63,14 @@ enum Training {
     Ended(Outcome),
 }
 
+/// What a second look at the data of a finished run gave.
+enum Recheck {
+    Sound,
+    /// It was trained on something else, and is gone.
+    Other,
+    Ended(Outcome),
+}
+
 impl Job<'_> {
     /// Makes the run, or finds it, and evaluates it.
     pub(super) fn execute(&self) -> Result<Outcome, StoreError> {
@@ -125,10 +133,13 @@ impl Job<'_> {
         let begun = self.store.begin(&self.run.id, &key, &numerics, options)?;
         let work = match begun {
             Begin::Cached(record) => {
-                if self.options.paranoid
-                    && let Some(ended) = self.restore_tokenizer(&record)?
-                {
-                    return Ok(Training::Ended(ended));
+                if self.options.paranoid {
+                    match self.recheck(&record)? {
+                        Recheck::Sound => {}
+                        Recheck::Ended(outcome) => return Ok(Training::Ended(outcome)),
+                        // It is begun anew.
+                        Recheck::Other => return Ok(Training::Ended(Outcome::Busy)),
+                    }
                 }
                 self.events.on(Event::Cached { index: self.index });
                 return Ok(Training::Ready(None));
@@ -145,17 +156,34 @@ impl Job<'_> {
         self.train_ours(work, steps)
     }
 
-    /// Reads the tokenizer of a finished run, which compares its digest; what is damaged or gone is made anew.
-    fn restore_tokenizer(&self, record: &RunRecord) -> Result<Option<Outcome>, StoreError> {
-        if self.store.tokens(&record.digests.tokenizer)?.is_some() {
-            return Ok(None);
-        }
-        match self.work.prepare(self.run) {
-            Ok(_) => Ok(None),
-            Err(error) if is_stop(error.as_ref()) => Ok(Some(Outcome::Stopped { steps: 0 })),
+    /// Reads and tokenises the data of a finished run again, without believing what is kept: what is damaged or gone is made anew. A run
+    /// that was trained on something else is moved aside.
+    fn recheck(&self, record: &RunRecord) -> Result<Recheck, StoreError> {
+        let prepared = match self.work.prepare(self.run) {
+            Ok(prepared) => prepared,
+            Err(error) if is_stop(error.as_ref()) => {
+                return Ok(Recheck::Ended(Outcome::Stopped { steps: 0 }));
+            }
             Err(error) => {
-                let message = format!("its tokenizer: {}", store_chain(error.as_ref()));
-                self.report_failure(message, 0).map(Some)
+                let message = format!("its data: {}", store_chain(error.as_ref()));
+                return self.report_failure(message, 0).map(Recheck::Ended);
+            }
+        };
+        self.tell(&prepared.warnings);
+        let ids = record.digests.ids.unwrap_or(prepared.ids);
+        if (record.digests.tokenizer, ids) == (prepared.tokenizer, prepared.ids) {
+            return Ok(Recheck::Sound);
+        }
+        let reason = "it was trained on other token ids than its data gives";
+        self.store.set_aside_for(&self.run.id, reason)?;
+        Ok(Recheck::Other)
+    }
+
+    /// Tells notes about data, each once.
+    fn tell(&self, notes: &[String]) {
+        for note in notes {
+            if lock(self.told).insert(note.clone()) {
+                self.events.on(Event::Warning(note));
             }
         }
     }
@@ -175,10 +203,9 @@ impl Job<'_> {
         };
         for note in prepared.notes.iter().chain(&prepared.warnings) {
             work.log(&format!("note: {note}"))?;
-            if lock(self.told).insert(note.clone()) {
-                self.events.on(Event::Warning(note));
-            }
         }
+        self.tell(&prepared.notes);
+        self.tell(&prepared.warnings);
         let (model, train) = (&self.run.model, &self.run.settings.train);
         if let Some(reason) = self.engine.unsupported(model, train) {
             return self.fail(work, reason, None, Some(&prepared));
@@ -339,6 +366,7 @@ impl Job<'_> {
                 tokenizer: prepared.map_or(crate::digest::Sha256Hex::of(b""), |prepared| {
                     prepared.tokenizer
                 }),
+                ids: prepared.map(|prepared| prepared.ids),
             },
             files: std::collections::BTreeMap::new(),
             notes: prepared.map_or_else(Vec::new, |prepared| prepared.notes.clone()),

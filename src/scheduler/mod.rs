@@ -78,6 +78,8 @@ pub struct Prepared {
     pub notes: Vec<String>,
     /// What happened while the data was read, such as a damaged cache entry; the record does not keep it.
     pub warnings: Vec<String>,
+    /// Digest of the ids of the training and validation documents.
+    pub ids: Sha256Hex,
 }
 
 /// A finished evaluation.

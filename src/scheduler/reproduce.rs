@@ -38,6 +38,8 @@ pub struct Difference {
     pub tensor: Option<String>,
     /// Whether the weights differ.
     pub weights: bool,
+    /// Whether the run was trained on other token ids, or with another tokenizer, than its data gives now.
+    pub ids: bool,
 }
 
 /// Losses of two engines side by side.
@@ -106,12 +108,15 @@ pub fn reproduce(
     let points = collector.points;
     let (weights, _) = kept_weights(run.settings.train.keep, &finished);
     let same_weights = Some(weights.digest()) == record.digests.weights;
-    if same_weights && metrics_digest(&points) == record.digests.metrics {
+    let digests = &record.digests;
+    let same_ids = digests.ids.is_none_or(|ids| ids == prepared.ids)
+        && digests.tokenizer == prepared.tokenizer;
+    if same_ids && same_weights && metrics_digest(&points) == record.digests.metrics {
         return Ok(Reproduction::Equal);
     }
     let stored = store.metrics(&run.id)?;
     let now_by = engine.numerics(run.settings.train.dtype);
-    if !repeats(&now_by) || !record.numerics.agrees_with(&now_by) {
+    if same_ids && (!repeats(&now_by) || !record.numerics.agrees_with(&now_by)) {
         return Ok(Reproduction::NotComparable(Losses {
             stored_by: record.numerics.clone(),
             now_by,
@@ -120,6 +125,7 @@ pub fn reproduce(
         }));
     }
     let mut difference = first_difference(&stored, &points).unwrap_or_default();
+    difference.ids = !same_ids;
     if !same_weights {
         difference.weights = true;
         let before = store.weights(&run.id)?;
@@ -253,6 +259,19 @@ mod tests {
         let names: Vec<_> = difference.metrics.iter().map(|(name, ..)| name).collect();
         assert_eq!(names, ["train/loss", "train/ce"]);
         assert_eq!(difference.tensor.as_deref(), Some("fake.weight"));
+        assert!(!difference.ids);
+        // On other ids, whatever computed it.
+        let mut forged = record.clone();
+        forged.digests.ids = Some(Sha256Hex::of(b"other ids"));
+        forged.numerics.engine = "another".to_owned();
+        let Reproduction::Differs(difference) = again(&store, run, &forged) else {
+            panic!("not noticed");
+        };
+        assert!(difference.ids && difference.step.is_none() && !difference.weights);
+        // A record of before says nothing of its ids.
+        forged = record.clone();
+        forged.digests.ids = None;
+        assert_eq!(again(&store, run, &forged), Reproduction::Equal);
         record.numerics.engine = "another".to_owned();
         let Reproduction::NotComparable(losses) = again(&store, &other, &record) else {
             panic!("other engines need not agree in every bit");

@@ -118,6 +118,7 @@ impl Work for SmallWork {
             tokenizer: Sha256Hex::of(b"tokenizer"),
             notes: Vec::new(),
             warnings: Vec::new(),
+            ids: Sha256Hex::of(b"ids"),
         }))
     }
 

@@ -1,16 +1,15 @@
-//! What can be made again at any time: speeds of this machine, and tokenised corpora.
+//! What can be made again at any time: speeds of this machine, and tokenizers.
 
 use super::error::StoreError;
 use super::layout::{ARRAYS_LIMIT, JSON_LIMIT};
 use super::runs::Store;
 use super::seal::{read_sealed, seal};
 use crate::digest::Sha256Hex;
-use crate::fsx::AtomicFile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const CALIBRATION_FORMAT: u32 = 1;
-const TOKENS_MAGIC: &[u8; 8] = b"SPBKTOK1";
+const TOKENIZER_MAGIC: &[u8] = b"SPBKTOK1";
 
 /// `calibration.json`: how fast machines train, by what computed it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -68,17 +67,14 @@ impl Store {
     /// The calibration; empty where there is none, or none that can be read.
     pub fn calibration(&self) -> Calibration {
         let path = self.layout.calibration();
-        let read = read_sealed::<Calibration>(
-            self.fs(),
-            &path,
-            JSON_LIMIT,
-            "a calibration",
-            CALIBRATION_FORMAT,
-        );
-        let mut calibration = match read {
+        let mut calibration = match self.read_calibration() {
             Ok(found) => found.unwrap_or_default(),
             Err(error) => {
-                self.warn(format!("{}; it is ignored", error.chain()));
+                self.warn(format!("{}; it is made anew", error.chain()));
+                // So that this is said once; a store that cannot be written is still read.
+                if error.is_damage() {
+                    let _ = self.fs.remove_dir_all(&path);
+                }
                 Calibration::default()
             }
         };
@@ -88,6 +84,16 @@ impl Store {
         };
         calibration.entries.retain(|_, entry| sound(entry));
         calibration
+    }
+
+    pub(super) fn read_calibration(&self) -> Result<Option<Calibration>, StoreError> {
+        read_sealed(
+            self.fs(),
+            &self.layout.calibration(),
+            JSON_LIMIT,
+            "a calibration",
+            CALIBRATION_FORMAT,
+        )
     }
 
     /// Replaces the calibration.
@@ -100,49 +106,51 @@ impl Store {
         Ok(self.fs.write_atomic(&self.layout.calibration(), &bytes)?)
     }
 
-    /// Cached bytes (a tokenised corpus, a trained tokenizer) by identity; a damaged file is removed, with a warning.
+    /// The tokenizer with that digest; a damaged file, or one of other contents, is removed with a warning where that is possible.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn tokens(&self, id: &Sha256Hex) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn tokenizer(&self, id: &Sha256Hex) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.layout.tokens().join(id.to_string());
         let mut bytes = match self.fs.read(&path, ARRAYS_LIMIT) {
             Ok(bytes) => bytes,
             Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) if error.is_damage() => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        if !tokens_are_sound(&bytes) {
+        if !is_tokenizer(&bytes, id) {
             self.warn(format!("`{}` is damaged; it is made anew", path.display()));
-            self.fs.remove_file(&path)?;
+            // A store that cannot be written is still read.
+            let _ = self.fs.remove_dir_all(&path);
             return Ok(None);
         }
         bytes.drain(..40);
         Ok(Some(bytes))
     }
 
-    /// Caches bytes by identity.
+    /// Keeps a tokenizer by its digest.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn put_tokens(&self, id: &Sha256Hex, bytes: &[u8]) -> Result<(), StoreError> {
+    pub fn put_tokenizer(&self, bytes: &[u8]) -> Result<(), StoreError> {
         let dir = self.layout.tokens();
         self.fs.create_dir_all(&dir)?;
-        let mut file = AtomicFile::create(self.fs(), &dir.join(id.to_string()))?;
-        file.write(TOKENS_MAGIC)?;
-        file.write(&digest_bytes(bytes))?;
-        file.write(bytes)?;
-        file.finish()?;
-        Ok(())
+        let id = Sha256Hex::of(bytes);
+        let whole = [TOKENIZER_MAGIC, &digest_bytes(&id)[..], bytes].concat();
+        Ok(self.fs.write_atomic(&dir.join(id.to_string()), &whole)?)
     }
 }
 
-/// Magic number, 32 bytes of digest, contents.
-pub(crate) fn tokens_are_sound(bytes: &[u8]) -> bool {
-    bytes.len() >= 40 && &bytes[..8] == TOKENS_MAGIC && bytes[8..40] == digest_bytes(&bytes[40..])
+/// Whether a file is the tokenizer of that digest: magic number, 32 bytes of digest, contents.
+pub(crate) fn is_tokenizer(bytes: &[u8], id: &Sha256Hex) -> bool {
+    bytes.len() >= 40
+        && &bytes[..8] == TOKENIZER_MAGIC
+        && bytes[8..40] == digest_bytes(id)
+        && Sha256Hex::of(&bytes[40..]) == *id
 }
 
-fn digest_bytes(bytes: &[u8]) -> [u8; 32] {
-    let text = Sha256Hex::of(bytes).to_string();
+fn digest_bytes(digest: &Sha256Hex) -> [u8; 32] {
+    let text = digest.to_string();
     let mut raw = [0; 32];
     for (byte, pair) in raw.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         let digit = |c: u8| (c as char).to_digit(16).unwrap_or(0) as u8;

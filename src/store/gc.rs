@@ -119,6 +119,7 @@ pub fn gc(store: &Store, options: &GcOptions) -> Result<Vec<Garbage>, StoreError
     list.plans()?;
     list.runs()?;
     list.evals()?;
+    list.models()?;
     for folder in [store.layout.tokens(), store.layout.plans()] {
         list.temporary(&folder, 3)?;
     }
@@ -214,20 +215,37 @@ impl List<'_> {
                     _ if entry.name.ends_with(GONE) || evals::is_left_over(&entry.name) => {
                         self.push(path, GarbageKind::Temporary)?;
                     }
-                    // Of a process that may live: what is older than any evaluation in the making is none.
-                    _ if entry.name.contains(".work-") => {
-                        let (_, youngest) = extent(self.store, &path, 2)?;
-                        let old = |time| age(self.now, time) >= self.options.grace.finished;
-                        if youngest.is_some_and(old) {
-                            self.push(path, GarbageKind::Temporary)?;
-                        }
-                    }
-                    _ => {}
+                    _ => self.in_the_making(&path)?,
                 }
             }
             self.temporary(&folder, 0)?;
         }
         self.temporary(&root, 0)
+    }
+
+    /// Models stay; what a process was importing goes.
+    fn models(&mut self) -> Result<(), StoreError> {
+        let root = self.store.layout.models();
+        for folder in shards(self.store, &root)? {
+            for entry in self.store.fs().list(&folder)? {
+                self.in_the_making(&folder.join(&entry.name))?;
+            }
+            self.temporary(&folder, 0)?;
+        }
+        self.temporary(&root, 0)
+    }
+
+    /// A folder in which a process that may live makes an entry: what is older than any entry in the making is none.
+    fn in_the_making(&mut self, path: &Path) -> Result<(), StoreError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.contains(".work-") {
+            let (_, youngest) = extent(self.store, path, 2)?;
+            let old = |time| age(self.now, time) >= self.options.grace.finished;
+            if name.ends_with(GONE) || youngest.is_some_and(old) {
+                self.push(path.to_path_buf(), GarbageKind::Temporary)?;
+            }
+        }
+        Ok(())
     }
 
     /// Files that a process was writing, and leases that no process holds, in `folder` and so many below.

@@ -46,10 +46,10 @@ pub use gc::{Garbage, GarbageKind, GcOptions, gc, remove_garbage};
 pub use models::ModelRecord;
 pub use plans::Manifest;
 pub use runs::Store;
-pub use verify::verify;
+pub use verify::{Problem, Verification, verify};
 pub use work::Work;
 #[cfg(test)]
-pub use {checkpoint::Progress, du::Usage, gc::Grace, runs::Entry, verify::Verification};
+pub use {checkpoint::Progress, du::Usage, gc::Grace, runs::Entry};
 
 #[cfg(test)]
 mod tests;

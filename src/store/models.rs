@@ -20,7 +20,7 @@ use crate::weights::Weights;
 use crate::weights::file::TensorRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
 const TOKENIZER: &str = "tokenizer.json";
@@ -110,8 +110,7 @@ impl Store {
     /// A file that cannot be read; a record of a newer version.
     pub fn model(&self, id: &Sha256Hex) -> Result<Option<ModelRecord>, StoreError> {
         let path = self.model_dir(id).join(RECORD);
-        let read = read_sealed(self.fs(), &path, JSON_LIMIT, "a model's record", FORMAT);
-        match read {
+        match self.read_model(&path) {
             Ok(Some(ModelRecord { id: other, .. })) if other != *id => {
                 self.warn(format!("`{}` is of another model", path.display()));
                 Ok(None)
@@ -122,6 +121,10 @@ impl Store {
             }
             other => other,
         }
+    }
+
+    pub(super) fn read_model(&self, path: &Path) -> Result<Option<ModelRecord>, StoreError> {
+        read_sealed(self.fs(), path, JSON_LIMIT, "a model's record", FORMAT)
     }
 
     /// All models, by name.

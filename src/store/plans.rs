@@ -91,6 +91,11 @@ impl Manifest {
         format!("{name}-{}.json", hasher.finish().short())
     }
 
+    /// Whether that is the name of its file; those of before had other names.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.place.is_none() || self.file_name() == name
+    }
+
     /// Spec, profile, overrides and place in a line, for people.
     pub fn title(&self) -> String {
         let mut title = format!("{} ({}", self.spec, self.profile);

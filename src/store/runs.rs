@@ -92,6 +92,11 @@ impl Store {
         self
     }
 
+    /// The pace of leases.
+    pub fn lease_timing(&self) -> LeaseTiming {
+        self.timing
+    }
+
     /// The store's folder.
     pub fn root(&self) -> &Path {
         &self.layout.root
@@ -280,6 +285,18 @@ impl Store {
             let target = self.layout.work(id, lease.number());
             let moved = self.take_away(id, &target, true);
             moved.map_err(|error| lease.explain(error))?;
+        }
+        Ok(())
+    }
+
+    /// Moves a run that is whole, but not what it says, to `damaged/`. Nothing happens while another process makes it.
+    ///
+    /// # Errors
+    /// A folder that cannot be moved.
+    pub fn set_aside_for(&self, id: &RunId, reason: &str) -> Result<(), StoreError> {
+        if let Some(_lease) = self.lease(id)? {
+            let reason = format!("run {}: {reason}", id.0.short());
+            self.move_aside(&self.layout.run(id), &id.to_string(), &reason)?;
         }
         Ok(())
     }

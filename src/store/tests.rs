@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 mod gc;
 mod hostile;
+mod verify;
 
 fn finished() -> (tempfile::TempDir, Store, crate::plan::Plan) {
     let dir = tempfile::tempdir().unwrap();
@@ -107,19 +108,19 @@ fn another_version_is_not_damage() {
 }
 
 #[test]
-fn cached_tokens_and_calibration_read_back() {
+fn tokenizers_and_calibration_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = testing::store(dir.path());
-    let id = crate::digest::Sha256Hex::of(b"corpus");
-    assert_eq!(store.tokens(&id).unwrap(), None);
-    store.put_tokens(&id, b"ids").unwrap();
-    assert_eq!(store.tokens(&id).unwrap().unwrap(), b"ids");
+    let id = crate::digest::Sha256Hex::of(b"ids");
+    assert_eq!(store.tokenizer(&id).unwrap(), None);
+    store.put_tokenizer(b"ids").unwrap();
+    assert_eq!(store.tokenizer(&id).unwrap().unwrap(), b"ids");
     let path = dir.path().join("tokens-v1").join(id.to_string());
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
     assert_eq!(verify(&store).unwrap().problems.len(), 1);
-    assert_eq!(store.tokens(&id).unwrap(), None);
+    assert_eq!(store.tokenizer(&id).unwrap(), None);
     assert_eq!(store.take_warnings().len(), 1);
     let mut calibration = store.calibration();
     calibration.add("cpu".to_owned(), 2e9, 2.0);

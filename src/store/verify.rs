@@ -1,15 +1,20 @@
-//! `store verify`: every digest of every file.
+//! `store verify`: every digest of every file, and names against what they stand for.
 
-use super::cache::tokens_are_sound;
+use super::cache::is_tokenizer;
 use super::error::StoreError;
-use super::layout::{ARRAYS_LIMIT, KEY, RECORD, ShardName, join};
+use super::layout::{
+    ARRAYS_LIMIT, CHECKPOINT, GONE, JSON_LIMIT, KEY, PERPLEXITY, RECORD, RESULT, SAMPLES,
+    ShardName, join,
+};
 use super::plans::read_manifest;
 use super::runs::{Entry, Store};
 use crate::digest::{Hasher, Sha256Hex};
-use crate::fsx::{Fs, FsError};
-use crate::plan::RunKey;
+use crate::fsx::{Fs, FsError, Judge};
+use crate::plan::{EvalKey, RunKey};
 use crate::record::{EvalId, FileEntry, RunId};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// What [`verify`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,21 +67,274 @@ pub(crate) fn digest(fs: &dyn Fs, path: &Path) -> Result<Option<FileEntry>, Stor
     Ok(Some(FileEntry { bytes, sha256 }))
 }
 
-/// Checks every digest of the store. Changes nothing.
+/// Reads every file of the store but those of the token cache's folders (whose form `data` knows), compares digests, and names with what
+/// they stand for. Changes nothing. What is in `damaged/` and what is being written is not looked at.
 ///
 /// # Errors
 /// A folder that cannot be read; a damaged file is no error but a problem in the result.
 pub fn verify(store: &Store) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
-    for id in store.ids(false)? {
-        found.runs += 1;
-        if let Err(problem) = verify_run(store, &id, &mut found)? {
-            found.problems.push(problem);
+    found.runs(store)?;
+    found.evals(store)?;
+    found.models(store)?;
+    found.tokenizers(store)?;
+    found.plans(store)?;
+    found.sealed(
+        &store.layout.calibration(),
+        store.read_calibration().map(|read| read.is_some()),
+    )?;
+    Ok(found)
+}
+
+impl Store {
+    /// What is wrong with a finished or failed run: every file is read, and compared with its record.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be read, for another reason than damage.
+    pub fn problem_of(&self, id: &RunId) -> Result<Option<Problem>, StoreError> {
+        let mut found = Verification::default();
+        let problem = verify_run(self, id, &mut found)?.err();
+        Ok(problem)
+    }
+
+    /// The same of an evaluation, where it is there.
+    ///
+    /// # Errors
+    /// As [`problem_of`](Self::problem_of).
+    pub fn problem_of_eval(&self, id: &EvalId) -> Result<Option<Problem>, StoreError> {
+        let dir = self.layout.eval(id);
+        Ok(match self.fs().metadata(&dir)? {
+            Some(_) => verify_eval(self, id, &dir)?.err(),
+            None => None,
+        })
+    }
+}
+
+fn problem(path: impl Into<PathBuf>, reason: impl Into<String>) -> Problem {
+    Problem {
+        path: path.into(),
+        reason: reason.into(),
+        run: None,
+    }
+}
+
+/// What becomes of an error: damage, and an entry of another version, is a problem.
+fn judged<T>(path: &Path, result: Result<T, StoreError>) -> Result<Result<T, Problem>, StoreError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
+            Ok(Err(problem(path, error.chain())))
+        }
+        Err(StoreError::Fs(error))
+            if error.is_damage() || error.source.kind() == ErrorKind::PermissionDenied =>
+        {
+            Ok(Err(problem(path, format!("{error}: {}", error.source))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Verification {
+    fn tell(&mut self, path: impl Into<PathBuf>, reason: &str) {
+        self.problems.push(problem(path, reason));
+    }
+
+    /// Counts a sealed file that stands alone.
+    fn sealed(&mut self, path: &Path, read: Result<bool, StoreError>) -> Result<(), StoreError> {
+        match judged(path, read)? {
+            Ok(is_there) => self.files += usize::from(is_there),
+            Err(problem) => self.problems.push(problem),
+        }
+        Ok(())
+    }
+
+    /// Entries in folders whose names are the beginnings of theirs. What `take` does not know is a problem.
+    fn shards(
+        &mut self,
+        store: &Store,
+        root: &Path,
+        mut take: impl FnMut(&mut Self, PathBuf, ShardName) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for shard in store.fs().list(root)? {
+            let folder = root.join(&shard.name);
+            if !shard.is_dir() {
+                if !shard.name.starts_with('.') {
+                    self.tell(folder, "no folder of a store");
+                }
+                continue;
+            }
+            for entry in store.fs().list(&folder)? {
+                let path = folder.join(&entry.name);
+                // What is being written or removed; `store gc` finds what no longer is.
+                let passing = entry.name.starts_with('.') || entry.name.ends_with(GONE);
+                match ShardName::parse(&entry.name) {
+                    Some(ShardName::Lease(..)) => {}
+                    Some(_) if !entry.name.starts_with(&shard.name) => {
+                        self.tell(path, "it is in the wrong folder, where nothing finds it");
+                    }
+                    Some(name) => take(self, path, name)?,
+                    None if passing || entry.name.contains(".work-") => {}
+                    None => self.tell(path, "no entry of a store"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn runs(&mut self, store: &Store) -> Result<(), StoreError> {
+        let now = Judge::Clock(SystemTime::now());
+        self.shards(store, &store.layout.runs(), |found, path, name| {
+            match name {
+                ShardName::Run(id) => {
+                    found.runs += 1;
+                    if let Err(problem) = verify_run(store, &id, found)? {
+                        found.problems.push(problem);
+                    }
+                }
+                // A run in the making, where nobody is at it: its checkpoint is what the next process goes on from.
+                ShardName::Work(id, _) if !store.is_leased(&id, now)? => {
+                    let dir = path.join(CHECKPOINT);
+                    let saved = super::checkpoint::load(store.fs(), &dir);
+                    found.sealed(&dir, saved.map(|saved| saved.is_some()))?;
+                }
+                ShardName::Work(..) | ShardName::Lease(..) => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn evals(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.shards(store, &store.layout.evals(), |found, path, name| {
+            let ShardName::Run(id) = name else {
+                return Ok(());
+            };
+            found.evals += 1;
+            match verify_eval(store, &EvalId(id.0), &path)? {
+                Ok((files, bytes)) => {
+                    found.files += files;
+                    found.bytes += bytes;
+                }
+                Err(problem) => found.problems.push(problem),
+            }
+            Ok(())
+        })
+    }
+
+    fn models(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.shards(store, &store.layout.models(), |found, path, name| {
+            let ShardName::Run(id) = name else {
+                return Ok(());
+            };
+            let record = match judged(&path, store.read_model(&path.join(RECORD)))? {
+                Ok(Some(record)) if record.id == id.0 && record.key.id() == id.0 => record,
+                Ok(_) => {
+                    found.tell(path, "it does not hold the model of that id");
+                    return Ok(());
+                }
+                Err(problem) => {
+                    found.problems.push(problem);
+                    return Ok(());
+                }
+            };
+            found.files += 1;
+            for (name, file) in &record.files {
+                let path = join(&path, name);
+                match judged(&path, digest(store.fs(), &path))? {
+                    Ok(now) if is_plain_path(name) && now == Some(*file) => {
+                        found.files += 1;
+                        found.bytes += file.bytes;
+                    }
+                    Ok(_) => found.tell(path, "it does not have the digest of the record"),
+                    Err(problem) => found.problems.push(problem),
+                }
+            }
+            let known = |name: &str, _| name == RECORD || record.files.contains_key(name);
+            found.problems.extend(unlisted(store, &path, known)?);
+            Ok(())
+        })
+    }
+
+    fn tokenizers(&mut self, store: &Store) -> Result<(), StoreError> {
+        let folder = store.layout.tokens();
+        for entry in store.fs().list(&folder)? {
+            let path = folder.join(&entry.name);
+            let Some(id) = Sha256Hex::parse(&entry.name) else {
+                if !entry.is_dir() && !entry.name.starts_with('.') {
+                    self.tell(path, "no file of a store");
+                }
+                continue;
+            };
+            let bytes = store.fs().read(&path, ARRAYS_LIMIT);
+            match judged(&path, bytes.map_err(StoreError::from))? {
+                Ok(bytes) if is_tokenizer(&bytes, &id) => {
+                    self.files += 1;
+                    self.bytes += bytes.len() as u64;
+                }
+                Ok(_) => self.tell(path, "it is not the tokenizer whose digest is its name"),
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        Ok(())
+    }
+
+    fn plans(&mut self, store: &Store) -> Result<(), StoreError> {
+        let folder = store.layout.plans();
+        for entry in store.fs().list(&folder)? {
+            if entry.name.starts_with('.') {
+                continue;
+            }
+            let path = folder.join(&entry.name);
+            match judged(&path, read_manifest(store, &path))? {
+                Ok(Some(manifest)) if manifest.is_named(&entry.name) => self.files += 1,
+                Ok(Some(_)) => self.tell(path, "it is the plan of another name"),
+                Ok(None) => {}
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `dir` holds what `known` does not know; the first of it.
+fn unlisted(
+    store: &Store,
+    dir: &Path,
+    known: impl Fn(&str, bool) -> bool,
+) -> Result<Option<Problem>, StoreError> {
+    for entry in store.fs().list(dir)? {
+        if !known(&entry.name, entry.is_dir()) {
+            let path = dir.join(&entry.name);
+            return Ok(Some(problem(path, "the record does not list it")));
         }
     }
-    verify_evals(store, &mut found)?;
-    verify_others(store, &mut found)?;
-    Ok(found)
+    Ok(None)
+}
+
+/// Files and bytes of an evaluation, or what is wrong with it.
+fn verify_eval(
+    store: &Store,
+    id: &EvalId,
+    dir: &Path,
+) -> Result<Result<(usize, u64), Problem>, StoreError> {
+    if let Err(problem) = judged(dir, store.read_eval(id, dir))? {
+        return Ok(Err(problem));
+    }
+    let key = store.fs().read(&dir.join(KEY), JSON_LIMIT)?;
+    // A key of another version cannot be read, and its id not checked.
+    if let Ok(key) = serde_json::from_slice::<EvalKey>(&key)
+        && key.id() != *id
+    {
+        return Ok(Err(problem(
+            dir.join(KEY),
+            "it does not give the evaluation's id",
+        )));
+    }
+    let names = [KEY, RESULT, SAMPLES, PERPLEXITY];
+    let known = |name: &str, is_dir: bool| !is_dir && names.contains(&name);
+    if let Some(problem) = unlisted(store, dir, known)? {
+        return Ok(Err(problem));
+    }
+    Ok(Ok((names.len(), super::gc::extent(store, dir, 1)?.0)))
 }
 
 fn verify_run(
@@ -87,9 +345,8 @@ fn verify_run(
     let dir = store.run_dir(id);
     let problem = |path: PathBuf, reason: &str| {
         Ok(Err(Problem {
-            path,
-            reason: reason.to_owned(),
             run: Some(*id),
+            ..problem(path, reason)
         }))
     };
     match store.finished(id) {
@@ -106,91 +363,35 @@ fn verify_run(
     found.files += 1;
     for (name, file) in &record.files {
         let path = join(&dir, name);
-        let now = digest(store.fs(), &path)?;
-        if now != Some(*file) {
-            return problem(path, "it does not have the digest of the record");
+        match judged(&path, digest(store.fs(), &path))? {
+            Ok(now) if now == Some(*file) => {}
+            Ok(_) => return problem(path, "it does not have the digest of the record"),
+            Err(found) => return problem(path, &found.reason),
         }
         found.files += 1;
         found.bytes += file.bytes;
     }
-    let key = store.fs().read(&dir.join(KEY), super::layout::JSON_LIMIT)?;
+    let key = match store.fs().read(&dir.join(KEY), JSON_LIMIT) {
+        Ok(key) => key,
+        Err(error) if error.is_not_found() => return problem(dir.join(KEY), "it is missing"),
+        Err(error) => return Err(error.into()),
+    };
     // A key of another version cannot be read, and its id not checked.
     if let Ok(key) = serde_json::from_slice::<RunKey>(&key)
         && key.id() != *id
     {
         return problem(dir.join(KEY), "it does not give the run's id");
     }
-    let listed = |name: &str| name == RECORD || record.files.contains_key(name);
-    for entry in store.fs().list(&dir)? {
-        let known = if entry.is_dir() {
-            let prefix = format!("{}/", entry.name);
+    let known = |name: &str, is_dir: bool| {
+        if is_dir {
+            let prefix = format!("{name}/");
             record.files.keys().any(|name| name.starts_with(&prefix))
         } else {
-            listed(&entry.name)
-        };
-        if !known {
-            return problem(dir.join(&entry.name), "the record does not list it");
+            name == RECORD || record.files.contains_key(name)
         }
+    };
+    if let Some(unlisted) = unlisted(store, &dir, known)? {
+        return problem(unlisted.path, &unlisted.reason);
     }
     Ok(Ok(()))
-}
-
-fn verify_evals(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
-    let root = store.layout.evals();
-    for shard in store.fs().list(&root)? {
-        for entry in store.fs().list(&root.join(&shard.name))? {
-            let Some(ShardName::Run(id)) = ShardName::parse(&entry.name) else {
-                continue;
-            };
-            found.evals += 1;
-            let dir = root.join(&shard.name).join(&entry.name);
-            match store.read_eval(&EvalId(id.0), &dir) {
-                Ok(_) => found.files += 4,
-                Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
-                    found.problems.push(Problem {
-                        path: dir,
-                        reason: error.chain(),
-                        run: None,
-                    });
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn verify_others(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
-    let mut report = |path: PathBuf, reason: String| {
-        found.problems.push(Problem {
-            path,
-            reason,
-            run: None,
-        });
-    };
-    let tokens = store.layout.tokens();
-    for entry in store.fs().list(&tokens)? {
-        if entry.is_dir() || Sha256Hex::parse(&entry.name).is_none() {
-            continue;
-        }
-        let path = tokens.join(&entry.name);
-        if !tokens_are_sound(&store.fs().read(&path, ARRAYS_LIMIT)?) {
-            report(path, "it does not have its digest".to_owned());
-        }
-    }
-    let plans = store.layout.plans();
-    for entry in store.fs().list(&plans)? {
-        let path = plans.join(&entry.name);
-        if entry.is_dir() || entry.name.starts_with('.') {
-            continue;
-        }
-        match read_manifest(store, &path) {
-            Ok(_) => {}
-            Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
-                report(path, error.chain());
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 mod gc;
 mod upkeep;
+mod verify;
 
 /// A project with a sweep of `seeds` runs of `steps` steps, small enough to train in moments.
 fn sweep(seeds: usize, steps: usize) -> Project {

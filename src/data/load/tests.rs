@@ -87,12 +87,12 @@ fn plans_know_the_sequences_of_a_tokenised_slice() {
         survey.sequences.filter(|_| survey.is_counted)
     };
     assert_eq!(count(), None);
-    let lengths = document_lengths(&settings, &context).unwrap();
+    let lengths = document_lengths(&settings, &context, &mut Vec::new()).unwrap();
     let expected = lengths.iter().sum::<u32>() as usize / 15;
     assert_eq!(count(), Some(expected));
     assert_eq!(load_with(&settings, &context).unwrap().sequences, expected);
     assert_eq!(
-        document_lengths(&settings, &DataContext::default()).unwrap(),
+        document_lengths(&settings, &DataContext::default(), &mut Vec::new()).unwrap(),
         lengths
     );
 }
@@ -158,7 +158,7 @@ fn every_policy_loads() {
         4096,
     );
     let shortest = load_with(&cut, &DataContext::default()).unwrap();
-    let lengths = document_lengths(&cut, &DataContext::default()).unwrap();
+    let lengths = document_lengths(&cut, &DataContext::default(), &mut Vec::new()).unwrap();
     assert_eq!(
         set(&shortest).longest(),
         *lengths.iter().min().unwrap() as usize
@@ -224,12 +224,148 @@ fn a_changed_file_is_noticed() {
     );
     let context = cached(folder.path());
     identify(&settings.data, &settings.model, &context).unwrap();
-    // Same size and time: the plan cannot see it, loading does.
+    // Where nothing tells that it changed: what is kept says that it is of the file as it is now.
     std::fs::write(&path, "one\n---\ntwo\n---\nten").unwrap();
     age(1_700_000_000);
-    assert_snapshot!(load_with(&settings, &context).unwrap_err(), @"`a.txt` changed while it was in use: its documents differ from those the run was planned with; plan again");
-    age(1_700_000_009);
+    let now = crate::data::source::fingerprint_of(std::slice::from_ref(&path)).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    for entry in std::fs::read_dir(folder.path().join("tokens-v1/stat")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut kept: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        kept["fingerprint"] = now.text.clone().into();
+        std::fs::write(path, kept.to_string()).unwrap();
+    }
+    assert_snapshot!(load_with(&settings, &context).unwrap_err(), @"`a.txt` changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` where it kept its size and times)");
+    // What was wrong is forgotten, so planning again helps.
     assert_eq!(load_with(&settings, &context).unwrap().documents, 2);
+}
+
+/// Several at once on one cache: one trains the tokenizer and encodes, the others wait and read.
+#[test]
+fn of_several_that_load_the_same_one_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(&STORIES.replace("train: 20", "train: 400"), 16);
+    let began = std::sync::Barrier::new(4);
+    let written = std::thread::scope(|scope| {
+        let loads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    began.wait();
+                    let data = load_with(&settings, &cached(folder.path())).unwrap();
+                    assert_eq!(data.warnings, [""; 0]);
+                    data.ids
+                })
+            })
+            .collect();
+        let ids: Vec<_> = loads.into_iter().map(|load| load.join().unwrap()).collect();
+        assert!(ids.iter().all(|other| *other == ids[0]));
+        files(&folder.path().join("tokens-v1/bpe"), "json")
+    });
+    // A file that was written twice would be another one, with a later time than what was made from it.
+    let time = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+    for ids in files(folder.path(), "ids") {
+        assert!(time(&written[0]) <= time(&ids));
+    }
+    let left = std::fs::read_dir(folder.path().join("tokens-v1/leases")).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_cache_has_the_modes_of_every_other_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    load_with(&settings(STORIES, 16), &cached(folder.path())).unwrap();
+    let other = folder.path().join("other");
+    std::fs::write(&other, "").unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    for extension in ["ids", "lengths", "json", "sha256"] {
+        let found = files(&folder.path().join("tokens-v1"), extension);
+        assert!(!found.is_empty(), "{extension}");
+        for path in found {
+            assert_eq!(mode(&path), mode(&other), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_done_without_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tokens-v1"), "in the way").unwrap();
+    let settings = settings(STORIES, 16);
+    let fresh = load_with(&settings, &DataContext::default()).unwrap();
+    let data = load_with(&settings, &cached(folder.path())).unwrap();
+    assert_eq!((&data.training, data.ids), (&fresh.training, fresh.ids));
+    let [told] = &data.warnings[..] else {
+        panic!("{:?}", data.warnings)
+    };
+    assert!(told.contains("which cannot be written"), "{told}");
+    let mut warnings = Vec::new();
+    let lengths = document_lengths(&settings, &cached(folder.path()), &mut warnings);
+    assert_eq!((lengths.unwrap().len(), warnings.len()), (20, 1));
+}
+
+/// A cache that holds together and lies: it is found by what the runs say, and not believed by who believes nothing.
+#[test]
+fn a_forged_cache_is_found_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(STORIES, 16);
+    let context = cached(folder.path());
+    let whole = load_with(&settings, &context).unwrap();
+    let key = identify(&settings.data, &settings.model, &context)
+        .unwrap()
+        .key;
+    let known = [(key, whole.ids, whole.tokenizer.sha256(), "a/b".to_owned())];
+    let audit = || {
+        let cache = folder.path().join("tokens-v1");
+        let fs = crate::fsx::RealFs::new();
+        crate::data::audit(&cache, &fs, &known).unwrap()
+    };
+    let sound = audit();
+    assert_eq!((sound.files, sound.problems), (6, vec![]));
+    let forge = || {
+        for path in files(folder.path(), "ids") {
+            let bytes = std::fs::read(&path).unwrap();
+            let mut body = bytes[..bytes.len() - 64].to_vec();
+            let last = body.len() - 4;
+            body[last..].copy_from_slice(&7u32.to_le_bytes());
+            let seal = Sha256Hex::of(&body).to_string();
+            std::fs::write(path, [&body, seal.as_bytes()].concat()).unwrap();
+        }
+    };
+    forge();
+    let found = audit();
+    let [(_, reason)] = &found.problems[..] else {
+        panic!("{found:?}")
+    };
+    assert!(
+        reason.ends_with("not those that run a/b was trained on"),
+        "{reason}"
+    );
+    assert_ne!(load_with(&settings, &context).unwrap().ids, whole.ids);
+    let paranoid = DataContext {
+        paranoid: true,
+        ..cached(folder.path())
+    };
+    let mended = load_with(&settings, &paranoid).unwrap();
+    assert_eq!((&mended.training, mended.ids), (&whole.training, whole.ids));
+    assert_eq!(mended.warnings.len(), 2, "{:?}", mended.warnings);
+    assert_eq!(audit().problems, []);
+    assert_eq!(load_with(&settings, &paranoid).unwrap().warnings, [""; 0]);
+    // Damage and strangers are told by name.
+    for (name, text) in [
+        ("bpe/x.json", "{}"),
+        ("slices/x", ""),
+        ("slices/00/y.ids", ""),
+        ("stat/0.json", "{"),
+        ("other/z", ""),
+    ] {
+        let path = folder.path().join("tokens-v1").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    assert_eq!(audit().problems.len(), 5);
 }
 
 #[test]

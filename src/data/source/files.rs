@@ -1,6 +1,6 @@
 //! The files of a corpus: one, several, or all that a pattern matches, in order.
 
-use super::{DataError, Fingerprint, inode, modified_nanos};
+use super::{DataError, Fingerprint, changed_nanos, inode, modified_nanos};
 use crate::data::DataContext;
 use crate::digest::Hasher;
 use crate::spec::Paths;
@@ -150,11 +150,12 @@ pub(super) fn fingerprint<'a>(
             path: path.to_owned(),
             source,
         })?;
-        let modified = modified_nanos(&metadata);
-        latest = latest.max(modified);
+        let (modified, changed) = (modified_nanos(&metadata), changed_nanos(&metadata));
+        latest = latest.max(modified).max(changed);
         hasher.update_prefixed(name);
         hasher.update(&metadata.len().to_le_bytes());
         hasher.update(&modified.to_le_bytes());
+        hasher.update(&changed.to_le_bytes());
         hasher.update(&inode(&metadata).to_le_bytes());
     }
     Ok(Fingerprint {

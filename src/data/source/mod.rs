@@ -318,7 +318,7 @@ pub(crate) fn describe(corpus: &Corpus) -> String {
     }
 }
 
-/// Size, modification time and inode of what a corpus reads, with the latest modification time of all (nanoseconds).
+/// Size, times and inode of what a corpus reads, with the latest time of all (nanoseconds).
 pub(crate) fn fingerprint(
     corpus: &Corpus,
     context: &DataContext,
@@ -337,7 +337,7 @@ pub(crate) fn fingerprint(
     fingerprint_of(&files::list(paths, context)?).map(Some)
 }
 
-/// Size, modification time and inode of files.
+/// Size, times and inode of files.
 pub(crate) fn fingerprint_of(files: &[PathBuf]) -> Result<Fingerprint, DataError> {
     match files {
         [one] => Fingerprint::of(one),
@@ -353,9 +353,9 @@ pub(crate) fn fingerprint_of(files: &[PathBuf]) -> Result<Fingerprint, DataError
 /// What tells a changed file from an unchanged one without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
-    /// Size, time and inode as text.
+    /// Size, times and inode as text.
     pub(crate) text: String,
-    /// Latest modification time, nanoseconds since 1970.
+    /// Latest time of change, nanoseconds since 1970.
     pub(crate) modified: u128,
 }
 
@@ -366,14 +366,14 @@ impl Fingerprint {
             path: path.to_owned(),
             source,
         })?;
-        let modified = modified_nanos(&metadata);
+        let (modified, changed) = (modified_nanos(&metadata), changed_nanos(&metadata));
         Ok(Self {
             text: format!(
-                "{} bytes, {modified} ns, inode {}",
+                "{} bytes, {modified} ns, changed {changed} ns, inode {}",
                 metadata.len(),
                 inode(&metadata)
             ),
-            modified,
+            modified: modified.max(changed),
         })
     }
 }
@@ -385,6 +385,21 @@ pub(crate) fn modified_nanos(metadata: &std::fs::Metadata) -> u128 {
         .ok()
         .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
         .map_or(0, |since| since.as_nanos())
+}
+
+/// When the file or what the system knows of it changed, in nanoseconds since 1970: nobody can set it back, as `touch` does with the
+/// modification time. 0 where the system has none.
+#[cfg(unix)]
+pub(crate) fn changed_nanos(metadata: &std::fs::Metadata) -> u128 {
+    use std::os::unix::fs::MetadataExt as _;
+    let (seconds, nanos) = (metadata.ctime(), metadata.ctime_nsec());
+    let seconds = u128::try_from(seconds).unwrap_or(0);
+    seconds * 1_000_000_000 + u128::try_from(nanos).unwrap_or(0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn changed_nanos(_: &std::fs::Metadata) -> u128 {
+    0
 }
 
 #[cfg(unix)]

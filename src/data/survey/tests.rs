@@ -43,7 +43,7 @@ impl Fixture {
 
     /// Lengths of the training documents, which are known from then on.
     fn tokenise(&self) -> Vec<u32> {
-        document_lengths(&self.settings, &self.context()).unwrap()
+        document_lengths(&self.settings, &self.context(), &mut Vec::new()).unwrap()
     }
 }
 

@@ -147,6 +147,7 @@ fn record(shape: &Shape, id: RunId, key: &Value, metrics: &BTreeMap<String, f64>
             weights: Some(Sha256Hex::of(shape.name.as_bytes())),
             metrics: Sha256Hex::of(b"metrics"),
             tokenizer: Sha256Hex::of(b"tokenizer"),
+            ids: None,
         },
         files: BTreeMap::from([(
             "timing.jsonl".to_owned(),

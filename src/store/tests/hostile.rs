@@ -28,7 +28,7 @@ fn template() -> &'static Template {
         store
             .put_plan(&Manifest::new(&plan, None, digest, Vec::new()))
             .unwrap();
-        store.put_tokens(&digest, b"ids").unwrap();
+        store.put_tokenizer(b"ids").unwrap();
         store.put_calibration(&Calibration::default()).unwrap();
         let run = store.run_dir(&plan.runs[1].id);
         fs::remove_file(run.join("record.json")).unwrap();
@@ -79,7 +79,7 @@ fn use_all(changed: &Path, contents: &[u8]) {
         store.plans(),
         store.resolve("small/seed=0"),
     );
-    let _ = store.tokens(&crate::digest::Sha256Hex::of(b"spec"));
+    let _ = store.tokenizer(&crate::digest::Sha256Hex::of(b"ids"));
     let _ = (
         store.list(),
         verify(&store),
