@@ -4,7 +4,7 @@ use super::cache::is_tokenizer;
 use super::error::StoreError;
 use super::layout::{
     ARRAYS_LIMIT, CHECKPOINT, GONE, JSON_LIMIT, KEY, PERPLEXITY, RECORD, RESULT, SAMPLES,
-    ShardName, join,
+    ShardName, is_plain_path, join,
 };
 use super::plans::read_manifest;
 use super::runs::{Entry, Store};

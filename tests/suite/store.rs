@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod gc;
+mod storm;
 mod upkeep;
 mod verify;
 
