@@ -270,6 +270,8 @@ pub struct ValueView {
     pub tail: Option<String>,
     /// Anchor of the run it comes from.
     pub run: Option<String>,
+    /// Small words below it.
+    pub note: Option<String>,
     /// What a pointer that rests on it shows.
     pub hint: Option<String>,
     /// Whether it is the best of its column.

@@ -4,7 +4,8 @@ use super::{Builder, prose_line};
 use crate::claim::{Judged, Reason, Source, Verdict};
 use crate::human;
 use crate::report::context::{
-    Block, ColumnView, Disagreement, Prose, RowView, Scoreboard, TableView, ValueView, VerdictCount,
+    Block, ColumnView, Disagreement, FoldView, Prose, RowView, Scoreboard, TableView, ValueView,
+    VerdictCount,
 };
 use crate::report::records::ClaimLine;
 use crate::report::scope::Scope;
@@ -153,32 +154,50 @@ impl Builder<'_, '_> {
             Verdict::Holds => 3,
             Verdict::NotCheckableHere => 4,
         });
+        let (findings, aside): (Vec<&Judged>, Vec<&Judged>) =
+            ordered.into_iter().partition(|judged| !is_aside(judged));
+        let number = self.next_table();
+        let caption = "Published findings and what our runs show, disagreements first. Values with ± carry half of their 95 % interval over seeds.";
+        let mut table = self.ledger(&format!("table-{number}"), &findings)?;
+        table.number = Some(number);
+        table.caption = prose_line(caption);
+        table.csv = format!("data/{anchor}-claims.csv");
+        table.csv_text = csv_text(&chosen);
+        let mut blocks = vec![
+            Block::Tally(scoreboard(chosen.iter().copied())),
+            Block::Table(table),
+        ];
+        if !aside.is_empty() {
+            let table = self.ledger(&format!("table-{number}-rest"), &aside)?;
+            blocks.push(Block::Fold(FoldView {
+                summary: format!("{} settings, formulas and controls", aside.len()),
+                is_open: false,
+                is_bulk: false,
+                blocks: vec![Block::Table(table)],
+            }));
+        }
+        Ok(blocks)
+    }
+
+    /// Rows of claims, without number and caption.
+    fn ledger(&self, anchor: &str, claims: &[&Judged]) -> Result<TableView, ReportError> {
         let heads = [
             ("Claim", false),
             ("Decision", false),
             ("Here", true),
             ("Published", false),
         ];
-        let number = self.next_table();
-        Ok(vec![
-            Block::Tally(scoreboard(chosen.iter().copied())),
-            Block::Table(TableView {
-                anchor: format!("table-{number}"),
-                number: Some(number),
-                caption: prose_line(
-                    "Published claims and what our runs show, disagreements first. Values with ± carry half of their 95 % interval over seeds.",
-                ),
-                columns: heads
-                    .map(|(label, is_number)| ColumnView::new(label, is_number))
-                    .into(),
-                rows: ordered
-                    .into_iter()
-                    .map(|judged| Ok(row(judged, self.shown(&judged.id)?)))
-                    .collect::<Result<_, ReportError>>()?,
-                csv: format!("data/{anchor}-claims.csv"),
-                csv_text: csv_text(&chosen),
-            }),
-        ])
+        Ok(TableView {
+            anchor: anchor.to_owned(),
+            columns: heads
+                .map(|(label, is_number)| ColumnView::new(label, is_number))
+                .into(),
+            rows: claims
+                .iter()
+                .map(|judged| Ok(row(judged, self.shown(&judged.id)?)))
+                .collect::<Result<_, ReportError>>()?,
+            ..TableView::default()
+        })
     }
 }
 
@@ -212,7 +231,10 @@ fn row(judged: &Judged, shown: Option<String>) -> RowView {
         class: Some(class),
         cells: vec![
             ValueView::text(one_line(&judged.says)),
-            ValueView::text(format!("{sign} {}", verdict_of(judged))),
+            ValueView {
+                note: decided_by(judged),
+                ..ValueView::text(format!("{sign} {}", verdict_of(judged)))
+            },
             match (shown, judged.ours) {
                 (Some(shown), _) => ValueView::text(shown),
                 (None, Some(ours)) => ours_view(ours, judged),
@@ -224,6 +246,20 @@ fn row(judged: &Judged, shown: Option<String>) -> RowView {
         ],
         details: Some(details(judged)),
     }
+}
+
+/// What stands below a decision: its probability among all findings, and the decision where that changes it.
+fn decided_by(judged: &Judged) -> Option<String> {
+    let adjusted = judged.adjusted?;
+    let p = match adjusted.p < 0.001 {
+        true => "< 0.001".to_owned(),
+        false => human::significant(adjusted.p, 2),
+    };
+    let word = match adjusted.verdict == judged.verdict {
+        true => String::new(),
+        false => format!(", {} among all", word(adjusted.verdict, true)),
+    };
+    Some(format!("p (Holm) {p}{word}"))
 }
 
 /// What a row leaves out: where the claim stands, what was asked, why it was decided so, and how it is measured.
