@@ -389,7 +389,7 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SampleArgs {
     /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file.
-    pub(crate) run: String,
+    pub(crate) run: OsString,
     /// Text to continue; may be repeated. Default: `Once upon a time`, unless `--prompts` names others.
     #[arg(long)]
     pub(crate) prompt: Vec<String>,
@@ -442,7 +442,7 @@ pub(crate) struct ChatArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
     /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file.
-    pub(crate) run: String,
+    pub(crate) run: OsString,
     /// Text file to score; omit it to show the stored evaluation.
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,
@@ -458,7 +458,7 @@ pub(crate) struct EvalArgs {
 pub(crate) struct ExportArgs {
     /// A run (an id, a unique prefix of one, or `spec/name`) or an imported model.
     #[arg(value_name = "RUN")]
-    pub(crate) target: String,
+    pub(crate) target: OsString,
     /// Folder to write; a folder that no export made is refused.
     #[arg(value_name = "DIR")]
     pub(crate) place: PathBuf,
@@ -485,7 +485,7 @@ pub(crate) struct ImportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogitsArgs {
     /// A run, an imported model, a Hugging Face folder or a llama2.c file.
-    pub(crate) run: String,
+    pub(crate) run: OsString,
     /// The text.
     #[arg(long, default_value = "Once upon a time")]
     pub(crate) prompt: String,

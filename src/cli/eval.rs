@@ -17,15 +17,16 @@ use std::path::Path;
 /// Scores a text file, or shows the stored evaluation.
 pub(crate) fn execute(args: &EvalArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store_here(global)?;
+    let run = args.run.to_string_lossy();
     let result = match &args.text {
         Some(path) => score(args, path, &store, printer)?,
-        None => stored(&store, &store.resolve(&args.run)?)?.ok_or_else(|| {
-            Failure::input(format!("run `{}` has no stored evaluation", args.run))
+        None => stored(&store, &store.resolve(&run)?)?.ok_or_else(|| {
+            Failure::input(format!("run `{run}` has no stored evaluation"))
                 .hint("name a text with `--text FILE`")
         })?,
     };
     if printer.json() {
-        printer.json_result(&json!({"format": 1, "run": args.run, "metrics": result.metrics, "documents": result.documents}))?;
+        printer.json_result(&json!({"format": 1, "run": run, "metrics": result.metrics, "documents": result.documents}))?;
     } else {
         let rows: Vec<Vec<String>> = result
             .metrics

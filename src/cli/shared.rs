@@ -11,6 +11,7 @@ use crate::spec::{Loss, ModelConfig};
 use crate::store::{ModelRecord, Problem, Store, StoreError};
 use crate::train::engine;
 use crate::train::{Engine, Weights};
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// A model that can be used: a finished run, an imported model, or the files of another program.
@@ -49,10 +50,12 @@ impl LoadedModel {
     /// Finds what `name` means, a run before an imported model before a path, and reads what is needed.
     pub(crate) fn open(
         store: &Store,
-        name: &str,
+        name: &(impl AsRef<OsStr> + ?Sized),
         compute: &ComputeArgs,
         printer: Printer,
     ) -> Result<Self, Failure> {
+        let path = Path::new(name);
+        let name = &*path.to_string_lossy();
         let engine = engine::open(compute.device)?;
         let threads = threads(compute);
         let missing = match store.resolve(name) {
@@ -79,7 +82,6 @@ impl LoadedModel {
             let origin = Origin::Model(Box::new(record));
             return Ok(of_others(id, origin, model, weights, tokenizer));
         }
-        let path = Path::new(name);
         if !interop::is_model(path) {
             let failure = Failure::from(missing);
             return Err(failure.hint(

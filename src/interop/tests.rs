@@ -432,3 +432,40 @@ fn gguf_files_hold_the_weights_as_they_are_or_as_they_are_told_to_be_rounded() {
     let error = export("gguf", &gpt2, &weights, &tokenizer).unwrap_err();
     assert!(error.to_string().contains("approximation"), "{error}");
 }
+
+#[test]
+fn changed_folders_are_read_or_refused() {
+    let tokenizer = tokenizer();
+    let words = [
+        "\"n_layer\":",
+        "\"hidden_size\":",
+        "\"rope_scaling\":{",
+        "\"model_type\":\"gpt2\",",
+        "-1",
+        "1e99",
+        "null",
+        "\"BF16\"",
+        "\"F16\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+    ];
+    for arch in [Arch::Llama, Arch::Gpt2] {
+        let (model, weights) = model(arch, |model| model.tied_output = arch == Arch::Gpt2);
+        let (folder, _) = export("hf", &model, &weights, &tokenizer).unwrap();
+        for (file, name) in [
+            ("config.json", "hf-config"),
+            ("model.safetensors", "hf-weights"),
+        ] {
+            let path = folder.path().join(file);
+            let good = std::fs::read(&path).unwrap();
+            crate::test_support::fuzz(name, &[good.clone()], &words, 60, |bytes| {
+                std::fs::write(&path, bytes).unwrap();
+                let _ = read(folder.path(), None);
+            });
+            std::fs::write(&path, good).unwrap();
+        }
+    }
+}

@@ -222,6 +222,23 @@ fn names_need_not_be_utf8() {
         store.as_os_str(),
     ];
     run(&[&gc[..], &json].concat()).success();
+    let model = folder.join("model");
+    let here = [word("--store"), store.as_os_str()];
+    let export = [
+        word("export"),
+        word("tiny/dim=16"),
+        model.as_os_str(),
+        word("--to"),
+        word("hf"),
+    ];
+    run(&[&export[..], &here].concat()).success();
+    let sample = [
+        word("sample"),
+        model.as_os_str(),
+        word("--max-new-tokens"),
+        word("2"),
+    ];
+    run(&sample).success();
     let odd = run(&[word("show"), OsStr::from_bytes(b"n\xff")]);
     assert_ne!(odd.code, 101);
 }
