@@ -45,12 +45,12 @@ fi
 # --- Windows -------------------------------------------------------------------------------
 command -v x86_64-w64-mingw32-gcc >/dev/null || skip "Windows (no x86_64-w64-mingw32-gcc)"
 say "building for $target"
-"$cargo" test "${flags[@]}" --no-run --lib --test suite
+tests=$("$cargo" test "${flags[@]}" --no-run --lib --test suite 2>&1 | tee /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p')
 wine=$(command -v wine64 || command -v wine || true)
 [ -n "$wine" ] || skip "running it (no wine)"
 export WINEPREFIX=${WINEPREFIX:-$(realpath "$CARGO_TARGET_DIR")/wine} WINEDEBUG=-all
 built=$CARGO_TARGET_DIR/$target/debug
-tests_of() { find "$built/deps" -name "$1-*.exe" -size +4M -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2; }
+tests_of() { grep "/$1-" <<<"$tests"; }
 # Wine 8 lacks the library that Rust takes random numbers from.
 if ! find /usr/lib/*/wine /usr/lib/wine -name bcryptprimitives.dll 2>/dev/null | grep --quiet .; then
   printf '%s\n' '#include <windows.h>' '#include <ntsecapi.h>' \
