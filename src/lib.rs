@@ -90,6 +90,7 @@ mod human;
 #[doc(hidden)]
 pub mod internals;
 mod interop;
+mod ledger;
 mod mistakes;
 mod plan;
 mod record;

@@ -9,4 +9,5 @@ mod verdict;
 mod tests;
 
 pub use evidence::Source;
+pub(crate) use verdict::words;
 pub use verdict::{Judged, Reason, Verdict, judge, judge_times};

@@ -14,6 +14,7 @@
 
 use super::evidence::{self, Evidence, LEVEL, Part, Source, SourceInterval};
 use crate::expr::Session;
+use crate::ledger::Registration;
 use crate::record::{Results, metric};
 use crate::spec::{Claim, ClaimKind, ClaimType, Expect, Published};
 use crate::stats;
@@ -126,6 +127,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// Why.
     pub reason: Reason,
+    /// What the ledger of the spec knows of it.
+    pub registered: Option<Registration>,
     /// A remark of the spec.
     pub note: Option<String>,
     /// Whether a reader decides it.
@@ -271,6 +274,7 @@ fn open(claim: &Claim) -> Judged {
         margin: None,
         verdict: Verdict::NotCheckableHere,
         reason: "".into(),
+        registered: None,
         note: claim.note.clone(),
         needs_reading: claim.needs.reading,
     }

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Check specs and report every problem with its line.
     Check(Check),
+    /// Write down the claims and sizes of specs as they are, before they are run.
+    Register(RegisterArgs),
     /// List the runs of a spec with their costs, and show which are cached.
     Plan(Planned),
     /// Train what is missing, evaluate, and write reports.
@@ -217,6 +219,19 @@ pub(crate) struct Init {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+    /// Fail where a claim or a size is not as the spec's ledger has it last.
+    #[arg(long)]
+    pub(crate) ledger: bool,
+}
+
+/// `register`
+#[derive(Debug, Args)]
+pub(crate) struct RegisterArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    /// Why something has changed.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
 }
 
 /// `plan`, `explain`

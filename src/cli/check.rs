@@ -20,6 +20,9 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     for (spec, profiles) in specs {
         supported(&spec, &spec.profile, &spec.runs, engine.as_ref())?;
         no_mistakes(&spec, printer)?;
+        if args.ledger {
+            as_registered(&spec)?;
+        }
         if let Some(warning) = rounded_alike(&spec.runs) {
             printer.warning(&format!("{}: {warning}", spec.path.display()));
         }
@@ -61,6 +64,21 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
         }
     }
     Ok(exit::OK)
+}
+
+/// Refuses a spec that is not as its ledger has it last.
+fn as_registered(spec: &Spec) -> Result<(), Failure> {
+    let differences = super::register::of(spec)?.differences(spec);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let file = spec.path.display();
+    let told = differences.join("; ");
+    Err(
+        Failure::usage(format!("`{file}` is not as its ledger has it: {told}")).hint(format!(
+            "`specbook register {file} --note WHY` adds an entry"
+        )),
+    )
 }
 
 /// Refuses what the engine cannot train, before anything is read.

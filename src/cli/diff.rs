@@ -103,13 +103,18 @@ fn records(path: &Path) -> Result<Settings, Failure> {
     )])
 }
 
-/// A run of the store, and after it the finished runs that differ from it in the seed alone.
+/// A run of the store, and after it, where it is not named by its id, the finished runs that differ from it in the seed alone.
 fn stored(store: &Store, name: &str) -> Result<Vec<Compared>, Failure> {
     let id = store.resolve(name)?;
     let Some(record) = finished(store, &id)? else {
         return Err(Failure::input(format!("run `{name}` is not finished")));
     };
     let mut runs = vec![whole(store, &record)?];
+    let is_id = !name.is_empty() && id.to_string().starts_with(&name.to_ascii_lowercase());
+    let names_seed = name.contains("seed=");
+    if is_id || names_seed {
+        return Ok(runs);
+    }
     for other in store.list()? {
         let is_finished = other.status == RunStatus::Cached && other.id != id;
         if is_finished

@@ -28,6 +28,7 @@ mod print;
 mod progress;
 mod project;
 mod reference;
+mod register;
 mod report;
 mod results;
 mod run;
@@ -119,6 +120,7 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
     match &cli.command {
         Command::Init(args) => init::execute(args, printer),
         Command::Check(args) => check::execute(args, global, printer),
+        Command::Register(args) => register::execute(args, global, printer),
         Command::Plan(args) => plan::execute(args, global, printer),
         Command::Run(args) => run::execute(args, global, printer),
         Command::Report(args) => report::execute(args, global, printer),

@@ -66,6 +66,7 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
             )?;
             continue;
         }
+        super::register::note(&opened.spec, printer)?;
         write(&opened.spec, &report, &reports, printer)?;
         all.push(summary(&opened, &judged));
     }
@@ -281,11 +282,13 @@ fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Fail
             known.folder.clone_from(folder);
         }
         let making = with_files(making, &spec)?;
+        let ledger = super::register::of(&spec)?;
         if !header.file.is_empty() {
             // The report names the file as it was named when the report was made.
             spec.path = header.file.clone().into();
         }
-        let judged = claim::judge(&spec.claims, &spec.profile, &records.results);
+        let mut judged = claim::judge(&spec.claims, &spec.profile, &records.results);
+        ledger.tell(&spec, &mut judged);
         let report = made(&spec, &records.results, &judged, &making)?;
         let checked = crate::report::check(&folder, &report_files(&report)?);
         let folder = reports.join(&name);

@@ -71,6 +71,7 @@ pub(crate) fn judged(opened: &Opened, store: &Store) -> Result<(Results, Vec<Jud
     let results = collect(opened, store)?;
     // Claims see what `report --check` sees: nothing volatile.
     let stable = crate::report::stable(&results);
-    let judged = claim::judge(&opened.spec.claims, &opened.spec.profile, &stable);
+    let mut judged = claim::judge(&opened.spec.claims, &opened.spec.profile, &stable);
+    super::register::of(&opened.spec)?.tell(&opened.spec, &mut judged);
     Ok((results, judged))
 }

@@ -99,6 +99,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
             for warning in store.take_warnings() {
                 printer.warning(&warning);
             }
+            super::register::note(&opened.spec, printer)?;
             report::write(&opened.spec, &report, &reports, printer)?;
             if !printer.json() {
                 printer.note(&outcome::text(&results, &judged));

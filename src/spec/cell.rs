@@ -141,6 +141,10 @@ pub struct PublishedCurve {
     /// Steps of the published run that x counts: the curve is scaled to the longest run of the plot. Default: drawn as it stands.
     #[serde(default)]
     pub of_steps: Option<u64>,
+    /// Classes (vocabulary) of the published run: its losses are drawn as the same share of ln C that they were there, so that an
+    /// untrained model starts at one height. Default: drawn as they stand.
+    #[serde(default)]
+    pub classes: Option<u64>,
 }
 
 /// A table of results.

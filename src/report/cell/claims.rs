@@ -11,7 +11,7 @@ use crate::report::records::ClaimLine;
 use crate::report::scope::Scope;
 use crate::report::text::{code, escape_markdown, inert_line, one_line, slug};
 use crate::report::{ReportError, csv};
-use crate::spec::{ClaimKind, Mark, Selection};
+use crate::spec::{ClaimKind, ClaimType, Mark, Selection};
 
 /// Every verdict, in the order of the scoreboard.
 pub(crate) const VERDICTS: [Verdict; 5] = [
@@ -271,6 +271,13 @@ fn details(judged: &Judged) -> (String, Prose) {
     let mut parts = Vec::new();
     let published = judged.published.as_ref();
     parts.extend(published.map(|published| format!("Published value: {}.", mark(published.mark))));
+    parts.extend(judged.quantity.as_deref().map(|quantity| {
+        let unit = match judged.unit.as_str() {
+            "" => String::new(),
+            unit => format!(", in {}", escaped(unit)),
+        };
+        format!("Measured: {}{unit}.", inert_line(&one_line(quantity)))
+    }));
     parts.extend(judged.expect.as_deref().map(|expect| {
         let margin = judged.margin.map(|margin| {
             let sign = if margin > 0.0 { "+" } else { "" };
@@ -283,6 +290,21 @@ fn details(judged: &Judged) -> (String, Prose) {
         )
     }));
     parts.extend(reason(judged).map(|reason| format!("Decision: {}.", inert_line(&reason))));
+    let intervals = intervals(judged);
+    parts.extend((!intervals.is_empty()).then(|| {
+        let level = if judged.test == ClaimType::Equivalence {
+            90
+        } else {
+            95
+        };
+        format!("Intervals ({level} %): {}.", escaped(&intervals))
+    }));
+    parts.extend(
+        judged
+            .p
+            .map(|p| format!("Largest p {}.", human::significant(p, 2))),
+    );
+    parts.extend(judged.registered.as_ref().map(ToString::to_string));
     parts.extend(
         judged
             .note
@@ -383,6 +405,7 @@ fn csv_text(claims: &[&Judged]) -> String {
         "adjusted verdict",
         "margin",
         "verdict",
+        "registered",
         "reason",
     ]);
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
@@ -412,6 +435,11 @@ fn csv_text(claims: &[&Judged]) -> String {
                 .unwrap_or_default(),
             number(judged.margin),
             judged.verdict.to_string(),
+            judged
+                .registered
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             one_line(&judged.reason.to_string()),
         ];
         out.push_str(&csv::line(fields.iter().map(String::as_str)));

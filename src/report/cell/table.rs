@@ -310,27 +310,32 @@ fn column_value(row: &Row<'_>, column: &Column, cell: &TableCell) -> Option<Meas
 /// The mean over runs: replicates first, so that settings count alike however many seeds they have.
 fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
     let groups = groups(runs);
-    let of_group: Vec<Vec<f64>> = groups
+    let of_group: Vec<Vec<(u64, f64)>> = groups
         .iter()
         .map(|group| {
-            let values = group
-                .runs
-                .iter()
-                .filter_map(|run| metric::value(run, metric));
-            values.collect::<Vec<f64>>()
+            let runs = group.runs.iter();
+            let values = runs.filter_map(|run| Some((run.draw(), metric::value(run, metric)?)));
+            values.collect::<Vec<(u64, f64)>>()
         })
         .filter(|values| !values.is_empty())
         .collect();
-    let means: Vec<f64> = of_group.iter().filter_map(|v| stats::mean(v)).collect();
+    let means = of_group.iter().map(|values| stats::by_draw(values));
+    let means: Vec<f64> = means.filter_map(|draws| stats::mean(&draws)).collect();
     let mean = stats::mean(&means)?;
+    let plain =
+        |values: &[(u64, f64)]| -> Vec<f64> { values.iter().map(|(_, value)| *value).collect() };
     let half_width = match of_group.as_slice() {
-        [only] => stats::half_width(only),
+        // Runs on the same documents are no replicates of other documents: the draws vary.
+        [only] => match stats::by_draw(only) {
+            draws if draws.len() > 1 => stats::half_width(&draws),
+            _ => stats::half_width(&plain(only)),
+        },
         _ => None,
     };
     Some(Measured {
         mean,
         half_width,
-        values: of_group.into_iter().flatten().collect(),
+        values: of_group.iter().flat_map(|values| plain(values)).collect(),
     })
 }
 

@@ -155,15 +155,23 @@ fn last_step(runs: &[&RunResult]) -> u64 {
     ends.map(|point| point.step).max().unwrap_or(0)
 }
 
-/// The points of a published curve, scaled to the steps of our longest run where the curve names its own number of steps.
-fn scaled(published: &PublishedCurve, last_step: u64) -> Vec<[f64; 2]> {
-    let points = published.points.iter().copied();
-    match published.of_steps {
-        Some(steps) => points
-            .map(|[x, y]| [x * last_step as f64 / steps as f64, y])
-            .collect(),
-        None => points.collect(),
-    }
+/// The points of a published curve, scaled to the steps of our longest run where the curve names its own number of steps, and to
+/// our vocabulary where it names its own number of classes.
+fn scaled(published: &PublishedCurve, last_step: u64, classes: Option<u64>) -> Vec<[f64; 2]> {
+    let stretch = published
+        .of_steps
+        .map_or(1.0, |steps| last_step as f64 / steps as f64);
+    let height = match (published.classes, classes) {
+        (Some(theirs), Some(ours)) => libm::log(ours as f64) / libm::log(theirs as f64),
+        _ => 1.0,
+    };
+    let points = published.points.iter();
+    points.map(|[x, y]| [x * stretch, y * height]).collect()
+}
+
+/// Classes of the runs' models.
+fn classes(runs: &[&RunResult]) -> Option<u64> {
+    runs.first()?.key.pointer("/model/vocab_size")?.as_u64()
 }
 
 struct Builder<'a, 'b> {
@@ -200,7 +208,7 @@ impl Builder<'_, '_> {
                 let look = Look::new(Colour::Published, published_style(series.len()));
                 self.key(&label, look);
                 series.push(Series {
-                    points: scaled(published, self.last_step),
+                    points: scaled(published, self.last_step, classes(runs)),
                     ..Series::new(&label, look)
                 });
             }

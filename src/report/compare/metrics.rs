@@ -20,7 +20,7 @@ pub enum Method {
 pub struct MetricDifference {
     /// Name.
     pub name: String,
-    /// Mean of the first side over its seeds.
+    /// Mean of the first side over the seeds that both have, where these are two or more, else over its own.
     pub a: Option<f64>,
     /// Mean of the second.
     pub b: Option<f64>,
@@ -54,7 +54,7 @@ fn difference(name: &str, a: &[Compared], b: &[Compared]) -> MetricDifference {
         runs.filter_map(|run| Some((run.seed, *run.metrics.get(name).filter(|v| finite(v))?)))
             .collect()
     };
-    let (a, b) = (values(a), values(b));
+    let (a, b) = common(values(a), values(b));
     let plain = |side: &[(u64, f64)]| side.iter().map(|(_, value)| *value).collect::<Vec<f64>>();
     let (mean_a, mean_b) = (mean(&plain(&a)), mean(&plain(&b)));
     let found = paired(&a, &b)
@@ -69,6 +69,24 @@ fn difference(name: &str, a: &[Compared], b: &[Compared]) -> MetricDifference {
         method: found.map(|(_, method)| method),
         is_significant: found.map(|([low, high], _)| low > 0.0 || high < 0.0),
     }
+}
+
+/// A side: its values by seed.
+type Side = Vec<(u64, f64)>;
+
+/// The sides with their common seeds alone, where there are two or more: what other seeds say is of other luck.
+fn common(a: Side, b: Side) -> (Side, Side) {
+    let seeds = |side: &Side| -> BTreeSet<u64> { side.iter().map(|(seed, _)| *seed).collect() };
+    let shared: BTreeSet<u64> = seeds(&a).intersection(&seeds(&b)).copied().collect();
+    let is_once = |side: &Side| seeds(side).len() == side.len();
+    if shared.len() < 2 || !is_once(&a) || !is_once(&b) {
+        return (a, b);
+    }
+    let only = |side: Side| {
+        let side = side.into_iter();
+        side.filter(|(seed, _)| shared.contains(seed)).collect()
+    };
+    (only(a), only(b))
 }
 
 /// The interval over pairs, where both sides have the same seeds, each once.
@@ -101,5 +119,9 @@ mod tests {
         assert_eq!(paired(&a, &b), Some([0.5, 0.5]));
         assert_eq!(paired(&a, &[(3, 1.0), (1, 1.0), (2, 1.0)]), None);
         assert_eq!(paired(&a[..1], &b[1..2]), None);
+        // Of a side with more seeds only the common ones count.
+        let more = [(0, 1.5), (1, 9.5), (2, 5.5), (7, 100.0)];
+        let (left, right) = common(a.to_vec(), more.to_vec());
+        assert_eq!(paired(&left, &right), Some([0.5, 0.5]));
     }
 }

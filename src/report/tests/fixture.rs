@@ -375,6 +375,7 @@ fn judged(claims: &[Claim]) -> Vec<Judged> {
             p: None,
             adjusted: None,
             noise: None,
+            registered: None,
             margin,
             verdict,
             reason: reason.into(),

@@ -213,6 +213,11 @@ impl Refs<'_> {
         }
         self.filter(index, "plot", &plot.filter);
         for (at, curve) in plot.published.iter().enumerate() {
+            if curve.classes.is_some_and(|classes| classes < 2) {
+                let problem = Problem::new("a published run has two classes or more");
+                let path = ["plot", "published", &at.to_string(), "classes"];
+                self.push("cells", index, &path, problem);
+            }
             if curve.of_steps == Some(0) || curve.of_steps.is_some() && plot.x != PlotX::Step {
                 let problem = Problem::new("`of_steps` scales a curve over steps");
                 let path = ["plot", "published", &at.to_string(), "of_steps"];

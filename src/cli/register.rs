@@ -1,0 +1,103 @@
+//! `specbook register`: writes down the claims and sizes of specs as they are, before they are run.
+
+use super::args::{Global, RegisterArgs};
+use super::failure::Failure;
+use super::print::Printer;
+use super::{exit, project, report, workspace};
+use crate::claim::Verdict;
+use crate::fsx::{Fs, RealFs};
+use crate::ledger::{self, Ledger};
+use crate::spec::Spec;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Appends an entry to the ledger of each spec where something has changed.
+pub(crate) fn execute(args: &RegisterArgs, _: &Global, printer: Printer) -> Result<u8, Failure> {
+    let texts = workspace::texts(&args.spec)?;
+    let mut all = Vec::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let date = ledger::day(now.map_or(0, |now| now.as_secs()));
+    for (spec, _) in workspace::read(&texts, &args.spec, printer)? {
+        let path = ledger::path_of(&spec.path);
+        let known = of(&spec)?;
+        let verdicts = verdicts(&spec)?;
+        let note = args.note.clone().unwrap_or_default();
+        let entry = known.entry(&spec, date.clone(), note, verdicts.as_ref());
+        let told = match &entry {
+            None => "nothing has changed".to_owned(),
+            Some(entry) => {
+                let fs = RealFs::new();
+                let mut text = text(&path)?.unwrap_or_default();
+                text.push_str(&entry.line()?);
+                fs.write_atomic(&path, text.as_bytes())?;
+                entry.about()
+            }
+        };
+        printer.result(&format!("{}: {told}", path.display()));
+        all.push(json!({"spec": spec.name, "ledger": path.display().to_string(), "entry": entry}));
+    }
+    if printer.json() {
+        printer.json_result(&all)?;
+    }
+    Ok(exit::OK)
+}
+
+/// The text of a ledger; `None` where there is none.
+fn text(path: &Path) -> Result<Option<String>, Failure> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = RealFs::new().read(path, ledger::LIMIT)?;
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| Failure::input(format!("`{}` is not UTF-8", path.display())))?;
+    Ok(Some(text))
+}
+
+/// The ledger of a spec; empty where there is none.
+pub(crate) fn of(spec: &Spec) -> Result<Ledger, Failure> {
+    let path = ledger::path_of(&spec.path);
+    let parsed = text(&path)?.map(|text| Ledger::parse(&text)).transpose();
+    let parsed = parsed.map_err(|error| {
+        Failure::input(format!("`{}`: {error}", path.display()))
+            .hint("a ledger is only ever added to: take it from version control")
+    })?;
+    Ok(parsed.unwrap_or_default())
+}
+
+/// The verdicts of the report that there is of the spec.
+fn verdicts(spec: &Spec) -> Result<Option<BTreeMap<String, Verdict>>, Failure> {
+    let folder = project::committed_reports(None, &spec.path).join(report::folder_name(spec));
+    let records = folder.join("data/records.jsonl");
+    if !records.is_file() {
+        return Ok(None);
+    }
+    let bytes = RealFs::new().read(&records, 1 << 30)?;
+    let claims = crate::report::read_records(&bytes)?.claims;
+    let verdicts = claims.into_iter().map(|claim| (claim.id, claim.verdict));
+    Ok(Some(verdicts.collect()))
+}
+
+/// What of a spec is not as it was registered, where it has a ledger.
+pub(crate) fn note(spec: &Spec, printer: Printer) -> Result<(), Failure> {
+    if !ledger::path_of(&spec.path).is_file() {
+        return Ok(());
+    }
+    let differences = of(spec)?.differences(spec);
+    if !differences.is_empty()
+        && spec.overrides.is_empty()
+        && spec.profile == crate::DEFAULT_PROFILE
+    {
+        let more = match differences.len() {
+            1 => String::new(),
+            several => format!(" and {} more", several - 1),
+        };
+        printer.warning(&format!(
+            "{}: {}{more} differs from the ledger; `specbook register {}` adds an entry",
+            spec.name,
+            differences[0],
+            spec.path.display()
+        ));
+    }
+    Ok(())
+}
