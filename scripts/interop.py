@@ -68,10 +68,14 @@ def runs():
     return [f"interop/{run['name']}" for run in result("ls")["runs"]]
 
 
-def row(program, loaded, ok, measured):
+def row_of(program, release, loaded, ok, measured):
     if not ok:
         FAILED.append(f"{program}: {loaded}")
-    print(f"| {program} | {version(program)} | {loaded} | {'ok' if ok else 'FAILED'}: {measured} |", flush=True)
+    print(f"| {program} | {release} | {loaded} | {'ok' if ok else 'FAILED'}: {measured} |", flush=True)
+
+
+def row(program, loaded, ok, measured):
+    row_of(program, version(program), loaded, ok, measured)
 
 
 def skip(what, reason):
@@ -192,41 +196,140 @@ def gguf():
 
 
 def llamacpp():
-    """llama.cpp itself, as a wheel ships it, computes the same logits and the same greedy text, and cuts the prompt the same way."""
-    from llama_cpp_py_sync import Llama
+    """llama.cpp itself, as an npm package ships it, computes the same probabilities and greedy text, and cuts the prompt the same way."""
     import numpy
 
+    node = pathlib.Path(os.environ.get("INTEROP_NODE", "/nowhere"))
+    package = node / "node_modules" / "node-llama-cpp" / "package.json"
+    if not package.is_file():
+        return skip("llama.cpp (node-llama-cpp)", f"not installed at {node}")
+    script = pathlib.Path(__file__).with_name("llamacpp.mjs")
     for name in gguf_models():
         ids, logits, sample = ours(name)
         logits = numpy.array(logits)
-        for to, bound in [("gguf", 1e-2), ("gguf-f16", 0.1), ("gguf-q8_0", 0.5)]:
+        expected = logits - numpy.log(numpy.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True)) - logits.max(1, keepdims=True)
+        for to, bound in [("gguf", 1e-3), ("gguf-f16", 0.05), ("gguf-q8_0", 0.3)]:
             file, told = exported(name, to)
-            model = Llama(str(file), n_ctx=256, n_threads=1, type_k="f32", type_v="f32", flash_attn_type=0)
-
-            def step(token, past):
-                model._eval_tokens([token], past)
-                pointer = model._lib.llama_get_logits_ith(model._ctx, -1)
-                return numpy.frombuffer(model._ffi.buffer(pointer, 4 * model.n_vocab), dtype=numpy.float32).copy()
-
-            encoded = model.tokenize(PROMPT)
-            if encoded != ids:
-                row("llama-cpp-py-sync", f"{name} ({to})", False, f"ids differ: {encoded} and {ids}")
+            done = subprocess.run(["node", script, node, file, PROMPT, str(len(sample["ids"]))], capture_output=True, text=True)
+            if done.returncode != 0:
+                row_of("llama.cpp", "?", f"{name} ({to})", False, done.stderr.strip()[-300:])
                 continue
-            rows = [step(token, past) for past, token in enumerate(ids)]
-            difference = numpy.abs(numpy.array(rows) - logits).max()
-            text, last = [], rows[-1]
-            for past in range(len(ids), len(ids) + len(sample["ids"])):
-                text.append(int(last.argmax()))
-                last = step(text[-1], past)
-            same = next((at for at, (a, b) in enumerate(zip(text, sample["ids"])) if a != b), len(text))
-            exact = to != "gguf" or same == len(text)
-            row("llama-cpp-py-sync", f"{name} ({to})", difference < bound and exact,
-                f"ids equal; logits differ by at most {difference:.1e}; {same} of {len(text)} greedy tokens equal"
-                + (f"; we told: {told[-1]}" if told else ""))
-            model.close()
+            theirs = json.loads(done.stdout)
+            release = f"{theirs['release']['release']} (node-llama-cpp {json.loads(package.read_text())['version']})"
+            if theirs["ids"] != ids:
+                row_of("llama.cpp", release, f"{name} ({to})", False, f"ids differ: {theirs['ids']} and {ids}")
+                continue
+            logs = numpy.array(theirs["logs"], dtype=float)
+            likely = expected > numpy.log(1e-4)
+            difference = numpy.abs(logs - expected)[likely].max()
+            pairs = list(zip(theirs["text"], sample["ids"]))
+            same = next((at for at, (a, b) in enumerate(pairs) if a != b), len(pairs))
+            exact = to != "gguf" or same == len(pairs)
+            row_of("llama.cpp", release, f"{name} ({to})", difference < bound and exact,
+                   f"ids equal; log-probabilities of tokens above 1e-4 differ by at most {difference:.1e}; {same} of {len(pairs)} greedy tokens equal"
+                   + (f"; told: {told[-1]}" if told else ""))
 
 
-CHECKS = {"hf": hf, "hf_import": hf_import, "gguf": gguf, "llamacpp": llamacpp}
+def tensorboard():
+    """The reader of TensorBoard gives back every value of every curve, the settings, the results and the samples."""
+    import numpy
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    runs()
+    for way, arguments in [("export", ["export", "specs/interop.yaml", "tb", "--to", "tensorboard"]),
+                           ("run --tensorboard", ["run", "specs/interop.yaml", "--no-report", "-q", "--tensorboard", "tb-live", "--set", "train.seed=1", "--out", "x"])]:
+        specbook(*arguments)
+        folder = WORK / ("tb" if way == "export" else "tb-live")
+        seed = 0 if way == "export" else 1
+        listed = [run for run in result("ls")["runs"] if run["key"]["train"]["seed"] == seed]
+        values, worst, hparams = 0, 0.0, 0
+        for run in listed:
+            events = EventAccumulator(str(folder / "interop" / run["name"]), size_guidance={"scalars": 0, "tensors": 0})
+            events.Reload()
+            shard = WORK / ".specbook" / "runs-v1" / run["id"][:2]
+            metrics = next(shard.glob(run["id"] + "*")) / "metrics.jsonl"
+            points = [json.loads(line) for line in metrics.read_text().splitlines()]
+            scalars = {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+            for point in points:
+                for tag, value in point.items():
+                    if tag != "step":
+                        values += 1
+                        worst = max(worst, abs(scalars[tag][point["step"]] - float(numpy.float32(value))))
+            for name, value in run["metrics"].items():
+                values += 1
+                worst = max(worst, abs(scalars["final/" + name][points[-1]["step"]] - float(numpy.float32(value))))
+            content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+            start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+            hparams += start.hparams["model.dim"].number_value == run["key"]["model"]["dim"]
+        row("tensorboard", f"{len(listed)} runs ({way})", worst == 0.0 and hparams == len(listed) and values > 0,
+            f"{values} values differ by at most {worst:.1e}; settings of {hparams} runs")
+
+
+def tables():
+    """pandas reads the tables."""
+    import pandas
+
+    runs()
+    specbook("export", "specs/interop.yaml", "csv", "--to", "csv")
+    listed = {run["id"]: run for run in result("ls")["runs"]}
+    frame = pandas.read_csv(WORK / "csv" / "runs.csv")
+    same = all(abs(listed[row["id"]]["metrics"]["val_loss"] - row["val_loss"]) == 0 and listed[row["id"]]["key"]["model"]["dim"] == row["model.dim"]
+               for _, row in frame.iterrows())
+    steps = pandas.read_csv(WORK / "csv" / "steps.csv")
+    row("pandas", f"{len(frame)} runs, {len(steps)} steps (csv)", same and len(frame) == 5 and len(steps) == 125, "values equal")
+
+
+def mlflow():
+    """A real MLflow server takes the runs, once, and gives their values back."""
+    import mlflow as package
+    import socket, time
+
+    runs()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uri, database = f"http://127.0.0.1:{port}", WORK / "mlflow.db"
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+                               "--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(WORK / "artifacts")],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=WORK, start_new_session=True)
+    try:
+        import urllib.request
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(uri + "/health", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.5)
+        export = ["export", "specs/interop.yaml", uri, "--to", "mlflow", "--format", "json"]
+        first, second = json.loads(specbook(*export)), json.loads(specbook(*export))
+        client = package.MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name("interop")
+        stored = client.search_runs([experiment.experiment_id])
+        listed = {run["id"]: run for run in result("ls")["runs"]}
+        worst, values = 0.0, 0
+        for run in stored:
+            ours = listed[run.data.tags["specbook.run_id"]]
+            shard = WORK / ".specbook" / "runs-v1" / ours["id"][:2]
+            points = [json.loads(line) for line in (next(shard.glob(ours["id"] + "*")) / "metrics.jsonl").read_text().splitlines()]
+            for tag in ("train/loss", "val/loss", "grad_norm"):
+                theirs = {metric.step: metric.value for metric in client.get_metric_history(run.info.run_id, tag)}
+                for point in points:
+                    if tag in point:
+                        values += 1
+                        worst = max(worst, abs(theirs[point["step"]] - point[tag]))
+            for name, value in ours["metrics"].items():
+                values += 1
+                worst = max(worst, abs(run.data.metrics["final/" + name] - value))
+        ok = (first["sent"], second["sent"], second["there"], len(stored)) == (5, 0, 5, 5) and worst == 0 and values > 0
+        row("mlflow", f"{len(stored)} runs, twice", ok, f"sent {first['sent']}, then {second['sent']}; {values} values differ by at most {worst:.1e}")
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()
+
+
+CHECKS = {"hf": hf, "hf_import": hf_import, "gguf": gguf, "llamacpp": llamacpp,
+          "tensorboard": tensorboard, "tables": tables, "mlflow": mlflow}
 
 if __name__ == "__main__":
     for check in sys.argv[1:]:

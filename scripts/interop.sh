@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 env=${INTEROP_ENV:-target/interop}
 checks=("$@")
-[ ${#checks[@]} -gt 0 ] || checks=(hf hf_import)
+[ ${#checks[@]} -gt 0 ] || checks=(hf hf_import gguf llamacpp tensorboard tables mlflow)
 
 cargo build --locked --quiet
 SPECBOOK=${SPECBOOK:-$PWD/${CARGO_TARGET_DIR:-target}/debug/specbook}
@@ -19,9 +19,26 @@ trap 'rm -rf "$WORK"' EXIT
 have() { "$env/bin/python" -c "import importlib.metadata, sys; [importlib.metadata.version(name) for name in sys.argv[1:]]" "$@" 2>/dev/null; }
 want() { have "$@" || "$env/bin/pip" install --quiet --disable-pip-version-check "$@" || echo "not installed: $*" >&2; }
 [ -x "$env/bin/python" ] || python3 -m venv "$env"
-want torch transformers safetensors
+want torch transformers safetensors gguf tensorboard pandas
+# MLflow asks for other versions of what the others use.
+[ -x "$env-mlflow/bin/python" ] || python3 -m venv "$env-mlflow"
+"$env-mlflow/bin/python" -c "import mlflow" 2>/dev/null || "$env-mlflow/bin/pip" install --quiet --disable-pip-version-check mlflow \
+    || echo "not installed: mlflow" >&2
+# llama.cpp, as an npm package ships it for this processor; nothing is downloaded beside the packages.
+export INTEROP_NODE=${INTEROP_NODE:-$PWD/$env-node}
+if [ ! -d "$INTEROP_NODE/node_modules/node-llama-cpp" ] && command -v npm >/dev/null; then
+    mkdir -p "$INTEROP_NODE"
+    npm install --prefix "$INTEROP_NODE" --ignore-scripts --omit=optional --no-audit --no-fund --silent \
+        node-llama-cpp@3.21.1 @node-llama-cpp/linux-x64@3.21.1 || echo "not installed: node-llama-cpp" >&2
+fi
 
 export CUDA_VISIBLE_DEVICES= HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error HF_HUB_DISABLE_PROGRESS_BARS=1
 echo "| program | version | loaded | result |"
 echo "|---|---|---|---|"
-"$env/bin/python" scripts/interop.py "${checks[@]}"
+failed=0
+for check in "${checks[@]}"; do
+    python=$env/bin/python
+    [ "$check" != mlflow ] || python=$env-mlflow/bin/python
+    "$python" scripts/interop.py "$check" || failed=1
+done
+exit $failed

@@ -153,7 +153,9 @@ fn report_kind(error: &ReportError) -> ErrorKind {
 
 fn interop_kind(error: &InteropError) -> ErrorKind {
     match error {
-        InteropError::Input { .. } | InteropError::Data(_) => ErrorKind::Input,
+        InteropError::Input { .. } | InteropError::Server { .. } | InteropError::Data(_) => {
+            ErrorKind::Input
+        }
         InteropError::Refused { .. } | InteropError::Foreign { .. } => ErrorKind::Usage,
         InteropError::Fs(_) => ErrorKind::Store,
     }

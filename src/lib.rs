@@ -25,6 +25,7 @@
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
 //! | `weights` | weights and checkpoints as plain data, and their file |
 //! | `interop` | models in and out: the formats of other programs |
+//! | `trackers` | runs for trackers and tables: TensorBoard, CSV, MLflow |
 //! | `record` | what a run leaves behind, as plain data |
 //! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
 //! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
@@ -99,6 +100,7 @@ mod scheduler;
 mod spec;
 mod stats;
 mod store;
+mod trackers;
 mod train;
 mod weights;
 mod workload;

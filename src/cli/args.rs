@@ -87,7 +87,7 @@ pub(crate) enum Command {
     Chat(ChatArgs),
     /// Score text with a stored run.
     Eval(EvalArgs),
-    /// Write a run's model for another program.
+    /// Write a run's model, or the runs of a spec, for another program.
     Export(ExportArgs),
     /// Put a model that another program wrote into the store.
     Import(ImportArgs),
@@ -278,6 +278,9 @@ pub(crate) struct RunArgs {
     /// Do not write a report.
     #[arg(long)]
     pub(crate) no_report: bool,
+    /// Write event files for TensorBoard to this folder while training.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tensorboard: Option<PathBuf>,
     /// Accepted for scripts: specbook never uses the network.
     #[arg(long, hide = true)]
     pub(crate) offline: bool,
@@ -471,15 +474,25 @@ pub(crate) struct EvalArgs {
 /// `export`
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// A run (an id, a unique prefix of one, or `spec/name`) or an imported model.
-    #[arg(value_name = "RUN")]
+    /// For a model: a run (an id, a unique prefix of one, or `spec/name`) or an imported model. For trackers and tables: a spec.
+    #[arg(value_name = "RUN|SPEC")]
     pub(crate) target: OsString,
-    /// Folder to write; a folder that no export made is refused.
-    #[arg(value_name = "DIR")]
+    /// Folder to write (one that no export made is refused); for `mlflow` the address of the server.
+    #[arg(value_name = "DIR|URI")]
     pub(crate) place: PathBuf,
-    /// Format: `hf` (a folder for Hugging Face's `transformers`), `llama2c`, `gguf`, `gguf-f16` or `gguf-q8_0` (a file for llama.cpp).
+    /// Of a run: `hf` (a folder for Hugging Face's `transformers`), `llama2c`, `gguf`, `gguf-f16` or `gguf-q8_0` (a file for llama.cpp).
+    /// Of a spec: `tensorboard`, `csv` or `mlflow`.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: String,
+    /// Profile of the spec.
+    #[arg(short, long)]
+    pub(crate) profile: Option<String>,
+    /// Override a setting of the spec; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Select runs of the spec, as in `run`.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
 }
 
 /// `import`

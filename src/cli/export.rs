@@ -1,27 +1,105 @@
-//! `specbook export`: a run's model for another program.
+//! `specbook export`: a run's model for another program, or the runs of a spec for a tracker.
 
-use super::args::{ComputeArgs, ExportArgs, Global};
+use super::args::{ComputeArgs, ExportArgs, Global, SpecArgs};
 use super::failure::Failure;
 use super::print::Printer;
 use super::shared::{LoadedModel, Origin};
-use super::{exit, project};
+use super::{exit, project, workspace};
 use crate::data::Stop;
 use crate::fsx::RealFs;
 use crate::interop::{Card, FORMATS, Folder, Format, Portable};
+use crate::trackers::{self, TableFormat, Tracked, mlflow};
 use crate::train::{SampleJob, Weights};
 use serde_json::json;
 
-/// Writes the model in the format asked for.
+/// Writes the model, or the runs, in the format asked for.
 pub(crate) fn execute(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
-    let Some(format) = FORMATS.iter().find(|format| format.name() == args.to) else {
-        let known = FORMATS
-            .iter()
-            .map(|format| format!("`{}`: {}", format.name(), format.about()));
-        let known: Vec<String> = known.collect();
-        let message = format!("there is no format `{}`", args.to);
-        return Err(Failure::usage(message).hint(known.join("\n      ")));
+    if let Some(format) = FORMATS.iter().find(|format| format.name() == args.to) {
+        return model(*format, args, global, printer);
+    }
+    let tables = trackers::FORMATS.iter();
+    if let Some(format) = tables.clone().find(|format| format.name() == args.to) {
+        return table(*format, args, global, printer);
+    }
+    if args.to == mlflow::NAME {
+        return server(args, global, printer);
+    }
+    let models = FORMATS.iter().map(|format| (format.name(), format.about()));
+    let tables = tables.map(|format| (format.name(), format.about()));
+    let known = models.chain(tables).chain([(mlflow::NAME, mlflow::ABOUT)]);
+    let known: Vec<String> = known.map(|(name, about)| format!("`{name}`: {about}")).collect();
+    let message = format!("there is no format `{}`", args.to);
+    Err(Failure::usage(message).hint(known.join("\n      ")))
+}
+
+/// The finished runs of the spec.
+fn runs(args: &ExportArgs, global: &Global, printer: Printer) -> Result<Vec<Tracked>, Failure> {
+    let spec = SpecArgs {
+        specs: vec![args.target.clone().into()],
+        profile: args.profile.clone(),
+        overrides: args.overrides.clone(),
+        filter: args.filter.clone(),
+        paranoid: false,
     };
-    model(*format, args, global, printer)
+    let store = project::store(global, &spec.specs[0])?;
+    let mut all = Vec::new();
+    for opened in workspace::open(&spec, &store, printer)? {
+        let (runs, missing) = trackers::gather(&opened.plan, &store)?;
+        if missing > 0 {
+            printer.warning(&format!(
+                "{missing} of {} runs of `{}` are not finished: left out",
+                opened.plan.runs.len(),
+                opened.plan.spec
+            ));
+        }
+        all.extend(runs);
+    }
+    if all.is_empty() {
+        return Err(Failure::input("there is no finished run to export").hint("train them with `specbook run`"));
+    }
+    Ok(all)
+}
+
+fn table(
+    format: &dyn TableFormat,
+    args: &ExportArgs,
+    global: &Global,
+    printer: Printer,
+) -> Result<u8, Failure> {
+    let runs = runs(args, global, printer)?;
+    let names = format.files(&runs);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let fs = RealFs::new();
+    let mut folder = Folder::begin(&fs, &args.place, format.name(), &args.target, &names)?;
+    format.write(&runs, &mut folder)?;
+    let files = folder.finish(&names)?;
+    let place = args.place.display();
+    if printer.json() {
+        printer.json_result(&json!({
+            "format": 1, "spec": args.target, "to": format.name(), "folder": place.to_string(), "runs": runs.len(), "files": files,
+        }))?;
+    } else {
+        printer.result(&format!("wrote {} runs to `{place}`", runs.len()));
+    }
+    Ok(exit::OK)
+}
+
+fn server(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let uri = args.place.to_string_lossy();
+    if !uri.starts_with("http://") {
+        let message = format!("`{uri}` is not the address of a server");
+        return Err(Failure::usage(message).hint("`mlflow server` prints one, such as `http://127.0.0.1:5000`"));
+    }
+    let runs = runs(args, global, printer)?;
+    let sent = mlflow::send(&uri, &runs)?;
+    if printer.json() {
+        printer.json_result(&json!({
+            "format": 1, "spec": args.target, "to": mlflow::NAME, "server": uri, "sent": sent.sent, "there": sent.there,
+        }))?;
+    } else {
+        printer.result(&format!("sent {} runs to `{uri}`; {} were there", sent.sent, sent.there));
+    }
+    Ok(exit::OK)
 }
 
 fn model(

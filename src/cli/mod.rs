@@ -39,6 +39,7 @@ mod signals;
 mod status;
 mod store;
 mod stream;
+mod tensorboard;
 mod terminal_plot;
 mod verify;
 mod workspace;

@@ -8,12 +8,13 @@ use super::print::Printer;
 use super::progress::Progress;
 use super::report::Built;
 use super::signals::Signals;
+use super::tensorboard::EventFiles;
 use super::workspace::{self, Opened};
 use super::{check, exit, outcome, plan, project, report, shared};
 use crate::human;
 use crate::record::RunStatus;
 use crate::report::Making;
-use crate::scheduler::{Options, Scheduler, Summary};
+use crate::scheduler::{Events, Options, Scheduler, Summary};
 use crate::store::{Calibration, Store};
 use crate::train::Engine;
 use crate::train::engine::{self, DeviceKind};
@@ -178,8 +179,15 @@ impl Session<'_> {
         };
         let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
         let progress = Progress::new(opened, &self.store.statuses(&ids)?, self.printer);
-        let summary = scheduler.run(&opened.plan, &workload, &progress, self.signals.flag())?;
+        let files = self.args.tensorboard.as_deref();
+        let files = files.map(|folder| EventFiles::begin(folder, opened, &progress, self.printer));
+        let files = files.transpose()?;
+        let events = files.as_ref().map_or(&progress as &dyn Events, |files| files);
+        let summary = scheduler.run(&opened.plan, &workload, events, self.signals.flag())?;
         progress.finish();
+        if let Some(files) = &files {
+            files.finish(opened, self.store)?;
+        }
         self.calibrate(&progress, threads)?;
         let took = human::seconds(progress.elapsed().as_secs_f64());
         let done = sentence(&summary);

@@ -124,6 +124,9 @@ impl<'a> Folder<'a> {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), InteropError> {
         let path = self.path.join(name);
+        if let Some(folder) = path.parent() {
+            self.fs.create_dir_all(folder)?;
+        }
         let mut file = AtomicFile::create(self.fs.as_ref(), &path)?;
         let mut buffered = io::BufWriter::with_capacity(1 << 16, Sink(&mut file));
         let written = write(&mut buffered).and_then(|()| buffered.flush());
@@ -141,6 +144,15 @@ impl<'a> Folder<'a> {
     /// As [`Folder::put`].
     pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), InteropError> {
         self.put(name, |out| out.write_all(bytes))
+    }
+
+    /// Completes the folder, and keeps what earlier exports wrote beside it.
+    ///
+    /// # Errors
+    /// As [`Folder::finish`].
+    pub fn keep(mut self, files: &[&str]) -> Result<Vec<String>, InteropError> {
+        self.before.clear();
+        self.finish(files)
     }
 
     /// Completes the folder: files of an earlier export that this one has not made go, unless somebody changed them. Gives the names of

@@ -152,6 +152,14 @@ pub enum InteropError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// A server that cannot be reached, or refuses something.
+    #[error("the server at `{uri}` does not take the runs: {reason}")]
+    Server {
+        /// Its address.
+        uri: String,
+        /// What it says.
+        reason: String,
+    },
     /// A tokenizer.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -199,7 +207,7 @@ impl InteropError {
         match self {
             Self::Input { hint, .. } | Self::Refused { hint, .. } => hint.as_deref(),
             Self::Foreign { .. } => Some("name an empty folder, or one that does not exist"),
-            Self::Data(_) | Self::Fs(_) => None,
+            Self::Server { .. } | Self::Data(_) | Self::Fs(_) => None,
         }
     }
 }

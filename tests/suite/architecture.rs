@@ -17,6 +17,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli/man"]),
     ("indicatif", &["cli/"]),
     ("rustyline", &["cli/chat"]),
+    ("ureq", &["trackers/mlflow"]),
     ("signal_hook", &["cli/"]),
     ("sha2", &["digest.rs"]),
     ("pulldown_cmark", &["report/"]),
@@ -37,6 +38,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("choices", &[]),
     ("spec", &["choices", "digest", "record"]),
     ("record", &["digest", "fsx"]),
+    (
+        "trackers",
+        &["digest", "fsx", "interop", "plan", "record", "store"],
+    ),
     (
         "interop",
         &["choices", "data", "digest", "fsx", "record", "weights"],

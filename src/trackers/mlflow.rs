@@ -1,0 +1,172 @@
+//! Runs for an MLflow server, by its REST interface.
+//!
+//! The experiment has the spec's name. A run is found again by its tag `specbook.run_id`; one that is whole has the tag
+//! `specbook.complete` and is left alone, so sending twice, or again after a broken connection, changes nothing. Times of metrics count
+//! from the start that the server keeps, so that a metric that is sent again is the same one.
+
+use super::{Tracked, text};
+use crate::interop::InteropError;
+use crate::record::MetricPoint;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+/// Its name after `--to`.
+pub const NAME: &str = "mlflow";
+/// What it is for, in one sentence.
+pub const ABOUT: &str = "The runs in an MLflow server, by its address (plain HTTP); sending twice changes nothing.";
+/// Most metrics of a request; MLflow takes 1000 entries of all kinds.
+const METRICS: usize = 800;
+/// Most parameters of a request.
+const PARAMETERS: usize = 100;
+/// Longest value of a parameter, characters.
+const LONGEST: usize = 500;
+/// The tag that names a run.
+const RUN_ID: &str = "specbook.run_id";
+/// The tag of a run that is whole.
+const COMPLETE: &str = "specbook.complete";
+
+/// How many runs were sent, and how many were there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Sent now.
+    pub sent: usize,
+    /// Found whole.
+    pub there: usize,
+}
+
+/// Sends the runs to the server at `uri`.
+///
+/// # Errors
+/// A server that cannot be reached, or refuses something.
+pub fn send(uri: &str, runs: &[Tracked]) -> Result<Sent, InteropError> {
+    let server = Server::new(uri);
+    let mut sent = Sent::default();
+    let mut experiment: Option<(String, String)> = None;
+    for run in runs {
+        let id = match &experiment {
+            Some((name, id)) if *name == run.spec => id.clone(),
+            _ => server.experiment(&run.spec)?,
+        };
+        experiment = Some((run.spec.clone(), id.clone()));
+        match server.run(&id, run)? {
+            true => sent.sent += 1,
+            false => sent.there += 1,
+        }
+    }
+    Ok(sent)
+}
+
+struct Server {
+    uri: String,
+    agent: ureq::Agent,
+}
+
+impl Server {
+    fn new(uri: &str) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let config = config.timeout_global(Some(Duration::from_secs(120)));
+        Self {
+            uri: uri.trim_end_matches('/').to_owned(),
+            agent: config.build().into(),
+        }
+    }
+
+    fn failed(&self, reason: impl ToString) -> InteropError {
+        InteropError::Server {
+            uri: self.uri.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Asks; `None` where the server says that there is no such thing.
+    fn ask(&self, path: &str, body: &Value) -> Result<Option<Value>, InteropError> {
+        let url = format!("{}/api/2.0/mlflow/{path}", self.uri);
+        let request = self.agent.post(&url).header("content-type", "application/json");
+        let response = request.send(body.to_string());
+        let mut response = response.map_err(|error| self.failed(error))?;
+        let text = response.body_mut().read_to_string();
+        let text = text.map_err(|error| self.failed(error))?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        if response.status().is_success() {
+            return Ok(Some(answer));
+        }
+        if answer["error_code"] == "RESOURCE_DOES_NOT_EXIST" {
+            return Ok(None);
+        }
+        let reason = match answer["message"].as_str() {
+            Some(message) => message.to_owned(),
+            None => format!("{} {}", response.status(), text.chars().take(200).collect::<String>()),
+        };
+        Err(self.failed(format!("`{path}`: {reason}")))
+    }
+
+    fn told(&self, path: &str, body: &Value) -> Result<Value, InteropError> {
+        let missing = || self.failed(format!("`{path}`: there is no such thing"));
+        self.ask(path, body)?.ok_or_else(missing)
+    }
+
+    fn experiment(&self, name: &str) -> Result<String, InteropError> {
+        let quoted = name.replace('\'', "");
+        let search = json!({"filter": format!("name = '{quoted}'"), "max_results": 1});
+        let found = self.told("experiments/search", &search)?;
+        let id = found["experiments"][0]["experiment_id"].as_str();
+        if let Some(id) = id {
+            return Ok(id.to_owned());
+        }
+        let made = self.told("experiments/create", &json!({"name": quoted}))?;
+        let id = made["experiment_id"].as_str();
+        id.map(str::to_owned).ok_or_else(|| self.failed("it gave no experiment"))
+    }
+
+    /// Sends a run; gives `false` where it is there.
+    fn run(&self, experiment: &str, run: &Tracked) -> Result<bool, InteropError> {
+        let filter = format!("tags.`{RUN_ID}` = '{}'", run.id);
+        let search = json!({"experiment_ids": [experiment], "filter": filter, "max_results": 1});
+        let found = self.told("runs/search", &search)?;
+        let mut info = found["runs"][0].clone();
+        let tags = info["data"]["tags"].as_array().into_iter().flatten();
+        if tags.into_iter().any(|tag| tag["key"] == COMPLETE) {
+            return Ok(false);
+        }
+        if info.is_null() {
+            let tags = [(RUN_ID, &run.id), ("specbook.profile", &run.profile)];
+            let tags = tags.map(|(key, value)| json!({"key": key, "value": value}));
+            let create = json!({"experiment_id": experiment, "run_name": run.name, "start_time": now(), "tags": tags});
+            info = self.told("runs/create", &create)?["run"].clone();
+        }
+        let id = info["info"]["run_id"].as_str().unwrap_or_default().to_owned();
+        let start = info["info"]["start_time"].as_i64().unwrap_or(0);
+        let at = |step: usize| start + (run.seconds.get(step).copied().unwrap_or(0.0) * 1000.0) as i64;
+        let mut metrics = Vec::new();
+        for (index, point) in run.points.iter().enumerate() {
+            let values = MetricPoint::SERIES.iter().filter_map(|series| Some((series, point.value(series)?)));
+            metrics.extend(values.map(|(series, value)| {
+                json!({"key": series, "value": value, "timestamp": at(index), "step": point.step})
+            }));
+        }
+        let (last, end) = (run.points.len() as u64, at(run.points.len().saturating_sub(1)));
+        metrics.extend(run.metrics.iter().map(|(name, value)| {
+            json!({"key": format!("final/{name}"), "value": value, "timestamp": end, "step": last})
+        }));
+        let parameters = run.settings.iter().map(|(path, value)| {
+            let value: String = text(value).chars().take(LONGEST).collect();
+            json!({"key": path, "value": value})
+        });
+        let parameters: Vec<Value> = parameters.collect();
+        for batch in parameters.chunks(PARAMETERS) {
+            self.told("runs/log-batch", &json!({"run_id": id, "params": batch}))?;
+        }
+        for batch in metrics.chunks(METRICS) {
+            self.told("runs/log-batch", &json!({"run_id": id, "metrics": batch}))?;
+        }
+        self.told("runs/update", &json!({"run_id": id, "status": "FINISHED", "end_time": end}))?;
+        self.told("runs/set-tag", &json!({"run_id": id, "key": COMPLETE, "value": "true"}))?;
+        Ok(true)
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
