@@ -25,6 +25,7 @@
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
 //! | `weights` | weights and checkpoints as plain data, and their file |
 //! | `interop` | models in and out: the formats of other programs |
+//! | `bundle` | a spec with all that its results rest on, as one file |
 //! | `trackers` | runs for trackers and tables: TensorBoard, CSV, MLflow |
 //! | `record` | what a run leaves behind, as plain data |
 //! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
@@ -78,6 +79,7 @@
 //! ```
 
 mod bench;
+mod bundle;
 mod choices;
 mod claim;
 mod cli;

@@ -91,6 +91,10 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Put a model that another program wrote into the store.
     Import(ImportArgs),
+    /// Put a spec with its runs and report into one file for reviewers and archives (a ZIP file, an RO-Crate).
+    Bundle(BundleArgs),
+    /// Print BibTeX of specbook, and of the study and the data of a spec.
+    Cite(CiteArgs),
     /// Print the logits after every token of a text, as JSON; for checks against other programs.
     #[command(hide = true)]
     Logits(LogitsArgs),
@@ -347,6 +351,27 @@ fn papers() -> impl TypedValueParser<Value = Paper> {
     })
 }
 
+impl ReportArgs {
+    /// `report --check` of one spec.
+    pub(crate) fn checking(spec: PathBuf, reports: PathBuf) -> Self {
+        Self {
+            spec: SpecArgs {
+                specs: vec![spec],
+                profile: None,
+                overrides: Vec::new(),
+                filter: Vec::new(),
+                paranoid: false,
+            },
+            out: Some(reports),
+            check: true,
+            context: false,
+            strict_claims: false,
+            to: None,
+            template: None,
+        }
+    }
+}
+
 /// `status`
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -493,6 +518,38 @@ pub(crate) struct ExportArgs {
     /// Select runs of the spec, as in `run`.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
+}
+
+/// `bundle`
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// The spec file.
+    pub(crate) spec: PathBuf,
+    /// File to write.
+    #[arg(short, long, value_name = "FILE.zip")]
+    pub(crate) output: PathBuf,
+    /// Profile.
+    #[arg(short, long)]
+    pub(crate) profile: Option<String>,
+    /// Put the weights in too.
+    #[arg(long)]
+    pub(crate) weights: bool,
+    /// Licence under which it is published: an address, or words.
+    #[arg(long, default_value = "no licence is stated")]
+    pub(crate) license: String,
+    /// Day of publication; default: today.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) date: Option<String>,
+}
+
+/// `cite`
+#[derive(Debug, Args)]
+pub(crate) struct CiteArgs {
+    /// Spec file; omit it for specbook alone.
+    pub(crate) spec: Option<PathBuf>,
+    /// Profile of the spec.
+    #[arg(short, long)]
+    pub(crate) profile: Option<String>,
 }
 
 /// `import`

@@ -3,8 +3,10 @@
 mod acceptance;
 mod args;
 mod bench;
+mod bundle;
 mod chat;
 mod check;
+mod cite;
 mod data;
 mod diff;
 mod doctor;
@@ -134,6 +136,8 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Chat(args) => chat::execute(args, global, printer),
         Command::Eval(args) => eval::execute(args, global, printer),
         Command::Export(args) => export::execute(args, global, printer),
+        Command::Bundle(args) => bundle::execute(args, global, printer),
+        Command::Cite(args) => cite::execute(args, global, printer),
         Command::Import(args) => import::execute(args, global, printer),
         Command::Logits(args) => logits::execute(args, global, printer),
         Command::Bench(args) => bench::execute(args, global, printer),

@@ -256,7 +256,7 @@ pub(crate) fn summary(opened: &Opened, judged: &[Judged]) -> Value {
 }
 
 /// Renders each report again from its own records, with the spec as it is now, and compares.
-fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Failure> {
+pub(crate) fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Failure> {
     let mut code = exit::OK;
     let mut specs = Vec::new();
     let mut all = Vec::new();

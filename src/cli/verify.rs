@@ -6,7 +6,7 @@ use super::print::Printer;
 use super::shared;
 use super::signals::Signals;
 use super::workspace::{self, Opened};
-use super::{exit, project};
+use super::{bundle, exit, project};
 use crate::plan::Run;
 use crate::record::{RunId, RunRecord, RunStatus};
 use crate::scheduler::{
@@ -17,7 +17,7 @@ use crate::store::{Manifest, Store};
 use crate::train::{Engine, engine};
 use crate::workload::Workload;
 use serde_json::{Value, json};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -26,6 +26,17 @@ const SHOWN: usize = 4;
 
 /// Retrains the finished runs of the targets and compares.
 pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let is_bundle = |text: &OsString| Path::new(text).extension().is_some_and(|end| end == "zip");
+    if args.targets.iter().any(is_bundle) {
+        let mut code = exit::OK;
+        for text in &args.targets {
+            if !is_bundle(text) {
+                return Err(Failure::usage("bundles are verified apart from specs and runs"));
+            }
+            code = code.max(bundle::verify(Path::new(text), printer)?);
+        }
+        return Ok(code);
+    }
     let specs: Vec<PathBuf> = args
         .targets
         .iter()

@@ -18,6 +18,7 @@
 
 mod begin;
 mod cache;
+mod carry;
 mod checkpoint;
 mod du;
 mod error;
@@ -39,6 +40,7 @@ mod work;
 pub use crate::fsx::LeaseTiming;
 pub use begin::{Begin, BeginOptions};
 pub use cache::Calibration;
+pub use carry::unsealed_record;
 pub use du::du;
 pub use error::StoreError;
 pub(crate) use error::chain;

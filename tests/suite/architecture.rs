@@ -38,6 +38,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("choices", &[]),
     ("spec", &["choices", "digest", "record"]),
     ("record", &["digest", "fsx"]),
+    ("bundle", &["digest", "plan", "record", "store"]),
     (
         "trackers",
         &["digest", "fsx", "interop", "plan", "record", "store"],

@@ -1,0 +1,55 @@
+//! What a bundle takes out of a store, and how it is checked without one.
+
+use super::error::StoreError;
+use super::layout::{ARRAYS_LIMIT, RECORD, join};
+use super::runs::Store;
+use super::seal::parse_sealed;
+use crate::fsx::Fs;
+use crate::record::{EvalId, RECORD_FORMAT, RunId, RunRecord};
+use std::path::Path;
+
+impl Store {
+    /// The files of a finished run, by name; its arrays only with `weights`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], and files that cannot be read.
+    pub fn run_files(
+        &self,
+        id: &RunId,
+        record: &RunRecord,
+        weights: bool,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let path = self.run_dir(id).join(RECORD);
+        let mut files = vec![(RECORD.to_owned(), self.fs().read(&path, ARRAYS_LIMIT)?)];
+        for name in record.files.keys() {
+            let is_array = name.ends_with(".safetensors") || name.contains('/');
+            if weights && !name.contains('/') || !is_array {
+                files.push((name.clone(), self.file(id, name)?));
+            }
+        }
+        Ok(files)
+    }
+
+    /// The files of an evaluation, by name; none where it is not there.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn eval_files(&self, id: &EvalId) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        if self.eval(id)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let dir = self.layout.eval(id);
+        let entries = self.fs().list(&dir)?.into_iter().filter(|entry| !entry.is_dir());
+        let read = |name: String| Ok((name.clone(), self.fs().read(&join(&dir, &name), ARRAYS_LIMIT)?));
+        entries.map(|entry| read(entry.name)).collect()
+    }
+}
+
+/// Reads the bytes of a `record.json`, its seal checked.
+///
+/// # Errors
+/// In words: what is wrong with it.
+pub fn unsealed_record(bytes: &[u8]) -> Result<RunRecord, String> {
+    let read = parse_sealed(bytes.to_vec(), Path::new(RECORD), "a run's record", RECORD_FORMAT);
+    read.map_err(|error| error.chain())
+}
