@@ -328,8 +328,25 @@ def mlflow():
         server.wait()
 
 
+def bundle():
+    """The validator of RO-Crates accepts a bundle, and that of citation files the repository's."""
+    tools = pathlib.Path(sys.executable).parent
+    runs()
+    specbook("run", "specs/interop.yaml", "-q")
+    specbook("bundle", "specs/interop.yaml", "-o", "interop.zip", "--license", "https://creativecommons.org/licenses/by/4.0/")
+    specbook("verify", "interop.zip")
+    for profile in ("ro-crate-1.1", "process-run-crate-0.5"):
+        done = subprocess.run([tools / "rocrate-validator", "-y", "--disable-color", "validate", "-np", "-p", profile, "-l", "required", "--no-paging",
+                               "--skip-availability-check", WORK / "interop.zip"], capture_output=True, text=True)
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        row("roc-validator", f"a bundle of 5 runs ({profile})", done.returncode == 0, "valid" if done.returncode == 0 else " / ".join(lines[-12:]))
+    citation = pathlib.Path(__file__).parent.parent / "CITATION.cff"
+    done = subprocess.run([tools / "cffconvert", "--validate", "-i", citation], capture_output=True, text=True)
+    row("cffconvert", "CITATION.cff", done.returncode == 0, (done.stdout + done.stderr).strip())
+
+
 CHECKS = {"hf": hf, "hf_import": hf_import, "gguf": gguf, "llamacpp": llamacpp,
-          "tensorboard": tensorboard, "tables": tables, "mlflow": mlflow}
+          "tensorboard": tensorboard, "tables": tables, "mlflow": mlflow, "bundle": bundle}
 
 if __name__ == "__main__":
     for check in sys.argv[1:]:

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 env=${INTEROP_ENV:-target/interop}
 checks=("$@")
-[ ${#checks[@]} -gt 0 ] || checks=(hf hf_import gguf llamacpp tensorboard tables mlflow)
+[ ${#checks[@]} -gt 0 ] || checks=(hf hf_import gguf llamacpp tensorboard tables mlflow bundle)
 
 cargo build --locked --quiet
 SPECBOOK=${SPECBOOK:-$PWD/${CARGO_TARGET_DIR:-target}/debug/specbook}
@@ -20,10 +20,14 @@ have() { "$env/bin/python" -c "import importlib.metadata, sys; [importlib.metada
 want() { have "$@" || "$env/bin/pip" install --quiet --disable-pip-version-check "$@" || echo "not installed: $*" >&2; }
 [ -x "$env/bin/python" ] || python3 -m venv "$env"
 want torch transformers safetensors gguf tensorboard pandas
-# MLflow asks for other versions of what the others use.
-[ -x "$env-mlflow/bin/python" ] || python3 -m venv "$env-mlflow"
+# These ask for other versions of what the others use, so each has an environment of its own.
+for own in mlflow roc; do
+    [ -x "$env-$own/bin/python" ] || python3 -m venv "$env-$own"
+done
 "$env-mlflow/bin/python" -c "import mlflow" 2>/dev/null || "$env-mlflow/bin/pip" install --quiet --disable-pip-version-check mlflow \
     || echo "not installed: mlflow" >&2
+[ -x "$env-roc/bin/rocrate-validator" ] || "$env-roc/bin/pip" install --quiet --disable-pip-version-check roc-validator cffconvert \
+    || echo "not installed: roc-validator" >&2
 # llama.cpp, as an npm package ships it for this processor; nothing is downloaded beside the packages.
 export INTEROP_NODE=${INTEROP_NODE:-$PWD/$env-node}
 if [ ! -d "$INTEROP_NODE/node_modules/node-llama-cpp" ] && command -v npm >/dev/null; then
@@ -39,6 +43,7 @@ failed=0
 for check in "${checks[@]}"; do
     python=$env/bin/python
     [ "$check" != mlflow ] || python=$env-mlflow/bin/python
+    [ "$check" != bundle ] || python=$env-roc/bin/python
     "$python" scripts/interop.py "$check" || failed=1
 done
 exit $failed

@@ -106,7 +106,12 @@ pub fn listed(bytes: &[u8]) -> Result<BTreeMap<String, (u64, String)>, String> {
     let files = graph.iter().filter(|entity| entity["@type"] == "File");
     let file = |entity: &Value| {
         let size = entity["contentSize"].as_str()?.parse().ok()?;
-        Some((entity["@id"].as_str()?.to_owned(), (size, entity["sha256"].as_str()?.to_owned())))
+        Some((
+            entity["@id"].as_str()?.to_owned(),
+            (size, entity["sha256"].as_str()?.to_owned()),
+        ))
     };
-    files.map(|entity| file(entity).ok_or_else(|| format!("an entry is not whole: {entity}"))).collect()
+    files
+        .map(|entity| file(entity).ok_or_else(|| format!("an entry is not whole: {entity}")))
+        .collect()
 }

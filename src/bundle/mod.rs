@@ -39,22 +39,34 @@ pub fn check(files: &BTreeMap<String, Vec<u8>>) -> Checked {
             return checked;
         }
         None => {
-            checked.problems.push(format!("there is no `{METADATA}`: it is no bundle"));
+            checked
+                .problems
+                .push(format!("there is no `{METADATA}`: it is no bundle"));
             return checked;
         }
     };
     for (path, (bytes, sha256)) in &listed {
         match files.get(path) {
             None => checked.problems.push(format!("`{path}` is missing")),
-            Some(found) if found.len() as u64 != *bytes || Sha256Hex::of(found).to_string() != *sha256 => {
-                checked.problems.push(format!("`{path}` does not have its digest"));
+            Some(found)
+                if found.len() as u64 != *bytes || Sha256Hex::of(found).to_string() != *sha256 =>
+            {
+                checked
+                    .problems
+                    .push(format!("`{path}` does not have its digest"));
             }
             Some(_) => checked.files += 1,
         }
     }
-    let unlisted = files.keys().filter(|path| *path != METADATA && !listed.contains_key(*path));
-    checked.problems.extend(unlisted.map(|path| format!("`{path}` is not listed")));
-    let records = files.iter().filter(|(path, _)| path.starts_with("runs/") && path.ends_with("/record.json"));
+    let unlisted = files
+        .keys()
+        .filter(|path| *path != METADATA && !listed.contains_key(*path));
+    checked
+        .problems
+        .extend(unlisted.map(|path| format!("`{path}` is not listed")));
+    let records = files
+        .iter()
+        .filter(|(path, _)| path.starts_with("runs/") && path.ends_with("/record.json"));
     for (path, record) in records {
         checked.runs += 1;
         let folder = path.trim_end_matches("record.json");

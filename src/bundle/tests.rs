@@ -3,8 +3,14 @@
 use super::*;
 
 fn files() -> BTreeMap<String, Vec<u8>> {
-    let named = [("specs/a.yaml", "specbook: 1"), ("reports/a/report.md", "# A\n"), ("empty.txt", "")];
-    named.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).into()
+    let named = [
+        ("specs/a.yaml", "specbook: 1"),
+        ("reports/a/report.md", "# A\n"),
+        ("empty.txt", ""),
+    ];
+    named
+        .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+        .into()
 }
 
 fn whole() -> BTreeMap<String, Vec<u8>> {
@@ -28,7 +34,11 @@ fn a_zip_file_comes_back_and_one_that_leads_outside_does_not() {
     assert_eq!(zip::read(&bytes).unwrap(), files());
     assert_eq!(zip::write(&files()).unwrap(), bytes);
     let outside = [("../x".to_owned(), Vec::new())].into();
-    assert!(zip::read(&zip::write(&outside).unwrap()).unwrap_err().contains("../x"));
+    assert!(
+        zip::read(&zip::write(&outside).unwrap())
+            .unwrap_err()
+            .contains("../x")
+    );
 }
 
 #[test]
@@ -38,7 +48,10 @@ fn damaged_zip_files_do_not_panic() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x5A;
         if let Ok(files) = zip::read(&damaged) {
-            assert!(files == whole() || !check(&files).problems.is_empty(), "byte {at}");
+            assert!(
+                files == whole() || !check(&files).problems.is_empty(),
+                "byte {at}"
+            );
         }
         let _ = zip::read(&bytes[..at]);
     }
@@ -53,6 +66,10 @@ fn what_was_changed_added_or_removed_is_found() {
     changed.remove("empty.txt");
     assert_eq!(
         check(&changed).problems,
-        ["`empty.txt` is missing", "`specs/a.yaml` does not have its digest", "`new` is not listed"]
+        [
+            "`empty.txt` is missing",
+            "`specs/a.yaml` does not have its digest",
+            "`new` is not listed"
+        ]
     );
 }

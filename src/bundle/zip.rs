@@ -12,7 +12,8 @@ const UTF8: u16 = 0x800;
 /// # Errors
 /// In words: more than 65,535 entries, or more than 4 GiB.
 pub fn write(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, String> {
-    let too_large = || "a bundle holds at most 65,535 files and 4 GiB; leave the weights out".to_owned();
+    let too_large =
+        || "a bundle holds at most 65,535 files and 4 GiB; leave the weights out".to_owned();
     let count = u16::try_from(files.len()).map_err(|_| too_large())?;
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in files {
@@ -72,7 +73,10 @@ pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if bytes[end..end + 4] != *b"PK\x05\x06" {
         return Err(damaged());
     }
-    let (count, mut at) = (half(end + 10).ok_or_else(damaged)?, word(end + 16).ok_or_else(damaged)?);
+    let (count, mut at) = (
+        half(end + 10).ok_or_else(damaged)?,
+        word(end + 16).ok_or_else(damaged)?,
+    );
     let mut files = BTreeMap::new();
     for _ in 0..count {
         let entry = || -> Option<(String, usize, usize, usize, usize)> {
@@ -81,14 +85,26 @@ pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
             (bytes.get(at..at + 4)? == b"PK\x01\x02" && half(at + 10)? == 0).then_some(())?;
             let start = word(at + 42)?;
             let skip = 30 + half(start.checked_add(26)?)? + half(start.checked_add(28)?)?;
-            Some((text.to_owned(), start.checked_add(skip)?, word(at + 20)?, word(at + 16)?, name + half(at + 30)? + half(at + 32)?))
+            Some((
+                text.to_owned(),
+                start.checked_add(skip)?,
+                word(at + 20)?,
+                word(at + 16)?,
+                name + half(at + 30)? + half(at + 32)?,
+            ))
         };
         let (name, start, size, crc, more) = entry().ok_or_else(damaged)?;
-        let is_plain = name.split('/').all(|part| !part.is_empty() && part != "." && part != "..") && !name.contains(['\\', ':', '\0']);
+        let is_plain = name
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
+            && !name.contains(['\\', ':', '\0']);
         if !is_plain {
             return Err(format!("it has an entry `{}`", name.escape_debug()));
         }
-        let contents = start.checked_add(size).and_then(|end| bytes.get(start..end)).ok_or_else(damaged)?;
+        let contents = start
+            .checked_add(size)
+            .and_then(|end| bytes.get(start..end))
+            .ok_or_else(damaged)?;
         if crc32(contents) as usize != crc {
             return Err(format!("`{name}` is damaged"));
         }
@@ -106,7 +122,11 @@ fn crc32(bytes: &[u8]) -> u32 {
     for (index, entry) in table.iter_mut().enumerate() {
         let mut crc = index as u32;
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
         }
         *entry = crc;
     }

@@ -54,20 +54,29 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
         for (name, bytes) in store.eval_files(&run.eval_id)? {
             files.insert(format!("evals/{}/{name}", run.eval_id), bytes);
         }
-        if !runs.iter().any(|known: &crate::record::RunRecord| known.id == record.id) {
+        if !runs
+            .iter()
+            .any(|known: &crate::record::RunRecord| known.id == record.id)
+        {
             runs.push(record);
         }
     }
     if missing > 0 {
         let of = opened.plan.runs.len();
-        return Err(Failure::input(format!("{missing} of {of} runs are not finished")).hint("train them with `specbook run`"));
+        return Err(
+            Failure::input(format!("{missing} of {of} runs are not finished"))
+                .hint("train them with `specbook run`"),
+        );
     }
     let name = report::folder_name(&opened.spec);
-    let reports = project::reports(None, &args.spec).join(&name);
+    let reports = project::reports(None, &args.spec)?.join(&name);
     if reports.is_dir() {
         walk(&reports, &format!("reports/{name}"), DEPTH, &mut files)?;
     } else {
-        printer.warning(&format!("there is no report at `{}`: the bundle has none", reports.display()));
+        printer.warning(&format!(
+            "there is no report at `{}`: the bundle has none",
+            reports.display()
+        ));
     }
     let about = About {
         title: &opened.spec.title,
@@ -85,16 +94,24 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
     if printer.json() {
         printer.json_result(&json!({"format": 1, "file": output, "bytes": bytes.len(), "files": files.len(), "runs": runs.len()}))?;
     } else {
-        printer.result(&format!("wrote {} files of {} runs to `{output}`", files.len(), runs.len()));
+        printer.result(&format!(
+            "wrote {} files of {} runs to `{output}`",
+            files.len(),
+            runs.len()
+        ));
     }
     Ok(exit::OK)
 }
 
 /// Takes in the spec and what belongs to it by name (`NAME.lock`, `NAME.bib`); gives the spec's path in the bundle.
 fn beside(spec: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<String, Failure> {
-    let stem = spec.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = spec
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
     let stem = stem.unwrap_or_default();
-    let folder = spec.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = spec
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let fs = RealFs::new();
     for entry in fs.list(folder.unwrap_or(Path::new(".")))? {
         let is_ours = entry.name.split('.').next() == Some(&stem);
@@ -103,7 +120,9 @@ fn beside(spec: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<String, 
             files.insert(format!("specs/{}", entry.name), bytes);
         }
     }
-    let name = spec.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = spec
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     Ok(format!("specs/{}", name.unwrap_or_default()))
 }
 
@@ -145,10 +164,13 @@ pub(crate) fn verify(path: &Path, printer: Printer) -> Result<u8, Failure> {
         true => exit::OK,
         false => exit::VERIFY_MISMATCH,
     };
-    let spec = files.keys().find(|path| path.starts_with("specs/") && path.ends_with(".yaml"));
+    let spec = files
+        .keys()
+        .find(|path| path.starts_with("specs/") && path.ends_with(".yaml"));
     let has_report = files.keys().any(|path| path.starts_with("reports/"));
     if let (exit::OK, Some(spec), true) = (code, spec, has_report) {
-        let folder = tempfile::tempdir().map_err(|error| Failure::input(format!("no temporary folder: {error}")))?;
+        let folder = tempfile::tempdir()
+            .map_err(|error| Failure::input(format!("no temporary folder: {error}")))?;
         let fs = RealFs::without_sync();
         for (name, bytes) in &files {
             let place = folder.path().join(name);
@@ -170,8 +192,15 @@ pub(crate) fn verify(path: &Path, printer: Printer) -> Result<u8, Failure> {
             "report": has_report && code == exit::OK,
         }))?;
     } else if code == exit::OK {
-        let report = if has_report { "; the report is what its records give" } else { "" };
-        printer.result(&format!("{} files have their digests, {} runs their ids and records{report}", checked.files, checked.runs));
+        let report = if has_report {
+            "; the report is what its records give"
+        } else {
+            ""
+        };
+        printer.result(&format!(
+            "{} files have their digests, {} runs their ids and records{report}",
+            checked.files, checked.runs
+        ));
     }
     Ok(code)
 }
@@ -187,8 +216,15 @@ fn today() -> String {
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
-    let (of_month, month, year) = (of_year - (153 * month + 2) / 5 + 1, month + if month < 10 { 3 } else { -9 }, year + era * 400);
-    format!("{:04}-{month:02}-{of_month:02}", if month <= 2 { year + 1 } else { year })
+    let (of_month, month, year) = (
+        of_year - (153 * month + 2) / 5 + 1,
+        month + if month < 10 { 3 } else { -9 },
+        year + era * 400,
+    );
+    format!(
+        "{:04}-{month:02}-{of_month:02}",
+        if month <= 2 { year + 1 } else { year }
+    )
 }
 
 #[cfg(test)]
@@ -197,6 +233,9 @@ mod tests {
     fn a_date_is_one_of_the_calendar() {
         let date = super::today();
         let parts: Vec<u32> = date.split('-').map(|part| part.parse().unwrap()).collect();
-        assert!(parts[0] >= 2026 && (1..=12).contains(&parts[1]) && (1..=31).contains(&parts[2]), "{date}");
+        assert!(
+            parts[0] >= 2026 && (1..=12).contains(&parts[1]) && (1..=31).contains(&parts[2]),
+            "{date}"
+        );
     }
 }

@@ -14,7 +14,11 @@ pub(crate) fn execute(args: &CiteArgs, global: &Global, printer: Printer) -> Res
         "software",
         "specbook",
         &[
-            ("title", "specbook: a reproducible-experiment notebook runner driven by declarative specs".to_owned()),
+            (
+                "title",
+                "specbook: a reproducible-experiment notebook runner driven by declarative specs"
+                    .to_owned(),
+            ),
             ("author", "{The specbook authors}".to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ],
@@ -37,9 +41,16 @@ pub(crate) fn execute(args: &CiteArgs, global: &Global, printer: Printer) -> Res
                 }
                 entries.push(entry("misc", &format!("{name}-study"), &fields));
             }
-            let slices = opened.plan.runs.iter().flat_map(|run| [&run.key.data.train, &run.key.data.validation]);
+            let slices = opened
+                .plan
+                .runs
+                .iter()
+                .flat_map(|run| [&run.key.data.train, &run.key.data.validation]);
             let slices: BTreeSet<String> = slices.map(words).collect();
-            let fields = [("title", format!("Data of the experiment {name}")), ("note", slices.into_iter().collect::<Vec<_>>().join("; "))];
+            let fields = [
+                ("title", format!("Data of the experiment {name}")),
+                ("note", slices.into_iter().collect::<Vec<_>>().join("; ")),
+            ];
             entries.push(entry("misc", &format!("{name}-data"), &fields));
         }
     }
@@ -54,8 +65,16 @@ pub(crate) fn execute(args: &CiteArgs, global: &Global, printer: Printer) -> Res
 /// What identifies the documents of a slice.
 fn words(slice: &SliceKey) -> String {
     match slice {
-        SliceKey::Embedded { generator, skip, take, .. } => {
-            format!("embedded generator `{generator}', documents {skip} to {}", skip + take)
+        SliceKey::Embedded {
+            generator,
+            skip,
+            take,
+            ..
+        } => {
+            format!(
+                "embedded generator `{generator}', documents {skip} to {}",
+                skip + take
+            )
         }
         SliceKey::Documents { take, sha256, .. } => format!("{take} documents, SHA-256 {sha256}"),
     }
@@ -64,7 +83,9 @@ fn words(slice: &SliceKey) -> String {
 /// An entry of BibTeX; braces and backslashes of a value are left out.
 fn entry(kind: &str, key: &str, fields: &[(&str, String)]) -> String {
     let fields = fields.iter().map(|(name, value)| {
-        let outer = value.strip_prefix('{').and_then(|value| value.strip_suffix('}'));
+        let outer = value
+            .strip_prefix('{')
+            .and_then(|value| value.strip_suffix('}'));
         let plain = outer.unwrap_or(value).replace(['{', '}', '\\'], "");
         match outer {
             Some(_) => format!("  {name} = {{{{{plain}}}}},\n"),
@@ -80,7 +101,17 @@ mod tests {
 
     #[test]
     fn entries_are_bibtex() {
-        let text = entry("misc", "a-study", &[("title", "A {study}".to_owned()), ("author", "{The authors}".to_owned())]);
-        assert_eq!(text, "@misc{a-study,\n  title = {A study},\n  author = {{The authors}},\n}\n");
+        let text = entry(
+            "misc",
+            "a-study",
+            &[
+                ("title", "A {study}".to_owned()),
+                ("author", "{The authors}".to_owned()),
+            ],
+        );
+        assert_eq!(
+            text,
+            "@misc{a-study,\n  title = {A study},\n  author = {{The authors}},\n}\n"
+        );
     }
 }

@@ -27,7 +27,9 @@ pub(crate) fn execute(args: &ExportArgs, global: &Global, printer: Printer) -> R
     let models = FORMATS.iter().map(|format| (format.name(), format.about()));
     let tables = tables.map(|format| (format.name(), format.about()));
     let known = models.chain(tables).chain([(mlflow::NAME, mlflow::ABOUT)]);
-    let known: Vec<String> = known.map(|(name, about)| format!("`{name}`: {about}")).collect();
+    let known: Vec<String> = known
+        .map(|(name, about)| format!("`{name}`: {about}"))
+        .collect();
     let message = format!("there is no format `{}`", args.to);
     Err(Failure::usage(message).hint(known.join("\n      ")))
 }
@@ -55,7 +57,8 @@ fn runs(args: &ExportArgs, global: &Global, printer: Printer) -> Result<Vec<Trac
         all.extend(runs);
     }
     if all.is_empty() {
-        return Err(Failure::input("there is no finished run to export").hint("train them with `specbook run`"));
+        return Err(Failure::input("there is no finished run to export")
+            .hint("train them with `specbook run`"));
     }
     Ok(all)
 }
@@ -88,7 +91,8 @@ fn server(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Fa
     let uri = args.place.to_string_lossy();
     if !uri.starts_with("http://") {
         let message = format!("`{uri}` is not the address of a server");
-        return Err(Failure::usage(message).hint("`mlflow server` prints one, such as `http://127.0.0.1:5000`"));
+        return Err(Failure::usage(message)
+            .hint("`mlflow server` prints one, such as `http://127.0.0.1:5000`"));
     }
     let runs = runs(args, global, printer)?;
     let sent = mlflow::send(&uri, &runs)?;
@@ -97,7 +101,10 @@ fn server(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Fa
             "format": 1, "spec": args.target, "to": mlflow::NAME, "server": uri, "sent": sent.sent, "there": sent.there,
         }))?;
     } else {
-        printer.result(&format!("sent {} runs to `{uri}`; {} were there", sent.sent, sent.there));
+        printer.result(&format!(
+            "sent {} runs to `{uri}`; {} were there",
+            sent.sent, sent.there
+        ));
     }
     Ok(exit::OK)
 }

@@ -182,7 +182,9 @@ impl Session<'_> {
         let files = self.args.tensorboard.as_deref();
         let files = files.map(|folder| EventFiles::begin(folder, opened, &progress, self.printer));
         let files = files.transpose()?;
-        let events = files.as_ref().map_or(&progress as &dyn Events, |files| files);
+        let events = files
+            .as_ref()
+            .map_or(&progress as &dyn Events, |files| files);
         let summary = scheduler.run(&opened.plan, &workload, events, self.signals.flag())?;
         progress.finish();
         if let Some(files) = &files {

@@ -50,9 +50,19 @@ impl<'a> EventFiles<'a> {
         printer: Printer,
     ) -> Result<Self, Failure> {
         let plan = &opened.plan;
-        let names: Vec<String> = plan.runs.iter().map(|run| tensorboard::path(&plan.spec, &run.name)).collect();
+        let names: Vec<String> = plan
+            .runs
+            .iter()
+            .map(|run| tensorboard::path(&plan.spec, &run.name))
+            .collect();
         let listed: Vec<&str> = names.iter().map(String::as_str).collect();
-        Folder::begin(&RealFs::new(), folder, TensorBoard.name(), &plan.spec, &listed)?;
+        Folder::begin(
+            &RealFs::new(),
+            folder,
+            TensorBoard.name(),
+            &plan.spec,
+            &listed,
+        )?;
         Ok(Self {
             inner,
             folder,
@@ -71,7 +81,13 @@ impl<'a> EventFiles<'a> {
         let names = TensorBoard.files(&runs);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let fs = RealFs::new();
-        let mut out = Folder::begin(&fs, self.folder, TensorBoard.name(), &opened.plan.spec, &names)?;
+        let mut out = Folder::begin(
+            &fs,
+            self.folder,
+            TensorBoard.name(),
+            &opened.plan.spec,
+            &names,
+        )?;
         TensorBoard.write(&runs, &mut out)?;
         out.keep(&names)?;
         Ok(())
@@ -92,7 +108,10 @@ impl<'a> EventFiles<'a> {
         };
         if let Some(resumed_at) = resumed_at {
             let lines = std::fs::read(log.with_file_name("metrics.jsonl"))?;
-            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            for line in lines
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
                 let point: MetricPoint = serde_json::from_slice(line)?;
                 if point.step <= resumed_at {
                     growing.events.point(&point, 0.0)?;
@@ -126,9 +145,25 @@ impl<'a> EventFiles<'a> {
 impl Events for EventFiles<'_> {
     fn on(&self, event: Event<'_>) {
         let written = match event {
-            Event::Started { index, resumed_at, log, .. } => self.start(index, resumed_at, log),
-            Event::Step { index, point, timing, .. } => self.step(index, point, timing.train_seconds + timing.validation_seconds),
-            Event::Trained { index, .. } | Event::Failed { index, .. } | Event::Stopped { index, .. } => {
+            Event::Started {
+                index,
+                resumed_at,
+                log,
+                ..
+            } => self.start(index, resumed_at, log),
+            Event::Step {
+                index,
+                point,
+                timing,
+                ..
+            } => self.step(
+                index,
+                point,
+                timing.train_seconds + timing.validation_seconds,
+            ),
+            Event::Trained { index, .. }
+            | Event::Failed { index, .. }
+            | Event::Stopped { index, .. } => {
                 let last = self.files().remove(&index);
                 last.map_or(Ok(()), |mut growing| growing.events.flush())
             }
@@ -136,7 +171,10 @@ impl Events for EventFiles<'_> {
         };
         if let Err(error) = written {
             // Training goes on: the store has everything.
-            self.printer.warning(&format!("cannot write event files to `{}`: {error}", self.folder.display()));
+            self.printer.warning(&format!(
+                "cannot write event files to `{}`: {error}",
+                self.folder.display()
+            ));
             self.files().clear();
         }
         self.inner.on(event);

@@ -31,7 +31,9 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
         let mut code = exit::OK;
         for text in &args.targets {
             if !is_bundle(text) {
-                return Err(Failure::usage("bundles are verified apart from specs and runs"));
+                return Err(Failure::usage(
+                    "bundles are verified apart from specs and runs",
+                ));
             }
             code = code.max(bundle::verify(Path::new(text), printer)?);
         }

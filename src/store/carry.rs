@@ -4,7 +4,6 @@ use super::error::StoreError;
 use super::layout::{ARRAYS_LIMIT, RECORD, join};
 use super::runs::Store;
 use super::seal::parse_sealed;
-use crate::fsx::Fs;
 use crate::record::{EvalId, RECORD_FORMAT, RunId, RunRecord};
 use std::path::Path;
 
@@ -39,8 +38,17 @@ impl Store {
             return Ok(Vec::new());
         }
         let dir = self.layout.eval(id);
-        let entries = self.fs().list(&dir)?.into_iter().filter(|entry| !entry.is_dir());
-        let read = |name: String| Ok((name.clone(), self.fs().read(&join(&dir, &name), ARRAYS_LIMIT)?));
+        let entries = self
+            .fs()
+            .list(&dir)?
+            .into_iter()
+            .filter(|entry| !entry.is_dir());
+        let read = |name: String| {
+            Ok((
+                name.clone(),
+                self.fs().read(&join(&dir, &name), ARRAYS_LIMIT)?,
+            ))
+        };
         entries.map(|entry| read(entry.name)).collect()
     }
 }
@@ -50,6 +58,11 @@ impl Store {
 /// # Errors
 /// In words: what is wrong with it.
 pub fn unsealed_record(bytes: &[u8]) -> Result<RunRecord, String> {
-    let read = parse_sealed(bytes.to_vec(), Path::new(RECORD), "a run's record", RECORD_FORMAT);
+    let read = parse_sealed(
+        bytes.to_vec(),
+        Path::new(RECORD),
+        "a run's record",
+        RECORD_FORMAT,
+    );
     read.map_err(|error| error.chain())
 }

@@ -31,15 +31,20 @@ impl TableFormat for Csv {
         }
         out.put_bytes("runs.csv", lines.as_bytes())?;
         out.put("steps.csv", |out| {
-            let head = ["id", "name", "step"].into_iter().chain(MetricPoint::SERIES);
+            let head = ["id", "name", "step"]
+                .into_iter()
+                .chain(MetricPoint::SERIES);
             out.write_all(line(head).as_bytes())?;
             for run in runs {
                 for point in &run.points {
                     let values = MetricPoint::SERIES.map(|series| point.value(series));
-                    let values = values.map(|value| value.map_or(String::new(), |value| value.to_string()));
+                    let values =
+                        values.map(|value| value.map_or(String::new(), |value| value.to_string()));
                     let step = point.step.to_string();
                     let cells = [run.id.as_str(), &run.name, &step];
-                    out.write_all(line(cells.into_iter().chain(values.iter().map(String::as_str))).as_bytes())?;
+                    out.write_all(
+                        line(cells.into_iter().chain(values.iter().map(String::as_str))).as_bytes(),
+                    )?;
                 }
             }
             Ok(())
@@ -67,7 +72,9 @@ impl Column {
     fn cell(&self, row: usize) -> String {
         match &self.values {
             Values::Texts(texts) => texts[row].clone().unwrap_or_default(),
-            Values::Numbers(numbers) => numbers[row].map_or(String::new(), |number| number.to_string()),
+            Values::Numbers(numbers) => {
+                numbers[row].map_or(String::new(), |number| number.to_string())
+            }
         }
     }
 }
@@ -87,14 +94,29 @@ pub fn runs_table(runs: &[Tracked]) -> Vec<Column> {
     let mut seen = BTreeSet::new();
     let settings = runs.iter().flat_map(|run| &run.settings);
     for (path, _) in settings.filter(|(path, _)| seen.insert(path.as_str())) {
-        let of = |run: &Tracked| run.settings.iter().find(|(name, _)| name == path).map(|(_, value)| value.clone());
+        let of = |run: &Tracked| {
+            run.settings
+                .iter()
+                .find(|(name, _)| name == path)
+                .map(|(_, value)| value.clone())
+        };
         let values: Vec<_> = runs.iter().map(of).collect();
         let is_number = values.iter().flatten().all(serde_json::Value::is_number);
         table.push(Column {
             name: path.clone(),
             values: match is_number {
-                true => Values::Numbers(values.iter().map(|value| value.as_ref()?.as_f64()).collect()),
-                false => Values::Texts(values.iter().map(|value| value.as_ref().map(text)).collect()),
+                true => Values::Numbers(
+                    values
+                        .iter()
+                        .map(|value| value.as_ref()?.as_f64())
+                        .collect(),
+                ),
+                false => Values::Texts(
+                    values
+                        .iter()
+                        .map(|value| value.as_ref().map(text))
+                        .collect(),
+                ),
             },
         });
     }
@@ -103,8 +125,16 @@ pub fn runs_table(runs: &[Tracked]) -> Vec<Column> {
         // Such a setting and such a metric are two things.
         let is_taken = table.iter().any(|column| column.name == *metric);
         table.push(Column {
-            name: if is_taken { format!("metrics.{metric}") } else { metric.clone() },
-            values: Values::Numbers(runs.iter().map(|run| run.metrics.get(metric).copied()).collect()),
+            name: if is_taken {
+                format!("metrics.{metric}")
+            } else {
+                metric.clone()
+            },
+            values: Values::Numbers(
+                runs.iter()
+                    .map(|run| run.metrics.get(metric).copied())
+                    .collect(),
+            ),
         });
     }
     table
@@ -113,8 +143,13 @@ pub fn runs_table(runs: &[Tracked]) -> Vec<Column> {
 /// A line of RFC 4180. A text that a spreadsheet would take for a formula begins with an apostrophe.
 fn line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let field = |text: &str| {
-        let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
-        let guarded = if is_formula { format!("'{text}") } else { text.to_owned() };
+        let is_formula =
+            text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+        let guarded = if is_formula {
+            format!("'{text}")
+        } else {
+            text.to_owned()
+        };
         match guarded.contains([',', '"', '\n', '\r']) {
             true => format!("\"{}\"", guarded.replace('"', "\"\"")),
             false => guarded,

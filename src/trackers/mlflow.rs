@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 /// Its name after `--to`.
 pub const NAME: &str = "mlflow";
 /// What it is for, in one sentence.
-pub const ABOUT: &str = "The runs in an MLflow server, by its address (plain HTTP); sending twice changes nothing.";
+pub const ABOUT: &str =
+    "The runs in an MLflow server, by its address (plain HTTP); sending twice changes nothing.";
 /// Most metrics of a request; MLflow takes 1000 entries of all kinds.
 const METRICS: usize = 800;
 /// Most parameters of a request.
@@ -81,7 +82,10 @@ impl Server {
     /// Asks; `None` where the server says that there is no such thing.
     fn ask(&self, path: &str, body: &Value) -> Result<Option<Value>, InteropError> {
         let url = format!("{}/api/2.0/mlflow/{path}", self.uri);
-        let request = self.agent.post(&url).header("content-type", "application/json");
+        let request = self
+            .agent
+            .post(&url)
+            .header("content-type", "application/json");
         let response = request.send(body.to_string());
         let mut response = response.map_err(|error| self.failed(error))?;
         let text = response.body_mut().read_to_string();
@@ -95,7 +99,11 @@ impl Server {
         }
         let reason = match answer["message"].as_str() {
             Some(message) => message.to_owned(),
-            None => format!("{} {}", response.status(), text.chars().take(200).collect::<String>()),
+            None => format!(
+                "{} {}",
+                response.status(),
+                text.chars().take(200).collect::<String>()
+            ),
         };
         Err(self.failed(format!("`{path}`: {reason}")))
     }
@@ -115,7 +123,8 @@ impl Server {
         }
         let made = self.told("experiments/create", &json!({"name": quoted}))?;
         let id = made["experiment_id"].as_str();
-        id.map(str::to_owned).ok_or_else(|| self.failed("it gave no experiment"))
+        id.map(str::to_owned)
+            .ok_or_else(|| self.failed("it gave no experiment"))
     }
 
     /// Sends a run; gives `false` where it is there.
@@ -134,17 +143,26 @@ impl Server {
             let create = json!({"experiment_id": experiment, "run_name": run.name, "start_time": now(), "tags": tags});
             info = self.told("runs/create", &create)?["run"].clone();
         }
-        let id = info["info"]["run_id"].as_str().unwrap_or_default().to_owned();
+        let id = info["info"]["run_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let start = info["info"]["start_time"].as_i64().unwrap_or(0);
-        let at = |step: usize| start + (run.seconds.get(step).copied().unwrap_or(0.0) * 1000.0) as i64;
+        let at =
+            |step: usize| start + (run.seconds.get(step).copied().unwrap_or(0.0) * 1000.0) as i64;
         let mut metrics = Vec::new();
         for (index, point) in run.points.iter().enumerate() {
-            let values = MetricPoint::SERIES.iter().filter_map(|series| Some((series, point.value(series)?)));
+            let values = MetricPoint::SERIES
+                .iter()
+                .filter_map(|series| Some((series, point.value(series)?)));
             metrics.extend(values.map(|(series, value)| {
                 json!({"key": series, "value": value, "timestamp": at(index), "step": point.step})
             }));
         }
-        let (last, end) = (run.points.len() as u64, at(run.points.len().saturating_sub(1)));
+        let (last, end) = (
+            run.points.len() as u64,
+            at(run.points.len().saturating_sub(1)),
+        );
         metrics.extend(run.metrics.iter().map(|(name, value)| {
             json!({"key": format!("final/{name}"), "value": value, "timestamp": end, "step": last})
         }));
@@ -159,8 +177,14 @@ impl Server {
         for batch in metrics.chunks(METRICS) {
             self.told("runs/log-batch", &json!({"run_id": id, "metrics": batch}))?;
         }
-        self.told("runs/update", &json!({"run_id": id, "status": "FINISHED", "end_time": end}))?;
-        self.told("runs/set-tag", &json!({"run_id": id, "key": COMPLETE, "value": "true"}))?;
+        self.told(
+            "runs/update",
+            &json!({"run_id": id, "status": "FINISHED", "end_time": end}),
+        )?;
+        self.told(
+            "runs/set-tag",
+            &json!({"run_id": id, "key": COMPLETE, "value": "true"}),
+        )?;
         Ok(true)
     }
 }

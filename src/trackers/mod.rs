@@ -111,7 +111,9 @@ fn flatten(path: &str, value: &Value, out: &mut Vec<(String, Value)>) {
 /// Sums over the lines of `timing.jsonl`.
 fn seconds(lines: &[u8]) -> Vec<f64> {
     let mut sum = 0.0;
-    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
     lines
         .map(|line| {
             let line: Value = serde_json::from_slice(line).unwrap_or_default();
@@ -124,13 +126,25 @@ fn seconds(lines: &[u8]) -> Vec<f64> {
 
 /// A setting as text.
 pub fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A name as that of a folder on every system.
 pub fn folder_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "=,._-".contains(c) { c } else { '-' };
-    name.chars().map(plain).collect::<String>().trim_start_matches('.').to_owned()
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "=,._-".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    name.chars()
+        .map(plain)
+        .collect::<String>()
+        .trim_start_matches('.')
+        .to_owned()
 }
 
 #[cfg(test)]

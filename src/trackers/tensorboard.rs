@@ -257,7 +257,11 @@ fn masked_crc(bytes: &[u8]) -> u32 {
     for byte in bytes {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0x82F6_3B78
+            } else {
+                crc >> 1
+            };
         }
     }
     (!crc).rotate_right(15).wrapping_add(0xA282_EAD8)
@@ -270,7 +274,9 @@ mod tests {
     #[test]
     fn checksums_are_castagnolis() {
         // The check value of CRC-32C is 0xE3069283.
-        let unmasked = masked_crc(b"123456789").wrapping_sub(0xA282_EAD8).rotate_left(15);
+        let unmasked = masked_crc(b"123456789")
+            .wrapping_sub(0xA282_EAD8)
+            .rotate_left(15);
         assert_eq!(unmasked, 0xE306_9283);
     }
 }

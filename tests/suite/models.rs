@@ -291,3 +291,153 @@ fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
     let tables = ours.len() - 2 * 512 * 4 * 4;
     assert!(ours[..tables] == theirs[..tables], "all weights");
 }
+
+#[test]
+fn a_bundle_is_checked_without_its_store() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    project
+        .run(&[
+            "bundle",
+            "specs/tiny.yaml",
+            "-o",
+            "tiny.zip",
+            "--date",
+            "2026-11-30",
+        ])
+        .success();
+    let elsewhere = Project::new();
+    let bytes = std::fs::read(project.path().join("tiny.zip")).unwrap();
+    elsewhere.write("tiny.zip", &bytes);
+    let checked = elsewhere
+        .run(&["verify", "tiny.zip", "--format", "json"])
+        .success()
+        .json();
+    assert_eq!(
+        (&checked["runs"], &checked["report"]),
+        (&2.into(), &true.into()),
+        "{checked}"
+    );
+    // The same runs give the same file, and one changed letter is found.
+    project
+        .run(&[
+            "bundle",
+            "specs/tiny.yaml",
+            "-o",
+            "tiny.zip",
+            "--date",
+            "2026-11-30",
+        ])
+        .success();
+    assert!(std::fs::read(project.path().join("tiny.zip")).unwrap() == bytes);
+    let mut changed = bytes.clone();
+    let at = changed
+        .windows(9)
+        .position(|window| window == b"val/loss\"")
+        .unwrap();
+    changed[at] = b'w';
+    elsewhere.write("changed.zip", &changed);
+    assert!(elsewhere.run(&["verify", "changed.zip"]).code != 0);
+    elsewhere.write("mine.zip", "mine");
+    project.write("mine.zip", "mine");
+    let refused = project
+        .run(&["bundle", "specs/tiny.yaml", "-o", "mine.zip"])
+        .code(2);
+    assert!(
+        refused.stderr.contains("is no bundle"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn runs_go_to_tables_and_event_files() {
+    let project = trained();
+    project
+        .run(&["export", "specs/tiny.yaml", "tables", "--to", "csv"])
+        .success();
+    let runs = project.read("tables/runs.csv");
+    assert_eq!(runs.lines().count(), 3);
+    assert!(runs.starts_with("id,spec,profile,name,"), "{runs}");
+    assert_eq!(project.read("tables/steps.csv").lines().count(), 11);
+    let exported = project
+        .run(&[
+            "export",
+            "specs/tiny.yaml",
+            "events",
+            "--to",
+            "tensorboard",
+            "--format",
+            "json",
+        ])
+        .success()
+        .json();
+    assert_eq!(exported["files"].as_array().unwrap().len(), 2);
+    // While training; at the end the folder is that of `export`.
+    let live = [
+        "run",
+        "specs/tiny.yaml",
+        "--no-report",
+        "--tensorboard",
+        "live",
+        "--set",
+        "train.seed=1",
+    ];
+    project.run(&live).success();
+    let file = "tiny/dim=16/events.out.tfevents.0.specbook";
+    for folder in ["events", "live"] {
+        let events = std::fs::read(project.path().join(folder).join(file)).unwrap();
+        let has = |text: &[u8]| events.windows(text.len()).any(|window| window == text);
+        assert!(
+            has(b"val/loss") && has(b"final/perplexity") && has(b"_hparams_/session_end_info"),
+            "{folder}"
+        );
+    }
+    let nobody = project
+        .run(&[
+            "export",
+            "specs/tiny.yaml",
+            "http://127.0.0.1:9",
+            "--to",
+            "mlflow",
+        ])
+        .code(4);
+    assert!(
+        nobody
+            .stderr
+            .contains("the server at `http://127.0.0.1:9` does not take the runs"),
+        "{}",
+        nobody.stderr
+    );
+}
+
+#[test]
+fn citations_name_program_study_and_data() {
+    let project = Project::new();
+    project.write(
+        "specs/tiny.yaml",
+        TINY.replace(
+            "title: Tiny",
+            "title: Tiny\nsource: {study: A study, section: \"2\"}",
+        ),
+    );
+    let cited = project.run(&["cite", "specs/tiny.yaml"]).success();
+    insta::assert_snapshot!(cited.stdout, @"
+    @software{specbook,
+      title = {specbook: a reproducible-experiment notebook runner driven by declarative specs},
+      author = {{The specbook authors}},
+      version = {[VERSION]},
+    }
+
+    @misc{tiny-study,
+      title = {A study},
+      note = {Section 2},
+    }
+
+    @misc{tiny-data,
+      title = {Data of the experiment tiny},
+      note = {embedded generator `stories', documents 0 to 4; embedded generator `stories', documents 4 to 24},
+    }
+    ");
+}

@@ -127,7 +127,9 @@ fn llama2c_file() -> Vec<u8> {
         file.extend((text.len() as i32).to_le_bytes());
         file.extend(text.as_bytes());
     };
-    ["<unk>", "\n<s>\n", "\n</s>\n"].map(|text| entry(text, 0.0));
+    for text in ["<unk>", "\n<s>\n", "\n</s>\n"] {
+        entry(text, 0.0);
+    }
     (0..=255_u8).for_each(|byte| entry(&format!("<0x{byte:02X}>"), 0.0));
     for (index, text) in [" a", "bb", " ", "a", "b"].iter().enumerate() {
         entry(text, -(index as f32));
