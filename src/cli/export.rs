@@ -73,13 +73,19 @@ fn table(
     let names = format.files(&runs);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let fs = RealFs::new();
-    let mut folder = Folder::begin(&fs, &args.place, format.name(), &args.target, &names)?;
+    let mut folder = Folder::begin(
+        &fs,
+        &args.place,
+        format.name(),
+        &args.target.to_string_lossy(),
+        &names,
+    )?;
     format.write(&runs, &mut folder)?;
     let files = folder.finish(&names)?;
     let place = args.place.display();
     if printer.json() {
         printer.json_result(&json!({
-            "format": 1, "spec": args.target, "to": format.name(), "folder": place.to_string(), "runs": runs.len(), "files": files,
+            "format": 1, "spec": args.target.to_string_lossy(), "to": format.name(), "folder": place.to_string(), "runs": runs.len(), "files": files,
         }))?;
     } else {
         printer.result(&format!("wrote {} runs to `{place}`", runs.len()));
@@ -98,7 +104,7 @@ fn server(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Fa
     let sent = mlflow::send(&uri, &runs)?;
     if printer.json() {
         printer.json_result(&json!({
-            "format": 1, "spec": args.target, "to": mlflow::NAME, "server": uri, "sent": sent.sent, "there": sent.there,
+            "format": 1, "spec": args.target.to_string_lossy(), "to": mlflow::NAME, "server": uri, "sent": sent.sent, "there": sent.there,
         }))?;
     } else {
         printer.result(&format!(
