@@ -3,7 +3,7 @@
 use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
-use super::{exit, workspace};
+use super::{exit, report, workspace};
 use crate::mistakes::{self, Mistake};
 use crate::spec::{Spec, SpecRun};
 use crate::train::engine::{self, DeviceKind};
@@ -23,6 +23,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
         if args.ledger {
             as_registered(&spec)?;
         }
+        report::check_files(&spec)?;
         if let Some(warning) = rounded_alike(&spec.runs) {
             printer.warning(&format!("{}: {warning}", spec.path.display()));
         }

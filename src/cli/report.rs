@@ -141,6 +141,14 @@ pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Result<Ma
     with_files(Making::among(&folder_name(spec), folders), spec)
 }
 
+/// Refuses a spec whose texts name files beside it that a report cannot take in.
+pub(crate) fn check_files(spec: &Spec) -> Result<(), Failure> {
+    let assets = Assets::load(spec, &RealFs::new());
+    assets
+        .map(drop)
+        .map_err(|error| Failure::from(error).at(&spec.path))
+}
+
 /// The making with the files beside the spec, and with the templates that it names.
 fn with_files(making: Making, spec: &Spec) -> Result<Making, Failure> {
     let fs = RealFs::new();
@@ -206,6 +214,7 @@ pub(crate) fn check_places<'a>(
                 Failure::usage(message).hint("add `--out DIR`; `run --no-report` writes none")
             );
         }
+        check_files(spec)?;
         let name = folder_name(spec);
         ReportFolder::new(reports, &name, &RealFs::new())
             .check_place()

@@ -16,7 +16,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const CROWD: usize = 8;
 
 /// Size of type on narrow screens, in pixels of a drawing: names and ends of lines have room for it.
-const NARROW: u32 = 16;
+const NARROW: u32 = 17;
 
 /// Most points of a figure that show their value to a pointer.
 const HINTS: usize = 240;

@@ -211,8 +211,9 @@ impl Dialect for Tex {
 
     fn figure(&self, figure: &FigureView, caption: &str) -> String {
         format!(
-            "\\begin{{figure}}[htbp]\n\\centering\n\\input{{figures/{0}}}\n\\caption{{{caption}}}\n\\label{{{0}}}\n\\end{{figure}}",
-            figure.anchor
+            "\\setcounter{{figure}}{{{1}}}\n\\begin{{figure}}[htbp]\n\\centering\n\\input{{figures/{0}}}\n\\caption{{{caption}}}\n\\label{{{0}}}\n\\end{{figure}}",
+            figure.anchor,
+            figure.number.saturating_sub(1)
         )
     }
 
@@ -261,14 +262,15 @@ impl Dialect for Tex {
             .map(|row| row.cells.iter().map(value).collect::<Vec<_>>().join(" & ") + " \\\\\n")
             .collect();
         let heads = heads.collect::<Vec<_>>().join(" & ");
+        let number = table.number.unwrap_or(1).saturating_sub(1);
         if is_words {
             return format!(
-                "{{\\small\n\\begin{{longtable}}{{{kinds}}}\n\\caption{{{caption}}}\\label{{{}}}\\\\\n\\toprule\n{heads} \\\\\n\\midrule\n\\endhead\n{rows}\\bottomrule\n\\end{{longtable}}}}",
+                "\\setcounter{{table}}{{{number}}}\n{{\\small\n\\begin{{longtable}}{{{kinds}}}\n\\caption{{{caption}}}\\label{{{}}}\\\\\n\\toprule\n{heads} \\\\\n\\midrule\n\\endhead\n{rows}\\bottomrule\n\\end{{longtable}}}}",
                 table.anchor
             );
         }
         format!(
-            "\\begin{{table}}[htbp]\n\\centering\\small\n\\caption{{{caption}}}\n\\label{{{}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{{kinds}}}\n\\toprule\n{heads} \\\\\n\\midrule\n{rows}\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}",
+            "\\setcounter{{table}}{{{number}}}\n\\begin{{table}}[htbp]\n\\centering\\small\n\\caption{{{caption}}}\n\\label{{{}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{{kinds}}}\n\\toprule\n{heads} \\\\\n\\midrule\n{rows}\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}",
             table.anchor
         )
     }

@@ -165,8 +165,9 @@ impl Dialect for Typst {
 
     fn figure(&self, figure: &FigureView, caption: &str) -> String {
         format!(
-            "#figure(image({}, width: 100%), caption: [{caption}]) <{}>",
+            "#figure(image({}, width: 100%), numbering: _ => \"{}\", caption: [{caption}]) <{}>",
             quoted(&figure.file),
+            figure.number,
             figure.anchor
         )
     }
@@ -206,10 +207,11 @@ impl Dialect for Typst {
             .map(|row| format!("  {}\n", row.cells.iter().map(value).collect::<String>()))
             .collect();
         format!(
-            "#figure(table(columns: {}, align: ({},),\n  table.hline(), table.header({}), table.hline(stroke: 0.5pt),\n{rows}  table.hline()),\n  caption: [{caption}]) <{}>",
+            "#figure(table(columns: {}, align: ({},),\n  table.hline(), table.header({}), table.hline(stroke: 0.5pt),\n{rows}  table.hline()),\n  numbering: _ => \"{}\", caption: [{caption}]) <{}>",
             table.columns.len(),
             align.join(", "),
             heads.collect::<String>(),
+            table.number.unwrap_or_default(),
             table.anchor
         )
     }
