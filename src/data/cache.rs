@@ -222,8 +222,8 @@ impl<'a> Cache<'a> {
         ))
     }
 
-    /// Ids of a slice, document by document.
-    pub(super) fn slice(&self, key: &str) -> Found<Vec<Vec<u32>>> {
+    /// Ids of a slice, document by document; ids that a vocabulary of that size does not have are damage.
+    pub(super) fn slice(&self, key: &str, vocab_size: usize) -> Found<Vec<Vec<u32>>> {
         if !self.is_believed {
             return Found::Miss;
         }
@@ -232,7 +232,11 @@ impl<'a> Cache<'a> {
             let mut documents = Vec::with_capacity(lengths.len());
             for length in lengths {
                 let (ids, behind) = rest.split_at_checked(4 * length as usize)?;
-                documents.push(numbers(ids).collect());
+                let ids: Vec<u32> = numbers(ids).collect();
+                if ids.iter().any(|id| *id as usize >= vocab_size) {
+                    return None;
+                }
+                documents.push(ids);
                 rest = behind;
             }
             rest.is_empty().then_some(documents)

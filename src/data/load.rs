@@ -387,7 +387,8 @@ impl Loader<'_> {
     ) -> Result<[Vec<Vec<u32>>; N], DataError> {
         let cache = Cache::new(self.context);
         let cache_keys = slices.map(|(_, key)| slice_cache_key(key, &self.key.tokenizer));
-        let mut look = |i: usize| match cache.slice(&cache_keys[i]) {
+        let vocab_size = self.tokenizer.vocab_size();
+        let mut look = |i: usize| match cache.slice(&cache_keys[i], vocab_size) {
             Found::Hit(documents) => Some(documents),
             Found::Miss => None,
             Found::Damaged(path) => {

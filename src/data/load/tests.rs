@@ -368,6 +368,27 @@ fn a_forged_cache_is_found_and_made_anew() {
     assert_eq!(audit().problems.len(), 5);
 }
 
+/// Ids that the tokenizer does not have are damage, however well their file holds together.
+#[test]
+fn ids_beyond_the_vocabulary_are_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(STORIES, 16);
+    let context = cached(folder.path());
+    let whole = load_with(&settings, &context).unwrap();
+    for path in files(folder.path(), "ids") {
+        let bytes = std::fs::read(&path).unwrap();
+        let mut body = bytes[..bytes.len() - 64].to_vec();
+        let last = body.len() - 4;
+        body[last..].copy_from_slice(&320u32.to_le_bytes());
+        let seal = Sha256Hex::of(&body).to_string();
+        std::fs::write(path, [&body, seal.as_bytes()].concat()).unwrap();
+    }
+    let again = load_with(&settings, &context).unwrap();
+    assert_eq!((&again.training, again.ids), (&whole.training, whole.ids));
+    assert_eq!(again.warnings.len(), 2, "{:?}", again.warnings);
+    assert_eq!(load_with(&settings, &context).unwrap().warnings, [""; 0]);
+}
+
 #[test]
 fn a_model_with_too_few_entries_is_refused() {
     let settings = settings(STORIES, 16);

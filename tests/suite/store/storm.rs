@@ -115,7 +115,7 @@ fn in_bad_weather(project: &Project, draws: &mut Draws, weather: &mut Weather, e
             continue;
         }
         weather.kills += usize::from(workers[chosen].kill());
-        if draws.next() < 0.3 {
+        if draws.next() < 0.4 {
             // The power goes: everybody dies, and what was never on the disk is torn.
             weather.kills += usize::from(workers[1 - chosen].kill());
             weather.cut += lose_power(project, draws);
