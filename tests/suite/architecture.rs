@@ -64,8 +64,11 @@ const MODULES: &[(&str, &[&str])] = &[
         "eval",
         &["choices", "data", "record", "rng", "spec", "stats", "train"],
     ),
-    ("expr", &["eval", "human", "record", "stats"]),
-    ("claim", &["eval", "expr", "record", "spec", "stats"]),
+    ("expr", &["eval", "human", "record", "rng", "stats"]),
+    (
+        "claim",
+        &["eval", "expr", "human", "record", "spec", "stats"],
+    ),
     (
         "report",
         &[
