@@ -308,7 +308,7 @@ fn first_documents_of_histograms() {
       --> s.yaml:47:47
     47 |   - histogram: {of: document_tokens, bins: 9, frist: [25]}
        |                                               ^^^^^
-       = allowed: `of`, `first`, `bins`, `log`, `caption`
+       = allowed: `of`, `first`, `bins`, `log`, `caption`, `id`
        = hint: did you mean `first`?
     ");
 }
@@ -345,7 +345,7 @@ fn steps_of_published_curves() {
       --> s.yaml:45:109
     45 | …ep, published: [{label: theirs, points: [[0, 2.5], [1, 2]], of_step: 100}]}
        |                                                              ^^^^^^^
-       = allowed: `label`, `panel`, `points`, `of_steps`
+       = allowed: `label`, `panel`, `points`, `of_steps`, `classes`
        = hint: did you mean `of_steps`?
     ");
     assert_snapshot!(published("step", "of_steps: 100"), @"no problem");
