@@ -65,7 +65,7 @@ def runs():
     (WORK / ".git").mkdir(exist_ok=True)
     spec.write_text(SPEC)
     specbook("run", spec, "--no-report", "-q")
-    return [f"interop/{run['name']}" for run in result("ls")["runs"]]
+    return sorted({f"interop/{run['name']}" for run in result("ls")["runs"] if run["status"] == "cached"})
 
 
 def row_of(program, release, loaded, ok, measured):
@@ -242,7 +242,7 @@ def tensorboard():
         specbook(*arguments)
         folder = WORK / ("tb" if way == "export" else "tb-live")
         seed = 0 if way == "export" else 1
-        listed = [run for run in result("ls")["runs"] if run["key"]["train"]["seed"] == seed]
+        listed = [run for run in result("ls")["runs"] if run["status"] == "cached" and run["key"]["train"]["seed"] == seed]
         values, worst, hparams = 0, 0.0, 0
         for run in listed:
             events = EventAccumulator(str(folder / "interop" / run["name"]), size_guidance={"scalars": 0, "tensors": 0})
@@ -272,7 +272,7 @@ def tables():
 
     runs()
     specbook("export", "specs/interop.yaml", "csv", "--to", "csv")
-    listed = {run["id"]: run for run in result("ls")["runs"]}
+    listed = {run["id"]: run for run in result("ls")["runs"] if run["status"] == "cached"}
     frame = pandas.read_csv(WORK / "csv" / "runs.csv")
     same = all(abs(listed[row["id"]]["metrics"]["val_loss"] - row["val_loss"]) == 0 and listed[row["id"]]["key"]["model"]["dim"] == row["model.dim"]
                for _, row in frame.iterrows())
@@ -306,7 +306,7 @@ def mlflow():
         client = package.MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name("interop")
         stored = client.search_runs([experiment.experiment_id])
-        listed = {run["id"]: run for run in result("ls")["runs"]}
+        listed = {run["id"]: run for run in result("ls")["runs"] if run["status"] == "cached"}
         worst, values = 0.0, 0
         for run in stored:
             ours = listed[run.data.tags["specbook.run_id"]]
