@@ -28,6 +28,8 @@ done
     || echo "not installed: mlflow" >&2
 [ -x "$env-roc/bin/rocrate-validator" ] || "$env-roc/bin/pip" install --quiet --disable-pip-version-check roc-validator cffconvert \
     || echo "not installed: roc-validator" >&2
+"$env-roc/bin/python" -c "import importlib.util as i, sys; sys.exit(i.find_spec('rocrate') is None)" \
+    || "$env-roc/bin/pip" install --quiet --disable-pip-version-check --no-deps rocrate==0.9.0 || echo "not installed: rocrate" >&2
 # llama.cpp, as an npm package ships it for this processor; nothing is downloaded beside the packages.
 export INTEROP_NODE=${INTEROP_NODE:-$PWD/$env-node}
 if [ ! -d "$INTEROP_NODE/node_modules/node-llama-cpp" ] && command -v npm >/dev/null; then
