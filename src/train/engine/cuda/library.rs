@@ -1,6 +1,8 @@
 //! Shared libraries that are looked for at run time.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+#[cfg(unix)]
+use std::ffi::c_int;
+use std::ffi::{CStr, CString, c_char, c_void};
 
 /// An open library; it is never closed.
 #[derive(Clone, Copy, Debug)]
