@@ -69,6 +69,9 @@ pub(crate) fn shipped_specs() -> impl Iterator<Item = &'static str> {
 /// The JSON Schema that editors read, beside the spec.
 const SCHEMA: &str = "specbook.schema.json";
 
+/// Beginning of the comment by which an editor finds the schema of a spec.
+const EDITOR: &str = "# yaml-language-server: $schema=";
+
 /// Writes the spec, or lists what there is.
 pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     let Some(name) = &args.name else {
@@ -98,7 +101,10 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     fs.create_dir_all(folder)?;
     let schema = serde_json::to_vec_pretty(&crate::spec::json_schema_of(true))?;
     fs.write_atomic(&folder.join(SCHEMA), &schema)?;
-    let text = format!("# yaml-language-server: $schema={SCHEMA}\n{}", spec.text);
+    let own = spec.text.lines().filter(|line| !line.starts_with(EDITOR));
+    let text = own.fold(format!("{EDITOR}{SCHEMA}\n"), |text, line| {
+        text + line + "\n"
+    });
     fs.write_atomic(&path, text.as_bytes())?;
     ignore_store(&project::project(&path), &fs)?;
     printer.note(&format!(

@@ -217,10 +217,9 @@ fn fit(header: &[&str], rows: &[Vec<String>], expendable: &[&str], width: usize)
     let names: Vec<&str> = kept.iter().map(|&index| header[index]).collect();
     let mut text = table(&names, &rows.collect::<Vec<_>>());
     if !left_out.is_empty() {
-        text.push_str(&format!(
-            "\n(not shown in this width: {})",
-            left_out.join(", ")
-        ));
+        text.push_str("\n(not shown in this width: ");
+        text.push_str(&left_out.join(", "));
+        text.push(')');
     }
     text
 }

@@ -54,7 +54,7 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
             statuses.len()
         );
         if evaluations > 0 {
-            line += &format!(", {evaluations} evaluations to make");
+            line = format!("{line}, {evaluations} evaluations to make");
         }
         line += report.words();
         printer.result(&line);

@@ -10,6 +10,9 @@ use minijinja::{Error, ErrorKind, State, Value};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// A source of variation of a run: its seed, or its draw of documents.
+type Source = fn(&RunData) -> u64;
+
 #[derive(Debug, Default)]
 struct Seen {
     error: Option<ExprError>,
@@ -125,8 +128,8 @@ impl Context {
         let group = &self.runs.groups[place];
         let all = &self.runs.all;
         let mut members = group.members.clone();
-        let (seed, draw): (fn(&RunData) -> u64, fn(&RunData) -> u64) =
-            (|run| run.seed, |run| run.draw);
+        let seed: Source = |run| run.seed;
+        let draw: Source = |run| run.draw;
         let missing = match self.scope() {
             Scope::Mean | Scope::Documents(_) => String::new(),
             Scope::Seed(wanted) => {

@@ -163,7 +163,7 @@ pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
     }
     let (d, layers) = (config.dim as u128, config.n_layers as u128);
     let most = layers * (4 * d * d + 3 * d * config.hidden_dim as u128 + 2 * d);
-    if most > u128::from(LIMIT) || bytes.len() % 4 != 0 {
+    if most > u128::from(LIMIT) || !bytes.len().is_multiple_of(4) {
         return Err(wrong("the number of values is not that of its header"));
     }
     let values = &bytes[28..];
@@ -305,7 +305,7 @@ fn write_tokens(
     vocabulary: usize,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let texts: Vec<Vec<u8>> = tokens.iter().map(|token| text_of(token)).collect();
+    let texts: Vec<Vec<u8>> = tokens.iter().map(text_of).collect();
     let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
     out.write_all(&(longest as u32).to_le_bytes())?;
     for id in 0..vocabulary {

@@ -461,7 +461,7 @@ fn changed_folders_are_read_or_refused() {
         ] {
             let path = folder.path().join(file);
             let good = std::fs::read(&path).unwrap();
-            crate::test_support::fuzz(name, &[good.clone()], &words, 60, |bytes| {
+            crate::test_support::fuzz(name, std::slice::from_ref(&good), &words, 60, |bytes| {
                 std::fs::write(&path, bytes).unwrap();
                 let _ = read(folder.path(), None);
             });

@@ -38,7 +38,7 @@ pub enum Begin {
 /// What became of a run whose lease is ours.
 enum Begun {
     Done(Begin),
-    Open(OpenWork),
+    Open(Box<OpenWork>),
 }
 
 impl Store {
@@ -67,7 +67,7 @@ impl Store {
         };
         match self.begin_ours(&lease, key, numerics, options) {
             Ok(Begun::Done(done)) => Ok(done),
-            Ok(Begun::Open(open)) => Ok(Begin::Ours(Box::new(open.held_by(lease)))),
+            Ok(Begun::Open(open)) => Ok(Begin::Ours(Box::new((*open).held_by(lease)))),
             // Whoever was held up may find everything changed.
             Err(error) => Err(lease.explain(error)),
         }
@@ -91,7 +91,10 @@ impl Store {
         };
         match published {
             Some(record) => Ok(Begun::Done(Begin::Cached(Box::new(record)))),
-            None => Ok(Begun::Open(self.open_work(lease, dir, key, numerics)?)),
+            None => {
+                let open = self.open_work(lease, dir, key, numerics)?;
+                Ok(Begun::Open(Box::new(open)))
+            }
         }
     }
 

@@ -182,7 +182,7 @@ fn values(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
             .map(u16::from_le_bytes)
     };
     match dtype {
-        Dtype::F16 => words().map(|word| super::half::widen(word)).collect(),
+        Dtype::F16 => words().map(super::half::widen).collect(),
         Dtype::BF16 => words()
             .map(|word| f32::from_bits(u32::from(word) << 16))
             .collect(),

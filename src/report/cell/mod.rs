@@ -23,6 +23,7 @@ use super::text::{
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
 use crate::spec::{Cell, HistogramOf, Located, PerplexityCell, SamplesCell, Spec};
+use std::fmt::Write as _;
 
 /// Builds cells in reading order and numbers figures and tables.
 pub(crate) struct Builder<'a, 'b> {
@@ -104,12 +105,13 @@ impl<'a, 'b> Builder<'a, 'b> {
             let anchor = format!("ref-{}", slug(&work.key));
             let (long, address) = (clean(&work.long), clean(&work.address));
             let is_web = address.starts_with("https://") || address.starts_with("http://");
-            html += &format!("<li id=\"{anchor}\">{}", escape(&long));
-            markdown += &format!("- <a id=\"{anchor}\"></a>{}", escape_markdown(&long));
+            let _ = write!(html, "<li id=\"{anchor}\">{}", escape(&long));
+            let inert = escape_markdown(&long);
+            let _ = write!(markdown, "- <a id=\"{anchor}\"></a>{inert}");
             if is_web {
                 let address = escape(&address);
-                html += &format!(" <a href=\"{address}\">{address}</a>");
-                markdown += &format!(" <{address}>");
+                let _ = write!(html, " <a href=\"{address}\">{address}</a>");
+                let _ = write!(markdown, " <{address}>");
             }
             html += "</li>";
             markdown += "\n";

@@ -10,6 +10,9 @@ use crate::spec::{DifferencesCell, Pairing};
 use crate::stats::mean;
 use serde_json::Value;
 
+/// Axes and values of a setting.
+type Axes = Vec<(String, Value)>;
+
 /// Looks up what a `differences` cell names; gives the runs it shows.
 pub(crate) fn look_up<'a>(
     scope: &Scope<'a>,
@@ -127,7 +130,7 @@ fn change(
             .collect::<Vec<&RunResult>>()
     };
     // Differences by setting, each over the seeds that both have.
-    let mut settings: Vec<(Vec<(String, Value)>, Vec<f64>)> = Vec::new();
+    let mut settings: Vec<(Axes, Vec<f64>)> = Vec::new();
     let after = of(&to);
     for run in of(&from) {
         let key = others(run, axis);

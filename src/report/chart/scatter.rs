@@ -8,6 +8,9 @@ use crate::report::csv;
 use crate::report::scope::{Group, Scope, axis_value, groups};
 use crate::spec::{PlotAxis, ScatterCell};
 
+/// Axes and values of a setting.
+type Axes = Vec<(String, serde_json::Value)>;
+
 /// Looks up what a `scatter` cell names; gives the runs it shows.
 pub(crate) fn look_up<'a>(
     scope: &Scope<'a>,
@@ -102,7 +105,7 @@ fn panel(
     csv_text: &mut String,
 ) -> Panel {
     // The settings that a line joins stand together.
-    let mut lines: Vec<(Vec<(String, serde_json::Value)>, Vec<Group<'_>>)> = Vec::new();
+    let mut lines: Vec<(Axes, Vec<Group<'_>>)> = Vec::new();
     for group in groups(runs) {
         let Some(run) = group.runs.first() else {
             continue;

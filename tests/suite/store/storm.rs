@@ -83,7 +83,7 @@ fn one(project: &Project, draws: &mut Draws, weather: &mut Weather, enough: usiz
                 if gc.code == 0 {
                     cleaned.fetch_add(1, Ordering::SeqCst);
                 } else {
-                    eprintln!("gc: {}", gc.stderr);
+                    println!("gc: {}", gc.stderr);
                     cleaned.store(usize::MAX / 2, Ordering::SeqCst);
                 }
             }
