@@ -157,8 +157,8 @@ mod tests {
     fn every_cell_with_a_mistake_is_told() {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
         insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @"
-        line 305: unknown run `25x10`, the nearest names are `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100`
-        line 306: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
+        line 306: unknown run `25x10`, the nearest names are `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100`
+        line 307: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
         ");
     }
 
