@@ -227,6 +227,18 @@ impl<'a> Cache<'a> {
         if !self.is_believed {
             return Found::Miss;
         }
+        let found = self.read_slice(key, vocab_size);
+        // Lengths are written without waiting for the disk: a power loss tears them and leaves the ids.
+        if let Found::Hit(documents) = &found
+            && self.lengths(key).is_none()
+        {
+            let lengths: Vec<u32> = documents.iter().map(|ids| ids.len() as u32).collect();
+            let _ = self.put_lengths(key, &lengths);
+        }
+        found
+    }
+
+    fn read_slice(&self, key: &str, vocab_size: usize) -> Found<Vec<Vec<u32>>> {
         self.read(key, "ids", |bytes| {
             let (lengths, mut rest) = split_lengths(bytes)?;
             let mut documents = Vec::with_capacity(lengths.len());
@@ -251,7 +263,12 @@ impl<'a> Cache<'a> {
         });
         match found {
             Found::Hit(lengths) => Some(lengths),
-            _ => None,
+            Found::Miss => None,
+            // They are known again when the slice is read; a cache that cannot be written stays as it is.
+            Found::Damaged(path) => {
+                let _ = self.fs.remove_file(&path);
+                None
+            }
         }
     }
 
