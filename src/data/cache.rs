@@ -228,7 +228,7 @@ impl<'a> Cache<'a> {
             return Found::Miss;
         }
         let found = self.read_slice(key, vocab_size);
-        // Lengths are written without waiting for the disk: a power loss tears them and leaves the ids.
+        // Lengths of before were written without waiting for the disk: a power loss could tear them and leave the ids.
         if let Found::Hit(documents) = &found
             && self.lengths(key).is_none()
         {
@@ -277,7 +277,7 @@ impl<'a> Cache<'a> {
         match self.slice_path(key, "lengths") {
             Some(path) => {
                 let bytes = sealed(lengths_as_bytes(lengths));
-                write(self.quick.as_ref(), &path, &bytes)
+                write(self.fs.as_ref(), &path, &bytes)
             }
             None => Ok(()),
         }
