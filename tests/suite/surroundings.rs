@@ -427,7 +427,9 @@ fn the_first_process_of_a_container_obeys_signals() {
         let Some(ran) = apart(&project, script, &arguments) else {
             return;
         };
-        assert_eq!(ran.code, 143, "{command}: {}", ran.stderr);
+        // A quick machine has planned before the signal comes.
+        let has_planned = command == "plan" && ran.code == 0;
+        assert!(ran.code == 143 || has_planned, "{command}: {}", ran.stderr);
         assert!(
             begun.elapsed() < IN_TIME + Duration::from_secs(1),
             "{:?}",
