@@ -26,6 +26,8 @@ const MAGIC: &[u8; 8] = b"sbtokens";
 const DIGEST_BYTES: usize = 64;
 /// Longest file of ids that is read, in bytes.
 const MAX_SLICE: u64 = 16 << 30;
+/// Folder of the leases.
+const LEASES: &str = "leases";
 /// Longest file of facts that is read, in bytes.
 const MAX_STAT: u64 = 1 << 20;
 
@@ -84,10 +86,10 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Whether anything was ever kept.
+    /// Whether anything was ever kept; leases alone are nothing.
     pub(super) fn is_there(&self) -> bool {
-        let found = self.folder.map(|folder| self.fs.metadata(folder));
-        matches!(found, Some(Ok(Some(found))) if found.is_dir())
+        let kept = self.folder.and_then(|folder| self.fs.list(folder).ok());
+        kept.is_some_and(|kept| kept.iter().any(|entry| entry.name != LEASES))
     }
 
     /// What to tell of an entry that could not be kept.
@@ -192,7 +194,7 @@ impl<'a> Cache<'a> {
             return Ok(Turn::Ours(None));
         };
         let name = LeaseName {
-            folder: folder.join("leases"),
+            folder: folder.join(LEASES),
             stem: Sha256Hex::of(key.as_bytes()).to_string(),
         };
         let observed = Observed::default();

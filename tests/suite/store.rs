@@ -536,11 +536,7 @@ fn a_signal_while_data_is_prepared_ends_it_at_once_and_leaves_nothing_behind() {
         assert!(took < Duration::from_secs(2), "{took:?} after the signal");
         project.run(&["store", "verify"]).success();
         let left = files(&project.path().join(".specbook/tokens-v1"));
-        // Tokenizers, and the lengths of the plan's first look, are whole entries.
-        let is_whole = |file: &PathBuf| {
-            file.parent().unwrap().ends_with("bpe")
-                || file.extension().is_some_and(|end| end == "lengths")
-        };
+        let is_whole = |file: &PathBuf| file.parent().unwrap().ends_with("bpe");
         assert!(left.iter().all(is_whole), "{left:?}");
         assert_eq!(project.run(&["status", "specs/tiny.yaml"]).code, 0);
         std::fs::remove_dir_all(&runs).unwrap();
