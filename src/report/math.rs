@@ -30,6 +30,8 @@ pub(crate) fn mathml(latex: &str, is_block: bool) -> String {
     };
     let mut out = String::new();
     match push_mathml(&mut out, Parser::new(latex, &storage), config) {
+        // A formula that is wider than the page scrolls in its own box.
+        Ok(()) if is_block => format!("<span class=\"scroll formula\">{out}</span>"),
         Ok(()) => out,
         Err(_) => as_written(),
     }
@@ -51,7 +53,8 @@ mod tests {
             true,
         );
         assert!(
-            block.contains("display=\"block\"") && block.contains("<mtable"),
+            block.starts_with("<span class=\"scroll formula\"><math display=\"block\"")
+                && block.contains("<mtable"),
             "{block}"
         );
     }

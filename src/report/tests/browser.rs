@@ -30,7 +30,7 @@ const pages = PAGES, widths = [320, 390, 800, 1400];
     await new Promise(done => { frame.onload = done; document.body.append(frame); });
     const root = frame.contentDocument, out = [];
     for (const element of root.body.querySelectorAll('*')) {
-      if (element.closest('.scroll, pre, .skip, svg, .prose table, math > *')) continue;
+      if (element.closest('.scroll, pre, .skip, svg, .prose table')) continue;
       const box = element.getBoundingClientRect();
       if (box.width > 0 && box.right > width + 0.5) out.push(element.tagName + '.' + element.className);
     }
