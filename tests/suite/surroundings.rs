@@ -1,16 +1,15 @@
 //! The surroundings of a command: whose folders it uses, links, odd files and names, limits of threads, signals, readers that leave.
 
+mod signals;
+
 use crate::project::{Project, Ran, TINY};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::geteuid;
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A user that nobody is.
 const STRANGER: u32 = 54_321;
@@ -410,34 +409,6 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-#[test]
-fn the_first_process_of_a_container_obeys_signals() {
-    let project = Project::new();
-    let line = format!("{{\"text\": \"{}\"}}\n", "once upon a time ".repeat(60));
-    project.write("specs/large.jsonl", line.repeat(60_000));
-    let text = TINY
-        .replace("{stories: {version: 1}}", "{jsonl: {path: large.jsonl}}")
-        .replace("train: 20", "train: 59000");
-    project.write("specs/tiny.yaml", text);
-    // The program is number 1; the signal comes from outside. Who made the namespace ends as it does.
-    let script = "(sleep 0.5; kill -TERM 1) & exec \"$0\" \"$@\"";
-    for command in ["plan", "run"] {
-        let begun = Instant::now();
-        let arguments = [command, "specs/tiny.yaml"];
-        let Some(ran) = apart(&project, script, &arguments) else {
-            return;
-        };
-        // A quick machine has planned before the signal comes.
-        let has_planned = command == "plan" && ran.code == 0;
-        assert!(ran.code == 143 || has_planned, "{command}: {}", ran.stderr);
-        assert!(
-            begun.elapsed() < IN_TIME + Duration::from_secs(1),
-            "{:?}",
-            begun.elapsed()
-        );
-    }
-}
-
 /// A named pipe.
 fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -525,143 +496,4 @@ fn reports_behind_a_link_and_odd_neighbours() {
     project
         .run(&["report", "--check", "specs/tiny.yaml"])
         .success();
-}
-
-/// How long the program may take to end after a signal.
-const IN_TIME: Duration = Duration::from_secs(3);
-
-/// Starts the program, waits until it says `word` and a little longer, and sends a signal; gives its code, and asserts that it ends in time.
-fn ended(
-    project: &Project,
-    arguments: &[&str],
-    word: &str,
-    wait: Duration,
-    signal: Signal,
-) -> Option<i32> {
-    let mut command = project.command(arguments);
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut said = Vec::new();
-    while !word.is_empty() {
-        let line = lines
-            .next()
-            .unwrap_or_else(|| panic!("it ended before `{word}`: {said:?}"));
-        said.push(line.unwrap());
-        if said.last().is_some_and(|line| line.contains(word)) {
-            break;
-        }
-    }
-    std::thread::sleep(wait);
-    assert_eq!(
-        child.try_wait().unwrap(),
-        None,
-        "{arguments:?} ended before the signal: {said:?}"
-    );
-    let sent = Instant::now();
-    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
-    while sent.elapsed() < IN_TIME {
-        if let Some(status) = child.try_wait().unwrap() {
-            println!("{arguments:?}: {:.2} s", sent.elapsed().as_secs_f64());
-            return status.code();
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let _ = child.kill();
-    panic!("{arguments:?} is still there {IN_TIME:?} after {signal}");
-}
-
-/// A spec whose validations, evaluations or samples take a minute.
-fn slow(validation: usize, every: &str, eval: &str) -> String {
-    let text = TINY
-        .replace(
-            "validation: 4",
-            &format!("validation: {validation}\n    test: 300"),
-        )
-        .replace(
-            "{dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 24, multiple_of: 16}",
-            "{dim: 16, n_layers: 4, n_heads: 4, max_seq_len: 128}",
-        )
-        .replace("vary:\n  model.dim: [16, 32]", "vary:\n  model.dim: [384]")
-        .replace(
-            "validate: {every: step}",
-            &format!("validate: {{every: {every}}}\n    max_steps: 2"),
-        );
-    let (head, _) = text.split_once("  eval:").unwrap();
-    format!("{head}  eval: {{{eval}}}\nvary:\n  model.dim: [384]\n")
-}
-
-#[test]
-fn one_signal_ends_everything_within_three_seconds() {
-    let few = "perplexity: {documents: 2}";
-    let scores = "perplexity: {documents: 300, split: test, calibrated: true}";
-    let samples = "samples: {prompts: [\"Once\"], per_prompt: 2000, max_new_tokens: 100}";
-    let phases = [
-        ("validation", slow(1500, "step", few), "steps on", 1500),
-        ("evaluation", slow(2, "end", scores), "evaluating", 500),
-        ("sampling", slow(2, "end", samples), "evaluating", 500),
-    ];
-    for (name, text, word, wait) in phases {
-        let project = Project::new();
-        project.write("specs/tiny.yaml", text);
-        let run = [
-            "run",
-            "specs/tiny.yaml",
-            "--no-report",
-            "--threads",
-            "1",
-            "-v",
-        ];
-        let code = ended(
-            &project,
-            &run,
-            word,
-            Duration::from_millis(wait),
-            Signal::SIGTERM,
-        );
-        assert_eq!(code, Some(143), "{name}");
-        project.run(&["store", "verify"]).success();
-    }
-}
-
-#[test]
-fn one_signal_ends_a_step_that_takes_longer_and_what_is_read() {
-    let project = Project::new();
-    let text = slow(2, "end", "perplexity: {documents: 2}")
-        .replace("train: 20", "train: 4000")
-        .replace("batch_size: 4", "batch_size: 4\n    grad_accum_steps: 1000");
-    project.write("specs/tiny.yaml", text);
-    let run = [
-        "run",
-        "specs/tiny.yaml",
-        "--no-report",
-        "--threads",
-        "1",
-        "-v",
-    ];
-    let code = ended(
-        &project,
-        &run,
-        "steps on",
-        Duration::from_millis(300),
-        Signal::SIGTERM,
-    );
-    assert_eq!(code, Some(143));
-    project.run(&["store", "verify"]).success();
-    let line = format!("{{\"text\": \"{}\"}}\n", "once upon a time ".repeat(60));
-    project.write("specs/large.jsonl", line.repeat(100_000));
-    let text = TINY
-        .replace("{stories: {version: 1}}", "{jsonl: {path: large.jsonl}}")
-        .replace("train: 20", "train: 99000");
-    project.write("specs/tiny.yaml", text);
-    for command in ["plan", "run"] {
-        let arguments = [command, "specs/tiny.yaml"];
-        ended(
-            &project,
-            &arguments,
-            "",
-            Duration::from_millis(400),
-            Signal::SIGINT,
-        );
-    }
 }
