@@ -4,6 +4,15 @@
 /// The minus sign of typeset numbers.
 const MINUS: char = '\u{2212}';
 
+/// Puts the names first that are likest to what was written: those that hold it, then those that are spelled nearly so;
+/// equally like ones stay in their order.
+pub(crate) fn likest_first(names: &mut [impl AsRef<str>], written: &str) {
+    let likeness = |name: &str| {
+        strsim::jaro_winkler(name, written) + f64::from(u8::from(name.contains(written)))
+    };
+    names.sort_by(|a, b| likeness(b.as_ref()).total_cmp(&likeness(a.as_ref())));
+}
+
 /// A count with thousands separators: `12,345`.
 pub(crate) fn count(n: u64) -> String {
     group(&n.to_string())

@@ -84,10 +84,10 @@ fn fits(entries: Vec<Entry>, name: &str) -> Vec<Entry> {
 }
 
 fn unknown(name: &str, known: impl Iterator<Item = String>) -> Failure {
-    let likeness = |known: &str| strsim::jaro_winkler(known, name);
     let mut known: Vec<String> = known.collect();
-    known.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then(a.cmp(b)));
+    known.sort_unstable();
     known.dedup();
+    crate::human::likest_first(&mut known, name);
     known.truncate(4);
     Failure::usage(format!("nothing is called `{name}`"))
         .hint(format!("the nearest names are {}", known.join(", ")))

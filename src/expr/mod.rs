@@ -130,10 +130,8 @@ impl ExprError {
         // Few names are all shown; of many, the likest: those that hold the word first.
         let all = near.len() <= 6;
         if !all {
-            let likeness = |known: &str| {
-                strsim::jaro_winkler(known, name) + f64::from(u8::from(known.contains(name)))
-            };
-            near.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then(a.cmp(b)));
+            near.sort_unstable();
+            crate::human::likest_first(&mut near, name);
             near.truncate(3);
         }
         let near = near.into_iter().map(str::to_owned).collect();

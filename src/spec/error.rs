@@ -241,11 +241,8 @@ impl Problem {
             self.hint = Some(format!("did you mean `{near}`?"));
         }
         if names.len() > MANY {
-            let likeness = |name: &str| {
-                strsim::jaro_winkler(given, name) + f64::from(u8::from(name.contains(given)))
-            };
             let mut near = names.clone();
-            near.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
+            crate::human::likest_first(&mut near, given);
             near.truncate(NEAR);
             let others = names.len() - NEAR;
             self.allowed = Some(format!("{} and {others} other names", list(&near)));
