@@ -1,5 +1,12 @@
 //! The command line: commands and flags, parsed by clap.
 
+mod measure;
+mod models;
+
+pub(crate) use measure::*;
+pub(crate) use models::*;
+
+use super::exit;
 use crate::report::Paper;
 use crate::store::LeaseTiming;
 use crate::train::engine::DeviceKind;
@@ -12,7 +19,7 @@ use std::time::Duration;
 
 /// Run language-model experiments from YAML files, cache every run by its settings, and write reports that check published numbers.
 #[derive(Debug, Parser)]
-#[command(name = "specbook", version, about, max_term_width = 100, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "specbook", version, about, max_term_width = 100, after_help = exit_codes(), disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -20,9 +27,12 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 unexpected, 2 usage or invalid spec, 3 a run failed or diverged, 4 missing or damaged input, \
-5 stale (status --exit-code), 6 a claim fails (--strict-claims), 7 verify mismatch, 8 report differs (report --check), \
-129/130/143 stopped by HUP/INT/TERM (checkpoints are kept).";
+/// The exit codes, for the end of the help.
+fn exit_codes() -> String {
+    let line = |(code, about): &(u8, &str)| format!("\n  {code:<4}{about}");
+    let lines: Vec<String> = exit::EXIT_CODES.iter().map(line).collect();
+    format!("Exit codes:{}", lines.concat())
+}
 
 /// The environment variable that names the store; empty, as of a variable of a CI system that is not set, it names none.
 pub(crate) const STORE_VARIABLE: &str = "SPECBOOK_STORE";
@@ -428,206 +438,6 @@ pub(crate) struct DiffArgs {
     pub(crate) b: OsString,
 }
 
-/// `sample`
-#[derive(Debug, Args)]
-pub(crate) struct SampleArgs {
-    /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file.
-    pub(crate) run: OsString,
-    /// Text to continue; may be repeated. Default: `Once upon a time`, unless `--prompts` names others.
-    #[arg(long)]
-    pub(crate) prompt: Vec<String>,
-    /// File of texts to continue, one a line; `-` is standard input.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) prompts: Option<PathBuf>,
-    /// Continuations of each text.
-    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) samples: u16,
-    #[command(flatten)]
-    pub(crate) draw: DrawArgs,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArgs,
-}
-
-/// How tokens are drawn.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct DrawArgs {
-    /// Maximum length of the continuation, in tokens.
-    #[arg(long, default_value_t = 64, allow_negative_numbers = true)]
-    pub(crate) max_new_tokens: usize,
-    /// Sampling temperature; 0 always takes the most likely token.
-    #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
-    pub(crate) temperature: f64,
-    /// Sample from the k most likely tokens.
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) top_k: Option<usize>,
-    /// Sample from the smallest set of tokens whose total probability exceeds this.
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) top_p: Option<f64>,
-    /// Seed of the random numbers.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-}
-
-/// `chat`
-#[derive(Debug, Args)]
-pub(crate) struct ChatArgs {
-    /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file; a second one
-    /// is shown beside it.
-    #[arg(value_name = "RUN", required = true, num_args = 1..=2)]
-    pub(crate) runs: Vec<String>,
-    #[command(flatten)]
-    pub(crate) draw: DrawArgs,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArgs,
-}
-
-/// `eval`
-#[derive(Debug, Args)]
-pub(crate) struct EvalArgs {
-    /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file.
-    pub(crate) run: OsString,
-    /// Text file to score; omit it to show the stored evaluation.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) text: Option<PathBuf>,
-    /// Line that separates documents in the text file.
-    #[arg(long, default_value = "<|endoftext|>")]
-    pub(crate) separator: String,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArgs,
-}
-
-/// `export`
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// For a model: a run (an id, a unique prefix of one, or `spec/name`) or an imported model. For trackers and tables: a spec.
-    #[arg(value_name = "RUN|SPEC")]
-    pub(crate) target: OsString,
-    /// Folder to write (one that no export made is refused); for `mlflow` the address of the server.
-    #[arg(value_name = "DIR|URI")]
-    pub(crate) place: PathBuf,
-    /// Of a run: `hf` (a folder for Hugging Face's `transformers`), `llama2c`, `gguf`, `gguf-f16` or `gguf-q8_0` (a file for llama.cpp).
-    /// Of a spec: `tensorboard`, `csv` or `mlflow`.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) to: String,
-    /// Profile of the spec.
-    #[arg(short, long)]
-    pub(crate) profile: Option<String>,
-    /// Override a setting of the spec; may be repeated.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    pub(crate) overrides: Vec<String>,
-    /// Select runs of the spec, as in `run`.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) filter: Vec<String>,
-}
-
-/// `bundle`
-#[derive(Debug, Args)]
-pub(crate) struct BundleArgs {
-    /// The spec file.
-    pub(crate) spec: PathBuf,
-    /// File to write.
-    #[arg(short, long, value_name = "FILE.zip")]
-    pub(crate) output: PathBuf,
-    /// Profile.
-    #[arg(short, long)]
-    pub(crate) profile: Option<String>,
-    /// Put the weights in too.
-    #[arg(long)]
-    pub(crate) weights: bool,
-    /// Licence under which it is published: an address, or words.
-    #[arg(long, default_value = "no licence is stated")]
-    pub(crate) license: String,
-    /// Day of publication; default: today.
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(crate) date: Option<String>,
-}
-
-/// `cite`
-#[derive(Debug, Args)]
-pub(crate) struct CiteArgs {
-    /// Spec file; omit it for specbook alone.
-    pub(crate) spec: Option<PathBuf>,
-    /// Profile of the spec.
-    #[arg(short, long)]
-    pub(crate) profile: Option<String>,
-}
-
-/// `import`
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// A Hugging Face folder (LLaMA or GPT-2, safetensors), or a checkpoint of llama2.c. Pickles are never read.
-    #[arg(value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    /// Its tokenizer, where it does not lie beside it: `tokenizer.json`, SentencePiece's `.model` or llama2.c's `.bin`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tokenizer: Option<PathBuf>,
-    /// Name in the store; default: the name of the file or folder.
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-}
-
-/// `logits`
-#[derive(Debug, Args)]
-pub(crate) struct LogitsArgs {
-    /// A run, an imported model, a Hugging Face folder or a llama2.c file.
-    pub(crate) run: OsString,
-    /// The text.
-    #[arg(long, default_value = "Once upon a time")]
-    pub(crate) prompt: String,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArgs,
-}
-
-/// `bench`
-#[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    /// Shapes to measure (default: all), or one spec file.
-    #[arg(value_name = "SHAPE|SPEC")]
-    pub(crate) targets: Vec<OsString>,
-    /// A shape to measure; may be repeated.
-    #[arg(long, value_name = "SHAPE")]
-    pub(crate) shape: Vec<String>,
-    /// The run of the spec whose first steps are measured; default: the first run.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) run: Option<String>,
-    /// Profile of the spec.
-    #[arg(short, long)]
-    pub(crate) profile: Option<String>,
-    /// Override a setting of the spec, e.g. `--set model.dim=64`; may be repeated.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    pub(crate) overrides: Vec<String>,
-    /// Seconds to train each shape.
-    #[arg(long, default_value = "5", value_parser = seconds)]
-    pub(crate) seconds: Duration,
-    /// Train this many steps instead.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(crate) steps: Option<u64>,
-    /// Show only this part of a step; may be repeated.
-    #[arg(long, value_name = "PART")]
-    pub(crate) part: Vec<String>,
-    /// Threads; default: one per core.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
-    #[arg(long, default_value = "cpu")]
-    pub(crate) device: DeviceKind,
-    /// Instruction set of the CPU engine (`amx`, `avx512`, `avx2`, `neon`, `portable`); default: the best available.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) isa: Option<String>,
-    /// Number format of matrix products, for shapes; a spec sets `train.dtype`.
-    #[arg(long, value_enum, default_value_t = BenchDtype::F32)]
-    pub(crate) dtype: BenchDtype,
-}
-
-/// Number formats of `bench`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchDtype {
-    /// 32-bit floats.
-    F32,
-    /// bfloat16 products, accumulated in f32.
-    Bf16,
-}
-
 /// `verify`
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -654,59 +464,6 @@ pub(crate) struct VerifyArgs {
     /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceKind,
-}
-
-/// `doctor`
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArgs {
-    /// Device to inspect: `cpu`, `cpu-reference` or `cuda[:n]`. Fails if it cannot be used.
-    #[arg(long, default_value = "cpu")]
-    pub(crate) device: DeviceKind,
-}
-
-/// `gpu-acceptance`
-#[derive(Debug, Args)]
-pub(crate) struct AcceptanceArgs {
-    /// Device to check; `cpu` rehearses everything without a GPU.
-    #[arg(long, default_value = "cuda")]
-    pub(crate) device: DeviceKind,
-    /// Write the results to this JSON file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Shapes to measure, or `none`.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "epoch-frenzy,grid-128-2-32,grid-128-8-512,grid-512-2-512,grid-512-8-512,scale-up,sequence-handling,loss-comparison"
-    )]
-    pub(crate) shape: Vec<String>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 8.0)]
-    pub(crate) seconds: f64,
-    /// Measurements of each kind, taken in turn.
-    #[arg(long, default_value_t = 2)]
-    pub(crate) rounds: usize,
-    /// PyTorch script to compare with: `benches/torch_train.py`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) torch: Option<PathBuf>,
-    /// A Python that has PyTorch.
-    #[arg(long, default_value = "python3")]
-    pub(crate) python: String,
-    /// Text for the experiment at its published size; documents are separated by `<|endoftext|>`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) text: Option<PathBuf>,
-    /// Tokenizer for that text; default: train one on it.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tokenizer: Option<PathBuf>,
-    /// Profile of that experiment.
-    #[arg(long, default_value = "paper")]
-    pub(crate) profile: String,
-    /// Override a setting of that experiment; may be repeated.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    pub(crate) overrides: Vec<String>,
-    /// Override a setting of the small spec whose curves are compared; may be repeated.
-    #[arg(long = "curve-set", value_name = "PATH=VALUE")]
-    pub(crate) curve_overrides: Vec<String>,
 }
 
 /// `store …`
