@@ -479,24 +479,6 @@ fn a_report_does_not_depend_on_what_is_still_in_the_cache() {
     assert_eq!(first, project.read("reports/tiny/index.html"));
 }
 
-#[test]
-fn every_shipped_spec_runs_in_its_smoke_profile() {
-    for name in crate::specs::NAMES {
-        let file = format!("{name}.yaml");
-        let project = Project::with_shipped(&file);
-        let spec = format!("specs/{file}");
-        let ran = project.run(&["run", &spec, "-p", "smoke"]).success();
-        assert!(ran.stderr.contains(" 0 cached"), "{}", ran.stderr);
-        let page = project.read(&format!("reports/{name}@smoke/index.html"));
-        assert!(page.contains("· profile smoke</p>"), "{name}");
-        project
-            .run(&["report", &spec, "-p", "smoke", "--check"])
-            .success();
-        let again = project.run(&["run", &spec, "-p", "smoke"]).success();
-        assert!(again.stderr.contains(" 0 trained"), "{}", again.stderr);
-    }
-}
-
 /// `> /dev/full` and `2> /dev/full`: every write fails as on a full disk.
 #[test]
 #[cfg(target_os = "linux")]
