@@ -25,15 +25,18 @@
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
 //! | `weights` | weights and checkpoints as plain data, and their file |
 //! | `interop` | models in and out: the formats of other programs |
+//! | `choices` | losses, architectures, schedules, initialisers: a file each |
 //! | `bundle` | a spec with all that its results rest on, as one file |
 //! | `trackers` | runs for trackers and tables: TensorBoard, CSV, MLflow |
 //! | `record` | what a run leaves behind, as plain data |
 //! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
 //! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
 //! | `eval`, `expr`, `claim` | metrics of trained weights; expressions over results; verdicts |
+//! | `ledger` | which claims and sizes were registered when, beside each spec |
 //! | `bench` | speed and memory of training steps |
 //! | `report`, `mistakes` | reports; the names in claims and cells that nothing has, before training |
 //! | `cli` | the command line: the only part that prints, reads the environment or handles signals |
+//! | `human`, `stats` | numbers and names as people read them; means, intervals, tests |
 //! | `digest`, `rng`, `error` | SHA-256; counter-based randomness; the sum of all errors |
 //!
 //! # What always holds
