@@ -36,7 +36,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("weights", &["digest"]),
     ("fsx", &["digest"]),
     ("choices", &[]),
-    ("spec", &["choices", "digest", "record"]),
+    ("spec", &["choices", "digest", "human", "record"]),
     ("record", &["digest", "fsx"]),
     ("bundle", &["digest", "plan", "record", "store"]),
     (
