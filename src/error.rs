@@ -4,7 +4,6 @@ use crate::data::DataError;
 use crate::eval::EvalError;
 use crate::fsx::FsError;
 use crate::interop::InteropError;
-use crate::mistakes::Mistake;
 use crate::plan::PlanError;
 use crate::report::ReportError;
 use crate::scheduler::SchedulerError;
@@ -30,8 +29,6 @@ pub enum Error {
     Store(#[from] StoreError),
     /// A scheduler.
     Scheduler(#[from] SchedulerError),
-    /// A mistake in a spec's expressions or cells.
-    Mistake(#[from] Mistake),
     /// A report.
     Report(#[from] ReportError),
     /// A model of another program, or for one.
@@ -71,8 +68,7 @@ impl Error {
             }
             Self::Train(_) | Self::Eval(_) => ErrorKind::Run,
             Self::Store(error) | Self::Scheduler(SchedulerError::Store(error)) => store_kind(error),
-            Self::Mistake(Mistake::Measure { .. }) => ErrorKind::Spec,
-            Self::Mistake(Mistake::Report(error)) | Self::Report(error) => report_kind(error),
+            Self::Report(error) => report_kind(error),
             Self::Interop(error) => interop_kind(error),
             Self::Fs(_) => ErrorKind::Store,
             Self::Json(_) => ErrorKind::Internal,
@@ -132,14 +128,10 @@ impl Error {
 
 fn report_kind(error: &ReportError) -> ErrorKind {
     match error {
-        ReportError::UnknownCurve { .. }
-        | ReportError::UnknownAxis { .. }
-        | ReportError::UnknownRun { .. }
-        | ReportError::UnknownClaim { .. }
+        ReportError::Unknown { .. }
         | ReportError::Text { .. }
         | ReportError::Reference { .. }
-        | ReportError::Asset { .. }
-        | ReportError::Show { .. } => ErrorKind::Spec,
+        | ReportError::Asset { .. } => ErrorKind::Spec,
         ReportError::Records { .. } | ReportError::RecordsFormat { .. } => ErrorKind::Input,
         ReportError::Folder { error, .. } => report_kind(error),
         ReportError::Foreign { .. } => ErrorKind::Usage,

@@ -6,44 +6,31 @@ use crate::digest::Sha256Hex;
 use crate::expr::{ExprError, Session};
 use crate::record::{Estimate, Results, RunId, RunResult, RunStatus, Timing, setting_of};
 use crate::report::{Report, ReportError};
-use crate::spec::{Claim, Spec, SpecRun};
+use crate::spec::{Claim, Problem, Problems, Sources, Span, Spec, SpecProblems, SpecRun};
 use std::collections::BTreeMap;
 
-/// What is wrong with a claim or a cell.
-#[derive(Debug, thiserror::Error)]
-pub enum Mistake {
-    /// A claim's measure cannot be evaluated.
-    #[error("claim `{claim}`: {source}")]
-    Measure {
-        /// Id of the claim.
-        claim: String,
-        /// Why not.
-        source: ExprError,
-    },
-    /// A cell cannot be made.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-}
-
-/// Checks the measures and the cells of `spec` in its profile; gives the first mistake of each claim and cell.
-pub fn mistakes(spec: &Spec) -> Vec<Mistake> {
+/// Checks the measures and the cells of `spec` in its profile; gives the first mistake of each expression and cell.
+pub fn mistakes(spec: &Spec) -> SpecProblems {
     let names = names(spec, &spec.profile, &spec.runs);
     let session = session(spec, names.clone());
-    let claims = spec.claims.iter();
-    let mut found = measures(
-        claims.filter(|claim| applies(claim, &spec.profile)),
-        &session,
-    );
-    let cells = Report::look_up(spec, &names, &session);
-    found.extend(cells.into_iter().map(Mistake::from));
-    found
+    let decided = |claim: &Claim| applies(claim, &spec.profile);
+    let mut found = measures(spec, decided, &session);
+    for error in Report::look_up(spec, &names, &session) {
+        found.push(in_cell(error, &spec.text));
+    }
+    told(spec, found)
 }
 
 /// Checks the measures that need `profile`, which has these runs, and that the spec's own profile does not decide.
-pub fn mistakes_elsewhere(spec: &Spec, profile: &str, runs: &[SpecRun]) -> Vec<Mistake> {
-    let decided = |claim: &&Claim| applies(claim, profile) && !applies(claim, &spec.profile);
+pub fn mistakes_elsewhere(spec: &Spec, profile: &str, runs: &[SpecRun]) -> SpecProblems {
+    let decided = |claim: &Claim| applies(claim, profile) && !applies(claim, &spec.profile);
     let session = session(spec, names(spec, profile, runs));
-    measures(spec.claims.iter().filter(decided), &session)
+    told(spec, measures(spec, decided, &session))
+}
+
+fn told(spec: &Spec, found: Problems) -> SpecProblems {
+    let file = spec.path.display().to_string();
+    found.finish(&Sources::new(file, &spec.text, &[]))
 }
 
 fn applies(claim: &Claim, profile: &str) -> bool {
@@ -51,23 +38,97 @@ fn applies(claim: &Claim, profile: &str) -> bool {
     needed.is_empty() || needed.iter().any(|name| name == profile)
 }
 
-fn measures<'a>(claims: impl Iterator<Item = &'a Claim>, session: &Session) -> Vec<Mistake> {
+fn measures(spec: &Spec, decided: impl Fn(&Claim) -> bool, session: &Session) -> Problems {
     let times: Vec<&str> = Timing::default()
         .metrics()
         .iter()
         .map(|(name, _)| *name)
         .collect();
-    let mistake = |claim: &Claim| {
+    let mut found = Problems::default();
+    for claim in spec.claims.iter().filter(|claim| decided(claim)) {
         // Only claims over wall-clock time see times.
         let more = if claim.needs.timing { &times[..] } else { &[] };
         let lists = claim.test.takes_lists();
-        let source = session
-            .check_measure(claim.measure.as_ref()?, lists, more)
-            .err()?;
-        let claim = claim.id.clone();
-        Some(Mistake::Measure { claim, source })
+        if let Some(measure) = &claim.measure
+            && let Err(error) = session.check_measure(measure, lists, more)
+        {
+            let problem = of(&error, measure, claim.line, &spec.text);
+            found.push(problem.note(format!("in claim `{}`", claim.id)));
+        }
+    }
+    found
+}
+
+/// What is wrong in a cell, with its place.
+fn in_cell(error: ReportError, text: &str) -> Problem {
+    match error {
+        ReportError::Text {
+            line,
+            expression,
+            error,
+        } => of(&error, &expression, line, text),
+        ReportError::Unknown {
+            line,
+            what,
+            name,
+            known,
+        } => Problem::new(format!("there is no {what} `{name}`"))
+            .choices(&name, known.iter().map(String::as_str))
+            .at(place(text, line, &name)),
+        ReportError::Reference { line, ref message } => {
+            Problem::new(message).at(place(text, line, ""))
+        }
+        other => Problem::new(other.to_string()),
+    }
+}
+
+/// What is wrong with `expression`, which begins on `line` or below.
+fn of(error: &ExprError, expression: &str, line: usize, text: &str) -> Problem {
+    let first = expression.lines().next().unwrap_or_default().trim();
+    let whole = place(text, line, first);
+    match error {
+        ExprError::Unknown {
+            kind,
+            name,
+            near,
+            all,
+        } => {
+            let problem = Problem::new(format!("there is no {kind} `{name}`"));
+            let names = near.iter().map(String::as_str);
+            problem
+                .choices_of(name, names, !all)
+                .at(place(text, whole.line as usize, name))
+        }
+        other => Problem::new(other.to_string()).at(whole),
+    }
+}
+
+/// Where `word` stands first, on `line` or below; the line where it is written otherwise there (folded, escaped).
+fn place(text: &str, line: usize, word: &str) -> Span {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    let stands_at = |text: &str| {
+        let mut found = text.match_indices(word).map(|(at, _)| at);
+        found.find(|at| {
+            let (before, after) = (&text[..*at], &text[at + word.len()..]);
+            !before.ends_with(part_of_name) && !after.starts_with(part_of_name)
+        })
     };
-    claims.filter_map(mistake).collect()
+    let mut lines = text.lines().zip(1..).skip(line.saturating_sub(1));
+    let written = lines.clone().find_map(|(text, number)| {
+        let at = stands_at(text).filter(|_| !word.is_empty())?;
+        Some((number, text[..at].chars().count(), word.chars().count()))
+    });
+    let (line, before, len) = written.unwrap_or_else(|| {
+        let whole = lines.next().map_or("", |(text, _)| text);
+        let indent = whole.len() - whole.trim_start().len();
+        (line as u32, indent, whole.trim().chars().count())
+    });
+    Span {
+        source: 0,
+        line,
+        column: before as u32 + 1,
+        len: len as u32,
+    }
 }
 
 fn session(spec: &Spec, names: Results) -> Session {
@@ -119,10 +180,11 @@ mod tests {
         };
         let spec =
             parse(text, Path::new("spec.yaml"), &request).map_err(|error| error.to_string())?;
-        match super::mistakes(&spec).first() {
-            Some(mistake) => Err(mistake.to_string()),
-            None => Ok(()),
+        let found = super::mistakes(&spec);
+        if found.problems.is_empty() {
+            return Ok(());
         }
+        Err(found.to_string())
     }
 
     #[test]
@@ -142,13 +204,13 @@ mod tests {
             overrides: Vec::new(),
         };
         let (spec, profiles) = read.with_profiles(&request).unwrap();
-        let mut found = super::mistakes(&spec);
+        let mut found = super::mistakes(&spec).problems;
         for other in spec.profiles.iter().filter(|other| *other != profile) {
             let runs = profiles.runs(other).unwrap();
-            found.extend(mistakes_elsewhere(&spec, other, &runs));
+            found.extend(mistakes_elsewhere(&spec, other, &runs).problems);
         }
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        found.join("\n")
+        found.join("\n\n")
     }
 
     const CELL: &str = "cells:\n";
@@ -156,10 +218,28 @@ mod tests {
     #[test]
     fn every_cell_with_a_mistake_is_told() {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
-        insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @"
-        line 306: unknown run `25x10`, the nearest names are `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100`
-        line 307: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
-        ");
+        insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @r#"
+        there is no run `25x10`
+           --> spec.yaml:306:20
+        306 |   - text: "{{ run('25x10').val_loss }}"
+            |                    ^^^^^
+            = allowed: `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100` and others
+            = hint: did you mean `25x100`?
+
+        there is no function `meen`
+           --> spec.yaml:307:15
+        307 |   - text: "{{ meen(2) }} {{ men(2) }}"
+            |               ^^^^
+            = allowed: `mean`, `min`, `difference` and others
+            = hint: did you mean `mean`?
+
+        there is no function `men`
+           --> spec.yaml:307:29
+        307 |   - text: "{{ meen(2) }} {{ men(2) }}"
+            |                             ^^^
+            = allowed: `mean`, `min`, `trend` and others
+            = hint: did you mean `mean`?
+        "#);
     }
 
     #[test]
@@ -173,7 +253,7 @@ mod tests {
             let cell = format!("cells:\n  - text: \"{{{{ {branch} }}}}\"\n");
             let told = mistakes(CELL, &cell, "desk");
             assert!(
-                told.contains("unknown ") && told.lines().count() == 1,
+                told.matches("there is no ").count() == 1,
                 "{branch}: {told}"
             );
         }
@@ -189,7 +269,15 @@ mod tests {
             )
         };
         let typo = claim("run('25x10').val_loss");
-        insta::assert_snapshot!(mistakes("claims:\n", &typo, "desk"), @"claim `X-1`: unknown run `25x10`, the nearest names are `25x100`, `25x100,seed=0`, `25x100,seed=1`");
+        insta::assert_snapshot!(mistakes("claims:\n", &typo, "desk"), @r#"
+        there is no run `25x10`
+          --> spec.yaml:99:48
+        99 |   - {id: X-1, says: Something., measure: "run('25x10').val_loss", expect: {above: 0}, needs: {profiles: [paper]}}
+           |                                                ^^^^^
+           = allowed: `25x100`, `25x100,seed=0`, `25x100,seed=1` and others
+           = note: in claim `X-1`
+           = hint: did you mean `25x100`?
+        "#);
         assert_eq!(
             mistakes("claims:\n", &typo, "desk"),
             mistakes("claims:\n", &typo, "paper")

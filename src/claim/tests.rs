@@ -24,6 +24,7 @@ fn claim(measure: &str, expect: Expect) -> Claim {
         inconsistent: None,
         note: None,
         show: None,
+        line: 1,
     }
 }
 

@@ -4,8 +4,8 @@ use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, report, workspace};
-use crate::mistakes::{self, Mistake};
-use crate::spec::{Spec, SpecRun};
+use crate::mistakes;
+use crate::spec::{Spec, SpecError, SpecProblems, SpecRun};
 use crate::train::engine::{self, DeviceKind};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
     let mut checked = Vec::new();
     for (spec, profiles) in specs {
         supported(&spec, &spec.profile, &spec.runs, engine.as_ref())?;
-        no_mistakes(&spec, printer)?;
+        no_mistakes(&spec)?;
         if args.ledger {
             as_registered(&spec)?;
         }
@@ -35,7 +35,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
                 runs.map_err(|error| Failure::from(error).invalid_profile(&spec.path, profile))?;
             supported(&spec, profile, &runs, engine.as_ref())?;
             let mistakes = mistakes::mistakes_elsewhere(&spec, profile, &runs);
-            refuse(&spec, mistakes, printer)?;
+            refuse(mistakes).map_err(|failure| failure.invalid_profile(&spec.path, profile))?;
             all.push((profile.clone(), runs.len()));
         }
         checked.push((spec, all));
@@ -128,17 +128,14 @@ fn rounded_alike(runs: &[SpecRun]) -> Option<String> {
 }
 
 /// Finds mistakes in expressions and cells before anything is trained.
-pub(crate) fn no_mistakes(spec: &Spec, printer: Printer) -> Result<(), Failure> {
-    refuse(spec, mistakes::mistakes(spec), printer)
+pub(crate) fn no_mistakes(spec: &Spec) -> Result<(), Failure> {
+    refuse(mistakes::mistakes(spec)).map_err(|failure| failure.invalid_spec(&spec.path))
 }
 
-/// Says all mistakes, where there are any.
-fn refuse(spec: &Spec, mistakes: Vec<Mistake>, printer: Printer) -> Result<(), Failure> {
-    let failure = |error| Failure::from(error).at(&spec.path);
-    let mut failures: Vec<Failure> = mistakes.into_iter().map(failure).collect();
-    let Some(last) = failures.pop() else {
+/// All mistakes at once, where there are any.
+fn refuse(mistakes: SpecProblems) -> Result<(), Failure> {
+    if mistakes.problems.is_empty() {
         return Ok(());
-    };
-    failures.iter().for_each(|failure| failure.print(printer));
-    Err(last)
+    }
+    Err(SpecError::Invalid(mistakes).into())
 }

@@ -33,7 +33,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     for opened in &all {
         let spec = &opened.spec;
         check::supported(spec, &spec.profile, &spec.runs, engine.as_ref())?;
-        check::no_mistakes(spec, printer)?;
+        check::no_mistakes(spec)?;
     }
     if args.dry_run && printer.json() {
         let plans = all.iter();

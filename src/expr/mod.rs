@@ -92,6 +92,8 @@ pub enum ExprError {
     InText {
         /// Line inside the text, from 1.
         line: usize,
+        /// The expression.
+        expression: String,
         /// The error.
         source: Box<Self>,
     },

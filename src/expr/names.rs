@@ -50,11 +50,8 @@ impl Session {
         }
     }
 
-    /// Checks every `{{ expression }}` of a text.
-    ///
-    /// # Errors
-    /// [`ExprError::InText`] with the first mistake.
-    pub fn check_text(&self, template: &str) -> Result<(), ExprError> {
+    /// Checks every `{{ expression }}` of a text; gives the first mistake of each as an [`ExprError::InText`].
+    pub fn check_text(&self, template: &str) -> Vec<ExprError> {
         text::each_expression(template, |source| match self.kind(source, &[])? {
             kind @ (Kind::List | Kind::Runs | Kind::Pairs) => Err(ExprError::Invalid {
                 reason: format!(

@@ -41,7 +41,7 @@ pub(super) fn render(template: &str, context: &Context) -> Result<Filled, ExprEr
                             filled.missing.push(reason);
                         }
                     }
-                    Err(error) => return Err(at(line, error)),
+                    Err(error) => return Err(at(line, source, error)),
                 }
             }
         }
@@ -101,22 +101,28 @@ fn fits(length: usize) -> Result<(), ExprError> {
     Ok(())
 }
 
-/// Gives every expression of `template` to `look`; an error of it gets its line.
+/// Gives every expression of `template` to `look`; all errors, each with its line and expression.
 pub(super) fn each_expression(
     template: &str,
     mut look: impl FnMut(&str) -> Result<(), ExprError>,
-) -> Result<(), ExprError> {
-    for piece in pieces(template)? {
-        if let Piece::Expression { source, line } = piece {
-            look(source).map_err(|error| at(line, error))?;
+) -> Vec<ExprError> {
+    let pieces = match pieces(template) {
+        Ok(pieces) => pieces,
+        Err(error) => return vec![error],
+    };
+    let mistake = |piece| match piece {
+        Piece::Expression { source, line } => {
+            look(source).err().map(|error| at(line, source, error))
         }
-    }
-    Ok(())
+        Piece::Literal(_) => None,
+    };
+    pieces.into_iter().filter_map(mistake).collect()
 }
 
-fn at(line: usize, source: ExprError) -> ExprError {
+fn at(line: usize, expression: &str, source: ExprError) -> ExprError {
     ExprError::InText {
         line,
+        expression: expression.to_owned(),
         source: Box::new(source),
     }
 }
@@ -178,7 +184,7 @@ fn pieces(template: &str) -> Result<Vec<Piece<'_>>, ExprError> {
         let line = template[..open].matches('\n').count() + 1;
         let Some(length) = expression_length(&template[open + 2..]) else {
             let reason = "`{{` without `}}`".to_owned();
-            return Err(at(line, ExprError::Invalid { reason }));
+            return Err(at(line, "{{", ExprError::Invalid { reason }));
         };
         pieces.push(Piece::Literal(&template[start..open]));
         let source = template[open + 2..open + 2 + length].trim();
@@ -194,7 +200,7 @@ fn pieces(template: &str) -> Result<Vec<Piece<'_>>, ExprError> {
             let line = lines_before + text[..found].matches('\n').count() + 1;
             let reason =
                 "`{%` statements are not available in a text, only `{{ expressions }}`".to_owned();
-            return Err(at(line, ExprError::Invalid { reason }));
+            return Err(at(line, "{%", ExprError::Invalid { reason }));
         }
         lines_before += match piece {
             Piece::Literal(text) => text.matches('\n').count(),

@@ -10,69 +10,37 @@ use super::text::{headings, one_line, shorten_words};
 use super::{export, facts};
 use crate::DEFAULT_PROFILE;
 use crate::claim::Judged;
-use crate::expr::Session;
+use crate::expr::{ExprError, Session};
 use crate::record::Results;
 use crate::spec::{Cell, Located, Spec};
 
 /// Why a report could not be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A plot names a curve that runs do not record.
+    /// A cell names something that is not there.
     #[error(
-        "line {line}: unknown curve `{name}`, expected one of {}",
-        list(super::metric::CURVES)
+        "line {line}: unknown {what} `{name}`, expected one of {}",
+        list(known)
     )]
-    UnknownCurve {
+    Unknown {
         /// Line of the spec.
         line: usize,
+        /// `curve`, `axis`, `run` or `claim`.
+        what: &'static str,
         /// What it names.
         name: String,
-    },
-    /// A cell names an axis that the spec does not have.
-    #[error("line {line}: unknown axis `{name}`, expected one of {}", list(known))]
-    UnknownAxis {
-        /// Line of the spec.
-        line: usize,
-        /// What it names.
-        name: String,
-        /// The axes.
+        /// What there is.
         known: Vec<String>,
     },
-    /// A cell names a run that the plan does not have.
-    #[error("line {line}: unknown run `{name}`, expected one of {}", list(known))]
-    UnknownRun {
-        /// Line of the spec.
-        line: usize,
-        /// What it names.
-        name: String,
-        /// The runs.
-        known: Vec<String>,
-    },
-    /// A cell names a claim that the spec does not have.
-    #[error("line {line}: unknown claim `{name}`, expected one of {}", list(known))]
-    UnknownClaim {
-        /// Line of the spec.
-        line: usize,
-        /// What it names.
-        name: String,
-        /// The claims.
-        known: Vec<String>,
-    },
-    /// An expression in a text cell failed.
-    #[error("line {line}: {message}")]
+    /// An expression in a text failed.
+    #[error("line {line}: {error}")]
     Text {
         /// Line of the spec.
         line: usize,
+        /// The expression.
+        expression: String,
         /// The error.
-        message: String,
-    },
-    /// The `show` of a claim failed.
-    #[error("claim `{claim}`, `show`: {message}")]
-    Show {
-        /// Id of the claim.
-        claim: String,
-        /// The error.
-        message: String,
+        error: ExprError,
     },
     /// A text refers to something that is not there.
     #[error("line {line}: {message}")]
@@ -272,11 +240,11 @@ impl Report {
     /// cell the first mistake. `session` is a rehearsal of the same runs.
     pub fn look_up(spec: &Spec, results: &Results, session: &Session) -> Vec<ReportError> {
         let scope = Scope::without_anchors(spec, results);
-        let mistake =
-            |cell: &Located<Cell>| cell::look_up(&scope, session, &cell.value, cell.line).err();
-        let mut mistakes: Vec<ReportError> = cell::texts(spec, session);
-        mistakes.extend(spec.cells.iter().filter_map(mistake));
-        mistakes
+        let mistakes =
+            |cell: &Located<Cell>| cell::look_up(&scope, session, &cell.value, cell.line);
+        let mut all: Vec<ReportError> = cell::texts(spec, session);
+        all.extend(spec.cells.iter().flat_map(mistakes));
+        all
     }
 
     /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides

@@ -85,8 +85,9 @@ impl<'a> Scope<'a> {
                 .filter(|run| same_run(&run.name, name) || same_run(&run.group, name))
                 .collect();
             if found.is_empty() {
-                return Err(ReportError::UnknownRun {
+                return Err(ReportError::Unknown {
                     line,
+                    what: "run",
                     name: name.clone(),
                     known: self.results.runs.iter().map(|r| r.name.clone()).collect(),
                 });
@@ -108,8 +109,9 @@ impl<'a> Scope<'a> {
         if is_known {
             return Ok(());
         }
-        Err(ReportError::UnknownAxis {
+        Err(ReportError::Unknown {
             line,
+            what: "axis",
             name: axis.to_owned(),
             known: self.spec.axes.iter().map(|a| a.name.clone()).collect(),
         })

@@ -47,6 +47,9 @@ pub struct Claim {
     /// A remark shown beside the verdict (our treatment of an error, a confound).
     #[serde(default)]
     pub note: Option<String>,
+    /// Line of the spec, from 1.
+    #[serde(skip)]
+    pub line: usize,
 }
 
 /// What a claim is about.

@@ -231,10 +231,16 @@ impl Problem {
     }
 
     /// Names what is allowed and, where one is near to `given`, which was probably meant.
-    pub(crate) fn choices<'a>(
+    pub(crate) fn choices<'a>(self, given: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        self.choices_of(given, names, false)
+    }
+
+    /// The same of names that are only some of those that there are.
+    pub(crate) fn choices_of<'a>(
         mut self,
         given: &str,
         names: impl IntoIterator<Item = &'a str>,
+        has_more: bool,
     ) -> Self {
         let names: Vec<&str> = names.into_iter().collect();
         if let Some(near) = nearest(given, &names) {
@@ -247,7 +253,8 @@ impl Problem {
             let others = names.len() - NEAR;
             self.allowed = Some(format!("{} and {others} other names", list(&near)));
         } else if !names.is_empty() {
-            self.allowed = Some(list(&names));
+            let others = if has_more { " and others" } else { "" };
+            self.allowed = Some(list(&names) + others);
         }
         self
     }

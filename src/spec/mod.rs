@@ -53,13 +53,15 @@ pub use crate::choices::{
 pub use cell::*;
 pub use claim::*;
 pub use data::*;
-pub use error::SpecError;
+pub(crate) use error::{Problem, Problems, Sources};
+pub use error::{SpecError, SpecProblems};
 pub use eval::*;
 pub(crate) use load::{flow, values};
 pub use parse::{LoadRequest, Profiles, SpecText, load, parse};
 pub use schema::json_schema;
 pub(crate) use schema::json_schema_of;
 pub use train::*;
+pub(crate) use tree::Span;
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,6 +90,8 @@ pub struct Spec {
     pub path: PathBuf,
     /// SHA-256 of the file's bytes.
     pub digest: crate::digest::Sha256Hex,
+    /// The file, for messages that show a line of it.
+    pub text: Arc<str>,
     /// Name; also the name of the report folder.
     pub name: String,
     /// Title of the report.

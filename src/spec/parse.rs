@@ -56,7 +56,7 @@ pub fn parse(text: &str, path: &Path, request: &LoadRequest) -> Result<Spec, Spe
 pub struct SpecText {
     path: PathBuf,
     digest: Sha256Hex,
-    text: String,
+    text: Arc<str>,
     /// `None` where there is no tree: `problems` says why.
     root: Option<Node>,
     problems: Problems,
@@ -108,7 +108,7 @@ impl SpecText {
             path: path.to_owned(),
             digest: Sha256Hex::of(text.as_bytes()),
             root: load::parse_tree(without_mark(&text), Origin::default(), &mut problems),
-            text,
+            text: text.into(),
             problems,
         })
     }
@@ -145,6 +145,7 @@ impl SpecText {
                 let spec = Spec {
                     path: self.path.clone(),
                     digest: self.digest,
+                    text: Arc::clone(&self.text),
                     ..spec
                 };
                 let profiles = Profiles {
@@ -285,6 +286,7 @@ fn read(
     let spec = Spec {
         path: PathBuf::new(),
         digest: Sha256Hex::of(b""),
+        text: Arc::default(),
         title: title.unwrap_or_else(|| name.clone()),
         name,
         source: source.unwrap_or_default(),
@@ -310,7 +312,7 @@ fn read(
         claims: claims
             .into_iter()
             .flatten()
-            .map(|claim| claim.value)
+            .map(|Located { value, line }| Claim { line, ..value })
             .collect(),
         cells: cells.into_iter().flatten().collect(),
         run_names: RunNames(Arc::new(names)),

@@ -384,11 +384,31 @@ fn check_tells_every_cell_and_claim_with_a_mistake() {
     for command in ["check", "run"] {
         let ran = project.run(&[command, "specs/tiny.yaml"]).code(2);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(ran.stderr, @"
-            error: `specs/tiny.yaml`: claim `T-1`: unknown run `dim=17`, expected one of `dim=16`, `dim=32`
-            error: `specs/tiny.yaml`: line 27: unknown function `meen`, the nearest names are `mean`, `min`, `difference`
-            error: `specs/tiny.yaml`: line 28: unknown metric `val_los`, the nearest names are `val_loss`, `val_loss_max`, `val_loss_min`
-            ");
+            insta::assert_snapshot!(ran.stderr, @r#"
+            error: invalid spec `specs/tiny.yaml`
+
+            there is no run `dim=17`
+              --> specs/tiny.yaml:24:19
+            24 |     measure: run('dim=17').steps
+               |                   ^^^^^^
+               = allowed: `dim=16`, `dim=32`
+               = note: in claim `T-1`
+               = hint: did you mean `dim=16`?
+
+            there is no function `meen`
+              --> specs/tiny.yaml:27:31
+            27 |   - text: "{{ 1 if 1 < 2 else meen([1]) }}"
+               |                               ^^^^
+               = allowed: `mean`, `min`, `difference` and others
+               = hint: did you mean `mean`?
+
+            there is no metric `val_los`
+              --> specs/tiny.yaml:28:46
+            28 |   - text: "Width 32 ends at {{ run('dim=32').val_los | round(2) }} nats."
+               |                                              ^^^^^^^
+               = allowed: `val_loss`, `val_loss_max`, `val_loss_min` and others
+               = hint: did you mean `val_loss`?
+            "#);
         }
     }
 }

@@ -214,8 +214,9 @@ pub(super) fn look_up(
     let is_unknown = |id: &&String| all.iter().all(|claim| claim.id != **id);
     match ids.iter().find(is_unknown) {
         None => Ok(()),
-        Some(id) => Err(ReportError::UnknownClaim {
+        Some(id) => Err(ReportError::Unknown {
             line,
+            what: "claim",
             name: id.clone(),
             known: all.iter().map(|claim| claim.id.clone()).collect(),
         }),

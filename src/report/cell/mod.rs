@@ -205,13 +205,14 @@ impl<'a, 'b> Builder<'a, 'b> {
     pub(crate) fn shown(&self, id: &str) -> Result<Option<String>, ReportError> {
         let claims = &self.scope.spec.claims;
         let claim = claims.iter().find(|claim| claim.id == id);
-        let Some(show) = claim.and_then(|claim| claim.show.as_deref()) else {
+        let Some((show, line)) = claim.and_then(|claim| Some((claim.show.as_ref()?, claim.line)))
+        else {
             return Ok(None);
         };
         let filled = self
             .session
             .text(show)
-            .map_err(|error| of_show(id, error))?;
+            .map_err(|error| located(error, show, line))?;
         Ok(Some(one_line(&filled.text)))
     }
 
@@ -287,11 +288,9 @@ pub(crate) fn look_up(
     session: &Session,
     cell: &Cell,
     line: usize,
-) -> Result<(), ReportError> {
-    match cell {
-        Cell::Text(text) => session
-            .check_text(text)
-            .map_err(|error| located(error, text, line)),
+) -> Vec<ReportError> {
+    let looked = match cell {
+        Cell::Text(text) => return in_text(text, session, line),
         Cell::Plot(plot) => chart::look_up(scope, plot, line).map(drop),
         Cell::Histogram(_) => Ok(()),
         Cell::Scatter(cell) => chart::look_up_scatter(scope, cell, line).map(drop),
@@ -303,31 +302,25 @@ pub(crate) fn look_up(
         | Cell::Perplexity(PerplexityCell { runs, .. })
         | Cell::Plan(runs) => scope.select(runs, line).map(drop),
         Cell::Claims(selection) => claims::look_up(scope, selection, line),
-    }
+    };
+    looked.err().into_iter().collect()
 }
 
 /// The mistakes of the texts beside the cells: the finding, and what claims show.
 pub(crate) fn texts(spec: &Spec, session: &Session) -> Vec<ReportError> {
-    let finding = spec.finding.iter().filter_map(|text| {
-        let error = session.check_text(&text.value).err()?;
-        Some(located(error, &text.value, text.line))
-    });
-    let shown = spec.claims.iter().filter_map(|claim| {
-        let error = session.check_text(claim.show.as_deref()?).err()?;
-        Some(of_show(&claim.id, error))
-    });
-    finding.chain(shown).collect()
+    let finding = spec.finding.iter().map(|text| (&text.value, text.line));
+    let shown = spec
+        .claims
+        .iter()
+        .filter_map(|claim| Some((claim.show.as_ref()?, claim.line)));
+    let all = finding.chain(shown);
+    all.flat_map(|(text, line)| in_text(text, session, line))
+        .collect()
 }
 
-fn of_show(id: &str, error: ExprError) -> ReportError {
-    let message = match error {
-        ExprError::InText { source, .. } => source.to_string(),
-        other => other.to_string(),
-    };
-    ReportError::Show {
-        claim: id.to_owned(),
-        message,
-    }
+fn in_text(text: &str, session: &Session, line: usize) -> Vec<ReportError> {
+    let mistakes = session.check_text(text).into_iter();
+    mistakes.map(|error| located(error, text, line)).collect()
 }
 
 /// Computes the expressions of a text. Where a value is missing a dash stands for it and the text says why.
@@ -357,22 +350,23 @@ fn computed(text: &str, session: &Session, line: usize) -> Result<String, Report
 
 /// The error with its line in the spec. A text of several lines is a block that begins below the line of its cell.
 fn located(error: ExprError, text: &str, line: usize) -> ReportError {
-    match error {
+    let (below, expression, error) = match error {
         ExprError::InText {
-            line: inner,
-            source,
-        } => ReportError::Text {
-            line: if text.contains('\n') {
-                line + inner
-            } else {
-                line
-            },
-            message: source.to_string(),
-        },
-        other => ReportError::Text {
             line,
-            message: other.to_string(),
-        },
+            expression,
+            source,
+        } => (line, expression, *source),
+        other => (0, String::new(), other),
+    };
+    let line = if text.contains('\n') {
+        line + below
+    } else {
+        line
+    };
+    ReportError::Text {
+        line,
+        expression,
+        error,
     }
 }
 

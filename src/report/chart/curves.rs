@@ -23,9 +23,11 @@ pub(crate) fn look_up<'a>(
 ) -> Result<Vec<&'a RunResult>, ReportError> {
     for curve in &cell.curves {
         if !CURVES.contains(&curve.as_str()) {
-            return Err(ReportError::UnknownCurve {
+            return Err(ReportError::Unknown {
                 line,
+                what: "curve",
                 name: curve.clone(),
+                known: CURVES.iter().map(|name| (*name).to_owned()).collect(),
             });
         }
     }

@@ -225,6 +225,7 @@ pub(crate) fn spec(name: &str, runs: &[RunResult], axes: Vec<Axis>, cells: Vec<C
         profiles: vec!["desk".to_owned()],
         path: format!("specs/{name}.yaml").into(),
         digest: Sha256Hex::of(name.as_bytes()),
+        text: "".into(),
         name: name.into(),
         title: "Epoch frenzy: many passes over little text, or one pass over much?".into(),
         source: Source {

@@ -417,7 +417,14 @@ fn errors_are_of_the_reader_or_of_the_program() {
     let fixture = with_cells(fixture::three_runs(), json!([{"plot": {"curves": ["x"]}}]));
     let error =
         Report::build(&fixture.spec, &fixture.results, &[], &Making::default()).unwrap_err();
-    assert!(matches!(error, ReportError::UnknownCurve { line: 7, .. }));
+    assert!(matches!(
+        error,
+        ReportError::Unknown {
+            line: 7,
+            what: "curve",
+            ..
+        }
+    ));
 }
 
 #[test]
