@@ -21,7 +21,8 @@
 //! |---|---|
 //! | `spec` | the YAML file as data: settings, axes, claims, cells, and what is wrong with them |
 //! | `plan` | runs and their identities, estimates, semantic differences |
-//! | `data` | corpora (two are embedded), sources, tokenizers, sequence policies, batches |
+//! | `text` | sources (two corpora are embedded), tokenizers, sequence policies: a file each |
+//! | `data` | slices of documents with their identity, kept ids, batches |
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
 //! | `weights` | weights and checkpoints as plain data, and their file |
 //! | `interop` | models in and out: the formats of other programs |
@@ -105,6 +106,7 @@ mod scheduler;
 mod spec;
 mod stats;
 mod store;
+mod text;
 mod trackers;
 mod train;
 mod weights;

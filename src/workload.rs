@@ -172,7 +172,7 @@ impl<'a> Materials<'a> {
                 let slice = &settings.data.validation.corpus;
                 let corpus = slice.as_ref().unwrap_or(&settings.data.corpus);
                 let ids = data::stream_documents(settings.data.sequence, corpus, ids);
-                data::sequence::stream(&ids, tokenizer.eos())
+                data::sequence::stream::ids(&ids, tokenizer.eos())
             }
         };
         let prompts = eval.samples.iter().flat_map(|samples| &samples.prompts);

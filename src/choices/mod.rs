@@ -8,7 +8,8 @@
 //!
 //! `choices!` in the choice's `mod.rs` lists the values, one line each: it declares the module, the enum variant and its schema.
 //! Everything else asks the trait and never matches on the variants, so that nothing can forget a new value. To add one, write
-//! its file and its line. A choice outside this module follows the same pattern with a trait of its own.
+//! its file and its line. The choices of `text` (source, tokenizer,
+//! sequence policy) follow the same pattern.
 //!
 //! Nothing here knows a spec file, a tensor or a corpus. A check reports [`Finding`]s, which the spec turns into messages.
 
@@ -28,7 +29,7 @@ pub use schedule::Schedule;
 
 /// Declares a choice from its values: `file: Variant`, or `file: Variant(Settings)` where it has settings.
 ///
-/// The enum gets `EXAMPLES` for tests, `name` and `about` for documentation, and `get`: the value as the choice's trait sees it.
+/// The enum gets `examples` for tests, `name` and `about` for documentation, and `get`: the value as the choice's trait sees it.
 macro_rules! choices {
     (
         $(#[$meta:meta])*
@@ -39,7 +40,7 @@ macro_rules! choices {
         $(pub mod $file;)+
 
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum $name {
             $(
@@ -50,10 +51,12 @@ macro_rules! choices {
             )+
         }
 
+        #[allow(clippy::clone_on_copy, reason = "settings with paths are no `Copy`")]
         impl $name {
             /// An example of every value.
-            pub const EXAMPLES: &'static [Self] =
-                &[$(Self::$variant $(({ let example: $file::$settings = $file::EXAMPLE; example }))?,)+];
+            pub fn examples() -> Vec<Self> {
+                vec![$(Self::$variant $(({ let example: &$file::$settings = &$file::EXAMPLE; example.clone() }))?,)+]
+            }
 
             /// What it is, in one sentence.
             pub fn about(&self) -> &'static str {
@@ -72,8 +75,8 @@ macro_rules! choices {
             /// The value with what it computes.
             pub fn get(&self) -> &dyn $kind {
                 match self {
-                    $(Self::$variant $((choices!(@bind settings $settings)))? => {
-                        choices!(@value settings $file $variant $($settings)?)
+                    $(Self::$variant $(($crate::choices::choices!(@bind settings $settings)))? => {
+                        $crate::choices::choices!(@value settings $file $variant $($settings)?)
                     })+
                 }
             }
@@ -83,4 +86,4 @@ macro_rules! choices {
     (@value $binding:ident $file:ident $variant:ident) => { &$file::$variant };
     (@value $binding:ident $file:ident $variant:ident $settings:ident) => { $binding };
 }
-use choices;
+pub(crate) use choices;

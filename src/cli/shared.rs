@@ -68,7 +68,7 @@ impl LoadedModel {
             origin,
             model,
             target_shift: 1,
-            loss: Loss::EXAMPLES[0],
+            loss: Loss::default(),
             tokenizer,
             weights,
             engine,

@@ -6,12 +6,15 @@
 use super::cache::Cache;
 use super::sequence::{check_shift, sequence_length};
 use super::slices::{DocumentRange, Slices};
-use super::source::{self, BinVocabulary, Wanted};
-use super::tokenizer::{self, ALGORITHM, TextTokenizer, check_vocab_size};
-use super::{DataContext, DataError};
+use super::source::{self, BinVocabulary, Origin, Wanted};
+use super::tokenizer::{self, TextTokenizer};
+use super::{DataContext, DataError, load};
 use crate::digest::{Hasher, Sha256Hex};
-use crate::spec::{Corpus, DataSettings, Embedded, ModelSettings, SeqLen, Sequence, Tokenizer};
-use serde::{Deserialize, Serialize};
+use crate::spec::{Corpus, DataSettings, ModelSettings, SeqLen, Sequence, Tokenizer};
+use crate::text::corpora::Embedded;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// Identity of the data.
@@ -60,23 +63,75 @@ pub enum SliceKey {
 }
 
 /// Identity of a tokenizer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TokenizerKey {
     /// Digest of the file.
     File {
         /// Digest.
         sha256: Sha256Hex,
     },
-    /// Recipe of a trained byte-level BPE.
-    TrainBpe {
-        /// Version of the training algorithm.
-        algorithm: u32,
-        /// Entries.
-        vocab_size: usize,
+    /// What a tokenizer that learns follows from. Written as `{KIND: {…recipe, slice}}`.
+    Learnt {
+        /// Name of its kind.
+        kind: String,
+        /// What beside the documents decides it.
+        recipe: Map<String, Value>,
         /// What it learns from.
         slice: SliceKey,
     },
+}
+
+impl TokenizerKey {
+    /// Of a tokenizer that learns from `slice`; `None` for one that needs no documents.
+    pub fn learnt(tokenizer: &Tokenizer, slice: &SliceKey) -> Option<Self> {
+        Some(Self::Learnt {
+            recipe: tokenizer.learns()?.recipe(),
+            kind: tokenizer.name().to_owned(),
+            slice: slice.clone(),
+        })
+    }
+}
+
+impl Serialize for TokenizerKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::File { sha256 } => json!({"file": {"sha256": sha256}}),
+            Self::Learnt {
+                kind,
+                recipe,
+                slice,
+            } => {
+                let mut all = recipe.clone();
+                all.insert("slice".to_owned(), json!(slice));
+                json!({kind: all})
+            }
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenizerKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let kinds = Map::deserialize(deserializer)?;
+        let mut kinds = kinds.into_iter();
+        let (Some((kind, Value::Object(mut recipe))), None) = (kinds.next(), kinds.next()) else {
+            return Err(D::Error::custom("expected one kind of tokenizer"));
+        };
+        let part = if kind == "file" { "sha256" } else { "slice" };
+        let Some(value) = recipe.remove(part) else {
+            return Err(D::Error::missing_field(part));
+        };
+        if kind == "file" {
+            let sha256 = serde_json::from_value(value).map_err(D::Error::custom)?;
+            return Ok(Self::File { sha256 });
+        }
+        let slice = serde_json::from_value(value).map_err(D::Error::custom)?;
+        Ok(Self::Learnt {
+            kind,
+            recipe,
+            slice,
+        })
+    }
 }
 
 /// What is known of a run's data before it is loaded.
@@ -86,7 +141,7 @@ pub struct Identified {
     pub key: DataKey,
     /// Identity of the test slice, for evaluations that use it; `None` where it is empty.
     pub test: Option<SliceKey>,
-    /// Entries of the vocabulary, from which [`ModelSettings::resolve`] sizes the model. Of a trained tokenizer: as asked for.
+    /// Entries of the vocabulary, from which [`ModelSettings::resolve`] sizes the model. Of a `train_bpe`: as asked for.
     pub vocab_size: usize,
     /// Which documents each slice has.
     pub(super) slices: Slices,
@@ -109,8 +164,9 @@ pub fn identify(
         SeqLen::Shortest => SeqLen::Shortest,
         other => SeqLen::Tokens(sequence_length(other, model.max_seq_len, &[])?),
     };
-    if let Tokenizer::TrainBpe(bpe) = &settings.tokenizer {
-        check_vocab_size(bpe.vocab_size)?;
+    let learns = settings.tokenizer.learns();
+    if let Some(kind) = learns {
+        kind.is_possible()?;
     }
     let file = TokenizerFacts::of(&settings.tokenizer, context)?;
     let vocabulary = file.as_ref().map(TokenizerFacts::vocabulary);
@@ -119,22 +175,22 @@ pub fn identify(
         .chain(&slices.tokenizer)
         .collect();
     let keys = slice_keys(&ranges, vocabulary, context)?;
-    let (tokenizer, vocab_size) = match (&settings.tokenizer, file) {
-        (Tokenizer::TrainBpe(bpe), _) => {
-            let key = TokenizerKey::TrainBpe {
-                algorithm: ALGORITHM,
-                vocab_size: bpe.vocab_size,
-                slice: keys[3].clone(),
-            };
-            (key, bpe.vocab_size)
+    let (tokenizer, vocab_size) = match file {
+        Some(facts) => {
+            let sha256 = facts.sha256;
+            (TokenizerKey::File { sha256 }, facts.vocab_size)
         }
-        (_, Some(facts)) => (
-            TokenizerKey::File {
-                sha256: facts.sha256,
-            },
-            facts.vocab_size,
-        ),
-        (_, None) => unreachable!("facts of a tokenizer that is not trained were read above"),
+        None => {
+            let key = TokenizerKey::learnt(&settings.tokenizer, &keys[3]);
+            let key = key.expect("a tokenizer without facts learns from documents");
+            let entries = match learns.and_then(|kind| kind.entries()) {
+                Some(entries) => entries,
+                // Only the documents tell. What happens to the cache is told when the data is loaded.
+                None => load::learnt(&settings.tokenizer, &slices, &key, context, &mut Vec::new())?
+                    .vocab_size(),
+            };
+            (key, entries)
+        }
     };
     check_vocabulary(model, vocab_size)?;
     let key = DataKey {
@@ -246,42 +302,32 @@ fn slice_keys(
         let same: Vec<usize> = (first..ranges.len())
             .filter(|i| keys[*i].is_none() && ranges[*i].corpus == *corpus)
             .collect();
-        match corpus {
-            Corpus::Stories(parameters) => same
-                .iter()
-                .for_each(|i| keys[*i] = Some(embedded("stories", parameters, ranges[*i]))),
-            Corpus::Documents(parameters) => {
-                same.iter()
-                    .for_each(|i| keys[*i] = Some(embedded("documents", parameters, ranges[*i])));
+        if let Origin::Generated {
+            generator,
+            parameters,
+            ..
+        } = corpus.get().origin()
+        {
+            for i in same {
+                keys[i] = Some(SliceKey::Embedded {
+                    generator: generator.name().to_owned(),
+                    parameters: *parameters,
+                    skip: ranges[i].range.start,
+                    take: ranges[i].range.len(),
+                });
             }
-            Corpus::Text(_)
-            | Corpus::Folder(_)
-            | Corpus::Jsonl(_)
-            | Corpus::Json(_)
-            | Corpus::Bin(_) => {
-                let digests = file_digests(corpus, &same, ranges, vocabulary, context)?;
-                for (i, sha256) in same.iter().zip(digests) {
-                    let take = ranges[*i].range.len();
-                    let one_text = corpus.is_one_text();
-                    keys[*i] = Some(SliceKey::Documents {
-                        take,
-                        sha256,
-                        one_text,
-                    });
-                }
-            }
+            continue;
+        }
+        let digests = file_digests(corpus, &same, ranges, vocabulary, context)?;
+        for (i, sha256) in same.iter().zip(digests) {
+            keys[*i] = Some(SliceKey::Documents {
+                take: ranges[*i].range.len(),
+                sha256,
+                one_text: corpus.get().is_one_text(),
+            });
         }
     }
     Ok(keys.into_iter().flatten().collect())
-}
-
-fn embedded(generator: &str, parameters: &Embedded, range: &DocumentRange) -> SliceKey {
-    SliceKey::Embedded {
-        generator: generator.to_owned(),
-        parameters: *parameters,
-        skip: range.range.start,
-        take: range.range.len(),
-    }
 }
 
 /// A folder in the key of a cache entry: as text, or, where it is none, as bytes.
@@ -298,9 +344,9 @@ pub(super) fn count_documents(
     context: &DataContext,
 ) -> Result<usize, DataError> {
     let corpus = &settings.corpus;
-    let vocabulary = match corpus {
-        Corpus::Bin(_) => TokenizerFacts::of(&settings.tokenizer, context)?,
-        _ => None,
+    let vocabulary = match corpus.get().holds_ids() {
+        true => TokenizerFacts::of(&settings.tokenizer, context)?,
+        false => None,
     };
     let vocabulary = vocabulary.as_ref().map(TokenizerFacts::vocabulary);
     let Some(fingerprint) = source::fingerprint(corpus, context)? else {
@@ -335,7 +381,7 @@ fn file_digests(
     let Some(fingerprint) = source::fingerprint(corpus, context)? else {
         return Ok(Vec::new());
     };
-    let ids = matches!(corpus, Corpus::Bin(_)).then_some(vocabulary);
+    let ids = corpus.get().holds_ids().then_some(vocabulary);
     let base = folder_key(&context.base);
     let what = |number: usize| {
         let vocabulary = ids.flatten().map(|v| (v.eos, v.vocab_size));

@@ -4,10 +4,10 @@ use super::cache::{Cache, Found, Turn, digest_of, digest_of_slices};
 use super::identity::{
     DataKey, Identified, SliceKey, TokenizerKey, identify, slice_cache_key, tokenizer_cache_key,
 };
-use super::sequence::{self, Frame, sequence_length};
+use super::sequence::{self, Frame, Shape, sequence_length};
 use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
-use super::tokenizer::{self, Fidelity, TextTokenizer, WordCounts};
+use super::tokenizer::{self, Fidelity, OfDocuments, TextTokenizer};
 use super::{DataContext, DataError, SequenceSet, TrainingData};
 use crate::digest::{Hasher, Sha256Hex};
 use crate::fsx::FsResult;
@@ -140,7 +140,7 @@ pub(crate) fn stream_documents(
     corpus: &Corpus,
     documents: Vec<Vec<u32>>,
 ) -> Vec<Vec<u32>> {
-    if sequence == Sequence::Stream && corpus.is_one_text() {
+    if sequence.get().shape() == Shape::Stream && corpus.get().is_one_text() {
         vec![documents.concat()]
     } else {
         documents
@@ -229,9 +229,9 @@ pub fn held_out(
             available: slice.range.len(),
         });
     }
-    let tokenizer = match &slice.corpus {
-        Corpus::Bin(_) => tokenizer::open(&settings.tokenizer, context)?,
-        _ => None,
+    let tokenizer = match slice.corpus.get().holds_ids() {
+        true => tokenizer::open(&settings.tokenizer, context)?,
+        false => None,
     };
     let wanted = Wanted {
         slice: slice.slice,
@@ -272,39 +272,48 @@ fn open_tokenizer(
     context: &DataContext,
     warnings: &mut Vec<String>,
 ) -> Result<TextTokenizer, DataError> {
-    let tokenizer = match (&settings.tokenizer, key) {
-        (Tokenizer::TrainBpe(bpe), _) => {
-            let mut tokenizer = trained(bpe.vocab_size, slices, key, context, warnings)?;
-            let found = tokenizer.vocab_size();
-            if found < bpe.vocab_size {
-                tokenizer.add_note(format!(
-                    "the tokenizer's texts give {found} entries, fewer than `vocab_size: {}`; the rest is never used",
-                    bpe.vocab_size
-                ));
-            }
-            tokenizer
+    let sha256 = match key {
+        TokenizerKey::Learnt { .. } => {
+            return learnt(&settings.tokenizer, slices, key, context, warnings);
         }
-        (other, TokenizerKey::File { sha256 }) => {
-            let Some(tokenizer) = tokenizer::open(other, context)? else {
-                unreachable!("only a trained tokenizer needs documents")
-            };
-            if tokenizer.sha256() != *sha256 {
-                let path = other.path().unwrap_or(Path::new("bytes"));
-                return Err(DataError::Changed {
-                    corpus: format!("the tokenizer `{}`", path.display()),
-                });
-            }
-            tokenizer
-        }
-        (_, TokenizerKey::TrainBpe { .. }) => {
-            unreachable!("the key was made from these settings")
-        }
+        TokenizerKey::File { sha256 } => sha256,
     };
+    let Some(tokenizer) = tokenizer::open(&settings.tokenizer, context)? else {
+        unreachable!("the key was made from these settings")
+    };
+    if tokenizer.sha256() != *sha256 {
+        let path = settings.tokenizer.path().unwrap_or(Path::new("bytes"));
+        return Err(DataError::Changed {
+            corpus: format!("the tokenizer `{}`", path.display()),
+        });
+    }
     Ok(tokenizer)
 }
 
-fn trained(
-    vocab_size: usize,
+/// A tokenizer that learns from documents, with a note where they give fewer entries than asked for.
+pub(super) fn learnt(
+    kind: &Tokenizer,
+    slices: &Slices,
+    key: &TokenizerKey,
+    context: &DataContext,
+    warnings: &mut Vec<String>,
+) -> Result<TextTokenizer, DataError> {
+    let Some(learns) = kind.learns() else {
+        unreachable!("only kinds that learn have such a key")
+    };
+    let mut tokenizer = learn(learns, kind.name(), slices, key, context, warnings)?;
+    let found = tokenizer.vocab_size();
+    if let Some(asked) = learns.entries().filter(|asked| found < *asked) {
+        tokenizer.add_note(format!(
+            "the tokenizer's texts give {found} entries, fewer than `vocab_size: {asked}`; the rest is never used"
+        ));
+    }
+    Ok(tokenizer)
+}
+
+fn learn(
+    kind: &dyn OfDocuments,
+    name: &str,
     slices: &Slices,
     key: &TokenizerKey,
     context: &DataContext,
@@ -312,7 +321,7 @@ fn trained(
 ) -> Result<TextTokenizer, DataError> {
     let cache = Cache::new(context);
     let cache_key = tokenizer_cache_key(key);
-    let named = Path::new("trained BPE");
+    let named = Path::new(name);
     let mut look = || match cache.tokenizer(&cache_key) {
         Found::Hit(bytes) => Some(bytes),
         Found::Damaged(path) => {
@@ -333,20 +342,20 @@ fn trained(
         slice: slice.slice,
         range: slice.range.clone(),
     };
-    let (mut words, mut texts, mut bytes) = (WordCounts::default(), Vec::new(), 0);
+    let (mut learning, mut texts, mut bytes) = (kind.learn(), Vec::new(), 0);
     source::read_ranges(&slice.corpus, &[wanted], None, context, |_, document| {
         if let Document::Text(text) = document {
             bytes += text.len();
             texts.push(text.clone());
         }
         if bytes >= TOGETHER_BYTES {
-            words.add(&texts, &context.stop)?;
+            learning.add(&texts, &context.stop)?;
             (texts, bytes) = (Vec::new(), 0);
         }
         Ok(())
     })?;
-    words.add(&texts, &context.stop)?;
-    let bytes = TextTokenizer::train_bpe_unless(&context.stop, words, vocab_size)?;
+    learning.add(&texts, &context.stop)?;
+    let bytes = learning.finish(&context.stop)?;
     kept(&cache, cache.put_tokenizer(&cache_key, &bytes), warnings);
     TextTokenizer::from_bytes(&bytes, named)
 }

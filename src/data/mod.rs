@@ -1,25 +1,24 @@
-//! From documents to batches: corpora, sources, tokenizers, sequence policies. No model, no store.
+//! The data of a run: slices of documents with their identity, tokenised and kept, as batches. No model, no store.
 
 pub mod batch;
 mod cache;
-mod context;
-pub mod corpora;
-mod error;
 pub mod identity;
 mod load;
 mod sample;
-pub mod sequence;
 mod slices;
-mod source;
 pub mod stats;
 mod survey;
-#[cfg(test)]
-mod test_support;
-pub mod tokenizer;
 
+#[cfg(test)]
+pub(crate) use crate::text::test_support;
+pub(crate) use crate::text::tokenizer::{
+    Head as TokenizerHead, Spelling, Table as TokenTable, Token, TokenKind,
+};
+pub use crate::text::{
+    DataContext, DataError, SequenceSet, Stop, TextTokenizer, TrainingData, corpora,
+};
+pub(crate) use crate::text::{sequence, source, tokenizer};
 pub use cache::audit;
-pub use context::{DataContext, Stop};
-pub use error::DataError;
 pub use identity::{Identified, identify};
 pub(crate) use load::stream_documents;
 pub use load::{LoadedData, document_lengths, held_out, load};
@@ -28,85 +27,3 @@ pub(crate) use slices::resolve_split;
 pub(crate) use source::absent_files;
 pub use source::read_all;
 pub use survey::{Look, Survey, survey};
-pub use tokenizer::TextTokenizer;
-pub(crate) use tokenizer::{
-    Head as TokenizerHead, Spelling, Table as TokenTable, Token, TokenKind,
-};
-
-/// Sequences of ids with their targets. Lengths differ; padding appears only in batches, as a mask by position.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SequenceSet {
-    /// Inputs of all sequences, one after another.
-    pub inputs: Vec<u32>,
-    /// Targets, as many as inputs.
-    pub targets: Vec<u32>,
-    /// Start of each sequence, and the total length at the end (`sequences + 1` entries; one entry where empty).
-    pub offsets: Vec<usize>,
-}
-
-impl SequenceSet {
-    /// An empty set.
-    pub fn new() -> Self {
-        Self {
-            offsets: vec![0],
-            ..Self::default()
-        }
-    }
-
-    /// Appends a sequence; `input` and `target` have the same length.
-    pub fn push(&mut self, input: &[u32], target: &[u32]) {
-        debug_assert_eq!(input.len(), target.len());
-        self.inputs.extend_from_slice(input);
-        self.targets.extend_from_slice(target);
-        self.offsets.push(self.inputs.len());
-    }
-
-    /// Number of sequences.
-    pub fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
-    /// Whether there is no sequence.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Input and target of sequence `index`.
-    pub fn get(&self, index: usize) -> (&[u32], &[u32]) {
-        let range = self.offsets[index]..self.offsets[index + 1];
-        (&self.inputs[range.clone()], &self.targets[range])
-    }
-
-    /// The ids of sequence `index`, whose targets are `shift` ids ahead: its input and what its target has beyond it (nothing where
-    /// the input is shorter than the shift: the ids between are not known).
-    pub fn line(&self, index: usize, shift: usize) -> Vec<u32> {
-        let (input, target) = self.get(index);
-        let beyond = target.len().checked_sub(shift).map(|at| &target[at..]);
-        [input, beyond.unwrap_or_default()].concat()
-    }
-
-    /// Length of the longest sequence (0 where empty).
-    pub fn longest(&self) -> usize {
-        self.offsets
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .max()
-            .unwrap_or(0)
-    }
-}
-
-/// What a run trains on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrainingData {
-    /// Sequences, in file order.
-    Sequences(SequenceSet),
-    /// One stream, from which windows of `window` inputs (and targets `shift` further) are drawn at random.
-    Stream {
-        /// All ids, end-of-text after each document.
-        ids: Vec<u32>,
-        /// Inputs per window.
-        window: usize,
-        /// Distance from an input to its target.
-        shift: usize,
-    },
-}

@@ -7,7 +7,7 @@ use super::slices::{DocumentRange, Slices};
 use super::source::{self, BinVocabulary, Document, Wanted};
 use super::tokenizer::{self, TextTokenizer};
 use super::{DataContext, DataError};
-use crate::spec::{DataSettings, Tokenizer};
+use crate::spec::DataSettings;
 use std::path::Path;
 
 /// Documents of a slice that are looked at.
@@ -93,12 +93,9 @@ impl<'a> Sampler<'a> {
 
     /// The tokenizer of the run; one that is still to be trained is trained on a few of its documents.
     fn likely_tokenizer(&self) -> Result<TextTokenizer, DataError> {
-        let bpe = match &self.settings.tokenizer {
-            Tokenizer::TrainBpe(bpe) => bpe,
-            other => {
-                let opened = tokenizer::open(other, self.context)?;
-                return Ok(opened.expect("only a trained tokenizer needs documents"));
-            }
+        let Some(kind) = self.settings.tokenizer.learns() else {
+            let opened = tokenizer::open(&self.settings.tokenizer, self.context)?;
+            return Ok(opened.expect("only a tokenizer that learns needs documents"));
         };
         let key = tokenizer_cache_key(&self.key.tokenizer);
         let bytes = match self.cache.tokenizer(&key) {
@@ -106,7 +103,9 @@ impl<'a> Sampler<'a> {
             _ => {
                 let slice = self.slices.tokenizer.as_ref().unwrap_or(&self.slices.train);
                 let first = First::of(slice, None, self.context)?;
-                TextTokenizer::train_bpe(&first.beginnings, bpe.vocab_size)?
+                let mut learning = kind.learn();
+                learning.add(&first.beginnings, &self.context.stop)?;
+                learning.finish(&self.context.stop)?
             }
         };
         TextTokenizer::from_bytes(&bytes, Path::new("trained BPE"))

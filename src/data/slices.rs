@@ -4,8 +4,9 @@
 //! exactly that range. A slice with its own `corpus` counts in that corpus. No two slices may share a document. With
 //! `data.draw: n` all slices but the tokenizer's stand `n` times as far on as the last of them in the same corpus ends.
 
-use super::{DataContext, DataError, source};
-use crate::spec::{Corpus, DataSettings, Paths, Slice, Tokenizer};
+use super::source::{self, Origin};
+use super::{DataContext, DataError};
+use crate::spec::{Corpus, DataSettings, Slice};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -67,22 +68,14 @@ impl Slices {
         let validation = place("validation", &settings.validation);
         let test = place("test", &settings.test);
         let train = place("train", &settings.train);
-        let tokenizer = match &settings.tokenizer {
-            Tokenizer::TrainBpe(bpe) => {
-                let take = bpe.documents.unwrap_or(settings.train.take);
-                let start = train.range.start;
-                Some(DocumentRange {
-                    range: start..start.saturating_add(take),
-                    ..train.clone()
-                })
+        let tokenizer = settings.tokenizer.learns().map(|kind| {
+            let take = kind.documents().unwrap_or(settings.train.take);
+            let start = train.range.start;
+            DocumentRange {
+                range: start..start.saturating_add(take),
+                ..train.clone()
             }
-            Tokenizer::File(_)
-            | Tokenizer::Sentencepiece(_)
-            | Tokenizer::Gpt2(_)
-            | Tokenizer::Tiktoken(_)
-            | Tokenizer::Llama2c(_)
-            | Tokenizer::Bytes => None,
-        };
+        });
         let mut slices = Self {
             train,
             validation,
@@ -166,16 +159,16 @@ enum SourceKey {
 }
 
 fn source_key(corpus: &Corpus, context: &DataContext) -> SourceKey {
-    let files = |paths: &Paths| {
-        SourceKey::Files(paths.iter().map(|path| context.same_file(path)).collect())
-    };
-    match corpus {
-        Corpus::Stories(p) => SourceKey::Embedded("stories", p.version, p.seed),
-        Corpus::Documents(p) => SourceKey::Embedded("documents", p.version, p.seed),
-        Corpus::Text(file) => files(&file.path),
-        Corpus::Folder(folder) => files(&folder.path.clone().into()),
-        Corpus::Jsonl(file) | Corpus::Json(file) => files(&file.path),
-        Corpus::Bin(file) => files(&file.path),
+    match corpus.get().origin() {
+        Origin::Generated {
+            generator,
+            parameters,
+            ..
+        } => SourceKey::Embedded(generator.name(), parameters.version, parameters.seed),
+        Origin::Files(paths) => {
+            SourceKey::Files(paths.iter().map(|path| context.same_file(path)).collect())
+        }
+        Origin::Folder(folder) => SourceKey::Files(vec![context.same_file(&folder.path)]),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::DataError;
 use super::sequence::{batches, sequence_length, sequences};
-use crate::spec::{SeqLen, Sequence, Tolerance};
+use crate::spec::{SeqLen, Sequence};
 use serde::Serialize;
 
 /// Tolerances of the published table.
@@ -81,10 +81,9 @@ pub fn count_table(
     let mut rows = Vec::new();
     let mut row = |policy: Sequence, seq_len: usize| {
         let count = sequences(policy, lengths, seq_len);
-        let (name, tol) = name_of(policy);
         rows.push(CountRow {
-            policy: name.to_owned(),
-            tol,
+            policy: policy.name().to_owned(),
+            tol: policy.get().tolerance().map(|(tol, _)| tol),
             seq_len,
             sequences: count,
             batches: count.map(|count| batches(count, batch_size)),
@@ -94,59 +93,18 @@ pub fn count_table(
         row(Sequence::Discard, shortest);
         row(Sequence::ImputeConcat, shortest);
     }
-    for policy in [
-        Sequence::NextToken,
-        Sequence::Discard,
-        Sequence::ImputeConcat,
-        Sequence::PadDiscard,
-        Sequence::PadImputeConcat,
-        Sequence::PadImputePerDocument,
-    ] {
-        row(policy, length);
-    }
-    for tol in TOLERANCES {
-        row(Sequence::InformedAsRun(Tolerance { tol }), length);
-    }
-    for tol in TOLERANCES {
-        row(Sequence::InformedAsDescribed(Tolerance { tol }), length);
-    }
-    row(Sequence::Stream, length);
-    Ok(rows)
-}
-
-/// Name of a policy as a spec writes it, and its tolerance.
-pub fn name_of(policy: Sequence) -> (&'static str, Option<usize>) {
-    match policy {
-        Sequence::NextToken => ("next_token", None),
-        Sequence::Discard => ("discard", None),
-        Sequence::ImputeConcat => ("impute_concat", None),
-        Sequence::PadDiscard => ("pad_discard", None),
-        Sequence::PadImputeConcat => ("pad_impute_concat", None),
-        Sequence::PadImputePerDocument => ("pad_impute_per_document", None),
-        Sequence::InformedAsRun(parameters) => ("informed_as_run", Some(parameters.tol)),
-        Sequence::InformedAsDescribed(parameters) => {
-            ("informed_as_described", Some(parameters.tol))
+    for policy in Sequence::examples() {
+        match policy.get().tolerance() {
+            None => row(policy, length),
+            Some((_, with)) => TOLERANCES.iter().for_each(|tol| row(with(*tol), length)),
         }
-        Sequence::Stream => ("stream", None),
     }
+    Ok(rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_those_of_a_spec() {
-        for text in [
-            "next_token",
-            "stream",
-            "{informed_as_run: {tol: 7}}",
-            "{informed_as_described: {tol: 7}}",
-        ] {
-            let policy: Sequence = crate::data::test_support::yaml(text);
-            assert!(text.contains(name_of(policy).0));
-        }
-    }
 
     #[test]
     fn a_table_counts_every_policy() {

@@ -5,10 +5,10 @@ use super::DataContext;
 use super::cache::Cache;
 use super::identity::{DataKey, Identified, slice_cache_key};
 use super::sample::{Sample, Sampler};
-use super::sequence::{input_lengths, sequence_length, sequences, validation_lengths};
+use super::sequence::{Shape, input_lengths, sequence_length, sequences, validation_lengths};
 use super::slices::DocumentRange;
 use super::source::GENERATED_TOGETHER;
-use crate::spec::{DataSettings, ModelSettings, Sequence};
+use crate::spec::{DataSettings, ModelSettings};
 
 /// Documents of the largest slice whose lengths are guessed.
 const LARGEST: usize = 1 << 22;
@@ -129,19 +129,19 @@ impl Survey {
         let seq_len =
             sequence_length(key.seq_len, model.max_seq_len, lengths.unwrap_or_default()).ok();
         let of_lengths = lengths.zip(seq_len);
+        let shape = key.sequence.get().shape();
         Self {
-            sequences: match key.sequence {
-                Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard => Some(documents),
-                Sequence::Stream => None,
-                policy => {
-                    of_lengths.and_then(|(lengths, seq_len)| sequences(policy, lengths, seq_len))
-                }
+            sequences: match shape {
+                Shape::Beginnings => Some(documents),
+                Shape::Stream => None,
+                Shape::Full | Shape::Chunks { .. } => of_lengths
+                    .and_then(|(lengths, seq_len)| sequences(key.sequence, lengths, seq_len)),
             },
             training_inputs: of_lengths.and_then(|(lengths, seq_len)| {
                 input_lengths(key.sequence, lengths, seq_len, key.target_shift)
             }),
             validation_inputs: (validation.as_deref().zip(seq_len))
-                .filter(|_| key.sequence != Sequence::Stream)
+                .filter(|_| shape != Shape::Stream)
                 .map(|(lengths, seq_len)| validation_lengths(lengths, seq_len, key.target_shift)),
             seq_len,
             training,

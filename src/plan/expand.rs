@@ -5,13 +5,12 @@ use super::eval_key::{EVAL_RECIPE, EvalKey};
 use super::memory::Held;
 use super::{Plan, RECIPE, Run, RunKey, Uncounted};
 use crate::data::batch::Length;
+use crate::data::sequence::Shape;
 use crate::data::{
     DataContext, DataError, Identified, Look, Survey, identify, resolve_split, survey,
 };
 use crate::record::{Counts, Estimate};
-use crate::spec::{
-    ModelConfig, PerplexitySettings, SeqLen, Sequence, Settings, Spec, Split, TrainSettings,
-};
+use crate::spec::{ModelConfig, PerplexitySettings, SeqLen, Settings, Spec, Split, TrainSettings};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -163,19 +162,11 @@ fn with_defaults(train: &TrainSettings) -> TrainSettings {
 /// What only the text tells of a run with these `settings`, where so much is known of it.
 pub(super) fn uncounted(settings: &Settings, survey: &Survey) -> Uncounted {
     let (data, train) = (&settings.data, &settings.train);
-    let by_document = matches!(
-        data.sequence,
-        Sequence::NextToken | Sequence::Discard | Sequence::PadDiscard | Sequence::Stream
-    );
-    let is_full = matches!(
-        data.sequence,
-        Sequence::ImputeConcat
-            | Sequence::PadImputeConcat
-            | Sequence::InformedAsRun(_)
-            | Sequence::Stream
-    );
+    let shape = data.sequence.get().shape();
+    let by_document = matches!(shape, Shape::Beginnings | Shape::Stream);
+    let is_full = matches!(shape, Shape::Full | Shape::Stream);
     let is_known = survey.is_counted;
-    let is_stream = data.sequence == Sequence::Stream;
+    let is_stream = shape == Shape::Stream;
     let is_counted = is_stream || is_known && train.ignore_index.is_none();
     let is_length_open = data.seq_len == SeqLen::Shortest && !is_known;
     Uncounted {
@@ -191,10 +182,8 @@ pub(super) fn uncounted(settings: &Settings, survey: &Survey) -> Uncounted {
 /// longest possible.
 pub(super) fn estimated(settings: &Settings, model: &ModelConfig, survey: &Survey) -> Estimate {
     let data = &settings.data;
-    let sequences = match data.sequence {
-        Sequence::Stream => None,
-        _ => Some(survey.sequences.unwrap_or(data.train.take)),
-    };
+    let is_endless = data.sequence.get().shape() == Shape::Stream;
+    let sequences = (!is_endless).then(|| survey.sequences.unwrap_or(data.train.take));
     let seq_len = match data.seq_len {
         SeqLen::Tokens(tokens) => tokens,
         SeqLen::Max => model.max_seq_len,

@@ -5,7 +5,7 @@ use super::Uncounted;
 use super::expand::{PlanError, estimated, uncounted};
 use crate::data::{DataContext, Survey};
 use crate::record::Estimate;
-use crate::spec::{Settings, Spec, Tokenizer};
+use crate::spec::Spec;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -60,12 +60,14 @@ pub fn outline(
     let runs = spec.runs.iter().map(|run| {
         let settings = &run.settings;
         let unknown = Survey::unknown(settings.data.train.take);
+        let entries = settings.data.tokenizer.entries();
+        let entries = entries.or(settings.model.vocab_size);
         Outlined {
             name: run.name.clone(),
             axes: run.axes.clone(),
             seed: settings.train.seed,
             uncounted: uncounted(settings, &unknown),
-            estimate: vocabulary(settings).map(|vocab_size| {
+            estimate: entries.map(|vocab_size| {
                 let model = settings.model.resolve(vocab_size);
                 estimated(settings, &model, &unknown)
             }),
@@ -77,19 +79,6 @@ pub fn outline(
         missing,
         runs: runs.collect(),
     })
-}
-
-/// Entries of the vocabulary, where the settings say it.
-fn vocabulary(settings: &Settings) -> Option<usize> {
-    match &settings.data.tokenizer {
-        Tokenizer::TrainBpe(bpe) => Some(bpe.vocab_size),
-        Tokenizer::Bytes => Some(crate::spec::MIN_BPE_VOCAB),
-        Tokenizer::File(_)
-        | Tokenizer::Sentencepiece(_)
-        | Tokenizer::Gpt2(_)
-        | Tokenizer::Tiktoken(_)
-        | Tokenizer::Llama2c(_) => settings.model.vocab_size,
-    }
 }
 
 /// Files and folders of all runs that do not exist, each once, in the order of their first use.

@@ -72,7 +72,7 @@ impl Base {
 
     fn end_is_validated(&self, key: &RunKey, steps: u64) -> bool {
         let end_of_epoch = self.steps.is_multiple_of(self.steps_per_epoch);
-        let is_stream = key.data.sequence == crate::spec::Sequence::Stream;
+        let is_stream = key.data.sequence.get().shape() == crate::data::sequence::Shape::Stream;
         let place = Place {
             step: self.steps - 1,
             steps,

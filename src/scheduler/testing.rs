@@ -53,11 +53,7 @@ fn run(seed: u64, steps: usize) -> Run {
         data: DataKey {
             train: slice(4),
             validation: slice(1),
-            tokenizer: TokenizerKey::TrainBpe {
-                algorithm: 1,
-                vocab_size: 300,
-                slice: slice(4),
-            },
+            tokenizer: TokenizerKey::learnt(&settings.data.tokenizer, &slice(4)).unwrap(),
             sequence: Sequence::NextToken,
             seq_len: SeqLen::Max,
             target_shift: 1,

@@ -50,6 +50,10 @@ mod written;
 pub use crate::choices::{
     Arch, ClassWeight, Init, Loss, ModelConfig, ModelSettings, Reduction, Schedule,
 };
+pub use crate::text::corpora::Embedded;
+pub use crate::text::source::{BinFile, Folder, Jsonl, Paths, TextFile};
+pub use crate::text::tokenizer::{MAX_BPE_VOCAB, MIN_BPE_VOCAB};
+pub use crate::text::{Corpus, SeqLen, Sequence, Tokenizer};
 pub use cell::*;
 pub use claim::*;
 pub use data::*;

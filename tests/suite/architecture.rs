@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A dependency, and the only places (path prefixes below `src/`) that may name it.
 const CRATES: &[(&str, &[&str])] = &[
     ("dfdx", &["train/engine/"]),
-    ("tokenizers", &["data/tokenizer"]),
+    ("tokenizers", &["text/tokenizer"]),
     ("plotters", &["report/chart/"]),
     ("plotters_backend", &["report/chart/canvas"]),
     ("minijinja", &["report/export/", "report/index", "expr/"]),
@@ -21,7 +21,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["cli/"]),
     ("sha2", &["digest.rs"]),
     ("pulldown_cmark", &["report/"]),
-    ("ruzstd", &["data/"]),
+    ("ruzstd", &["text/"]),
     ("sysinfo", &["cli/"]),
     ("nix", &["scheduler/", "fsx/"]),
     ("specbook_kernels", &["train/", "internals"]),
@@ -36,7 +36,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("weights", &["digest"]),
     ("fsx", &["digest"]),
     ("choices", &[]),
-    ("spec", &["choices", "digest", "human", "record"]),
+    ("text", &["choices", "digest", "fsx", "rng"]),
+    ("spec", &["choices", "digest", "human", "record", "text"]),
     ("record", &["digest", "fsx"]),
     ("bundle", &["digest", "plan", "record", "store"]),
     (
@@ -47,7 +48,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "interop",
         &["choices", "data", "digest", "fsx", "record", "weights"],
     ),
-    ("data", &["choices", "digest", "fsx", "rng", "spec"]),
+    ("data", &["choices", "digest", "fsx", "rng", "spec", "text"]),
     (
         "train",
         &[

@@ -25,10 +25,7 @@ impl ArchKind for Gpt2 {
     }
 
     fn check(&self, settings: &ModelSettings, findings: &mut Findings) {
-        if settings
-            .n_kv_heads
-            .is_some_and(|kv| kv != settings.n_heads)
-        {
+        if settings.n_kv_heads.is_some_and(|kv| kv != settings.n_heads) {
             refuse(findings, "model.n_kv_heads", "gpt2", "llama");
         }
         if settings.multiple_of.is_some() {

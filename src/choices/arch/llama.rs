@@ -4,7 +4,8 @@ use super::{ArchKind, Defaults, Slot, Start, refuse};
 use crate::choices::{Findings, Init, ModelConfig, ModelSettings};
 
 /// For the documentation.
-pub const ABOUT: &str = "RMSNorm, rotary positions in adjacent pairs, SwiGLU (Touvron et al. 2023).";
+pub const ABOUT: &str =
+    "RMSNorm, rotary positions in adjacent pairs, SwiGLU (Touvron et al. 2023).";
 
 /// The architecture.
 pub struct Llama;

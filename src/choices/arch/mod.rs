@@ -10,7 +10,7 @@ pub use tensor::{Slot, Start, Tensor};
 
 choices! {
     /// Which family of transformer is trained.
-    #[derive(Eq, Default)]
+    #[derive(Copy, Eq, Default)]
     Arch: ArchKind {
         #[default]
         llama: Llama,

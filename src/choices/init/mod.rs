@@ -4,7 +4,7 @@ use super::choices;
 
 choices! {
     /// How weights start.
-    #[derive(Eq)]
+    #[derive(Copy, Eq)]
     Init: InitKind {
         xavier_normal: XavierNormal,
         gpt2: Gpt2,

@@ -25,7 +25,7 @@ pub use weight::ClassWeight;
 
 choices! {
     /// A training loss.
-    #[derive(Default)]
+    #[derive(Copy, Default)]
     Loss: LossKind {
         #[default]
         cross_entropy: CrossEntropy,

@@ -4,7 +4,7 @@ use super::{Findings, choices};
 
 choices! {
     /// How the learning rate changes over the steps.
-    #[derive(Default)]
+    #[derive(Copy, Default)]
     Schedule: ScheduleKind {
         #[default]
         constant: Constant,

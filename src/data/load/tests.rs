@@ -499,3 +499,37 @@ fn torn_lengths_heal_though_the_ids_are_whole() {
     assert_eq!((again.warnings, problems()), (vec![], 0));
     assert_eq!(files(folder.path(), "lengths").len(), 2);
 }
+
+#[test]
+fn one_long_text_with_characters_as_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let verse = "Speak, speak. First, you know\nCaius Marcius is chief enemy to the people.\n\n";
+    std::fs::write(folder.path().join("input.txt"), verse.repeat(40)).unwrap();
+    let one = "corpus: {text: {path: input.txt, pieces: 100}}, tokenizer: characters, split: 0.9, sequence: stream";
+    let mut settings = settings(one, 16);
+    let context = cached(folder.path());
+    super::super::resolve_split(&mut settings.data, &context).unwrap();
+    let data = load_with(&settings, &context).unwrap();
+    let characters: std::collections::BTreeSet<char> = verse.chars().collect();
+    assert_eq!(data.tokenizer.vocab_size(), characters.len() + 2);
+    assert_eq!(data.notes, [""; 0]);
+    let TrainingData::Stream { ids, .. } = &data.training else {
+        panic!("a stream was asked for");
+    };
+    let text = data.tokenizer.decode(ids).unwrap();
+    assert!(verse.repeat(40).starts_with(&text) && text.len() > 2000);
+    // The same from the cache, and without one.
+    for context in [
+        context,
+        DataContext {
+            cache: None,
+            ..cached(folder.path())
+        },
+    ] {
+        let again = load_with(&settings, &context).unwrap();
+        assert_eq!(
+            (&again.ids, again.tokenizer.sha256()),
+            (&data.ids, data.tokenizer.sha256())
+        );
+    }
+}

@@ -2,9 +2,9 @@
 
 use crate::choices::Findings;
 use crate::spec::{
-    DataSettings, EvalSettings, Every, ModelSettings, SampleSettings, SeqLen, Sequence, Split,
-    TrainSettings,
+    DataSettings, EvalSettings, Every, ModelSettings, SampleSettings, SeqLen, Split, TrainSettings,
 };
+use crate::text::sequence::Shape;
 
 /// Most of what only memory bounds.
 const MOST: usize = usize::MAX;
@@ -91,7 +91,7 @@ pub(super) fn length_fits_sequence(
     train: &TrainSettings,
     findings: &mut Findings,
 ) {
-    if data.sequence != Sequence::Stream {
+    if data.sequence.get().shape() != Shape::Stream {
         return;
     }
     if train.max_steps.is_none() && train.max_tokens.is_none() {

@@ -1,13 +1,8 @@
 //! Rules of the section `data`.
 
 use crate::choices::Findings;
-use crate::spec::{
-    Corpus, DataSettings, Embedded, Folder, Jsonl, MAX_BPE_VOCAB, MAX_DOCUMENTS, MAX_STORIES,
-    MIN_BPE_VOCAB, Paths, Sequence, Slice, TextFile, Tokenizer,
-};
-
-/// Most characters of a piece of text: a document has at most 64 MiB.
-const MAX_PIECE: usize = 16 << 20;
+use crate::spec::{Corpus, DataSettings, Slice};
+use crate::text::source::Origin;
 
 pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
     const MOST: usize = 1 << 40;
@@ -26,64 +21,32 @@ pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
             .say("data.target_shift", message)
             .allowed("1 (the next token) or 2 (the one after it)");
     }
-    match data.sequence {
-        Sequence::InformedAsRun(tolerance) => {
-            findings.count("data.sequence.informed_as_run.tol", tolerance.tol, 1..=MOST);
-        }
-        Sequence::InformedAsDescribed(tolerance) => {
-            findings.count(
-                "data.sequence.informed_as_described.tol",
-                tolerance.tol,
-                1..=MOST,
-            );
-        }
-        _ => {}
-    }
+    let policy = format!("data.sequence.{}", data.sequence.name());
+    data.sequence.get().check(&policy, findings);
     for (path, slice, _) in slices(data) {
         let corpus = slice.corpus.as_ref().unwrap_or(&data.corpus);
         generated_is_bounded(path, slice.take, corpus, findings);
     }
-    corpus_is_whole("data.corpus", &data.corpus, findings);
+    data.corpus.check("data.corpus", findings);
     for (path, slice, _) in slices(data) {
         if let Some(corpus) = &slice.corpus {
-            corpus_is_whole(&format!("{path}.corpus"), corpus, findings);
+            corpus.check(&format!("{path}.corpus"), findings);
         }
     }
 }
 
 /// A tokenizer has room for the bytes, and learns from text where it learns.
 pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings) {
-    const MOST: usize = 1 << 40;
-    match &data.tokenizer {
-        Tokenizer::TrainBpe(bpe) => {
-            let path = "data.tokenizer.train_bpe.vocab_size";
-            findings.count(path, bpe.vocab_size, MIN_BPE_VOCAB..=MAX_BPE_VOCAB);
-            if let Some(documents) = bpe.documents {
-                findings.count("data.tokenizer.train_bpe.documents", documents, 1..=MOST);
-                let corpus = data.train.corpus.as_ref().unwrap_or(&data.corpus);
-                let path = "data.tokenizer.train_bpe.documents";
-                generated_is_bounded(path, documents, corpus, findings);
-            }
-        }
-        Tokenizer::File(_)
-        | Tokenizer::Sentencepiece(_)
-        | Tokenizer::Gpt2(_)
-        | Tokenizer::Tiktoken(_)
-        | Tokenizer::Llama2c(_)
-        | Tokenizer::Bytes => {}
+    data.tokenizer.check(findings);
+    let Some(kind) = data.tokenizer.learns() else {
+        return;
+    };
+    let corpus = data.train.corpus.as_ref().unwrap_or(&data.corpus);
+    if let Some(documents) = kind.documents() {
+        let path = format!("data.tokenizer.{}.documents", data.tokenizer.name());
+        generated_is_bounded(&path, documents, corpus, findings);
     }
-    if data
-        .tokenizer
-        .path()
-        .is_some_and(|path| path.as_os_str().is_empty())
-    {
-        let path = match data.tokenizer {
-            Tokenizer::File(_) => "data.tokenizer.file",
-            _ => "data.tokenizer",
-        };
-        findings.say(path, format!("`{path}` is empty"));
-    }
-    if let (Tokenizer::TrainBpe(_), Corpus::Bin(_)) = (&data.tokenizer, &data.corpus) {
+    if data.corpus.get().holds_ids() {
         let message = "`bin` holds token ids, not text that a tokenizer could learn from";
         let hint = "name the tokenizer that made them: `data.tokenizer: {file: …}`";
         findings.say("data.tokenizer", message).hint(hint);
@@ -123,15 +86,13 @@ fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] {
 
 /// What is generated has no file's end: without a bound it would fill the memory.
 fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut Findings) {
-    let (name, most) = match corpus {
-        Corpus::Stories(_) => ("stories", MAX_STORIES),
-        Corpus::Documents(_) => ("documents", MAX_DOCUMENTS),
-        Corpus::Text(_)
-        | Corpus::Folder(_)
-        | Corpus::Jsonl(_)
-        | Corpus::Json(_)
-        | Corpus::Bin(_) => return,
+    let Origin::Generated {
+        generator, most, ..
+    } = corpus.get().origin()
+    else {
+        return;
     };
+    let name = generator.name();
     if take > most {
         let message = format!("`{path}` takes {take} documents of the embedded corpus `{name}`");
         findings
@@ -139,97 +100,6 @@ fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut
             .allowed(format!("at most {most}, about 4 GiB of text"))
             .hint("take fewer, or name a corpus of your own with `data.corpus`");
     }
-}
-
-fn corpus_is_whole(path: &str, corpus: &Corpus, findings: &mut Findings) {
-    let (kind, files) = match corpus {
-        Corpus::Stories(embedded) => return version_exists(path, "stories", embedded, 1, findings),
-        Corpus::Documents(embedded) => {
-            return version_exists(path, "documents", embedded, 2, findings);
-        }
-        Corpus::Text(text) => {
-            text_is_cut(path, text, findings);
-            ("text", &text.path)
-        }
-        Corpus::Folder(folder) => return folder_is_whole(path, folder, findings),
-        Corpus::Jsonl(jsonl) => ("jsonl", field_is_named(path, "jsonl", jsonl, findings)),
-        Corpus::Json(json) => ("json", field_is_named(path, "json", json, findings)),
-        Corpus::Bin(bin) => ("bin", &bin.path),
-    };
-    if files.0.is_empty() || files.iter().any(|file| file.as_os_str().is_empty()) {
-        empty_path(path, kind, findings);
-    }
-}
-
-fn empty_path(path: &str, kind: &str, findings: &mut Findings) {
-    let message = format!("the path of `{kind}` is empty");
-    findings.say(format!("{path}.{kind}.path"), message);
-}
-
-fn version_exists(
-    path: &str,
-    name: &str,
-    embedded: &Embedded,
-    newest: u32,
-    findings: &mut Findings,
-) {
-    if !(1..=newest).contains(&embedded.version) {
-        let versions: Vec<String> = (1..=newest).map(|version| version.to_string()).collect();
-        let message = format!("the corpus `{name}` has no version {}", embedded.version);
-        findings
-            .say(format!("{path}.{name}.version"), message)
-            .allowed(versions.join(" or "));
-    }
-}
-
-fn text_is_cut(path: &str, text: &TextFile, findings: &mut Findings) {
-    let separator = &text.separator;
-    let of_separator = format!("{path}.text.separator");
-    let line_ends = separator.chars().all(|c| matches!(c, '\n' | '\r'));
-    if separator.is_empty() {
-        findings.say(of_separator, "an empty separator cannot end a document");
-    } else if separator.trim().is_empty() && !line_ends {
-        let message = format!(
-            "the separator `{}` is white space",
-            separator.escape_debug()
-        );
-        let hint = "a separator is a line of its own; `\"\\n\"` cuts at every line, `\"\\n\\n\"` at empty lines";
-        findings.say(of_separator, message).hint(hint);
-    } else if separator.trim().contains('\n') {
-        let message = format!(
-            "the separator `{}` is more than one line",
-            separator.escape_debug()
-        );
-        let hint = "a separator is one line; choose one of them";
-        findings.say(of_separator, message).hint(hint);
-    }
-    if let Some(pieces) = text.pieces {
-        findings.count(&format!("{path}.text.pieces"), pieces, 1..=MAX_PIECE);
-    }
-}
-
-fn folder_is_whole(path: &str, folder: &Folder, findings: &mut Findings) {
-    let extension = folder.extension.as_ref();
-    if extension.is_some_and(|extension| extension.starts_with('.')) {
-        let message = "an extension is written without its dot";
-        findings.say(format!("{path}.folder.extension"), message);
-    }
-    if folder.path.as_os_str().is_empty() {
-        empty_path(path, "folder", findings);
-    }
-}
-
-fn field_is_named<'a>(
-    path: &str,
-    kind: &str,
-    jsonl: &'a Jsonl,
-    findings: &mut Findings,
-) -> &'a Paths {
-    if jsonl.field.is_empty() {
-        let message = "an empty field name holds no text";
-        findings.say(format!("{path}.{kind}.field"), message);
-    }
-    &jsonl.path
 }
 
 /// Explicit ranges of one corpus must not share a document: what is trained on is not held out.

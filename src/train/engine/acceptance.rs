@@ -80,7 +80,7 @@ pub(crate) fn compare_on<O: Operations>(ops: &O) -> Result<Vec<Comparison>> {
         found.push(compared(operation.name(), &pair, TOLERANCE));
     }
     for (name, config) in models() {
-        for loss in Loss::EXAMPLES {
+        for loss in &Loss::examples() {
             let loss_name = loss.name();
             let pair = [
                 whole_model(ops, &config, loss)?,

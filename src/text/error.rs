@@ -1,0 +1,269 @@
+//! What can go wrong between a file and a batch.
+
+use super::tokenizer::{MAX_BPE_VOCAB, MIN_BPE_VOCAB};
+use std::io;
+use std::path::PathBuf;
+
+/// A problem with documents, tokenizers or sequences.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file or folder cannot be opened or read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// Reason given by the system.
+        #[source]
+        source: io::Error,
+    },
+    /// A line of a JSONL file is not what was expected.
+    #[error(
+        "`{}`, line {line}: expected {expected}, found {found}; {} read before it",
+        path.display(), count(*documents, "document")
+    )]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+        /// Documents read before it.
+        documents: usize,
+    },
+    /// A document or line beyond the size limit.
+    #[error(
+        "`{}`, {place}: longer than the limit of {limit} bytes; {} read before it", path.display(), count(*documents, "document")
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// `line 3` or `document 3`.
+        place: String,
+        /// The limit.
+        limit: usize,
+        /// Documents read before it.
+        documents: usize,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("`{}`: invalid UTF-8 at byte {offset}; documents must be UTF-8 text", path.display())]
+    Utf8 {
+        /// The file.
+        path: PathBuf,
+        /// Offset of the first bad byte (in the decompressed text).
+        offset: u64,
+    },
+    /// A compressed file that is cut off, damaged, or asks for too much memory.
+    #[error(
+        "`{}`: {}: {reason}; {decoded} decompressed bytes ({}) were read before it", path.display(),
+        match (sound, truncated) {
+            (true, _) => format!("{format} data that is not read"),
+            (false, true) => format!("the {format} data ends early"),
+            (false, false) => format!("the {format} data is damaged"),
+        },
+        count(*documents, "document")
+    )]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// `zstd`, `gzip` or `xz`.
+        format: &'static str,
+        /// Whether the file ends too early.
+        truncated: bool,
+        /// Whether the file is sound and only needs too much.
+        sound: bool,
+        /// Decompressed bytes before the problem.
+        decoded: u64,
+        /// Documents read before it.
+        documents: usize,
+        /// Reason given by the decoder.
+        reason: String,
+    },
+    /// A `.bin` file with part of an id at its end.
+    #[error("`{}`: {bytes} bytes are not a whole number of {bits}-bit token ids", path.display())]
+    OddLength {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// Bits of an id.
+        bits: usize,
+    },
+    /// A `.bin` file whose ids are wider than it is read as.
+    #[error(
+        "`{}`: every second id of {bits} bits is 0, as where ids have {} bits; write `width: {}` where it holds such ids",
+        path.display(), 2 * bits, 2 * bits
+    )]
+    OtherWidth {
+        /// The file.
+        path: PathBuf,
+        /// Bits of an id, as it is read.
+        bits: usize,
+    },
+    /// A `.bin` file without a tokenizer that made it.
+    #[error(
+        "`{}` holds token ids, so `data.tokenizer` must be the `file` they were made with, not `train_bpe`", path.display()
+    )]
+    IdsNeedTokenizer {
+        /// The `.bin` file.
+        path: PathBuf,
+    },
+    /// An id that the vocabulary does not have.
+    #[error(
+        "{place}: token id {id} is beyond the vocabulary of {vocab_size} entries; the ids were made with another tokenizer"
+    )]
+    IdBeyondVocabulary {
+        /// File and position.
+        place: String,
+        /// The id.
+        id: u32,
+        /// Entries of the vocabulary.
+        vocab_size: usize,
+    },
+    /// A corpus with fewer documents than asked for.
+    #[error(
+        "{corpus} has {}, but `data.{slice}` asks for documents {} to {}{hint}", count(*available, "document"), skip + 1, skip + take
+    )]
+    TooFewDocuments {
+        /// The corpus.
+        corpus: String,
+        /// `train`, `validation` or `test`.
+        slice: &'static str,
+        /// First document.
+        skip: usize,
+        /// Documents asked for.
+        take: usize,
+        /// Documents there are.
+        available: usize,
+        /// Why that may be, and what to do; may be empty.
+        hint: String,
+    },
+    /// A share of a corpus that leaves one side without documents.
+    #[error("`data.split: {split}` leaves training or validation without documents: {corpus} has {}", count(*available, "document"))]
+    Split {
+        /// The share.
+        split: f64,
+        /// The corpus.
+        corpus: String,
+        /// Documents there are.
+        available: usize,
+    },
+    /// A slice that would be empty.
+    #[error("`data.{slice}` takes no documents; at least 1 is needed")]
+    EmptySlice {
+        /// `train`, `validation` or `test`.
+        slice: &'static str,
+    },
+    /// More held-out documents asked for than the slice has.
+    #[error(
+        "{asked} documents of `data.{slice}` were asked for, which has {available}; lower `eval.perplexity.documents` or raise `data.{slice}`"
+    )]
+    HeldOut {
+        /// `validation` or `test`.
+        slice: &'static str,
+        /// Documents asked for.
+        asked: usize,
+        /// Documents of the slice.
+        available: usize,
+    },
+    /// Two slices share documents.
+    #[error(
+        "`{first}` (documents {} to {}) and `{second}` (documents {} to {}) of {corpus} overlap; what is held out must not be trained on",
+        first_range.0 + 1, first_range.1, second_range.0 + 1, second_range.1
+    )]
+    Overlap {
+        /// Key of the one.
+        first: &'static str,
+        /// First document and the one after its last, from 0.
+        first_range: (usize, usize),
+        /// Key of the other.
+        second: &'static str,
+        /// First document and the one after its last, from 0.
+        second_range: (usize, usize),
+        /// The corpus.
+        corpus: String,
+    },
+    /// The documents are not those that the plan saw.
+    #[error(
+        "{corpus} changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` where it kept its size and times)"
+    )]
+    Changed {
+        /// The corpus.
+        corpus: String,
+    },
+    /// A `tokenizer.json` that cannot be used.
+    #[error("tokenizer `{}`: {reason}", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A tokenizer of another size than the model was described for.
+    #[error(
+        "the tokenizer has {found} entries, but `model.vocab_size` says {expected}; give the tokenizer that is meant, or leave `model.vocab_size` out"
+    )]
+    OtherVocabulary {
+        /// `model.vocab_size`.
+        expected: usize,
+        /// Entries of the tokenizer.
+        found: usize,
+    },
+    /// A tokenizer that cannot encode or decode.
+    #[error("tokenizer: {0}")]
+    Encode(String),
+    /// A vocabulary that a byte-level BPE cannot have.
+    #[error(
+        "`data.tokenizer.train_bpe.vocab_size` is {vocab_size}; allowed are {MIN_BPE_VOCAB} to {MAX_BPE_VOCAB} (256 bytes and one special token come first)"
+    )]
+    VocabSize {
+        /// Asked for.
+        vocab_size: usize,
+    },
+    /// A sequence length that leaves no room or does not fit the model.
+    #[error("a sequence length of {seq_len} ({origin}) is not possible: {reason}")]
+    SeqLen {
+        /// The length.
+        seq_len: usize,
+        /// Where it comes from.
+        origin: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// A target shift that is not defined.
+    #[error("`data.target_shift` is {0}; allowed are 1 (the next token) and 2 (the one after it)")]
+    TargetShift(usize),
+    /// Somebody asked for an early end.
+    #[error("stopped before the data was ready")]
+    Stopped,
+    /// A policy that leaves nothing to train on or to validate with.
+    #[error("`data.{slice}` gives no sequence of {seq_len} tokens: {} with {tokens} tokens in all", count(*documents, "document"))]
+    NoSequences {
+        /// `train` or `validation`.
+        slice: &'static str,
+        /// Sequence length.
+        seq_len: usize,
+        /// Documents of the slice.
+        documents: usize,
+        /// Their ids.
+        tokens: u64,
+    },
+}
+
+impl DataError {
+    /// Whether nothing is wrong but that the input is not there, or not all of it.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::TooFewDocuments { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// `1 document`, `2 documents`.
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}

@@ -1,0 +1,207 @@
+//! From documents' ids to training sequences: the policies of `data.sequence` as pure functions, a file each.
+//!
+//! With s the sequence length, a chunk of content has at most m = s - 1 ids. A chunk c becomes the line BOS, c, EOS; with
+//! shift k the input is the line without its last k ids and the target the line without its first k. So k = 1 predicts
+//! the next token, and k = 2 is the off-by-one of the published grid: the first content token is never a target.
+//! Every chunk has its own BOS and EOS, also one cut from the middle of a document. Padding exists only in batches.
+//!
+//! Validation has one rule for every policy, so that losses of different policies compare: each document by `next_token`
+//! with the run's sequence length and shift; for `stream` the validation stream in windows that do not overlap.
+
+mod count;
+mod length;
+
+pub use count::{batches, input_lengths, sequences, validation_lengths};
+pub use length::{SeqLen, sequence_length};
+
+use super::{DataError, SequenceSet, TrainingData};
+use crate::choices::{Findings, choices};
+
+choices! {
+    /// How documents become sequences (docs/studies.md#a0 and #b). With s = `seq_len`, every content chunk has at most s - 1 ids;
+    /// the input is BOS and the chunk, the target the chunk and EOS.
+    #[derive(Copy, Default, Eq)]
+    Sequence: Policy {
+        #[default]
+        next_token: NextToken,
+        discard: Discard,
+        impute_concat: ImputeConcat,
+        pad_discard: PadDiscard,
+        pad_impute_concat: PadImputeConcat,
+        pad_impute_per_document: PadImputePerDocument,
+        informed_as_run: InformedAsRun(InformedAsRun),
+        informed_as_described: InformedAsDescribed(InformedAsDescribed),
+        stream: Stream,
+    }
+}
+
+/// What a policy makes of documents.
+pub trait Policy {
+    /// Which lengths its sequences have.
+    fn shape(&self) -> Shape;
+
+    /// What a run trains on.
+    fn training(&self, documents: &[Vec<u32>], frame: Frame) -> TrainingData;
+
+    /// Number of sequences of documents of these `lengths`, with `m` ids of content each; `None` where training draws them without end.
+    fn sequences(&self, lengths: &[u32], m: u64) -> Option<u64>;
+
+    /// Checks its settings, which stand at `path` (`data.sequence.informed_as_run`).
+    fn check(&self, _path: &str, _: &mut Findings) {}
+
+    /// Its tolerance in tokens, and the policy with another one, for tables of counts; `None` where it has none.
+    fn tolerance(&self) -> Option<(usize, fn(usize) -> Sequence)> {
+        None
+    }
+}
+
+/// Which lengths the sequences of a policy have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One per document, cut to its first ids.
+    Beginnings,
+    /// All are full.
+    Full,
+    /// Full ones, and what is left of a document where it has at least so many ids.
+    Chunks {
+        /// Ids.
+        least: usize,
+    },
+    /// Windows of one stream.
+    Stream,
+}
+
+/// Ids that frame a sequence, and its lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Begins every sequence.
+    pub bos: u32,
+    /// Ends every sequence.
+    pub eos: u32,
+    /// Sequence length s, BOS counted; at least 2.
+    pub seq_len: usize,
+    /// Distance k from an input to its target: 1 or 2.
+    pub shift: usize,
+}
+
+impl Frame {
+    /// Ids of content in a full chunk.
+    pub fn content(&self) -> usize {
+        self.seq_len - 1
+    }
+
+    fn push(&self, set: &mut SequenceSet, chunk: &[u32]) {
+        let mut line = Vec::with_capacity(chunk.len() + 2);
+        line.push(self.bos);
+        line.extend_from_slice(chunk);
+        line.push(self.eos);
+        if line.len() > self.shift {
+            set.push(&line[..line.len() - self.shift], &line[self.shift..]);
+        }
+    }
+}
+
+/// Checks a target shift.
+///
+/// # Errors
+/// Anything but 1 and 2.
+pub fn check_shift(shift: usize) -> Result<(), DataError> {
+    if matches!(shift, 1 | 2) {
+        Ok(())
+    } else {
+        Err(DataError::TargetShift(shift))
+    }
+}
+
+/// Builds what a run trains on.
+pub fn training(policy: Sequence, documents: &[Vec<u32>], frame: Frame) -> TrainingData {
+    policy.get().training(documents, frame)
+}
+
+/// Builds the validation sequences by the rule of this module.
+pub fn validation(policy: Sequence, documents: &[Vec<u32>], frame: Frame) -> SequenceSet {
+    match policy.get().shape() {
+        Shape::Stream => windows(
+            &stream::ids(documents, frame.eos),
+            frame.seq_len,
+            frame.shift,
+        ),
+        Shape::Beginnings | Shape::Full | Shape::Chunks { .. } => next_token(documents, frame),
+    }
+}
+
+/// One sequence per document, from its first ids. With shift 2 a document without ids gives none.
+pub(super) fn next_token(documents: &[Vec<u32>], frame: Frame) -> SequenceSet {
+    let mut set = SequenceSet::new();
+    for ids in documents {
+        let content = &ids[..ids.len().min(frame.content())];
+        if !content.is_empty() || frame.shift == 1 {
+            frame.push(&mut set, content);
+        }
+    }
+    set
+}
+
+/// Runs one buffer over all documents, as the study's loop did: append a document's ids, and while the buffer holds a full chunk
+/// cut it off. A chunk is kept where `keeps` says so of the number of ids left behind it; what is left at the end is dropped.
+fn snaking(documents: &[Vec<u32>], frame: Frame, keeps: impl Fn(usize) -> bool) -> TrainingData {
+    let (m, mut set, mut buffer) = (frame.content(), SequenceSet::new(), Vec::new());
+    for ids in documents {
+        buffer.extend_from_slice(ids);
+        let mut start = 0;
+        while buffer.len() - start >= m {
+            if keeps(buffer.len() - start - m) {
+                frame.push(&mut set, &buffer[start..start + m]);
+            }
+            start += m;
+        }
+        buffer.drain(..start);
+    }
+    TrainingData::Sequences(set)
+}
+
+/// Cuts each document into chunks on its own; a last one that is shorter is kept if it has at least `least` ids.
+fn cut(documents: &[Vec<u32>], frame: Frame, least: usize) -> TrainingData {
+    let (m, mut set) = (frame.content(), SequenceSet::new());
+    documents
+        .iter()
+        .flat_map(|ids| ids.chunks(m))
+        .filter(|chunk| chunk.len() == m || chunk.len() >= least)
+        .for_each(|chunk| frame.push(&mut set, chunk));
+    TrainingData::Sequences(set)
+}
+
+/// Number of chunks that [`cut`] keeps of documents of these `lengths`.
+fn cut_count(lengths: &[u32], m: u64, least: usize) -> u64 {
+    let kept = lengths.iter().map(|n| {
+        let (full, rest) = (u64::from(*n) / m, u64::from(*n) % m);
+        full + u64::from(rest > 0 && rest >= least as u64)
+    });
+    kept.sum()
+}
+
+/// Windows of a stream that do not overlap; the last may be shorter. Every id but the first `shift` is a target once.
+pub fn windows(ids: &[u32], window: usize, shift: usize) -> SequenceSet {
+    let mut set = SequenceSet::new();
+    let targets = ids.get(shift..).unwrap_or_default();
+    for (number, target) in targets.chunks(window.max(1)).enumerate() {
+        let start = number * window.max(1);
+        set.push(&ids[start..start + target.len()], target);
+    }
+    set
+}
+
+/// Windows that score one whole document (docs/studies.md#e8): every id and EOS is a target exactly once, BOS never is. Each
+/// window begins with BOS, as every training sequence does, and has no context from the windows before it.
+pub fn scoring_windows(ids: &[u32], bos: u32, eos: u32, max_seq_len: usize) -> SequenceSet {
+    let targets = [ids, &[eos]].concat();
+    let mut set = SequenceSet::new();
+    for window in targets.chunks(max_seq_len.max(1)) {
+        let context = &window[..window.len() - 1];
+        set.push(&[&[bos], context].concat(), window);
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests;
