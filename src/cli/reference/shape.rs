@@ -160,7 +160,9 @@ fn resolve(schema: &Json) -> &Json {
     let named = schema["$ref"]
         .as_str()
         .and_then(|path| path.strip_prefix("#/$defs/"));
-    let schema = named.map_or(schema, |name| &SCHEMA["$defs"][name]);
+    if let Some(name) = named {
+        return resolve(&SCHEMA["$defs"][name]);
+    }
     // An optional type is described by the type itself.
     let mut others = variants(schema).filter(|item| item["type"] != "null");
     match (others.next(), others.next()) {

@@ -151,6 +151,7 @@ impl TextTokenizer {
     ///
     /// # Errors
     /// A vocabulary size below [`MIN_BPE_VOCAB`] or above [`MAX_BPE_VOCAB`].
+    #[cfg(test)]
     pub fn train_bpe<T: AsRef<str> + Sync>(
         texts: &[T],
         vocab_size: usize,
