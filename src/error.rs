@@ -83,8 +83,17 @@ impl Error {
             {
                 "`specbook init` writes a spec to start from"
             }
+            Self::Store(StoreError::NoSuchRun { near, .. }) if !near.is_empty() => {
+                let near = near.join("`, `");
+                return Some(format!("the nearest names are `{near}`"));
+            }
             Self::Store(StoreError::NoSuchRun { .. }) => {
                 "a run is an id, a unique prefix of one, or `spec/name`"
+            }
+            Self::Data(DataError::Io { path, source })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return beside(path);
             }
             Self::Interop(error) => return error.advice().map(str::to_owned),
             Self::Train(TrainError::Diverged { .. }) => {
@@ -124,6 +133,26 @@ impl Error {
         }
         text
     }
+}
+
+/// The file of that folder that was probably meant; paths in a spec begin at the spec's folder.
+fn beside(path: &std::path::Path) -> Option<String> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Some(format!("there is no folder `{}`", folder.display()));
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let mut names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
+    names.sort_unstable();
+    crate::human::likest_first(&mut names, &path.file_name()?.to_string_lossy());
+    let near = names.first()?;
+    Some(format!(
+        "paths of a spec begin at its folder; the nearest name in `{}` is `{near}`",
+        folder.display()
+    ))
 }
 
 fn report_kind(error: &ReportError) -> ErrorKind {

@@ -18,6 +18,11 @@ pub(crate) fn count(n: u64) -> String {
     group(&n.to_string())
 }
 
+/// A count with its noun: `1 run`, `2,000 runs`.
+pub(crate) fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// Puts commas between groups of three digits.
 fn group(digits: &str) -> String {
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

@@ -4,9 +4,9 @@ use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, report, workspace};
-use crate::mistakes;
 use crate::spec::{Spec, SpecError, SpecProblems, SpecRun};
 use crate::train::engine::{self, DeviceKind};
+use crate::{human, mistakes};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -56,11 +56,11 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
                 .map(|(profile, runs)| format!("{runs} in {profile}"))
                 .collect();
             printer.result(&format!(
-                "{}: ok (runs: {}; {} claims, {} cells)",
+                "{}: ok (runs: {}; {}, {})",
                 spec.path.display(),
                 runs.join(", "),
-                spec.claims.len(),
-                spec.cells.len()
+                human::counted(spec.claims.len() as u64, "claim"),
+                human::counted(spec.cells.len() as u64, "cell")
             ));
         }
     }

@@ -105,7 +105,21 @@ fn records(path: &Path) -> Result<Settings, Failure> {
 
 /// A run of the store, and after it, where it is not named by its id, the finished runs that differ from it in the seed alone.
 fn stored(store: &Store, name: &str) -> Result<Vec<Compared>, Failure> {
-    let id = store.resolve(name)?;
+    let id = match store.resolve(name) {
+        Ok(id) => id,
+        Err(error) => {
+            // Not a run: a setting, of which the finished runs are compared.
+            let runs = store.setting(name)?.into_iter();
+            let records: Vec<Option<RunRecord>> = runs
+                .map(|id| finished(store, &id))
+                .collect::<Result<_, _>>()?;
+            let records: Vec<RunRecord> = records.into_iter().flatten().collect();
+            if records.is_empty() {
+                return Err(error.into());
+            }
+            return records.iter().map(|record| whole(store, record)).collect();
+        }
+    };
     let Some(record) = finished(store, &id)? else {
         return Err(Failure::input(format!("run `{name}` is not finished")));
     };

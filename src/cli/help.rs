@@ -41,9 +41,14 @@ pub(crate) fn execute(args: &Help, printer: Printer) -> Result<u8, Failure> {
         return Ok(exit::OK);
     }
     // A name alone is looked for everywhere.
-    let found: Vec<Entry> = TOPICS
-        .iter()
-        .flat_map(|topic| fits(topic.entries(), word))
+    let meant = crate::spec::meant_by(word);
+    if let [setting, ..] = &meant[..] {
+        printer.note(&format!("`{word}` is another name of `{setting}`"));
+    }
+    let names = meant.iter().map(String::as_str).chain([word]);
+    let found: Vec<Entry> = names
+        .flat_map(|name| TOPICS.iter().map(move |topic| (topic, name)))
+        .flat_map(|(topic, name)| fits(topic.entries(), name))
         .collect();
     if found.is_empty() {
         return Err(unknown(
@@ -66,6 +71,26 @@ fn named(topic: &Topic, name: &str) -> Result<Vec<Entry>, Failure> {
         return Err(unknown(name, names));
     }
     Ok(found)
+}
+
+/// The setting that somebody meant who wrote an option that there is not: `--epochs`, `--lr`.
+pub(crate) fn setting_of_option(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    let Some(ContextValue::String(written)) =
+        error.get(ContextKind::InvalidArg).filter(|_| is_unknown)
+    else {
+        return None;
+    };
+    let name = written.trim_start_matches('-').replace('-', "_");
+    let meant = crate::spec::meant_by(&name);
+    let settings = TOPICS.iter().find(|topic| topic.name == "settings")?;
+    let own = || settings.entries().into_iter().map(|entry| entry.name);
+    let last = format!(".{name}");
+    meant
+        .into_iter()
+        .next()
+        .or_else(|| own().find(|setting| setting.ends_with(&last)))
 }
 
 /// Entries called `name` or a part below it; else those whose last part is `name`.

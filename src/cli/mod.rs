@@ -59,6 +59,11 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // A closed pipe behind `--help` is not worth a message.
             let _ = error.print();
+            if let Some(setting) = help::setting_of_option(&error) {
+                eprintln!(
+                    "\nhint: `{setting}` is a setting: `--set {setting}=VALUE`, or a line of the spec"
+                );
+            }
             return ExitCode::from(if error.use_stderr() {
                 exit::USAGE
             } else {

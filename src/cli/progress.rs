@@ -183,8 +183,10 @@ impl<'a> Progress<'a> {
                 ));
             }
             None if self.bars.is_hidden() => self.say(&format!(
-                "{}: {steps} steps on {threads} threads",
-                self.name(index)
+                "{}: {} on {}",
+                self.name(index),
+                human::counted(steps, "step"),
+                human::counted(threads as u64, "thread")
             )),
             None => {}
         }

@@ -191,6 +191,9 @@ impl Session<'_> {
             files.finish(opened, self.store)?;
         }
         self.calibrate(&progress, threads)?;
+        if self.args.keep_checkpoints {
+            self.tell_of_runs_without_checkpoint(opened)?;
+        }
         let took = human::seconds(progress.elapsed().as_secs_f64());
         let done = sentence(&summary);
         let spec = &opened.plan.spec;
@@ -200,6 +203,22 @@ impl Session<'_> {
                 _ => format!("{spec}: {done}, in {took}"),
             });
         Ok(summary)
+    }
+
+    /// Runs that were finished before `--keep-checkpoints` was asked for have none to keep.
+    fn tell_of_runs_without_checkpoint(&self, opened: &Opened) -> Result<(), Failure> {
+        let mut without = 0;
+        for run in &opened.plan.runs {
+            let has_finished = self.store.record(&run.id)?.is_some();
+            without += u64::from(has_finished && !self.store.keeps_checkpoint(&run.id)?);
+        }
+        if without > 0 {
+            self.printer.note(&format!(
+                "{} kept no checkpoint and cannot be extended: `--keep-checkpoints` keeps those of runs that it trains",
+                human::counted(without, "finished run")
+            ));
+        }
+        Ok(())
     }
 
     /// Writes the manifest that keeps the plan's runs, so that no `store gc` takes them from here on; waits for one that has begun.

@@ -7,6 +7,7 @@ use super::shared::status_word;
 use super::workspace::{self, Opened};
 use super::{exit, live, plan, project, report};
 use crate::fsx::RealFs;
+use crate::human;
 use crate::record::RunStatus;
 use crate::report::ReportFolder;
 use crate::store::Store;
@@ -54,7 +55,10 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
             statuses.len()
         );
         if evaluations > 0 {
-            line = format!("{line}, {evaluations} evaluations to make");
+            line = format!(
+                "{line}, {} to make",
+                human::counted(evaluations as u64, "evaluation")
+            );
         }
         line += report.words();
         printer.result(&line);
@@ -95,6 +99,7 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
 enum ReportState {
     None,
     NotCompared,
+    OfAllRuns,
     UpToDate,
     OutOfDate,
 }
@@ -104,6 +109,7 @@ impl ReportState {
         match self {
             Self::None => "; no report",
             Self::NotCompared => "; report not compared while runs are missing",
+            Self::OfAllRuns => "; report not compared, because it shows all runs",
             Self::UpToDate => "; report up to date",
             Self::OutOfDate => "; report out of date",
         }
@@ -122,6 +128,9 @@ fn state(
     let Ok(records) = folder.records() else {
         return Ok(ReportState::None);
     };
+    if opened.filtered {
+        return Ok(ReportState::OfAllRuns);
+    }
     if !is_complete {
         return Ok(ReportState::NotCompared);
     }

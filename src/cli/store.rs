@@ -54,10 +54,10 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
             many => format!("{many} problems"),
         };
         printer.result(&format!(
-            "{} runs, {} evaluations, {} files, {}: {verdict}",
-            human::count(found.runs as u64),
-            human::count(found.evals as u64),
-            human::count(found.files as u64),
+            "{}, {}, {}, {}: {verdict}",
+            human::counted(found.runs as u64, "run"),
+            human::counted(found.evals as u64, "evaluation"),
+            human::counted(found.files as u64, "file"),
             human::bytes(found.bytes),
         ));
         if !found.problems.is_empty() {

@@ -90,6 +90,15 @@ const ALIASES: &[Alias] = &[
 /// Other names of losses, with the weight of the correct class.
 const LOSSES: &[(&str, u64)] = &[("mse", 1), ("scaled_mse", 100)];
 
+/// The settings that `name` is another name of.
+pub(crate) fn meant_by(name: &str) -> Vec<String> {
+    let called = ALIASES.iter().filter(|(_, alias, _)| *alias == name);
+    let own = called.map(|(section, _, own)| [*section, *own].concat().join("."));
+    let mut own: Vec<String> = own.collect();
+    own.dedup();
+    own
+}
+
 /// Replaces aliases in a dot path into `base`.
 pub(crate) fn canonical_path(path: &mut Vec<String>) {
     for (section, alias, own) in ALIASES {

@@ -187,6 +187,9 @@ impl From<crate::choices::Finding> for Problem {
     }
 }
 
+/// How the problem of a text that is no YAML begins.
+pub(crate) const NO_YAML: &str = "not valid YAML: ";
+
 /// More names than this are not all listed.
 const MANY: usize = 20;
 /// So many of them are.
@@ -207,6 +210,12 @@ impl Problem {
     pub(crate) fn at(mut self, span: Span) -> Self {
         self.span = Some(span);
         self
+    }
+
+    /// The line, and what the parser says, of a text that is no YAML.
+    pub(crate) fn syntax(&self) -> Option<(usize, &str)> {
+        let said = self.message.strip_prefix(NO_YAML)?;
+        self.span.map(|span| (span.line as usize, said))
     }
 
     pub(crate) fn allowed(mut self, text: impl Into<String>) -> Self {

@@ -3,7 +3,8 @@
 //! The marks come first, because the event parser can be stopped: text that nests deeply or whose aliases multiply is refused
 //! before anything is built from it. Then the values are read along the marks; where the two differ, the file is refused.
 
-use super::error::{Problem, Problems};
+use super::error::{NO_YAML, Problem, Problems};
+use super::indentation;
 use super::tree::{Key, Node, Span, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -34,7 +35,7 @@ pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) ->
     let mark = match Marks::new(text, origin).document() {
         Ok(mark) => mark,
         Err(problem) => {
-            problems.push(*problem);
+            problems.push(advised(*problem, text, origin));
             return None;
         }
     };
@@ -51,9 +52,22 @@ pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) ->
             });
             let text = error.to_string();
             let text = text.split(" at line ").next().unwrap_or_default();
-            problems.push(Problem::new(format!("not valid YAML: {text}")).at(span));
+            problems.push(Problem::new(format!("{NO_YAML}{text}")).at(span));
             None
         }
+    }
+}
+
+/// The problem of a text that is no YAML, where it most likely is.
+fn advised(problem: Problem, text: &str, origin: Origin) -> Problem {
+    let Some((line, message)) = problem.syntax() else {
+        return problem;
+    };
+    match indentation::advice(text, line, message) {
+        Some(advice) => problem
+            .at(origin.span(advice.line, advice.column, 1))
+            .hint(advice.hint),
+        None => problem,
     }
 }
 
@@ -65,7 +79,7 @@ fn forbidden(text: &str, origin: Origin) -> Option<Problem> {
     let line = 1 + before.matches('\n').count();
     let column = before.chars().rev().take_while(|c| *c != '\n').count();
     let code = found as u32;
-    let message = format!("not valid YAML: the control character U+{code:04X}");
+    let message = format!("{NO_YAML}the control character U+{code:04X}");
     let hint = format!("remove it; in a text with double quotes it can be written `\\u{code:04x}`");
     Some(
         Problem::new(message)
@@ -148,13 +162,9 @@ impl<'a> Marks<'a> {
                     "recursion limit exceeded" => {
                         format!("nested more than {MAX_DEPTH} levels deep")
                     }
-                    info => format!("not valid YAML: {info}"),
+                    info => format!("{NO_YAML}{info}"),
                 };
-                let problem = Problem::new(message).at(span);
-                Box::new(match error.info().contains("tab") {
-                    true => problem.hint("YAML is indented with spaces"),
-                    false => problem,
-                })
+                Box::new(Problem::new(message).at(span))
             })?;
             let len = if place.start.line() == place.end.line() {
                 place.len()

@@ -33,9 +33,11 @@ pub enum StoreError {
     NoSuchRun {
         /// As asked for.
         text: String,
+        /// Names of runs that it could be, the likest first.
+        near: Vec<String>,
     },
     /// Several runs match.
-    #[error("`{text}` fits {count} runs, among them `{}`; give more digits", examples.join("`, `"))]
+    #[error("`{text}` fits {count} runs, among them `{}`; name one by its id", examples.join("`, `"))]
     Ambiguous {
         /// As asked for.
         text: String,

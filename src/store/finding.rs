@@ -2,7 +2,9 @@
 
 use super::error::StoreError;
 use super::layout::ShardName;
+use super::plans::ManifestRun;
 use super::runs::Store;
+use crate::human;
 use crate::record::{RunId, RunRecord};
 use rayon::prelude::*;
 
@@ -91,6 +93,7 @@ impl Store {
             [id] => Ok(id),
             [] => Err(StoreError::NoSuchRun {
                 text: text.to_owned(),
+                near: self.names_like(text)?,
             }),
             _ => Err(StoreError::Ambiguous {
                 text: text.to_owned(),
@@ -98,6 +101,44 @@ impl Store {
                 examples: found.iter().take(3).map(|id| id.0.short()).collect(),
             }),
         }
+    }
+
+    /// The runs of the setting that `text` (`spec/setting`) means: its seeds and draws, of each spec the text that was run last.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn setting(&self, text: &str) -> Result<Vec<RunId>, StoreError> {
+        let mut found = Vec::new();
+        for plan in self.latest_plans()? {
+            for run in plan.runs {
+                let whole = format!("{}/{}", plan.spec, run.name);
+                let replicate = whole
+                    .strip_prefix(text)
+                    .and_then(|rest| rest.strip_prefix(','));
+                let is_replicate =
+                    |part: &str| part.starts_with("seed=") || part.starts_with("draw=");
+                if replicate.is_some_and(|rest| rest.split(',').all(is_replicate)) {
+                    found.push(run.id);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names of runs that were probably meant by `text`, at most three.
+    fn names_like(&self, text: &str) -> Result<Vec<String>, StoreError> {
+        let plans = self.latest_plans()?.into_iter();
+        let names = plans.flat_map(|plan| {
+            let spec = plan.spec;
+            let name = move |run: ManifestRun| format!("{spec}/{}", run.name);
+            plan.runs.into_iter().map(name)
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        names.dedup();
+        human::likest_first(&mut names, text);
+        names.truncate(3);
+        Ok(names)
     }
 
     /// Runs of that name: of the manifests, of each spec the text that was run last; else of the records.

@@ -71,7 +71,10 @@ impl Store {
         };
         let record = self
             .record_in(id, &dir)?
-            .ok_or_else(|| StoreError::NoSuchRun { text: id.0.short() })?;
+            .ok_or_else(|| StoreError::NoSuchRun {
+                text: id.0.short(),
+                near: Vec::new(),
+            })?;
         let Some(file) = record.files.get(name).filter(|_| is_plain_path(name)) else {
             return Err(damaged("the record does not list it"));
         };

@@ -333,6 +333,7 @@ impl Store {
             path: from.to_path_buf(),
             reason: error::chain(&StoreError::NoSuchRun {
                 text: name.to_owned(),
+                near: Vec::new(),
             }),
         })
     }

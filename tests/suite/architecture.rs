@@ -59,7 +59,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("bench", &["data", "plan", "record", "rng", "spec", "train"]),
     (
         "store",
-        &["digest", "fsx", "plan", "record", "rng", "weights"],
+        &["digest", "fsx", "human", "plan", "record", "rng", "weights"],
     ),
     (
         "eval",
@@ -91,6 +91,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "eval",
             "expr",
             "fsx",
+            "human",
             "interop",
             "plan",
             "record",

@@ -218,6 +218,7 @@ fn help_explains_topics_names_and_commands() {
     assert!(help(&["settings", "train.batch_size"]).contains("train.batch_size  whole number"));
     assert!(help(&["adamw"]).contains("train.optimizer.adamw.learning_rate"));
     assert!(help(&["functions", "pairs"]).contains("e.g. mean(pairs("));
+    assert!(help(&["n_layer"]).contains("model.n_layers  whole number"));
     assert!(help(&["run"]).contains("--keep-going"));
     assert!(help(&[]).contains("Topics of `specbook help`: spec, settings"));
     let unknown = project
@@ -237,7 +238,7 @@ fn help_explains_topics_names_and_commands() {
 fn the_tutorial_runs() {
     let project = Project::new();
     let speeches: String = (0..80)
-        .map(|n| format!("ROMEO:\nWhat light, what day {n}, what sun is that?\n<|endoftext|>\n"))
+        .map(|n| format!("ROMEO:\nWhat light, what day {n}, what sun is that?\n\n"))
         .collect();
     project.write("shakespeare.txt", speeches);
     let spec = yaml("docs/tutorial.md")

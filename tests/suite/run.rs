@@ -82,10 +82,12 @@ fn a_cell_that_fails_over_stored_runs_is_told_with_its_file() {
     let project = trained();
     let text = TINY.replace("run('dim=32').val_loss", "run('dim=32').val_los");
     project.write("specs/tiny.yaml", text);
-    for command in ["run", "report"] {
+    for (command, place) in [
+        ("run", "--> specs/tiny.yaml:27:46"),
+        ("report", "error: `specs/tiny.yaml`: line 27: "),
+    ] {
         let ran = project.run(&[command, "specs/tiny.yaml"]).code(2);
-        let start = "error: `specs/tiny.yaml`: line 27: ";
-        assert!(ran.stderr.contains(start), "{}", ran.stderr);
+        assert!(ran.stderr.contains(place), "{}", ran.stderr);
     }
 }
 
@@ -101,6 +103,24 @@ fn two_seeds_of_a_setting_differ() {
     for part in ["train.seed 0 → 1", "weights: differ"] {
         assert!(diff.stdout.contains(part), "{}", diff.stdout);
     }
+    // Two settings pair their seeds.
+    let diff = project
+        .run(&["diff", "tiny/dim=16", "tiny/dim=32"])
+        .success();
+    let pairs = diff.stdout.matches("means over 2 seeds").count();
+    assert_eq!(pairs, 2, "{}", diff.stdout);
+    let unknown = project.run(&["diff", "tiny/dim=15", "tiny/dim=32"]).code(4);
+    let near = "hint: the nearest names are `tiny/dim=16,seed=0`";
+    assert!(unknown.stderr.contains(near), "{}", unknown.stderr);
+    // What was finished without a checkpoint cannot be extended later.
+    let kept = project.run(&["run", "specs/tiny.yaml", "--keep-checkpoints"]);
+    let note = "4 finished runs kept no checkpoint and cannot be extended";
+    assert!(kept.success().stderr.contains(note));
+    let option = project
+        .run(&["run", "specs/tiny.yaml", "--lr", "3"])
+        .code(2);
+    let hint = "`train.optimizer.adamw.learning_rate` is a setting: `--set train.optimizer.adamw.learning_rate=VALUE`";
+    assert!(option.stderr.contains(hint), "{}", option.stderr);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn a_tab_as_indentation() {
      --> s.yaml:7:2
     7 |  data:
       |  ^
-      = hint: YAML is indented with spaces
+      = hint: YAML is indented with spaces; this line has a tab
     ");
 }
 

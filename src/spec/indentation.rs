@@ -1,0 +1,192 @@
+//! What is likely wrong with a text that is no YAML: nearly always its indentation, or a text that needs quotes.
+
+/// A line, from 1, and what to do there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Advice {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) hint: String,
+}
+
+/// Looks for the first line up to `line`, where reading failed, that does not stand below what is around it.
+pub(super) fn advice(text: &str, line: usize, message: &str) -> Option<Advice> {
+    indented(text, line).or_else(|| {
+        let written = text.lines().nth(line - 1)?;
+        let value = written.split_once(": ")?.1;
+        let at = value.find(": ").filter(|_| message.contains("mapping"))?;
+        let before = written.len() - value.len() + at;
+        Some(Advice {
+            line,
+            column: written[..before].chars().count(),
+            hint: "a text with `: ` in it stands in quotes".to_owned(),
+        })
+    })
+}
+
+/// Levels that are open, outermost first, and what the line before ended with.
+#[derive(Default)]
+struct Levels {
+    open: Vec<usize>,
+    /// Whether something may stand deeper than the line before.
+    opens: bool,
+    /// Lines deeper than this belong to a text of several lines.
+    block: Option<usize>,
+    /// Brackets that are open.
+    brackets: isize,
+    /// The quote of a text of several lines.
+    quote: Option<char>,
+}
+
+fn indented(text: &str, until: usize) -> Option<Advice> {
+    let mut levels = Levels {
+        open: vec![0],
+        ..Levels::default()
+    };
+    let mut lines = text.lines().zip(1..=until);
+    lines.find_map(|(text, line)| {
+        let hint = levels.take(text)?;
+        let column = text.len() - text.trim_start().len();
+        Some(Advice { line, column, hint })
+    })
+}
+
+impl Levels {
+    /// Takes the next line; tells where it cannot stand.
+    fn take(&mut self, line: &str) -> Option<String> {
+        let content = line.trim_start_matches(' ');
+        let indent = line.len() - content.len();
+        if content.trim().is_empty() || content.starts_with('#') {
+            return None;
+        }
+        if self.block.is_some_and(|block| indent > block) {
+            return None;
+        }
+        self.block = None;
+        if let Some(quote) = self.quote {
+            self.quote = self.quote.filter(|_| !content.contains(quote));
+            return None;
+        }
+        if content.starts_with('\t') {
+            return Some("YAML is indented with spaces; this line has a tab".to_owned());
+        }
+        let is_inside = self.brackets > 0;
+        let text = without_comment(content);
+        self.brackets += brackets(text);
+        if is_inside {
+            return None;
+        }
+        let top = self.open.last().copied().unwrap_or(0);
+        let is_entry = text.contains(": ") || text.ends_with(':') || text.starts_with("- ");
+        if indent > top && !self.opens {
+            // Else the line before goes on.
+            let hint = format!(
+                "it is indented by {indent} spaces, the line before it by {top}, which has its value already"
+            );
+            return is_entry.then_some(hint);
+        }
+        self.open.retain(|level| *level <= indent);
+        let around = self.open.last().copied().unwrap_or(0);
+        if indent < top && around != indent {
+            return Some(format!(
+                "it is indented by {indent} spaces, the lines around it by {around} or {top}"
+            ));
+        }
+        self.level(indent);
+        // The key behind a dash is a level of its own.
+        let mut inner = text;
+        while let Some(rest) = inner.strip_prefix("- ") {
+            inner = rest.trim_start();
+            self.level(indent + text.len() - inner.len());
+        }
+        let value = inner.split_once(": ").map_or(inner, |(_, value)| value);
+        if value.starts_with(['|', '>']) {
+            self.block = self.open.last().copied();
+        }
+        self.quote = value
+            .chars()
+            .next()
+            .filter(|first| matches!(first, '"' | '\'') && value.matches(*first).count() % 2 == 1);
+        self.opens = text.ends_with(':') || text.ends_with('-');
+        None
+    }
+
+    fn level(&mut self, indent: usize) {
+        if self.open.last().is_none_or(|last| *last < indent) {
+            self.open.push(indent);
+        }
+    }
+}
+
+fn without_comment(text: &str) -> &str {
+    text.split_once(" #")
+        .map_or(text, |(text, _)| text)
+        .trim_end()
+}
+
+fn brackets(text: &str) -> isize {
+    let mut quote = None;
+    let mut depth = 0;
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth -= 1,
+            _ => {}
+        }
+    }
+    depth
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str, message: &str) -> Option<(usize, String)> {
+        let line = text.lines().count();
+        advice(text, line, message).map(|advice| (advice.line, advice.hint))
+    }
+
+    #[test]
+    fn the_line_that_stands_askew_is_told() {
+        let askew = "base:\n  train:\n    epochs: 1\n   batch_size: 4\n    max_steps: 2\n";
+        let hint = "it is indented by 3 spaces, the lines around it by 2 or 4";
+        assert_eq!(told(askew, ""), Some((4, hint.to_owned())));
+        let deep = "base:\n  train:\n    epochs: 1\n      batch_size: 4\n";
+        let told_of = told(deep, "").unwrap();
+        assert_eq!(told_of.0, 4);
+        assert!(
+            told_of
+                .1
+                .starts_with("it is indented by 6 spaces, the line before it by 4")
+        );
+        let tab = "base:\n\ttrain: {}\n";
+        assert_eq!(told(tab, "").unwrap().0, 2);
+    }
+
+    #[test]
+    fn texts_with_colons_want_quotes() {
+        let title = "name: x\ntitle: Width: does it help?\n";
+        let hint = "a text with `: ` in it stands in quotes";
+        assert_eq!(
+            told(title, "mapping values are not allowed"),
+            Some((2, hint.to_owned()))
+        );
+    }
+
+    /// Whatever specs have that is in order is not blamed.
+    #[test]
+    fn what_is_in_order_is_not_blamed() {
+        for text in [
+            include_str!("../../specs/epoch-frenzy.yaml"),
+            include_str!("../../specs/grid-search.yaml"),
+            include_str!("../../specs/loss-comparison.yaml"),
+            include_str!("../../specs/scale-up.yaml"),
+            include_str!("../../specs/sequence-handling.yaml"),
+        ] {
+            assert_eq!(told(text, ""), None);
+        }
+        let rest = "a:\n- b: 1\n  c: [1,\n    2]\n- - d\n  - e: |\n      x: y\n      z\nf: >\n  g\nh: \"i\n    j: k\"\nl: m\n  n\n";
+        assert_eq!(told(rest, ""), None);
+    }
+}
