@@ -4,13 +4,17 @@
 
 use crate::data::batch::Course;
 use crate::data::identity::DataKey;
-use crate::data::{self, DataContext, DataError, LoadedData, Stop, TextTokenizer, scoring_windows};
+use crate::data::{
+    self, DataContext, DataError, LoadedData, SequenceSet, Stop, TextTokenizer, scoring_windows,
+};
 use crate::eval::ngram::{self, Ngrams};
 use crate::eval::{self, EvalError, EvalRequest, ScoredDocument};
 use crate::plan::Run;
 use crate::record::EvalResult;
 use crate::scheduler::{Evaluation, Prepared, Work, WorkError};
-use crate::spec::{EvalSettings, ModelConfig, Settings, Split, TrainSettings};
+use crate::spec::{
+    EvalSettings, Keep, Loss, ModelConfig, Sequence, Settings, Split, TrainSettings,
+};
 use crate::store::Store;
 use crate::train::{Engine, Weights};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,9 +104,20 @@ impl<'a> Workload<'a> {
         let tokenizer = loaded.data.tokenizer.clone();
         let materials = Materials::new(&run.settings, &run.model, &tokenizer, self.context)?;
         let mut result = materials.evaluate(self.engine, weights, threads)?;
+        result.validation = materials.by_document(
+            self.engine,
+            weights,
+            threads,
+            &run.settings,
+            &loaded.prepared.validation,
+        )?;
         result
             .metrics
             .extend(materials.baselines(&loaded.prepared, &run.settings.train));
+        let beaten = ngram::beaten(&result);
+        result
+            .metrics
+            .extend(beaten.map(|order| ("beats_ngrams".to_owned(), order)));
         Ok(result)
     }
 }
@@ -202,21 +217,48 @@ impl<'a> Materials<'a> {
         weights: &Weights,
         threads: usize,
     ) -> Result<EvalResult, EvalError> {
-        let request = EvalRequest {
+        eval::evaluate(engine, weights, &self.request(&self.decode(), threads))
+    }
+
+    fn decode(&self) -> impl Fn(&[u32], &[u32]) -> Result<String, DataError> + '_ {
+        |prompt, new| self.tokenizer.decode_continuation(prompt, new)
+    }
+
+    fn request<'b>(&'b self, decode: &'b eval::Decode<'b>, threads: usize) -> EvalRequest<'b> {
+        EvalRequest {
             model: self.model,
             settings: self.eval,
             documents: &self.documents,
             stream: &self.stream,
             target_shift: self.target_shift,
             prompts: &self.prompts,
-            decode: &|prompt, new| self.tokenizer.decode_continuation(prompt, new),
+            decode,
             eos: Some(self.tokenizer.eos()),
             usable_vocab: self.usable_vocab(),
             loss: self.loss,
             threads,
             halt: &self.halt,
-        };
-        eval::evaluate(engine, weights, &request)
+        }
+    }
+
+    /// Scores the validation documents as the run is validated, where each gives one sequence, the loss is cross-entropy and the kept
+    /// weights are those of the last validation; else nothing.
+    fn by_document(
+        &self,
+        engine: &dyn Engine,
+        weights: &Weights,
+        threads: usize,
+        settings: &Settings,
+        validation: &SequenceSet,
+    ) -> Result<Vec<(u64, f64)>, EvalError> {
+        let of_documents = settings.data.sequence == Sequence::NextToken;
+        let is_loss =
+            settings.train.loss == Loss::CrossEntropy && settings.train.keep == Keep::Last;
+        if !of_documents || !is_loss || validation.len() == 0 {
+            return Ok(Vec::new());
+        }
+        let decode = self.decode();
+        eval::by_sequence(engine, weights, &self.request(&decode, threads), validation)
     }
 
     /// What n-grams of the training text of a run predict: the held-out documents, token by token, and the validation sequences as the

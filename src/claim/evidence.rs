@@ -2,15 +2,15 @@
 //!
 //! | Source | What varies | Interval |
 //! |---|---|---|
-//! | seeds | the seeds that all settings have, draws averaged | Student's t over the values; for `spread` over the jackknife's pseudo-values |
+//! | seeds | the seeds that all settings have, draws averaged | Student's t over the values; for `spread` over the jackknife's pseudo-values; for `trend` with at least the error of lists in random order |
 //! | draws | other documents of the same source, seeds averaged | Student's t over the values |
 //! | pairs | the entries of a list of matched pairs | Student's t over the entries |
-//! | documents | the held-out documents, resampled in pairs | the bootstrap's standard error with Student's t |
+//! | documents | the held-out documents, resampled in pairs | the larger error of bootstrap and jackknife, with Student's t of as many documents as unequal ones are worth |
 //!
 //! A claim is decided by all of them together: each interval has to lie on one side, and the p-value is the largest. So no source
 //! that was looked at can be left out, and the chance of a wrong decision stays below that of each test.
 
-use crate::expr::{ExprError, Measured, Prepared, Scope};
+use crate::expr::{ExprError, HeldOut, Measured, Prepared, Scope};
 use crate::spec::{ClaimType, Expect};
 use crate::stats;
 use serde::Serialize;
@@ -21,8 +21,8 @@ const ENOUGH: usize = 3;
 const ENOUGH_PAIRS: usize = 5;
 /// Documents from which on their interval is given.
 const ENOUGH_DOCUMENTS: usize = 10;
-/// Resamples of the documents: their spread is wanted, not its tails.
-const RESAMPLES: u64 = 200;
+/// Degrees of freedom at which Student's t is normal for all that matters here.
+const NORMAL: usize = 1000;
 /// Largest p-value of a decision.
 pub(super) const LEVEL: f64 = 0.05;
 
@@ -99,6 +99,20 @@ impl Sample {
             error: spread / (values.len() as f64).sqrt(),
             degrees: values.len() - 1,
         })
+    }
+
+    /// The same of rank correlations of `length` values each. A few of them agree easily by chance, so the error is at least so large
+    /// that the interval tells no more than lists in random order allow: there a correlation has the variance 1 / (length − 1).
+    fn of_ranks(self, length: usize) -> Self {
+        let (length, n) = (length.max(2) as f64, self.n as f64);
+        let step = 12.0 / (length * (length * length - 1.0)) / n;
+        let z = (self.mean.abs() - step / 2.0) * ((length - 1.0) * n).sqrt();
+        let tail = stats::upper_tail(z, NORMAL).clamp(0.005, 0.1);
+        let least = self.mean.abs() / stats::quantile(1.0 - tail, self.degrees);
+        Self {
+            error: self.error.max(least),
+            ..self
+        }
     }
 
     /// P-value that the true value lies above `bound`'s other side: `P(T > (mean − bound) / error)`.
@@ -194,15 +208,19 @@ pub(super) fn gather(
             for (part, samples) in samples.iter_mut().enumerate() {
                 let values: Option<Vec<f64>> =
                     of_each.iter().map(|each| each.get(part).copied()).collect();
-                samples.extend(values.and_then(|values| Sample::of(source, &values)));
+                let sample = values.and_then(|values| Sample::of(source, &values));
+                samples.extend(sample.map(|sample| match test {
+                    ClaimType::Trend if value.is_list => sample.of_ranks(value.values.len()),
+                    _ => sample,
+                }));
             }
         }
         let is_of_pairs = value.is_list && !matches!(test, ClaimType::Order | ClaimType::Trend);
         if is_of_pairs && value.values.len() >= ENOUGH_PAIRS {
             samples[0].extend(Sample::of(Source::Pairs, &value.values));
         }
-        if let Some(count) = value.documents.filter(|count| *count >= ENOUGH_DOCUMENTS) {
-            bootstrap(prepared, test, (count, &of_mean), &mut samples);
+        if let Some(all) = value.documents.filter(|all| all.count >= ENOUGH_DOCUMENTS) {
+            over_documents(prepared, test, (all, &of_mean), &mut samples);
         }
     }
     let mut parts: Vec<Part> = of_mean
@@ -300,35 +318,26 @@ fn jackknife(prepared: &Prepared<'_>, seeds: &[u64], all: f64) -> Result<Option<
     Ok(Some(pseudo))
 }
 
-/// Adds the sample over resampled documents to each part: its error is the spread of the resampled values, widened by what a
-/// resample of few documents loses, n / (n − 1).
-fn bootstrap(
+/// Adds the sample over held-out documents to each part.
+fn over_documents(
     prepared: &Prepared<'_>,
     test: ClaimType,
-    (count, values): (usize, &[f64]),
+    (all, values): (HeldOut, &[f64]),
     samples: &mut [Vec<Sample>],
 ) {
-    let scopes: Vec<Scope> = (0..RESAMPLES).map(Scope::Documents).collect();
-    let Ok(resampled) = prepared.measure(&scopes) else {
-        return;
+    let measure = |scopes: &[Scope]| {
+        let measured = prepared.measure(scopes).ok()?;
+        let each = measured.iter().map(|value| statistics(value, test).ok());
+        each.collect()
     };
-    let each: Result<Vec<Vec<f64>>, String> = resampled
-        .iter()
-        .map(|value| statistics(value, test))
-        .collect();
-    let Ok(each) = each else { return };
-    for (part, samples) in samples.iter_mut().enumerate() {
-        let of_part: Option<Vec<f64>> = each.iter().map(|each| each.get(part).copied()).collect();
-        let Some(spread) = of_part.and_then(|values| stats::sd(&values)) else {
-            continue;
-        };
-        let n = count as f64;
+    let errors = all.errors(measure).unwrap_or_default();
+    for ((samples, error), value) in samples.iter_mut().zip(errors).zip(values) {
         samples.push(Sample {
             source: Source::Documents,
-            n: count,
-            mean: values[part],
-            error: spread * (n / (n - 1.0)).sqrt(),
-            degrees: count - 1,
+            n: all.count,
+            mean: *value,
+            error,
+            degrees: all.degrees(),
         });
     }
 }

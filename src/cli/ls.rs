@@ -6,7 +6,7 @@ use super::print::{self, Printer};
 use super::shared::status_word;
 use super::{exit, project};
 use crate::human;
-use crate::record::{Counts, Digests, Numerics, RunId, RunRecord, RunStatus};
+use crate::record::{Counts, Digests, Numerics, RunId, RunRecord, RunStatus, metric};
 use crate::store::Store;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
         .collect(row)?
         .into_iter()
         .collect::<serde_json::Result<Vec<_>>>()?;
+    fill_from_evaluations(&mut rows, args, &store)?;
     for (index, column) in args.columns.iter().enumerate() {
         let is_known = rows.is_empty() || rows.iter().any(|row| !row.cells[index].is_null());
         known_column(column, is_known, &store)?;
@@ -110,6 +111,49 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
         }
     }
     Ok(exit::OK)
+}
+
+/// Fills the columns of metrics that no record has from the evaluations that the plans ask for.
+fn fill_from_evaluations(rows: &mut [Row], args: &LsArgs, store: &Store) -> Result<(), Failure> {
+    let is_open = |column: &str, row: &Row| match column == args.sort {
+        true => row.sort.is_null(),
+        false => args
+            .columns
+            .iter()
+            .zip(&row.cells)
+            .any(|(name, cell)| name == column && cell.is_null()),
+    };
+    let mut wanted: Vec<&str> = args.columns.iter().map(String::as_str).collect();
+    wanted.push(&args.sort);
+    wanted.retain(|name| metric(name).is_some() && rows.iter().all(|row| is_open(name, row)));
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut evals = BTreeMap::new();
+    for plan in store.plans()? {
+        evals.extend(plan.runs.into_iter().map(|run| (run.id, run.eval)));
+    }
+    for row in rows {
+        let Some(eval) = evals.get(&row.tie.2) else {
+            continue;
+        };
+        let Some(result) = store.eval(eval)? else {
+            continue;
+        };
+        for name in &wanted {
+            let Some(value) = result.metrics.get(*name) else {
+                continue;
+            };
+            if *name == args.sort {
+                row.sort = json!(value);
+            }
+            let columns = args.columns.iter().zip(&mut row.cells);
+            for (_, cell) in columns.filter(|(column, _)| column == name) {
+                *cell = json!(value);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Rows of runs in the making, running or interrupted; their names are those of the plans that asked for them.

@@ -26,7 +26,7 @@ pub(crate) fn text(results: &Results, judged: &[Judged]) -> String {
         .map(|(name, runs)| {
             let finished = runs.iter().filter(|run| run.status == RunStatus::Cached);
             vec![
-                print::shortened(name, 36),
+                print::shortened(name, 36) + &mark(runs),
                 format!("{}/{}", finished.count(), runs.len()),
                 loss(runs, "train_loss"),
                 loss(runs, "val_loss"),
@@ -44,11 +44,27 @@ pub(crate) fn text(results: &Results, judged: &[Judged]) -> String {
         text += &more.to_string();
         text += " more; `specbook ls` lists them";
     }
+    for (sign, about) in marks(&groups) {
+        text += &format!("\n{sign} {about}");
+    }
     if !judged.is_empty() {
         text += "\nclaims: ";
         text += &verdicts(judged);
     }
     text
+}
+
+/// The mark of a setting whose runs learned no more than word or pair frequencies, with a space before it.
+fn mark(runs: &[&RunResult]) -> String {
+    let mark = crate::report::mark(runs.iter().copied());
+    mark.map_or_else(String::new, |(sign, _)| format!(" {sign}"))
+}
+
+/// What the marks of the settings mean, each once.
+fn marks(groups: &[(&str, Vec<&RunResult>)]) -> BTreeMap<char, &'static str> {
+    let runs = groups.iter().take(SHOWN);
+    runs.filter_map(|(_, runs)| crate::report::mark(runs.iter().copied()))
+        .collect()
 }
 
 /// The mean over the finished runs; from three on with the half width of its 95 % interval.

@@ -148,6 +148,32 @@ pub fn evaluate(
     Ok(result)
 }
 
+/// Targets and nats of each sequence, in order.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn by_sequence(
+    engine: &dyn Engine,
+    weights: &Weights,
+    request: &EvalRequest<'_>,
+    sequences: &SequenceSet,
+) -> Result<Vec<(u64, f64)>, EvalError> {
+    let evaluation = Evaluation {
+        engine,
+        weights,
+        request,
+    };
+    let scores = evaluation.scores("the validation sequences", sequences, None)?;
+    let mut rest = scores.log_likelihood.as_slice();
+    let own = |length: &usize| {
+        let (own, after) = rest.split_at(*length);
+        rest = after;
+        let nll = own.iter().map(|value| -f64::from(*value)).sum();
+        (*length as u64, nll)
+    };
+    Ok(scores.lengths.iter().map(own).collect())
+}
+
 struct Evaluation<'a> {
     engine: &'a dyn Engine,
     weights: &'a Weights,

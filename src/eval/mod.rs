@@ -20,5 +20,7 @@ mod tests;
 
 pub use crate::record::{METRICS, metric};
 pub use counts::counts_by_formula;
-pub use evaluate::{EvalError, EvalRequest, ScoredDocument, evaluate, gather};
-pub use perplexity::{DOCUMENT_METRICS, PERPLEXITY_SHOWN_UP_TO, of_documents};
+pub use evaluate::{Decode, EvalError, EvalRequest, ScoredDocument, by_sequence, evaluate, gather};
+pub use perplexity::{
+    DOCUMENT_METRICS, PERPLEXITY_SHOWN_UP_TO, VALIDATION_METRICS, of_documents, of_validation,
+};

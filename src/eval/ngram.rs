@@ -136,6 +136,22 @@ fn contexts(ids: &[u32]) -> [Option<u64>; 3] {
     [Some(0), last(1), pair.map(|(a, b)| a << 32 | b)]
 }
 
+/// How many orders of n-grams, from 1 on, a model predicts better than: on the validation documents, where they were scored one by one,
+/// else on the held-out ones. `None` where neither was scored.
+pub fn beaten(result: &crate::record::EvalResult) -> Option<f64> {
+    let tokens: u64 = result.validation.iter().map(|(tokens, _)| tokens).sum();
+    let nats: f64 = result.validation.iter().map(|(_, nll)| nll).sum();
+    let (prefix, own) = match tokens {
+        0 => ("nll", *result.metrics.get("nll")?),
+        tokens => ("val", nats / tokens as f64),
+    };
+    let baselines = ORDERS
+        .iter()
+        .map(|order| result.metrics.get(&format!("{prefix}_{order}")).copied());
+    let baselines: Vec<f64> = baselines.collect::<Option<_>>()?;
+    Some(baselines.iter().take_while(|nll| own < **nll).count() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

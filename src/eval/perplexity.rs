@@ -115,6 +115,35 @@ pub fn of_documents(name: &str, documents: &[DocumentScore], places: &[usize]) -
     perplexities(&sums).remove(name)
 }
 
+/// The metrics that follow from the scores of single validation documents.
+pub const VALIDATION_METRICS: [&str; 2] = ["val_loss", "val_loss_batch_mean"];
+
+/// One of [`VALIDATION_METRICS`] over the documents `places` of `scores` (tokens and nats), in batches of `batch`.
+pub fn of_validation(
+    name: &str,
+    scores: &[(u64, f64)],
+    places: &[usize],
+    batch: usize,
+) -> Option<f64> {
+    let chosen: Vec<(u64, f64)> = places
+        .iter()
+        .filter_map(|place| scores.get(*place).copied())
+        .collect();
+    let mean = |scores: &[(u64, f64)]| {
+        let tokens: u64 = scores.iter().map(|(tokens, _)| tokens).sum();
+        let nll: f64 = scores.iter().map(|(_, nll)| nll).sum();
+        nll / tokens as f64
+    };
+    match name {
+        _ if chosen.is_empty() => None,
+        "val_loss" => Some(mean(&chosen)),
+        _ => {
+            let batches: Vec<f64> = chosen.chunks(batch.max(1)).map(mean).collect();
+            crate::stats::mean(&batches)
+        }
+    }
+}
+
 /// `accuracy`, `top5` and `ece`.
 pub(super) fn accuracies(scores: &TokenScores) -> BTreeMap<String, f64> {
     let all = scores.rank.len();

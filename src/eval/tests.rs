@@ -164,7 +164,11 @@ fn evaluated(
         decode: &decode,
         eos: Some(2),
         usable_vocab: 3,
-        loss: Loss::Square(Square { k: 1.0, m: 1.0 }),
+        loss: Loss::Square(Square {
+            k: 1.0,
+            m: 1.0,
+            near: None,
+        }),
         threads: 1,
         halt: Stop::never(),
     };

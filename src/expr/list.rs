@@ -78,6 +78,6 @@ pub(crate) const FUNCTIONS: &[Function] = functions! {
 pub(crate) const FILTERS: &[Function] = functions! {
     round: "a number of digits (default 0)", "The number with so many digits after the point.", "(2 / 3) | round(2)";
     thousands: "a number of digits (default 0)", "The same with its thousands grouped.", "1234567 | thousands";
-    pm: "nothing", "In texts, at the end: the number with half of its 95 % interval over seeds; of a list, its mean with that over the entries.", "[1, 2, 3, 4] | pm";
+    pm: "nothing", "In texts, at the end: the number with half of its widest 95 % interval over seeds, draws and held-out documents; of a list, its mean with that over the entries and documents.", "[1, 2, 3, 4] | pm";
     percent: "a number of digits (default 0)", "The number as a percentage.", "0.125 | percent(1)";
 };

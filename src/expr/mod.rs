@@ -10,6 +10,7 @@
 //! replicates with that seed or draw. `run('25x100,seed=1')` is that replicate in any scope.
 
 mod functions;
+mod held_out;
 mod list;
 mod names;
 mod runs;
@@ -18,6 +19,8 @@ mod value;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use held_out::HeldOut;
 
 use crate::record::Results;
 pub(crate) use list::{FILTERS, FUNCTIONS, Function};
@@ -46,6 +49,13 @@ pub enum Scope {
     Draw(u64),
     /// All of them; metrics that follow from the scores of held-out documents are taken over the n-th resample of these.
     Documents(u64),
+    /// All of them; such metrics are taken without one of so many groups of documents.
+    WithoutDocuments {
+        /// The group that is left out: documents `part`, `part + groups` and so on.
+        part: usize,
+        /// How many groups there are.
+        groups: usize,
+    },
 }
 
 /// Why an expression gives nothing.
@@ -159,8 +169,8 @@ pub struct Measured {
     pub draws: Vec<u64>,
     /// The metrics and series it read that vary with the seed.
     pub varying: Vec<String>,
-    /// How many held-out documents there are to resample, where all that varies follows from their scores.
-    pub documents: Option<usize>,
+    /// The held-out documents there are to resample, where all that varies follows from their scores.
+    pub documents: Option<HeldOut>,
 }
 
 /// A text with its values.

@@ -1,8 +1,12 @@
 //! The runs that expressions see, and which of them are replicates of one setting.
 
 use super::ExprError;
+use super::Scope;
+use super::held_out::HeldOut;
 use crate::DEFAULT_PROFILE;
-use crate::eval::{DOCUMENT_METRICS, counts_by_formula, curve, of_documents};
+use crate::eval::{
+    DOCUMENT_METRICS, VALIDATION_METRICS, counts_by_formula, curve, of_documents, of_validation,
+};
 use crate::record::{
     DocumentScore, MetricPoint, REPLICATE_AXES, Results, RunResult, RunStatus, same_run,
 };
@@ -32,6 +36,8 @@ pub(super) struct RunData {
     pub(super) document_tokens: Arc<Vec<u32>>,
     /// Scores of the held-out documents.
     pub(super) documents: Arc<Vec<DocumentScore>>,
+    /// Scores of the validation documents, as the run is validated: tokens and nats.
+    validation: Arc<Vec<(u64, f64)>>,
 }
 
 impl RunData {
@@ -69,6 +75,8 @@ impl RunData {
                 Some(format!("run `{}` is not finished", run.name))
             }
         };
+        let eval = run.eval.unwrap_or_default();
+        let (documents, validation) = (eval.documents, eval.validation);
         Self {
             draw,
             name: run.name,
@@ -81,21 +89,46 @@ impl RunData {
             of_curves: OnceLock::new(),
             series: Arc::new(run.series),
             document_tokens: Arc::new(run.document_tokens),
-            documents: Arc::new(run.eval.map(|eval| eval.documents).unwrap_or_default()),
+            documents: Arc::new(documents),
+            validation: Arc::new(validation),
         }
     }
 
-    /// A metric over resampled documents; `None` where it does not follow from the scores of documents.
-    pub(super) fn resampled(&self, name: &str, resample: u64) -> Option<f64> {
-        let count = self.documents.len();
-        if count < 2 || !DOCUMENT_METRICS.contains(&name) {
-            return None;
+    /// The documents that a metric follows from; `None` where it follows from other things.
+    pub(super) fn held_out(&self, name: &str) -> Option<HeldOut> {
+        if DOCUMENT_METRICS.contains(&name) {
+            HeldOut::of(self.documents.iter().map(|document| document.tokens))
+        } else if VALIDATION_METRICS.contains(&name) {
+            HeldOut::of(self.validation.iter().map(|(tokens, _)| *tokens))
+        } else {
+            None
         }
-        // Runs of one draw have the same documents, and so the same resample: differences are paired.
-        let draws = Stream::new(self.draw, Purpose::Bootstrap, resample);
-        let places: Vec<usize> = (0..count as u64)
-            .map(|index| draws.below(index, count as u64) as usize)
-            .collect();
+    }
+
+    /// A metric over the documents that `scope` asks for; `None` where it asks for none, or the metric does not follow from them.
+    pub(super) fn over_documents(&self, name: &str, scope: Scope) -> Option<f64> {
+        let count = match scope {
+            Scope::Documents(_) | Scope::WithoutDocuments { .. } => self.held_out(name)?.count,
+            _ => return None,
+        };
+        let places: Vec<usize> = match scope {
+            Scope::Documents(resample) => {
+                // Runs of one draw have the same documents, and so the same resample: differences are paired.
+                let draws = Stream::new(self.draw, Purpose::Bootstrap, resample);
+                let indices = 0..count as u64;
+                indices
+                    .map(|index| draws.below(index, count as u64) as usize)
+                    .collect()
+            }
+            Scope::WithoutDocuments { part, groups } => {
+                (0..count).filter(|index| index % groups != part).collect()
+            }
+            _ => return None,
+        };
+        if VALIDATION_METRICS.contains(&name) {
+            let batch = self.key["train"]["batch_size"].as_u64()?;
+            return of_validation(name, &self.validation, &places, batch as usize);
+        }
         of_documents(name, &self.documents, &places)
     }
 

@@ -1,7 +1,7 @@
 //! Text cells: finds `{{ expression }}` and puts its value there. Everything else stays as it is.
 
 use super::value::Context;
-use super::{ExprError, Filled, Scope, evaluate, number_of};
+use super::{ExprError, Filled, Measured, Prepared, Scope, environment, evaluate, number_of};
 use crate::{human, stats};
 use minijinja::Value;
 use minijinja::value::ValueKind;
@@ -56,33 +56,49 @@ fn with_spread(source: &str) -> Option<&str> {
     (filter.trim() == "pm").then_some(inner.trim())
 }
 
-/// A number ± half of its 95 % interval over seeds, or the mean of a list ± that over its entries; alone where there are fewer
-/// than [`ENOUGH`] of them.
+/// A number or the mean of a list ± half of its widest 95 % interval: over seeds and draws of documents, or over the entries of the
+/// list, and over held-out documents; alone where there are fewer than [`ENOUGH`] seeds, draws or entries.
 fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
-    let with_scope = |scope| Context::new(Arc::clone(&context.runs), scope);
-    let all = with_scope(Scope::Mean);
-    let value = evaluate(source, &all)?;
-    let number = |value: &Value| {
-        number_of(value).ok_or_else(|| ExprError::Invalid {
-            reason: "`pm` takes a number or a list of numbers".to_owned(),
-        })
+    let context = Context::new(Arc::clone(&context.runs), Scope::Mean);
+    let prepared = Prepared {
+        environment: environment(source, &context),
+        context,
+        expression: source,
     };
-    let (mean, values) = match value.try_iter() {
-        Ok(items) => {
-            let values: Vec<f64> = items.map(|item| number(&item)).collect::<Result<_, _>>()?;
-            (stats::mean(&values).unwrap_or(f64::NAN), values)
-        }
-        Err(_) => {
-            let of_seed = |seed| number(&evaluate(source, &with_scope(Scope::Seed(seed)))?);
-            let seeds = all.common_seeds().into_iter().map(of_seed);
-            (number(&value)?, seeds.collect::<Result<_, _>>()?)
-        }
+    let means = |scopes: &[Scope]| -> Result<Vec<f64>, ExprError> {
+        let measured = prepared.measure(scopes)?.into_iter();
+        let mean = |one: Measured| stats::mean(&one.values).unwrap_or(f64::NAN);
+        Ok(measured.map(mean).collect())
     };
+    let all = prepared.measure(&[Scope::Mean])?.remove(0);
+    let mean = stats::mean(&all.values).unwrap_or(f64::NAN);
     if !mean.is_finite() {
         let reason = format!("a value is {mean}");
         return Err(ExprError::NoValue { reason });
     }
-    let half = stats::half_width(&values).filter(|_| values.len() >= ENOUGH);
+    let samples = match all.is_list {
+        true => vec![all.values],
+        false => {
+            let seeds: Vec<Scope> = all.seeds.into_iter().map(Scope::Seed).collect();
+            let draws: Vec<Scope> = all.draws.into_iter().map(Scope::Draw).collect();
+            vec![means(&seeds)?, means(&draws)?]
+        }
+    };
+    let enough = samples.iter().filter(|values| values.len() >= ENOUGH);
+    let mut half = enough
+        .filter_map(|values| stats::half_width(values))
+        .reduce(f64::max);
+    if let (Some(half), Some(documents)) = (&mut half, all.documents) {
+        let each = |scopes: &[Scope]| {
+            let values = means(scopes).ok()?.into_iter();
+            Some(values.map(|value| vec![value]).collect())
+        };
+        let error = documents
+            .errors(each)
+            .and_then(|errors| errors.first().copied());
+        let over_documents = error.map(|error| stats::quantile_975(documents.degrees()) * error);
+        *half = half.max(over_documents.unwrap_or(0.0));
+    }
     Ok(match half.filter(|half| *half > 0.0) {
         Some(half) => {
             let (mean, half) = human::with_half_width(mean, half);

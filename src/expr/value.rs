@@ -1,8 +1,9 @@
 //! What expressions handle: runs, lists of runs, pairs of runs.
 
+use super::held_out::HeldOut;
 use super::runs::{RunData, Runs};
 use super::{ExprError, Scope};
-use crate::eval::{DOCUMENT_METRICS, curve};
+use crate::eval::curve;
 use crate::record::{METRICS, MetricPoint, metric};
 use crate::stats;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
@@ -22,8 +23,8 @@ struct Seen {
     varying: BTreeSet<String>,
     /// Whether all of them follow from the scores of single documents.
     other_than_documents: bool,
-    /// Fewest documents of a run.
-    documents: Option<usize>,
+    /// The documents of the run that has the fewest.
+    documents: Option<HeldOut>,
 }
 
 /// Results, scope, and what an evaluation looked at. Cheap to clone; clones share their notes.
@@ -73,8 +74,8 @@ impl Context {
         self.seen().varying.clone()
     }
 
-    /// Fewest held-out documents of a run, where all that varies follows from the scores of documents.
-    pub(super) fn documents(&self) -> Option<usize> {
+    /// The held-out documents of the run that has the fewest, where all that varies follows from the scores of documents.
+    pub(super) fn documents(&self) -> Option<HeldOut> {
         let seen = self.seen();
         seen.documents.filter(|_| !seen.other_than_documents)
     }
@@ -131,7 +132,7 @@ impl Context {
         let seed: Source = |run| run.seed;
         let draw: Source = |run| run.draw;
         let missing = match self.scope() {
-            Scope::Mean | Scope::Documents(_) => String::new(),
+            Scope::Mean | Scope::Documents(_) | Scope::WithoutDocuments { .. } => String::new(),
             Scope::Seed(wanted) => {
                 // One source of variation at a time: the same draws for every seed.
                 let draws = self.full(&members, draw, seed);
@@ -175,7 +176,7 @@ impl Context {
     }
 
     /// Notes what was read, where it varies with the seed; `documents` that it follows from, if any.
-    fn note(&self, name: &str, documents: Option<usize>) {
+    fn note(&self, name: &str, documents: Option<HeldOut>) {
         let mut seen = self.seen();
         seen.varying.insert(name.to_owned());
         seen.other_than_documents |= documents.is_none();
@@ -229,19 +230,15 @@ impl Setting {
         }
         self.present()?;
         if known.is_none_or(|metric| metric.varies) {
-            let counts = self.replicates().map(|run| run.documents.len());
-            let documents = counts.min().filter(|count| *count > 1);
-            let documents = documents.filter(|_| DOCUMENT_METRICS.contains(&name));
-            self.context.note(name, documents);
+            let documents: Option<Vec<HeldOut>> =
+                self.replicates().map(|run| run.held_out(name)).collect();
+            let fewest = documents.and_then(|all| all.into_iter().min());
+            self.context.note(name, fewest);
         }
         let scope = self.context.scope();
         let mut values = Vec::with_capacity(self.members.len());
         for run in self.replicates() {
-            let resampled = match scope {
-                Scope::Documents(resample) => run.resampled(name, resample),
-                _ => None,
-            };
-            let value = resampled.or_else(|| run.metric(name));
+            let value = run.over_documents(name, scope).or_else(|| run.metric(name));
             let value = value.ok_or_else(|| ExprError::NotAvailable {
                 what: format!("run `{}` has no `{name}`", run.name),
             })?;

@@ -145,6 +145,12 @@ pub const METRICS: &[Metric] = &[
         "As `val_bigram` by triples.",
     ),
     score(
+        "beats_ngrams",
+        "",
+        Some(false),
+        "Longest n-grams (1 to 3) of its own training text that the run predicts better than, with all shorter ones: on the validation documents, or else on whole held-out ones. 0: it learned no more than word frequencies tell; 1: no more than pairs.",
+    ),
+    score(
         "perplexity",
         "",
         Some(true),
@@ -239,6 +245,23 @@ pub const METRICS: &[Metric] = &[
 /// The metric of this name.
 pub fn metric(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// The mark of a run by its `beats_ngrams`, where it learned no more than word or pair frequencies, and what the mark means.
+pub fn ngram_mark(beats_ngrams: f64) -> Option<(char, &'static str)> {
+    if beats_ngrams < 1.0 {
+        Some((
+            '†',
+            "learned no more than the word frequencies of its own training text tell",
+        ))
+    } else if beats_ngrams < 2.0 {
+        Some((
+            '‡',
+            "learned no more than the frequencies of words and pairs tell",
+        ))
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod metrics;
 mod names;
 mod results;
 
-pub use metrics::{METRICS, Metric, metric};
+pub use metrics::{METRICS, Metric, metric, ngram_mark};
 pub use names::{same_run, same_value, setting_of};
 pub use results::{REPLICATE_AXES, Results, RunResult};
 
@@ -336,6 +336,9 @@ pub struct EvalResult {
     pub documents: Vec<DocumentScore>,
     /// Continuations in the order of the prompts.
     pub samples: Vec<Sample>,
+    /// Targets and nats of each validation document, as the run was validated; empty where documents share sequences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validation: Vec<(u64, f64)>,
 }
 
 /// Score of one held-out document.

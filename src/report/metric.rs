@@ -1,6 +1,6 @@
 //! What the report knows about metrics by name: label, unit, direction, digits.
 
-use crate::record::{MetricPoint, RunResult};
+use crate::record::{MetricPoint, RunResult, ngram_mark};
 
 /// Which direction is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,4 +157,24 @@ pub(crate) fn curve_label(curve: &str) -> &str {
         "grad_norm" => "gradient norm",
         other => other,
     }
+}
+/// The mark of runs that all learned no more than word or pair frequencies, and what it means.
+pub(crate) fn mark<'a>(
+    runs: impl IntoIterator<Item = &'a RunResult>,
+) -> Option<(char, &'static str)> {
+    let beaten = runs
+        .into_iter()
+        .map(|run| run.metrics.get("beats_ngrams").copied());
+    let most = beaten.reduce(|a, b| Some(a?.max(b?)))??;
+    ngram_mark(most)
+}
+
+/// What `marks` mean, as a sentence of a caption.
+pub(crate) fn marks_told(marks: impl Iterator<Item = (char, &'static str)>) -> Option<String> {
+    let marks: std::collections::BTreeMap<char, &str> = marks.collect();
+    let told: Vec<String> = marks
+        .iter()
+        .map(|(sign, about)| format!("{sign} {about}"))
+        .collect();
+    (!told.is_empty()).then(|| format!("{}.", told.join("; ")))
 }

@@ -44,4 +44,5 @@ pub use export::{LiveRun, Paper, TemplateFolder, live_page, steps_done};
 pub use folder::{ReportFolder, report_files};
 pub use index::{IndexEntry, index};
 pub use making::Making;
+pub(crate) use metric::mark;
 pub use records::{Records, read_records, stable};

@@ -110,6 +110,9 @@ pub fn stable(results: &Results) -> Results {
             eval.metrics.retain(|_, value| value.is_finite());
             eval.documents
                 .retain(|document| document.nll.is_finite() && document.perplexity.is_finite());
+            if eval.validation.iter().any(|(_, nll)| !nll.is_finite()) {
+                eval.validation.clear();
+            }
         }
     }
     stable

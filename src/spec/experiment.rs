@@ -3,7 +3,7 @@
 use super::alias;
 use super::error::{Problem, Problems};
 use super::schema::{self, Shape};
-use super::setting::{EXTRAS, Setting, check, not_a_path, read_settings, set};
+use super::setting::{EXTRAS, Setting, TEXTS, check, not_a_path, read_settings, set};
 use super::tree::{Key, Node, Span, Value, join_path, split_path};
 
 /// A named bundle of settings.
@@ -90,6 +90,11 @@ impl Experiment {
         };
         if EXTRAS.contains(&path[0].as_str()) {
             self.extra(&path, key, node, problems);
+            return None;
+        }
+        if layer == Layer::Profile && TEXTS.contains(&key.name.as_str()) {
+            let shape = schema::file().child(&key.name).unwrap_or(&Shape::Any);
+            check(node, shape, &path, key.span, true, problems);
             return None;
         }
         let setting = Setting::read(path, key, node, problems)?;

@@ -53,7 +53,8 @@ pub(crate) struct SpecFile {
     /// Most runs the axes may multiply to; default 10000.
     #[serde(default)]
     max_runs: Option<usize>,
-    /// The experiment at other scales: overrides by name. They may also set `seeds`, `vary`, `cases`, `exclude` and `max_runs`.
+    /// The experiment at other scales: overrides by name. They may also set `seeds`, `vary`, `cases`, `exclude` and `max_runs`, and
+    /// replace `title`, `summary`, `finding` and `cells`.
     #[serde(default)]
     profiles: BTreeMap<String, BTreeMap<String, Value>>,
     /// Published statements and how they are checked.

@@ -7,7 +7,7 @@ use super::experiment::{Experiment, Layer};
 use super::load::{self, MAX_BYTES, Origin};
 use super::refs::{self, Names};
 use super::schema;
-use super::setting::Setting;
+use super::setting::{Setting, TEXTS};
 use super::structure::{Check, show};
 use super::tree::{Key, Node, Span, Value};
 use super::{Cell, Claim, Located, RunNames, Source, Spec, SpecRun, expand};
@@ -262,6 +262,8 @@ fn read(
     let laid_out = lay_out(root, request, &profiles, &mut names, problems);
     let wanted = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
     let chosen = laid_out.iter().find(|one| one.profile == wanted);
+    let own = with_texts_of(root, wanted);
+    let root = &own;
     let claims = read_list::<Claim>(root, "claims", problems);
     let cells = read_list::<Cell>(root, "cells", problems);
     let labels = root.get("labels").and_then(|node| node.decode().ok());
@@ -318,6 +320,18 @@ fn read(
         run_names: RunNames(Arc::new(names)),
     };
     Some((spec, laid_out))
+}
+
+/// The spec with the words of a profile in the place of its own.
+fn with_texts_of(root: &Node, profile: &str) -> Node {
+    let mut own = root.clone();
+    let texts = root.get("profiles").and_then(|all| all.get(profile));
+    for (key, node) in texts.map(Node::entries).unwrap_or_default() {
+        if TEXTS.contains(&key.name.as_str()) {
+            own.put(key.clone(), node.clone());
+        }
+    }
+    own
 }
 
 /// Lays every profile over the base, so that all of them are checked, and `--set` over the wanted one; gives those that have axes.

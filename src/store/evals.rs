@@ -41,6 +41,8 @@ struct Head {
     id: EvalId,
     metrics: BTreeMap<String, f64>,
     files: BTreeMap<String, FileEntry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    validation: Vec<(u64, f64)>,
 }
 
 impl Store {
@@ -177,6 +179,7 @@ impl Store {
             metrics: head.metrics,
             documents,
             samples,
+            validation: head.validation,
         }))
     }
 
@@ -251,6 +254,7 @@ impl Store {
             id: *id,
             metrics: result.metrics.clone(),
             files,
+            validation: result.validation.clone(),
         };
         self.fs
             .write_atomic(&work.join(RESULT), &seal("an evaluation", &head)?)?;

@@ -20,6 +20,8 @@ pub struct Square {
     pub right: f32,
     /// Target of the right class.
     pub target: f32,
+    /// The right class has the factor of the wrong ones where its logit is not below this in size.
+    pub near: f32,
 }
 
 /// What a loss is made of.
@@ -159,7 +161,12 @@ fn logit_square(
     let wrong_squares = dot(isa, row, row);
     row[y] = right;
     let miss = right - square.target;
-    let value = square.wrong * wrong_squares + square.right * miss * miss;
+    let right_factor = if right.abs() < square.near {
+        square.right
+    } else {
+        square.wrong
+    };
+    let value = square.wrong * wrong_squares + right_factor * miss * miss;
     let lse = if with_entropy {
         let top = row_max(isa, row);
         top + libm::logf(exp_sum(isa, row, 1.0, top))
@@ -167,7 +174,7 @@ fn logit_square(
         right
     };
     if gradient {
-        let right_slope = 2.0 * square.right * miss * factor;
+        let right_slope = 2.0 * right_factor * miss * factor;
         let wrong_slope = 2.0 * square.wrong * factor;
         if with_entropy {
             exp_and_linear(isa, row, lse, factor, wrong_slope);

@@ -8,7 +8,8 @@
 //! |---|---|---|---|---|---|
 //! | `cross_entropy` | yes | – | – | – | – |
 //! | `square {k, m}` | no | f | k / C | m | 1 / C |
-//! | `square_softmax {w}` | no | p | w / C | 1 | 1 / C |
+//! | `square {k, m, near}` | no | f | k / C where abs(f_y) < near, else 1 / C | m | 1 / C |
+//! | `square_softmax {w, scale}` | no | p | scale² w / C | 1 | scale² / C |
 //! | `squentropy` | yes | f | 0 | 0 | 1 / (C − 1) |
 //! | `squentropy_capstone {w}` | yes | f | w / C | 1 | 1 / C |
 //!
@@ -86,6 +87,8 @@ pub struct SquareTerm {
     pub target: f64,
     /// Factor of every other class, reduction included.
     pub wrong: f64,
+    /// Where the correct class's value is not below this in size, its factor is that of every other class.
+    pub near: f64,
 }
 
 impl Formula {
@@ -108,6 +111,16 @@ impl SquareTerm {
             correct: reduction.apply(correct, classes),
             target,
             wrong: reduction.apply(1.0, classes),
+            near: f64::INFINITY,
+        }
+    }
+
+    /// The factor of the correct class, whose value is `value`.
+    pub fn factor(&self, value: f64) -> f64 {
+        if value.abs() < self.near {
+            self.correct
+        } else {
+            self.wrong
         }
     }
 }

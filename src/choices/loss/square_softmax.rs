@@ -1,4 +1,4 @@
-//! The square loss on softmax probabilities: `ℓ = 1/C (w (p_y − 1)² + Σ_{j≠y} p_j²)`.
+//! The square loss on softmax probabilities: `ℓ = scale²/C (w (p_y − 1)² + Σ_{j≠y} p_j²)`.
 
 use super::{ClassWeight, Formula, LossKind, Reduction, SquareTerm};
 use crate::choices::Findings;
@@ -11,6 +11,7 @@ pub const ABOUT: &str =
 /// An example.
 pub const EXAMPLE: SquareSoftmax = SquareSoftmax {
     w: ClassWeight::Absolute(20.0),
+    scale: 1.0,
 };
 
 /// Weight of the correct class.
@@ -19,15 +20,29 @@ pub const EXAMPLE: SquareSoftmax = SquareSoftmax {
 pub struct SquareSoftmax {
     /// A number, or `{per_50304: x}`, which keeps x/50304 per class for any vocabulary.
     pub w: ClassWeight,
+    /// Factor of probabilities and targets before they are compared; default 1. Its square is the factor of the loss.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub scale: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(scale: &f64) -> bool {
+    *scale == 1.0
 }
 
 impl LossKind for SquareSoftmax {
     fn formula(&self, reduction: Reduction, classes: usize) -> Formula {
         let term = SquareTerm::new(reduction, classes, [self.w.value(classes), 1.0]);
+        let factor = self.scale * self.scale;
         Formula {
             cross_entropy: false,
             square: Some(SquareTerm {
                 on_probabilities: true,
+                correct: factor * term.correct,
+                wrong: factor * term.wrong,
                 ..term
             }),
         }
@@ -35,5 +50,7 @@ impl LossKind for SquareSoftmax {
 
     fn check(&self, findings: &mut Findings) {
         self.w.check("train.loss.square_softmax.w", findings);
+        let path = "train.loss.square_softmax.scale";
+        findings.number(path, self.scale, self.scale > 0.0, "above 0");
     }
 }

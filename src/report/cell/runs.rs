@@ -6,6 +6,7 @@ use crate::record::{Counts, RunResult, RunStatus};
 use crate::report::context::{
     Block, CellView, ColumnView, FoldView, Prose, RowView, Setting, TableView, ValueView,
 };
+use crate::report::metric as metric_of;
 use crate::report::scope::Scope;
 use crate::report::text::{code, escape_markdown, one_line, shorten};
 use crate::report::{ReportError, csv};
@@ -39,7 +40,16 @@ impl Builder<'_, '_> {
             ("Tokens", true),
             ("Status", false),
         ];
-        let mut csv_text = csv::line(["run", "id", "seed", "params", "steps", "tokens", "status"]);
+        let mut csv_text = csv::line([
+            "run",
+            "id",
+            "seed",
+            "params",
+            "steps",
+            "tokens",
+            "status",
+            "beats_ngrams",
+        ]);
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
             rows.push(self.plan_row(run));
@@ -52,16 +62,23 @@ impl Builder<'_, '_> {
                 estimate.steps.to_string(),
                 estimate.tokens.to_string(),
                 status(run).to_owned(),
+                run.metrics
+                    .get("beats_ngrams")
+                    .map(f64::to_string)
+                    .unwrap_or_default(),
             ];
             csv_text.push_str(&csv::line(fields.iter().map(String::as_str)));
         }
         let number = self.next_table();
         let name = format!("table-{number}");
         let caption = "What was planned and run: identities and sizes. The settings of each run are in the appendix; estimated and measured costs are in `timing.json`.";
+        let marks = runs_marks(&self.scope.select(selection, line)?);
+        let caption = [Some(caption.to_owned()), marks];
+        let caption = caption.into_iter().flatten().collect::<Vec<_>>().join(" ");
         let table = Block::Table(TableView {
             anchor: name.clone(),
             number: Some(number),
-            caption: prose_line(caption),
+            caption: prose_line(&caption),
             columns: heads
                 .map(|(label, is_number)| ColumnView::new(label, is_number))
                 .into(),
@@ -85,6 +102,7 @@ impl Builder<'_, '_> {
             status(run).to_owned(),
         ];
         let mut cells = texts.map(ValueView::text).to_vec();
+        cells[0].text.push_str(&marked([run]));
         for cell in &mut cells[..2] {
             cell.run = Some(anchor.clone());
         }
@@ -94,6 +112,16 @@ impl Builder<'_, '_> {
             ..RowView::default()
         }
     }
+}
+
+/// The mark of runs, with a space before it; empty where there is none.
+pub(super) fn marked<'a>(runs: impl IntoIterator<Item = &'a RunResult>) -> String {
+    metric_of::mark(runs).map_or_else(String::new, |(sign, _)| format!("\u{a0}{sign}"))
+}
+
+/// What the marks of single runs mean.
+fn runs_marks(runs: &[&RunResult]) -> Option<String> {
+    metric_of::marks_told(runs.iter().filter_map(|run| metric_of::mark([*run])))
 }
 
 /// A long table is folded.
@@ -180,7 +208,7 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
 }
 
 /// Metrics that a reader looks for first.
-const FIRST: [&str; 8] = [
+const FIRST: [&str; 9] = [
     "val_loss",
     "nll",
     "perplexity",
@@ -189,6 +217,7 @@ const FIRST: [&str; 8] = [
     "train_loss_mean",
     "val_loss_min",
     "bits_per_byte",
+    "beats_ngrams",
 ];
 
 /// One row per run: what sets it apart, its results, its sizes and its identity.
@@ -210,7 +239,7 @@ fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> 
     let rows = runs.iter().zip(settings).map(|(run, settings)| {
         let dash = || "–".to_owned();
         let record = run.record.as_ref();
-        let mut texts = vec![one_line(&run.name)];
+        let mut texts = vec![one_line(&run.name) + &marked([run])];
         texts.extend(varying.iter().map(|path| {
             let setting = settings.iter().find(|setting| setting.path == *path);
             setting.map_or_else(dash, |setting| setting.value.clone())
@@ -234,8 +263,10 @@ fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> 
             ..RowView::default()
         }
     });
+    let all: Vec<&RunResult> = runs.iter().collect();
     TableView {
         anchor: "all-runs".to_owned(),
+        caption: prose_line(&runs_marks(&all).unwrap_or_default()),
         rows: rows.collect(),
         columns,
         ..TableView::default()

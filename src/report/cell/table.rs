@@ -1,8 +1,9 @@
 //! The cell `table`: rows by an axis or by run, one column per metric or per value of another axis.
 
+use super::runs::marked;
 use super::{Builder, prose_line};
 use crate::eval::PERPLEXITY_SHOWN_UP_TO;
-use crate::record::RunResult;
+use crate::record::{REPLICATE_AXES, RunResult};
 use crate::report::ReportError;
 use crate::report::chart::same;
 use crate::report::context::{ColumnView, RowView, TableView, ValueView};
@@ -13,6 +14,10 @@ use crate::report::text::{clean, escape_markdown, one_line};
 use crate::spec::TableCell;
 use crate::{human, stats};
 use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Matched runs, or draws of documents, from which on a difference has an interval.
+const ENOUGH: usize = 3;
 
 /// A row before its values are computed.
 struct Row<'a> {
@@ -74,7 +79,7 @@ impl<'a> Builder<'a, '_> {
         }
         let axes = self.head_axes(cell);
         let head_count = axes.len().max(1);
-        mark_best(&mut views, &measured, &columns, cell, head_count);
+        mark_best(&mut views, (&rows, &measured), &columns, cell, head_count);
         let number = self.next_table();
         let name = format!("table-{number}");
         let csv_text = csv_text(cell, &rows, &columns, &measured);
@@ -190,6 +195,9 @@ impl<'a> Builder<'a, '_> {
                 ..ValueView::default()
             })
             .collect();
+        if let Some(last) = cells.last_mut() {
+            last.text.push_str(&marked(row.runs.iter().copied()));
+        }
         for ((value, column), decimals) in values.iter().zip(columns).zip(decimals) {
             cells.push(match value {
                 None => ValueView {
@@ -339,11 +347,11 @@ fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
     })
 }
 
-/// Marks the best value of each column that asks for it (in a pivot, of the whole table), where it is the best beyond doubt:
-/// its interval meets no other.
+/// Marks the best value of each column that asks for it (in a pivot, of the whole table), where it is the best beyond doubt: its
+/// differences from each of the others, in runs that differ in nothing else, have an interval without 0.
 fn mark_best(
     views: &mut [RowView],
-    measured: &[Vec<Option<Measured>>],
+    (rows, measured): (&[Row<'_>], &[Vec<Option<Measured>>]),
     columns: &[Column],
     cell: &TableCell,
     heads: usize,
@@ -368,16 +376,49 @@ fn mark_best(
             Some(Better::Neither) | None => continue,
         };
         values.sort_by(|a, b| (sign * a.2.mean).total_cmp(&(sign * b.2.mean)));
-        let [(row, index, best), others @ ..] = values.as_slice() else {
+        let [(row, index, _), others @ ..] = values.as_slice() else {
             continue;
         };
-        let half = |measured: &Measured| measured.half_width.unwrap_or(0.0);
-        let is_apart =
-            |other: &Measured| sign * (other.mean - best.mean) > half(best) + half(other);
-        if !others.is_empty() && others.iter().all(|(_, _, other)| is_apart(other)) {
+        let values = |row: usize, index: usize| matched(&rows[row], &columns[index], cell);
+        let own = values(*row, *index);
+        let is_apart = |row: usize, index: usize| {
+            let others = values(row, index);
+            let pairs = own
+                .iter()
+                .filter_map(|(key, value)| Some((key.0, sign * (others.get(key)? - value))));
+            let pairs: Vec<(u64, f64)> = pairs.collect();
+            let draws = stats::by_draw(&pairs);
+            let differences = match draws.len() {
+                0 | 1 => pairs.iter().map(|(_, value)| *value).collect(),
+                _ => draws,
+            };
+            let interval = stats::interval(&differences).filter(|_| differences.len() >= ENOUGH);
+            interval.is_some_and(|[low, _]| low > 0.0)
+        };
+        let mut others = others.iter();
+        if own.len() >= ENOUGH && others.all(|(row, index, _)| is_apart(*row, *index)) {
             views[*row].cells[index + heads].is_best = true;
         }
     }
+}
+
+/// The values of single runs by their draw of documents and by what else sets them apart within the row.
+fn matched(row: &Row<'_>, column: &Column, cell: &TableCell) -> BTreeMap<(u64, String), f64> {
+    let is_of_row = |axis: &str| match cell.rows.as_str() {
+        "run" => !REPLICATE_AXES.contains(&axis),
+        rows => axis == rows || Some(axis) == cell.pivot.as_deref(),
+    };
+    let key = |run: &RunResult| {
+        let own = run.axes.iter().filter(|(axis, _)| !is_of_row(axis));
+        own.map(|(axis, value)| format!("{axis}={value},"))
+            .collect::<String>()
+    };
+    let runs = inside(row, column, cell).into_iter();
+    runs.filter_map(|run| {
+        let value = metric::value(run, &column.metric)?;
+        Some(((run.draw(), key(run)), value))
+    })
+    .collect()
 }
 
 /// The head of the column of published values, where an entry of `columns` gives one: `published: figure 3`.
@@ -484,9 +525,14 @@ fn caption(
     }
     if !cell.best.is_empty() {
         parts.push(
-            "Bold: the best value of its column, where no other interval reaches it.".to_owned(),
+            "Bold: the best value of its column, where its differences from all others, in matched runs, have intervals without 0."
+                .to_owned(),
         );
     }
+    let marks = rows
+        .iter()
+        .filter_map(|row| metric::mark(row.runs.iter().copied()));
+    parts.extend(metric::marks_told(marks));
     parts.join(" ")
 }
 

@@ -200,6 +200,7 @@ fn eval(shape: &Shape, val_loss: f64, noise: &Stream) -> EvalResult {
             ("accuracy".to_owned(), 0.5 - val_loss / 30.0),
         ]),
         documents,
+        validation: Vec::new(),
         samples: vec![
             Sample {
                 prompt: "Once upon a time".into(),

@@ -120,7 +120,7 @@ fn tables() {
       --> s.yaml:46:47
     46 |   - table: {rows: case, columns: [train_loss, val_los, perplexity]}
        |                                               ^^^^^^^
-       = allowed: `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean` and 35 other names
+       = allowed: `val_loss`, `val_loss_min`, `val_loss_max`, `val_loss_first`, `val_loss_batch_mean` and 36 other names
        = hint: did you mean `val_loss`?
     ");
     assert_snapshot!(edit("val_loss, perplexity]", "val_loss], pivot: seed"), @"
@@ -134,7 +134,7 @@ fn tables() {
       --> s.yaml:46:76
     46 |   - table: {rows: case, columns: [train_loss, val_loss, perplexity], sort: valu}
        |                                                                            ^^^^
-       = allowed: `val_unigram`, `val_ce`, `val_loss`, `val_bigram`, `val_trigram` and 35 other names
+       = allowed: `val_unigram`, `val_ce`, `val_loss`, `val_bigram`, `val_trigram` and 36 other names
        = hint: `specbook help metrics` explains all of them
     ");
 }
@@ -189,7 +189,7 @@ fn columns_and_data() {
       --> s.yaml:46:47
     46 |   - table: {rows: case, columns: [train_loss, case]}
        |                                               ^^^^
-       = allowed: `ece`, `val_ce`, `sequences`, `train_sd50`, `val_loss_min` and 35 other names
+       = allowed: `ece`, `val_ce`, `sequences`, `train_sd50`, `val_loss_min` and 36 other names
        = hint: the values of the axes head the rows by themselves
     ");
     assert_snapshot!(edit("    where: figure 3", "    needs: {data: pile}"), @"

@@ -86,9 +86,9 @@ fn choices_are_labelled_as_short_as_can_be() {
     assert_snapshot!(table(&spec, |s| format!("{:?}", s.train.loss)), @"
     loss=cross_entropy: CrossEntropy
     loss=squentropy: Squentropy
-    loss=square{k=15;m=30}: Square(Square { k: 15.0, m: 30.0 })
-    loss=square{k=100}: Square(Square { k: 100.0, m: 1.0 })
-    loss=square_softmax: SquareSoftmax(SquareSoftmax { w: Per50304(65.0) })
+    loss=square{k=15;m=30}: Square(Square { k: 15.0, m: 30.0, near: None })
+    loss=square{k=100}: Square(Square { k: 100.0, m: 1.0, near: None })
+    loss=square_softmax: SquareSoftmax(SquareSoftmax { w: Per50304(65.0), scale: 1.0 })
     ");
 }
 
@@ -166,11 +166,12 @@ fn a_path_through_a_choice_takes_it() {
     let corpus = set(&["data.corpus.jsonl.path=a.jsonl"]).data.corpus;
     assert!(matches!(corpus, Corpus::Jsonl(file) if file.path.first().as_os_str() == "a.jsonl"));
     let loss = set(&["train.loss.square.k=100"]).train.loss;
-    assert_eq!(loss, Loss::Square(Square { k: 100.0, m: 1.0 }));
+    let square = |k, m| Loss::Square(Square { k, m, near: None });
+    assert_eq!(loss, square(100.0, 1.0));
     let loss = set(&["train.loss.square.k=100", "train.loss.square.m=3"])
         .train
         .loss;
-    assert_eq!(loss, Loss::Square(Square { k: 100.0, m: 3.0 }));
+    assert_eq!(loss, square(100.0, 3.0));
     let slice = set(&["data.train.skip=7"]).data.train;
     assert_eq!((slice.skip, slice.take), (Some(7), 2500));
     let optimizer = set(&["train.lr=2e-4"]).train.optimizer;

@@ -33,7 +33,7 @@ mod row {
             };
             let each = values.iter().enumerate().map(|(class, s)| {
                 if class == target {
-                    term.correct * (s - term.target) * (s - term.target)
+                    term.factor(*s) * (s - term.target) * (s - term.target)
                 } else {
                     term.wrong * s * s
                 }
@@ -45,7 +45,7 @@ mod row {
 
     fn slope(term: &SquareTerm, value: f64, is_target: bool) -> f64 {
         if is_target {
-            2.0 * term.correct * (value - term.target)
+            2.0 * term.factor(value) * (value - term.target)
         } else {
             2.0 * term.wrong * value
         }

@@ -321,7 +321,12 @@ fn plain_loss(
                     *z
                 };
                 loss += if j == y {
-                    f64::from(square.right) * (z - f64::from(square.target)).powi(2)
+                    let factor = if z.abs() < f64::from(square.near) {
+                        square.right
+                    } else {
+                        square.wrong
+                    };
+                    f64::from(factor) * (z - f64::from(square.target)).powi(2)
                 } else {
                     f64::from(square.wrong) * z * z
                 };
@@ -339,17 +344,22 @@ fn every_loss_and_its_slopes_are_right() {
     let targets: Vec<u32> = (0..n as u32).map(|i| (i * 7) % classes as u32).collect();
     let mask: Vec<bool> = (0..n).map(|i| i % 5 != 0).collect();
     let factor = 1.0 / 424.0;
-    let square = |of_probabilities, wrong, right, target| {
+    let near = |of_probabilities, wrong, right, target, near| {
         Some(Square {
             of_probabilities,
             wrong,
             right,
             target,
+            near,
         })
+    };
+    let square = |of_probabilities, wrong, right, target| {
+        near(of_probabilities, wrong, right, target, f32::INFINITY)
     };
     for (cross_entropy, square) in [
         (true, None),
         (false, square(false, 0.02, 0.3, 30.0)),
+        (false, near(false, 0.02, 0.3, 1.0, 0.1)),
         (false, square(true, 0.02, 2.0, 1.0)),
         (true, square(false, 0.03, 0.0, 0.0)),
         (true, square(false, 0.03, 1.5, 1.0)),

@@ -20,6 +20,7 @@ fn terms(formula: &Formula) -> LossTerms {
             wrong: square.wrong as f32,
             right: square.correct as f32,
             target: square.target as f32,
+            near: square.near as f32,
         }),
     }
 }

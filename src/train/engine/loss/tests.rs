@@ -13,7 +13,7 @@ pub(crate) const TARGETS: [usize; 3] = [0, 3, 1];
 
 /// The golden table of docs/studies.md#golden: loss, mean over three rows, gradient of row 0 divided by 3.
 pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
-    let square = |k, m| Loss::Square(Square { k, m });
+    let square = |k, m| Loss::Square(Square { k, m, near: None });
     vec![
         (
             Loss::CrossEntropy,
@@ -50,6 +50,7 @@ pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
         (
             Loss::SquareSoftmax(SquareSoftmax {
                 w: ClassWeight::Absolute(1.0),
+                scale: 1.0,
             }),
             0.134086708,
             [-0.012799, 0.000977, 0.006701, 0.003351, 0.001770],
@@ -57,9 +58,29 @@ pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
         (
             Loss::SquareSoftmax(SquareSoftmax {
                 w: ClassWeight::Absolute(100.0),
+                scale: 1.0,
             }),
             8.423802303,
             [-0.971560, 0.098326, 0.442989, 0.267973, 0.162272],
+        ),
+        // Ten thousand times the loss of weight 1.
+        (
+            Loss::SquareSoftmax(SquareSoftmax {
+                w: ClassWeight::Absolute(1.0),
+                scale: 100.0,
+            }),
+            1340.867076,
+            [-127.988451, 9.770671, 67.007617, 33.509544, 17.700618],
+        ),
+        // The correct logits 2, 1.5 and 0: the weight counts in the last row alone, 99 · (0 − 1)² / 5 more in the mean of three.
+        (
+            Loss::Square(Square {
+                k: 100.0,
+                m: 1.0,
+                near: Some(0.1),
+            }),
+            1.192666667 + 99.0 / 15.0,
+            [0.133333, -0.133333, 0.066667, 0.0, -0.066667],
         ),
     ]
 }
@@ -122,7 +143,11 @@ fn floors_are_those_of_the_table() {
     // The printed squentropy has no floor, a square loss none of its own.
     let (ce, square) = floor(&Loss::Squentropy, 512, 40.0, 0.0);
     assert!(ce < 1e-12 && square < 1e-12);
-    let square_loss = Loss::Square(Square { k: 15.0, m: 30.0 });
+    let square_loss = Loss::Square(Square {
+        k: 15.0,
+        m: 30.0,
+        near: None,
+    });
     assert_eq!(floor(&square_loss, 512, 30.0, 0.0), (0.0, 0.0));
 }
 

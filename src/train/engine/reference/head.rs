@@ -58,10 +58,15 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
             let wrong = all
                 .try_sub(target.with_empty_tape().try_square()?)?
                 .try_mul(E::narrow(term.wrong))?;
+            let values = target.as_vec().into_iter();
+            let factors = values.map(|value| E::narrow(term.factor(value.widen())));
+            let factors: Vec<E> = factors.collect();
+            let shape = (factors.len(),);
+            let factors: V<E, D> = self.device.try_tensor_from_vec(factors, shape)?;
             let correct = target
                 .try_sub(E::narrow(term.target))?
                 .try_square()?
-                .try_mul(E::narrow(term.correct))?;
+                .try_mul(factors)?;
             wrong.try_add(correct)
         };
         Ok((ce, Some(square().map_err(tensor_error)?)))
