@@ -11,6 +11,35 @@ fn factor() -> u32 {
     factor.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
+/// What `work` gives and the processor time that it takes on this thread, whatever else the machine is at; where the system does not tell,
+/// the time that passes.
+pub(crate) fn worked<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let begun = Instant::now();
+    let before = processor_time();
+    let value = work();
+    let taken = match (before, processor_time()) {
+        (Some(before), Some(after)) => after - before,
+        _ => begun.elapsed(),
+    };
+    (value, taken)
+}
+
+#[cfg(target_os = "linux")]
+fn processor_time() -> Option<Duration> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike as _;
+    let used = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+    let all = used.user_time() + used.system_time();
+    u64::try_from(all.num_microseconds())
+        .ok()
+        .map(Duration::from_micros)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn processor_time() -> Option<Duration> {
+    None
+}
+
 /// So many cases of a property, or as many times more as are asked for.
 pub(crate) fn cases(usual: u32) -> Config {
     Config::with_cases(usual.saturating_mul(factor()))

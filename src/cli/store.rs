@@ -6,7 +6,7 @@ use super::print::{self, Printer};
 use super::{exit, project, workspace};
 use crate::data;
 use crate::human;
-use crate::plan::RunKey;
+use crate::plan::{Run, RunKey};
 use crate::store::{
     self, Garbage, GarbageKind, GcOptions, Problem, Store, StoreError, Verification,
 };
@@ -146,6 +146,7 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     let mut options = GcOptions {
         damaged: args.damaged,
         unused_for: args.unused_for,
+        imported: args.models,
         ..GcOptions::default()
     };
     // One by one: an older text of a spec may lie beside it, under the same name.
@@ -160,6 +161,9 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
         for opened in workspace::open(&specs, store, printer)? {
             let runs = opened.plan.runs.iter();
             options.runs.extend(runs.clone().map(|run| run.id));
+            options
+                .models
+                .extend(runs.clone().filter_map(Run::init_from));
             options.evals.extend(runs.map(|run| run.eval_id));
         }
     }
@@ -245,6 +249,7 @@ fn word(kind: GarbageKind) -> &'static str {
         GarbageKind::Run => "run",
         GarbageKind::Unfinished => "unfinished",
         GarbageKind::Eval => "evaluation",
+        GarbageKind::Model => "model",
         GarbageKind::Temporary => "temporary",
         GarbageKind::Damaged => "damaged",
     }

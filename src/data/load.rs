@@ -356,6 +356,8 @@ fn learn(
     })?;
     learning.add(&texts, &context.stop)?;
     let bytes = learning.finish(&context.stop)?;
+    #[cfg(test)]
+    super::test_support::count_training();
     kept(&cache, cache.put_tokenizer(&cache_key, &bytes), warnings);
     TextTokenizer::from_bytes(&bytes, named)
 }
@@ -426,6 +428,8 @@ impl Loader<'_> {
                 .filter(|j| found[*j].is_none() && slices[*j].0.corpus == slices[i].0.corpus)
                 .collect();
             let chosen: Vec<_> = together.iter().map(|j| slices[*j]).collect();
+            #[cfg(test)]
+            super::test_support::count_encodings(chosen.len());
             for (j, documents) in together.into_iter().zip(self.read(&chosen)?) {
                 kept(
                     &cache,

@@ -253,6 +253,11 @@ impl Fs for FaultFs {
         self.inner.remove_dir_all(dir)
     }
 
+    fn remove_dir(&self, dir: &Path) -> FsResult<bool> {
+        self.check("remove", dir, true)?;
+        self.inner.remove_dir(dir)
+    }
+
     fn sync_dir(&self, dir: &Path) -> FsResult<()> {
         self.check("sync the folder", dir, true)?;
         self.inner.sync_dir(dir)

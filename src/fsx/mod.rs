@@ -3,6 +3,7 @@
 //! [`Fs`] is the door to the file system: [`RealFs`] is the real one, `FaultFs` (in tests) fails or «kills the process» at a chosen
 //! operation, so that tests can show what survives. Nothing here knows what the files mean.
 
+mod across;
 mod atomic;
 #[cfg(test)]
 mod fault;
@@ -203,6 +204,12 @@ pub trait Fs: Send + Sync {
     /// # Errors
     /// No permission.
     fn remove_dir_all(&self, dir: &Path) -> FsResult<()>;
+
+    /// Removes an empty folder; gives `false` where something is in it. No error where it is absent.
+    ///
+    /// # Errors
+    /// No permission, or no folder.
+    fn remove_dir(&self, dir: &Path) -> FsResult<bool>;
 
     /// Waits until the entries of a folder are on the disk (does nothing where the system cannot).
     ///

@@ -1,6 +1,6 @@
 //! The real file system.
 
-use super::atomic::temporary;
+use super::across::across;
 use super::place::{Place, wrong_kind};
 use super::{DirEntry, Fs, FsError, FsResult, Kind, Metadata, Open, WriteFile};
 use std::fs::File;
@@ -50,9 +50,11 @@ impl RealFs {
             Ok(()) => {}
             // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return match self.place(dir)?.metadata()?.kind {
-                    Kind::Dir => Ok(()),
-                    found => Err(wrong_kind(found, Kind::Dir)),
+                return match present(self.place(dir)?.metadata())?.map(|found| found.kind) {
+                    Some(Kind::Dir) => Ok(()),
+                    Some(found) => Err(wrong_kind(found, Kind::Dir)),
+                    // And has removed it again.
+                    None => self.place(dir)?.create_dir(),
                 };
             }
             Err(error) => return Err(error),
@@ -60,45 +62,6 @@ impl RealFs {
         match (self.sync, parent) {
             (true, Some(parent)) => self.place(parent)?.sync_dir().or_else(unsupported),
             _ => Ok(()),
-        }
-    }
-
-    /// Moves by copying where a rename cannot: onto another device, or out of a lower layer of an overlay. The copy appears as a whole.
-    fn copy_over(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let new = temporary(to);
-        let copied = self.copy(from, &new);
-        let there = copied.and_then(|()| self.place(&new)?.rename(&self.place(to)?));
-        if there.is_err() {
-            // The first error is the one to tell.
-            let _ = self.place(&new).and_then(|place| place.remove_all());
-            return there;
-        }
-        if let (true, Some(parent)) = (self.sync, to.parent()) {
-            self.place(parent)?.sync_dir().or_else(unsupported)?;
-        }
-        self.place(from)?.remove_all()
-    }
-
-    /// Copies a file, or a folder with its files and folders. Links and devices belong into no store: they are left out.
-    fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match self.place(from)?.metadata()?.kind {
-            Kind::File => {
-                let mut new = self.place(to)?.open_write(Some(Open::New))?;
-                io::copy(&mut self.place(from)?.open()?, &mut new)?;
-                if self.sync { new.sync_data() } else { Ok(()) }
-            }
-            Kind::Dir => {
-                self.place(to)?.create_dir()?;
-                for name in self.place(from)?.names()? {
-                    self.copy(&from.join(&name), &to.join(&name))?;
-                }
-                if self.sync {
-                    self.place(to)?.sync_dir().or_else(unsupported)
-                } else {
-                    Ok(())
-                }
-            }
-            Kind::Link | Kind::Special => Ok(()),
         }
     }
 
@@ -261,11 +224,10 @@ impl Fs for RealFs {
         let renamed = self
             .place(from)
             .and_then(|place| place.rename(&self.place(to)?));
-        let moved = match renamed {
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.copy_over(from, to),
-            other => other,
-        };
-        moved.map_err(|error| FsError::new("rename", from, error))
+        match renamed {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => across(self, from, to),
+            other => other.map_err(|error| FsError::new("rename", from, error)),
+        }
     }
 
     fn remove_file(&self, path: &Path) -> FsResult<()> {
@@ -278,6 +240,15 @@ impl Fs for RealFs {
         present(self.place(dir).and_then(|place| place.remove_all()))
             .map(|_| ())
             .map_err(|error| FsError::new("remove", dir, error))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> FsResult<bool> {
+        match self.place(dir).and_then(|place| place.remove_dir()) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            other => present(other)
+                .map(|_| true)
+                .map_err(|error| FsError::new("remove", dir, error)),
+        }
     }
 
     fn sync_dir(&self, dir: &Path) -> FsResult<()> {

@@ -124,3 +124,52 @@ fn a_rename_onto_another_device_copies() {
     fs.rename(&from.join("a"), &to.join("a")).unwrap();
     assert_eq!(std::fs::read_to_string(to.join("a")).unwrap(), "3");
 }
+
+/// Whatever a lease holds: who wants it is never an error, and takes it at once only where its owner is known to be dead.
+#[test]
+fn changed_leases_are_waited_for() {
+    let dir = temp();
+    let fs: Arc<dyn Fs> = Arc::new(RealFs::without_sync());
+    let (folder, stem) = (dir.path().to_path_buf(), "run".to_owned());
+    let name = LeaseName { folder, stem };
+    let own = Owner::new();
+    let dead = own
+        .process
+        .replace(&std::process::id().to_string(), "4194305");
+    let line = |process: &str| format!("{} {process} {:020}\n", own.token, 7).into_bytes();
+    let seeds = [line(&own.process), line(&dead), line("-"), Vec::new()];
+    let words = [":", " ", "\n", "-1", "0", "4194305", &own.process, &dead];
+    let process = |bytes: &[u8]| -> Option<String> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        text.split_ascii_whitespace().nth(1).map(str::to_owned)
+    };
+    crate::test_support::fuzz("leases", &seeds, &words, 300, |bytes| {
+        let path = name.path(3);
+        std::fs::write(&path, bytes).unwrap();
+        let observed = Observed::default();
+        let timing = LeaseTiming::default();
+        let watching = Judge::Watching(&observed);
+        let taken = Lease::acquire(&fs, &name, timing, watching, 0).unwrap();
+        let is_dead = process(bytes).is_some_and(|process| {
+            let token = String::new();
+            Owner { token, process }.is_dead()
+        });
+        assert_eq!(taken.is_some(), is_dead);
+        let later = Judge::Clock(SystemTime::now() + 5 * timing.stale);
+        assert!(taken.is_some() || !name.is_held(fs.as_ref(), timing.stale, later).unwrap());
+        drop(taken);
+        let _ = std::fs::remove_file(path);
+    });
+}
+
+#[test]
+fn only_an_empty_folder_is_removed() {
+    let (dir, fs) = (temp(), RealFs::new());
+    let folder = dir.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("mine"), "").unwrap();
+    assert!(!fs.remove_dir(&folder).unwrap());
+    std::fs::remove_file(folder.join("mine")).unwrap();
+    assert!(fs.remove_dir(&folder).unwrap() && !folder.exists());
+    assert!(fs.remove_dir(&folder).unwrap(), "absent");
+}

@@ -85,4 +85,9 @@ impl Run {
     pub fn group(&self) -> &str {
         crate::record::setting_of(&self.name, self.settings.data.draw, self.seed)
     }
+
+    /// The imported model that it begins with.
+    pub fn init_from(&self) -> Option<crate::digest::Sha256Hex> {
+        self.settings.train.init_from
+    }
 }

@@ -16,6 +16,10 @@ use std::collections::BTreeMap;
 /// Format number of `data/records.jsonl`.
 pub const RECORDS_FORMAT: u32 = 1;
 
+/// Longest line that is read, bytes: the values of a line take up to sixteen times its length. Nearly a million steps of
+/// a run have room in it.
+const LONGEST_LINE: usize = 64 << 20;
+
 /// First line of `data/records.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -283,9 +287,9 @@ fn series_to_value(series: &[MetricPoint]) -> Result<Value, serde_json::Error> {
 struct Budget(u64);
 
 impl Budget {
-    /// 16 values for each byte of the file, which no report comes near, and some for the smallest.
+    /// 16 values for each byte of the file, which no report comes near, and some for the smallest; never more than 2 GB of them.
     fn of(bytes: usize) -> Self {
-        Self(16 * bytes as u64 + (1 << 20))
+        Self((16 * bytes as u64 + (1 << 20)).min(1 << 27))
     }
 
     fn take(&mut self, values: u64) -> Result<(), String> {
@@ -436,6 +440,10 @@ pub fn read_records(bytes: &[u8]) -> Result<Records, ReportError> {
     let damaged = |line: usize, reason: String| ReportError::Records { line, reason };
     let text = std::str::from_utf8(bytes).map_err(|error| damaged(1, error.to_string()))?;
     let mut lines = text.lines().enumerate().map(|(index, line)| {
+        if line.len() > LONGEST_LINE {
+            let reason = format!("it is longer than {LONGEST_LINE} bytes and is not read");
+            return Err(damaged(index + 1, reason));
+        }
         serde_json::from_str::<Value>(line)
             .map(|value| (index + 1, value))
             .map_err(|error| damaged(index + 1, error.to_string()))

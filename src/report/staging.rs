@@ -144,9 +144,20 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// Ends being the writer.
+    /// Ends being the writer. The lock goes last: whoever waits for it may begin at once, and the folder is theirs then.
     fn clear(self) -> FsResult<()> {
-        self.fs.remove_dir_all(&self.root.join(FOLDER))
+        let folder = self.root.join(FOLDER);
+        let entries = self.fs.list(&folder)?;
+        for entry in entries.iter().filter(|entry| entry.name != LOCK) {
+            let path = folder.join(&entry.name);
+            if entry.is_dir() {
+                self.fs.remove_dir_all(&path)?;
+            } else {
+                self.fs.remove_file(&path)?;
+            }
+        }
+        self.fs.remove_file(&folder.join(LOCK))?;
+        self.fs.remove_dir(&folder).map(|_| ())
     }
 }
 
@@ -217,6 +228,33 @@ mod tests {
             }
         }
         assert!(outcomes[0] > 10 && outcomes[1] > 5, "{outcomes:?}");
+    }
+
+    /// Nobody fails, and what is there at last is what one of them wrote, as a whole.
+    #[test]
+    fn writers_beside_each_other_all_succeed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let fs: Arc<dyn Fs> = Arc::new(RealFs::without_sync());
+        let write = |writer: usize| {
+            for round in 0..40 {
+                let text = format!("{writer} {round}");
+                let mut staging = Staging::begin(root, &fs.below(root)).unwrap();
+                for path in ["a/x", "a/sub/y", "index"] {
+                    staging.put(path, text.as_bytes()).unwrap();
+                }
+                staging.finish().unwrap();
+                Staging::settle(root, &fs.below(root)).unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                scope.spawn(move || write(writer));
+            }
+        });
+        let [x, y, index, ..] = state(root);
+        assert!(x.is_some() && x == y && y == index, "{x:?} {y:?} {index:?}");
+        assert!(!root.join(FOLDER).exists());
     }
 
     #[test]

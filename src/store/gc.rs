@@ -9,6 +9,7 @@ use super::evals;
 use super::layout::{GONE, RECORD, ShardName};
 use super::plans::Roots;
 use super::runs::Store;
+use crate::digest::Sha256Hex;
 use crate::fsx::{Judge, LEASE_MARK, Lease, LeaseName, LeaseTiming, age, lease_number};
 use crate::record::{EvalId, RunId};
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub enum GarbageKind {
     Unfinished,
     /// An evaluation.
     Eval,
+    /// An imported model.
+    Model,
     /// What a killed process left.
     Temporary,
     /// A damaged entry that was moved aside, or a manifest that cannot be read.
@@ -74,6 +77,10 @@ pub struct GcOptions {
     pub runs: BTreeSet<RunId>,
     /// Evaluations that are kept besides those of the plans.
     pub evals: BTreeSet<EvalId>,
+    /// Imported models that are kept besides those of the plans.
+    pub models: BTreeSet<Sha256Hex>,
+    /// Whether imported models are listed at all.
+    pub imported: bool,
     /// Whether what is in `damaged/` is listed too.
     pub damaged: bool,
     /// Plans that were last run longer ago are let go.
@@ -99,9 +106,9 @@ pub struct Removed {
     pub failed: Vec<String>,
 }
 
-/// Lists what no plan that was ever run, and neither `options.runs` nor `options.evals`, refers to. Removes nothing.
+/// Lists what no plan that was ever run, and none of the ids in `options`, refers to. Removes nothing.
 ///
-/// Where a manifest cannot be read, no run and no evaluation is listed: it might name any of them.
+/// Where a manifest cannot be read, no run, no evaluation and no model is listed: it might name any of them.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -223,12 +230,19 @@ impl List<'_> {
         self.temporary(&root, 0)
     }
 
-    /// Models stay; what a process was importing goes.
+    /// Models go only where that is asked for: nothing else makes them again. What a process was importing goes.
     fn models(&mut self) -> Result<(), StoreError> {
         let root = self.store.layout.models();
         for folder in shards(self.store, &root)? {
             for entry in self.store.fs().list(&folder)? {
-                self.in_the_making(&folder.join(&entry.name))?;
+                let path = folder.join(&entry.name);
+                match Sha256Hex::parse(&entry.name) {
+                    Some(id) if self.options.imported && !self.roots.keep_model(&id) => {
+                        self.push(path, GarbageKind::Model)?;
+                    }
+                    Some(_) => {}
+                    None => self.in_the_making(&path)?,
+                }
             }
             self.temporary(&folder, 0)?;
         }
@@ -287,7 +301,9 @@ pub(crate) fn lease_at(path: &Path) -> Option<(LeaseName, u64)> {
 
 fn grace(kind: GarbageKind, options: &GcOptions) -> Duration {
     match kind {
-        GarbageKind::Plan | GarbageKind::Run | GarbageKind::Eval => options.grace.finished,
+        GarbageKind::Plan | GarbageKind::Run | GarbageKind::Eval | GarbageKind::Model => {
+            options.grace.finished
+        }
         GarbageKind::Unfinished | GarbageKind::Temporary => options.grace.unfinished,
         GarbageKind::Damaged => Duration::ZERO,
     }
@@ -388,6 +404,7 @@ fn remove_one(
     let kept = match (item.kind, run_of(path)) {
         (GarbageKind::Run | GarbageKind::Unfinished, Some(id)) => roots.keep(&id),
         (GarbageKind::Eval, Some(id)) => roots.keep_eval(&EvalId(id.0)),
+        (GarbageKind::Model, Some(id)) => roots.keep_model(&id.0),
         (GarbageKind::Plan, _) => !roots.unused.contains(path),
         _ => false,
     };
@@ -459,6 +476,7 @@ impl Store {
                 let named: Named = self.read_record(&path.join(RECORD)).ok()??;
                 Some(format!("{}/{}", named.spec, named.name))
             }
+            GarbageKind::Model => Some(self.read_model(&path.join(RECORD)).ok()??.name),
             GarbageKind::Plan => {
                 let manifest = super::plans::read_manifest(self, path).ok()??;
                 Some(manifest.title())

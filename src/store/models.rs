@@ -13,7 +13,7 @@ use super::runs::Store;
 use super::seal::{read_sealed, seal};
 use super::weights::{read_arrays, write_arrays};
 use crate::digest::Sha256Hex;
-use crate::fsx::AtomicFile;
+use crate::fsx::{AtomicFile, Owner};
 use crate::plan::ModelKey;
 use crate::record::FileEntry;
 use crate::weights::Weights;
@@ -62,13 +62,14 @@ impl Store {
         notes: &[String],
     ) -> Result<ModelRecord, StoreError> {
         let id = key.id();
+        let (dir, fs) = (self.model_dir(&id), self.fs());
         if let Some(record) = self.model(&id)? {
+            // It is as young as if it had just come, so no `store gc` takes it from under who imports it.
+            let path = dir.join(RECORD);
+            fs.overwrite(&path, &fs.read(&path, JSON_LIMIT)?)?;
             return Ok(record);
         }
-        let dir = self.model_dir(&id);
-        let work = dir.with_file_name(format!("{id}.work-{}", std::process::id()));
-        let fs = self.fs();
-        fs.remove_dir_all(&work)?;
+        let work = dir.with_file_name(format!("{id}.work-{}", Owner::new().token));
         fs.create_dir_all(&work)?;
         let arrays: Vec<_> = weights
             .0
@@ -168,6 +169,14 @@ impl Store {
             });
         }
         Ok(found.pop())
+    }
+
+    /// Whether weights and tokenizer can be read and are those of the record's key.
+    pub(super) fn is_model(&self, record: &ModelRecord) -> bool {
+        let weights = self.model_weights(record).map(|weights| weights.digest());
+        let tokenizer = self.model_tokenizer(record);
+        weights.is_ok_and(|weights| weights == record.key.weights)
+            && tokenizer.is_ok_and(|bytes| Sha256Hex::of(&bytes) == record.key.tokenizer)
     }
 
     fn model_file(&self, record: &ModelRecord, name: &str) -> Result<Vec<u8>, StoreError> {

@@ -11,6 +11,7 @@ use super::runs::Store;
 use super::seal::{read_sealed, seal};
 use crate::digest::{Hasher, Sha256Hex};
 use crate::fsx::{Metadata, age};
+use crate::plan::Run;
 use crate::record::{EvalId, RunId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,9 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// Runs in plan order.
     pub runs: Vec<ManifestRun>,
+    /// Imported models that runs begin with; `None` in manifests of before, which may need any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<BTreeSet<Sha256Hex>>,
 }
 
 /// A run of a manifest.
@@ -74,6 +78,7 @@ impl Manifest {
             profile: plan.profile.clone(),
             overrides,
             runs: runs.collect(),
+            models: Some(plan.runs.iter().filter_map(Run::init_from).collect()),
         }
     }
 
@@ -118,14 +123,33 @@ pub(super) struct Roots {
     files: BTreeMap<PathBuf, (Metadata, Option<Ids>)>,
     runs: BTreeSet<RunId>,
     evals: BTreeSet<EvalId>,
+    /// `None` where one does not say which it needs.
+    models: Option<BTreeSet<Sha256Hex>>,
     /// Manifests that cannot be read: they might name anything.
     pub(super) unreadable: Vec<PathBuf>,
     /// Manifests that were not used for so long that they keep nothing.
     pub(super) unused: Vec<PathBuf>,
 }
 
-/// What a manifest keeps; `None` where it cannot be read.
-type Ids = (Vec<RunId>, Vec<EvalId>);
+/// What a manifest keeps.
+struct Ids {
+    runs: Vec<RunId>,
+    evals: Vec<EvalId>,
+    models: Option<BTreeSet<Sha256Hex>>,
+}
+
+impl From<Manifest> for Ids {
+    fn from(manifest: Manifest) -> Self {
+        let runs = manifest.runs.iter();
+        let (runs, evals) = runs.map(|run| (run.id, run.eval)).unzip();
+        let models = manifest.models;
+        Self {
+            runs,
+            evals,
+            models,
+        }
+    }
+}
 
 impl Roots {
     /// Looks at all manifests.
@@ -142,10 +166,7 @@ impl Roots {
                 Some((_, ids)) => ids,
                 None => match read_manifest(store, &path) {
                     Ok(None) => continue,
-                    Ok(Some(manifest)) => {
-                        let runs = manifest.runs.iter();
-                        Some(runs.map(|run| (run.id, run.eval)).unzip())
-                    }
+                    Ok(Some(manifest)) => Some(manifest.into()),
                     Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
                         store.warn(format!(
                             "{}; it may name any run, so no run and no evaluation goes (`store gc --damaged` removes it)",
@@ -162,6 +183,7 @@ impl Roots {
             files,
             runs: options.runs.clone(),
             evals: options.evals.clone(),
+            models: Some(options.models.clone()),
             ..Self::default()
         };
         for (path, (found, ids)) in &self.files {
@@ -169,9 +191,13 @@ impl Roots {
             match ids {
                 None => self.unreadable.push(path.clone()),
                 Some(_) if options.lets_go(idle) => self.unused.push(path.clone()),
-                Some((runs, evals)) => {
-                    self.runs.extend(runs);
-                    self.evals.extend(evals);
+                Some(ids) => {
+                    self.runs.extend(&ids.runs);
+                    self.evals.extend(&ids.evals);
+                    match (&mut self.models, &ids.models) {
+                        (Some(kept), Some(models)) => kept.extend(models),
+                        _ => self.models = None,
+                    }
                 }
             }
         }
@@ -184,6 +210,11 @@ impl Roots {
 
     pub(super) fn keep_eval(&self, id: &EvalId) -> bool {
         !self.unreadable.is_empty() || self.evals.contains(id)
+    }
+
+    pub(super) fn keep_model(&self, id: &Sha256Hex) -> bool {
+        let models = self.models.as_ref();
+        !self.unreadable.is_empty() || models.is_none_or(|models| models.contains(id))
     }
 }
 

@@ -17,6 +17,27 @@ fn finished() -> (tempfile::TempDir, Store, crate::plan::Plan) {
     (dir, store, plan)
 }
 
+/// A model of one tensor and a tokenizer, imported.
+fn imported(store: &Store, value: f32) -> ModelRecord {
+    let weights = Weights(vec![NamedTensor {
+        name: "w".to_owned(),
+        shape: vec![1],
+        data: vec![value],
+    }]);
+    let key = crate::plan::ModelKey {
+        model: testing::plan(1, 1).runs[0].model.clone(),
+        weights: weights.digest(),
+        tokenizer: crate::digest::Sha256Hex::of(b"{}"),
+    };
+    let model = store.put_model("theirs", &key, &weights, b"{}", &[]);
+    model.unwrap()
+}
+
+fn model_dir(store: &Store, record: &ModelRecord) -> std::path::PathBuf {
+    let id = record.id.to_string();
+    store.root().join("models-v1").join(&id[..2]).join(id)
+}
+
 #[test]
 fn runs_are_found_by_id_prefix_and_name() {
     let (_dir, store, plan) = finished();

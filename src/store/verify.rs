@@ -237,6 +237,7 @@ impl Verification {
                 }
             };
             found.files += 1;
+            let before = found.problems.len();
             for (name, file) in &record.files {
                 let path = join(&path, name);
                 match judged(&path, digest(store.fs(), &path))? {
@@ -250,6 +251,12 @@ impl Verification {
             }
             let known = |name: &str, _| name == RECORD || record.files.contains_key(name);
             found.problems.extend(unlisted(store, &path, known)?);
+            if found.problems.len() == before && !store.is_model(&record) {
+                found.tell(
+                    path,
+                    "its weights or its tokenizer are not those that its id stands for",
+                );
+            }
             Ok(())
         })
     }

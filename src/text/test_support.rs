@@ -33,3 +33,23 @@ pub(crate) fn real(path: &str) -> Option<PathBuf> {
     eprintln!("skipped: `{path}` is not in the test data folder (SPECBOOK_TEST_DATA)");
     None
 }
+
+thread_local! {
+    static TRAININGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    static ENCODINGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts a tokenizer that this thread trained.
+pub(crate) fn count_training() {
+    TRAININGS.set(TRAININGS.get() + 1);
+}
+
+/// Counts slices that this thread encoded.
+pub(crate) fn count_encodings(slices: usize) {
+    ENCODINGS.set(ENCODINGS.get() + slices);
+}
+
+/// How many tokenizers this thread has trained, and how many slices it has encoded.
+pub(crate) fn trained_and_encoded() -> (usize, usize) {
+    (TRAININGS.get(), ENCODINGS.get())
+}

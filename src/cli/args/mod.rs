@@ -495,6 +495,9 @@ pub(crate) struct GcArgs {
     /// Include damaged entries, which were moved aside and kept, and plans that cannot be read.
     #[arg(long)]
     pub(crate) damaged: bool,
+    /// Include imported models that no run of a plan begins with.
+    #[arg(long)]
+    pub(crate) models: bool,
     /// Let go of plans that were last run more than DAYS days ago (0: of all but those of the last hour).
     #[arg(long, value_name = "DAYS", value_parser = days)]
     pub(crate) unused_for: Option<Duration>,

@@ -2,7 +2,6 @@
 
 use super::super::{DirEntry, Kind, Metadata, Open};
 use super::wrong_kind;
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,13 +88,6 @@ impl Place {
         Ok(found)
     }
 
-    pub(in super::super) fn names(&self) -> io::Result<Vec<OsString>> {
-        self.expect(Kind::Dir)?;
-        fs::read_dir(&self.path)?
-            .map(|entry| Ok(entry?.file_name()))
-            .collect()
-    }
-
     pub(in super::super) fn create_dir(&self) -> io::Result<()> {
         fs::create_dir(&self.path)
     }
@@ -121,6 +113,10 @@ impl Place {
             Kind::Dir => fs::remove_dir_all(&self.path),
             _ => fs::remove_file(&self.path),
         }
+    }
+
+    pub(in super::super) fn remove_dir(&self) -> io::Result<()> {
+        fs::remove_dir(&self.path)
     }
 
     pub(in super::super) fn sync_dir(&self) -> io::Result<()> {

@@ -207,15 +207,6 @@ impl Place {
             .collect()
     }
 
-    /// Names of what it holds, whatever their bytes.
-    pub(in super::super) fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut dir = Dir::from_fd(self.open_dir()?)?;
-        Ok(entries(&mut dir)?
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect())
-    }
-
     pub(in super::super) fn create_dir(&self) -> io::Result<()> {
         Ok(mkdirat(self.folder(), self.name(), FOLDER)?)
     }
@@ -239,6 +230,11 @@ impl Place {
         let no_follow = AtFlags::AT_SYMLINK_NOFOLLOW;
         let kind = kind_of(&fstatat(self.folder(), self.name(), no_follow)?);
         remove(self.folder(), self.name().as_os_str(), kind)
+    }
+
+    pub(in super::super) fn remove_dir(&self) -> io::Result<()> {
+        let flag = UnlinkatFlags::RemoveDir;
+        Ok(unlinkat(self.folder(), self.name(), flag)?)
     }
 
     pub(in super::super) fn sync_dir(&self) -> io::Result<()> {

@@ -29,6 +29,8 @@ fn short_lines_that_stand_for_endless_lists_are_refused() {
     run["run"]["series"] = series;
     let bomb = records().replacen(line, &run.to_string(), 1);
     insta::assert_snapshot!(message(&bomb), @"`data/records.jsonl`, line 3: it stands for more values than a report can have");
+    let long = records().replacen(line, &" ".repeat((64 << 20) + 1), 1);
+    insta::assert_snapshot!(message(&long), @"`data/records.jsonl`, line 3: it is longer than 67108864 bytes and is not read");
     let many = records().replacen("\"runs\":3", "\"runs\":18446744073709551615", 1);
     assert_ne!(many, records());
     assert!(

@@ -294,3 +294,81 @@ fn an_unreadable_manifest_keeps_all_runs() {
     remove_garbage(&store, &options, &listed).unwrap();
     assert_eq!(gc(&store, &at_once()).unwrap().len(), 4);
 }
+
+#[test]
+fn models_go_only_when_asked_and_where_no_plan_begins_with_them() {
+    let (_dir, store, plan) = finished();
+    let [named, other] = [1.0, 2.0].map(|value| imported(&store, value));
+    let mut begins = only(&plan, 0);
+    begins.runs[0].settings.train.init_from = Some(named.id);
+    let path = store.put_plan(&manifest(&begins, "a.yaml", "a")).unwrap();
+    let models = |options: &GcOptions| -> Vec<PathBuf> {
+        let garbage = gc(&store, options).unwrap();
+        let models = garbage
+            .iter()
+            .filter(|item| item.kind == GarbageKind::Model);
+        models.map(|item| item.path.clone()).collect()
+    };
+    let asked = |grace| GcOptions {
+        imported: true,
+        grace,
+        ..GcOptions::default()
+    };
+    let none = at_once().grace;
+    assert_eq!(models(&at_once()), [PathBuf::new(); 0]);
+    assert_eq!(models(&asked(none)), [model_dir(&store, &other)]);
+    assert_eq!(
+        models(&asked(Grace::default())),
+        [PathBuf::new(); 0],
+        "young"
+    );
+    let kept = GcOptions {
+        models: [other.id].into(),
+        ..asked(none)
+    };
+    assert_eq!(models(&kept), [PathBuf::new(); 0]);
+    // A manifest of before does not say which models it needs, one that cannot be read may need any.
+    let of_before = Manifest {
+        models: None,
+        ..manifest(&plan, "b.yaml", "b")
+    };
+    let of_before = store.put_plan(&of_before).unwrap();
+    assert_eq!(models(&asked(none)), [PathBuf::new(); 0]);
+    fs::write(&of_before, "half").unwrap();
+    assert_eq!(models(&asked(none)), [PathBuf::new(); 0]);
+    fs::remove_file(of_before).unwrap();
+    fs::remove_file(path).unwrap();
+    assert_eq!(models(&asked(none)).len(), 2);
+    store.take_warnings();
+}
+
+/// While it is asked whether a model may go, somebody imports it again and somebody runs a plan that begins with it.
+#[test]
+fn a_model_that_is_used_meanwhile_stays() {
+    let (_dir, store, plan) = finished();
+    let grace = GcOptions {
+        imported: true,
+        grace: Grace {
+            finished: HOUR,
+            unfinished: Duration::ZERO,
+        },
+        ..GcOptions::default()
+    };
+    let models: Vec<_> = [1.0, 2.0, 3.0].map(|value| imported(&store, value)).into();
+    for model in &models {
+        age_by(&model_dir(&store, model), 2 * HOUR);
+    }
+    age_by(&store.root().join("runs-v1"), Duration::ZERO);
+    let garbage = gc(&store, &grace).unwrap();
+    assert_eq!(kinds(&garbage), [GarbageKind::Model; 3]);
+    imported(&store, 1.0);
+    let mut begins = only(&plan, 0);
+    begins.runs[0].settings.train.init_from = Some(models[1].id);
+    store.put_plan(&manifest(&begins, "a.yaml", "a")).unwrap();
+    remove_garbage(&store, &grace, &garbage).unwrap();
+    let left: Vec<_> = store.models().unwrap().iter().map(|left| left.id).collect();
+    assert!(left.contains(&models[0].id) && left.contains(&models[1].id));
+    assert_eq!(left.len(), 2);
+    assert_eq!(verify(&store).unwrap().problems, []);
+    store.take_warnings();
+}

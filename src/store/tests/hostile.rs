@@ -181,3 +181,64 @@ proptest! {
         use_all(name, &seal::seal("a lie", &tree).unwrap());
     }
 }
+
+/// Whatever a manifest holds: nothing that it names goes, and nothing at all while it cannot be read.
+#[test]
+fn changed_manifests_keep_what_they_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = testing::plan(2, 1);
+    let store = testing::store(dir.path());
+    testing::go(&store, &plan).unwrap();
+    let digest = crate::digest::Sha256Hex::of(b"spec");
+    let manifest = Manifest::new(&plan, Some("../a.yaml".to_owned()), digest, Vec::new());
+    let path = store.put_plan(&manifest).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let unsealed = serde_json::to_vec(&manifest).unwrap();
+    let ids: Vec<String> = plan.runs.iter().map(|run| run.id.to_string()).collect();
+    let options = GcOptions {
+        grace: Grace {
+            finished: std::time::Duration::ZERO,
+            unfinished: std::time::Duration::ZERO,
+        },
+        imported: true,
+        ..GcOptions::default()
+    };
+    let words = [
+        "\"runs\":",
+        "\"models\":",
+        "null",
+        "[",
+        "]",
+        "{",
+        "}",
+        &ids[0],
+        "../../x",
+    ];
+    let read = |bytes: &[u8]| {
+        // As it is, and with a right seal where it is JSON at all.
+        let sealed = serde_json::from_slice(bytes)
+            .ok()
+            .map(|mut tree: serde_json::Value| {
+                tree.as_object_mut().map(|map| map.remove("sha256"));
+                seal::seal("a lie", &tree).unwrap()
+            });
+        for contents in [Some(bytes.to_vec()), sealed].into_iter().flatten() {
+            fs::write(&path, contents).unwrap();
+            let garbage = gc(&store, &options).unwrap();
+            let named = store.plans().unwrap().pop().map(|plan| plan.runs);
+            for item in garbage {
+                let Some(named) = &named else {
+                    panic!(
+                        "{} goes, and the manifest cannot be read",
+                        item.path.display()
+                    );
+                };
+                let path = item.path.display().to_string();
+                assert!(named.iter().all(|run| !path.ends_with(&run.id.to_string())));
+            }
+            let _ = verify(&store);
+            store.take_warnings();
+        }
+    };
+    crate::test_support::fuzz("manifests", &[whole, unsealed], &words, 60, read);
+}

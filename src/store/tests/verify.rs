@@ -152,3 +152,28 @@ fn a_foreign_tokenizer_is_not_believed() {
     assert!(store.tokenizer(&name(b"a tokenizer")).unwrap().is_some());
     assert_eq!(verify(&store).unwrap().problems, []);
 }
+
+/// All digests of the record are right, but the weights are another model's.
+#[test]
+fn a_model_under_the_id_of_another_is_found() {
+    let (_dir, store, _) = finished();
+    let [one, other] = [1.0, 2.0].map(|value| imported(&store, value));
+    assert_eq!(verify(&store).unwrap().problems, []);
+    let [to, from] = [&one, &other].map(|model| model_dir(&store, model));
+    fs::copy(from.join("model.safetensors"), to.join("model.safetensors")).unwrap();
+    let lie = ModelRecord {
+        files: other.files.clone(),
+        ..one.clone()
+    };
+    let lie = super::super::seal::seal("a lie", &lie).unwrap();
+    fs::write(to.join("record.json"), lie).unwrap();
+    let problems = verify(&store).unwrap().problems;
+    let [problem] = &problems[..] else {
+        panic!("{problems:?}");
+    };
+    assert_eq!(problem.path, to);
+    assert_eq!(
+        problem.reason,
+        "its weights or its tokenizer are not those that its id stands for"
+    );
+}

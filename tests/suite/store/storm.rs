@@ -60,7 +60,6 @@ fn lose_power(project: &Project, draws: &mut Draws) -> usize {
         let unsynced = name.contains(".claim-")
             || name.contains("/.tmp-")
             || name.contains("tokens-v1/stat/")
-            || name.ends_with(".lengths")
             || (name.contains(".work-")
                 && (name.ends_with("log.txt") || name.ends_with("timing.jsonl")));
         if unsynced && draws.next() < 0.7 {

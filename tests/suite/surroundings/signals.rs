@@ -6,6 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ enum When {
     Said(&'static str, Duration),
     /// As soon as it has opened the file of this name.
     Reads(&'static str),
+    /// As soon as this file or folder is there.
+    Makes(PathBuf),
 }
 
 impl When {
@@ -51,6 +54,12 @@ impl When {
                 };
                 while !has_opened() {
                     assert_eq!(child.try_wait().unwrap(), None, "it never opened {name}");
+                }
+            }
+            Self::Makes(path) => {
+                while !path.exists() {
+                    assert_eq!(child.try_wait().unwrap(), None, "it never made {path:?}");
+                    std::thread::yield_now();
                 }
             }
         }
@@ -149,6 +158,34 @@ fn one_signal_ends_a_step_that_takes_longer_and_what_is_read() {
         );
         assert_eq!(end.signal(), Some(Signal::SIGINT as i32), "{command}");
     }
+}
+
+/// A report of many figures takes long to render; what is there afterwards is the old report or the new one, and nothing beside it.
+#[test]
+fn one_signal_ends_a_report_and_leaves_the_old_one_or_the_new() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let cached = ["run", "specs/tiny.yaml", "--threads", "1"];
+    project.run(&cached).success();
+    let before = project.read("reports/tiny/report.md");
+    let plot = "  - plot: {curves: [train/loss, val/loss], panels: dim}\n";
+    project.write("specs/tiny.yaml", TINY.replace(plot, &plot.repeat(400)));
+    let staging = project.path().join("reports/.specbook-write");
+    let when = When::Makes(staging.clone());
+    for command in [&cached[..], &["report", "specs/tiny.yaml"]] {
+        let end = ended(&project, command, &when, Signal::SIGTERM);
+        assert!(!end.success(), "{end}");
+        // Whoever reads next tidies up, and finds one or the other.
+        let check = project.run(&["report", "--check", "specs/tiny.yaml"]);
+        let is_old = project.read("reports/tiny/report.md") == before;
+        assert!(is_old || check.code == 0, "{}", check.stderr);
+        assert!(!staging.exists());
+    }
+    project.run(&cached).success();
+    assert_ne!(project.read("reports/tiny/report.md"), before);
+    project
+        .run(&["report", "--check", "specs/tiny.yaml"])
+        .success();
 }
 
 #[test]
