@@ -120,9 +120,31 @@ def hf():
         row("transformers", f"{name} (hf)", same_ids and same_text and same_words and difference < 1e-4,
             f"logits differ by at most {difference:.1e}; {len(text)} greedy tokens "
             f"{'equal' if same_text else 'DIFFER'}; ids {'equal' if same_ids else 'DIFFER'}; text {'equal' if same_words else 'DIFFERS'}")
+        if name == "stories260K":
+            losses(theirs, tokenizer)
         # And back: the folder is a model here.
         again = result("logits", folder, "--prompt", PROMPT)
         row("transformers", f"{name} (read back here)", again["ids"] == ids and again["logits"] == logits, "the same bits")
+
+
+def losses(theirs, tokenizer):
+    """The loss of real stories, each with its end, cut to the context."""
+    import torch
+
+    told = (DATA / "tinystories-v2-gpt4-head" / "TinyStoriesV2-GPT4-head.txt").read_text().split("<|endoftext|>")[:20]
+    told = [story.strip() for story in told]
+    (WORK / "twenty.txt").write_text("\n<|endoftext|>\n".join(told))
+    found = result("eval", "stories260K", "--text", WORK / "twenty.txt")["documents"]
+    worst, sums, count = 0.0, 0.0, 0
+    for story, ours in zip(told, found, strict=True):
+        ids = (tokenizer(story).input_ids + [tokenizer.eos_token_id])[: ours["tokens"] + 1]
+        with torch.no_grad():
+            logs = theirs(torch.tensor([ids[:-1]])).logits[0].log_softmax(-1)
+        loss = -logs[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].double().sum().item()
+        worst = max(worst, abs(loss - ours["nll"]) / ours["tokens"])
+        sums, count = sums + loss, count + ours["tokens"]
+    row("transformers", "loss of stories260K on the first 20 stories of TinyStoriesV2-GPT4-head.txt", worst < 1e-4,
+        f"{sums / count:.4f} nats per token, a story's differs by at most {worst:.1e}")
 
 
 def hf_import():
@@ -279,6 +301,49 @@ def tables():
     steps = pandas.read_csv(WORK / "csv" / "steps.csv")
     row("pandas", f"{len(frame)} runs, {len(steps)} steps (csv)", same and len(frame) == 5 and len(steps) == 125, "values equal")
 
+    specbook("export", "specs/interop.yaml", "frames", "--to", "parquet")
+    typed = pandas.read_parquet(WORK / "frames" / "runs.parquet", engine="pyarrow")
+    typed_steps = pandas.read_parquet(WORK / "frames" / "steps.parquet", engine="pyarrow")
+    pandas.testing.assert_frame_equal(typed, frame, check_dtype=False, check_exact=True)
+    pandas.testing.assert_frame_equal(typed_steps, steps, check_dtype=False, check_exact=True)
+    kinds = typed["model.dim"].dtype == "int64" and typed["val_loss"].dtype == "float64" and typed_steps["step"].dtype == "int64"
+    row("pyarrow", f"{len(typed)} runs, {len(typed_steps)} steps (parquet)", kinds, "equal to the csv tables in every cell, with types")
+
+
+def parquet():
+    """Our reader gives the texts of files that pyarrow wrote in every way that is read."""
+    import itertools, random
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    random.seed(1)
+    words = ["one", "é", "two\n", "😀", "", " ", "three four"]
+    texts = [None if n % 11 == 5 else " ".join(random.choices(words, k=random.randint(0, 200))) for n in range(1500)]
+    texts[100] = "long " * 300_000
+    expected = [text or "" for text in texts]
+    table = pa.table({"n": range(len(texts)), "text": texts, "meta": [{"body": text} for text in texts]})
+    (WORK / "specs").mkdir(parents=True, exist_ok=True)
+    (WORK / ".git").mkdir(exist_ok=True)
+
+    def plan(corpus):
+        spec = SPEC.replace("{stories: {version: 1}}", json.dumps(corpus)).replace("name: interop", "name: texts")
+        (WORK / "specs" / "texts.yaml").write_text(spec.replace("train: 200\n    validation: 20", "split: 0.5"))
+        return sorted(run["id"] for run in result("plan", "specs/texts.yaml")["runs"])
+
+    # A run's identity holds the digest of its texts: the same texts as lines of JSON give the same runs.
+    (WORK / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in expected))
+    wanted, files = plan({"jsonl": {"path": str(WORK / "texts.jsonl")}}), 0
+    for codec, version, way, groups in itertools.product(["none", "snappy", "gzip", "zstd"], ["1.0", "2.0"],
+            ["PLAIN", "dictionary", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"], [len(texts), 700]):
+        encoding = {} if way == "dictionary" else {"use_dictionary": False, "column_encoding": {"text": way, "meta.body": way}}
+        files += 1
+        pq.write_table(table, WORK / "texts.parquet", compression=codec, data_page_version=version, row_group_size=groups,
+                       write_page_checksum=files % 2 == 0, **encoding)
+        for field in ["text", "meta.body"]:
+            if plan({"parquet": {"path": str(WORK / "texts.parquet"), "field": field}}) != wanted:
+                return row("pyarrow", f"{codec}, pages {version}, {way}, {field} (read here)", False, "other texts")
+    row("pyarrow", f"{files} files of {len(texts)} rows, two columns each (read here)", files == 64 and len(wanted) == 5, "every text equal, by digest")
+
 
 def mlflow():
     """A real MLflow server takes the runs, once, and gives their values back."""
@@ -350,7 +415,7 @@ def bundle():
 
 
 CHECKS = {"hf": hf, "hf_import": hf_import, "gguf": gguf, "llamacpp": llamacpp,
-          "tensorboard": tensorboard, "tables": tables, "mlflow": mlflow, "bundle": bundle}
+          "tensorboard": tensorboard, "tables": tables, "parquet": parquet, "mlflow": mlflow, "bundle": bundle}
 
 if __name__ == "__main__":
     for check in sys.argv[1:]:

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 env=${INTEROP_ENV:-target/interop}
 checks=("$@")
-[ ${#checks[@]} -gt 0 ] || checks=(hf hf_import gguf llamacpp tensorboard tables mlflow bundle)
+[ ${#checks[@]} -gt 0 ] || checks=(hf hf_import gguf llamacpp tensorboard tables parquet mlflow bundle)
 
 cargo build --locked --quiet
 SPECBOOK=${SPECBOOK:-$PWD/${CARGO_TARGET_DIR:-target}/debug/specbook}
@@ -19,7 +19,7 @@ trap 'rm -rf "$WORK"' EXIT
 have() { "$env/bin/python" -c "import importlib.metadata, sys; [importlib.metadata.version(name) for name in sys.argv[1:]]" "$@" 2>/dev/null; }
 want() { have "$@" || "$env/bin/pip" install --quiet --disable-pip-version-check "$@" || echo "not installed: $*" >&2; }
 [ -x "$env/bin/python" ] || python3 -m venv "$env"
-want torch transformers safetensors gguf tensorboard pandas
+want torch transformers safetensors gguf tensorboard pandas pyarrow
 # These ask for other versions of what the others use, so each has an environment of its own.
 for own in mlflow roc; do
     [ -x "$env-$own/bin/python" ] || python3 -m venv "$env-$own"

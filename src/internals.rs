@@ -11,13 +11,16 @@ pub mod claim {
 }
 pub mod data {
     pub use crate::data::corpora::{Generator, document};
-    pub use crate::data::{SequenceSet, TrainingData, document_lengths};
+    pub use crate::data::{SequenceSet, Stop, TrainingData, document_lengths};
 }
 pub mod digest {
     pub use crate::digest::Sha256Hex;
 }
 pub mod eval {
     pub use crate::eval::METRICS;
+}
+pub mod interop {
+    pub use crate::interop::read;
 }
 pub mod plan {
     pub use crate::plan::{Outlined, expand, outline};
@@ -38,6 +41,6 @@ pub mod store {
     pub use crate::store::Manifest;
 }
 pub mod train {
-    pub use crate::train::Weights;
+    pub use crate::train::{SampleJob, Weights};
     pub use specbook_kernels::cases as kernel_cases;
 }

@@ -38,6 +38,7 @@
 //! | `report`, `mistakes` | reports; the names in claims and cells that nothing has, before training |
 //! | `cli` | the command line: the only part that prints, reads the environment or handles signals |
 //! | `human`, `stats` | numbers and names as people read them; means, intervals, tests |
+//! | `parquet` | tables as Parquet files, read and written |
 //! | `digest`, `rng`, `error` | SHA-256; counter-based randomness; the sum of all errors |
 //!
 //! # What always holds
@@ -99,6 +100,7 @@ pub mod internals;
 mod interop;
 mod ledger;
 mod mistakes;
+mod parquet;
 mod plan;
 mod record;
 mod report;

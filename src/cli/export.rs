@@ -6,11 +6,14 @@ use super::print::Printer;
 use super::shared::{LoadedModel, Origin};
 use super::{exit, project, workspace};
 use crate::data::Stop;
-use crate::fsx::RealFs;
+use crate::fsx::{Fs as _, RealFs};
 use crate::interop::{Card, FORMATS, Folder, Format, Portable};
+use crate::record::RunRecord;
+use crate::report::ReportFolder;
 use crate::trackers::{self, TableFormat, Tracked, mlflow};
 use crate::train::{SampleJob, Weights};
 use serde_json::json;
+use std::path::Path;
 
 /// Writes the model, or the runs, in the format asked for.
 pub(crate) fn execute(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
@@ -192,6 +195,28 @@ fn difference(loaded: &LoadedModel, rounded: &Weights) -> Result<String, Failure
     ))
 }
 
+/// What was found with the run: the finding of the project's report that shows it, that of the default profile first.
+fn finding(record: &RunRecord) -> Option<String> {
+    let (fs, reports) = (
+        RealFs::new(),
+        project::committed_reports(None, Path::new(".")),
+    );
+    let mut names: Vec<String> = fs
+        .list(&reports)
+        .ok()?
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
+    names.retain(|name| name.split('@').next() == Some(&record.spec));
+    names.sort_unstable();
+    let shown = names.into_iter().filter_map(|name| {
+        let records = ReportFolder::new(&reports, &name, &fs).records().ok()?;
+        let shows = records.results.runs.iter().any(|run| run.id == record.id);
+        shows.then_some(records.header.finding)
+    });
+    shown.into_iter().find(|finding| !finding.trim().is_empty())
+}
+
 /// What a reader should know of the model.
 fn card(loaded: &LoadedModel) -> Result<Card, Failure> {
     let mut card = Card {
@@ -201,6 +226,7 @@ fn card(loaded: &LoadedModel) -> Result<Card, Failure> {
     match &loaded.origin {
         Origin::Run(record) => {
             card.title = format!("{}/{}", record.spec, record.name);
+            card.finding = finding(record).unwrap_or_default();
             card.metrics = record.metrics.clone();
             card.settings = serde_json::to_string_pretty(&record.key)?;
         }

@@ -81,6 +81,21 @@ pub enum DataError {
         /// Reason given by the decoder.
         reason: String,
     },
+    /// A Parquet file that is damaged, or written in a way that is not read.
+    #[error(
+        "`{}`: {}{reason}; {} read before it", path.display(), if *damaged { "the Parquet file is damaged: " } else { "" },
+        count(*documents, "document")
+    )]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Whether it is damaged.
+        damaged: bool,
+        /// What is wrong with it.
+        reason: String,
+        /// Documents read before it.
+        documents: usize,
+    },
     /// A `.bin` file with part of an id at its end.
     #[error("`{}`: {bytes} bytes are not a whole number of {bits}-bit token ids", path.display())]
     OddLength {

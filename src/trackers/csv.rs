@@ -1,10 +1,10 @@
 //! Two tables for spreadsheets and data frames: `runs.csv`, a line per run with all settings and results, and `steps.csv`, a line per
 //! step of every run.
 
-use super::{TableFormat, Tracked, text};
+use super::table::runs_table;
+use super::{TableFormat, Tracked};
 use crate::interop::{Folder, InteropError};
 use crate::record::MetricPoint;
-use std::collections::BTreeSet;
 
 /// The format.
 pub struct Csv;
@@ -50,94 +50,6 @@ impl TableFormat for Csv {
             Ok(())
         })
     }
-}
-
-/// A column of the table of runs.
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its values, a run each.
-    pub values: Values,
-}
-
-/// Values of a column.
-pub enum Values {
-    /// Texts.
-    Texts(Vec<Option<String>>),
-    /// Numbers.
-    Numbers(Vec<Option<f64>>),
-}
-
-impl Column {
-    fn cell(&self, row: usize) -> String {
-        match &self.values {
-            Values::Texts(texts) => texts[row].clone().unwrap_or_default(),
-            Values::Numbers(numbers) => {
-                numbers[row].map_or(String::new(), |number| number.to_string())
-            }
-        }
-    }
-}
-
-/// The table of runs: id, spec, profile, name, settings in the order in which they first occur, metrics by name.
-pub fn runs_table(runs: &[Tracked]) -> Vec<Column> {
-    let texts = |name: &str, of: &dyn Fn(&Tracked) -> Option<String>| Column {
-        name: name.to_owned(),
-        values: Values::Texts(runs.iter().map(of).collect()),
-    };
-    let mut table = vec![
-        texts("id", &|run| Some(run.id.clone())),
-        texts("spec", &|run| Some(run.spec.clone())),
-        texts("profile", &|run| Some(run.profile.clone())),
-        texts("name", &|run| Some(run.name.clone())),
-    ];
-    let mut seen = BTreeSet::new();
-    let settings = runs.iter().flat_map(|run| &run.settings);
-    for (path, _) in settings.filter(|(path, _)| seen.insert(path.as_str())) {
-        let of = |run: &Tracked| {
-            run.settings
-                .iter()
-                .find(|(name, _)| name == path)
-                .map(|(_, value)| value.clone())
-        };
-        let values: Vec<_> = runs.iter().map(of).collect();
-        let is_number = values.iter().flatten().all(serde_json::Value::is_number);
-        table.push(Column {
-            name: path.clone(),
-            values: match is_number {
-                true => Values::Numbers(
-                    values
-                        .iter()
-                        .map(|value| value.as_ref()?.as_f64())
-                        .collect(),
-                ),
-                false => Values::Texts(
-                    values
-                        .iter()
-                        .map(|value| value.as_ref().map(text))
-                        .collect(),
-                ),
-            },
-        });
-    }
-    let metrics: BTreeSet<&String> = runs.iter().flat_map(|run| run.metrics.keys()).collect();
-    for metric in metrics {
-        // Such a setting and such a metric are two things.
-        let is_taken = table.iter().any(|column| column.name == *metric);
-        table.push(Column {
-            name: if is_taken {
-                format!("metrics.{metric}")
-            } else {
-                metric.clone()
-            },
-            values: Values::Numbers(
-                runs.iter()
-                    .map(|run| run.metrics.get(metric).copied())
-                    .collect(),
-            ),
-        });
-    }
-    table
 }
 
 /// A line of RFC 4180. A text that a spreadsheet would take for a formula begins with an apostrophe.

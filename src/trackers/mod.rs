@@ -4,6 +4,8 @@
 
 pub mod csv;
 pub mod mlflow;
+pub mod parquet;
+pub mod table;
 pub mod tensorboard;
 
 use crate::interop::{Folder, InteropError};
@@ -55,7 +57,8 @@ pub trait TableFormat {
 }
 
 /// The formats.
-pub const FORMATS: [&dyn TableFormat; 2] = [&tensorboard::TensorBoard, &csv::Csv];
+pub const FORMATS: [&dyn TableFormat; 3] =
+    [&tensorboard::TensorBoard, &csv::Csv, &parquet::Parquet];
 
 /// The finished runs of a plan, each once, and how many are not finished.
 ///

@@ -142,6 +142,29 @@ fn a_run_goes_out_and_comes_back_and_begins_another() {
 }
 
 #[test]
+fn a_card_tells_the_finding_of_the_report() {
+    let project = Project::new();
+    let finding = "title: Tiny\nfinding: \"Width 32 takes {{ run('dim=32').steps }} steps.\"";
+    project.write("specs/tiny.yaml", TINY.replace("title: Tiny", finding));
+    let card = || {
+        project
+            .run(&["export", "tiny/dim=32", "out", "--to", "hf"])
+            .success();
+        project.read("out/README.md")
+    };
+    project
+        .run(&["run", "specs/tiny.yaml", "--no-report"])
+        .success();
+    assert!(!card().contains("Width 32"), "there is no report yet");
+    project.run(&["report", "specs/tiny.yaml"]).success();
+    let told = card();
+    assert!(
+        told.contains("## What was found\n\nWidth 32 takes 5 steps.\n"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_not_ours_is_not_overwritten() {
     let project = trained();
     project.write("mine/notes.txt", "mine");
@@ -241,7 +264,7 @@ fn a_talk_by_a_pipe() {
     assert!(!ran.stdout.contains("never"));
 }
 
-// The text is what its author's program writes greedily; the loss was measured by an independent evaluation (the data's MANIFEST).
+// The text is what its author's program writes greedily.
 #[test]
 fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
     let Some(data) = real_data() else { return };
@@ -259,21 +282,24 @@ fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
         ])
         .success();
     assert_eq!(imported.json()["params"], 260_032);
+    // All that `run stories260K.bin -z tok512.bin -t 0 -n 256` of its author prints.
     let ran = project
         .run(&[
             "sample",
             "stories260K",
+            "--prompt",
+            "",
             "--temperature",
             "0",
             "--max-new-tokens",
-            "200",
+            "256",
         ])
         .success();
     insta::assert_snapshot!(ran.stdout, @r#"
     Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. She wanted to play with it, but it was too high.
     Lily's mom said, "Lily, let's go to the park." Lily was sad and didn't know what to do. She said, "I want to play with your ball, but I can't find it."
     Lily was sad and didn't know what to do. She said, "I'm sorry, Lily. I didn't know what to do."
-    Lily didn't want to help her mom, so she said, "I
+    Lily didn't want to help her mom, so she said, "I'm sorry, mom. I didn't know what to do." Her mom said, "Don't worry, Lily. We can help you.
     "#);
     // The tokenizer's other file is the same tokenizer, and is written back byte for byte.
     project
@@ -290,6 +316,40 @@ fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
     assert_eq!(ours.len(), theirs.len());
     let tables = ours.len() - 2 * 512 * 4 * 4;
     assert!(ours[..tables] == theirs[..tables], "all weights");
+}
+
+// The first 20 stories of a set, each with its end; `scripts/interop.sh hf` has transformers compute the same from the exported model.
+#[test]
+fn a_published_model_has_the_loss_that_others_compute() {
+    let Some(data) = real_data() else { return };
+    let project = Project::new();
+    let set = data.join("tinystories-v2-gpt4-head/TinyStoriesV2-GPT4-head.txt");
+    let text = std::fs::read_to_string(set).unwrap();
+    let stories: Vec<&str> = text.split("<|endoftext|>").take(20).collect();
+    project.write("twenty.txt", stories.join("<|endoftext|>"));
+    let model = data.join("stories260K/stories260K.bin");
+    let tokens = data.join("stories260K/tok512.model");
+    project
+        .run(&[
+            "import",
+            model.to_str().unwrap(),
+            "--tokenizer",
+            tokens.to_str().unwrap(),
+        ])
+        .success();
+    let evaluated = project
+        .run(&[
+            "eval",
+            "stories260K",
+            "--text",
+            "twenty.txt",
+            "--format",
+            "json",
+        ])
+        .success()
+        .json();
+    let nll = evaluated["metrics"]["nll"].as_f64().unwrap();
+    assert!((nll - 1.3194).abs() < 1e-3, "{nll}");
 }
 
 #[test]
@@ -351,6 +411,9 @@ fn a_bundle_is_checked_without_its_store() {
     );
 }
 
+#[cfg(target_os = "linux")]
+mod terminal;
+
 #[test]
 fn runs_go_to_tables_and_event_files() {
     let project = trained();
@@ -361,6 +424,24 @@ fn runs_go_to_tables_and_event_files() {
     assert_eq!(runs.lines().count(), 3);
     assert!(runs.starts_with("id,spec,profile,name,"), "{runs}");
     assert_eq!(project.read("tables/steps.csv").lines().count(), 11);
+    project
+        .run(&["export", "specs/tiny.yaml", "frames", "--to", "parquet"])
+        .success();
+    // What was written is read: the names of the runs as documents.
+    let names = TINY.replace(
+        "{stories: {version: 1}}",
+        "{parquet: {path: ../frames/runs.parquet, field: name}}",
+    );
+    let names = names.replace("name: tiny", "name: names");
+    project.write("specs/names.yaml", names);
+    let short = project
+        .run(&["run", "specs/names.yaml", "--no-report"])
+        .code(4);
+    assert!(
+        short.stderr.contains("runs.parquet` has 2 documents"),
+        "{}",
+        short.stderr
+    );
     let exported = project
         .run(&[
             "export",

@@ -40,7 +40,7 @@ impl AttentionShape {
         self.batch * self.seq
     }
 
-    fn scale(&self) -> f32 {
+    pub(crate) fn scale(&self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
     }
 }
@@ -406,44 +406,4 @@ fn dense(at: *const f32, columns: usize) -> Raw {
 
 fn output(at: *mut f32, row: usize, add: bool) -> Output {
     Output { at, row, add }
-}
-
-/// One position of attention for generation: the query heads `q` (turned) against the keys and values of `positions` positions, each row
-/// of the caches holding `kv_heads` heads. Writes `y`.
-pub fn attend_one(
-    isa: Isa,
-    shape: AttentionShape,
-    q: &[f32],
-    [keys, values]: [&[f32]; 2],
-    positions: usize,
-    y: &mut [f32],
-) {
-    let AttentionShape {
-        head_dim,
-        kv_heads,
-        heads,
-        ..
-    } = shape;
-    let mut scores = Scratch::new(positions);
-    y.fill(0.0);
-    for (head, (q, y)) in q
-        .chunks_exact(head_dim)
-        .zip(y.chunks_exact_mut(head_dim))
-        .enumerate()
-    {
-        let kv = head / (heads / kv_heads);
-        let part = |i: usize| {
-            let at = (i * kv_heads + kv) * head_dim;
-            at..at + head_dim
-        };
-        for (i, score) in scores.iter_mut().enumerate() {
-            *score = dot(isa, q, &keys[part(i)]);
-        }
-        let c = shape.scale();
-        let top = row_max(isa, &scores) * c;
-        let sum = exp_row(isa, &mut scores, c, top);
-        for (i, score) in scores.iter().enumerate() {
-            super::rows::add_scaled(isa, y, &values[part(i)], score / sum);
-        }
-    }
 }

@@ -258,17 +258,3 @@ pub fn square_sum(compute: &Compute, x: &[f32]) -> f64 {
     });
     sums.iter().map(|&s| f64::from(s)).sum()
 }
-
-/// y (n rows) = x Wᵀ for few rows, one dot product an element: for generation, where packing W would cost more than the product.
-pub fn few_rows(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut [f32]) {
-    let outputs = w.len() / inner;
-    let rows = x.len() / inner;
-    assert_eq!(y.len(), rows * outputs);
-    for (x, y) in x.chunks_exact(inner).zip(y.chunks_exact_mut(outputs)) {
-        compute.rows(outputs, 64, [(y, 1)], &|part, [y]| {
-            for (o, y) in part.zip(y) {
-                *y = dot(compute.isa, x, &w[o * inner..(o + 1) * inner]);
-            }
-        });
-    }
-}

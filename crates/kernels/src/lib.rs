@@ -18,6 +18,7 @@ mod attention;
 pub mod cases;
 mod clock;
 mod factors;
+mod few;
 mod fours;
 mod gemm;
 mod head;
@@ -36,10 +37,11 @@ mod shared;
 mod tile;
 
 pub use attention::{
-    AttentionSaved, AttentionShape, Factors, RopeTable, attend_one, attention, attention_backward,
+    AttentionSaved, AttentionShape, Factors, RopeTable, attention, attention_backward,
 };
 pub use clock::Clock;
 pub use factors::Bf16;
+pub use few::{attend_one, few_chains, few_rows};
 pub use gemm::{Matrix, best_rate, gemm};
 pub use head::{HeadGradients, LossTerms, ScoreOptions, Square, head_loss, head_scores};
 pub use isa::Isa;

@@ -22,6 +22,8 @@ macro_rules! sweep {
     }};
 }
 
+pub(crate) use sweep;
+
 kernels! {
     /// The largest number (−∞ of none; NaN is skipped).
     fn row_max<L>(x: &[f32]) -> f32 {

@@ -83,7 +83,7 @@ pub(crate) struct ExportArgs {
     #[arg(value_name = "DIR|URI")]
     pub(crate) place: PathBuf,
     /// Of a run: `hf` (a folder for Hugging Face's `transformers`), `llama2c`, `gguf`, `gguf-f16` or `gguf-q8_0` (a file for llama.cpp).
-    /// Of a spec: `tensorboard`, `csv` or `mlflow`.
+    /// Of a spec: `tensorboard`, `csv`, `parquet` or `mlflow`.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: String,
     /// Profile of the spec.

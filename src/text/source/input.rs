@@ -42,8 +42,8 @@ impl std::error::Error for CompressionFailure {}
 /// A file, decompressed as it is read.
 pub(super) type Input = Box<dyn BufRead + Send>;
 
-/// Opens a file whose contents are bytes, not text.
-pub(super) fn open_bytes(path: &Path) -> Result<Input, DataError> {
+/// Opens a regular file.
+pub(super) fn open_file(path: &Path) -> Result<File, DataError> {
     let failed = |source| DataError::Io {
         path: path.to_owned(),
         source,
@@ -58,7 +58,16 @@ pub(super) fn open_bytes(path: &Path) -> Result<Input, DataError> {
             "it is a pipe or a device; documents are read more than once, so they must be in a file",
         )));
     }
-    let mut file = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
+    File::open(path).map_err(failed)
+}
+
+/// Opens a file whose contents are bytes, not text.
+pub(super) fn open_bytes(path: &Path) -> Result<Input, DataError> {
+    let failed = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = BufReader::with_capacity(BUFFER, open_file(path)?);
     let first = file.fill_buf().map_err(failed)?;
     let decoded: Box<dyn Read + Send> = if first.starts_with(&ZSTD) || is_skippable(first) {
         Box::new(ZstReader::new(file))
@@ -143,7 +152,7 @@ fn is_skippable(first: &[u8]) -> bool {
 
 /// Formats that are recognised and not read.
 fn unread(first: &[u8]) -> Option<(&'static str, &'static str)> {
-    let known: [(&[u8], &str, &str); 4] = [
+    let known: [(&[u8], &str, &str); 5] = [
         (
             b"BZh",
             "compressed with bzip2",
@@ -158,6 +167,11 @@ fn unread(first: &[u8]) -> Option<(&'static str, &'static str)> {
             &[0x04, 0x22, 0x4D, 0x18],
             "compressed with lz4",
             "zstd, gzip, xz and plain files are read",
+        ),
+        (
+            crate::parquet::MAGIC,
+            "a Parquet file",
+            "read it with `corpus: {parquet: {path: …}}`",
         ),
         (
             b"7z\xBC\xAF\x27\x1C",

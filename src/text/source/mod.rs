@@ -34,6 +34,7 @@ choices! {
         folder: Folder(Folder),
         jsonl: Jsonl(Jsonl),
         json: Json(Json),
+        parquet: Parquet(Parquet),
         bin: Bin(BinFile),
     }
 }

@@ -500,3 +500,49 @@ fn embeddings_biases_and_small_products_are_right_and_agree() {
         .collect();
     assert_close("few_rows", &got[4], &few, 1e-6);
 }
+
+/// What generation computes a row at a time has the bits of the whole product, wherever blocks, lanes and shares of threads end.
+#[test]
+fn products_of_few_rows_are_those_of_many() {
+    for (inner, outputs) in [
+        (1, 1),
+        (16, 64),
+        (64, 172),
+        (172, 65),
+        (513, 130),
+        (1040, 300),
+    ] {
+        let (x, w) = (numbers(61, 3 * inner), numbers(62, outputs * inner));
+        let before = numbers(63, 3 * outputs);
+        let got = everywhere(|compute| {
+            let mut found = Vec::new();
+            for add in [false, true] {
+                let (mut few, mut many) = (before.clone(), before.clone());
+                few_chains(compute, &x, &w, inner, &mut few, add);
+                let (a, b) = (
+                    Matrix::rows(&x, inner),
+                    Matrix::rows(&w, inner).transposed(),
+                );
+                gemm(compute, [3, outputs, inner], a, b, &mut many, add);
+                let same = few
+                    .iter()
+                    .zip(&many)
+                    .all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same, "{inner} {outputs} {add}");
+                found.push(few);
+            }
+            let mut dots = vec![f32::NAN; 3 * outputs];
+            few_rows(compute, &x, &w, inner, &mut dots);
+            let row = |o: usize| &w[o % outputs * inner..][..inner];
+            let each = (0..3 * outputs)
+                .map(|o| dot(compute.isa, &x[o / outputs * inner..][..inner], row(o)));
+            assert!(
+                each.zip(&dots).all(|(a, b)| a.to_bits() == b.to_bits()),
+                "{inner} {outputs}"
+            );
+            found.push(dots);
+            found
+        });
+        assert_eq!(got.len(), 3);
+    }
+}

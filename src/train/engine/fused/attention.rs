@@ -1,7 +1,7 @@
 //! Projection to queries, keys and values, rotary positions and causal attention; and the same for new positions after cached ones.
 
 use super::Fused;
-use super::layers::{Projected, project};
+use super::layers::{FEW, Projected, project};
 use super::memory::{Failure, take_gradient, zeros};
 use super::view::{values, values_mut};
 use crate::train::Part;
@@ -219,6 +219,3 @@ pub(super) fn few_or_many(
         k::add_bias(compute, values(bias), y);
     }
 }
-
-/// Rows up to which packing a weight costs more than it saves.
-const FEW: usize = 4;

@@ -22,6 +22,9 @@ pub(super) fn drop_elements(compute: &Compute, x: &mut [f32], dropout: Option<Dr
     }
 }
 
+/// Rows up to which packing a weight costs more than it saves.
+pub(super) const FEW: usize = 4;
+
 /// y = x · Wᵀ + b, or y += x · Wᵀ + b with `add`.
 pub(super) fn project(
     compute: &Compute,
@@ -32,8 +35,13 @@ pub(super) fn project(
 ) {
     let &(outputs, inputs) = linear.weight.shape();
     let sizes = [x.len() / inputs, outputs, inputs];
-    let weight = View::rows(values(linear.weight), inputs).transposed(); // (O, I)ᵀ
-    gemm(compute, sizes, View::rows(x, inputs), weight, y, add); // (N, I) · (I, O) -> (N, O)
+    // (N, I) · (I, O) -> (N, O), the same bits in both ways
+    if sizes[0] <= FEW && compute.bf16.is_none() {
+        k::few_chains(compute, x, values(linear.weight), inputs, y, add);
+    } else {
+        let weight = View::rows(values(linear.weight), inputs).transposed(); // (O, I)ᵀ
+        gemm(compute, sizes, View::rows(x, inputs), weight, y, add);
+    }
     if let Some(bias) = linear.bias {
         k::add_bias(compute, values(bias), y); // (N, O) + (O)
     }

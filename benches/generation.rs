@@ -1,0 +1,167 @@
+//! Speed of generation, a token at a time, in alternation with llama2.c's `run`:
+//!
+//! `cargo bench --bench generation -- FOLDER [THREADS [ROUNDS]]`
+//!
+//! FOLDER holds llama2.c with `run` built in it (its fastest build: `gcc -Ofast -fopenmp -march=native run.c -lm -o run`) and its
+//! `tokenizer.bin`. Models: stories260K of the real data (`SPECBOOK_TEST_DATA`, else `../shared/data`), and random weights in the shape of
+//! its 15 million parameters. Both programs take the likeliest token 255 times behind the one that begins a text, on the same threads; the
+//! first is not timed, as `run` does it. Ours are whole calls without the decoding of tokens.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark reports on standard output"
+)]
+
+use specbook::internals::data::Stop;
+use specbook::internals::interop::read;
+use specbook::internals::rng::{Purpose, Stream};
+use specbook::internals::train::SampleJob;
+use specbook::{DeviceKind, open_engine};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Tokens of a text, the first one counted.
+const TOKENS: usize = 256;
+/// dim, hidden dim, layers, heads, key/value heads, vocabulary, longest sequence of stories15M.
+const SHAPE: [i32; 7] = [288, 768, 6, 6, 6, 32_000, 256];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let Some(folder) = arguments.first().map(PathBuf::from) else {
+        println!("usage: cargo bench --bench generation -- FOLDER [THREADS [ROUNDS]]");
+        return;
+    };
+    let number = |at: usize, default: usize| {
+        let argument = arguments.get(at);
+        argument.map_or(default, |text| text.parse().expect("a number"))
+    };
+    let (threads, rounds) = (number(1, 1), number(2, 7));
+    let data =
+        std::env::var_os("SPECBOOK_TEST_DATA").map_or("../shared/data".into(), PathBuf::from);
+    let stories = data.join("stories260K");
+    if stories.is_dir() {
+        let (model, tokens) = (stories.join("stories260K.bin"), stories.join("tok512.bin"));
+        alternate("stories260K", &folder, [&model, &tokens], threads, rounds);
+    } else {
+        eprintln!(
+            "stories260K is left out: there is no `{}`",
+            stories.display()
+        );
+    }
+    let made = std::env::temp_dir().join(format!("specbook-generation-{}.bin", std::process::id()));
+    std::fs::write(&made, random()).expect("the temporary folder can be written to");
+    alternate(
+        "15M",
+        &folder,
+        [&made, &folder.join("tokenizer.bin")],
+        threads,
+        rounds,
+    );
+    std::fs::remove_file(made).expect("it was just written");
+}
+
+/// A checkpoint of llama2.c with random weights.
+fn random() -> Vec<u8> {
+    let mut bytes: Vec<u8> = SHAPE.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let [dim, hidden, layers, _, _, vocabulary, longest] = SHAPE.map(|n| n as usize);
+    let norms = dim * layers;
+    let matrices = [
+        (vocabulary * dim, false),
+        (norms, true),
+        (4 * layers * dim * dim, false),
+        (norms, true),
+        (3 * layers * dim * hidden, false),
+        (dim, true),
+        // Tables that are not used: one head of 48 numbers.
+        (longest * 48, false),
+    ];
+    for (tensor, (count, is_norm)) in matrices.into_iter().enumerate() {
+        let stream = Stream::new(1, Purpose::Init, tensor as u64);
+        for pair in 0..count as u64 / 2 {
+            let draws = stream.normal_pair(pair);
+            let values = draws.map(|draw| if is_norm { 1.0 } else { 0.05 * draw as f32 });
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+    }
+    bytes
+}
+
+/// Measures both in turn and prints the medians and the best.
+fn alternate(
+    name: &str,
+    folder: &Path,
+    [model, tokens]: [&Path; 2],
+    threads: usize,
+    rounds: usize,
+) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        ours.push(our_rate(model, tokens, threads));
+        theirs.push(their_rate(folder, model, tokens, threads));
+    }
+    let [ours, theirs] = [ours, theirs].map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        (rates[rates.len() / 2], rates[rates.len() - 1])
+    });
+    println!(
+        "{name}, {threads} thread(s), {rounds} rounds: specbook {:.0} tokens/s (best {:.0}), llama2.c {:.0} (best {:.0}); ratio of medians {:.2}, of the best {:.2}",
+        ours.0,
+        ours.1,
+        theirs.0,
+        theirs.1,
+        ours.0 / theirs.0,
+        ours.1 / theirs.1
+    );
+}
+
+fn our_rate(model: &Path, tokens: &Path, threads: usize) -> f64 {
+    let found = read(model, Some(tokens)).expect("the model is read");
+    let engine = open_engine(DeviceKind::Cpu).expect("the processor is there");
+    let prompts = [vec![1]];
+    let job = SampleJob {
+        model: &found.model,
+        prompts: &prompts,
+        max_new_tokens: TOKENS - 1,
+        temperature: 0.0,
+        top_k: None,
+        top_p: None,
+        seed: 0,
+        stop: None,
+        usable_vocab: found.model.vocab_size,
+        threads,
+        halt: Stop::never(),
+    };
+    let mut first = None;
+    let mut count = 0;
+    let mut tell = |_: usize, _: u32| {
+        first.get_or_insert_with(Instant::now);
+        count += 1;
+        ControlFlow::Continue(())
+    };
+    let made = engine.generate_each(&found.weights, &job, &mut tell);
+    let end = Instant::now();
+    made.expect("a text is made");
+    let seconds = first.map_or(f64::NAN, |first| (end - first).as_secs_f64());
+    f64::from(count - 1) / seconds
+}
+
+fn their_rate(folder: &Path, model: &Path, tokens: &Path, threads: usize) -> f64 {
+    let program = std::path::absolute(folder.join("run")).expect("a path");
+    let output = Command::new(program)
+        .arg(model)
+        .arg("-z")
+        .arg(tokens)
+        .args(["-t", "0", "-n", &TOKENS.to_string()])
+        .env("OMP_NUM_THREADS", threads.to_string())
+        .output()
+        .expect("`run` of llama2.c starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let rate = said.rsplit("achieved tok/s: ").next().map(str::trim);
+    rate.and_then(|rate| rate.parse().ok())
+        .unwrap_or_else(|| panic!("`run` tells no speed: {said}"))
+}
