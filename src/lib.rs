@@ -100,6 +100,7 @@ pub mod internals;
 mod interop;
 mod ledger;
 mod mistakes;
+mod net;
 mod parquet;
 mod plan;
 mod record;

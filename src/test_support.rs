@@ -1,5 +1,7 @@
 //! What tests of several modules share.
 
+pub(crate) mod server;
+
 use crate::rng::{Purpose, Stream};
 use proptest::test_runner::Config;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

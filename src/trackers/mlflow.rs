@@ -6,15 +6,16 @@
 
 use super::{Tracked, text};
 use crate::interop::InteropError;
+use crate::net::{Client, Method, NetError, Payload, Request};
 use crate::record::MetricPoint;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Its name after `--to`.
 pub const NAME: &str = "mlflow";
 /// What it is for, in one sentence.
 pub const ABOUT: &str =
-    "The runs in an MLflow server, by its address (plain HTTP); sending twice changes nothing.";
+    "The runs in an MLflow server, by its address; sending twice changes nothing.";
 /// Most metrics of a request; MLflow takes 1000 entries of all kinds.
 const METRICS: usize = 800;
 /// Most parameters of a request.
@@ -40,7 +41,7 @@ pub struct Sent {
 /// # Errors
 /// A server that cannot be reached, or refuses something.
 pub fn send(uri: &str, runs: &[Tracked]) -> Result<Sent, InteropError> {
-    let server = Server::new(uri);
+    let server = Server::new(uri)?;
     let mut sent = Sent::default();
     let mut experiment: Option<(String, String)> = None;
     for run in runs {
@@ -59,16 +60,18 @@ pub fn send(uri: &str, runs: &[Tracked]) -> Result<Sent, InteropError> {
 
 struct Server {
     uri: String,
-    agent: ureq::Agent,
+    client: Client,
 }
 
+/// Longest answer, bytes.
+const LIMIT: u64 = 16 << 20;
+
 impl Server {
-    fn new(uri: &str) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false);
-        let config = config.timeout_global(Some(Duration::from_secs(120)));
-        Self {
-            uri: uri.trim_end_matches('/').to_owned(),
-            agent: config.build().into(),
+    fn new(uri: &str) -> Result<Self, InteropError> {
+        let uri = uri.trim_end_matches('/').to_owned();
+        match Client::new() {
+            Ok(client) => Ok(Self { uri, client }),
+            Err(NetError { reason, .. }) => Err(InteropError::Server { uri, reason }),
         }
     }
 
@@ -82,30 +85,16 @@ impl Server {
     /// Asks; `None` where the server says that there is no such thing.
     fn ask(&self, path: &str, body: &Value) -> Result<Option<Value>, InteropError> {
         let url = format!("{}/api/2.0/mlflow/{path}", self.uri);
-        let request = self
-            .agent
-            .post(&url)
-            .header("content-type", "application/json");
-        let response = request.send(body.to_string());
-        let mut response = response.map_err(|error| self.failed(error))?;
-        let text = response.body_mut().read_to_string();
-        let text = text.map_err(|error| self.failed(error))?;
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-        if response.status().is_success() {
-            return Ok(Some(answer));
+        let request = Request::new(Method::Post, url).header("content-type", "application/json");
+        let body = body.to_string();
+        match self.client.send(&request, Payload::Bytes(body.as_bytes())) {
+            Ok(mut answer) => {
+                let bytes = answer.bytes(LIMIT).map_err(|error| self.failed(error))?;
+                Ok(Some(serde_json::from_slice(&bytes).unwrap_or_default()))
+            }
+            Err(error) if error.reason.contains("RESOURCE_DOES_NOT_EXIST") => Ok(None),
+            Err(error) => Err(self.failed(format!("`{path}`: {}", error.reason))),
         }
-        if answer["error_code"] == "RESOURCE_DOES_NOT_EXIST" {
-            return Ok(None);
-        }
-        let reason = match answer["message"].as_str() {
-            Some(message) => message.to_owned(),
-            None => format!(
-                "{} {}",
-                response.status(),
-                text.chars().take(200).collect::<String>()
-            ),
-        };
-        Err(self.failed(format!("`{path}`: {reason}")))
     }
 
     fn told(&self, path: &str, body: &Value) -> Result<Value, InteropError> {

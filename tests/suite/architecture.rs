@@ -17,7 +17,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli/man"]),
     ("indicatif", &["cli/"]),
     ("rustyline", &["cli/chat"]),
-    ("ureq", &["trackers/mlflow"]),
+    ("ureq", &["net/"]),
+    ("rustls_native_certs", &["net/"]),
     ("signal_hook", &["cli/"]),
     ("sha2", &["digest.rs"]),
     ("pulldown_cmark", &["report/"]),
@@ -37,6 +38,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("weights", &["digest"]),
     ("parquet", &[]),
     ("fsx", &["digest"]),
+    ("net", &[]),
     ("choices", &[]),
     ("text", &["choices", "digest", "fsx", "parquet", "rng"]),
     ("spec", &["choices", "digest", "human", "record", "text"]),
@@ -45,7 +47,7 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "trackers",
         &[
-            "digest", "fsx", "interop", "parquet", "plan", "record", "store",
+            "digest", "fsx", "interop", "net", "parquet", "plan", "record", "store",
         ],
     ),
     (

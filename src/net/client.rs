@@ -1,0 +1,376 @@
+//! Requests and answers, with patience.
+
+use super::NetError;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http::Response;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Longest pause that `Retry-After` may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Longest text of a refusal that is shown, bytes.
+const SHOWN: u64 = 400;
+
+/// What is done at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Reads everything but the contents.
+    Head,
+    /// Writes.
+    Put,
+    /// Whatever the server does with it; never repeated.
+    Post,
+}
+
+impl Method {
+    /// As it is sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is done.
+    pub method: Method,
+    /// Where.
+    pub url: String,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// A request without headers.
+    pub fn new(method: Method, url: impl Into<String>) -> Self {
+        Self {
+            method,
+            url: url.into(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// What is sent with a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Payload<'a> {
+    /// Nothing.
+    None,
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// A file, which is read again for every try.
+    File(&'a Path),
+}
+
+/// What a server said.
+#[derive(Debug)]
+pub struct Answer {
+    response: Response<ureq::Body>,
+}
+
+impl Answer {
+    /// Its number: 200, 206, ….
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Bytes that are to come, where the server says so.
+    pub fn length(&self) -> Option<u64> {
+        self.header("content-length")?.parse().ok()
+    }
+
+    /// The contents, piece by piece.
+    pub fn reader(&mut self) -> impl Read + '_ {
+        let body = self.response.body_mut().with_config();
+        body.limit(u64::MAX).reader()
+    }
+
+    /// The contents as a whole, at most `limit` bytes.
+    pub fn bytes(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.reader().take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            let text = format!("the answer is longer than {limit} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Puts what proves who asks into a request, anew for every try.
+type Sign = dyn Fn(&mut Request) + Send + Sync;
+
+/// Asks servers.
+#[derive(Clone)]
+pub struct Client {
+    agent: Agent,
+    /// For this machine itself, which no proxy reaches.
+    direct: Agent,
+    sign: Option<Arc<Sign>>,
+    tries: u32,
+    pause: Duration,
+}
+
+impl Client {
+    /// A client with the proxies and certificates of the environment.
+    ///
+    /// # Errors
+    /// Certificates that `SSL_CERT_FILE` or `SSL_CERT_DIR` names and that cannot be read.
+    pub fn new() -> Result<Self, NetError> {
+        let roots = roots()?;
+        let config = || {
+            Agent::config_builder()
+                .http_status_as_error(false)
+                .user_agent(concat!("specbook/", env!("CARGO_PKG_VERSION")))
+                .timeout_connect(Some(CONNECT))
+                .timeout_recv_response(Some(SILENCE))
+                .timeout_per_read(Some(SILENCE))
+                .timeout_per_write(Some(SILENCE))
+                .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
+        };
+        Ok(Self {
+            agent: config().build().into(),
+            direct: config().proxy(None).build().into(),
+            sign: None,
+            tries: 5,
+            pause: Duration::from_millis(500),
+        })
+    }
+
+    /// Lets `sign` change every request before it is sent.
+    #[must_use]
+    pub fn signed(mut self, sign: impl Fn(&mut Request) + Send + Sync + 'static) -> Self {
+        self.sign = Some(Arc::new(sign));
+        self
+    }
+
+    /// So many tries, and the pause after the first.
+    #[must_use]
+    pub fn with_patience(mut self, tries: u32, pause: Duration) -> Self {
+        (self.tries, self.pause) = (tries, pause);
+        self
+    }
+
+    /// Asks, and again where that may help; gives an answer of success.
+    ///
+    /// # Errors
+    /// No connection, or an answer that is none of success: its number is in the error.
+    pub fn send(&self, request: &Request, payload: Payload<'_>) -> Result<Answer, NetError> {
+        let mut patience = self.patience();
+        loop {
+            match self.once(request, payload) {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => {
+                    if request.method == Method::Post || !patience.wait(&failed) {
+                        return Err(failed.error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The patience for one request.
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            left: self.tries,
+            pause: self.pause,
+            first: self.pause,
+            tries: self.tries,
+        }
+    }
+
+    /// Asks once.
+    pub(super) fn once(&self, request: &Request, payload: Payload<'_>) -> Result<Answer, Failed> {
+        let mut signed = request.clone();
+        if let Some(sign) = &self.sign {
+            sign(&mut signed);
+        }
+        let mut built = ureq::http::Request::builder()
+            .method(request.method.name())
+            .uri(&signed.url);
+        for (name, value) in &signed.headers {
+            built = built.header(name, value);
+        }
+        let agent = if is_here(&signed.url) {
+            &self.direct
+        } else {
+            &self.agent
+        };
+        let wrong = |error: ureq::http::Error| Failed::for_good(&request.url, error);
+        let sent = match payload {
+            Payload::None => agent.run(built.body(()).map_err(wrong)?),
+            Payload::Bytes(bytes) => agent.run(built.body(bytes).map_err(wrong)?),
+            Payload::File(path) => {
+                let file = File::open(path).map_err(|error| {
+                    let text = format!("cannot read `{}`: {error}", path.display());
+                    Failed::for_good(&request.url, text)
+                })?;
+                agent.run(built.body(file).map_err(wrong)?)
+            }
+        };
+        let response = sent.map_err(|error| Failed::of(&request.url, &error))?;
+        let mut answer = Answer { response };
+        if (200..300).contains(&answer.status()) {
+            return Ok(answer);
+        }
+        Err(Failed::answered(&request.url, &mut answer))
+    }
+}
+
+/// A try that failed.
+pub(super) struct Failed {
+    pub(super) error: NetError,
+    /// Whether another try may do better.
+    may_pass: bool,
+    /// How long the server asks to wait.
+    after: Option<Duration>,
+}
+
+impl Failed {
+    /// What another try would not change.
+    pub(super) fn for_good(url: &str, reason: impl ToString) -> Self {
+        Self {
+            error: NetError::new(url, None, reason),
+            may_pass: false,
+            after: None,
+        }
+    }
+
+    /// A connection that broke while the contents came.
+    pub(super) fn cut(url: &str, reason: impl ToString) -> Self {
+        Self {
+            may_pass: true,
+            ..Self::for_good(url, reason)
+        }
+    }
+
+    fn of(url: &str, error: &ureq::Error) -> Self {
+        use ureq::Error;
+        let may_pass = match error {
+            // A certificate that is refused is refused again.
+            Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+            Error::Timeout(_)
+            | Error::HostNotFound
+            | Error::ConnectionFailed
+            | Error::Protocol(_) => true,
+            _ => false,
+        };
+        Self {
+            may_pass,
+            ..Self::for_good(url, error)
+        }
+    }
+
+    fn answered(url: &str, answer: &mut Answer) -> Self {
+        let status = answer.status();
+        let after = answer
+            .header("retry-after")
+            .and_then(|text| text.parse().ok());
+        let mut said = Vec::new();
+        // Only to be shown: whatever can be read of it will do.
+        let _ = answer.reader().take(SHOWN).read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut reason = answer.response.status().to_string();
+        if !said.is_empty() {
+            reason += ": ";
+            reason += &said;
+        }
+        Self {
+            error: NetError::new(url, Some(status), reason),
+            may_pass: matches!(status, 408 | 429 | 500..),
+            after: after.map(Duration::from_secs),
+        }
+    }
+}
+
+/// How often, and after which pauses, a request is made again.
+pub(super) struct Patience {
+    left: u32,
+    pause: Duration,
+    first: Duration,
+    tries: u32,
+}
+
+impl Patience {
+    /// Waits before another try; `false` where none is due.
+    pub(super) fn wait(&mut self, failed: &Failed) -> bool {
+        self.left = self.left.saturating_sub(1);
+        if !failed.may_pass || self.left == 0 {
+            return false;
+        }
+        let asked = failed.after.unwrap_or_default().min(LONGEST_PAUSE);
+        std::thread::sleep(self.pause.max(asked));
+        self.pause *= 2;
+        true
+    }
+
+    /// Something came: from here on all tries are left again.
+    pub(super) fn renew(&mut self) {
+        (self.left, self.pause) = (self.tries, self.first);
+    }
+}
+
+/// Whether an address is of this machine.
+fn is_here(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    let host = host.split(['/', '?']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost" || name == "[::1]" || name.starts_with("127.")
+}
+
+/// The certificates that are trusted.
+fn roots() -> Result<RootCerts, NetError> {
+    let found = rustls_native_certs::load_native_certs();
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find_map(|name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(|value| (name, value))
+        });
+    if let (Some((name, value)), true) = (named, found.certs.is_empty()) {
+        let path = PathBuf::from(value);
+        let mut reason = format!("no certificate can be read from what {name} names");
+        for error in &found.errors {
+            reason += &format!("; {error}");
+        }
+        return Err(NetError::new(&path.display().to_string(), None, reason));
+    }
+    if found.certs.is_empty() {
+        return Ok(RootCerts::WebPki);
+    }
+    let certificates = found
+        .certs
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned());
+    Ok(RootCerts::from(certificates.collect::<Vec<_>>()))
+}
