@@ -16,6 +16,27 @@ impl Sha256Hex {
         hasher.finish()
     }
 
+    /// The 32 bytes.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
+    /// HMAC-SHA-256 of `message` (RFC 2104).
+    pub fn hmac(key: &[u8], message: &[u8]) -> Self {
+        let mut block = [0; 64];
+        match key.len() {
+            ..=64 => block[..key.len()].copy_from_slice(key),
+            _ => block[..32].copy_from_slice(&Self::of(key).0),
+        }
+        let keyed = |pad: u8, parts: &[&[u8]]| {
+            let mut hasher = Hasher::new();
+            hasher.update(&block.map(|byte| byte ^ pad));
+            parts.iter().for_each(|part| hasher.update(part));
+            hasher.finish()
+        };
+        keyed(0x5c, &[&keyed(0x36, &[message]).0])
+    }
+
     /// The first 12 hexadecimal digits: the form shown to people.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
@@ -105,6 +126,27 @@ mod tests {
         assert_eq!(digest.short(), "ba7816bf8f01");
         assert_eq!(Sha256Hex::parse(text), Some(digest));
         assert_eq!(Sha256Hex::parse("zz"), None);
+    }
+
+    /// Cases 1, 2 and 6 of RFC 4231.
+    #[test]
+    fn hmac_gives_the_published_values() {
+        let hmac = |key: &[u8], message: &[u8]| Sha256Hex::hmac(key, message).to_string();
+        assert_eq!(
+            hmac(&[0x0b; 20], b"Hi There"),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
+        assert_eq!(
+            hmac(b"Jefe", b"what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            hmac(
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First"
+            ),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::eval::EvalError;
 use crate::fsx::FsError;
 use crate::interop::InteropError;
 use crate::plan::PlanError;
+use crate::remote::RemoteError;
 use crate::report::ReportError;
 use crate::scheduler::SchedulerError;
 use crate::spec::SpecError;
@@ -33,6 +34,8 @@ pub enum Error {
     Report(#[from] ReportError),
     /// A model of another program, or for one.
     Interop(#[from] InteropError),
+    /// Another store.
+    Remote(#[from] RemoteError),
     /// A file operation.
     Fs(#[from] FsError),
     /// JSON that cannot be written or read.
@@ -70,6 +73,9 @@ impl Error {
             Self::Store(error) | Self::Scheduler(SchedulerError::Store(error)) => store_kind(error),
             Self::Report(error) => report_kind(error),
             Self::Interop(error) => interop_kind(error),
+            Self::Remote(RemoteError::Address { .. }) => ErrorKind::Usage,
+            Self::Remote(RemoteError::Store(error)) => store_kind(error),
+            Self::Remote(_) => ErrorKind::Input,
             Self::Fs(_) => ErrorKind::Store,
             Self::Json(_) => ErrorKind::Internal,
         }
@@ -96,6 +102,9 @@ impl Error {
                 return beside(path);
             }
             Self::Interop(error) => return error.advice().map(str::to_owned),
+            Self::Remote(error) if error.is_refused() => {
+                "who may write has credentials: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` for `s3://`, `https://USER:PASSWORD@HOST/…` for a web server"
+            }
             Self::Train(TrainError::Diverged { .. }) => {
                 "a smaller learning rate or `train.grad_clip` often helps; the log has every step"
             }

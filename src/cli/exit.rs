@@ -18,6 +18,8 @@ pub(crate) const CLAIM_FAILS: u8 = 6;
 pub(crate) const VERIFY_MISMATCH: u8 = 7;
 /// A report differs from what is committed (`report --check`).
 pub(crate) const REPORT_DIFFERS: u8 = 8;
+/// A signal ended it (SIGTERM; in a queue also SIGUSR1 and SIGUSR2).
+pub(crate) const TERMINATED: u8 = 143;
 
 /// Every exit code, and when the program ends with it.
 pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
@@ -41,5 +43,5 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (129, "Stopped by SIGHUP; checkpoints are kept."),
     (130, "Stopped by SIGINT (Ctrl-C); checkpoints are kept."),
-    (143, "Stopped by SIGTERM; checkpoints are kept."),
+    (TERMINATED, "Stopped by SIGTERM; checkpoints are kept."),
 ];

@@ -4,6 +4,7 @@ mod acceptance;
 mod args;
 mod bench;
 mod bundle;
+mod cancel;
 mod chat;
 mod check;
 mod cite;
@@ -18,6 +19,7 @@ mod failure;
 mod help;
 mod import;
 mod init;
+mod jobs;
 mod live;
 mod logits;
 mod ls;
@@ -31,6 +33,7 @@ mod progress;
 mod project;
 mod reference;
 mod register;
+mod remote;
 mod report;
 mod results;
 mod run;
@@ -41,9 +44,11 @@ mod signals;
 mod status;
 mod store;
 mod stream;
+mod submit;
 mod tensorboard;
 mod terminal_plot;
 mod verify;
+mod worker;
 mod workspace;
 
 use args::{Cli, Command};
@@ -133,6 +138,9 @@ fn dispatch(cli: &Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Run(args) => run::execute(args, global, printer),
         Command::Report(args) => report::execute(args, global, printer),
         Command::Status(args) => status::execute(args, global, printer),
+        Command::Submit(args) => submit::execute(args, global, printer),
+        Command::Cancel(args) => cancel::execute(args, global, printer),
+        Command::Worker(args) => worker::execute(args, global, printer),
         Command::Explain(args) => explain::execute(args, global, printer),
         Command::Ls(args) => ls::execute(args, global, printer),
         Command::Show(args) => show::execute(args, global, printer),

@@ -241,6 +241,27 @@ impl Pace {
         })
     }
 
+    /// Of tasks with so many threads on machines like this one.
+    pub(crate) fn of_tasks(
+        store: &Store,
+        device: DeviceKind,
+        threads: usize,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            calibration: store.calibration(),
+            engine: engine::open(device)?,
+            threads,
+        })
+    }
+
+    /// Seconds of a run with those threads, measured or guessed from other numbers of threads.
+    pub(crate) fn guess(&self, run: &Run) -> Option<f64> {
+        let numerics = self.engine.numerics(run.settings.train.dtype);
+        let flops = run.estimate.flops;
+        self.calibration
+            .seconds_with(&numerics, self.threads, flops)
+    }
+
     fn seconds(&self, run: &Run) -> Option<f64> {
         let numerics = self.engine.numerics(run.settings.train.dtype);
         self.calibration.seconds(

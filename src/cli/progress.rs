@@ -1,7 +1,6 @@
 //! Progress of runs: bars on a terminal, plain lines elsewhere.
 
 use super::print::{self, Printer, clean};
-use super::workspace::Opened;
 use crate::human;
 use crate::plan::Run;
 use crate::record::{Numerics, RunStatus};
@@ -55,8 +54,8 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const NAME: usize = 28;
 
 impl<'a> Progress<'a> {
-    /// Progress of the runs of `opened`, which stand as `statuses` tells.
-    pub(crate) fn new(opened: &'a Opened, statuses: &[RunStatus], printer: Printer) -> Self {
+    /// Progress of `runs`, which stand as `statuses` tells.
+    pub(crate) fn new(runs: &'a [Run], statuses: &[RunStatus], printer: Printer) -> Self {
         let visible = std::io::stderr().is_terminal() && !printer.quiet;
         let target = if visible {
             ProgressDrawTarget::stderr()
@@ -75,7 +74,7 @@ impl<'a> Progress<'a> {
         }
         let bars = MultiProgress::with_draw_target(target);
         Self {
-            runs: &opened.plan.runs,
+            runs,
             printer,
             whole: bars.add(whole),
             bars,

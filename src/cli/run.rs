@@ -10,7 +10,7 @@ use super::report::Built;
 use super::signals::Signals;
 use super::tensorboard::EventFiles;
 use super::workspace::{self, Opened};
-use super::{check, exit, outcome, plan, project, report, shared};
+use super::{check, exit, outcome, plan, project, remote, report, shared};
 use crate::human;
 use crate::record::RunStatus;
 use crate::report::Making;
@@ -77,15 +77,22 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         .as_ref()
         .map(|file| live::Page::new(file, all.iter(), &store));
     let live = page.transpose()?.map(|page| Live::start(page, &store));
+    let place = args.remote.as_deref().map(remote::open).transpose()?;
     let mut code = exit::OK;
     let mut summaries = Vec::new();
     for opened in &all {
+        if let Some(place) = &place {
+            remote::before(place.as_ref(), opened, &store, printer)?;
+        }
         let summary = session.train(opened, args.spec.paranoid)?;
         if signals.flag().load(Ordering::SeqCst) {
             return Ok(session.stopped());
         }
         if !summary.failed.is_empty() {
             code = exit::RUN_FAILED;
+        }
+        if let Some(place) = &place {
+            remote::after(place.as_ref(), opened, &store, printer)?;
         }
         if !args.no_report && !opened.filtered {
             let Built {
@@ -142,22 +149,26 @@ impl Session<'_> {
     fn train(&self, opened: &Opened, paranoid: bool) -> Result<Summary, Failure> {
         let threads = shared::threads(&self.args.compute);
         let device = self.args.compute.device;
-        // What a run needs on a GPU is looked at there, when it begins.
-        let free_memory = match device {
-            DeviceKind::Cuda(_) => None,
-            DeviceKind::Cpu | DeviceKind::CpuReference => Memory::look().map(|found| found.free),
-        };
+        let free_memory = free_memory(device);
         self.fits(opened, free_memory)?;
         if !self.keep_plan(opened)? {
             return Ok(Summary::default());
         }
+        let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
+        let statuses = self.store.statuses(&ids)?;
+        let open = opened.plan.runs.iter().zip(&statuses);
+        let open = open.filter(|(_, status)| **status != RunStatus::Cached);
+        let open: Vec<u64> = open.map(|(run, _)| run.estimate.peak_rss_bytes).collect();
+        let largest = open.iter().copied().max().unwrap_or(0);
+        let asked = self.args.compute.jobs;
+        let jobs = asked.number(threads, open.len(), largest, free_memory);
         let workload = Workload::new(self.store, self.engine, &opened.context);
         let defaults = Options::default();
         let scheduler = Scheduler {
             store: self.store,
             engine: self.engine,
             options: Options {
-                jobs: usize::from(self.args.compute.jobs),
+                jobs,
                 threads,
                 keep_going: self.args.keep_going,
                 retry_failed: !self.args.no_retry,
@@ -177,8 +188,7 @@ impl Session<'_> {
                 ..defaults
             },
         };
-        let ids: Vec<_> = opened.plan.runs.iter().map(|run| run.id).collect();
-        let progress = Progress::new(opened, &self.store.statuses(&ids)?, self.printer);
+        let progress = Progress::new(&opened.plan.runs, &statuses, self.printer);
         let files = self.args.tensorboard.as_deref();
         let files = files.map(|folder| EventFiles::begin(folder, opened, &progress, self.printer));
         let files = files.transpose()?;
@@ -190,7 +200,9 @@ impl Session<'_> {
         if let Some(files) = &files {
             files.finish(opened, self.store)?;
         }
-        self.calibrate(&progress, threads)?;
+        if jobs == 1 {
+            self.calibrate(&progress, threads)?;
+        }
         if self.args.keep_checkpoints {
             self.tell_of_runs_without_checkpoint(opened)?;
         }
@@ -290,7 +302,7 @@ impl Session<'_> {
     /// Keeps how fast this machine was, for estimates.
     fn calibrate(&self, progress: &Progress<'_>, threads: usize) -> Result<(), Failure> {
         let speeds = progress.speeds();
-        if speeds.is_empty() || self.args.compute.jobs > 1 {
+        if speeds.is_empty() {
             return Ok(());
         }
         let mut calibration = self.store.calibration();
@@ -301,7 +313,17 @@ impl Session<'_> {
     }
 }
 
-fn sentence(summary: &Summary) -> String {
+/// Memory that runs on `device` may take; `None` where that is not known here.
+pub(crate) fn free_memory(device: DeviceKind) -> Option<u64> {
+    match device {
+        // What a run needs on a GPU is looked at there, when it begins.
+        DeviceKind::Cuda(_) => None,
+        DeviceKind::Cpu | DeviceKind::CpuReference => Memory::look().map(|found| found.free),
+    }
+}
+
+/// What a scheduler has done.
+pub(crate) fn sentence(summary: &Summary) -> String {
     let mut parts = vec![
         format!("{} trained", summary.trained),
         format!("{} cached", summary.cached),
@@ -311,6 +333,10 @@ fn sentence(summary: &Summary) -> String {
     }
     if !summary.stopped.is_empty() {
         parts.push(format!("{} not finished", summary.stopped.len()));
+    }
+    if !summary.left.is_empty() {
+        let left = summary.left.len();
+        parts.push(format!("{left} left to other processes"));
     }
     // Last: the messages end the text.
     if !summary.failed.is_empty() {

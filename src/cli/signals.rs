@@ -1,6 +1,8 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks for a checkpoint and a stop, the second stops at once. Whatever is being done, the program
 //! ends within three seconds after the first: containers and queues kill what takes longer.
 //!
+//! A task of a queue listens to SIGUSR1 and SIGUSR2 too, has more time, and does something last: it puts itself into the queue again.
+//!
 //! What the caller ignores stays ignored: `nohup` ignores SIGHUP, a shell SIGINT for what it starts in the background.
 
 use super::failure::Failure;
@@ -11,11 +13,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long the work may take to end by itself: a step or a validation that is nearly done, a checkpoint, what is told last.
 const GRACE: Duration = Duration::from_millis(2300);
+
+/// The same for a task of a queue, which is told minutes before its end.
+const GRACE_IN_QUEUE: Duration = Duration::from_secs(20);
 
 /// How often it is looked whether a signal came.
 const POLL: Duration = Duration::from_millis(100);
@@ -28,11 +33,22 @@ const ALL: [i32; 3] = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
 #[cfg(not(unix))]
 const ALL: [i32; 2] = [SIGINT, SIGTERM];
 
+/// By which queues tell a task that its time ends.
+#[cfg(unix)]
+const USER: &[i32] = &[signal_hook::consts::SIGUSR1, signal_hook::consts::SIGUSR2];
+#[cfg(not(unix))]
+const USER: &[i32] = &[];
+
+/// What is done last, once.
+type Last = Box<dyn Fn() + Send + Sync>;
+
 /// What signals have said so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub(crate) struct Signals {
     stop: Arc<AtomicBool>,
     which: Arc<AtomicUsize>,
+    grace: Duration,
+    last: Arc<Mutex<Option<Last>>>,
 }
 
 /// Lets signals end the program where they would not do so by themselves: the first process of a container ignores those that it does not
@@ -62,11 +78,37 @@ fn refused(error: std::io::Error) -> Failure {
 impl Signals {
     /// Starts to listen: from now on the first signal asks, and ends the program only where that takes too long.
     pub(crate) fn listen(printer: Printer) -> Result<Self, Failure> {
-        let signals = Self::default();
+        let signals = Self {
+            stop: Arc::default(),
+            which: Arc::default(),
+            grace: GRACE,
+            last: Arc::default(),
+        };
+        signals.hear(&ALL, printer)
+    }
+
+    /// The same for a task of a queue; `last` is what is done before it ends.
+    pub(crate) fn in_queue(
+        printer: Printer,
+        last: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, Failure> {
+        let signals = Self {
+            stop: Arc::default(),
+            which: Arc::default(),
+            grace: GRACE_IN_QUEUE,
+            last: Arc::new(Mutex::new(Some(Box::new(last)))),
+        };
+        signals.hear(&[&ALL[..], USER].concat(), printer)
+    }
+
+    fn hear(self, all: &[i32], printer: Printer) -> Result<Self, Failure> {
+        let signals = self;
         let ignored = ignored();
-        for signal in ALL.into_iter().filter(|signal| !ignored.contains(signal)) {
+        for &signal in all.iter().filter(|signal| !ignored.contains(signal)) {
             // In this order: the first signal finds the flag unset and sets it, the second finds it set.
-            end_at_once(signal)?;
+            if !USER.contains(&signal) {
+                end_at_once(signal)?;
+            }
             signal_hook::flag::register_usize(signal, signals.which.clone(), signal as usize)
                 .and_then(|_| signal_hook::flag::register(signal, signals.stop.clone()))
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&AT_ONCE)))
@@ -86,7 +128,8 @@ impl Signals {
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::sleep(POLL);
         }
-        std::thread::sleep(GRACE);
+        std::thread::sleep(self.grace);
+        self.end();
         let text =
             "stopped in the middle of a step; the next `run` continues from the last checkpoint";
         // Whoever reads the notes may have stopped reading: that must not hold up the end.
@@ -94,6 +137,18 @@ impl Signals {
         std::thread::sleep(if told.is_ok() { POLL } else { Duration::ZERO });
         let code = self.exit_code().unwrap_or(super::exit::UNEXPECTED);
         signal_hook::low_level::exit(code.into());
+    }
+
+    /// Does what is to be done last, where it was not done yet.
+    pub(crate) fn end(&self) {
+        let last = self
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(last) = last {
+            last();
+        }
     }
 
     /// Turns true at the first signal.
@@ -109,6 +164,9 @@ impl Signals {
     /// Exit code of the signal that came: 128 and its number.
     pub(crate) fn exit_code(&self) -> Option<u8> {
         let signal = self.which.load(Ordering::SeqCst);
+        // Those that mean the same have one code.
+        let is_user = USER.iter().any(|user| *user as usize == signal);
+        let signal = if is_user { SIGTERM as usize } else { signal };
         (signal > 0).then_some((128 + signal) as u8)
     }
 }

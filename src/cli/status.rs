@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
 use super::workspace::{self, Opened};
-use super::{exit, live, plan, project, report};
+use super::{exit, jobs, live, plan, project, report};
 use crate::fsx::RealFs;
 use crate::human;
 use crate::record::RunStatus;
@@ -81,6 +81,12 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
             .collect();
         if !rows.is_empty() {
             printer.result(&print::fitted(&["  run", "id", "status"], &rows, &[]));
+        }
+        let open = ids.iter().zip(&statuses);
+        let open = open.filter(|(_, status)| **status != RunStatus::Cached);
+        let open = open.map(|(id, _)| *id).collect();
+        if let Some(text) = jobs::explained(&store, &open)?.filter(|_| !printer.quiet) {
+            printer.result(&format!("  {text}"));
         }
     }
     if printer.json() {

@@ -3,7 +3,7 @@
 use super::args::{GcArgs, Global, SpecArgs, StoreCommand};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::{exit, project, workspace};
+use super::{exit, project, remote, workspace};
 use crate::data;
 use crate::human;
 use crate::plan::{Run, RunKey};
@@ -22,13 +22,22 @@ pub(crate) fn execute(
 ) -> Result<u8, Failure> {
     let near = match command {
         StoreCommand::Gc(args) => args.specs.first().map_or(Path::new("."), |spec| spec),
+        StoreCommand::Push(args) | StoreCommand::Pull(args) => {
+            args.specs.first().map_or(Path::new("."), |spec| spec)
+        }
         StoreCommand::Verify | StoreCommand::Du => Path::new("."),
     };
-    let store = project::store_that_exists(global, near)?;
+    let store = match command {
+        // It begins a store.
+        StoreCommand::Pull(_) => project::store(global, near)?,
+        _ => project::store_that_exists(global, near)?,
+    };
     match command {
         StoreCommand::Verify => verify(&store, printer),
         StoreCommand::Du => du(&store, printer),
         StoreCommand::Gc(args) => gc(args, &store, printer),
+        StoreCommand::Push(args) => remote::push(args, &store, printer),
+        StoreCommand::Pull(args) => remote::pull(args, &store, printer),
     }
 }
 

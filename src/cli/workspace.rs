@@ -4,8 +4,10 @@ use super::args::SpecArgs;
 use super::failure::Failure;
 use super::print::Printer;
 use crate::data::{DataContext, Stop};
+use crate::digest::Sha256Hex;
 use crate::error::Error;
 use crate::plan::{self, Outline, Outlined, Plan, Run};
+use crate::queue::SweepSpec;
 use crate::record::{same_run, same_value};
 use crate::spec::{LoadRequest, Profiles, Spec, SpecText};
 use crate::store::{Manifest, Store};
@@ -20,6 +22,8 @@ pub(crate) struct Opened {
     pub(crate) plan: Plan,
     /// All its runs, whatever the filter: what `store gc` keeps.
     pub(crate) manifest: Manifest,
+    /// Digest of all its runs, whatever the filter.
+    pub(crate) whole: Sha256Hex,
     /// Whether a filter left runs out.
     pub(crate) filtered: bool,
     /// Where relative paths start and inputs are cached.
@@ -173,7 +177,7 @@ fn open_in(
     load(args, printer)?
         .into_iter()
         .map(|spec| {
-            let context = change(context(&spec, args, store));
+            let context = change(context(&spec, args.paranoid, store));
             let plan = plan::expand(&spec, &context).map_err(Error::from)?;
             opened(spec, plan, context, args, store)
         })
@@ -197,7 +201,7 @@ pub(crate) fn list(
     load(args, printer)?
         .into_iter()
         .map(|spec| {
-            let context = context(&spec, args, store);
+            let context = context(&spec, args.paranoid, store);
             match plan::expand(&spec, &context) {
                 Ok(plan) => {
                     let opened = opened(spec, plan, context, args, store)?;
@@ -214,11 +218,12 @@ pub(crate) fn list(
         .collect()
 }
 
-fn context(spec: &Spec, args: &SpecArgs, store: &Store) -> DataContext {
+/// Where the data of a spec is looked for and kept.
+pub(crate) fn context(spec: &Spec, paranoid: bool, store: &Store) -> DataContext {
     DataContext {
         base: spec.path.parent().unwrap_or(Path::new("")).to_path_buf(),
         cache: Some(store.root().join("tokens-v1")),
-        paranoid: args.paranoid,
+        paranoid,
         leases: store.lease_timing(),
         stop: Stop::default(),
     }
@@ -233,8 +238,10 @@ fn opened(
 ) -> Result<Opened, Failure> {
     let place = store.place_of(&spec.path);
     let manifest = Manifest::new(&plan, place, spec.digest, spec.overrides.clone());
+    let whole = SweepSpec::digest(plan.runs.iter());
     retain(&mut plan.runs, &spec, args)?;
     Ok(Opened {
+        whole,
         filtered: plan.runs.len() < manifest.runs.len(),
         manifest,
         spec,

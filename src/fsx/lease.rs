@@ -3,13 +3,14 @@
 //! A lease is a file `<stem>.claim-<n>` (the ending is that of the first version, so that processes of both see each other);
 //! the highest number owns. A new owner creates number n + 1 exclusively, so that of several that find number n dead one wins,
 //! and nothing that belongs to another is ever renamed. A former owner that comes back sees a higher number and gives up.
-//! The file holds `token process counter`; a thread of the owner rewrites the counter. An observer that sees no change for
-//! [`LeaseTiming::stale`] on its own monotonic clock takes the lease for dead, whatever it holds: half a line, nothing, a folder.
+//! The file holds `token process counter pace host job`; a thread of the owner rewrites the counter. An observer that sees no change for
+//! [`LeaseTiming::stale`] on its own monotonic clock, or for as many seconds as the owner's own pace says where that is longer, takes the
+//! lease for dead, whatever it holds: half a line, nothing, a folder.
 
 use super::owner::Owner;
 use super::{Fs, FsError, FsResult};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,6 +22,8 @@ pub const LEASE_MARK: &str = ".claim-";
 const LIMIT: u64 = 4 << 10;
 /// Highest number: what is named higher is none of ours.
 const HIGHEST: u64 = 1 << 40;
+/// Longest pace of an owner that is believed: what stands in a file may be anything.
+const SLOWEST: Duration = Duration::from_secs(3600);
 /// How far ahead of the clock a file's time may lie; beyond that it tells nothing.
 const AHEAD: Duration = Duration::from_secs(24 * 3600);
 
@@ -37,10 +40,21 @@ impl LeaseTiming {
     /// Shortest `stale` that [`after`](Self::after) takes.
     pub const LEAST: Duration = Duration::from_millis(100);
 
+    /// For many processes on one file system: 30 s and 5 min.
+    pub const GENTLE: Self = Self {
+        beat: Duration::from_secs(30),
+        stale: Duration::from_secs(300),
+    };
+
     /// Dead after `stale`, with eight beats in that time; `None` where that is shorter than [`LEAST`](Self::LEAST).
     pub fn after(stale: Duration) -> Option<Self> {
-        let beat = stale / 8;
-        (stale >= Self::LEAST).then_some(Self { beat, stale })
+        Self::new(stale / 8, stale)
+    }
+
+    /// `None` where `stale` is shorter than [`LEAST`](Self::LEAST) or longer than an hour, or has not three beats.
+    pub fn new(beat: Duration, stale: Duration) -> Option<Self> {
+        let possible = stale >= Self::LEAST && stale <= SLOWEST && beat <= stale / 3;
+        possible.then_some(Self { beat, stale })
     }
 }
 
@@ -127,6 +141,7 @@ impl LeaseName {
         if parse_owner(&bytes).is_some_and(|owner| owner.is_dead()) {
             return Ok(false);
         }
+        let stale = stale.max(pace(&bytes));
         match judge {
             Judge::Watching(observed) => {
                 let mut seen = observed.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,12 +177,15 @@ pub enum Judge<'a> {
 
 /// Reads the owner out of a lease.
 fn parse_owner(bytes: &[u8]) -> Option<Owner> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut parts = text.split_ascii_whitespace();
-    Some(Owner {
-        token: parts.next()?.to_owned(),
-        process: parts.next()?.to_owned(),
-    })
+    Owner::parse(std::str::from_utf8(bytes).ok()?)
+}
+
+/// After how long without a heartbeat the owner itself says that it is dead; zero where it does not.
+fn pace(bytes: &[u8]) -> Duration {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let seconds = text.split_ascii_whitespace().nth(3);
+    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(0);
+    Duration::from_secs(seconds).min(SLOWEST)
 }
 
 struct Pulse {
@@ -217,7 +235,7 @@ impl Lease {
         };
         let owner = Owner::new();
         let path = name.path(number);
-        match fs.create_new(&path, line(&owner, 0).as_bytes()) {
+        match fs.create_new(&path, line(&owner, 0, timing.stale).as_bytes()) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(error) => {
@@ -239,7 +257,7 @@ impl Lease {
             thread: None,
         };
         // Dropped where that fails, it is released.
-        lease.thread = Some(lease.beat(timing.beat)?);
+        lease.thread = Some(lease.beat(timing)?);
         // Dead leases: their numbers are below ours, so nobody trusts them any more.
         numbers
             .iter()
@@ -257,7 +275,7 @@ impl Lease {
         self.name.path(self.number)
     }
 
-    fn beat(&self, every: Duration) -> FsResult<JoinHandle<()>> {
+    fn beat(&self, timing: LeaseTiming) -> FsResult<JoinHandle<()>> {
         let path = self.path();
         let (fs, owner, pulse) = (
             Arc::clone(&self.fs),
@@ -269,13 +287,14 @@ impl Lease {
             for counter in 1.. {
                 let (guard, wait) = pulse
                     .wake
-                    .wait_timeout_while(stop, every, |stop| !*stop)
+                    .wait_timeout_while(stop, timing.beat, |stop| !*stop)
                     .unwrap_or_else(PoisonError::into_inner);
                 stop = guard;
                 if !wait.timed_out() {
                     return;
                 }
-                if let Err(error) = fs.overwrite(&path, line(&owner, counter).as_bytes())
+                if let Err(error) =
+                    fs.overwrite(&path, line(&owner, counter, timing.stale).as_bytes())
                     && error.is_not_found()
                 {
                     pulse.lost.store(true, Ordering::Relaxed);
@@ -299,11 +318,16 @@ impl Lease {
         if numbers.last() != Some(&self.number) {
             return Ok(false);
         }
-        match self.fs.read(&self.path(), LIMIT) {
-            Ok(bytes) => Ok(parse_owner(&bytes).is_some_and(|owner| owner == self.owner)),
-            Err(error) if error.is_not_found() || error.is_damage() => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_of(self.fs.as_ref(), &self.path(), &self.owner)
+    }
+}
+
+/// Whether the lease at `path` is of `owner`.
+fn is_of(fs: &dyn Fs, path: &Path, owner: &Owner) -> FsResult<bool> {
+    match fs.read(path, LIMIT) {
+        Ok(bytes) => Ok(parse_owner(&bytes).is_some_and(|found| found == *owner)),
+        Err(error) if error.is_not_found() || error.is_damage() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -316,8 +340,15 @@ fn remove(fs: &dyn Fs, name: &LeaseName, number: u64) {
 }
 
 /// The contents of a lease; always of one length, so that rewriting in place leaves nothing of the old.
-fn line(owner: &Owner, counter: u64) -> String {
-    format!("{} {} {counter:020}\n", owner.token, owner.process)
+fn line(owner: &Owner, counter: u64, stale: Duration) -> String {
+    let pace = stale.as_secs_f64().floor();
+    let Owner {
+        token,
+        process,
+        host,
+        job,
+    } = owner;
+    format!("{token} {process} {counter:020} {pace:06} {host} {job}\n")
 }
 
 impl Drop for Lease {
@@ -405,6 +436,25 @@ mod tests {
         std::thread::sleep(QUICK.stale);
         assert!(take(&fs, &name, &observed).is_some());
         assert!(!name.path(1).exists());
+    }
+
+    /// A `run` at the usual pace beside tasks of a queue, which beat every half minute: it waits as long as they say.
+    #[test]
+    fn an_observer_keeps_to_the_pace_of_the_owner() {
+        let (_dir, fs, name) = setting();
+        let (gentle, observed) = (LeaseTiming::GENTLE, Observed::default());
+        let watching = Judge::Watching(&observed);
+        let held = Lease::acquire(&fs, &name, gentle, watching, 0).unwrap();
+        for _ in 0..3 {
+            std::thread::sleep(QUICK.stale);
+            assert!(take(&fs, &name, &observed).is_none());
+        }
+        drop(held);
+        // A pace that nobody keeps is none.
+        let lines = ["x here:0:0 1 999999999999 - -", "x here:0:0 1 - - -"];
+        let paces = lines.map(|line| pace(line.as_bytes()));
+        assert_eq!(paces, [SLOWEST, Duration::ZERO]);
+        assert_eq!(LeaseTiming::new(gentle.stale / 2, gentle.stale), None);
     }
 
     #[test]

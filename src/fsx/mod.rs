@@ -9,7 +9,10 @@ mod atomic;
 mod fault;
 mod lease;
 mod lock;
+#[cfg(test)]
+mod network;
 mod owner;
+mod patient;
 mod place;
 mod real;
 mod regular;
@@ -20,7 +23,10 @@ pub use atomic::AtomicFile;
 pub use fault::{Fault, FaultFs};
 pub use lease::{Judge, LEASE_MARK, Lease, LeaseName, LeaseTiming, Observed, age, lease_number};
 pub use lock::Lock;
-pub use owner::Owner;
+#[cfg(test)]
+pub use network::{ClientFs, Weather};
+pub use owner::{Owner, QueueJob};
+pub use patient::Patient;
 pub use real::RealFs;
 pub use regular::open_regular;
 pub use stranger::stranger;
@@ -52,9 +58,12 @@ impl FsError {
         }
     }
 
-    /// Whether the path does not exist.
+    /// Whether the path does not exist: also where it did a moment ago, and another machine has removed it since (`ESTALE` of NFS).
     pub fn is_not_found(&self) -> bool {
-        self.source.kind() == io::ErrorKind::NotFound
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
+        )
     }
 
     /// Whether something else than a file or folder of the expected size is there: a link, a device, a longer file.

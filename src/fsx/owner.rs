@@ -6,6 +6,42 @@
 
 use crate::digest::Hasher;
 use std::hash::{BuildHasher, Hasher as _, RandomState};
+use std::sync::OnceLock;
+
+/// The job that this process belongs to, where it belongs to one.
+static JOB: OnceLock<QueueJob> = OnceLock::new();
+
+/// A task of a queue of jobs. A queue never runs two of one name at a time: what an earlier try of it held is free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueJob {
+    /// Its name, without spaces: `slurm:lab:1234_5`.
+    pub name: String,
+    /// How often it was begun before.
+    pub tries: u32,
+}
+
+impl QueueJob {
+    /// Says that this process is `self`, from here on; the first such call counts.
+    pub fn adopt(self) {
+        let name = self.name.chars().filter(|c| c.is_ascii_graphic()).take(100);
+        let name = name.collect();
+        // Said once, when the program starts.
+        let _ = JOB.set(Self { name, ..self });
+    }
+
+    /// `name` and tries as they stand in a lease.
+    fn text(&self) -> String {
+        format!("{}#{}", self.name, self.tries)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (name, tries) = text.rsplit_once('#')?;
+        Some(Self {
+            name: name.to_owned(),
+            tries: tries.parse().ok()?,
+        })
+    }
+}
 
 /// The owner of a lease, as written into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +50,10 @@ pub struct Owner {
     pub token: String,
     /// `machine:pid:start`, or `-` where unknown.
     pub process: String,
+    /// Name of the machine, or `-` where unknown.
+    pub host: String,
+    /// Task of a queue and its tries, or `-` where it belongs to none.
+    pub job: String,
 }
 
 impl Owner {
@@ -28,12 +68,40 @@ impl Owner {
         }
         hasher.update(process.as_bytes());
         let token = hasher.finish().to_string()[..16].to_owned();
-        Self { token, process }
+        let unknown = || "-".to_owned();
+        Self {
+            token,
+            process,
+            host: host().unwrap_or_else(unknown),
+            job: JOB.get().map_or_else(unknown, QueueJob::text),
+        }
+    }
+
+    /// What a lease says of its owner.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split_ascii_whitespace();
+        let (token, process) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        // Behind the counter and the pace; leases of before end with the counter.
+        let (host, job) = (parts.nth(2), parts.next());
+        let known = |part: Option<&str>| part.unwrap_or("-").to_owned();
+        Some(Self {
+            token,
+            process,
+            host: known(host),
+            job: known(job),
+        })
     }
 
     /// Whether the owner is known to have ended: it ran on this machine since its last boot, and the system knows no process of
-    /// its number. Nothing else is death: a process that may not be looked at lives.
+    /// its number; or it was an earlier try of the task that this process is. Nothing else is death: a process that may not be looked at
+    /// lives.
     pub fn is_dead(&self) -> bool {
+        if let (Some(own), Some(job)) = (JOB.get(), QueueJob::parse(&self.job))
+            && own.name == job.name
+            && job.tries < own.tries
+        {
+            return true;
+        }
         let mut parts = self.process.split(':');
         let (Some(of), Some(pid)) = (parts.next(), parts.next()) else {
             return false;
@@ -88,6 +156,22 @@ fn start_time() -> Option<String> {
     rest.split_ascii_whitespace().nth(19).map(str::to_owned)
 }
 
+#[cfg(target_os = "linux")]
+fn host() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name: String = name
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(64)
+        .collect();
+    Some(name).filter(|name| !name.is_empty())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn host() -> Option<String> {
+    None
+}
+
 #[cfg(not(target_os = "linux"))]
 fn machine() -> Option<String> {
     None
@@ -105,8 +189,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn process(pid: &str) -> Owner {
         Owner {
-            token: String::new(),
             process: format!("{}:{pid}:12345", machine().unwrap()),
+            ..Owner::new()
         }
     }
 
@@ -133,5 +217,48 @@ mod tests {
         for pid in ["1", "0", "-1", "99999999999", "", "x"] {
             assert!(!process(pid).is_dead(), "{pid}");
         }
+    }
+
+    #[test]
+    fn what_a_lease_says_reads_back_and_an_earlier_try_is_dead() {
+        let owner = Owner {
+            host: "node07".to_owned(),
+            job: "slurm:lab:12_3#1".to_owned(),
+            ..Owner::new()
+        };
+        let line = format!(
+            "{} {} 7 300 node07 {}",
+            owner.token, owner.process, owner.job
+        );
+        assert_eq!(Owner::parse(&line), Some(owner.clone()));
+        let before = Owner::parse("0123 here:1:1 7").unwrap();
+        assert_eq!((before.host.as_str(), before.job.as_str()), ("-", "-"));
+        assert_eq!(Owner::parse("0123"), None);
+        // What this process is in all its tests.
+        let own = QueueJob {
+            name: "test:lab:9".to_owned(),
+            tries: 2,
+        };
+        own.adopt();
+        let ended = |job: &str| {
+            let other = Owner {
+                process: "elsewhere:1:1".to_owned(),
+                job: job.to_owned(),
+                ..owner.clone()
+            };
+            other.is_dead()
+        };
+        assert!(ended("test:lab:9#1") && ended("test:lab:9#0"));
+        for living in [
+            "test:lab:9#2",
+            "test:lab:9#3",
+            "test:lab:8#1",
+            "-",
+            "#",
+            "test:lab:9#",
+        ] {
+            assert!(!ended(living), "{living}");
+        }
+        assert_eq!(Owner::new().job, "test:lab:9#2");
     }
 }

@@ -144,15 +144,20 @@ impl Client {
     /// # Errors
     /// Certificates that `SSL_CERT_FILE` or `SSL_CERT_DIR` names and that cannot be read.
     pub fn new() -> Result<Self, NetError> {
+        Self::with_silence(SILENCE)
+    }
+
+    /// The same, that waits only so long for a server that says nothing.
+    pub(super) fn with_silence(silence: Duration) -> Result<Self, NetError> {
         let roots = roots()?;
         let config = || {
             Agent::config_builder()
                 .http_status_as_error(false)
                 .user_agent(concat!("specbook/", env!("CARGO_PKG_VERSION")))
                 .timeout_connect(Some(CONNECT))
-                .timeout_recv_response(Some(SILENCE))
-                .timeout_per_read(Some(SILENCE))
-                .timeout_per_write(Some(SILENCE))
+                .timeout_recv_response(Some(silence))
+                .timeout_per_read(Some(silence))
+                .timeout_per_write(Some(silence))
                 .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
         };
         Ok(Self {
@@ -172,7 +177,7 @@ impl Client {
     }
 
     /// So many tries, and the pause after the first.
-    #[must_use]
+    #[cfg(test)]
     pub fn with_patience(mut self, tries: u32, pause: Duration) -> Self {
         (self.tries, self.pause) = (tries, pause);
         self
@@ -332,9 +337,9 @@ impl Patience {
         true
     }
 
-    /// Something came: from here on all tries are left again.
+    /// Something came: this try does not count, and all are left again.
     pub(super) fn renew(&mut self) {
-        (self.left, self.pause) = (self.tries, self.first);
+        (self.left, self.pause) = (self.tries + 1, self.first);
     }
 }
 

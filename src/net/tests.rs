@@ -171,6 +171,17 @@ fn a_sink_without_room_ends_the_download() {
 }
 
 #[test]
+fn a_server_that_says_nothing_is_asked_again() {
+    let server = Server::start();
+    server.put("/x", "y");
+    server.play("GET", vec![Trick::Stall(Duration::from_secs(5))]);
+    let client = Client::with_silence(Duration::from_millis(200)).unwrap();
+    let client = client.with_patience(2, Duration::from_millis(2));
+    client.send(&get(&server, "/x"), Payload::None).unwrap();
+    assert_eq!(server.log().len(), 2);
+}
+
+#[test]
 fn passwords_are_never_shown() {
     let error = NetError::new("https://user:secret@host/path?x=1@2", None, "no");
     assert_eq!(error.to_string(), "`https://host/path?x=1@2`: no");

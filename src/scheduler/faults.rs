@@ -3,9 +3,10 @@
 //! The usual test run takes every [`SAMPLED`]th operation, `cargo test faults -- --ignored` all of them.
 
 use super::testing::*;
-use crate::fsx::{Fault, FaultFs, RealFs};
+use crate::fsx::{ClientFs, Fault, FaultFs, LeaseTiming, RealFs, Weather};
 use crate::store::{GcOptions, gc, remove_garbage, verify};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One in so many operations is tried; odd, so that writes, syncs and renames, which follow one another in a rhythm, all are.
 const SAMPLED: usize = 9;
@@ -212,4 +213,54 @@ fn held_up_before_some_operations_a_process_ends_quietly() {
 #[ignore = "minutes"]
 fn held_up_before_any_operation_a_process_ends_quietly() {
     held_up(ALL);
+}
+
+/// 36 runs by eight processes on a file server whose clients suffer `weather`: what comes out is what one process makes alone.
+fn on_a_file_server(weather: Weather) {
+    let plan = plan(36, 3);
+    let alone = tempfile::tempdir().unwrap();
+    let alone = store(alone.path());
+    assert!(go(&alone, &plan).unwrap().is_complete());
+    let dir = tempfile::tempdir().unwrap();
+    let timing = LeaseTiming {
+        beat: Duration::from_millis(20),
+        stale: Duration::from_millis(2000),
+    };
+    let clients: Vec<ClientFs> = (0..8).map(|_| ClientFs::new(inner(), weather)).collect();
+    std::thread::scope(|scope| {
+        for client in &clients {
+            scope.spawn(|| {
+                let store =
+                    store_on(dir.path(), Arc::new(client.clone())).with_lease_timing(timing);
+                let summary =
+                    go(&store, &plan).unwrap_or_else(|error| panic!("{weather:?}: {error}"));
+                assert!(summary.is_complete(), "{weather:?}: {summary:?}");
+            });
+        }
+    });
+    let suffered: u64 = clients.iter().map(ClientFs::suffered).sum();
+    assert!(suffered > 100, "{weather:?}: only {suffered} times");
+    let shared = store(dir.path());
+    assert_eq!(
+        fingerprint(&shared, &plan),
+        fingerprint(&alone, &plan),
+        "{weather:?}"
+    );
+    assert_eq!(verify(&shared).unwrap().problems, [], "{weather:?}");
+    println!("{weather:?}: {suffered} times");
+}
+
+#[test]
+fn stale_handles_of_a_file_server() {
+    on_a_file_server(Weather::Stale(7));
+}
+
+#[test]
+fn late_listings_of_a_file_server() {
+    on_a_file_server(Weather::Late(Duration::from_millis(50)));
+}
+
+#[test]
+fn lost_answers_of_a_file_server() {
+    on_a_file_server(Weather::LostAnswers(5));
 }

@@ -118,6 +118,8 @@ pub struct Options {
     pub device: String,
     /// How often a run that another process makes is looked at.
     pub poll: Duration,
+    /// Whether such a run is waited for; else it is left to that process.
+    pub wait: bool,
 }
 
 impl Default for Options {
@@ -136,6 +138,7 @@ impl Default for Options {
             free_memory: None,
             device: "cpu".to_owned(),
             poll: Duration::from_millis(200),
+            wait: true,
         }
     }
 }
@@ -157,12 +160,14 @@ pub struct Summary {
     pub failed: Vec<(String, String)>,
     /// Names of runs that were stopped or not begun, in plan order.
     pub stopped: Vec<String>,
+    /// Names of runs that were left to the processes that make them, in plan order.
+    pub left: Vec<String>,
 }
 
 impl Summary {
     /// Whether every run is there and evaluated.
     pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.stopped.is_empty()
+        self.failed.is_empty() && self.stopped.is_empty() && self.left.is_empty()
     }
 }
 
@@ -310,7 +315,7 @@ impl Scheduler<'_> {
             memory::forget_peak();
             self.pass_warnings(events);
             match outcome {
-                Ok(Outcome::Busy) => {
+                Ok(Outcome::Busy) if self.options.wait => {
                     events.on(Event::Waiting { index });
                     admission.put_back(index, ticket);
                     continue;
@@ -383,7 +388,8 @@ fn tally(plan: &Plan, unique: &[(usize, u64)], outcomes: &BTreeMap<usize, Outcom
                 summary.stopped.push(name);
                 summary.steps += steps;
             }
-            Some(Outcome::Busy) | None => summary.stopped.push(name),
+            Some(Outcome::Busy) => summary.left.push(name),
+            None => summary.stopped.push(name),
         }
     }
     summary

@@ -154,7 +154,7 @@ impl Store {
 
     /// Makes the run's work folder ours: that of a failed or damaged run, that of a former owner, or a new one. Gives its path, and the
     /// record of the run where another process has published it since it was looked at.
-    fn take_over(
+    pub(super) fn take_over(
         &self,
         lease: &RunLease,
         options: BeginOptions,

@@ -61,6 +61,31 @@ impl Calibration {
             .get(key)
             .map(|entry| flops / entry.flops_per_second)
     }
+
+    /// The same with `threads` threads, from what was measured with another number: fewer threads are slower by their share, more are no
+    /// faster.
+    pub fn seconds_with(
+        &self,
+        numerics: &crate::record::Numerics,
+        threads: usize,
+        flops: f64,
+    ) -> Option<f64> {
+        let speed = |measured: usize| {
+            let entry = self.entries.get(&Self::key(numerics, measured))?;
+            let share = (threads as f64 / measured as f64).min(1.0);
+            Some(entry.flops_per_second * share)
+        };
+        let prefix = Self::key(numerics, 0);
+        let prefix = prefix.trim_end_matches('0');
+        let measured = self
+            .entries
+            .keys()
+            .filter_map(|key| key.strip_prefix(prefix));
+        let measured: Vec<usize> = measured.filter_map(|text| text.parse().ok()).collect();
+        let nearest = measured.iter().min_by_key(|other| other.abs_diff(threads));
+        let speed = speed(threads).or_else(|| speed(*nearest?))?;
+        Some(flops / speed)
+    }
 }
 
 impl Store {

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// Name of the folder in which `owner` makes an evaluation.
-fn work_name(id: &EvalId, owner: &Owner) -> String {
+pub(super) fn work_name(id: &EvalId, owner: &Owner) -> String {
     let process = owner.process.replace(':', "_");
     format!("{id}.work-{}-{process}", owner.token)
 }
@@ -25,10 +25,7 @@ fn work_name(id: &EvalId, owner: &Owner) -> String {
 pub(crate) fn is_left_over(name: &str) -> bool {
     let owner = name.split_once(".work-").and_then(|(_, rest)| {
         let (token, process) = rest.split_once('-')?;
-        Some(Owner {
-            token: token.to_owned(),
-            process: process.replace('_', ":"),
-        })
+        Owner::parse(&format!("{token} {}", process.replace('_', ":")))
     });
     owner.is_some_and(|owner| owner.is_dead())
 }
@@ -36,11 +33,11 @@ pub(crate) fn is_left_over(name: &str) -> bool {
 /// `result.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Head {
+pub(super) struct Head {
     format: u32,
-    id: EvalId,
+    pub(super) id: EvalId,
     metrics: BTreeMap<String, f64>,
-    files: BTreeMap<String, FileEntry>,
+    pub(super) files: BTreeMap<String, FileEntry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     validation: Vec<(u64, f64)>,
 }
@@ -117,7 +114,7 @@ impl Store {
         Ok(true)
     }
 
-    fn eval_head(&self, id: &EvalId, dir: &Path) -> Result<Option<Head>, StoreError> {
+    pub(super) fn eval_head(&self, id: &EvalId, dir: &Path) -> Result<Option<Head>, StoreError> {
         let path = dir.join(RESULT);
         let damaged = |reason: &str| StoreError::Damaged {
             path: path.clone(),
@@ -217,7 +214,6 @@ impl Store {
             what: "an evaluation",
             reason: error.to_string(),
         };
-        let target = self.layout.eval(id);
         let shard = self.layout.evals().join(&id.to_string()[..2]);
         let work = shard.join(work_name(id, &Owner::new()));
         self.fs.create_dir_all(&work)?;
@@ -258,13 +254,20 @@ impl Store {
         };
         self.fs
             .write_atomic(&work.join(RESULT), &seal("an evaluation", &head)?)?;
+        self.publish_eval(id, &work)
+    }
+
+    /// Puts a whole evaluation from `work` to its place.
+    pub(super) fn publish_eval(&self, id: &EvalId, work: &Path) -> Result<(), StoreError> {
+        let target = self.layout.eval(id);
         for _ in 0..3 {
-            if self.fs.rename_dir_new(&work, &target)? {
-                return Ok(self.fs.sync_dir(&shard)?);
+            if self.fs.rename_dir_new(work, &target)? {
+                let shard = target.parent().unwrap_or(&target);
+                return Ok(self.fs.sync_dir(shard)?);
             }
             // One that can be read stays; one that cannot is moved aside, and ours takes the place.
             if self.eval(id)?.is_some() {
-                return Ok(self.fs.remove_dir_all(&work)?);
+                return Ok(self.fs.remove_dir_all(work)?);
             }
         }
         Err(StoreError::Damaged {

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::gc::GcOptions;
 use super::layout::JSON_LIMIT;
 use super::runs::Store;
-use super::seal::{read_sealed, seal};
+use super::seal::{parse_sealed, read_sealed, seal};
 use crate::digest::{Hasher, Sha256Hex};
 use crate::fsx::{Metadata, age};
 use crate::plan::Run;
@@ -82,7 +82,16 @@ impl Manifest {
         }
     }
 
-    fn file_name(&self) -> String {
+    /// The same wherever the spec lies: for stores of several people.
+    pub fn without_place(self) -> Self {
+        Self {
+            place: None,
+            ..self
+        }
+    }
+
+    /// Name of its file.
+    pub fn file_name(&self) -> String {
         let mut hasher = Hasher::new();
         hasher.update_prefixed(self.place.as_deref().unwrap_or_default().as_bytes());
         hasher.update_prefixed(self.spec.as_bytes());
@@ -216,6 +225,22 @@ impl Roots {
         let models = self.models.as_ref();
         !self.unreadable.is_empty() || models.is_none_or(|models| models.contains(id))
     }
+}
+
+/// The bytes of a manifest's file.
+///
+/// # Errors
+/// None that can happen: a manifest is plain data.
+pub fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>, StoreError> {
+    seal("a plan's manifest", manifest)
+}
+
+/// Reads the bytes of a manifest's file; `path` is named in messages.
+///
+/// # Errors
+/// Bytes that are none, or of another version.
+pub fn parse_manifest(bytes: Vec<u8>, path: &Path) -> Result<Manifest, StoreError> {
+    parse_sealed(bytes, path, "a plan's manifest", FORMAT)
 }
 
 pub(crate) fn read_manifest(store: &Store, path: &Path) -> Result<Option<Manifest>, StoreError> {

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::layout::{CHECKPOINT, Layout, RECORD, is_plain_path, join};
 use super::lease::Numbers;
 use super::{checkpoint, error};
-use crate::fsx::{Fs, Judge, Kind, LeaseTiming, Observed};
+use crate::fsx::{Fs, Judge, Kind, LeaseTiming, Observed, Patient};
 use crate::record::{FileEntry, RunId, RunStatus};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -76,7 +76,7 @@ impl Store {
     pub fn open(root: impl Into<PathBuf>, fs: Arc<dyn Fs>) -> Self {
         let root = root.into();
         Self {
-            fs: fs.below(&root),
+            fs: Arc::new(Patient::new(fs.below(&root))),
             layout: Layout { root },
             observed: Observed::default(),
             timing: LeaseTiming::default(),

@@ -76,6 +76,10 @@ impl Server {
         files.insert(path.to_owned(), bytes.into());
     }
 
+    pub(crate) fn remove(&self, path: &str) {
+        self.state.files.lock().unwrap().remove(path);
+    }
+
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         self.state.files.lock().unwrap().clone()
     }
@@ -131,7 +135,7 @@ impl State {
             std::thread::sleep(time);
         }
         let file = path.split('?').next().unwrap_or_default();
-        let mut reply = |status: u16, headers: &str, length: usize, body: &[u8]| {
+        let reply = |status: u16, headers: &str, length: usize, body: &[u8]| {
             let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n");
             let mut stream = stream;
             stream.write_all(head.as_bytes()).ok()?;

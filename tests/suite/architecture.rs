@@ -68,6 +68,11 @@ const MODULES: &[(&str, &[&str])] = &[
         &["digest", "fsx", "human", "plan", "record", "rng", "weights"],
     ),
     (
+        "remote",
+        &["digest", "fsx", "net", "plan", "record", "store"],
+    ),
+    ("queue", &["digest", "fsx", "plan", "record", "store"]),
+    (
         "eval",
         &["choices", "data", "record", "rng", "spec", "stats", "train"],
     ),
@@ -101,6 +106,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "interop",
             "plan",
             "record",
+            "remote",
             "report",
             "scheduler",
             "spec",

@@ -20,9 +20,14 @@ mod models;
 mod package;
 mod project;
 mod published;
+#[cfg(unix)]
+mod queue;
 mod real_text;
+mod remote;
 mod reports;
 mod run;
+#[path = "../../src/test_support/server.rs"]
+mod server;
 mod specs;
 #[cfg(unix)]
 mod store;

@@ -2,9 +2,11 @@
 
 mod measure;
 mod models;
+mod queue;
 
 pub(crate) use measure::*;
 pub(crate) use models::*;
+pub(crate) use queue::*;
 
 use super::exit;
 use crate::report::Paper;
@@ -83,6 +85,12 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Show which runs are cached, missing, partial, running or failed.
     Status(StatusArgs),
+    /// Hand the missing runs of specs to a queue of jobs: Slurm, HyperQueue, or commands for another one.
+    Submit(SubmitArgs),
+    /// Take the jobs of specs out of the queue again.
+    Cancel(CancelArgs),
+    /// Train one chunk of a sweep that `submit` wrote: what the tasks of a queue call.
+    Worker(WorkerArgs),
     /// Show why runs are not cached: the settings that differ from the nearest cached run.
     Explain(Planned),
     /// List stored runs.
@@ -207,15 +215,61 @@ pub(crate) struct SpecArgs {
 /// Device, threads and jobs.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ComputeArgs {
-    /// Runs to train at once; never more than fit in free memory.
-    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) jobs: u16,
+    /// Runs to train at once, never more than fit in free memory; `auto`: one per core, as far as memory and the runs to make allow.
+    #[arg(short, long, default_value = "1", value_parser = at_a_time)]
+    pub(crate) jobs: AtATime,
     /// Total threads; default: one per core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceKind,
+}
+
+/// Runs to train at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtATime {
+    /// So many at most.
+    Number(u16),
+    /// As many as there are cores and memory for.
+    Auto,
+}
+
+impl Default for AtATime {
+    fn default() -> Self {
+        Self::Number(1)
+    }
+}
+
+impl AtATime {
+    /// The number for runs of which the largest needs `largest` bytes, `open` of them, on `threads` cores.
+    pub(crate) fn number(
+        self,
+        threads: usize,
+        open: usize,
+        largest: u64,
+        free: Option<u64>,
+    ) -> usize {
+        match self {
+            Self::Number(number) => usize::from(number),
+            Self::Auto => {
+                let fit = free.map_or(usize::MAX, |free| (free / largest.max(1)) as usize);
+                threads.min(open).min(fit).clamp(1, MOST_AT_A_TIME.into())
+            }
+        }
+    }
+}
+
+const MOST_AT_A_TIME: u16 = 256;
+
+fn at_a_time(text: &str) -> Result<AtATime, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(AtATime::Auto),
+        (_, Ok(number @ 1..=MOST_AT_A_TIME)) => Ok(AtATime::Number(number)),
+        _ => Err(format!(
+            "expected `auto` or a number from 1 to {MOST_AT_A_TIME}"
+        )),
+    }
 }
 
 /// `init`
@@ -295,7 +349,10 @@ pub(crate) struct RunArgs {
     /// Write event files for TensorBoard to this folder while training.
     #[arg(long, value_name = "DIR")]
     pub(crate) tensorboard: Option<PathBuf>,
-    /// Accepted for scripts: specbook never uses the network.
+    /// Pull what is missing from a place of `store push` first, and push what is new to it last.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["offline", "dry_run"])]
+    pub(crate) remote: Option<String>,
+    /// Accepted for scripts: `run` uses the network only where `--remote` asks for it.
     #[arg(long, hide = true)]
     pub(crate) offline: bool,
     /// Seconds between checkpoints, whatever they cost; for tests.
@@ -475,6 +532,30 @@ pub(crate) enum StoreCommand {
     Gc(GcArgs),
     /// Show disk usage.
     Du,
+    /// Give finished runs to others: a folder, a web server or a bucket.
+    Push(RemoteArgs),
+    /// Take the runs of plans from there.
+    Pull(RemoteArgs),
+}
+
+/// `store push`, `store pull`
+#[derive(Debug, Args)]
+pub(crate) struct RemoteArgs {
+    /// `file:///folder`, `https://host/folder`, `s3://bucket/folder`.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Spec files or folders whose runs these are; default: every plan of the store.
+    #[arg(value_name = "SPEC")]
+    pub(crate) specs: Vec<PathBuf>,
+    /// Profile of the specs.
+    #[arg(short, long, requires = "specs")]
+    pub(crate) profile: Option<String>,
+    /// Override a setting of the specs; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE", requires = "specs")]
+    pub(crate) overrides: Vec<String>,
+    /// Select runs of the specs as `run` does; may be repeated.
+    #[arg(long, value_name = "TEXT", requires = "specs")]
+    pub(crate) filter: Vec<String>,
 }
 
 /// `store gc`
@@ -501,4 +582,22 @@ pub(crate) struct GcArgs {
     /// Let go of plans that were last run more than DAYS days ago (0: of all but those of the last hour).
     #[arg(long, value_name = "DAYS", value_parser = days)]
     pub(crate) unused_for: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_keeps_to_cores_memory_and_runs() {
+        let number = |threads, open, free| AtATime::Auto.number(threads, open, 100, free);
+        assert_eq!(number(8, 36, Some(10_000)), 8);
+        assert_eq!(number(8, 3, Some(10_000)), 3);
+        assert_eq!(number(8, 36, Some(350)), 3);
+        assert_eq!(number(8, 36, Some(50)), 1, "one always starts");
+        assert_eq!(number(8, 0, None), 1);
+        assert_eq!(at_a_time("auto"), Ok(AtATime::Auto));
+        assert_eq!(at_a_time("2"), Ok(AtATime::Number(2)));
+        assert!(at_a_time("0").is_err() && at_a_time("257").is_err());
+    }
 }

@@ -178,6 +178,18 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "Any value: messages without colour. They have none either where standard error is no terminal.",
     ),
     (
+        "SSL_CERT_FILE",
+        "Certificates that are trusted, instead of the system's; `SSL_CERT_DIR` is a folder of them.",
+    ),
+    (
+        "HTTPS_PROXY",
+        "A proxy for `https://`; `HTTP_PROXY` and `ALL_PROXY` for the others, `NO_PROXY` for hosts without one.",
+    ),
+    (
+        "AWS_ACCESS_KEY_ID",
+        "With `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` where there is one: who asks a bucket (`s3://`). `AWS_REGION` and `AWS_ENDPOINT_URL` say where it is.",
+    ),
+    (
         "SPECBOOK_TEST_DATA",
         "For the tests of the project: the folder with real text and tokenizers. Without it they look at `../shared/data`, and \
          tell what they skipped.",

@@ -1,0 +1,255 @@
+//! Slurm: what `sbatch` is told, and what `squeue` says.
+//!
+//! Only `sbatch`, `squeue`, `scancel` and `scontrol` are called: accounting (`sacct`) is switched off on many clusters.
+
+use super::{Calls, JobKind, Needs, shell};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// `MaxArraySize` where the queue does not tell: Slurm's default.
+const ARRAY_SIZE: usize = 1001;
+
+/// One call of `sbatch`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// What the job does.
+    pub kind: JobKind,
+    /// Arguments.
+    pub arguments: Vec<String>,
+    /// The script, for its standard input.
+    pub script: String,
+}
+
+/// How a sweep is handed to Slurm.
+#[derive(Clone, Debug)]
+pub struct Slurm {
+    /// Partition; `None`: the default one.
+    pub partition: Option<String>,
+    /// Most tasks at a time.
+    pub max_running: Option<usize>,
+    /// Seconds before the end of its time at which a task is told.
+    pub warning: u64,
+    /// Largest array that the queue takes.
+    pub array_size: usize,
+    /// More arguments, for every `sbatch`.
+    pub extra: Vec<String>,
+}
+
+/// A task that the queue knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Number of the job, of the whole array.
+    pub job: String,
+    /// Place in the array; `None` for a job alone.
+    pub index: Option<usize>,
+    /// `PENDING`, `RUNNING`, ….
+    pub state: String,
+}
+
+impl Slurm {
+    /// Its name in files.
+    pub const NAME: &str = "slurm";
+
+    /// The jobs of a sweep without what they wait for.
+    pub fn submissions(
+        &self,
+        calls: &Calls,
+        chunks: usize,
+        needs: Needs,
+        name: &str,
+        logs: &Path,
+    ) -> Vec<Submission> {
+        let log = |file: &str| format!("--output={}", super::text(&logs.join(file)));
+        let common = |log: String, cores: usize| {
+            let mut all = vec![
+                "--parsable".to_owned(),
+                format!("--job-name={name}"),
+                "--nodes=1".to_owned(),
+                "--ntasks=1".to_owned(),
+                format!("--cpus-per-task={cores}"),
+                "--requeue".to_owned(),
+                "--open-mode=append".to_owned(),
+                log,
+            ];
+            all.extend(
+                self.partition
+                    .iter()
+                    .map(|name| format!("--partition={name}")),
+            );
+            all.extend(needs.minutes.map(|minutes| format!("--time={minutes}")));
+            all.extend(needs.mib.map(|mib| format!("--mem={mib}M")));
+            all
+        };
+        let submission = |kind, arguments: Vec<String>, words: &[String], index: &str| Submission {
+            kind,
+            arguments: [arguments, self.extra.clone()].concat(),
+            // The worker takes the shell's place, so that signals reach it.
+            script: format!("#!/bin/sh\nexec {}{index}\n", shell(words)),
+        };
+        let signal = format!("--signal=B:USR1@{}", self.warning);
+        let mut all = vec![submission(
+            JobKind::Prepare,
+            [
+                common(log("prepare_%j.log"), needs.cores),
+                vec![signal.clone()],
+            ]
+            .concat(),
+            &calls.prepare(),
+            "",
+        )];
+        let mut offset = 0;
+        while offset < chunks {
+            let count = (chunks - offset).min(self.array_size.max(1));
+            let throttle = self
+                .max_running
+                .map_or_else(String::new, |most| format!("%{most}"));
+            let array = format!("--array=0-{}{throttle}", count - 1);
+            let mut words = calls.chunk(0);
+            words.pop();
+            all.push(submission(
+                JobKind::Chunks { offset, count },
+                [
+                    common(log("%A_%a.log"), needs.cores),
+                    vec![array, signal.clone()],
+                ]
+                .concat(),
+                &words,
+                &format!(" $(( SLURM_ARRAY_TASK_ID + {offset} ))"),
+            ));
+            offset += count;
+        }
+        if let Some(words) = calls.report() {
+            let arguments = common(log("report_%j.log"), 1);
+            all.push(submission(JobKind::Report, arguments, &words, ""));
+        }
+        all
+    }
+}
+
+impl Submission {
+    /// The arguments; those of the caller come last, so that they count.
+    fn words(&self, before: &[(JobKind, String)]) -> Vec<String> {
+        [self.waits_for(before), self.arguments.clone()].concat()
+    }
+
+    /// What it waits for, of the jobs that were submitted before it.
+    fn waits_for(&self, before: &[(JobKind, String)]) -> Vec<String> {
+        let ids = |wanted: fn(&JobKind) -> bool| {
+            let found = before.iter().filter(|(kind, _)| wanted(kind));
+            found
+                .map(|(_, id)| id.as_str())
+                .collect::<Vec<_>>()
+                .join(":")
+        };
+        match self.kind {
+            JobKind::Prepare => Vec::new(),
+            JobKind::Chunks { .. } => vec![
+                format!(
+                    "--dependency=afterok:{}",
+                    ids(|kind| *kind == JobKind::Prepare)
+                ),
+                // What waits for data that could not be prepared goes away.
+                "--kill-on-invalid-dep=yes".to_owned(),
+            ],
+            JobKind::Report => vec![format!(
+                "--dependency=afterany:{}",
+                ids(|kind| matches!(kind, JobKind::Chunks { .. }))
+            )],
+        }
+    }
+
+    /// As a shell would call it.
+    pub fn as_text(&self, before: &[(JobKind, String)]) -> String {
+        let words = [vec!["sbatch".to_owned()], self.words(before)].concat();
+        format!("{} <<'END'\n{}END", shell(&words), self.script)
+    }
+
+    /// Submits it; gives its number.
+    ///
+    /// # Errors
+    /// What `sbatch` says, in words.
+    pub fn submit(&self, before: &[(JobKind, String)]) -> Result<String, String> {
+        let words = self.words(before);
+        let said = call("sbatch", &words, Some(&self.script))?;
+        // `--parsable` gives `number` or `number;cluster`.
+        let id = said.trim().split(';').next().unwrap_or_default().to_owned();
+        match !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => Ok(id),
+            false => Err(format!("sbatch gave no number: {}", said.trim())),
+        }
+    }
+}
+
+/// Calls a program of Slurm; gives what it prints.
+///
+/// # Errors
+/// That it is not there, or what it says where it fails.
+pub fn call(program: &str, words: &[String], input: Option<&str>) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let spawned = command.spawn().and_then(|mut child| {
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+            use std::io::Write as _;
+            // One that does not read it says why.
+            let _ = pipe.write_all(input.as_bytes());
+        }
+        child.wait_with_output()
+    });
+    let output = spawned.map_err(|error| format!("cannot start `{program}`: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(format!("{program}: {said} ({})", output.status))
+}
+
+/// Largest array that the queue takes.
+pub fn array_size() -> usize {
+    let said = call("scontrol", &["show".to_owned(), "config".to_owned()], None);
+    let said = said.unwrap_or_default();
+    let line = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("MaxArraySize"));
+    let value = line.and_then(|line| line.trim_start_matches([' ', '=']).trim().parse().ok());
+    value.unwrap_or(ARRAY_SIZE)
+}
+
+/// What the queue knows of the caller's jobs.
+///
+/// # Errors
+/// As [`call`].
+pub fn tasks() -> Result<Vec<Task>, String> {
+    let words = ["--me", "--noheader", "--array", "--format=%F|%K|%T"].map(str::to_owned);
+    Ok(parse_tasks(&call("squeue", &words, None)?))
+}
+
+/// Reads `job|place|state` lines.
+pub(super) fn parse_tasks(text: &str) -> Vec<Task> {
+    let task = |line: &str| {
+        let mut parts = line.trim().split('|');
+        let (job, index, state) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Task {
+            job: job.to_owned(),
+            index: index.parse().ok(),
+            state: state.to_owned(),
+        })
+    };
+    text.lines().filter_map(task).collect()
+}
+
+/// Puts the task that this process is into the queue again. Gives `false` where the queue ends it already: it was cancelled, is preempted
+/// (the queue then requeues it), or has had its time.
+///
+/// # Errors
+/// As [`call`].
+pub fn requeue(task: &str) -> Result<bool, String> {
+    let words = ["--noheader", "--format=%T", "--jobs"].map(str::to_owned);
+    let state = call("squeue", &[&words[..], &[task.to_owned()]].concat(), None)?;
+    if state.trim() != "RUNNING" {
+        return Ok(false);
+    }
+    call("scontrol", &["requeue".to_owned(), task.to_owned()], None)?;
+    Ok(true)
+}

@@ -1,0 +1,127 @@
+//! Where runs are pushed to and pulled from.
+
+use super::file::Folder;
+use super::s3;
+use super::web::Web;
+use crate::fsx::FsError;
+use crate::net::{NetError, Payload, Sink};
+use crate::store::StoreError;
+use std::path::PathBuf;
+
+/// A tree of files somewhere else.
+pub trait Place: Sync {
+    /// Length of the file with that name; `None` where there is none.
+    ///
+    /// # Errors
+    /// A place that cannot be reached.
+    fn length(&self, name: &str) -> Result<Option<u64>, RemoteError>;
+
+    /// Brings the rest of a file, from where `sink` is on; `false` where there is none.
+    ///
+    /// # Errors
+    /// A place that cannot be reached; a sink that takes no more.
+    fn get(&self, name: &str, sink: &mut dyn Sink) -> Result<bool, RemoteError>;
+
+    /// Writes a file as a whole.
+    ///
+    /// # Errors
+    /// A place that cannot be reached, or that nobody, or not the caller, may write to.
+    fn put(&self, name: &str, payload: Payload<'_>) -> Result<(), RemoteError>;
+
+    /// Whether it is known that the caller may only read.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+}
+
+/// What goes wrong between two stores.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// An address that means no place.
+    #[error("`{url}` is no place for runs: {reason}")]
+    Address {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A server.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A file of the other place.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The own store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something of the other place that is not what it says.
+    #[error("`{name}` of the other store: {reason}")]
+    Damaged {
+        /// Its name there.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl RemoteError {
+    /// Whether only this one thing is wrong, and others may be well.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Store(error) => error.is_damage(),
+            _ => false,
+        }
+    }
+
+    /// Whether the caller may not do that.
+    pub fn is_refused(&self) -> bool {
+        match self {
+            Self::Net(error) => error.is_refused(),
+            Self::Fs(error) => matches!(
+                error.source.kind(),
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// Opens the place at `url`: `file:///folder`, `https://host/folder`, `s3://bucket/folder`. `variable` tells the environment.
+///
+/// # Errors
+/// Another kind of address; certificates that cannot be read.
+pub fn open(
+    url: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Box<dyn Place>, RemoteError> {
+    let wrong = |reason: &str| RemoteError::Address {
+        url: url.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(wrong(
+            "it begins with `file://`, `https://`, `http://` or `s3://`",
+        ));
+    };
+    let rest = rest.trim_end_matches('/');
+    match scheme {
+        "file" if rest.starts_with('/') || (cfg!(windows) && !rest.is_empty()) => {
+            Ok(Box::new(Folder::new(PathBuf::from(rest))))
+        }
+        "file" => Err(wrong("a folder is named from the root: `file:///folder`")),
+        "http" | "https" if rest.contains('?') || rest.contains('#') => Err(wrong(
+            "names are added at its end, so there can be no `?` and no `#`",
+        )),
+        "http" | "https" => Ok(Box::new(Web::new(&format!("{scheme}://{rest}"))?)),
+        "s3" => Ok(Box::new(s3::open(rest, variable).map_err(
+            |error| match error {
+                s3::Unusable::Address(reason) => wrong(&reason),
+                s3::Unusable::Net(error) => error.into(),
+            },
+        )?)),
+        _ => Err(wrong(
+            "it begins with `file://`, `https://`, `http://` or `s3://`",
+        )),
+    }
+}

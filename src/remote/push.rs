@@ -1,0 +1,143 @@
+//! Giving runs to others.
+
+use super::place::{Place, RemoteError};
+use super::pull::read;
+use super::{LIST_LIMIT, blob, each, record, result};
+use crate::net::Payload;
+use crate::store::{Listed, Manifest, ManifestRun, Problem, Store, manifest_bytes};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+/// What a push did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Runs sent now.
+    pub runs: usize,
+    /// Evaluations sent now.
+    pub evals: usize,
+    /// Bytes sent now.
+    pub bytes: u64,
+    /// Runs that were there.
+    pub there: usize,
+    /// Runs that are not finished here.
+    pub missing: usize,
+    /// What is damaged here and was not sent.
+    pub damaged: Vec<String>,
+}
+
+/// Pushes the finished runs of plans with their evaluations and tokenizers, and `with_plans` the plans themselves.
+///
+/// # Errors
+/// A place that cannot be written. What was pushed so far stays and is not sent again.
+pub fn push(
+    store: &Store,
+    place: &dyn Place,
+    plans: &[Manifest],
+    with_plans: bool,
+) -> Result<Pushed, RemoteError> {
+    let state = Mutex::new(Pushed::default());
+    let mut seen = BTreeSet::new();
+    let runs = plans.iter().flat_map(|plan| &plan.runs);
+    let runs: Vec<&ManifestRun> = runs.filter(|run| seen.insert((run.id, run.eval))).collect();
+    each(&runs, |run| {
+        let pushed = one(store, place, run)?;
+        let mut all = lock(&state);
+        all.runs += pushed.runs;
+        all.evals += pushed.evals;
+        all.bytes += pushed.bytes;
+        all.there += pushed.there;
+        all.missing += pushed.missing;
+        all.damaged.extend(pushed.damaged);
+        Ok::<(), RemoteError>(())
+    })?;
+    for plan in plans.iter().filter(|_| with_plans) {
+        let plan = plan.clone().without_place();
+        let name = format!("plans-v1/{}", plan.file_name());
+        place.put(&name, Payload::Bytes(&manifest_bytes(&plan)?))?;
+    }
+    Ok(state
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn one(store: &Store, place: &dyn Place, run: &ManifestRun) -> Result<Pushed, RemoteError> {
+    let mut done = Pushed::default();
+    let Some(listed) = store.listed_run(&run.id)? else {
+        done.missing = 1;
+        return Ok(done);
+    };
+    match is_there(place, &record(&run.id), &listed)? {
+        true => done.there = 1,
+        false => {
+            if let Some(Problem { path, reason, .. }) = store.problem_of(&run.id)? {
+                done.damaged.push(format!(
+                    "run `{}`: `{}`: {reason}",
+                    run.name,
+                    path.display()
+                ));
+                return Ok(done);
+            }
+            let tokenizer = listed
+                .tokenizer
+                .map(|id| Ok::<_, RemoteError>((id, store.tokenizer(&id)?)));
+            if let Some((id, Some(bytes))) = tokenizer.transpose()?
+                && place.length(&blob(&id))? != Some(bytes.len() as u64)
+            {
+                place.put(&blob(&id), Payload::Bytes(&bytes))?;
+                done.bytes += bytes.len() as u64;
+            }
+            done.bytes += files(place, &listed, &record(&run.id))?;
+            done.runs = 1;
+        }
+    }
+    if let Some(listed) = store.listed_eval(&run.eval)?
+        && !is_there(place, &result(&run.eval), &listed)?
+    {
+        if let Some(Problem { path, reason, .. }) = store.problem_of_eval(&run.eval)? {
+            done.damaged.push(format!(
+                "evaluation of `{}`: `{}`: {reason}",
+                run.name,
+                path.display()
+            ));
+            return Ok(done);
+        }
+        done.bytes += files(place, &listed, &result(&run.eval))?;
+        done.evals = 1;
+    }
+    Ok(done)
+}
+
+/// Whether what lists an entry is there as a whole: somebody else's, with other times in it, is as good. What is no list is written again.
+fn is_there(place: &dyn Place, name: &str, listed: &Listed) -> Result<bool, RemoteError> {
+    match place.length(name)? {
+        None => Ok(false),
+        Some(length) if length == listed.list.len() as u64 => Ok(true),
+        Some(_) => {
+            let theirs = read(place, name, LIST_LIMIT)?;
+            Ok(theirs.is_some_and(|bytes| bytes.ends_with(b"\"}\n")))
+        }
+    }
+}
+
+/// Sends the files of an entry, and last what lists them; gives the bytes sent.
+fn files(place: &dyn Place, listed: &Listed, name: &str) -> Result<u64, RemoteError> {
+    let mut sent = 0;
+    for (file, entry) in &listed.files {
+        let there = place.length(&blob(&entry.sha256))?;
+        if there == Some(entry.bytes) {
+            continue;
+        }
+        let mut path = listed.folder.clone();
+        path.extend(file.split('/'));
+        place.put(&blob(&entry.sha256), Payload::File(&path))?;
+        sent += entry.bytes;
+    }
+    place.put(name, Payload::Bytes(&listed.list))?;
+    Ok(sent + listed.list.len() as u64)
+}

@@ -1,0 +1,89 @@
+//! A web server that takes GET, HEAD and PUT.
+
+use super::place::{Place, RemoteError};
+use crate::net::{Client, Method, NetError, Payload, Request, Sink};
+
+pub(super) struct Web {
+    client: Client,
+    /// Without a slash at its end.
+    base: String,
+    /// What `user:password@` of the address asks to send.
+    authorization: Option<String>,
+    /// Whether nothing proves who asks, and such servers take files only from whom they know.
+    anonymous: bool,
+}
+
+impl Web {
+    pub(super) fn new(url: &str) -> Result<Self, NetError> {
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let (host, path) = rest
+            .split_once('/')
+            .map_or((rest, String::new()), |(host, path)| {
+                (host, format!("/{path}"))
+            });
+        let (user, host) = match host.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, host),
+        };
+        Ok(Self {
+            client: Client::new()?,
+            base: format!("{scheme}://{host}{path}"),
+            authorization: user.map(|user| format!("Basic {}", base64::encode(user))),
+            anonymous: false,
+        })
+    }
+
+    /// A server whose requests `client` signs.
+    pub(super) fn signed(client: Client, base: String, anonymous: bool) -> Self {
+        Self {
+            client,
+            base,
+            authorization: None,
+            anonymous,
+        }
+    }
+
+    fn request(&self, method: Method, name: &str) -> Request {
+        let request = Request::new(method, format!("{}/{name}", self.base));
+        match &self.authorization {
+            Some(value) => request.header("authorization", value.as_str()),
+            None => request,
+        }
+    }
+
+    /// Whether an answer means that there is no such file. A bucket that strangers may read, but not list, says that they are not allowed.
+    fn is_missing(&self, error: &NetError) -> bool {
+        error.is_missing() || self.anonymous && error.status == Some(403)
+    }
+}
+
+impl Place for Web {
+    fn length(&self, name: &str) -> Result<Option<u64>, RemoteError> {
+        match self
+            .client
+            .send(&self.request(Method::Head, name), Payload::None)
+        {
+            Ok(answer) => Ok(Some(answer.length().unwrap_or(0))),
+            Err(error) if self.is_missing(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn get(&self, name: &str, sink: &mut dyn Sink) -> Result<bool, RemoteError> {
+        match self.client.download(&self.request(Method::Get, name), sink) {
+            Ok(()) => Ok(true),
+            Err(error) if self.is_missing(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn put(&self, name: &str, payload: Payload<'_>) -> Result<(), RemoteError> {
+        self.client
+            .send(&self.request(Method::Put, name), payload)?;
+        Ok(())
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.anonymous
+    }
+}
