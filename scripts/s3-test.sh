@@ -14,7 +14,6 @@ if ! command -v moto_server > /dev/null; then
   PATH=$L/venv/bin:$PATH
 fi
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-# From the fifth request on (creating user, key, policy, bucket) who asks has to be somebody.
 moto_server -H 127.0.0.1 -p "$port" > "$L/moto.log" 2>&1 & server=$!
 export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_REGION=eu-central-1 NO_PROXY=127.0.0.1
 until curl -sf --noproxy '*' "$AWS_ENDPOINT_URL/moto-api/" > /dev/null; do sleep 0.2; done
@@ -40,7 +39,9 @@ cd "$L/mine"; keys "$program" run specs/tiny.yaml --no-report --remote "$url"
 keys "$program" store push "$url" specs/tiny.yaml | tee "$L/again"; grep -q '0 runs and 0 evaluations pushed' "$L/again"
 cd "$L/theirs"; keys "$program" run specs/tiny.yaml --no-report --remote "$url" 2>&1 | tee "$L/pulled"; grep -q '0 trained, 2 cached' "$L/pulled"
 "$program" store verify
-# Whoever has no keys reads what everybody may read, and cannot write.
+# Whoever has no keys reads nothing, then what everybody may read, and cannot write.
+(cd "$L/strangers"; "$program" store pull "$url" specs/tiny.yaml | grep -q '2 are not there')
+curl -sf --noproxy '*' -X PUT "$AWS_ENDPOINT_URL/lab?policy" -H 'Content-Type: application/json' --data-binary '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::lab/*"]}]}' > /dev/null
 cd "$L/strangers"; "$program" store pull "$url" specs/tiny.yaml | tee "$L/read"; grep -q '2 runs and 2 evaluations pulled' "$L/read"
 if "$program" store push "$url" specs/tiny.yaml 2> "$L/refused"; then echo "a stranger pushed"; exit 1; fi
 grep -q 'cannot be written to without credentials' "$L/refused"

@@ -244,6 +244,8 @@ fn pushed(spec: &Spec, store: &Store, place: &dyn Place) -> Result<Option<Manife
         profile: spec.profile.clone(),
         overrides: spec.overrides.clone(),
         runs: Vec::new(),
+        models: None,
+        data: crate::plan::KnownPlan::new(),
     };
     let found = remote::manifest(place, &like)?;
     Ok(found.map(|found| Manifest {

@@ -28,7 +28,7 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     let store = project::store(global, near)?;
     let mut all = Vec::new();
     let mut fails = false;
-    let opened = workspace::open(&args.spec, &store, printer)?;
+    let opened = workspace::open_known(&args.spec, &store, printer)?;
     if !args.context && args.to.is_none() {
         let specs = opened.iter().map(|opened| &opened.spec);
         check_places(specs, &reports, args.out.is_some())?;

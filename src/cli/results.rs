@@ -28,7 +28,13 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             .unwrap_or_default();
         metrics.extend(eval.iter().flat_map(|eval| eval.metrics.clone()));
         let document_tokens = if wants_lengths {
-            data::document_lengths(&run.settings, &opened.context, &mut warnings)?
+            match data::document_lengths(&run.settings, &opened.context, &mut warnings) {
+                Err(error) if error.is_missing_file() => {
+                    let kept = data::kept_lengths(&run.key.data, &opened.context);
+                    kept.ok_or(error)?
+                }
+                lengths => lengths?,
+            }
         } else {
             Vec::new()
         };

@@ -18,7 +18,7 @@ use std::path::Path;
 /// Prints a line per run, or the counts alone.
 pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store(global, &args.spec.specs[0])?;
-    let all = workspace::open(&args.spec, &store, printer)?;
+    let all = workspace::open_known(&args.spec, &store, printer)?;
     if let Some(file) = &args.watch {
         let page = live::Page::new(file, all.iter(), &store)?;
         live::watch(&page, &store)?;

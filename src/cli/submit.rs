@@ -46,7 +46,7 @@ pub(crate) fn execute(args: &SubmitArgs, global: &Global, printer: Printer) -> R
         if let Some(engine) = &engine {
             check::supported(spec, &spec.profile, &spec.runs, engine.as_ref())?;
         }
-        check::no_mistakes(spec, printer)?;
+        check::no_mistakes(spec)?;
         report::check_files(spec)?;
     }
     let reports = project::reports(args.out.as_deref(), near)?;

@@ -6,7 +6,7 @@ use super::print::Printer;
 use crate::data::{DataContext, Stop};
 use crate::digest::Sha256Hex;
 use crate::error::Error;
-use crate::plan::{self, Outline, Outlined, Plan, Run};
+use crate::plan::{self, Outline, Outlined, Plan, PlanError, Run};
 use crate::queue::SweepSpec;
 use crate::record::{same_run, same_value};
 use crate::spec::{LoadRequest, Profiles, Spec, SpecText};
@@ -155,7 +155,35 @@ pub(crate) fn open(
     open_in(args, store, printer, |context| context)
 }
 
-/// The same, from the files that the specs name alone: nothing that was kept of them is believed, and nothing is kept.
+/// The same for who only looks: where a text is not there, the runs are those of the plan of this spec as it is that was run last here, or
+/// pulled.
+pub(crate) fn open_known(
+    args: &SpecArgs,
+    store: &Store,
+    printer: Printer,
+) -> Result<Vec<Opened>, Failure> {
+    load(args, printer)?
+        .into_iter()
+        .map(|spec| {
+            let context = context(&spec, args.paranoid, store);
+            let plan = match plan::expand(&spec, &context) {
+                Err(PlanError::Data { source, .. }) if source.is_missing_file() => {
+                    let known = store.known_plan(&spec.name, &spec.digest, &spec.profile)?;
+                    if !known.is_empty() {
+                        let text =
+                            "is not there; its runs are those of the plan that is in the store";
+                        printer.note(&format!("the text of `{}` {text}", spec.name));
+                    }
+                    plan::expand_known(&spec, &context, &known)
+                }
+                planned => planned,
+            };
+            opened(spec, plan.map_err(Error::from)?, context, args, store)
+        })
+        .collect()
+}
+
+/// The same as [`open`], from the files that the specs name alone: nothing that was kept of them is believed, and nothing is kept.
 pub(crate) fn open_afresh(
     args: &SpecArgs,
     store: &Store,

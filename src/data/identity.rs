@@ -147,6 +147,50 @@ pub struct Identified {
     pub(super) slices: Slices,
 }
 
+/// What a plan keeps of the data of its runs, so that it can be made again where the text is not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownData {
+    /// Identity.
+    key: DataKey,
+    /// Identity of the test slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    test: Option<SliceKey>,
+    /// Entries of the vocabulary.
+    vocab_size: usize,
+    /// The settings with slices in the place of `split`, which only the text tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resolved: Option<DataSettings>,
+}
+
+impl Identified {
+    /// What a plan keeps; `resolved` where the settings had a `split`.
+    pub(crate) fn known(&self, resolved: Option<DataSettings>) -> KnownData {
+        KnownData {
+            key: self.key.clone(),
+            test: self.test.clone(),
+            vocab_size: self.vocab_size,
+            resolved,
+        }
+    }
+}
+
+impl KnownData {
+    /// The same as [`identify`] gave for `settings` when the text was there.
+    pub(crate) fn identified(
+        &self,
+        settings: &DataSettings,
+        context: &DataContext,
+    ) -> Result<Identified, DataError> {
+        Ok(Identified {
+            key: self.key.clone(),
+            test: self.test.clone(),
+            vocab_size: self.vocab_size,
+            slices: Slices::of(settings, context)?,
+        })
+    }
+}
+
 /// Identifies the data of a run without loading it. Needs well under a millisecond where files are unchanged since the last
 /// time and `context` has a cache.
 ///

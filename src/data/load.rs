@@ -207,6 +207,11 @@ pub fn document_lengths(
     Ok(train.iter().map(|ids| ids.len() as u32).collect())
 }
 
+/// The same of data that was tokenised before, whether or not its text is still there.
+pub fn kept_lengths(key: &DataKey, context: &DataContext) -> Option<Vec<u32>> {
+    Cache::new(context).lengths(&slice_cache_key(&key.train, &key.tokenizer))
+}
+
 /// Texts of the first `count` documents of a held-out slice. Documents of a `.bin` file are decoded.
 ///
 /// # Errors

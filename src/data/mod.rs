@@ -19,9 +19,9 @@ pub use crate::text::{
 };
 pub(crate) use crate::text::{sequence, source, tokenizer};
 pub use cache::audit;
-pub use identity::{Identified, identify};
+pub use identity::{Identified, KnownData, identify};
 pub(crate) use load::stream_documents;
-pub use load::{LoadedData, document_lengths, held_out, load};
+pub use load::{LoadedData, document_lengths, held_out, kept_lengths, load};
 pub use sequence::scoring_windows;
 pub(crate) use slices::resolve_split;
 pub(crate) use source::absent_files;

@@ -7,8 +7,9 @@ use super::{Plan, RECIPE, Run, RunKey, Uncounted};
 use crate::data::batch::Length;
 use crate::data::sequence::Shape;
 use crate::data::{
-    DataContext, DataError, Identified, Look, Survey, identify, resolve_split, survey,
+    DataContext, DataError, Identified, KnownData, Look, Survey, identify, resolve_split, survey,
 };
+use crate::digest::Sha256Hex;
 use crate::record::{Counts, Estimate};
 use crate::spec::{ModelConfig, PerplexitySettings, SeqLen, Settings, Spec, Split, TrainSettings};
 use rayon::prelude::*;
@@ -40,26 +41,49 @@ const SAMPLED: usize = 32;
 /// # Errors
 /// A corpus or tokenizer that is missing, damaged or too small for the slices.
 pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
-    let spec = &*with_slices(spec, context)?;
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    expand_known(spec, context, &KnownPlan::new())
+}
+
+/// The same, where what is `known` of an earlier plan stands for files that are not there.
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_known(
+    spec: &Spec,
+    context: &DataContext,
+    known: &KnownPlan,
+) -> Result<Plan, PlanError> {
+    let written = spec;
+    let spec = &*with_slices(spec, context, known)?;
+    let mut indices: BTreeMap<String, usize> = BTreeMap::new();
+    let mut keep = KnownPlan::new();
     let mut data: Vec<(Identified, Survey)> = Vec::new();
     let mut of_run = Vec::with_capacity(spec.runs.len());
-    for run in &spec.runs {
+    for (run, written) in spec.runs.iter().zip(&written.runs) {
         let settings = &run.settings;
         let memo = memo_key(settings);
-        let index = match known.get(&memo) {
+        let index = match indices.get(&memo) {
             Some(index) => *index,
             None => {
                 let (of_data, of_model) = (&settings.data, &settings.model);
-                let identified = identify(of_data, of_model, context)
-                    .map_err(|source| data_error(spec, &run.name, source))?;
+                let name = known_name(&written.settings);
+                let identified = match (identify(of_data, of_model, context), known.get(&name)) {
+                    (Err(error), Some(known)) if error.is_missing_file() => {
+                        known.identified(of_data, context)
+                    }
+                    (identified, _) => identified,
+                };
+                let identified =
+                    identified.map_err(|source| data_error(spec, &run.name, source))?;
+                let split = written.settings.data.split.is_some();
+                keep.insert(name, identified.known(split.then(|| of_data.clone())));
                 let look = match data.len() {
                     ..SAMPLED => Look::Documents,
                     _ => Look::Counts,
                 };
                 let survey = survey(of_data, of_model, &identified, context, look);
                 data.push((identified, survey));
-                known.insert(memo, data.len() - 1);
+                indices.insert(memo, data.len() - 1);
                 data.len() - 1
             }
         };
@@ -75,7 +99,16 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
         spec: spec.name.clone(),
         profile: spec.profile.clone(),
         runs,
+        data: keep,
     })
+}
+
+/// What plans know of data, by what the settings say of it.
+pub type KnownPlan = BTreeMap<String, KnownData>;
+
+/// The name of what the settings say of data in a [`KnownPlan`].
+fn known_name(settings: &Settings) -> String {
+    Sha256Hex::of(memo_key(settings).as_bytes()).short()
 }
 
 fn data_error(spec: &Spec, run: &str, source: DataError) -> PlanError {
@@ -87,14 +120,22 @@ fn data_error(spec: &Spec, run: &str, source: DataError) -> PlanError {
 }
 
 /// The spec with every `data.split` turned into slices of documents.
-fn with_slices<'a>(spec: &'a Spec, context: &DataContext) -> Result<Cow<'a, Spec>, PlanError> {
+fn with_slices<'a>(
+    spec: &'a Spec,
+    context: &DataContext,
+    known: &KnownPlan,
+) -> Result<Cow<'a, Spec>, PlanError> {
     let mut spec = Cow::Borrowed(spec);
     for index in 0..spec.runs.len() {
         if spec.runs[index].settings.data.split.is_some() {
             let run = &mut spec.to_mut().runs[index];
+            let kept = known.get(&known_name(&run.settings));
+            let kept = kept.and_then(|known| known.resolved.clone());
             let (name, settings) = (run.name.clone(), Arc::make_mut(&mut run.settings));
-            resolve_split(&mut settings.data, context)
-                .map_err(|source| data_error(&spec, &name, source))?;
+            match (resolve_split(&mut settings.data, context), kept) {
+                (Err(error), Some(resolved)) if error.is_missing_file() => settings.data = resolved,
+                (result, _) => result.map_err(|source| data_error(&spec, &name, source))?,
+            }
         }
     }
     Ok(spec)

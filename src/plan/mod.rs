@@ -16,7 +16,7 @@ pub use estimate::forward_flops;
 #[cfg(test)]
 pub use eval_key::EVAL_RECIPE;
 pub use eval_key::EvalKey;
-pub use expand::{PlanError, expand};
+pub use expand::{KnownPlan, PlanError, expand, expand_known};
 pub use model_key::ModelKey;
 pub use outline::{Outline, Outlined, outline};
 pub use run_key::{RECIPE, RunKey};
@@ -33,6 +33,8 @@ pub struct Plan {
     pub profile: String,
     /// Runs in plan order; two runs may share an id.
     pub runs: Vec<Run>,
+    /// What is known of their data: enough to make the plan again without the text.
+    pub data: KnownPlan,
 }
 
 /// A run of a plan.

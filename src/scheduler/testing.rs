@@ -17,6 +17,7 @@ pub(crate) fn plan(runs: u64, steps: usize) -> Plan {
         spec: "small".to_owned(),
         profile: "desk".to_owned(),
         runs,
+        data: crate::plan::KnownPlan::new(),
     }
 }
 

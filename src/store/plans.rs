@@ -11,7 +11,7 @@ use super::runs::Store;
 use super::seal::{parse_sealed, read_sealed, seal};
 use crate::digest::{Hasher, Sha256Hex};
 use crate::fsx::{Metadata, age};
-use crate::plan::Run;
+use crate::plan::{KnownPlan, Run};
 use crate::record::{EvalId, RunId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,9 @@ pub struct Manifest {
     /// Imported models that runs begin with; `None` in manifests of before, which may need any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<BTreeSet<Sha256Hex>>,
+    /// What is known of their data, for who has not the text; empty in manifests of before.
+    #[serde(default, skip_serializing_if = "KnownPlan::is_empty")]
+    pub data: KnownPlan,
 }
 
 /// A run of a manifest.
@@ -79,6 +82,7 @@ impl Manifest {
             overrides,
             runs: runs.collect(),
             models: Some(plan.runs.iter().filter_map(Run::init_from).collect()),
+            data: plan.data.clone(),
         }
     }
 
@@ -298,6 +302,28 @@ impl Store {
             }
         }
         Ok(files)
+    }
+
+    /// What the plans of a spec's text in a profile know of its data.
+    ///
+    /// # Errors
+    /// As [`plans`](Self::plans).
+    pub fn known_plan(
+        &self,
+        spec: &str,
+        digest: &Sha256Hex,
+        profile: &str,
+    ) -> Result<KnownPlan, StoreError> {
+        let mut known = KnownPlan::new();
+        for plan in self.plans()? {
+            if plan.spec == spec && plan.spec_digest == *digest && plan.profile == profile {
+                for (name, data) in plan.data {
+                    // The one that was run last counts.
+                    known.entry(name).or_insert(data);
+                }
+            }
+        }
+        Ok(known)
     }
 
     /// All manifests that can be read, the one that was run last first; the others give warnings.

@@ -268,12 +268,16 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// Whether nothing is wrong but that a file is not there.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether nothing is wrong but that the input is not there, or not all of it.
     pub fn is_absence(&self) -> bool {
         match self {
-            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
             Self::TooFewDocuments { .. } => true,
-            _ => false,
+            other => other.is_missing_file(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod real_text;
 mod remote;
 mod reports;
 mod run;
+#[expect(dead_code, reason = "the tests within the library use the rest")]
 #[path = "../../src/test_support/server.rs"]
 mod server;
 mod specs;

@@ -194,7 +194,7 @@ fn signals_of_queues_end_a_task_that_goes_on_when_it_is_called_again() {
         .replace("{every: step}", "{every: end}")
         .replace("[16, 32]", "[16]");
     let long = long
-        .replace("run('dim=16').steps", "1")
+        .replace("run('dim=16').steps", "'1'")
         .replace("run('dim=32').val_loss", "1");
     let (project, sweep) = submitted(&long, &[]);
     for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGTERM] {
@@ -267,6 +267,6 @@ fn slurm_needs_times_and_a_queue() {
     );
     let paced = submit(&["--lease-beat", "10", "--lease-stale", "20"]).code(2);
     assert!(paced.stderr.contains("three times"), "{}", paced.stderr);
-    project.write("specs/tiny.yaml", TINY.replace("dim: 16", "dim: 17"));
+    project.write("specs/tiny.yaml", TINY.replace("[16, 32]", "[16, 33]"));
     submit(&["--time", "5"]).code(2);
 }

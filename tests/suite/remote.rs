@@ -100,7 +100,7 @@ fn a_run_gives_what_is_new_and_who_may_only_read_keeps_it() {
         .run(&["run", "specs/tiny.yaml", "--remote", "ftp://host"])
         .code(2);
     let nobody = project
-        .run(&["store", "pull", "http://127.0.0.1:9/x"])
+        .run(&["store", "pull", "http://127.0.0.1:9/x", "specs/tiny.yaml"])
         .code(4);
     assert!(
         nobody.stderr.contains("http://127.0.0.1:9/x"),
@@ -147,4 +147,48 @@ fn a_folder_and_a_damaged_blob() {
         pulled.stdout
     );
     theirs.run(&["store", "verify"]).success();
+}
+
+/// Who has the runs and the plan, but not the text, sees and reports them all the same.
+#[test]
+fn status_and_report_without_the_text() {
+    let text = TINY.replace(
+        "corpus: {stories: {version: 1}}",
+        "corpus: {jsonl: {path: ../stories.jsonl}}",
+    );
+    let split = text.replace("train: 20\n    validation: 4", "split: 0.8");
+    for text in [text, split] {
+        let (mine, theirs) = (Project::new(), Project::new());
+        for project in [&mine, &theirs] {
+            project.write("specs/tiny.yaml", &text);
+        }
+        let line = |n: usize| format!("{{\"text\": \"Once upon a time there were {n} hens.\"}}\n");
+        mine.write("stories.jsonl", (0..40).map(line).collect::<String>());
+        let url = format!("file://{}", mine.path().join("cache").display());
+        mine.run(&["run", "specs/tiny.yaml", "--remote", &url])
+            .success();
+        let whole = mine.read("reports/tiny/report.md");
+        std::fs::remove_file(mine.path().join("stories.jsonl")).unwrap();
+        theirs.run(&["status", "specs/tiny.yaml"]).code(4);
+        theirs
+            .run(&["store", "pull", &url, "specs/tiny.yaml"])
+            .success();
+        for project in [&mine, &theirs] {
+            let status = project.run(&["status", "specs/tiny.yaml"]).success();
+            assert!(status.stdout.contains("2 of 2 cached"), "{}", status.stdout);
+            assert!(
+                status
+                    .stderr
+                    .contains("its runs are those of the plan that is in the store"),
+                "{}",
+                status.stderr
+            );
+            project.run(&["report", "specs/tiny.yaml"]).success();
+            assert_eq!(project.read("reports/tiny/report.md"), whole);
+            project.run(&["run", "specs/tiny.yaml"]).code(4);
+        }
+        // Another text of the spec is another plan.
+        theirs.write("specs/tiny.yaml", text.replace("dim: 16", "dim: 24"));
+        theirs.run(&["status", "specs/tiny.yaml"]).code(4);
+    }
 }
