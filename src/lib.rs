@@ -32,6 +32,8 @@
 //! | `record` | what a run leaves behind, as plain data |
 //! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
 //! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
+//! | `queue` | sweeps for queues of jobs: chunks, and what Slurm and others are told |
+//! | `net`, `remote` | the one HTTP client; runs pushed to and pulled from other places |
 //! | `eval`, `expr`, `claim` | metrics of trained weights; expressions over results; verdicts |
 //! | `ledger` | which claims and sizes were registered when, beside each spec |
 //! | `bench` | speed and memory of training steps |

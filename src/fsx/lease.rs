@@ -180,12 +180,17 @@ fn parse_owner(bytes: &[u8]) -> Option<Owner> {
     Owner::parse(std::str::from_utf8(bytes).ok()?)
 }
 
-/// After how long without a heartbeat the owner itself says that it is dead; zero where it does not.
+/// After how long without a heartbeat the owner itself says that it is dead; zero where it does not say so in the exact form of a lease.
 fn pace(bytes: &[u8]) -> Duration {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
-    let seconds = text.split_ascii_whitespace().nth(3);
-    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(0);
-    Duration::from_secs(seconds).min(SLOWEST)
+    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+    match fields[..] {
+        [_, _, counter, pace, _, _] if counter.len() == 20 && pace.len() == 6 => {
+            let seconds = pace.parse().unwrap_or(0);
+            Duration::from_secs(seconds).min(SLOWEST)
+        }
+        _ => Duration::ZERO,
+    }
 }
 
 struct Pulse {
@@ -451,9 +456,13 @@ mod tests {
         }
         drop(held);
         // A pace that nobody keeps is none.
-        let lines = ["x here:0:0 1 999999999999 - -", "x here:0:0 1 - - -"];
+        let lines = [
+            "x here:0:0 00000000000000000001 999999 - -",
+            "x here:0:0 1 999999 - -",
+            "x here:0:0 00000000000000000001 ------ - -",
+        ];
         let paces = lines.map(|line| pace(line.as_bytes()));
-        assert_eq!(paces, [SLOWEST, Duration::ZERO]);
+        assert_eq!(paces, [SLOWEST, Duration::ZERO, Duration::ZERO]);
         assert_eq!(LeaseTiming::new(gentle.stale / 2, gentle.stale), None);
     }
 

@@ -197,6 +197,11 @@ impl Fs for ClientFs {
         self.inner.remove_dir_all(dir)
     }
 
+    fn remove_dir(&self, dir: &Path) -> FsResult<bool> {
+        self.changed(dir);
+        self.inner.remove_dir(dir)
+    }
+
     fn sync_dir(&self, dir: &Path) -> FsResult<()> {
         self.inner.sync_dir(dir)
     }

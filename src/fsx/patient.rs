@@ -84,6 +84,10 @@ impl Fs for Patient {
         gone(twice(|| self.0.remove_dir_all(dir)))
     }
 
+    fn remove_dir(&self, dir: &Path) -> FsResult<bool> {
+        twice(|| self.0.remove_dir(dir))
+    }
+
     fn sync_dir(&self, dir: &Path) -> FsResult<()> {
         twice(|| self.0.sync_dir(dir))
     }

@@ -152,7 +152,12 @@ fn changed_leases_are_waited_for() {
         let taken = Lease::acquire(&fs, &name, timing, watching, 0).unwrap();
         let is_dead = process(bytes).is_some_and(|process| {
             let token = String::new();
-            Owner { token, process }.is_dead()
+            let owner = Owner {
+                token,
+                process,
+                ..Owner::new()
+            };
+            owner.is_dead()
         });
         assert_eq!(taken.is_some(), is_dead);
         let later = Judge::Clock(SystemTime::now() + 5 * timing.stale);
