@@ -16,6 +16,10 @@ COPY benches benches
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim
+# Whom a connection trusts.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /build/target/release/specbook /usr/local/bin/specbook
 WORKDIR /work
 ENTRYPOINT ["specbook"]

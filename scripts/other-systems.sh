@@ -20,7 +20,8 @@ esac
 # --- a compiler ----------------------------------------------------------------------------
 has_std() { [ -n "$(find "$("$1" --print target-libdir --target $target)" -name 'libstd-*.rlib' 2>/dev/null)" ]; }
 has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
-flags=(--locked --target "$target")
+# Built in half the time, and fast enough.
+flags=(--locked --config 'profile.dev.package."*".opt-level=0' --config profile.dev.debug=false --target "$target")
 if ! has_std "${RUSTC:-rustc}"; then
   for rustc in "${RUSTC:-rustc}" /usr/bin/rustc; do
     if has_source "$rustc"; then
@@ -45,7 +46,7 @@ fi
 # --- Windows -------------------------------------------------------------------------------
 command -v x86_64-w64-mingw32-gcc >/dev/null || skip "Windows (no x86_64-w64-mingw32-gcc)"
 say "building for $target"
-tests=$("$cargo" test "${flags[@]}" --no-run --lib --test suite 2>&1 | tee /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p')
+tests=$("$cargo" test "${flags[@]}" --no-run --lib --test suite 2>&1 | tee --append /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p')
 wine=$(command -v wine64 || command -v wine || true)
 [ -n "$wine" ] || skip "running it (no wine)"
 export WINEPREFIX=${WINEPREFIX:-$(realpath "$CARGO_TARGET_DIR")/wine} WINEDEBUG=-all

@@ -290,6 +290,11 @@ fn history() -> Option<PathBuf> {
             .filter(|path| !path.is_empty())
             .map(PathBuf::from)
     };
-    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+    let state = match cfg!(windows) {
+        true => folder("LOCALAPPDATA")?,
+        false => {
+            folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?
+        }
+    };
     Some(state.join("specbook").join("chat-history"))
 }
