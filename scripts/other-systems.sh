@@ -61,6 +61,6 @@ if ! find /usr/lib/*/wine /usr/lib/wine -name bcryptprimitives.dll 2>/dev/null |
 fi
 "$wine" wineboot --init >/dev/null 2>&1 || true
 say "tests of the library"
-"$wine" "$(tests_of specbook)" fsx:: store:: plan:: record:: cli:: data::source report::
+"$wine" "$(tests_of specbook)" fsx:: store:: plan:: record:: cli:: text:: report::
 say "tests of the suite"
 "$wine" "$(tests_of suite)" bad_input:: run:: reports:: extend:: bits::
