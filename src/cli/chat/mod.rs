@@ -292,9 +292,7 @@ fn history() -> Option<PathBuf> {
     };
     let state = match cfg!(windows) {
         true => folder("LOCALAPPDATA")?,
-        false => {
-            folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?
-        }
+        false => folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?,
     };
     Some(state.join("specbook").join("chat-history"))
 }
