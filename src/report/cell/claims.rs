@@ -50,6 +50,7 @@ fn word(verdict: Verdict, is_published: bool) -> &'static str {
 pub(crate) trait Counted {
     fn verdict(&self) -> Verdict;
     fn is_aside(&self) -> bool;
+    fn is_published(&self) -> bool;
 }
 
 impl Counted for &Judged {
@@ -59,6 +60,10 @@ impl Counted for &Judged {
 
     fn is_aside(&self) -> bool {
         is_aside(self)
+    }
+
+    fn is_published(&self) -> bool {
+        self.published.is_some()
     }
 }
 
@@ -70,6 +75,16 @@ impl Counted for &ClaimLine {
     fn is_aside(&self) -> bool {
         self.aside
     }
+
+    fn is_published(&self) -> bool {
+        self.published.is_some()
+    }
+}
+
+/// Whether some finding of them was published: findings are then reproduced or contradicted, else they hold or do not.
+fn are_published(claims: impl IntoIterator<Item = impl Counted>) -> bool {
+    let mut claims = claims.into_iter();
+    claims.any(|claim| !claim.is_aside() && claim.is_published())
 }
 
 /// Whether a claim is a setting, a formula or a control of ours: it is counted apart from the findings.
@@ -79,7 +94,12 @@ pub(crate) fn is_aside(judged: &Judged) -> bool {
 
 /// Counts the verdicts of findings; settings and formulas stand beside them.
 pub(crate) fn scoreboard(claims: impl Iterator<Item = impl Counted>) -> Scoreboard {
+    let claims: Vec<_> = claims.collect();
+    let published = claims
+        .iter()
+        .any(|claim| !claim.is_aside() && claim.is_published());
     let (aside, findings): (Vec<Verdict>, Vec<Verdict>) = {
+        let claims = claims.into_iter();
         let (aside, findings): (Vec<_>, Vec<_>) = claims.partition(Counted::is_aside);
         let verdicts = |claims: Vec<_>| claims.iter().map(Counted::verdict).collect();
         (verdicts(aside), verdicts(findings))
@@ -87,7 +107,7 @@ pub(crate) fn scoreboard(claims: impl Iterator<Item = impl Counted>) -> Scoreboa
     let counts = VERDICTS
         .into_iter()
         .map(|verdict| VerdictCount {
-            verdict: word(verdict, true).to_owned(),
+            verdict: word(verdict, published).to_owned(),
             class: look(verdict).0,
             sign: look(verdict).1,
             count: findings.iter().filter(|other| **other == verdict).count(),
@@ -111,10 +131,11 @@ pub(crate) fn scoreboard(claims: impl Iterator<Item = impl Counted>) -> Scoreboa
 /// The findings that come out otherwise, at most three.
 pub(crate) fn disagreements(claims: &[Judged]) -> Vec<Disagreement> {
     let differs = |judged: &&Judged| judged.verdict == Verdict::Fails && !is_aside(judged);
+    let published = are_published(claims);
     let one = |judged: &Judged| Disagreement {
         anchor: anchor(judged),
         says: one_line(&judged.says),
-        verdict: verdict_of(judged).to_owned(),
+        verdict: verdict_of(judged, published).to_owned(),
         class: look(judged.verdict).0,
         sign: look(judged.verdict).1,
     };
@@ -125,11 +146,9 @@ fn anchor(judged: &Judged) -> String {
     format!("claim-{}", slug(&judged.id))
 }
 
-fn verdict_of(judged: &Judged) -> &'static str {
-    word(
-        judged.verdict,
-        judged.published.is_some() && !is_aside(judged),
-    )
+/// The word of the scoreboard; asides were not published as findings.
+fn verdict_of(judged: &Judged, are_published: bool) -> &'static str {
+    word(judged.verdict, are_published && !is_aside(judged))
 }
 
 impl Builder<'_, '_> {
@@ -157,10 +176,14 @@ impl Builder<'_, '_> {
         let (findings, aside): (Vec<&Judged>, Vec<&Judged>) =
             ordered.into_iter().partition(|judged| !is_aside(judged));
         let number = self.next_table();
-        let caption = "Published findings and what our runs show, disagreements first. Values with ± carry half of their 95 % interval over seeds.";
+        let what = match are_published(self.claims) {
+            true => "Published findings and what our runs show, disagreements first.",
+            false => "Findings and what the runs show, those that fail first.",
+        };
+        let caption = format!("{what} Values with ± carry half of their 95 % interval.");
         let mut table = self.ledger(&format!("table-{number}"), &findings)?;
         table.number = Some(number);
-        table.caption = prose_line(caption);
+        table.caption = prose_line(&caption);
         table.csv = format!("data/{anchor}-claims.csv");
         table.csv_text = csv_text(&chosen);
         let mut blocks = vec![
@@ -187,15 +210,24 @@ impl Builder<'_, '_> {
             ("Here", true),
             ("Published", false),
         ];
+        // Nothing is compared where nothing was published.
+        let count = match claims.iter().any(|judged| judged.published.is_some()) {
+            true => 4,
+            false => 3,
+        };
+        let are_published = are_published(self.claims);
+        let one = |judged: &&Judged| {
+            let mut row = row(judged, self.shown(&judged.id)?, are_published);
+            row.cells.truncate(count);
+            Ok(row)
+        };
+        let heads = heads[..count].iter();
         Ok(TableView {
             anchor: anchor.to_owned(),
             columns: heads
-                .map(|(label, is_number)| ColumnView::new(label, is_number))
-                .into(),
-            rows: claims
-                .iter()
-                .map(|judged| Ok(row(judged, self.shown(&judged.id)?)))
-                .collect::<Result<_, ReportError>>()?,
+                .map(|(label, is_number)| ColumnView::new(label, *is_number))
+                .collect(),
+            rows: claims.iter().map(one).collect::<Result<_, ReportError>>()?,
             ..TableView::default()
         })
     }
@@ -223,7 +255,7 @@ pub(super) fn look_up(
     }
 }
 
-fn row(judged: &Judged, shown: Option<String>) -> RowView {
+fn row(judged: &Judged, shown: Option<String>, are_published: bool) -> RowView {
     let (class, sign) = look(judged.verdict);
     let dash = || ValueView::text("–");
     let published = judged.published.as_ref();
@@ -233,8 +265,8 @@ fn row(judged: &Judged, shown: Option<String>) -> RowView {
         cells: vec![
             ValueView::text(one_line(&judged.says)),
             ValueView {
-                note: decided_by(judged),
-                ..ValueView::text(format!("{sign} {}", verdict_of(judged)))
+                note: decided_by(judged, are_published),
+                ..ValueView::text(format!("{sign} {}", verdict_of(judged, are_published)))
             },
             match (shown, judged.ours) {
                 (Some(shown), _) => ValueView::text(shown),
@@ -250,7 +282,7 @@ fn row(judged: &Judged, shown: Option<String>) -> RowView {
 }
 
 /// What stands below a decision: its probability among all findings, and the decision where that changes it.
-fn decided_by(judged: &Judged) -> Option<String> {
+fn decided_by(judged: &Judged, are_published: bool) -> Option<String> {
     let adjusted = judged.adjusted?;
     let p = match adjusted.p < 0.001 {
         true => "< 0.001".to_owned(),
@@ -258,7 +290,7 @@ fn decided_by(judged: &Judged) -> Option<String> {
     };
     let word = match adjusted.verdict == judged.verdict {
         true => String::new(),
-        false => format!(", {} among all", word(adjusted.verdict, true)),
+        false => format!(", {} among all", word(adjusted.verdict, are_published)),
     };
     Some(format!("p (Holm) {p}{word}"))
 }

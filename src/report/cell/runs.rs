@@ -171,7 +171,10 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
             blocks: vec![Block::Table(table)],
         })
     };
-    let mut blocks = vec![Block::Prose(prose(ABOUT))];
+    let all: Vec<&RunResult> = runs.iter().collect();
+    let about = [Some(ABOUT.to_owned()), runs_marks(&all)];
+    let about: Vec<String> = about.into_iter().flatten().collect();
+    let mut blocks = vec![Block::Prose(prose(&about.join(" ")))];
     if !shared.is_empty() {
         let row = |setting: &&Setting| RowView {
             cells: vec![
@@ -263,10 +266,8 @@ fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> 
             ..RowView::default()
         }
     });
-    let all: Vec<&RunResult> = runs.iter().collect();
     TableView {
         anchor: "all-runs".to_owned(),
-        caption: prose_line(&runs_marks(&all).unwrap_or_default()),
         rows: rows.collect(),
         columns,
         ..TableView::default()

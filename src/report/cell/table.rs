@@ -92,6 +92,11 @@ impl<'a> Builder<'a, '_> {
             csv: format!("data/{name}.csv"),
             csv_text,
         };
+        // Axes of numbers stand as numbers.
+        for index in 1..head_count {
+            let mut cells = table.rows.iter().filter_map(|row| row.cells.get(index));
+            table.columns[index].is_number = cells.all(|cell| cell.text.parse::<f64>().is_ok());
+        }
         table.align();
         Ok(table)
     }
@@ -195,8 +200,8 @@ impl<'a> Builder<'a, '_> {
                 ..ValueView::default()
             })
             .collect();
-        if let Some(last) = cells.last_mut() {
-            last.text.push_str(&marked(row.runs.iter().copied()));
+        if let Some(first) = cells.first_mut() {
+            first.text.push_str(&marked(row.runs.iter().copied()));
         }
         for ((value, column), decimals) in values.iter().zip(columns).zip(decimals) {
             cells.push(match value {
@@ -340,6 +345,8 @@ fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
         },
         _ => None,
     };
+    // What is the same in every seed has no interval, but for rounding.
+    let half_width = half_width.filter(|half| *half > 1e-12 * mean.abs());
     Some(Measured {
         mean,
         half_width,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     (
         "report.html.j2",
         include_str!("../../../templates/report.html.j2"),
@@ -27,6 +27,7 @@ const TEMPLATES: [(&str, &str); 8] = [
     ),
     ("style.css", include_str!("../../../templates/style.css")),
     ("figure.css", crate::report::chart::FIGURE_CSS),
+    ("sort.js", include_str!("../../../templates/sort.js")),
     ("head.md.j2", include_str!("../../../templates/head.md.j2")),
     (
         "block.md.j2",
@@ -133,6 +134,13 @@ fn environment(own: &BTreeMap<String, String>) -> Result<Environment<'static>, B
     environment.set_syntax(syntax);
     environment.add_filter("md", |text: &str| text::escape_markdown(text));
     environment.add_filter("code", |text: &str| text::code(text));
+    // By its hash, the page's own script is the only one that a browser runs.
+    environment.add_filter("csp_hash", |text: &str| {
+        format!(
+            "sha256-{}",
+            base64::encode(Sha256Hex::of(text.as_bytes()).bytes())
+        )
+    });
     for (name, shipped) in TEMPLATES {
         let added = match own.get(name) {
             Some(text) => environment.add_template_owned(name, text.clone()),

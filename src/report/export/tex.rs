@@ -3,7 +3,7 @@
 
 use super::paper::{Dialect, body};
 use crate::report::chart::{Figure, Series, Style};
-use crate::report::context::{CardView, FigureView, ReportContext, TableView};
+use crate::report::context::{CardView, ColumnView, FigureView, ReportContext, TableView};
 use crate::report::text::one_line;
 use crate::report::{ReportError, ReportFile};
 use std::fmt::Write as _;
@@ -64,6 +64,35 @@ fn numbers(report: &ReportContext) -> String {
     out
 }
 
+/// Commands of the letters from alpha to omega.
+const GREEK: [&str; 25] = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "mathrm{o}",
+    "pi",
+    "rho",
+    "varsigma",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+];
+
 struct Tex;
 
 impl Dialect for Tex {
@@ -93,12 +122,19 @@ impl Dialect for Tex {
                 '⟫' => out.push_str("$\\gg$"),
                 '\u{a0}' => out.push('~'),
                 '–' => out.push_str("--"),
+                '†' => out.push_str("\\dag{}"),
+                '‡' => out.push_str("\\ddag{}"),
+                '≤' => out.push_str("$\\leq$"),
+                '≥' => out.push_str("$\\geq$"),
                 '…' => out.push_str("\\ldots{}"),
                 c @ ('⁰'..='⁹' | '¹' | '²' | '³') => {
                     let _ = write!(out, "$^{}$", superscript(c));
                 }
                 c if c.is_ascii() || c.is_alphabetic() && (c as u32) < 0x250 => out.push(c),
-                c if ('α'..='ω').contains(&c) || c == '\n' => out.push(c),
+                c @ 'α'..='ω' => {
+                    let _ = write!(out, "$\\{}$", GREEK[c as usize - 'α' as usize]);
+                }
+                '\n' => out.push(c),
                 // What the fonts of every installation lack is named by its number.
                 c => {
                     let _ = write!(out, "[U+{:04X}]", c as u32);
@@ -218,11 +254,6 @@ impl Dialect for Tex {
     }
 
     fn table(&self, table: &TableView, caption: &str) -> String {
-        let kinds: String = table
-            .columns
-            .iter()
-            .map(|column| if column.is_number { "r" } else { "l" })
-            .collect();
         let heads = table
             .columns
             .iter()
@@ -242,20 +273,22 @@ impl Dialect for Tex {
                 text
             }
         };
-        let is_words = table.columns.iter().any(|column| {
-            !column.is_number
-                && table
-                    .rows
-                    .iter()
-                    .any(|row| row.cells.iter().any(|cell| cell.text.chars().count() > 40))
-        });
-        let kinds = if is_words {
-            kinds
-                .replacen('l', "p{0.45\\linewidth}", 1)
-                .replace('l', "p{0.16\\linewidth}")
-        } else {
-            kinds
+        let has_words = |column: usize| {
+            let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
+            !table.columns[column].is_number
+                && cells.into_iter().any(|cell| cell.text.chars().count() > 40)
         };
+        let of_words: Vec<bool> = (0..table.columns.len()).map(has_words).collect();
+        // A ledger of sentences runs over pages; a wide table with a few words is made to fit one.
+        let is_words = of_words[..].contains(&true) && table.columns.len() < 6;
+        let kind = |(index, column): (usize, &ColumnView)| match (is_words, column.is_number) {
+            (_, true) if !is_words => "r",
+            (true, _) if index == 0 => "p{0.4\\linewidth}",
+            (true, _) => "p{0.16\\linewidth}",
+            (false, _) if of_words[index] => "p{60mm}",
+            (false, _) => "l",
+        };
+        let kinds: String = table.columns.iter().enumerate().map(kind).collect();
         let rows: String = table
             .rows
             .iter()
