@@ -2,7 +2,7 @@
 for (const table of document.querySelectorAll("#all-runs table")) {
   const body = table.tBodies[0];
   const value = (row, column) => row.cells[column].textContent.split("±")[0].trim();
-  const number = (text) => Number(text.replace(/[\s,\u2009\u202f]/g, "").replace("\u2212", "-") || NaN);
+  const number = (text) => Number(text.replace(/[\s,\u2009\u202f]/g, "").replace("\u2212", "-") || undefined);
   const sort = (head) => {
     const down = head.ariaSort === "ascending";
     for (const other of head.parentNode.cells) other.ariaSort = "none";
@@ -10,8 +10,8 @@ for (const table of document.querySelectorAll("#all-runs table")) {
     const order = (a, b) => {
       const [x, y] = [value(a, head.cellIndex), value(b, head.cellIndex)];
       const [p, q] = [number(x), number(y)];
-      if (isNaN(p) && isNaN(q)) return x.localeCompare(y);
-      return isNaN(p) ? 1 : isNaN(q) ? -1 : p - q;
+      if (isFinite(p) && isFinite(q)) return p - q;
+      return isFinite(p) ? -1 : isFinite(q) ? 1 : x.localeCompare(y);
     };
     const rows = [...body.rows].sort(order);
     body.append(...(down ? rows.reverse() : rows));

@@ -1,7 +1,6 @@
 //! Tests of whole reports over made-up results.
 
 mod browser;
-mod cells;
 mod figures;
 pub(crate) mod fixture;
 mod hostile;
@@ -33,6 +32,12 @@ pub(crate) fn text(files: &[ReportFile], path: &str) -> String {
     let file = files.iter().find(|file| file.path == path);
     let file = file.unwrap_or_else(|| panic!("no {path} among {:?}", paths(files)));
     String::from_utf8(file.bytes.clone()).unwrap()
+}
+
+/// A page without its own script, which sorts the table of runs.
+pub(crate) fn without_own_script(page: &str) -> String {
+    let sort = include_str!("../../../templates/sort.js");
+    page.replacen(&format!("<script>{sort}</script>"), "", 1)
 }
 
 pub(crate) fn paths(files: &[ReportFile]) -> Vec<&str> {
