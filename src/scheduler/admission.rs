@@ -12,6 +12,13 @@ pub(super) struct Ticket {
     bytes: u64,
 }
 
+/// A thread that makes runs. The memory of a run that has ended stays with its thread, for the next one there: so whoever has made a run goes
+/// on before a fresh worker begins.
+#[derive(Debug, Default)]
+pub(super) struct Worker {
+    has_run: bool,
+}
+
 /// What a worker does next.
 pub(super) enum Next {
     Start(usize, Ticket),
@@ -24,6 +31,8 @@ struct State {
     active: usize,
     bytes: u64,
     threads: usize,
+    /// Workers that have made a run, make none now, and will ask for another.
+    rested: usize,
 }
 
 /// The runs that wait, and what the active ones take.
@@ -45,6 +54,7 @@ impl Admission {
                 active: 0,
                 bytes: 0,
                 threads: 0,
+                rested: 0,
             }),
             changed: Condvar::new(),
             jobs: options.jobs.max(1),
@@ -55,16 +65,26 @@ impl Admission {
     }
 
     /// Waits for a run that may start; `Done` where none is left or `halted`.
-    pub(super) fn next(&self, halted: &dyn Fn() -> bool, poll: Duration) -> Next {
+    pub(super) fn next(
+        &self,
+        worker: &mut Worker,
+        halted: &dyn Fn() -> bool,
+        poll: Duration,
+    ) -> Next {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if state.queue.is_empty() || halted() {
+                state.rested -= usize::from(std::mem::take(&mut worker.has_run));
                 self.changed.notify_all();
                 return Next::Done;
             }
-            if let Some(place) = self.startable(&state)
+            if (worker.has_run || state.rested == 0)
+                && let Some(place) = self.startable(&state)
                 && let Some((index, bytes, _)) = state.queue.remove(place)
             {
+                state.rested -= usize::from(std::mem::replace(&mut worker.has_run, true));
+                // A fresh one may have waited for this worker.
+                self.changed.notify_all();
                 let ticket = self.ticket(&mut state, bytes);
                 return Next::Start(index, ticket);
             }
@@ -108,6 +128,7 @@ impl Admission {
     fn release(&self, ticket: &Ticket, back: Option<(usize, u64)>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.active -= 1;
+        state.rested += 1;
         state.bytes = state.bytes.saturating_sub(ticket.bytes);
         state.threads = state.threads.saturating_sub(ticket.threads);
         if let Some((index, bytes)) = back {
@@ -127,14 +148,20 @@ mod tests {
         Admission::new(&runs, &options)
     }
 
+    /// What whoever may go on first would start.
     fn start(admission: &Admission) -> Option<(usize, Ticket)> {
+        let has_run = admission.state.lock().unwrap().rested > 0;
+        ask(admission, &mut Worker { has_run })
+    }
+
+    fn ask(admission: &Admission, worker: &mut Worker) -> Option<(usize, Ticket)> {
         let mut asked = 0;
         let asked = std::cell::RefCell::new(&mut asked);
         let halted = || {
             **asked.borrow_mut() += 1;
             **asked.borrow() > 1
         };
-        match admission.next(&halted, Duration::from_millis(1)) {
+        match admission.next(worker, &halted, Duration::from_millis(1)) {
             Next::Start(index, ticket) => Some((index, ticket)),
             Next::Done => None,
         }
@@ -177,5 +204,28 @@ mod tests {
         let third = start(&admission).unwrap();
         assert_eq!((second.0, third.0), (1, 2));
         assert!(start(&admission).is_none());
+    }
+
+    #[test]
+    fn whoever_has_run_goes_on_before_a_fresh_worker_begins() {
+        let options = Options {
+            jobs: 3,
+            free_memory: Some(100),
+            ..Options::default()
+        };
+        let admission = admission(&[60, 60, 40, 40, 1], options);
+        let [mut old, mut fresh, mut other] = <[Worker; 3]>::default();
+        let (_, first) = ask(&admission, &mut old).unwrap();
+        assert!(ask(&admission, &mut fresh).is_none(), "no room");
+        admission.finish(first);
+        assert!(ask(&admission, &mut fresh).is_none(), "it is not its turn");
+        let (second, _held) = ask(&admission, &mut old).unwrap();
+        let (third, ticket) = ask(&admission, &mut fresh).unwrap();
+        assert_eq!((second, third), (1, 2));
+        admission.finish(ticket);
+        // Who leaves holds nobody up.
+        let leaves = admission.next(&mut fresh, &|| true, Duration::from_millis(1));
+        assert!(matches!(leaves, Next::Done));
+        assert_eq!(ask(&admission, &mut other).unwrap().0, 3);
     }
 }

@@ -27,7 +27,7 @@ use crate::plan::{Plan, Run};
 use crate::record::{EvalResult, RunId};
 use crate::store::{Store, StoreError};
 use crate::train::{Engine, Weights};
-use admission::{Admission, Next};
+use admission::{Admission, Next, Worker};
 use job::{Job, Outcome};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -290,10 +290,11 @@ impl Scheduler<'_> {
         admission: &Admission,
         shared: &Shared,
     ) {
+        let mut this = Worker::default();
         // A run that panics must not leave the others waiting for its memory.
         loop {
             let halted = || stop.load(Ordering::SeqCst) || shared.halt.load(Ordering::SeqCst);
-            let (index, ticket) = match admission.next(&halted, self.options.poll) {
+            let (index, ticket) = match admission.next(&mut this, &halted, self.options.poll) {
                 Next::Start(index, ticket) => (index, ticket),
                 Next::Done => return,
             };
