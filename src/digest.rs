@@ -9,11 +9,6 @@ use std::fmt;
 pub struct Sha256Hex([u8; 32]);
 
 impl Sha256Hex {
-    /// The 32 bytes.
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     /// Digests `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new();
