@@ -156,17 +156,17 @@ fn sentence(pulled: &Pulled) -> String {
         busy,
         ..
     } = pulled;
-    let mut text = format!(
-        "{runs} runs and {evals} evaluations pulled ({}), {there} were here",
-        human::bytes(*bytes)
-    );
-    if *missing > 0 {
-        text += &format!(", {missing} are not there");
-    }
-    if *busy > 0 {
-        text += &format!(", {busy} are being made here");
-    }
-    text
+    let mut parts = vec![
+        format!(
+            "{runs} runs and {evals} evaluations pulled ({})",
+            human::bytes(*bytes)
+        ),
+        format!("{there} were here"),
+    ];
+    let others = [(missing, "are not there"), (busy, "are being made here")];
+    let others = others.iter().filter(|(count, _)| **count > 0);
+    parts.extend(others.map(|(count, what)| format!("{count} {what}")));
+    parts.join(", ")
 }
 
 /// Says what was met on the way.

@@ -412,34 +412,28 @@ fn shown(
 
 /// `36 runs in 4 tasks, about 31 min each at most; 20 cached`.
 fn summary(sweep: &Sweep, needs: Needs, wanted: &Wanted<'_>) -> String {
-    let mut text = format!(
+    let mut parts = vec![format!(
         "{} runs in {} tasks",
         wanted.pieces.len(),
         sweep.chunks.len()
+    )];
+    let longest = sweep.chunks.iter().filter_map(|chunk| chunk.seconds);
+    let longest = longest.max_by(f64::total_cmp).map(human::seconds);
+    parts.extend(longest.map(|longest| format!("the longest about {longest}")));
+    parts.extend(
+        needs
+            .minutes
+            .map(|minutes| format!("each may take {minutes} min")),
     );
-    if let Some(longest) = sweep
-        .chunks
-        .iter()
-        .filter_map(|chunk| chunk.seconds)
-        .max_by(f64::total_cmp)
-    {
-        text += &format!(", the longest about {}", human::seconds(longest));
-    }
-    if let Some(minutes) = needs.minutes {
-        text += &format!("; each may take {minutes} min");
-    }
-    if let Some(mib) = needs.mib {
-        text += &format!(" and {}", human::bytes(mib << 20));
-    }
-    for (count, what) in [
+    let memory = needs.mib.map(|mib| human::bytes(mib << 20));
+    parts.extend(memory.map(|memory| format!("{memory} of memory")));
+    let others = [
         (wanted.cached, "cached"),
         (wanted.queued, "in the queue already"),
-    ] {
-        if count > 0 {
-            text += &format!("; {count} {what}");
-        }
-    }
-    text
+    ];
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    parts.extend(others.map(|(count, what)| format!("{count} {what}")));
+    parts.join(", ")
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one submission")]

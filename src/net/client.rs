@@ -364,10 +364,9 @@ fn roots() -> Result<RootCerts, NetError> {
         });
     if let (Some((name, value)), true) = (named, found.certs.is_empty()) {
         let path = PathBuf::from(value);
-        let mut reason = format!("no certificate can be read from what {name} names");
-        for error in &found.errors {
-            reason += &format!("; {error}");
-        }
+        let errors = found.errors.iter().map(|error| format!("; {error}"));
+        let errors: String = errors.collect();
+        let reason = format!("no certificate can be read from what {name} names{errors}");
         return Err(NetError::new(&path.display().to_string(), None, reason));
     }
     if found.certs.is_empty() {

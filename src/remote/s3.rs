@@ -64,14 +64,12 @@ pub(super) fn open(rest: &str, variable: &dyn Fn(&str) -> Option<String>) -> Res
 
 /// A path as it stands in an address: all but letters, digits and `-._~/` as `%XX`.
 fn encoded(path: &str) -> String {
-    let mut text = String::new();
-    for byte in path.bytes() {
-        match byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            true => text.push(byte as char),
-            false => text += &format!("%{byte:02X}"),
-        }
-    }
-    text
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let part = |byte: u8| match plain(byte) {
+        true => (byte as char).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    path.bytes().map(part).collect()
 }
 
 /// Who signs.

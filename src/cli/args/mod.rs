@@ -1,9 +1,11 @@
 //! The command line: commands and flags, parsed by clap.
 
+mod at_a_time;
 mod measure;
 mod models;
 mod queue;
 
+pub(crate) use at_a_time::*;
 pub(crate) use measure::*;
 pub(crate) use models::*;
 pub(crate) use queue::*;
@@ -224,52 +226,6 @@ pub(crate) struct ComputeArgs {
     /// `cpu`, `cpu-reference` (slow; the tensor library's stock operations) or `cuda[:n]`.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceKind,
-}
-
-/// Runs to train at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AtATime {
-    /// So many at most.
-    Number(u16),
-    /// As many as there are cores and memory for.
-    Auto,
-}
-
-impl Default for AtATime {
-    fn default() -> Self {
-        Self::Number(1)
-    }
-}
-
-impl AtATime {
-    /// The number for runs of which the largest needs `largest` bytes, `open` of them, on `threads` cores.
-    pub(crate) fn number(
-        self,
-        threads: usize,
-        open: usize,
-        largest: u64,
-        free: Option<u64>,
-    ) -> usize {
-        match self {
-            Self::Number(number) => usize::from(number),
-            Self::Auto => {
-                let fit = free.map_or(usize::MAX, |free| (free / largest.max(1)) as usize);
-                threads.min(open).min(fit).clamp(1, MOST_AT_A_TIME.into())
-            }
-        }
-    }
-}
-
-const MOST_AT_A_TIME: u16 = 256;
-
-fn at_a_time(text: &str) -> Result<AtATime, String> {
-    match (text, text.parse()) {
-        ("auto", _) => Ok(AtATime::Auto),
-        (_, Ok(number @ 1..=MOST_AT_A_TIME)) => Ok(AtATime::Number(number)),
-        _ => Err(format!(
-            "expected `auto` or a number from 1 to {MOST_AT_A_TIME}"
-        )),
-    }
 }
 
 /// `init`
@@ -538,26 +494,6 @@ pub(crate) enum StoreCommand {
     Pull(RemoteArgs),
 }
 
-/// `store push`, `store pull`
-#[derive(Debug, Args)]
-pub(crate) struct RemoteArgs {
-    /// `file:///folder`, `https://host/folder`, `s3://bucket/folder`.
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
-    /// Spec files or folders whose runs these are; default: every plan of the store.
-    #[arg(value_name = "SPEC")]
-    pub(crate) specs: Vec<PathBuf>,
-    /// Profile of the specs.
-    #[arg(short, long, requires = "specs")]
-    pub(crate) profile: Option<String>,
-    /// Override a setting of the specs; may be repeated.
-    #[arg(long = "set", value_name = "PATH=VALUE", requires = "specs")]
-    pub(crate) overrides: Vec<String>,
-    /// Select runs of the specs as `run` does; may be repeated.
-    #[arg(long, value_name = "TEXT", requires = "specs")]
-    pub(crate) filter: Vec<String>,
-}
-
 /// `store gc`
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
@@ -582,22 +518,4 @@ pub(crate) struct GcArgs {
     /// Let go of plans that were last run more than DAYS days ago (0: of all but those of the last hour).
     #[arg(long, value_name = "DAYS", value_parser = days)]
     pub(crate) unused_for: Option<Duration>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn auto_keeps_to_cores_memory_and_runs() {
-        let number = |threads, open, free| AtATime::Auto.number(threads, open, 100, free);
-        assert_eq!(number(8, 36, Some(10_000)), 8);
-        assert_eq!(number(8, 3, Some(10_000)), 3);
-        assert_eq!(number(8, 36, Some(350)), 3);
-        assert_eq!(number(8, 36, Some(50)), 1, "one always starts");
-        assert_eq!(number(8, 0, None), 1);
-        assert_eq!(at_a_time("auto"), Ok(AtATime::Auto));
-        assert_eq!(at_a_time("2"), Ok(AtATime::Number(2)));
-        assert!(at_a_time("0").is_err() && at_a_time("257").is_err());
-    }
 }

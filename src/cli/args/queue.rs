@@ -1,4 +1,4 @@
-//! Arguments of what hands sweeps to queues of jobs: `worker`, `submit`, `cancel`.
+//! Arguments of what leaves this machine: `worker`, `submit`, `cancel`, `store push` and `store pull`.
 
 use super::{SpecArgs, seconds};
 use crate::train::engine::DeviceKind;
@@ -116,4 +116,24 @@ fn limit(text: &str) -> Result<Limit, String> {
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+}
+
+/// `store push`, `store pull`
+#[derive(Debug, Args)]
+pub(crate) struct RemoteArgs {
+    /// `file:///folder`, `https://host/folder`, `s3://bucket/folder`.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Spec files or folders whose runs these are; default: every plan of the store.
+    #[arg(value_name = "SPEC")]
+    pub(crate) specs: Vec<PathBuf>,
+    /// Profile of the specs.
+    #[arg(short, long, requires = "specs")]
+    pub(crate) profile: Option<String>,
+    /// Override a setting of the specs; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE", requires = "specs")]
+    pub(crate) overrides: Vec<String>,
+    /// Select runs of the specs as `run` does; may be repeated.
+    #[arg(long, value_name = "TEXT", requires = "specs")]
+    pub(crate) filter: Vec<String>,
 }

@@ -1,0 +1,65 @@
+//! How many runs are trained at once.
+
+/// Runs to train at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtATime {
+    /// So many at most.
+    Number(u16),
+    /// As many as there are cores and memory for.
+    Auto,
+}
+
+impl Default for AtATime {
+    fn default() -> Self {
+        Self::Number(1)
+    }
+}
+
+impl AtATime {
+    /// The number for runs of which the largest needs `largest` bytes, `open` of them, on `threads` cores.
+    pub(crate) fn number(
+        self,
+        threads: usize,
+        open: usize,
+        largest: u64,
+        free: Option<u64>,
+    ) -> usize {
+        match self {
+            Self::Number(number) => usize::from(number),
+            Self::Auto => {
+                let fit = free.map_or(usize::MAX, |free| (free / largest.max(1)) as usize);
+                threads.min(open).min(fit).clamp(1, MOST_AT_A_TIME.into())
+            }
+        }
+    }
+}
+
+const MOST_AT_A_TIME: u16 = 256;
+
+pub(super) fn at_a_time(text: &str) -> Result<AtATime, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(AtATime::Auto),
+        (_, Ok(number @ 1..=MOST_AT_A_TIME)) => Ok(AtATime::Number(number)),
+        _ => Err(format!(
+            "expected `auto` or a number from 1 to {MOST_AT_A_TIME}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_keeps_to_cores_memory_and_runs() {
+        let number = |threads, open, free| AtATime::Auto.number(threads, open, 100, free);
+        assert_eq!(number(8, 36, Some(10_000)), 8);
+        assert_eq!(number(8, 3, Some(10_000)), 3);
+        assert_eq!(number(8, 36, Some(350)), 3);
+        assert_eq!(number(8, 36, Some(50)), 1, "one always starts");
+        assert_eq!(number(8, 0, None), 1);
+        assert_eq!(at_a_time("auto"), Ok(AtATime::Auto));
+        assert_eq!(at_a_time("2"), Ok(AtATime::Number(2)));
+        assert!(at_a_time("0").is_err() && at_a_time("257").is_err());
+    }
+}
