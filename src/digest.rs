@@ -16,6 +16,11 @@ impl Sha256Hex {
         hasher.finish()
     }
 
+    /// The 32 bytes.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// HMAC-SHA-256 of `message` (RFC 2104).
     pub fn hmac(key: &[u8], message: &[u8]) -> Self {
         let mut block = [0; 64];

@@ -48,7 +48,7 @@ fn the_package_holds_what_the_program_is_built_from() {
     assert!(wanted.contains("specs/epoch-frenzy.yaml"), "{wanted:?}");
     for file in [
         "src/main.rs",
-        "src/data/corpora/stories/mod.rs",
+        "src/text/corpora/stories/mod.rs",
         "src/train/engine/cuda/kernels/kernels.cu",
         "README.md",
         "LICENSE-MIT",
