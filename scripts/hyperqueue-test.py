@@ -55,7 +55,8 @@ with tempfile.TemporaryDirectory() as folder:
         client = cluster.client()
         job, made = Job(name="grid"), {}
         for task in tomllib.loads(file.read_text())["task"]:
-            made[task["id"]] = job.program(task["command"], deps=[made[other] for other in task.get("deps", [])])
+            before = [made[other] for other in task.get("deps", [])]
+            made[task["id"]] = job.program(task["command"], deps=before, cwd=folder)
         client.wait_for_jobs([client.submit(job)])
     subprocess.run([program, "run", spec, "--jobs", "2", "--no-report", "--quiet", "--store", alone], check=True)
     assert len(digests(alone)) == 36 and digests(store) == digests(alone)
