@@ -327,6 +327,9 @@ fn superscript(c: char) -> u32 {
 
 /// A figure for pgfplots: a plot for each panel, with the numbers inside.
 fn picture(figure: &Figure) -> String {
+    if figure.panels.is_empty() {
+        return format!("{MARK}\\emph{{Nothing to draw.}}\n");
+    }
     let count = figure.panels.len().max(1);
     let columns = match count {
         1 => 1,
@@ -348,7 +351,7 @@ fn picture(figure: &Figure) -> String {
         "label style={font=\\footnotesize}".to_owned(),
         "title style={font=\\footnotesize}".to_owned(),
     ];
-    if figure.x.is_log {
+    if figure.x.is_log && is_wide(figure) {
         options.push("xmode=log".to_owned());
     }
     if figure.y.is_log {
@@ -403,6 +406,18 @@ fn picture(figure: &Figure) -> String {
     }
     out.push_str("\\end{groupplot}\n\\end{tikzpicture}\n");
     out
+}
+
+/// Whether the horizontal axis spans a factor of two: pgfplots finds no ticks for a logarithmic one that is much narrower.
+fn is_wide(figure: &Figure) -> bool {
+    let series = figure.panels.iter().flat_map(|panel| &panel.series);
+    let places = series.flat_map(|series| {
+        let points = series.points.iter().map(|[x, _]| [*x, *x]);
+        let bars = series.bars.iter().map(|[from, to, _]| [*from, *to]);
+        points.chain(bars)
+    });
+    let ends = places.reduce(|[low, high], [from, to]| [low.min(from), high.max(to)]);
+    ends.is_some_and(|[low, high]| high > 2.0 * low)
 }
 
 /// The colours of the style sheet, by class.
