@@ -263,10 +263,8 @@ fn sweep(
 
 /// What a task may take: the largest of all chunks.
 fn needs(args: &SubmitArgs, all: &[Opened], sweep: &Sweep) -> Result<Needs, Failure> {
-    let longest = sweep.chunks.iter().map(|chunk| chunk.seconds);
-    let longest = longest.fold(Some(0.0), |most: Option<f64>, seconds| {
-        Some(most?.max(seconds?))
-    });
+    let mut seconds = sweep.chunks.iter().map(|chunk| chunk.seconds);
+    let longest = seconds.try_fold(0.0, |most: f64, seconds| Some(most.max(seconds?)));
     let minutes = match (args.time, longest) {
         (Limit::Default, _) => None,
         (Limit::Given(minutes), _) => Some(minutes),

@@ -138,7 +138,7 @@ fn environment(own: &BTreeMap<String, String>) -> Result<Environment<'static>, B
     environment.add_filter("csp_hash", |text: &str| {
         format!(
             "sha256-{}",
-            base64::encode(&Sha256Hex::of(text.as_bytes()).bytes())
+            base64::encode(Sha256Hex::of(text.as_bytes()).bytes())
         )
     });
     for (name, shipped) in TEMPLATES {
