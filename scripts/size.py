@@ -12,7 +12,7 @@ from pathlib import Path
 
 OUTSIDE = re.compile(r"corpora|acceptance|emulator|(^|/)tests?(/|\.rs$)|test_support")
 TEST = re.compile(r"\s*#\[cfg\((all\()?(test\b|any\(test\b)")
-FINE = ("train/engine/kernels", "train/engine/cuda", "train/engine", "data/tokenizer")
+FINE = ("train/engine/kernels", "train/engine/cuda", "train/engine", "text/tokenizer")
 
 
 def test_files(path, text):

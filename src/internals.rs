@@ -11,7 +11,7 @@ pub mod claim {
 }
 pub mod data {
     pub use crate::data::corpora::{Generator, document};
-    pub use crate::data::{SequenceSet, Stop, TrainingData, document_lengths};
+    pub use crate::data::{SequenceSet, Stop, TextTokenizer, TrainingData, document_lengths};
 }
 pub mod digest {
     pub use crate::digest::Sha256Hex;

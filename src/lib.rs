@@ -22,6 +22,7 @@
 //! | `spec` | the YAML file as data: settings, axes, claims, cells, and what is wrong with them |
 //! | `plan` | runs and their identities, estimates, semantic differences |
 //! | `text` | sources (two corpora are embedded), tokenizers, sequence policies: a file each |
+//! | `fetch`, `net` | downloads of what specs name as addresses, where a command asks for them; HTTP |
 //! | `data` | slices of documents with their identity, kept ids, batches |
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
 //! | `weights` | weights and checkpoints as plain data, and their file |
@@ -95,6 +96,7 @@ mod digest;
 mod error;
 mod eval;
 mod expr;
+mod fetch;
 mod fsx;
 mod human;
 #[doc(hidden)]

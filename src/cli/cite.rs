@@ -5,8 +5,9 @@ use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, project, workspace};
 use crate::data::identity::SliceKey;
+use crate::text::source::Origin;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Prints the entries.
 pub(crate) fn execute(args: &CiteArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
@@ -47,6 +48,17 @@ pub(crate) fn execute(args: &CiteArgs, global: &Global, printer: Printer) -> Res
                 .iter()
                 .flat_map(|run| [&run.key.data.train, &run.key.data.validation]);
             let slices: BTreeSet<String> = slices.map(words).collect();
+            let sets = opened.plan.runs.iter().filter_map(|run| {
+                let Origin::Set(set) = run.settings.data.corpus.get().origin() else {
+                    return None;
+                };
+                Some((set.name, set))
+            });
+            for (name, set) in sets.collect::<BTreeMap<_, _>>() {
+                let note = format!("{} Licence: {}. {}", set.about, set.licence, set.citation);
+                let fields = [("title", format!("The public set {name}")), ("note", note)];
+                entries.push(entry("misc", &format!("set-{name}"), &fields));
+            }
             let fields = [
                 ("title", format!("Data of the experiment {name}")),
                 ("note", slices.into_iter().collect::<Vec<_>>().join("; ")),

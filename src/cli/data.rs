@@ -1,10 +1,10 @@
-//! `specbook data stats`: what the sequence policies make of the training documents, counted without training.
+//! `specbook data fetch`: downloads. `specbook data stats`: what the sequence policies make of the training documents, counted without training.
 
 use super::args::{DataCommand, Global};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::workspace::{self, Opened};
-use super::{exit, project};
+use super::{exit, fetch, project};
 use crate::data::{self, DataError, stats};
 use crate::human;
 use crate::plan::Run;
@@ -28,7 +28,21 @@ pub(crate) fn execute(
     global: &Global,
     printer: Printer,
 ) -> Result<u8, Failure> {
-    let DataCommand::Stats(args) = command;
+    let args = match command {
+        DataCommand::Fetch(args) => {
+            let specs = workspace::load(args, printer)?;
+            let fetched = specs.iter().map(|spec| fetch::fetch(spec, true, printer));
+            let fetched = fetched.collect::<Result<Vec<_>, _>>()?;
+            match printer.json() {
+                true => printer.json_result(&fetched)?,
+                false => fetched
+                    .iter()
+                    .for_each(|one| printer.result(&fetch::as_text(one))),
+            }
+            return Ok(exit::OK);
+        }
+        DataCommand::Stats(args) => args,
+    };
     let store = project::store(global, &args.specs[0])?;
     let mut all = Vec::new();
     for opened in &workspace::open(args, &store, printer)? {

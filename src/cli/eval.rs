@@ -74,6 +74,7 @@ fn score(
         documents: documents.len(),
         split: Split::Validation,
         calibrated: false,
+        quote: true,
     };
     let settings = EvalSettings {
         perplexity: Some(perplexity),

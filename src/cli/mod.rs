@@ -16,6 +16,7 @@ mod exit;
 mod explain;
 mod export;
 mod failure;
+mod fetch;
 mod help;
 mod import;
 mod init;

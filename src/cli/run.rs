@@ -10,7 +10,7 @@ use super::report::Built;
 use super::signals::Signals;
 use super::tensorboard::EventFiles;
 use super::workspace::{self, Opened};
-use super::{check, exit, outcome, plan, project, remote, report, shared};
+use super::{check, exit, fetch, outcome, plan, project, remote, report, shared};
 use crate::human;
 use crate::record::RunStatus;
 use crate::report::Making;
@@ -29,6 +29,11 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
         store = store.with_lease_timing(timing);
     }
     let engine = engine::open(args.compute.device)?;
+    if args.fetch {
+        for spec in workspace::load(&args.spec, printer)? {
+            fetch::fetch(&spec, false, printer)?;
+        }
+    }
     let mut all = workspace::open(&args.spec, &store, printer)?;
     for opened in &all {
         let spec = &opened.spec;

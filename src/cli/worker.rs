@@ -195,7 +195,7 @@ impl Worker<'_> {
         let spec = text.and_then(|text| text.spec(&request));
         let spec = spec.map_err(|error| Failure::from(error).invalid_spec(&of.path))?;
         check::supported(&spec, &spec.profile, &spec.runs, self.engine)?;
-        let mut context = workspace::context(&spec, false, self.store);
+        let mut context = workspace::context(&spec, false, self.store)?;
         context.stop = self.signals.stop();
         let plan = crate::plan::expand(&spec, &context).map_err(crate::error::Error::from)?;
         if SweepSpec::digest(plan.runs.iter()) != of.plan {

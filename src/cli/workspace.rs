@@ -2,6 +2,7 @@
 
 use super::args::SpecArgs;
 use super::failure::Failure;
+use super::fetch;
 use super::print::Printer;
 use crate::data::{DataContext, Stop};
 use crate::digest::Sha256Hex;
@@ -13,6 +14,7 @@ use crate::spec::{LoadRequest, Profiles, Spec, SpecText};
 use crate::store::{Manifest, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A spec with its plan and its place.
 pub(crate) struct Opened {
@@ -165,7 +167,7 @@ pub(crate) fn open_known(
     load(args, printer)?
         .into_iter()
         .map(|spec| {
-            let context = context(&spec, args.paranoid, store);
+            let context = context(&spec, args.paranoid, store)?;
             let plan = match plan::expand(&spec, &context) {
                 Err(PlanError::Data { source, .. }) if source.is_missing_file() => {
                     let known = store.known_plan(&spec.name, &spec.digest, &spec.profile)?;
@@ -205,7 +207,7 @@ fn open_in(
     load(args, printer)?
         .into_iter()
         .map(|spec| {
-            let context = change(context(&spec, args.paranoid, store));
+            let context = change(context(&spec, args.paranoid, store)?);
             let plan = plan::expand(&spec, &context).map_err(Error::from)?;
             opened(spec, plan, context, args, store)
         })
@@ -229,7 +231,7 @@ pub(crate) fn list(
     load(args, printer)?
         .into_iter()
         .map(|spec| {
-            let context = context(&spec, args.paranoid, store);
+            let context = context(&spec, args.paranoid, store)?;
             match plan::expand(&spec, &context) {
                 Ok(plan) => {
                     let opened = opened(spec, plan, context, args, store)?;
@@ -247,14 +249,18 @@ pub(crate) fn list(
 }
 
 /// Where the data of a spec is looked for and kept.
-pub(crate) fn context(spec: &Spec, paranoid: bool, store: &Store) -> DataContext {
-    DataContext {
+///
+/// # Errors
+/// A lock that cannot be read.
+pub(crate) fn context(spec: &Spec, paranoid: bool, store: &Store) -> Result<DataContext, Failure> {
+    Ok(DataContext {
         base: spec.path.parent().unwrap_or(Path::new("")).to_path_buf(),
         cache: Some(store.root().join("tokens-v1")),
         paranoid,
         leases: store.lease_timing(),
         stop: Stop::default(),
-    }
+        fetched: Arc::new(fetch::fetched(&spec.path)?),
+    })
 }
 
 fn opened(

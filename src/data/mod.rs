@@ -23,7 +23,7 @@ pub use identity::{Identified, KnownData, identify};
 pub(crate) use load::stream_documents;
 pub use load::{LoadedData, document_lengths, held_out, kept_lengths, load};
 pub use sequence::scoring_windows;
-pub(crate) use slices::resolve_split;
+pub(crate) use slices::{reach, resolve_split};
 pub(crate) use source::absent_files;
 pub use source::read_all;
 pub use survey::{Look, Survey, survey};

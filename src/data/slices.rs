@@ -151,6 +151,19 @@ impl Slices {
     }
 }
 
+/// How many documents of `corpus`, from its first on, the slices reach; `None` where they are not possible.
+pub(crate) fn reach(
+    settings: &DataSettings,
+    corpus: &Corpus,
+    context: &DataContext,
+) -> Option<usize> {
+    let slices = Slices::of(settings, context).ok()?;
+    let all = [&slices.train, &slices.validation, &slices.test];
+    let all = all.into_iter().chain(&slices.tokenizer);
+    let of_corpus = all.filter(|slice| slice.corpus == *corpus);
+    Some(of_corpus.map(|slice| slice.range.end).max().unwrap_or(0))
+}
+
 /// What makes two corpora the same source of documents: spelling of the path does not count.
 #[derive(Clone, Debug, PartialEq)]
 enum SourceKey {
@@ -169,6 +182,7 @@ fn source_key(corpus: &Corpus, context: &DataContext) -> SourceKey {
             SourceKey::Files(paths.iter().map(|path| context.same_file(path)).collect())
         }
         Origin::Folder(folder) => SourceKey::Files(vec![context.same_file(&folder.path)]),
+        Origin::Set(set) => SourceKey::Files(vec![set.name.into()]),
     }
 }
 

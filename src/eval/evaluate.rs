@@ -6,6 +6,7 @@ use super::text::variety;
 use crate::choices::Reduction;
 use crate::choices::loss::Formula;
 use crate::data::{DataError, SequenceSet, Stop};
+use crate::digest::Sha256Hex;
 use crate::record::{DocumentScore, EvalResult, Sample};
 use crate::rng::{Purpose, Stream};
 use crate::spec::{EvalSettings, Loss, ModelConfig, RandomWindows, SampleSettings};
@@ -263,6 +264,8 @@ impl Evaluation<'_> {
                 .metrics
                 .insert("perplexity_clipped_linear".to_owned(), clipped);
         }
+        let perplexity = &self.request.settings.perplexity;
+        let quotes = perplexity.is_none_or(|settings| settings.quote);
         let scored = documents
             .iter()
             .zip(&sums)
@@ -275,7 +278,13 @@ impl Evaluation<'_> {
                 nll: sum.nll,
                 perplexity: sum.perplexity(),
                 hits: Some(sum.hits),
-                excerpt: excerpt(&document.text),
+                excerpt: match quotes {
+                    true => excerpt(&document.text),
+                    false => format!(
+                        "SHA-256 {}",
+                        Sha256Hex::of(document.text.as_bytes()).short()
+                    ),
+                },
             })
             .collect();
         Ok(())

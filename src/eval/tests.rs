@@ -121,6 +121,7 @@ fn settings() -> EvalSettings {
             documents: 4,
             split: Split::Validation,
             calibrated: true,
+            quote: true,
         }),
         samples: Some(SampleSettings {
             prompts: vec!["a".to_owned(), "b".to_owned()],

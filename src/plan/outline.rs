@@ -6,6 +6,7 @@ use super::expand::{PlanError, estimated, uncounted};
 use crate::data::{DataContext, Survey};
 use crate::record::Estimate;
 use crate::spec::Spec;
+use crate::text::remote::is_address;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -92,7 +93,14 @@ fn absent_files(spec: &Spec, context: &DataContext) -> Vec<PathBuf> {
             .map(|slice| slice.corpus.as_ref().unwrap_or(&data.corpus));
         let tokenizer = data.tokenizer.path();
         let corpora = corpora.flat_map(|corpus| crate::data::absent_files(corpus, context));
-        let tokenizer = tokenizer.map(|path| context.resolve(path));
+        let tokenizer = tokenizer.and_then(|path| match is_address(path) {
+            true => context
+                .fetched
+                .files(path)
+                .is_err()
+                .then(|| path.to_owned()),
+            false => Some(context.resolve(path)),
+        });
         for path in corpora.chain(tokenizer) {
             if !path.exists() && !absent.contains(&path) {
                 absent.push(path);

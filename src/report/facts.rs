@@ -7,6 +7,7 @@ use super::text::one_line;
 use crate::human;
 use crate::record::{Results, RunResult, RunStatus};
 use crate::spec::Spec;
+use crate::text::source::Origin;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,12 +29,20 @@ pub(super) fn origin(spec: &Spec, results: &Results, version: &str) -> Vec<Fact>
         "Text",
         all(&|run| {
             let corpus = data(run).corpus;
+            if let Origin::Set(set) = corpus.get().origin() {
+                let (name, licence, cited) = (set.name, set.licence, set.citation);
+                return format!("public set {name} (licence: {licence}; {cited})");
+            }
             named(
                 &serde_json::to_value(&corpus).unwrap_or_default(),
                 corpus.path(),
             )
         }),
     ));
+    let digests = documents(results);
+    if !digests.is_empty() {
+        facts.push(fact("Documents", digests));
+    }
     facts.push(fact(
         "Tokenizer",
         all(&|run| {
@@ -73,6 +82,28 @@ pub(super) fn origin(spec: &Spec, results: &Results, version: &str) -> Vec<Fact>
     }
     facts.push(fact("Program", format!("specbook {}", one_line(version))));
     facts
+}
+
+/// The slices of files that runs were trained and validated on, with their digests; nothing for embedded corpora.
+fn documents(results: &Results) -> String {
+    let mut slices = BTreeSet::new();
+    for (name, word) in [("train", "training"), ("validation", "validation")] {
+        for run in &results.runs {
+            let slice = run.key.pointer(&format!("/data/{name}/documents"));
+            let parts =
+                slice.and_then(|slice| Some((slice["take"].as_u64()?, slice["sha256"].as_str()?)));
+            if let Some((take, digest)) = parts {
+                let digest: String = digest.chars().take(12).collect();
+                slices.insert(format!(
+                    "{} for {word} (SHA-256 {digest}…)",
+                    human::count(take)
+                ));
+            }
+        }
+    }
+    let shown: Vec<String> = slices.iter().take(4).cloned().collect();
+    let more = if slices.len() > 4 { ", …" } else { "" };
+    shown.join("; ") + more
 }
 
 /// A choice in a few words: its name, and the file it reads or its version.

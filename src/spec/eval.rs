@@ -30,6 +30,18 @@ pub struct PerplexitySettings {
     /// Whether scores for losses that do not give probabilities are computed (calibrated and clipped-linear perplexity, E7).
     #[serde(default)]
     pub calibrated: bool,
+    /// Whether results and reports show how each document begins (the default). `false`: only its number and the beginning of its SHA-256,
+    /// for text of others.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub quote: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// A held-out slice.

@@ -1,6 +1,7 @@
 //! Where relative paths start and where results of reading are kept.
 
 use super::DataError;
+use super::remote::Fetched;
 use crate::fsx::LeaseTiming;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub struct DataContext {
     pub leases: LeaseTiming,
     /// Ends reading and preparing early.
     pub stop: Stop,
+    /// What addresses stand for, and where their files are.
+    pub fetched: Arc<Fetched>,
 }
 
 impl DataContext {

@@ -16,6 +16,14 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
+    /// An address whose files are not on this machine.
+    #[error(
+        "`{address}` is not on this machine; `specbook data fetch SPEC` downloads it, `specbook run --fetch SPEC` as far as it is needed"
+    )]
+    NotFetched {
+        /// The address, or the name of a set.
+        address: String,
+    },
     /// A line of a JSONL file is not what was expected.
     #[error(
         "`{}`, line {line}: expected {expected}, found {found}; {} read before it",
@@ -270,7 +278,11 @@ pub enum DataError {
 impl DataError {
     /// Whether nothing is wrong but that a file is not there.
     pub fn is_missing_file(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::NotFetched { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether nothing is wrong but that the input is not there, or not all of it.

@@ -4,6 +4,7 @@
 mod context;
 pub mod corpora;
 mod error;
+pub mod remote;
 pub mod sequence;
 pub(crate) mod source;
 #[cfg(test)]

@@ -40,6 +40,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("fsx", &["digest"]),
     ("net", &[]),
     ("choices", &[]),
+    ("fetch", &["digest", "net", "text"]),
     ("text", &["choices", "digest", "fsx", "parquet", "rng"]),
     ("spec", &["choices", "digest", "human", "record", "text"]),
     ("record", &["digest", "fsx"]),
@@ -61,7 +62,10 @@ const MODULES: &[(&str, &[&str])] = &[
             "choices", "data", "digest", "record", "rng", "spec", "weights",
         ],
     ),
-    ("plan", &["choices", "data", "digest", "record", "spec"]),
+    (
+        "plan",
+        &["choices", "data", "digest", "record", "spec", "text"],
+    ),
     ("bench", &["data", "plan", "record", "rng", "spec", "train"]),
     (
         "store",
@@ -74,7 +78,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ("queue", &["digest", "fsx", "plan", "record", "store"]),
     (
         "eval",
-        &["choices", "data", "record", "rng", "spec", "stats", "train"],
+        &[
+            "choices", "data", "digest", "record", "rng", "spec", "stats", "train",
+        ],
     ),
     ("expr", &["eval", "human", "record", "rng", "stats"]),
     (
@@ -85,7 +91,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "report",
         &[
             "claim", "digest", "eval", "expr", "fsx", "human", "plan", "record", "spec", "stats",
-            "store",
+            "store", "text",
         ],
     ),
     (

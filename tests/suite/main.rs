@@ -17,6 +17,7 @@ mod gpu;
 mod hostile;
 mod kernels;
 mod models;
+mod network;
 mod package;
 mod project;
 mod published;

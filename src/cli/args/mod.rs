@@ -157,6 +157,8 @@ pub(crate) struct ManArgs {
 /// `data`
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
+    /// Download what specs name as addresses and public sets, and pin it in `NAME.lock` beside each spec; what came before a cut is kept.
+    Fetch(SpecArgs),
     /// Count the sequences and batches of every sequence policy, from the lengths of the training documents.
     Stats(SpecArgs),
 }
@@ -164,7 +166,7 @@ pub(crate) enum DataCommand {
 /// `help`
 #[derive(Debug, Args)]
 pub(crate) struct Help {
-    /// `spec`, `settings`, `cells`, `claims`, `metrics`, `series`, `functions`, `exit-codes`, `environment`, or a command.
+    /// `spec`, `settings`, `cells`, `claims`, `metrics`, `series`, `functions`, `exit-codes`, `environment`, `datasets`, or a command.
     pub(crate) topic: Option<String>,
     /// A name of the topic, or the beginning of one (`train.loss`).
     pub(crate) name: Option<String>,
@@ -308,8 +310,11 @@ pub(crate) struct RunArgs {
     /// Pull what is missing from a place of `store push` first, and push what is new to it last.
     #[arg(long, value_name = "URL", conflicts_with_all = ["offline", "dry_run"])]
     pub(crate) remote: Option<String>,
-    /// Accepted for scripts: `run` uses the network only where `--remote` asks for it.
-    #[arg(long, hide = true)]
+    /// Download missing documents first, of each file only as far as the slices need it; without this nothing is downloaded.
+    #[arg(long)]
+    pub(crate) fetch: bool,
+    /// Accepted for scripts: `run` uses the network only where `--remote` or `--fetch` asks for it.
+    #[arg(long, hide = true, conflicts_with = "fetch")]
     pub(crate) offline: bool,
     /// Seconds between checkpoints, whatever they cost; for tests.
     #[arg(long, hide = true, value_name = "SECONDS", value_parser = seconds)]

@@ -9,6 +9,7 @@ pub(crate) use page::{page, terminal};
 
 use crate::expr::{FILTERS, FUNCTIONS, Function};
 use crate::record::{METRICS, MetricPoint};
+use crate::text::source::Set;
 
 /// One thing that has a name.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
@@ -100,6 +101,13 @@ pub(crate) const TOPICS: &[Topic] = &[
         entries: exit_codes,
     },
     Topic {
+        name: "datasets",
+        title: "Public sets",
+        about: "Texts by their names: `data.corpus: {dataset: NAME}`. `specbook data fetch` downloads them; a file that is here already is \
+                found in the folders of SPECBOOK_DATA by its SHA-256.",
+        entries: datasets,
+    },
+    Topic {
         name: "environment",
         title: "Environment variables",
         about: "What the program reads besides its arguments and files.",
@@ -159,6 +167,28 @@ fn exit_codes() -> Vec<Entry> {
     super::exit::EXIT_CODES.iter().map(entry).collect()
 }
 
+fn datasets() -> Vec<Entry> {
+    let entry = |set: &Set| {
+        let addresses = set.addresses.iter().map(|address| (*address).to_owned());
+        let pins = set.pins.iter().map(|pin| pin.url.clone());
+        let places: Vec<String> = addresses.chain(pins).collect();
+        let more = match places.len() {
+            1 => String::new(),
+            several => format!(" and {} more", several - 1),
+        };
+        Entry {
+            name: set.name.to_owned(),
+            takes: set.licence.to_owned(),
+            about: format!(
+                "{} Cite: {}. From {}{more}.",
+                set.about, set.citation, places[0]
+            ),
+            ..Entry::default()
+        }
+    };
+    Set::all().iter().map(entry).collect()
+}
+
 fn environment() -> Vec<Entry> {
     let entry = |(name, about): &(&str, &str)| Entry {
         name: (*name).to_owned(),
@@ -172,6 +202,22 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "SPECBOOK_STORE",
         "Folder of the store; `--store` goes before it.",
+    ),
+    (
+        "SPECBOOK_DATA",
+        "Folders, joined as in PATH: where public sets and pinned files are looked for by their SHA-256, whatever they are called.",
+    ),
+    (
+        "HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME",
+        "Where downloads are kept: those of the Hugging Face hub in its own cache (`~/.cache/huggingface/hub`), others in `~/.cache/specbook`.",
+    ),
+    (
+        "HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE",
+        "For `data fetch` and `run --fetch`: another hub, who asks, and whether the hub is not asked at all.",
+    ),
+    (
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR",
+        "For whatever uses the network: proxies, and the certificates that are trusted.",
     ),
     (
         "NO_COLOR",

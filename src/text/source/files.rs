@@ -4,6 +4,7 @@ use super::Paths;
 use super::{DataError, Fingerprint, changed_nanos, inode, modified_nanos};
 use crate::digest::Hasher;
 use crate::text::DataContext;
+use crate::text::remote::is_address;
 use glob::{MatchOptions, Pattern};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -20,6 +21,10 @@ fn is_pattern(path: &Path) -> bool {
 pub(super) fn list(paths: &Paths, context: &DataContext) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
     for path in paths.iter() {
+        if is_address(path) {
+            files.extend(context.fetched.files(path)?);
+            continue;
+        }
         let full = context.resolve(path);
         if !is_pattern(path) || full.exists() {
             files.push(full);
@@ -46,8 +51,14 @@ pub(super) fn list(paths: &Paths, context: &DataContext) -> Result<Vec<PathBuf>,
 
 /// Paths without a file, and patterns that match none.
 pub(super) fn absent(paths: &Paths, context: &DataContext) -> Vec<PathBuf> {
-    let full = paths.iter().map(|path| (path, context.resolve(path)));
+    let full = paths.iter().map(|path| match is_address(path) {
+        true => (path, path.clone()),
+        false => (path, context.resolve(path)),
+    });
     let absent = full.filter(|(path, full)| {
+        if is_address(path) {
+            return context.fetched.files(path).is_err();
+        }
         let matched = || matches(&context.base, path).is_ok_and(|found| !found.is_empty());
         let is_matched = || is_pattern(path) && matched();
         !full.exists() && !is_matched()

@@ -43,6 +43,12 @@ impl Jsonl {
     }
 }
 
+/// Documents that were kept of a download.
+pub(super) fn kept(path: PathBuf) -> Result<Documents, DataError> {
+    let reader = input::open_text(&path)?;
+    Ok(Box::new(JsonLines::new(reader, path, default_field())))
+}
+
 impl Source for Jsonl {
     fn origin(&self) -> Origin<'_> {
         Origin::Files(&self.path)

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub use bin::BinFile;
 #[cfg(test)]
 use bin::Width;
+pub use dataset::Set;
 pub use folder::Folder;
 pub use jsonl::Jsonl;
 pub use paths::Paths;
@@ -36,6 +37,7 @@ choices! {
         json: Json(Json),
         parquet: Parquet(Parquet),
         bin: Bin(BinFile),
+        dataset: Dataset(Dataset),
     }
 }
 
@@ -56,6 +58,11 @@ pub trait Source {
         path: PathBuf,
         vocabulary: Option<BinVocabulary>,
     ) -> Result<Documents, DataError>;
+
+    /// The documents of all files in the order in which they count; usually that of the files.
+    fn arrange(&self, documents: Documents) -> Documents {
+        documents
+    }
 
     /// Whether documents are pieces of one text, without an end between them.
     fn is_one_text(&self) -> bool {
@@ -91,6 +98,8 @@ pub enum Origin<'a> {
     Files(&'a Paths),
     /// The files of a folder.
     Folder(&'a Folder),
+    /// The files of a public set.
+    Set(&'static Set),
 }
 
 impl Corpus {
@@ -100,6 +109,7 @@ impl Corpus {
             Origin::Generated { .. } => None,
             Origin::Files(paths) => Some(paths.first()),
             Origin::Folder(folder) => Some(&folder.path),
+            Origin::Set(set) => Some(Path::new(set.name)),
         }
     }
 
@@ -126,6 +136,7 @@ impl Corpus {
                 !paths.0.is_empty() && paths.iter().all(|file| !file.as_os_str().is_empty())
             }
             Origin::Folder(folder) => !folder.path.as_os_str().is_empty(),
+            Origin::Set(_) => true,
         };
         if !is_named {
             let message = format!("the path of `{name}` is empty");
@@ -138,6 +149,7 @@ impl Corpus {
         Ok(match self.get().origin() {
             Origin::Generated { .. } => Vec::new(),
             Origin::Files(paths) => files::list(paths, context)?,
+            Origin::Set(set) => set.files(&context.fetched)?,
             Origin::Folder(folder) => {
                 folder::list(&context.resolve(&folder.path), folder.extension.as_deref())?
                     .into_iter()
@@ -195,13 +207,16 @@ fn open(
     vocabulary: Option<BinVocabulary>,
     context: &DataContext,
 ) -> Result<Documents, DataError> {
-    let (files, corpus) = (corpus.files(context)?, corpus.clone());
-    Ok(Box::new(files.into_iter().flat_map(
-        move |path| match corpus.get().read(path, vocabulary) {
-            Ok(documents) => documents,
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        },
-    )))
+    let (files, fetched) = (corpus.files(context)?, context.fetched.clone());
+    let own = corpus.clone();
+    let documents = files.into_iter().flat_map(move |path| {
+        let opened = match fetched.holds_documents(&path) {
+            true => jsonl::kept(path),
+            false => own.get().read(path, vocabulary),
+        };
+        opened.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+    });
+    Ok(corpus.get().arrange(Box::new(documents)))
 }
 
 /// A range of documents that somebody asked for under a name.
@@ -335,11 +350,19 @@ pub(crate) fn count(
     Ok(count)
 }
 
-/// Files and patterns of a corpus that are not there.
+/// Files, patterns and addresses of a corpus that are not there.
 pub(crate) fn absent_files(corpus: &Corpus, context: &DataContext) -> Vec<PathBuf> {
     match corpus.get().origin() {
         Origin::Generated { .. } => Vec::new(),
         Origin::Files(paths) => files::absent(paths, context),
+        Origin::Set(set) if set.is_here(&context.fetched) => Vec::new(),
+        Origin::Set(set) => vec![
+            format!(
+                "{}, a public set that `specbook data fetch` downloads",
+                set.name
+            )
+            .into(),
+        ],
         Origin::Folder(folder) => {
             let path = context.resolve(&folder.path);
             if path.exists() {
@@ -358,6 +381,7 @@ pub(crate) fn describe(corpus: &Corpus) -> String {
             format!("the embedded corpus `{}`", generator.name())
         }
         Origin::Files(paths) => paths.to_string(),
+        Origin::Set(set) => format!("the public set `{}`", set.name),
         Origin::Folder(folder) => format!("`{}`", folder.path.display()),
     }
 }
@@ -369,7 +393,7 @@ pub(crate) fn fingerprint(
 ) -> Result<Option<Fingerprint>, DataError> {
     match corpus.get().origin() {
         Origin::Generated { .. } => Ok(None),
-        Origin::Files(paths) => fingerprint_of(&files::list(paths, context)?).map(Some),
+        Origin::Files(_) | Origin::Set(_) => fingerprint_of(&corpus.files(context)?).map(Some),
         Origin::Folder(folder) => {
             let files = folder::list(&context.resolve(&folder.path), folder.extension.as_deref())?;
             folder::fingerprint(&files).map(Some)

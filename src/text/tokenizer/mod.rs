@@ -15,7 +15,7 @@ mod split;
 mod text;
 mod train;
 
-use super::{DataContext, DataError, Stop};
+use super::{DataContext, DataError, Stop, remote};
 use crate::choices::{Findings, choices};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -162,9 +162,17 @@ impl Tokenizer {
 /// Files that a tokenizer is made from; none where it is made from documents or from nothing.
 pub(crate) fn files(tokenizer: &Tokenizer, context: &DataContext) -> Vec<PathBuf> {
     match tokenizer.get().made() {
-        Made::OfFiles(kind) => kind
-            .path()
-            .map_or_else(Vec::new, |path| kind.files(context.resolve(path))),
+        Made::OfFiles(kind) => {
+            kind.path()
+                .map_or_else(Vec::new, |path| match remote::is_address(path) {
+                    // One that is not here stands for itself, and is not found.
+                    true => {
+                        let here = context.fetched.files(path);
+                        here.unwrap_or_else(|_| vec![path.to_owned()])
+                    }
+                    false => kind.files(context.resolve(path)),
+                })
+        }
         Made::OfDocuments(_) => Vec::new(),
     }
 }

@@ -1,0 +1,194 @@
+//! What uses the network, and that nothing else does.
+
+use crate::project::{Project, Ran, real_data, repository};
+use std::io::Write as _;
+
+#[path = "../../src/test_support/server.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod server;
+
+use server::Server;
+
+/// A project whose text is at an address, and the traps for whatever is asked.
+struct Net {
+    project: Project,
+    server: Server,
+    /// The proxy of everything but this machine.
+    proxy: Server,
+}
+
+impl Net {
+    fn new(documents: usize, rest: &str) -> Self {
+        let (server, proxy, project) = (Server::start(), Server::start(), Project::new());
+        let lines = (0..documents).map(|n| {
+            let text = format!(
+                "The cat number {n} sat on the mat. {}",
+                "It sat well. ".repeat(n % 7 + 3)
+            );
+            serde_json::json!({"text": text}).to_string() + "\n"
+        });
+        let mut encoder = flate2_encoder();
+        encoder
+            .write_all(lines.collect::<String>().as_bytes())
+            .unwrap();
+        server.put("/cats.jsonl.gz", encoder.finish().unwrap());
+        let spec = format!(
+            r#"
+specbook: 1
+name: cats
+title: Cats
+base:
+  data: {{corpus: {{jsonl: {{path: "{}/cats.jsonl.gz"}}}}, tokenizer: {{train_bpe: {{vocab_size: 300}}}}, train: 12, validation: 4}}
+  model: {{dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 16}}
+  train: {{batch_size: 4, optimizer: {{adamw: {{learning_rate: 1e-2}}}}, validate: {{every: end}}}}
+  eval: {{perplexity: {{documents: 4, quote: false}}}}
+{rest}cells:
+  - plan: all
+  - perplexity: {{runs: all}}
+"#,
+            server.url
+        );
+        project.write("specs/cats.yaml", spec);
+        Self {
+            project,
+            server,
+            proxy,
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.project.command(arguments);
+        command
+            .env("XDG_CACHE_HOME", self.project.path().join("cache"))
+            .env_remove("HF_HOME")
+            .env_remove("SPECBOOK_DATA")
+            .env("HF_ENDPOINT", &self.proxy.url)
+            .envs(["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, &self.proxy.url)));
+        self.project.ran(command.output().unwrap())
+    }
+
+    /// What was asked of anybody since the last look.
+    fn asked(&self) -> Vec<String> {
+        [self.server.log(), self.proxy.log()].concat()
+    }
+}
+
+fn flate2_encoder() -> flate2::write::GzEncoder<Vec<u8>> {
+    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast())
+}
+
+#[test]
+fn only_what_says_fetch_uses_the_network() {
+    let net = Net::new(40, "");
+    let spec = "specs/cats.yaml";
+    // Without the text nothing is trained, and the message names the way.
+    let missing = net.run(&["run", spec]).code(4);
+    assert!(
+        missing.stderr.contains("specbook data fetch"),
+        "{}",
+        missing.stderr
+    );
+    net.run(&["check", spec]).success();
+    net.run(&["plan", spec]).success();
+    assert_eq!(net.asked(), [""; 0]);
+    let fetched = net.run(&["data", "fetch", spec]).success();
+    assert!(
+        fetched.stdout.contains("cats.jsonl.gz"),
+        "{}",
+        fetched.stdout
+    );
+    assert_eq!(net.asked(), ["HEAD /cats.jsonl.gz", "GET /cats.jsonl.gz"]);
+    let lock: serde_json::Value =
+        serde_json::from_str(&net.project.read("specs/cats.lock")).unwrap();
+    let url = format!("{}/cats.jsonl.gz", net.server.url);
+    let pin = &lock["sources"][&url][0];
+    assert_eq!(
+        (pin["url"].as_str(), pin["sha256"].as_str().map(str::len)),
+        (Some(&*url), Some(64))
+    );
+    // Now everything works, and nobody is asked for anything.
+    for arguments in [
+        &["data", "fetch", spec][..],
+        &["plan", spec],
+        &["run", spec],
+        &["run", spec, "--fetch"],
+        &["report", spec],
+        &["report", "--check", spec],
+        &["verify", spec],
+        &["status", spec],
+        &["ls"],
+        &["data", "stats", spec],
+        &["cite", spec],
+        &["store", "verify"],
+        &["store", "gc"],
+        &["doctor"],
+    ] {
+        net.run(arguments).success();
+        assert_eq!(net.asked(), [""; 0], "{arguments:?}");
+    }
+    // The documents of others are numbers and digests.
+    let report = net.project.read("reports/cats/report.md");
+    assert!(
+        report.contains("SHA-256") && !report.contains("cat number"),
+        "{report}"
+    );
+    let records = net.project.read("reports/cats/data/records.jsonl");
+    assert!(!records.contains("cat number"));
+}
+
+#[test]
+fn a_run_fetches_documents_as_far_as_it_needs_them() {
+    let net = Net::new(60_000, "");
+    net.run(&["run", "specs/cats.yaml", "--fetch"]).success();
+    let asked = net.asked();
+    assert_eq!(asked, ["GET /cats.jsonl.gz"], "the first part is enough");
+    let lock = net.project.read("specs/cats.lock");
+    assert!(lock.contains("\"documents\": 16"), "{lock}");
+    let folder = net.project.path().join("cache/specbook/documents");
+    let kept: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    // The same again asks nobody; more documents are fetched.
+    net.run(&["run", "specs/cats.yaml", "--fetch"]).success();
+    assert_eq!(net.asked(), [""; 0]);
+    let more = [
+        "run",
+        "specs/cats.yaml",
+        "--fetch",
+        "--set",
+        "data.train=30",
+        "--no-report",
+    ];
+    net.run(&more).success();
+    assert_eq!(net.asked(), ["GET /cats.jsonl.gz"]);
+}
+
+#[test]
+fn every_study_profile_is_ready_to_run() {
+    let Some(data) = real_data() else { return };
+    for (name, runs) in [
+        ("epoch-frenzy", 12),
+        ("grid-search", 36),
+        ("scale-up", 4),
+        ("sequence-handling", 78),
+        ("loss-comparison", 17),
+    ] {
+        let project = Project::with_shipped(&format!("{name}.yaml"));
+        let lock = repository().join(format!("specs/{name}.lock"));
+        project.write(&format!("specs/{name}.lock"), std::fs::read(lock).unwrap());
+        let mut command = project.command(&[
+            "plan",
+            &format!("specs/{name}.yaml"),
+            "-p",
+            "study",
+            "--format",
+            "json",
+        ]);
+        let plan = project
+            .ran(command.env("SPECBOOK_DATA", &data).output().unwrap())
+            .success()
+            .json();
+        let plan = plan.as_array().map_or(&plan, |plans| &plans[0]);
+        assert_eq!(plan["runs"].as_array().map(Vec::len), Some(runs), "{name}");
+        assert!(plan["missing"].is_null(), "{name}: {}", plan["missing"]);
+    }
+}
