@@ -21,7 +21,7 @@ esac
 has_std() { [ -n "$(find "$("$1" --print target-libdir --target $target)" -name 'libstd-*.rlib' 2>/dev/null)" ]; }
 has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
 # Built in half the time, and fast enough.
-flags=(--locked --config 'profile.dev.package."*".opt-level=0' --config profile.dev.debug=false --target "$target")
+flags=(--locked --config 'profile.dev.package."*".opt-level=0' --config profile.dev.package.specbook-kernels.opt-level=1 --config profile.dev.debug=false --target "$target")
 if ! has_std "${RUSTC:-rustc}"; then
   for rustc in "${RUSTC:-rustc}" /usr/bin/rustc; do
     if has_source "$rustc"; then
