@@ -220,22 +220,22 @@ mod tests {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
         insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @r#"
         there is no run `25x10`
-           --> spec.yaml:320:20
-        320 |   - text: "{{ run('25x10').val_loss }}"
+           --> spec.yaml:335:20
+        335 |   - text: "{{ run('25x10').val_loss }}"
             |                    ^^^^^
             = allowed: `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100` and others
             = hint: did you mean `25x100`?
 
         there is no function `meen`
-           --> spec.yaml:321:15
-        321 |   - text: "{{ meen(2) }} {{ men(2) }}"
+           --> spec.yaml:336:15
+        336 |   - text: "{{ meen(2) }} {{ men(2) }}"
             |               ^^^^
             = allowed: `mean`, `min`, `difference` and others
             = hint: did you mean `mean`?
 
         there is no function `men`
-           --> spec.yaml:321:29
-        321 |   - text: "{{ meen(2) }} {{ men(2) }}"
+           --> spec.yaml:336:29
+        336 |   - text: "{{ meen(2) }} {{ men(2) }}"
             |                             ^^^
             = allowed: `mean`, `min`, `trend` and others
             = hint: did you mean `mean`?
@@ -271,12 +271,12 @@ mod tests {
         let typo = claim("run('25x10').val_loss");
         insta::assert_snapshot!(mistakes("claims:\n", &typo, "desk"), @r#"
         there is no run `25x10`
-          --> spec.yaml:99:48
-        99 |   - {id: X-1, says: Something., measure: "run('25x10').val_loss", expect: {above: 0}, needs: {profiles: [paper]}}
-           |                                                ^^^^^
-           = allowed: `25x100`, `25x100,seed=0`, `25x100,seed=1` and others
-           = note: in claim `X-1`
-           = hint: did you mean `25x100`?
+           --> spec.yaml:114:48
+        114 |   - {id: X-1, says: Something., measure: "run('25x10').val_loss", expect: {above: 0}, needs: {profiles: [paper]}}
+            |                                                ^^^^^
+            = allowed: `25x100`, `25x100,seed=0`, `25x100,seed=1` and others
+            = note: in claim `X-1`
+            = hint: did you mean `25x100`?
         "#);
         assert_eq!(
             mistakes("claims:\n", &typo, "desk"),

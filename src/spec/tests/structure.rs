@@ -177,7 +177,7 @@ fn unknown_choices() {
      --> s.yaml:8:14
     8 |     corpus: {storys: {version: 1}}
       |              ^^^^^^
-      = allowed: `{stories: {version: …}}`, `{documents: {version: …}}`, `{text: {path: …}}`, `{folder: {path: …}}`, `{jsonl: {path: …}}`, `{json: {path: …}}`, `{parquet: {path: …}}`, `{bin: {path: …}}`
+      = allowed: `{stories: {version: …}}`, `{documents: {version: …}}`, `{text: {path: …}}`, `{folder: {path: …}}`, `{jsonl: {path: …}}`, `{json: {path: …}}`, `{parquet: {path: …}}`, `{bin: {path: …}}`, `{dataset: …}`
       = hint: did you mean `stories`?
     ");
     assert_snapshot!(edit("every: epoch", "every: epochs"), @"
@@ -241,7 +241,7 @@ fn choices_written_wrongly() {
      --> s.yaml:8:39
     8 |     corpus: {documents: {version: 1}, stories: {version: 1}}
       |                                       ^^^^^^^
-      = allowed: `{stories: {version: …}}`, `{documents: {version: …}}`, `{text: {path: …}}`, `{folder: {path: …}}`, `{jsonl: {path: …}}`, `{json: {path: …}}`, `{parquet: {path: …}}`, `{bin: {path: …}}`
+      = allowed: `{stories: {version: …}}`, `{documents: {version: …}}`, `{text: {path: …}}`, `{folder: {path: …}}`, `{jsonl: {path: …}}`, `{json: {path: …}}`, `{parquet: {path: …}}`, `{bin: {path: …}}`, `{dataset: …}`
     ");
     assert_snapshot!(edit("{runs: all}", "{runs: some}"), @"
     `cells[3].samples.runs` cannot be `some`
