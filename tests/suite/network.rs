@@ -170,7 +170,7 @@ fn every_study_profile_is_ready_to_run() {
         ("grid-search", 36),
         ("scale-up", 4),
         ("sequence-handling", 78),
-        ("loss-comparison", 17),
+        ("loss-comparison", 19),
     ] {
         let project = Project::with_shipped(&format!("{name}.yaml"));
         let lock = repository().join(format!("specs/{name}.lock"));

@@ -120,6 +120,8 @@ fn plans_of_loss_comparison() {
     842c68b0bd15 square-rescaled
     9c31a1716fbe softmax-square
     36a5631a7862 softmax-square-100
+    afeda7d3b303 softmax-square-scaled
+    d5fe367f81c1 square-100-near
     899269e76f2e ce-slow
     60c6bd85cf6f ce-fast
     1451a24d4e33 squentropy-slow

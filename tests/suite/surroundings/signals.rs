@@ -174,10 +174,11 @@ fn one_signal_ends_a_report_and_leaves_the_old_one_or_the_new() {
     let when = When::Makes(staging.clone());
     for command in [&cached[..], &["report", "specs/tiny.yaml"]] {
         let end = ended(&project, command, &when, Signal::SIGTERM);
-        assert!(!end.success(), "{end}");
         // Whoever reads next tidies up, and finds one or the other.
         let check = project.run(&["report", "--check", "specs/tiny.yaml"]);
         let is_old = project.read("reports/tiny/report.md") == before;
+        // A quick machine has the whole report before the signal comes.
+        assert!(!is_old || !end.success(), "{end}");
         assert!(is_old || check.code == 0, "{}", check.stderr);
         assert!(!staging.exists());
     }
