@@ -7,6 +7,7 @@ say() { printf '\n== %s\n' "$*"; }
 say "format";            cargo fmt --all --check
 say "lints";             cargo clippy --locked --workspace --all-targets -- -D warnings
 say "CUDA code";         cargo clippy --locked --all-targets --features cuda-check -- -D warnings
+say "CUDA headers";      scripts/cuda-headers.py
 say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
 say "kernels for aarch64"; scripts/arm-test.sh kernels --no-install

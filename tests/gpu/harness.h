@@ -28,7 +28,7 @@ struct Attention {
 };
 struct Formula {
   int cross_entropy, square, on_probabilities;
-  float wrong, correct, target, factor;
+  float wrong, correct, near, target, factor;
 };
 struct Piece {
   float *value, *first, *second, *gradient;

@@ -1,9 +1,9 @@
 // Losses and their gradients, scores.
 #include "harness.h"
 
-template <class T> static void head(Report &report, int classes, int cross_entropy, int square, int on_probabilities) {
+template <class T> static void head(Report &report, int classes, int cross_entropy, int square, int on_probabilities, float near = INFINITY) {
   const int rows = 5;
-  const Formula f = {cross_entropy, square, on_probabilities, 0.3f, 2.5f, 1.5f, 0.25f};
+  const Formula f = {cross_entropy, square, on_probabilities, 0.3f, 2.5f, near, 1.5f, 0.25f};
   Memory<T> logits(rows * classes, "logits", 1);
   Memory<float> losses(2 * rows, "losses", 0);
   Memory<double> totals(2, "totals", 0);
@@ -24,7 +24,7 @@ template <class T> static void head(Report &report, int classes, int cross_entro
     for (int j = 0; j < classes; j++) sum += p[j] = std::exp(v[j] - most);
     for (int j = 0; j < classes; j++) {
       p[j] /= sum;
-      const double s = on_probabilities ? p[j] : v[j], apart = j == y ? s - f.target : s, weight = j == y ? f.correct : f.wrong;
+      const double s = on_probabilities ? p[j] : v[j], apart = j == y ? s - f.target : s, weight = j == y && std::abs(s) < near ? f.correct : f.wrong;
       loss[2 * r + 1] += square ? weight * apart * apart : 0;
       slope[j] = 2 * weight * apart;
       mean += p[j] * slope[j];
@@ -46,7 +46,10 @@ template <class T> static void cross_entropy(Report &r) {
   head<T>(r, 61, 1, 0, 0);
   head<T>(r, 1024, 1, 0, 0);
 }
-template <class T> static void square(Report &r) { head<T>(r, 1003, 0, 1, 0); }
+template <class T> static void square(Report &r) {
+  head<T>(r, 1003, 0, 1, 0);
+  for (int i = 0; i < 4; i++) head<T>(r, 61, 0, 1, 0, 1.f);  // right logits on both sides of it
+}
 template <class T> static void squentropy(Report &r) { head<T>(r, 1000, 1, 1, 0); }
 template <class T> static void square_softmax(Report &r) { head<T>(r, 1003, 0, 1, 1); }
 

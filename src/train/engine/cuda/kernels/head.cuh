@@ -25,10 +25,11 @@ template <class T> __device__ __forceinline__ void row_sums(const T *f, int clas
 }
 
 // Cross-entropy and square term of each row, by the formula of src/train/engine/loss.rs; the gradient of their sum times `factor` takes the place
-// of the logits, and no probability is stored. Rows whose target is below 0 do not count.
+// of the logits, and no probability is stored. Rows whose target is below 0 do not count. `correct` is the right class's factor where its value is
+// below `near` in size, else it has that of the wrong ones.
 struct Formula {
   int cross_entropy, square, on_probabilities;
-  float wrong, correct, target, factor;
+  float wrong, correct, near, target, factor;
 };
 #define HEAD_ROW(T) T *__restrict__ logits, const int *__restrict__ targets, float *__restrict__ losses, int classes, int with_gradient, Formula formula
 template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
@@ -49,6 +50,7 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
   float most, sum, squares;
   row_sums(f, classes, whole, part, most, sum, squares);
   const float log_sum = most + logf(sum), fy = to_f32(f[y]), py = exponential<T>(fy - log_sum), goal = formula.target;
+  const float correct = fabsf(formula.on_probabilities ? py : fy) < formula.near ? formula.correct : formula.wrong;
   float mean = 0.f;  // Σ p e, e the slopes by the probabilities
   if (formula.square && formula.on_probabilities) {
     squares = 0.f;
@@ -61,12 +63,12 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
       }
     }
     squares = block_sum(squares, part);
-    mean = 2.f * formula.wrong * (squares - py * py) + 2.f * formula.correct * (py - goal) * py;
+    mean = 2.f * formula.wrong * (squares - py * py) + 2.f * correct * (py - goal) * py;
   }
   if (threadIdx.x == 0) {
     const float s = formula.on_probabilities ? py : fy;
     losses[2 * size_t(blockIdx.x)] = formula.cross_entropy ? log_sum - fy : 0.f;
-    losses[2 * size_t(blockIdx.x) + 1] = formula.square ? formula.wrong * (squares - s * s) + formula.correct * (s - goal) * (s - goal) : 0.f;
+    losses[2 * size_t(blockIdx.x) + 1] = formula.square ? formula.wrong * (squares - s * s) + correct * (s - goal) * (s - goal) : 0.f;
   }
   if (!with_gradient) return;
   __syncthreads();  // everybody has read f[y]
@@ -78,7 +80,7 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
       const float p = exponential<T>(v[e] - log_sum), s = formula.on_probabilities ? p : v[e];
       float g = formula.cross_entropy ? p - (right ? 1.f : 0.f) : 0.f;
       if (formula.square) {
-        const float slope = right ? 2.f * formula.correct * (s - goal) : 2.f * formula.wrong * s;
+        const float slope = right ? 2.f * correct * (s - goal) : 2.f * formula.wrong * s;
         g += formula.on_probabilities ? p * (slope - mean) : slope;
       }
       v[e] = g * formula.factor;
