@@ -570,3 +570,51 @@ fn changed_expressions_and_texts_are_read_or_refused() {
         let _ = session.text(&text);
     });
 }
+
+#[test]
+fn validation_losses_follow_from_their_documents() {
+    let mut results = Results::default();
+    for (group, shift) in [("a", 0.0), ("b", 0.5)] {
+        let mut own = run(group, &[], 0, 0.1);
+        own.key["train"]["batch_size"] = 2.into();
+        // Documents of 10 and 30 targets by turns: all together they are worth 16 of 20.
+        let validation = (0..20u32).map(|document| {
+            let tokens = 10 + 20 * (document % 2);
+            let loss = 2.0 + f64::from(document * 7 % 5) + shift;
+            (u64::from(tokens), f64::from(tokens) * loss)
+        });
+        own.eval = Some(crate::record::EvalResult {
+            validation: validation.collect(),
+            ..Default::default()
+        });
+        own.metrics.insert("val_loss".to_owned(), 4.0 + shift);
+        results.runs.push(own);
+    }
+    let session = Session::new(results);
+    let measured = |expression: &str, scope: Scope| {
+        let prepared = session.prepare(expression).unwrap();
+        prepared.measure(&[scope]).unwrap().remove(0)
+    };
+    let difference = "run('b').val_loss - run('a').val_loss";
+    let documents = measured(difference, Scope::Mean).documents.unwrap();
+    assert_eq!((documents.count, documents.effective), (20, 16));
+    assert_eq!(documents.degrees(), 15);
+    let part = Scope::WithoutDocuments {
+        part: 3,
+        groups: 20,
+    };
+    for scope in [Scope::Documents(0), Scope::Documents(7), part] {
+        let paired = measured(difference, scope).values[0];
+        assert!((paired - 0.5).abs() < 1e-12, "{scope:?}: {paired}");
+    }
+    // Without the second document of losses 2, 4, 6, 3, 5, …: 400 targets with 1,600 nats less 30 with 120.
+    let without = Scope::WithoutDocuments {
+        part: 1,
+        groups: 20,
+    };
+    let own = measured("run('a').val_loss", without).values[0];
+    assert!((own - (1600.0 - 120.0) / 370.0).abs() < 1e-12, "{own}");
+    // The minimum over a curve follows from more than the last scores.
+    let minimum = measured("run('a').val_loss_min + run('a').val_loss", Scope::Mean);
+    assert_eq!(minimum.documents, None);
+}

@@ -173,3 +173,109 @@ fn profiles_and_overrides_have_folders_of_their_own() {
         .success();
     assert_eq!(project.read("reports/tiny/report.md"), own);
 }
+
+/// The program on the path, where it is installed.
+fn installed(program: &str) -> bool {
+    std::process::Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn papers_have_macros_tables_and_figures() {
+    let project = project();
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    for (language, report, mark) in [
+        ("tex", "report.tex", "\\begin{document}"),
+        ("typst", "report.typ", "#table("),
+    ] {
+        project
+            .run(&[
+                "report",
+                "specs/tiny.yaml",
+                "--to",
+                language,
+                "--out",
+                language,
+            ])
+            .success();
+        let text = project.read(&format!("{language}/tiny/{report}"));
+        assert!(text.contains(mark), "{text}");
+    }
+    assert!(
+        project
+            .read("tex/tiny/numbers.tex")
+            .contains("\\csname specbook@")
+    );
+    assert!(project.read("tex/tiny/report.tex").contains("\\toprule"));
+    // `report` without a language writes the report itself, and papers have no place in it.
+    assert!(!project.path().join("reports/tiny/report.tex").exists());
+    project
+        .run(&["report", "specs/tiny.yaml", "--to", "tex"])
+        .code(2);
+    // scripts/papers.sh compiles the papers of all specs with what it finds.
+    if installed("pdflatex") {
+        let output = std::process::Command::new("pdflatex")
+            .args(["-interaction=nonstopmode", "-halt-on-error", "report.tex"])
+            .current_dir(project.path().join("tex/tiny"))
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{log}");
+    }
+}
+
+#[test]
+fn templates_of_the_user_stand_in_for_shipped_ones() {
+    let project = project();
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let shipped = project.read("reports/tiny/index.html");
+    project.write("mine/style.css", "body{color:teal}\n");
+    let report = ["report", "specs/tiny.yaml", "--template", "mine"];
+    project.run(&report).success();
+    let own = project.read("reports/tiny/index.html");
+    assert!(own.contains("body{color:teal}") && own != shipped);
+    assert!(
+        project
+            .read("reports/tiny/data/records.jsonl")
+            .contains("\"style.css\"")
+    );
+    let check = ["report", "specs/tiny.yaml", "--check"];
+    project.run(&check).success();
+    // The digest is in the record: another template is another report.
+    project.write("mine/style.css", "body{color:navy}\n");
+    let refused = project.run(&check);
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    project.write("mine/style.css", "body{color:teal}\n");
+    project.write("mine/report.html.j2", "{{ report.nothing }}\n");
+    let broken = project.run(&report).code(2);
+    assert!(
+        broken.stderr.contains("report.html.j2"),
+        "{}",
+        broken.stderr
+    );
+    project.write("none/other.txt", "");
+    let empty = ["report", "specs/tiny.yaml", "--template", "none"];
+    let refused = project.run(&empty).code(2);
+    assert!(refused.stderr.contains("style.css"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_sweep_is_watched_from_its_store() {
+    let project = project();
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    // All runs are done: the page is written once, and watching ends.
+    project
+        .run(&["status", "specs/tiny.yaml", "--watch", "live.html"])
+        .success();
+    let page = project.read("live.html");
+    assert!(
+        page.len() < 200_000 && page.ends_with("</html>\n"),
+        "{page}"
+    );
+    assert!(
+        page.contains("dim=32") && !page.contains("<script"),
+        "{page}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Tests of whole reports over made-up results.
 
 mod browser;
+mod cells;
 mod figures;
 pub(crate) mod fixture;
 mod hostile;

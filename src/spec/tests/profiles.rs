@@ -223,3 +223,28 @@ fn paths_that_name_too_little_or_too_much() {
        = hint: override the cases: `cases.25x100.train.epochs: …`
     ");
 }
+
+#[test]
+fn a_profile_has_words_of_its_own() {
+    let own = "  smoke: {title: Small, finding: 'It ran.', cells: [{plan: all}], seeds: [0],";
+    let text = super::FRENZY.replace("  smoke: {seeds: [0],", own);
+    let small = super::with(&text, Some("smoke"), &[]).unwrap();
+    assert_eq!((small.title.as_str(), small.cells.len()), ("Small", 1));
+    assert_eq!(small.finding.unwrap().value, "It ran.");
+    // The others keep the words of the spec.
+    let desk = super::with(&text, None, &[]).unwrap();
+    assert!(desk.title != "Small" && desk.cells.len() == 5 && desk.finding.is_none());
+    // They are held against the shape of the spec, whether the profile was asked for or not.
+    let broken = text.replace("[{plan: all}]", "[{plans: all}]");
+    assert!(
+        super::with(&broken, None, &[])
+            .unwrap_err()
+            .contains("`plans`")
+    );
+    let unknown = text.replace("[{plan: all}]", "[{claims: [EF-99]}]");
+    assert!(
+        super::with(&unknown, Some("smoke"), &[])
+            .unwrap_err()
+            .contains("EF-99")
+    );
+}
