@@ -175,9 +175,9 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         ReportError::Foreign { .. } => ErrorKind::Usage,
         ReportError::Fs(error) if error.is_not_found() => ErrorKind::Input,
         ReportError::Fs(_) => ErrorKind::Store,
-        ReportError::Template { .. } | ReportError::Plot(_) | ReportError::Json(_) => {
-            ErrorKind::Internal
-        }
+        // The shipped ones are tested: it is one of the user's.
+        ReportError::Template { .. } => ErrorKind::Input,
+        ReportError::Plot(_) | ReportError::Json(_) => ErrorKind::Internal,
     }
 }
 

@@ -121,7 +121,7 @@ impl Templates {
 fn environment(own: &BTreeMap<String, String>) -> Result<Environment<'static>, Broken> {
     let broken = |name: &str| {
         let name = name.to_owned();
-        move |error: minijinja::Error| (name, format!("{error:#}"))
+        move |error: minijinja::Error| (name, format!("{error}"))
     };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -160,6 +160,6 @@ pub(in crate::report) fn render(
         .and_then(|template| template.render(context))
         .map_err(|error| ReportError::Template {
             name: name.to_owned(),
-            message: format!("{error:#}"),
+            message: format!("{error}"),
         })
 }
