@@ -254,7 +254,7 @@ impl<'a> Materials<'a> {
         let of_documents = settings.data.sequence == Sequence::NextToken;
         let is_loss =
             settings.train.loss == Loss::CrossEntropy && settings.train.keep == Keep::Last;
-        if !of_documents || !is_loss || validation.len() == 0 {
+        if !of_documents || !is_loss || validation.is_empty() {
             return Ok(Vec::new());
         }
         let decode = self.decode();

@@ -66,9 +66,9 @@ pub fn run() -> ExitCode {
             // A closed pipe behind `--help` is not worth a message.
             let _ = error.print();
             if let Some(setting) = help::setting_of_option(&error) {
-                eprintln!(
-                    "\nhint: `{setting}` is a setting: `--set {setting}=VALUE`, or a line of the spec"
-                );
+                print::hint(&format!(
+                    "`{setting}` is a setting: `--set {setting}=VALUE`, or a line of the spec"
+                ));
             }
             return ExitCode::from(if error.use_stderr() {
                 exit::USAGE

@@ -45,7 +45,7 @@ pub(crate) fn text(results: &Results, judged: &[Judged]) -> String {
         text += " more; `specbook ls` lists them";
     }
     for (sign, about) in marks(&groups) {
-        text += &format!("\n{sign} {about}");
+        text.extend(["\n", &sign.to_string(), " ", about]);
     }
     if !judged.is_empty() {
         text += "\nclaims: ";

@@ -134,10 +134,13 @@ impl Printer {
     /// Says why the work ends.
     pub(crate) fn error(&self, text: &str, hint: Option<&str>) {
         say(format_args!("{ERROR}error{ERROR:#}: {}", clean(text)));
-        if let Some(hint) = hint {
-            say(format_args!("\n{HINT}hint{HINT:#}: {}", clean(hint)));
-        }
+        hint.into_iter().for_each(self::hint);
     }
+}
+
+/// Says what to do, below an error.
+pub(crate) fn hint(text: &str) {
+    say(format_args!("\n{HINT}hint{HINT:#}: {}", clean(text)));
 }
 
 /// Text from specs, corpora and models without control characters: escape sequences never reach the terminal.

@@ -285,14 +285,11 @@ fn below(folder: &Path, prefix: &str, names: &mut Vec<String>) {
 
 /// A path as it stands in an address.
 fn encoded(path: &str) -> String {
-    let mut text = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                text.push(char::from(byte));
-            }
-            other => text += &format!("%{other:02X}"),
+    let one = |byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+            char::from(byte).to_string()
         }
-    }
-    text
+        other => format!("%{other:02X}"),
+    };
+    path.bytes().map(one).collect()
 }

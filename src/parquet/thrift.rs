@@ -12,7 +12,7 @@ pub(super) enum Value<'a> {
     Int(i64),
     Double,
     Bytes(&'a [u8]),
-    List(Vec<Value<'a>>),
+    List(Vec<Self>),
     Struct(Struct<'a>),
 }
 

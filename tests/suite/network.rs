@@ -1,13 +1,8 @@
 //! What uses the network, and that nothing else does.
 
 use crate::project::{Project, Ran, real_data, repository};
+use crate::server::Server;
 use std::io::Write as _;
-
-#[path = "../../src/test_support/server.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod server;
-
-use server::Server;
 
 /// A project whose text is at an address, and the traps for whatever is asked.
 struct Net {

@@ -254,7 +254,8 @@ fn arms_of_equal_budget_trained_equally_many_tokens() {
                 .push(["tokens", "tokens half-width", "tokens runs"].map(|key| run[key].clone()));
         }
     }
-    assert_eq!(budgets, vec![["76800", "0", "9"]; 5]);
+    // What is the same in every run has no half-width.
+    assert_eq!(budgets, vec![["76800", "", "9"]; 5]);
 }
 
 /// The desk profile's own text: 128 generated documents.
@@ -278,5 +279,6 @@ fn the_committed_reports_are_what_their_records_give() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     let same = told.matches("the report is what its records give");
-    assert_eq!(same.count(), NAMES.len(), "{told}");
+    // The loss comparison has one of its search too.
+    assert_eq!(same.count(), NAMES.len() + 1, "{told}");
 }

@@ -179,13 +179,16 @@ pub fn few_chains(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut
     });
 }
 
+/// Multiplies one row of `x` with rows of weights into a row of `y`.
+type Product<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
+
 fn each_row(
     compute: &Compute,
     x: &[f32],
     w: &[f32],
     inner: usize,
     y: &mut [f32],
-    product: &(dyn Fn(&[f32], &[f32], &mut [f32]) + Sync),
+    product: &Product<'_>,
 ) {
     let outputs = w.len() / inner;
     assert_eq!(y.len(), x.len() / inner * outputs);

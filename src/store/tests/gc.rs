@@ -315,27 +315,27 @@ fn models_go_only_when_asked_and_where_no_plan_begins_with_them() {
         ..GcOptions::default()
     };
     let none = at_once().grace;
-    assert_eq!(models(&at_once()), [PathBuf::new(); 0]);
+    assert_eq!(models(&at_once()), [] as [PathBuf; 0]);
     assert_eq!(models(&asked(none)), [model_dir(&store, &other)]);
     assert_eq!(
         models(&asked(Grace::default())),
-        [PathBuf::new(); 0],
+        [] as [PathBuf; 0],
         "young"
     );
     let kept = GcOptions {
         models: [other.id].into(),
         ..asked(none)
     };
-    assert_eq!(models(&kept), [PathBuf::new(); 0]);
+    assert_eq!(models(&kept), [] as [PathBuf; 0]);
     // A manifest of before does not say which models it needs, one that cannot be read may need any.
     let of_before = Manifest {
         models: None,
         ..manifest(&plan, "b.yaml", "b")
     };
     let of_before = store.put_plan(&of_before).unwrap();
-    assert_eq!(models(&asked(none)), [PathBuf::new(); 0]);
+    assert_eq!(models(&asked(none)), [] as [PathBuf; 0]);
     fs::write(&of_before, "half").unwrap();
-    assert_eq!(models(&asked(none)), [PathBuf::new(); 0]);
+    assert_eq!(models(&asked(none)), [] as [PathBuf; 0]);
     fs::remove_file(of_before).unwrap();
     fs::remove_file(path).unwrap();
     assert_eq!(models(&asked(none)).len(), 2);

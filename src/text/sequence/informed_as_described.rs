@@ -1,6 +1,6 @@
 //! Each document cut into chunks; the last one is padded and kept if it has at least `tol` ids (as described).
 
-use super::{Frame, Policy, Sequence, Shape, cut, cut_count};
+use super::{Frame, Policy, Sequence, Shape, cut, cut_count, Tolerance};
 use crate::choices::Findings;
 use crate::text::TrainingData;
 use schemars::JsonSchema;
@@ -36,7 +36,7 @@ impl Policy for InformedAsDescribed {
         findings.count(&format!("{path}.tol"), self.tol, 1..=1 << 40);
     }
 
-    fn tolerance(&self) -> Option<(usize, fn(usize) -> Sequence)> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some((self.tol, |tol| Sequence::InformedAsDescribed(Self { tol })))
     }
 }

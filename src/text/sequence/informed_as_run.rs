@@ -1,6 +1,6 @@
 //! As `impute_concat`, but a chunk is kept only where what is left of the buffer after it is shorter than `tol` (as run).
 
-use super::{Frame, Policy, Sequence, Shape, snaking};
+use super::{Frame, Policy, Sequence, Shape, Tolerance, snaking};
 use crate::choices::Findings;
 use crate::text::TrainingData;
 use schemars::JsonSchema;
@@ -45,7 +45,7 @@ impl Policy for InformedAsRun {
         findings.count(&format!("{path}.tol"), self.tol, 1..=1 << 40);
     }
 
-    fn tolerance(&self) -> Option<(usize, fn(usize) -> Sequence)> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some((self.tol, |tol| Sequence::InformedAsRun(Self { tol })))
     }
 }

@@ -17,6 +17,9 @@ pub use length::{SeqLen, sequence_length};
 use super::{DataError, SequenceSet, TrainingData};
 use crate::choices::{Findings, choices};
 
+/// A tolerance in tokens, and the policy with another one.
+pub(crate) type Tolerance = (usize, fn(usize) -> Sequence);
+
 choices! {
     /// How documents become sequences (docs/studies.md#a0 and #b). With s = `seq_len`, every content chunk has at most s - 1 ids;
     /// the input is BOS and the chunk, the target the chunk and EOS.
@@ -50,7 +53,7 @@ pub trait Policy {
     fn check(&self, _path: &str, _: &mut Findings) {}
 
     /// Its tolerance in tokens, and the policy with another one, for tables of counts; `None` where it has none.
-    fn tolerance(&self) -> Option<(usize, fn(usize) -> Sequence)> {
+    fn tolerance(&self) -> Option<Tolerance> {
         None
     }
 }
