@@ -410,3 +410,29 @@ fn write(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> FsResult<()> {
 
 mod audit;
 pub use audit::audit;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx::FaultFs;
+
+    /// What stands under its name is whole, whatever power loss follows.
+    #[test]
+    fn lengths_wait_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let counting = FaultFs::counting(Arc::new(RealFs::new()));
+        let cache = Cache {
+            folder: Some(folder.path()),
+            is_believed: true,
+            leases: LeaseTiming::default(),
+            fs: Arc::new(counting.clone()),
+            quick: Arc::new(RealFs::without_sync()),
+        };
+        let key = Sha256Hex::of(b"a slice").to_string();
+        cache.put_lengths(&key, &[1, 2]).unwrap();
+        let log = counting.log();
+        let at = |what: &str| log.iter().position(|step| step.starts_with(what));
+        assert!(at("sync").unwrap() < at("rename").unwrap(), "{log:?}");
+        assert_eq!(cache.lengths(&key), Some(vec![1, 2]));
+    }
+}
