@@ -45,7 +45,7 @@ macro_rules! choices {
         pub enum $name {
             $(
                 $(#[$of_variant])*
-                #[doc = concat!("See [`", stringify!($file), "`].")]
+                #[doc = concat!("See the module `", stringify!($file), "`.")]
                 #[schemars(description = $file::ABOUT)]
                 $variant $(($file::$settings))?,
             )+
