@@ -414,7 +414,7 @@ fn signals_checkpoint_and_stop() {
         // The usual interval is far longer than this test: the checkpoint is the signal's.
         let mut process = Process::start(&project, &[]);
         if reached == 0 {
-            process.wait_for("1000000 steps on 1 threads");
+            process.wait_for("1,000,000 steps on 1 thread");
         } else {
             process.wait_for(&format!("continues at step {reached} of 1000000"));
         }
