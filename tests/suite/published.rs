@@ -254,8 +254,7 @@ fn arms_of_equal_budget_trained_equally_many_tokens() {
                 .push(["tokens", "tokens half-width", "tokens runs"].map(|key| run[key].clone()));
         }
     }
-    // What is the same in every run has no half-width.
-    assert_eq!(budgets, vec![["76800", "", "9"]; 5]);
+    assert_eq!(budgets, vec![["76800", "0", "9"]; 5]);
 }
 
 /// The desk profile's own text: 128 generated documents.

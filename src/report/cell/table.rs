@@ -287,7 +287,8 @@ fn format(
     decimals: Option<usize>,
 ) -> (String, Option<String>) {
     let mean = measured.mean * scale(about);
-    let half = measured.half_width.map(|half| half * scale(about));
+    let half = measured.half_width.filter(|half| *half > 0.0);
+    let half = half.map(|half| half * scale(about));
     if let (Some(decimals), Some(half)) = (decimals, half)
         && about.shape != Shape::Count
     {
@@ -345,8 +346,9 @@ fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
         },
         _ => None,
     };
-    // What is the same in every seed has no interval, but for rounding.
-    let half_width = half_width.filter(|half| *half > 1e-12 * mean.abs());
+    // Rounding is no spread: what is the same in every seed has a half-width of 0.
+    let is_spread = |half: f64| half > 1e-12 * mean.abs();
+    let half_width = half_width.map(|half| if is_spread(half) { half } else { 0.0 });
     Some(Measured {
         mean,
         half_width,
@@ -522,7 +524,7 @@ fn caption(
         parts.push(format!("Values in {}.", column.about.unit));
     }
     let values = || measured.iter().flatten().flatten();
-    if values().any(|value| value.half_width.is_some()) {
+    if values().any(|value| value.half_width.is_some_and(|half| half > 0.0)) {
         parts.push("Means over seeds ± half of the 95 % interval (Student's t).".to_owned());
     } else if rows.iter().any(|row| groups(&row.runs).len() > 1) {
         let most = values().map(|value| value.values.len()).max().unwrap_or(1);
