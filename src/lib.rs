@@ -22,14 +22,14 @@
 //! | `spec` | the YAML file as data: settings, axes, claims, cells, and what is wrong with them |
 //! | `plan` | runs and their identities, estimates, semantic differences |
 //! | `text` | sources (two corpora are embedded), tokenizers, sequence policies: a file each |
-//! | `fetch`, `net` | downloads of what specs name as addresses, where a command asks for them; HTTP |
+//! | `fetch` | downloads of what specs name as addresses, where a command asks for them |
 //! | `data` | slices of documents with their identity, kept ids, batches |
 //! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
 //! | `weights` | weights and checkpoints as plain data, and their file |
 //! | `interop` | models in and out: the formats of other programs |
 //! | `choices` | losses, architectures, schedules, initialisers: a file each |
 //! | `bundle` | a spec with all that its results rest on, as one file |
-//! | `trackers` | runs for trackers and tables: TensorBoard, CSV, MLflow |
+//! | `trackers` | runs for trackers and tables: TensorBoard, CSV, Parquet, MLflow |
 //! | `record` | what a run leaves behind, as plain data |
 //! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
 //! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
