@@ -63,4 +63,4 @@ fi
 say "tests of the library"
 "$wine" "$(tests_of specbook)" fsx:: store:: plan:: record:: cli:: text:: report::
 say "tests of the suite"
-"$wine" "$(tests_of suite)" bad_input:: run:: reports:: extend:: bits::
+"$wine" "$(tests_of suite)" bad_input:: run:: output:: reports:: extend:: bits::

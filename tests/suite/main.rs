@@ -18,6 +18,7 @@ mod hostile;
 mod kernels;
 mod models;
 mod network;
+mod output;
 mod package;
 mod project;
 mod published;
