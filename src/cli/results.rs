@@ -5,12 +5,12 @@ use super::workspace::Opened;
 use crate::claim::{self, Judged};
 use crate::data;
 use crate::record::{Results, RunResult, RunStatus};
-use crate::spec::{Cell, HistogramOf};
 use crate::store::Store;
 
 /// Reads the results of every run of the plan.
 pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure> {
-    let wants_lengths = opened.spec.cells.iter().any(|cell| matches!(&cell.value, Cell::Histogram(cell) if cell.of == HistogramOf::DocumentTokens));
+    let mut cells = opened.spec.cells.iter();
+    let wants_lengths = cells.any(|cell| cell.value.get().shows_lengths());
     let (mut runs, mut warnings) = (Vec::with_capacity(opened.plan.runs.len()), Vec::new());
     for run in &opened.plan.runs {
         let record = store.record(&run.id)?;

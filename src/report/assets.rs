@@ -117,7 +117,7 @@ impl Assets {
 /// The local pictures that the texts of a spec name, in order.
 fn pictures(spec: &Spec) -> Vec<String> {
     let cells = spec.cells.iter().filter_map(|cell| match &cell.value {
-        Cell::Text(text) => Some(text.as_str()),
+        Cell::Text(text) => Some(text.0.as_str()),
         _ => None,
     });
     let finding = spec.finding.iter().map(|finding| finding.value.as_str());

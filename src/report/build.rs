@@ -241,7 +241,7 @@ impl Report {
     pub fn look_up(spec: &Spec, results: &Results, session: &Session) -> Vec<ReportError> {
         let scope = Scope::without_anchors(spec, results);
         let mistakes =
-            |cell: &Located<Cell>| cell::look_up(&scope, session, &cell.value, cell.line);
+            |cell: &Located<Cell>| cell::shown(&cell.value).look_up(&scope, session, cell.line);
         let mut all: Vec<ReportError> = cell::texts(spec, session);
         all.extend(spec.cells.iter().flat_map(mistakes));
         all
@@ -357,7 +357,7 @@ fn cells(spec: &Spec, builder: &mut Builder<'_, '_>) -> Result<Vec<CellView>, Re
     // Texts come last: they refer to figures and tables by number.
     for (index, cell) in cells() {
         if let Cell::Text(text) = &cell.value {
-            views[index].blocks = vec![builder.text_cell(index, text, cell.line)?];
+            views[index].blocks = vec![builder.text_cell(index, &text.0, cell.line)?];
         }
     }
     Ok(views)

@@ -1,7 +1,8 @@
 //! The cell `claims`: verdicts counted, and a ledger of the claims.
 
-use super::{Builder, prose_line};
+use super::{Builder, Place, Shown, problem, prose_line};
 use crate::claim::{Judged, Reason, Source, Verdict};
+use crate::expr::Session;
 use crate::human;
 use crate::report::context::{
     Block, ColumnView, Disagreement, FoldView, Prose, RowView, Scoreboard, TableView, ValueView,
@@ -11,7 +12,7 @@ use crate::report::records::ClaimLine;
 use crate::report::scope::Scope;
 use crate::report::text::{code, escape_markdown, inert_line, one_line, slug};
 use crate::report::{ReportError, csv};
-use crate::spec::{ClaimKind, ClaimType, Mark, Selection};
+use crate::spec::{ClaimKind, ClaimType, ClaimsCell, Mark, Selection};
 
 /// Every verdict, in the order of the scoreboard.
 pub(crate) const VERDICTS: [Verdict; 5] = [
@@ -234,11 +235,7 @@ impl Builder<'_, '_> {
 }
 
 /// Checks that the claims exist which a cell names.
-pub(super) fn look_up(
-    scope: &Scope<'_>,
-    selection: &Selection,
-    line: usize,
-) -> Result<(), ReportError> {
+fn look_up(scope: &Scope<'_>, selection: &Selection, line: usize) -> Result<(), ReportError> {
     let Selection::Only(ids) = selection else {
         return Ok(());
     };
@@ -478,4 +475,22 @@ fn csv_text(claims: &[&Judged]) -> String {
         out.push_str(&csv::line(fields.iter().map(String::as_str)));
     }
     out
+}
+
+impl Shown for ClaimsCell {
+    fn heading(&self) -> Option<&'static str> {
+        Some("Claims")
+    }
+
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(look_up(scope, &self.0, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        builder.claims(place.anchor, &self.0, place.line)
+    }
 }

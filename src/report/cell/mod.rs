@@ -22,7 +22,7 @@ use super::text::{
 };
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
-use crate::spec::{Cell, HistogramOf, Located, PerplexityCell, SamplesCell, Spec};
+use crate::spec::{Cell, Located, Spec, TextCell};
 use std::fmt::Write as _;
 
 /// Builds cells in reading order and numbers figures and tables.
@@ -132,51 +132,20 @@ impl<'a, 'b> Builder<'a, 'b> {
         line: usize,
     ) -> Result<CellView, ReportError> {
         let anchor = format!("cell-{}", index + 1);
-        let (heading, blocks) = match cell {
-            // Filled in by `text_cell`.
-            Cell::Text(_) => (None, Vec::new()),
-            Cell::Plot(plot) => {
-                let figure = chart::curves(self.scope, plot, line)?;
-                (None, vec![self.figure(&figure, plot.caption.as_deref())?])
-            }
-            Cell::Histogram(histogram) => {
-                let runs: Vec<_> = self.scope.results.runs.iter().collect();
-                let make = match histogram.of {
-                    HistogramOf::DocumentTokens => chart::document_tokens,
-                    HistogramOf::Perplexity => chart::perplexity,
-                };
-                let figure = make(self.scope, &runs, histogram);
-                let caption = histogram.caption.as_deref();
-                (None, vec![self.figure(&figure, caption)?])
-            }
-            Cell::Scatter(cell) => {
-                let figure = chart::scatter(self.scope, cell, line)?;
-                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
-            }
-            Cell::Differences(cell) => {
-                let figure = chart::differences(self.scope, cell, line)?;
-                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
-            }
-            Cell::Bars(cell) => {
-                let figure = chart::bars(self.scope, cell, line)?;
-                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
-            }
-            Cell::Heat(cell) => {
-                let figure = chart::heat(self.scope, cell, line)?;
-                (None, vec![self.figure(&figure, cell.caption.as_deref())?])
-            }
-            Cell::Table(table) => (None, vec![Block::Table(self.table(table, line)?)]),
-            Cell::Samples(samples) => (Some("Samples"), self.samples(samples, line)?),
-            Cell::Perplexity(cell) => (Some("Perplexity"), self.perplexity(cell, line)?),
-            Cell::Claims(selection) => (Some("Claims"), self.claims(&anchor, selection, line)?),
-            Cell::Plan(selection) => (None, self.plan(selection, line)?),
-        };
+        let shown = shown(cell);
+        let blocks = shown.blocks(
+            self,
+            &Place {
+                anchor: &anchor,
+                line,
+            },
+        )?;
         let view = CellView {
             anchor,
-            heading,
+            heading: shown.heading(),
             blocks,
         };
-        if let Some(id) = cell.id() {
+        if let Some(id) = cell.get().id() {
             let place = view.all_blocks().find_map(|block| match block {
                 Block::Figure(figure) => {
                     let words = format!("Figure {}", figure.number);
@@ -282,28 +251,64 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 }
 
-/// Looks up what a cell names and computes: whether [`Builder::cell`] would succeed.
-pub(crate) fn look_up(
-    scope: &Scope<'_>,
-    session: &Session,
-    cell: &Cell,
-    line: usize,
-) -> Vec<ReportError> {
-    let looked = match cell {
-        Cell::Text(text) => return in_text(text, session, line),
-        Cell::Plot(plot) => chart::look_up(scope, plot, line).map(drop),
-        Cell::Histogram(_) => Ok(()),
-        Cell::Scatter(cell) => chart::look_up_scatter(scope, cell, line).map(drop),
-        Cell::Differences(cell) => chart::look_up_differences(scope, cell, line).map(drop),
-        Cell::Bars(cell) => chart::look_up_bars(scope, cell, line).map(drop),
-        Cell::Heat(cell) => chart::look_up_heat(scope, cell, line).map(drop),
-        Cell::Table(table) => table::look_up(scope, table, line),
-        Cell::Samples(SamplesCell { runs, .. })
-        | Cell::Perplexity(PerplexityCell { runs, .. })
-        | Cell::Plan(runs) => scope.select(runs, line).map(drop),
-        Cell::Claims(selection) => claims::look_up(scope, selection, line),
-    };
+/// How the report shows a kind of cell. What a spec knows of it stands in `spec/cell`.
+pub(crate) trait Shown {
+    /// A heading above it, where no text of the spec gives one.
+    fn heading(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What cannot be found or computed: [`Self::blocks`] would fail with the first of these.
+    fn look_up(&self, scope: &Scope<'_>, session: &Session, line: usize) -> Vec<ReportError>;
+
+    /// What the exporters render.
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError>;
+}
+
+/// Where a cell stands.
+pub(crate) struct Place<'a> {
+    /// Its anchor on the page.
+    pub(crate) anchor: &'a str,
+    /// Its line in the spec.
+    pub(crate) line: usize,
+}
+
+/// A cell as the report shows it.
+pub(crate) fn shown(cell: &Cell) -> &dyn Shown {
+    match cell {
+        Cell::Text(cell) => cell,
+        Cell::Plot(cell) => cell,
+        Cell::Table(cell) => cell,
+        Cell::Histogram(cell) => cell,
+        Cell::Scatter(cell) => cell,
+        Cell::Differences(cell) => cell,
+        Cell::Bars(cell) => cell,
+        Cell::Heat(cell) => cell,
+        Cell::Samples(cell) => cell,
+        Cell::Perplexity(cell) => cell,
+        Cell::Claims(cell) => cell,
+        Cell::Plan(cell) => cell,
+    }
+}
+
+/// The only error of a look-up, or none.
+pub(crate) fn problem<T>(looked: Result<T, ReportError>) -> Vec<ReportError> {
     looked.err().into_iter().collect()
+}
+
+impl Shown for TextCell {
+    fn look_up(&self, _: &Scope<'_>, session: &Session, line: usize) -> Vec<ReportError> {
+        in_text(&self.0, session, line)
+    }
+
+    /// Filled in by [`Builder::text_cell`] when all figures and tables have their numbers.
+    fn blocks(&self, _: &mut Builder<'_, '_>, _: &Place<'_>) -> Result<Vec<Block>, ReportError> {
+        Ok(Vec::new())
+    }
 }
 
 /// The mistakes of the texts beside the cells: the finding, and what claims show.

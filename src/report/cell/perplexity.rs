@@ -1,9 +1,10 @@
 //! The cell `perplexity`: a summary by run, the best, median and worst document, and the histogram.
 
-use super::{Builder, prose_line};
+use super::{Builder, Place, Shown, problem, prose_line};
+use crate::expr::Session;
 use crate::record::{DocumentScore, EvalResult, RunResult};
 use crate::report::context::{Block, ColumnView, FoldView, RowView, TableView, ValueView};
-use crate::report::scope::groups;
+use crate::report::scope::{Scope, groups};
 use crate::report::text::{one_line, shorten};
 use crate::report::{ReportError, chart, csv};
 use crate::spec::{HistogramCell, HistogramOf, PerplexityCell, PlotAxis};
@@ -205,5 +206,23 @@ impl Builder<'_, '_> {
             }
         };
         places.iter().map(row).collect()
+    }
+}
+
+impl Shown for PerplexityCell {
+    fn heading(&self) -> Option<&'static str> {
+        Some("Perplexity")
+    }
+
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(scope.select(&self.runs, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        builder.perplexity(self, place.line)
     }
 }

@@ -1,6 +1,7 @@
 //! What was run: the cell `plan`, and the appendix that every number links to.
 
-use super::{Builder, prose, prose_line};
+use super::{Builder, Place, Shown, problem, prose, prose_line};
+use crate::expr::Session;
 use crate::human;
 use crate::record::{Counts, RunResult, RunStatus};
 use crate::report::context::{
@@ -10,7 +11,7 @@ use crate::report::metric as metric_of;
 use crate::report::scope::Scope;
 use crate::report::text::{code, escape_markdown, one_line, shorten};
 use crate::report::{ReportError, csv};
-use crate::spec::Selection;
+use crate::spec::{PlanCell, Selection};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -351,5 +352,19 @@ fn metric(value: f64) -> String {
         human::fixed(value, 0)
     } else {
         human::significant(value, 5)
+    }
+}
+
+impl Shown for PlanCell {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(scope.select(&self.0, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        builder.plan(&self.0, place.line)
     }
 }

@@ -1,6 +1,7 @@
 //! The cell `samples`: continuations side by side, the prompt told apart from what the model wrote.
 
-use super::{Builder, prose};
+use super::{Builder, Place, Shown, problem, prose};
+use crate::expr::Session;
 use crate::record::{RunResult, Sample};
 use crate::report::ReportError;
 use crate::report::context::{Block, CardView, CardsView, FoldView};
@@ -170,4 +171,22 @@ fn note(scope: &Scope<'_>, runs: &[&RunResult]) -> String {
     }
     parts.push(format!("at most {} new tokens", settings.max_new_tokens));
     format!("Sampled with {}.", parts.join(", "))
+}
+
+impl Shown for SamplesCell {
+    fn heading(&self) -> Option<&'static str> {
+        Some("Samples")
+    }
+
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(scope.select(&self.runs, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        builder.samples(self, place.line)
+    }
 }

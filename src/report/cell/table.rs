@@ -1,12 +1,13 @@
 //! The cell `table`: rows by an axis or by run, one column per metric or per value of another axis.
 
 use super::runs::marked;
-use super::{Builder, prose_line};
+use super::{Builder, Place, Shown, problem, prose_line};
 use crate::eval::PERPLEXITY_SHOWN_UP_TO;
+use crate::expr::Session;
 use crate::record::{REPLICATE_AXES, RunResult};
 use crate::report::ReportError;
 use crate::report::chart::same;
-use crate::report::context::{ColumnView, RowView, TableView, ValueView};
+use crate::report::context::{Block, ColumnView, RowView, TableView, ValueView};
 use crate::report::csv;
 use crate::report::metric::{self, Better, Metric, Shape};
 use crate::report::scope::{Scope, axis_value, groups, value_text};
@@ -43,7 +44,7 @@ struct Column {
 }
 
 /// Checks that the axes exist which a table names.
-pub(super) fn look_up(scope: &Scope<'_>, cell: &TableCell, line: usize) -> Result<(), ReportError> {
+fn look_up(scope: &Scope<'_>, cell: &TableCell, line: usize) -> Result<(), ReportError> {
     let rows = Some(&cell.rows).filter(|rows| *rows != "run");
     let mut axes = rows
         .into_iter()
@@ -581,4 +582,18 @@ fn csv_text(
         out.push_str(&csv::line(fields.iter().map(String::as_str)));
     }
     out
+}
+
+impl Shown for TableCell {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(look_up(scope, self, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        Ok(vec![Block::Table(builder.table(self, place.line)?)])
+    }
 }

@@ -2,13 +2,16 @@
 
 use super::settings::{Estimate, estimate};
 use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
+use crate::expr::Session;
 use crate::record::RunResult;
+use crate::report::cell::{Builder, Place, Shown, problem};
+use crate::report::context::Block;
 use crate::report::scope::{Scope, axis_value, groups};
 use crate::report::{ReportError, csv};
 use crate::spec::BarsCell;
 
 /// Looks up what a `bars` cell names; gives the runs it shows.
-pub(crate) fn look_up<'a>(
+fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &BarsCell,
     line: usize,
@@ -112,4 +115,19 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
         kind: Kind::Rows,
         ..Figure::default()
     })
+}
+
+impl Shown for BarsCell {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(look_up(scope, self, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let figure = bars(builder.scope, self, place.line)?;
+        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    }
 }

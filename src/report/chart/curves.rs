@@ -2,8 +2,11 @@
 
 use super::colour::{our_style, published_style};
 use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style, reduce, same};
+use crate::expr::Session;
 use crate::record::RunResult;
 use crate::report::ReportError;
+use crate::report::cell::{self, Place, Shown, problem};
+use crate::report::context::Block;
 use crate::report::metric::{CURVES, at, curve_label};
 use crate::report::scope::{Group, Scope, axis_value, groups, value_text};
 use crate::report::text::one_line;
@@ -16,7 +19,7 @@ use std::collections::BTreeMap;
 const POINTS: usize = 12_000;
 
 /// Looks up what a `plot` cell names; gives the runs it shows.
-pub(crate) fn look_up<'a>(
+fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &PlotCell,
     line: usize,
@@ -384,4 +387,19 @@ fn moving_mean(points: &[[f64; 2]], width: usize) -> Vec<[f64; 2]> {
             [points[index][0], sum / window.len() as f64]
         })
         .collect()
+}
+
+impl Shown for PlotCell {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(look_up(scope, self, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut cell::Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let figure = curves(builder.scope, self, place.line)?;
+        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    }
 }

@@ -2,7 +2,10 @@
 
 use super::settings::{Estimate, others};
 use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
+use crate::expr::Session;
 use crate::record::RunResult;
+use crate::report::cell::{Builder, Place, Shown, problem};
+use crate::report::context::Block;
 use crate::report::metric;
 use crate::report::scope::{Scope, axis_value};
 use crate::report::{ReportError, csv};
@@ -14,7 +17,7 @@ use serde_json::Value;
 type Axes = Vec<(String, Value)>;
 
 /// Looks up what a `differences` cell names; gives the runs it shows.
-pub(crate) fn look_up<'a>(
+fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &DifferencesCell,
     line: usize,
@@ -167,5 +170,20 @@ fn change(
         },
         values,
         unit,
+    }
+}
+
+impl Shown for DifferencesCell {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(look_up(scope, self, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let figure = differences(builder.scope, self, place.line)?;
+        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
     }
 }

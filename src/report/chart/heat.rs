@@ -2,7 +2,10 @@
 
 use super::settings::estimate;
 use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
+use crate::expr::Session;
 use crate::record::RunResult;
+use crate::report::cell::{Builder, Place, Shown, problem};
+use crate::report::context::Block;
 use crate::report::scope::{Scope, axis_value, groups};
 use crate::report::{ReportError, csv};
 use crate::spec::HeatCell;
@@ -13,7 +16,7 @@ use serde_json::Value;
 const SHADES: f64 = 9.0;
 
 /// Looks up what a `heat` cell names; gives the runs it shows.
-pub(crate) fn look_up<'a>(
+fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &HeatCell,
     line: usize,
@@ -123,4 +126,19 @@ pub(crate) fn heat(scope: &Scope<'_>, cell: &HeatCell, line: usize) -> Result<Fi
         kind: Kind::Heat,
         ..Figure::default()
     })
+}
+
+impl Shown for HeatCell {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(look_up(scope, self, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let figure = heat(builder.scope, self, place.line)?;
+        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    }
 }

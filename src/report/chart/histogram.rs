@@ -1,10 +1,14 @@
 //! Histograms: lengths of training documents, perplexity per held-out document.
 
 use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style};
+use crate::expr::Session;
 use crate::record::RunResult;
+use crate::report::ReportError;
+use crate::report::cell::{Builder, Place, Shown};
+use crate::report::context::Block;
 use crate::report::scope::{Scope, groups};
 use crate::report::text::escape_markdown;
-use crate::spec::{HistogramCell, PlotAxis};
+use crate::spec::{HistogramCell, HistogramOf, PlotAxis};
 
 /// Most groups that get a panel of their own.
 const PANELS: usize = 12;
@@ -235,4 +239,24 @@ fn count(values: &[f64], edges: &[f64]) -> Vec<[f64; 3]> {
         .filter(|(_, count)| **count > 0)
         .map(|(bin, count)| [edges[bin], edges[bin + 1], *count as f64])
         .collect()
+}
+
+impl Shown for HistogramCell {
+    fn look_up(&self, _: &Scope<'_>, _: &Session, _: usize) -> Vec<ReportError> {
+        Vec::new()
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        _: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let runs: Vec<&RunResult> = builder.scope.results.runs.iter().collect();
+        let make = match self.of {
+            HistogramOf::DocumentTokens => document_tokens,
+            HistogramOf::Perplexity => perplexity,
+        };
+        let figure = make(builder.scope, &runs, self);
+        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    }
 }

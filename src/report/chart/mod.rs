@@ -17,14 +17,16 @@ mod scale;
 mod scatter;
 mod settings;
 
-pub(crate) use bars::{bars, look_up as look_up_bars};
 pub(crate) use colour::{Colour, Colours, same};
-pub(crate) use curves::{curves, look_up};
-pub(crate) use differences::{differences, look_up as look_up_differences};
 pub use draw::PlotError;
 pub(crate) use draw::{Drawing, Size, draw};
 pub(crate) use figure::{Axis, Figure, Key, Kind, Look, Panel, Remark, Series, Style, csv, reduce};
-pub(crate) use heat::{heat, look_up as look_up_heat};
-pub(crate) use histogram::{document_tokens, perplexity};
+pub(crate) use histogram::perplexity;
 pub(crate) use picture::{FIGURE_CSS, inline, standalone};
-pub(crate) use scatter::{look_up as look_up_scatter, scatter};
+
+/// Figures by themselves, for tests.
+#[cfg(test)]
+pub(crate) use {
+    bars::bars, curves::curves, differences::differences, heat::heat, histogram::document_tokens,
+    scatter::scatter,
+};

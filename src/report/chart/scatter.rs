@@ -2,8 +2,11 @@
 
 use super::settings::{estimate, number, others};
 use super::{Axis, Colour, Figure, Key, Kind, Look, Panel, Series, Style, same};
+use crate::expr::Session;
 use crate::record::RunResult;
 use crate::report::ReportError;
+use crate::report::cell::{Builder, Place, Shown, problem};
+use crate::report::context::Block;
 use crate::report::csv;
 use crate::report::scope::{Group, Scope, axis_value, groups};
 use crate::spec::{PlotAxis, ScatterCell};
@@ -12,7 +15,7 @@ use crate::spec::{PlotAxis, ScatterCell};
 type Axes = Vec<(String, serde_json::Value)>;
 
 /// Looks up what a `scatter` cell names; gives the runs it shows.
-pub(crate) fn look_up<'a>(
+fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &ScatterCell,
     line: usize,
@@ -184,4 +187,19 @@ fn panel(
         }
     }
     Panel { title, series }
+}
+
+impl Shown for ScatterCell {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(look_up(scope, self, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let figure = scatter(builder.scope, self, place.line)?;
+        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    }
 }

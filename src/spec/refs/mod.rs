@@ -3,6 +3,8 @@
 mod cell;
 mod claim;
 
+pub use cell::Checker;
+
 use super::axes::Axes;
 use super::error::{Problem, Problems};
 use super::tree::{Node, Span};
@@ -135,7 +137,7 @@ pub(crate) fn theme<'a>(
     }
 }
 
-struct Refs<'a> {
+pub(crate) struct Refs<'a> {
     root: &'a Node,
     profiles: &'a [String],
     names: &'a Names,

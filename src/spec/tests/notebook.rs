@@ -1,6 +1,7 @@
 //! What is said about claims and cells.
 
-use super::edit;
+use super::{FRENZY, edit, with};
+use crate::spec::Cell;
 use insta::assert_snapshot;
 
 #[test]
@@ -381,4 +382,20 @@ fn generated_text_is_bounded_before_it_is_made() {
     assert_snapshot!(super::set(&["data.train=600000"]), @"no problem");
     // A file ends by itself.
     assert_snapshot!(super::profile("paper", &["data.train=2000000000"]), @"no problem");
+}
+
+/// The examples, which the documentation shows, are cells of one spec.
+#[test]
+fn every_example_of_a_cell_is_read_as_it_is_written() {
+    let examples = Cell::examples();
+    let (before, _) = FRENZY.split_once("\ncases:").unwrap();
+    let text = format!(
+        "{before}\nvary: {{model.dim: [32, 64], model.n_layers: [1, 2]}}\n\
+         claims: [{{id: A-1, says: Something., needs: {{reading: true}}}}]\n\
+         cells: {}\n",
+        serde_json::to_string(&examples).unwrap()
+    );
+    let cells = with(&text, None, &[]).unwrap().cells;
+    let read: Vec<Cell> = cells.into_iter().map(|cell| cell.value).collect();
+    assert_eq!(read, examples);
 }

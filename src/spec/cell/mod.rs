@@ -1,0 +1,76 @@
+//! The notebook: cells in reading order. A cell's file holds its settings and checks what they name; `report` shows it.
+
+use super::refs::Checker;
+use crate::choices::choices;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use bars::BarsCell;
+pub use claims::ClaimsCell;
+pub use differences::{DifferencesCell, Pairing};
+pub use heat::HeatCell;
+pub use histogram::{HistogramCell, HistogramOf};
+pub use perplexity::PerplexityCell;
+pub use plan::PlanCell;
+pub use plot::{PlotCell, PlotX, PublishedCurve};
+pub use samples::SamplesCell;
+pub use scatter::ScatterCell;
+pub use table::TableCell;
+pub use text::TextCell;
+
+choices! {
+    /// One cell of the report.
+    Cell: CellKind {
+        text: Text(TextCell),
+        plot: Plot(PlotCell),
+        table: Table(TableCell),
+        histogram: Histogram(HistogramCell),
+        scatter: Scatter(ScatterCell),
+        differences: Differences(DifferencesCell),
+        bars: Bars(BarsCell),
+        heat: Heat(HeatCell),
+        samples: Samples(SamplesCell),
+        perplexity: Perplexity(PerplexityCell),
+        claims: Claims(ClaimsCell),
+        plan: Plan(PlanCell),
+    }
+}
+
+/// What a spec needs to know of a cell.
+pub trait CellKind {
+    /// The name by which texts refer to its figure or table.
+    fn id(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it shows the lengths of training documents, which are read only where one does.
+    fn shows_lengths(&self) -> bool {
+        false
+    }
+
+    /// Checks what it names: axes, metrics, runs, claims.
+    fn check(&self, checker: &mut Checker<'_, '_>);
+}
+
+/// `all`, or a list of names (of runs, cases or claims).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// Everything.
+    #[default]
+    All,
+    /// These, in this order.
+    Only(Vec<String>),
+}
+
+/// Axes, and the value or list of values that runs have to have.
+pub type Filter = std::collections::BTreeMap<String, serde_json::Value>;
+
+/// An axis of a plot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlotAxis {
+    /// Horizontal.
+    X,
+    /// Vertical.
+    Y,
+}
