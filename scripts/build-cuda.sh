@@ -54,6 +54,18 @@ for name in cuda cublas cublasLt nvrtc; do
 done
 export CUDA_PATH=$work/sdk CUDA_ROOT=$work/sdk CUDA_TOOLKIT_ROOT_DIR=$work/sdk
 
+say "functions of the driver as the toolkit's headers have them"
+if command -v python3 >/dev/null; then python3 scripts/cuda-headers.py "$root/include" >&2; fi
+
+# --- our own kernels: machine code for the GPUs there are, and PTX for those to come ---------------
+kernels=$work/kernels.fatbin
+codes=(-gencode "arch=compute_$CUDA_COMPUTE_CAP,code=[sm_$CUDA_COMPUTE_CAP,compute_$CUDA_COMPUTE_CAP]")
+for code in 86 89 90; do
+  [ "$code" -gt "$CUDA_COMPUTE_CAP" ] && nvcc --list-gpu-code | grep -qx "sm_$code" && codes+=(-gencode "arch=compute_$code,code=sm_$code")
+done
+nvcc -fatbin -O3 -std=c++17 "${codes[@]}" -Xcudafe --diag_suppress=177 -o "$kernels" src/train/engine/cuda/kernels/kernels.cu
+export SPECBOOK_CUDA_KERNELS=$kernels
+
 # --- the program ---------------------------------------------------------------------------
 say "building for CUDA $version, compute capability $CUDA_COMPUTE_CAP and newer"
 SPECBOOK_CUDA_VERSION=$version CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_STRIP=symbols \

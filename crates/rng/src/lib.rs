@@ -74,6 +74,11 @@ impl Stream {
         }
     }
 
+    /// Key and upper two counter words of the stream's Philox blocks, for what computes them elsewhere (a GPU).
+    pub fn words(&self) -> ([u32; 2], [u32; 2]) {
+        (self.key, self.high)
+    }
+
     /// 128 random bits at `index`.
     pub fn bits(&self, index: u64) -> [u32; 4] {
         philox(

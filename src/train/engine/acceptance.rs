@@ -8,15 +8,15 @@ use super::layout::Layout;
 use super::local::DeviceKind;
 use super::network::Network;
 use super::ops::{
-    Activation, AdamwStep, Element, Grid, Heads, Linear, LossTask, Matrix, Moments, NormKind,
-    Operations, Recording, Rotary, ScoreTask, tensor_error,
+    Activation, AdamwStep, Element, Grid, Heads, Kept, Linear, LossTask, Matrix, Moments, NormKind,
+    Operations, Recording, Rotary, ScoreTask,
 };
 use super::reference::Reference;
 use crate::choices::loss::Formula;
 use crate::rng::{Purpose, Stream};
-use crate::spec::{Arch, Init, Loss, ModelConfig, Reduction};
+use crate::spec::{Arch, Dtype, Init, Loss, ModelConfig, Reduction};
 use crate::train::{TrainError, Weights};
-use dfdx::prelude::{Axes2, Cpu, NoneTape, PutTape, SumTo, TryMul};
+use dfdx::prelude::{Cpu, NoneTape, PutTape};
 use std::sync::Arc;
 
 /// One comparison.
@@ -35,10 +35,19 @@ impl Comparison {
     pub fn holds(&self) -> bool {
         self.error <= self.allowed
     }
+
+    fn named(self, prefix: &str) -> Self {
+        let what = format!("{prefix}{}", self.what);
+        Self { what, ..self }
+    }
 }
 
 /// Largest relative difference in f32.
 pub const TOLERANCE: f64 = 1e-4;
+/// The same of an operation where what lies between operations and the factors of products are bfloat16, which has 8 bits.
+pub const BF16_TOLERANCE: f64 = 1e-2;
+/// The same of a model of two layers, whose gradients have been rounded dozens of times.
+pub const BF16_MODEL_TOLERANCE: f64 = 5e-2;
 
 type Exact = Reference<f64, Cpu>;
 type Result<T, E = TrainError> = std::result::Result<T, E>;
@@ -51,13 +60,19 @@ type Lists = Vec<Vec<f64>>;
 /// The device cannot be used, or fails.
 pub fn compare(device: DeviceKind, threads: usize) -> Result<Vec<Comparison>> {
     match device {
-        DeviceKind::Cpu => compare_on(&Fused::open(threads)?),
-        DeviceKind::CpuReference => compare_on(&Reference::<f32, Cpu>::open(threads)?),
+        DeviceKind::Cpu => in_each_dtype::<Fused>(0, threads, ""),
+        DeviceKind::CpuReference => in_each_dtype::<Reference<f32, Cpu>>(0, threads, ""),
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda(number) => {
             super::cuda::usable(number)?;
-            type OnCuda = Reference<f32, dfdx::prelude::Cuda>;
-            compare_on(&OnCuda::open_on(number, threads, crate::spec::Dtype::F32)?)
+            use super::cuda::{Fused as OnCuda, Stock};
+            let mut found = in_each_dtype::<OnCuda>(number, threads, "")?;
+            found.extend(in_each_dtype::<Stock>(
+                number,
+                threads,
+                "stock operations: ",
+            )?);
+            Ok(found)
         }
         #[cfg(not(feature = "cuda"))]
         DeviceKind::Cuda(number) => {
@@ -67,17 +82,41 @@ pub fn compare(device: DeviceKind, threads: usize) -> Result<Vec<Comparison>> {
     }
 }
 
-/// Compares everything that `ops` computes with the reference.
+/// Compares everything in every number format that these operations have.
+fn in_each_dtype<O: Operations>(
+    number: usize,
+    threads: usize,
+    prefix: &str,
+) -> Result<Vec<Comparison>> {
+    let mut found = compare_on(&O::open_on(number, threads, Dtype::F32)?, Dtype::F32)?;
+    if O::lacks(Dtype::Bf16).is_none() {
+        let ops = O::open_on(number, threads, Dtype::Bf16)?;
+        let low = compare_on(&ops, Dtype::Bf16)?.into_iter();
+        found.extend(low.map(|found| found.named("bf16: ")));
+    }
+    Ok(found.into_iter().map(|found| found.named(prefix)).collect())
+}
+
+/// Compares everything that `ops`, opened for `dtype`, computes with the reference. Scores and samples are in f32 whatever a training was in.
 ///
 /// # Errors
 /// The device fails.
-pub(crate) fn compare_on<O: Operations>(ops: &O) -> Result<Vec<Comparison>> {
+pub(crate) fn compare_on<O: Operations>(ops: &O, dtype: Dtype) -> Result<Vec<Comparison>> {
     let exact = Exact::open(1)?;
+    let (rounded, of_models) = match dtype {
+        Dtype::F32 => (TOLERANCE, TOLERANCE),
+        Dtype::Bf16 => (BF16_TOLERANCE, BF16_MODEL_TOLERANCE),
+    };
     let mut found = vec![compared("upload and download", &transport(ops)?, 0.0)];
     for operation in OPERATIONS {
         let pair = [operation.run(ops)?, operation.run(&exact)?];
         ops.check()?;
-        found.push(compared(operation.name(), &pair, TOLERANCE));
+        let allowed = if operation.rounds() {
+            rounded
+        } else {
+            TOLERANCE
+        };
+        found.push(compared(operation.name(), &pair, allowed));
     }
     for (name, config) in models() {
         for loss in &Loss::examples() {
@@ -88,7 +127,10 @@ pub(crate) fn compare_on<O: Operations>(ops: &O) -> Result<Vec<Comparison>> {
             ];
             ops.check()?;
             let what = format!("{name}, {loss_name}: loss, gradients");
-            found.push(compared(&what, &pair, TOLERANCE));
+            found.push(compared(&what, &pair, of_models));
+        }
+        if dtype == Dtype::Bf16 {
+            continue;
         }
         let pair = [scores(ops, &config)?, scores(&exact, &config)?];
         ops.check()?;
@@ -169,6 +211,16 @@ fn numbers<O: Operations>(ops: &O, matrix: &Matrix<O>) -> Vec<f64> {
         .collect()
 }
 
+fn gradients_of<O: Operations>(
+    ops: &O,
+    gradients: &Kept<O>,
+    matrices: &[Matrix<O>],
+) -> Vec<Vec<f64>> {
+    let gradient = |matrix| ops.gradient(gradients, matrix);
+    let widened = |list: Vec<O::Element>| list.into_iter().map(Element::widen).collect();
+    matrices.iter().map(gradient).map(widened).collect()
+}
+
 fn dropout(site: usize) -> Option<Dropout> {
     let pass = Pass {
         seed: 3,
@@ -229,6 +281,14 @@ impl Operation {
             Self::LinearResidualDropout => "projection, dropout, residual",
             Self::ClipAndAdamw => "gradient norm, clipping, AdamW",
         }
+    }
+
+    /// Whether it has products or activations, which bf16 rounds.
+    fn rounds(self) -> bool {
+        !matches!(
+            self,
+            Self::Embed | Self::EmbedPositionsDropout | Self::ClipAndAdamw
+        )
     }
 
     /// Output and gradients.
@@ -359,15 +419,9 @@ fn finished<O: Operations>(
 ) -> Result<Lists> {
     use dfdx::prelude::HasShape;
     let weights = matrix(ops, 9, *y.shape())?;
-    let mut lists: Lists = vec![y.as_vec().into_iter().map(Element::widen).collect()];
-    let objective = y
-        .try_mul(weights)
-        .and_then(|product| product.try_sum::<(), Axes2<0, 1>>())
-        .map_err(tensor_error)?;
-    let gradients = ops.backward(objective)?;
-    for input in inputs {
-        lists.push(numbers(ops, &gradients.get(input)));
-    }
+    let mut lists: Lists = vec![numbers(ops, &y.retaped::<NoneTape>())];
+    let gradients = ops.backward(ops.weighted_sum(y, weights)?)?;
+    lists.extend(gradients_of(ops, &gradients, inputs));
     Ok(lists)
 }
 
@@ -392,14 +446,10 @@ fn adamw<O: Operations>(ops: &O) -> Result<Lists> {
             let tape = ops.tape(kept)?;
             let x = parameter.clone().put_tape(tape);
             let slope = matrix(ops, 10 * step + number as u64, shapes[number])?;
-            let objective = x
-                .try_mul(slope)
-                .and_then(|product| product.try_sum::<(), Axes2<0, 1>>())
-                .map_err(tensor_error)?;
-            kept = ops.backward(objective)?;
+            kept = ops.backward(ops.weighted_sum(x, slope)?)?;
         }
         let clip = ops.grad_norm_clip(&parameters, &mut kept, Some(0.5))?;
-        norms.push(clip.norm);
+        norms.push(ops.readings().map_or(clip.norm, |late| late.norm));
         let step = AdamwStep {
             step,
             learning_rate: 1e-2,
@@ -483,9 +533,10 @@ fn whole_model<O: Operations>(ops: &O, config: &ModelConfig, loss: &Loss) -> Res
     let value = ops.head_loss(hidden, network.head(), &task)?;
     let mut lists = vec![vec![value.ce, value.square]];
     let gradients = ops.backward(value.objective)?;
-    for parameter in &network.parameters {
-        lists.push(numbers(ops, &gradients.get(parameter)));
+    if let Some(late) = ops.readings() {
+        lists[0] = late.losses.concat();
     }
+    lists.extend(gradients_of(ops, &gradients, &network.parameters));
     Ok(lists)
 }
 

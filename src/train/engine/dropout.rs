@@ -50,6 +50,13 @@ impl Dropout {
         self.stream.bits(index / 4)[(index % 4) as usize] >= self.threshold
     }
 
+    /// Key and upper counter words of the masks' stream, and the threshold: what computes them where they are used.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(crate) fn address(&self) -> ([u32; 2], [u32; 2], u32) {
+        let (key, high) = self.stream.words();
+        (key, high, self.threshold)
+    }
+
     /// Factor of the kept elements, `1 / (1 − p)`.
     pub(crate) fn scale(&self) -> f64 {
         self.scale

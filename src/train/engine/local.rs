@@ -158,7 +158,7 @@ impl<O: Operations> Engine for LocalEngine<O> {
     }
 
     fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError> {
-        refuse::<O>(unsupported_model(job.model))?;
+        refuse::<O>(unsupported_model::<O>(job.model))?;
         self.with(job.threads, Dtype::F32, |ops| {
             evaluate::evaluate(ops, weights, job)
         })
@@ -170,7 +170,7 @@ impl<O: Operations> Engine for LocalEngine<O> {
         job: &SampleJob<'_>,
         each: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Vec<u32>>, TrainError> {
-        refuse::<O>(unsupported_model(job.model))?;
+        refuse::<O>(unsupported_model::<O>(job.model))?;
         self.with(job.threads, Dtype::F32, |ops| {
             generate::generate(ops, weights, job, each)
         })
@@ -183,7 +183,7 @@ impl<O: Operations> Engine for LocalEngine<O> {
         ids: &[u32],
         threads: usize,
     ) -> Result<Vec<f32>, TrainError> {
-        refuse::<O>(unsupported_model(model))?;
+        refuse::<O>(unsupported_model::<O>(model))?;
         self.with(threads, Dtype::F32, |ops| {
             generate::all_logits(ops, weights, model, ids)
         })
@@ -221,21 +221,22 @@ impl<O: Operations> Engine for LocalEngine<O> {
             )),
             _ => None,
         };
-        settings.or_else(|| unsupported_model(model))
+        settings.or_else(|| unsupported_model::<O>(model))
     }
 }
 
 /// Refuses a job that cannot fit on a device with memory of its own, before anything is computed.
 ///
-/// What is counted is the least that any training holds at once: parameters, gradients and two moments, and the logits of a batch with their
-/// gradient. A job that passes can still run out of memory.
+/// Where the engine cannot say what a training takes, the least that any training holds at once is counted: parameters, gradients and two
+/// moments, and the logits of a batch with their gradient. A job that passes can still run out of memory then.
 fn fits<O: Operations>(ops: &O, number: usize, job: &TrainJob<'_>) -> Result<(), TrainError> {
     let Some(free) = ops.free_bytes() else {
         return Ok(());
     };
     let rows = job.train.batch_size * job.model.max_seq_len;
     let floats = 4 * job.model.parameters() + 2 * rows * job.model.vocab_size;
-    let needed = 4 * floats as u64;
+    let least = 4 * floats as u64;
+    let needed = O::training_bytes(job.model, job.train).unwrap_or(least);
     if needed <= free {
         return Ok(());
     }
@@ -251,8 +252,8 @@ fn fits<O: Operations>(ops: &O, number: usize, job: &TrainJob<'_>) -> Result<(),
     })
 }
 
-/// Says what of a model no implementation can build.
-fn unsupported_model(model: &ModelConfig) -> Option<String> {
+/// Says what of a model no implementation can build, or not this one.
+fn unsupported_model<O: Operations>(model: &ModelConfig) -> Option<String> {
     let ModelConfig {
         dim,
         n_heads,
@@ -285,5 +286,6 @@ fn unsupported_model(model: &ModelConfig) -> Option<String> {
     if model.n_layers > 20_000 {
         return Some(format!("a model of {} blocks", model.n_layers));
     }
-    model.arch.get().unsupported(model)
+    let of_arch = model.arch.get().unsupported(model);
+    of_arch.or_else(|| O::unsupported(model))
 }

@@ -18,7 +18,7 @@
 
 use super::dropout::Dropout;
 use crate::choices::loss::Formula;
-use crate::spec::Dtype;
+use crate::spec::{Dtype, ModelConfig, TrainSettings};
 use crate::train::{PartSeconds, TrainError};
 use dfdx::optim::UnusedTensors;
 use dfdx::prelude::*;
@@ -241,7 +241,22 @@ pub(crate) struct Clip {
     pub(crate) scale: f64,
 }
 
+/// What a device keeps to itself until a step is done.
+pub(crate) struct Readings {
+    /// Means of [`LossValue::ce`] and [`LossValue::square`] of each [`Operations::head_loss`] with a tape.
+    pub(crate) losses: Vec<[f64; 2]>,
+    /// [`Clip::norm`].
+    pub(crate) norm: f64,
+}
+
 impl Clip {
+    /// Of a device that keeps the norm until [`Operations::readings`], and the factor for good.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(crate) const LATER: Self = Self {
+        norm: 0.0,
+        scale: 1.0,
+    };
+
     /// Clips `norm` to `max_norm`.
     pub(crate) fn of(norm: f64, max_norm: Option<f64>) -> Self {
         let scale = max_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
@@ -341,6 +356,12 @@ pub(crate) trait Operations: Sized + 'static {
         }
     }
 
+    /// What of a model these operations cannot compute.
+    fn unsupported(model: &ModelConfig) -> Option<String> {
+        let _ = model;
+        None
+    }
+
     /// Instruction set in [`crate::record::Numerics`], of matrix products in f32.
     fn isa() -> String;
 
@@ -362,6 +383,12 @@ pub(crate) trait Operations: Sized + 'static {
 
     /// Bytes that can still be had on the device; `None` where that is the machine's own memory.
     fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// Bytes of the device that a training takes at most, where that is known.
+    fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> Option<u64> {
+        let _ = (model, train);
         None
     }
 
@@ -497,6 +524,12 @@ pub(crate) trait Operations: Sized + 'static {
         step: &AdamwStep<'_>,
     ) -> Result<(), TrainError>;
 
+    /// What was 0 in the losses with a tape and in the norm since the last call, where it is known later only: a device whose host waits once a
+    /// step. `None` where all was known at once.
+    fn readings(&self) -> Option<Readings> {
+        None
+    }
+
     /// A matrix of `values`, row-major.
     fn upload(
         &self,
@@ -530,6 +563,22 @@ pub(crate) trait Operations: Sized + 'static {
         let mut gradients = Gradients::leaky();
         gradients.retain_leafs(&ids.ids);
         gradients
+    }
+
+    /// The gradient of a parameter, row-major.
+    fn gradient(&self, gradients: &Kept<Self>, of: &Matrix<Self>) -> Vec<Self::Element> {
+        gradients.get(of).as_vec()
+    }
+
+    /// `Σ y · weights`, from which a check of a single operation goes back.
+    fn weighted_sum<T: Tape<Self::Element, Self::Device>>(
+        &self,
+        y: Matrix<Self, T>,
+        weights: Matrix<Self>,
+    ) -> Result<Scalar<Self, T>, TrainError> {
+        y.try_mul(weights)
+            .and_then(|product| product.try_sum::<(), Axes2<0, 1>>())
+            .map_err(tensor_error)
     }
 
     /// A tape that adds to `gradients`.

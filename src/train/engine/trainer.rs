@@ -173,6 +173,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         let batches = self.course.micro_batches(step);
         let losses = self.accumulate(step, &batches)?;
         let clip = self.update(step)?;
+        let (losses, clip) = self.settled(step, &batches, losses, clip)?;
         let train_seconds = started.elapsed().as_secs_f64();
         let parts = self.ops.take_parts();
         let total = losses.ce + losses.square;
@@ -252,6 +253,33 @@ impl<'a, O: Operations> Trainer<'a, O> {
             self.gradients = Some(self.ops.backward(value.objective)?);
         }
         Ok(mean)
+    }
+
+    /// Losses and norm, from the device where it has kept them.
+    fn settled(
+        &self,
+        step: u64,
+        batches: &[Batch],
+        losses: Losses,
+        clip: Clip,
+    ) -> Result<(Losses, Clip), TrainError> {
+        let Some(late) = self.ops.readings() else {
+            return Ok((losses, clip));
+        };
+        let scale = 1.0 / batches.len().max(1) as f64;
+        let mut mean = Losses::default();
+        for [ce, square] in late.losses {
+            mean.ce += ce * scale;
+            mean.square += square * scale;
+        }
+        let clip = Clip {
+            norm: late.norm,
+            ..clip
+        };
+        self.ops.check()?;
+        self.finite(step, "train/loss", mean.ce + mean.square)?;
+        self.finite(step, "grad_norm", clip.norm)?;
+        Ok((mean, clip))
     }
 
     fn loss<T: dfdx::prelude::Tape<O::Element, O::Device>>(

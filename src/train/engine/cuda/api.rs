@@ -1,6 +1,6 @@
-//! The functions of the driver and of cuBLAS that the tensor library calls, as functions of this program.
+//! The functions of the driver and of cuBLAS that the fused engine and the tensor library call, as functions of this program.
 //!
-//! The tensor library expects them to be linked, turns each of their errors into a panic somewhere (in a `Drop` even, where a second panic
+//! The tensor library (feature `cuda`) expects them to be linked, turns each of their errors into a panic somewhere (in a `Drop` even, where a second panic
 //! ends the process), and asks for allocations of 0 bytes, which drivers refuse. So they are defined here: each looks its original up
 //! at run time, and the first error of a thread is kept as a [`Fault`]. From then on every call but those that free something does
 //! nothing and reports success; what is read from the device is zeros. The caller asks [`check`] before it believes anything.
@@ -11,8 +11,9 @@ use super::driver::error_name;
 use super::library::Library;
 use crate::train::TrainError;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The first error of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,16 @@ fn explained(number: usize, fault: Fault) -> TrainError {
             number,
             format!("`{call}` is in none of its libraries; update the driver"),
         ),
+        (false, 221) => refusal(
+            number,
+            "its driver lacks the library that compiles kernels for a GPU newer than this build (`libnvidia-ptxjitcompiler.so.1`); install it (a \
+             container needs the driver capability `compute`), or build with this GPU's CUDA_COMPUTE_CAP",
+        ),
+        (false, 223) => refusal(
+            number,
+            "its driver is set to compile no kernels (CUDA_DISABLE_PTX_JIT), and this build has none for this GPU; unset it, or build with this GPU's \
+             CUDA_COMPUTE_CAP",
+        ),
         (false, 218 | 222) => refusal(
             number,
             format!(
@@ -107,7 +118,29 @@ pub(super) fn memory() -> Option<(u64, u64)> {
     check().ok().map(|()| (free as u64, total as u64))
 }
 
+/// Makes device `number` the one that this thread's calls are for. The context of the installed driver's is kept until the process ends:
+/// the next job finds it as it is.
+pub(super) fn enter(number: usize) {
+    static KEPT: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+    begin(number);
+    let (mut device, mut context) = (0, std::ptr::null_mut());
+    // SAFETY: both outlive the calls.
+    unsafe {
+        cuInit(0);
+        cuDeviceGet(&raw mut device, number as c_int);
+        cuDevicePrimaryCtxRetain(&raw mut context, device);
+        cuCtxSetCurrent(context);
+    }
+    let made_up = STATE.with_borrow(|state| state.calls.is_some());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if check().is_ok() && (made_up || !kept.insert(number)) {
+        // SAFETY: retained above, and by the first job too unless the driver is made up.
+        unsafe { cuDevicePrimaryCtxRelease_v2(device) };
+    }
+}
+
 /// Lets the driver keep freed memory for the next allocation: otherwise it gives all of it back at every synchronisation.
+#[cfg(feature = "cuda")]
 pub(super) fn keep_memory(number: usize) {
     const RELEASE_THRESHOLD: u32 = 4;
     const NOT_SUPPORTED: u32 = 801;
@@ -191,7 +224,7 @@ impl Nothing for *mut c_void {
 
 /// One function; kinds:
 /// `work`: skipped after a fault; `out`: likewise, and what its first argument points to is zero then; `alloc`: likewise, of at least one byte;
-/// `read`: likewise, and the bytes at its first argument are zeros then; `free`: also after a fault, but never for nothing, and without
+/// `fill`: likewise, and nothing where there are no bytes; `read`: likewise, and the bytes at its first argument are zeros then; `free`: also after a fault, but never for nothing, and without
 /// a fault of its own; `end`: likewise, for device numbers.
 macro_rules! forward {
     (work, $name:ident, $($arg:ident),+) => {
@@ -208,6 +241,11 @@ macro_rules! forward {
     (alloc, $name:ident, $first:ident, $bytes:ident $(, $arg:ident)*) => {
         let $bytes = $bytes.max(1);
         forward!(out, $name, $first, $bytes $(, $arg)*)
+    };
+    (fill, $name:ident, $at:ident, $byte:ident, $bytes:ident $(, $arg:ident)*) => {
+        if $bytes > 0 {
+            forward!(work, $name, $at, $byte, $bytes $(, $arg)*)
+        }
     };
     (read, $name:ident, $to:ident, $from:ident, $bytes:ident $(, $arg:ident)*) => {
         std::ptr::write_bytes($to.cast::<u8>(), 0, $bytes);
@@ -251,9 +289,10 @@ macro_rules! functions {
         }
 
         $(
-            #[unsafe(no_mangle)]
+            #[cfg_attr(feature = "cuda", unsafe(no_mangle))]
             #[allow(non_snake_case, clippy::too_many_arguments, reason = "as the library has it")]
-            unsafe extern "C" fn $name($($arg: $ty),+) -> u32 {
+            #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only the tensor library calls some"))]
+            pub(super) unsafe extern "C" fn $name($($arg: $ty),+) -> u32 {
                 // SAFETY: the caller's promises are those of the original, which gets the same arguments.
                 #[allow(unused_unsafe, reason = "some kinds have no unsafe part")]
                 unsafe {
@@ -265,7 +304,7 @@ macro_rules! functions {
     };
 }
 
-type Handle = *mut c_void;
+pub(super) type Handle = *mut c_void;
 
 functions! {
     work driver cuInit(flags: u32);
@@ -291,6 +330,8 @@ functions! {
     alloc driver cuMemAlloc_v2(address: *mut u64, bytes: usize);
     free driver cuMemFreeAsync(address: u64, stream: Handle);
     free driver cuMemFree_v2(address: u64);
+    out driver cuMemAllocHost_v2(address: *mut Handle, bytes: usize);
+    free driver cuMemFreeHost(address: Handle);
     out driver cuMemGetInfo_v2(free: *mut usize, total: *mut usize);
     work driver cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle);
     work driver cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize);
@@ -298,8 +339,8 @@ functions! {
     read driver cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize);
     work driver cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle);
     work driver cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize);
-    work driver cuMemsetD8Async(at: u64, byte: u8, bytes: usize, stream: Handle);
-    work driver cuMemsetD8_v2(at: u64, byte: u8, bytes: usize);
+    fill driver cuMemsetD8Async(at: u64, byte: u8, bytes: usize, stream: Handle);
+    fill driver cuMemsetD8_v2(at: u64, byte: u8, bytes: usize);
     out driver cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char);
     out driver cuModuleLoad(module: *mut Handle, file: *const c_char);
     out driver cuModuleLoadData(module: *mut Handle, image: *const c_void);
@@ -311,6 +352,11 @@ functions! {
     out blas cublasCreate_v2(handle: *mut Handle);
     free blas cublasDestroy_v2(handle: Handle);
     work blas cublasSetStream_v2(handle: Handle, stream: Handle);
+    work blas cublasSetWorkspace_v2(handle: Handle, workspace: Handle, bytes: usize);
+    work blas cublasGemmEx(
+        handle: Handle, a_op: u32, b_op: u32, m: c_int, n: c_int, k: c_int, alpha: *const c_void, a: *const c_void, a_type: u32, lda: c_int,
+        b: *const c_void, b_type: u32, ldb: c_int, beta: *const c_void, c: *mut c_void, c_type: u32, ldc: c_int, compute: u32, algorithm: c_int
+    );
     work blas cublasSgemm_v2(
         handle: Handle, a_op: u32, b_op: u32, m: c_int, n: c_int, k: c_int, alpha: *const f32, a: *const f32, lda: c_int,
         b: *const f32, ldb: c_int, beta: *const f32, c: *mut f32, ldc: c_int
@@ -330,8 +376,10 @@ functions! {
 }
 
 /// The answers of functions that are never asked for anything here: run-time compilation fails, errors have no text of their own.
+#[cfg(feature = "cuda")]
 const REFUSED: u32 = 11;
 
+#[cfg(feature = "cuda")]
 macro_rules! refused {
     ($($name:ident($($ty:ty),*);)+) => {$(
         #[unsafe(no_mangle)]
@@ -343,6 +391,7 @@ macro_rules! refused {
     )+};
 }
 
+#[cfg(feature = "cuda")]
 refused! {
     nvrtcCreateProgram(*mut Handle, *const c_char, *const c_char, c_int, *const *const c_char, *const *const c_char);
     nvrtcCompileProgram(Handle, c_int, *const *const c_char);
@@ -353,11 +402,11 @@ refused! {
     nvrtcGetProgramLog(Handle, *mut c_char);
     cublasSgemv_v2(Handle);
     cublasDgemv_v2(Handle);
-    cublasGemmEx(Handle);
     cublasGemmStridedBatchedEx(Handle);
 }
 
 /// The text of an error code: the driver's is not needed, since no error gets through.
+#[cfg(feature = "cuda")]
 #[unsafe(no_mangle)]
 #[allow(non_snake_case, reason = "as the library has it")]
 unsafe extern "C" fn cuGetErrorString(_code: u32, text: *mut *const c_char) -> u32 {
@@ -367,6 +416,7 @@ unsafe extern "C" fn cuGetErrorString(_code: u32, text: *mut *const c_char) -> u
 }
 
 /// As [`cuGetErrorString`].
+#[cfg(feature = "cuda")]
 #[unsafe(no_mangle)]
 #[allow(non_snake_case, reason = "as the library has it")]
 unsafe extern "C" fn cuGetErrorName(code: u32, text: *mut *const c_char) -> u32 {

@@ -62,6 +62,20 @@ pub fn probe() -> &'static Result<Driver, NoDriver> {
     })
 }
 
+/// What computes on GPU `number`, in [`crate::record::Numerics`]: `sm_90 NVIDIA H200, libcublas.so.13`. Results in every bit are those of one
+/// type of GPU and one cuBLAS.
+#[cfg(any(test, feature = "cuda"))]
+pub(super) fn name_of(number: usize) -> String {
+    let Ok(driver) = probe() else {
+        return "unknown".to_owned();
+    };
+    let blas = driver.blas.as_deref().unwrap_or("no cuBLAS");
+    match driver.gpus.get(number) {
+        Some(gpu) => format!("sm_{}{} {}, {blas}", gpu.compute.0, gpu.compute.1, gpu.name),
+        None => "unknown".to_owned(),
+    }
+}
+
 /// Puts all questions.
 pub(super) fn ask(driver: &dyn Ask) -> Result<Driver, NoDriver> {
     let broken = |call| {
@@ -100,7 +114,9 @@ pub(super) fn error_name(code: u32) -> &'static str {
         209 => "no kernels for this device",
         214 => "uncorrectable memory error",
         218 => "invalid kernels",
+        221 => "no compiler for kernels",
         222 => "kernels newer than the driver",
+        223 => "compilation of kernels is disabled",
         500 => "not found",
         700 => "illegal address",
         719 => "launch failed",

@@ -68,6 +68,15 @@ impl Library {
         })
     }
 
+    /// The library in a file.
+    #[cfg(test)]
+    pub(super) fn at(path: &std::path::Path) -> Option<Self> {
+        let text = CString::new(path.to_str()?).ok()?;
+        // SAFETY: see `load`.
+        let handle = unsafe { load(&text) };
+        (!handle.is_null()).then_some(Self(handle))
+    }
+
     /// A function.
     ///
     /// # Safety

@@ -1,8 +1,10 @@
-//! NVIDIA GPUs: what is there ([`probe`], in every build), and the stock operations on them (feature `cuda`).
+//! NVIDIA GPUs: what is there ([`probe`], in every build), and training on them (feature `cuda`).
 //!
 //! Parts: `library` (shared libraries found at run time), `driver` (what the driver says, asked without linking against it), `choose`
-//! (whether a device can be used, and why not); with the feature, `api` (the functions that the tensor library calls: a door that
-//! looks them up at run time and that no error leaves as a panic) and `place` (the device behind `engine::reference`).
+//! (whether a device can be used, and why not); with the feature, `api` (the functions of driver and cuBLAS: a door that
+//! looks them up at run time and that no error leaves as a panic), `fused` (the engine, with the kernels of `kernels`) and `place` (the tensor
+//! library's device behind `engine::reference`: stock operations, for comparison). Tests have `api` and `fused` without the feature too, on
+//! the `emulator`.
 //!
 //! No CUDA library is linked: one binary runs with and without a GPU, and says which it found.
 #![expect(
@@ -10,12 +12,14 @@
     reason = "functions of the driver, looked up by name and called by address"
 )]
 
-#[cfg(feature = "cuda")]
+#[cfg(any(test, feature = "cuda"))]
 mod api;
 mod choose;
 mod driver;
-#[cfg(all(test, feature = "cuda"))]
+#[cfg(test)]
 mod emulator;
+#[cfg(any(test, feature = "cuda"))]
+mod fused;
 mod library;
 #[cfg(feature = "cuda")]
 mod place;
@@ -25,6 +29,12 @@ mod tests;
 #[cfg(test)]
 pub use driver::Gpu;
 pub use driver::{Driver, NoDriver, probe};
+#[cfg(feature = "cuda")]
+pub(super) use fused::CudaFused as Fused;
+
+/// The tensor library's own operations on a GPU.
+#[cfg(feature = "cuda")]
+pub(super) type Stock = super::reference::Reference<f32, dfdx::prelude::Cuda>;
 
 use crate::train::{Engine, TrainError};
 
@@ -75,9 +85,7 @@ pub(crate) fn open(number: usize) -> Result<Box<dyn Engine>, TrainError> {
 
 #[cfg(feature = "cuda")]
 fn engine(number: usize) -> Result<Box<dyn Engine>, TrainError> {
-    use super::{local::LocalEngine, reference::Reference};
-    type OnCuda = Reference<f32, dfdx::prelude::Cuda>;
-    Ok(Box::new(LocalEngine::<OnCuda>::on(number)))
+    Ok(Box::new(super::local::LocalEngine::<Fused>::on(number)))
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -6,10 +6,10 @@ use crate::train::engine::reference::Place;
 use dfdx::prelude::Cuda;
 
 impl Place for Cuda {
-    const ENGINE: &'static str = "cuda";
+    const ENGINE: &'static str = "cuda-reference";
 
     fn open(number: usize) -> Result<Self, TrainError> {
-        api::begin(number);
+        api::enter(number);
         let device = Self::try_build(number, 0);
         api::check()?;
         let device = device.map_err(|error| TrainError::Tensor(error.to_string()))?;
@@ -17,13 +17,8 @@ impl Place for Cuda {
         Ok(device)
     }
 
-    /// `sm_90 NVIDIA H200`.
     fn isa(number: usize) -> String {
-        let found = driver::probe().as_ref().ok();
-        match found.and_then(|driver| driver.gpus.get(number)) {
-            Some(gpu) => format!("sm_{}{} {}", gpu.compute.0, gpu.compute.1, gpu.name),
-            None => "unknown".to_owned(),
-        }
+        driver::name_of(number)
     }
 
     fn check(&self) -> Result<(), TrainError> {

@@ -52,7 +52,7 @@ impl Stock {
 /// What waits is bounded: the sizes kept add up to at most the largest batch there was, so that batches of many lengths take no more
 /// than the longest alone.
 #[derive(Default)]
-pub(super) struct Sizes(Mutex<Waiting>);
+pub(in crate::train::engine) struct Sizes(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
@@ -62,7 +62,7 @@ struct Waiting {
 
 impl Sizes {
     /// Notes a batch of `rows` rows. True where everything that waits must be freed first.
-    pub(super) fn crowded_by(&self, rows: usize) -> bool {
+    pub(in crate::train::engine) fn crowded_by(&self, rows: usize) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.sizes.contains(&rows) {
             return false;

@@ -8,7 +8,7 @@
 mod attention;
 mod head;
 mod layers;
-mod memory;
+pub(super) mod memory;
 mod optimizer;
 mod view;
 

@@ -1,11 +1,18 @@
-//! A GPU made of software, for tests: the driver's functions over the host's memory, and the tensor library's kernels one thread after another.
+//! A GPU made of software, for tests: the driver's functions over the host's memory.
+//!
+//! The kernels of the fused engine are the real ones: the source that nvcc compiles, compiled for the CPU ([`compiled`]). Those of the tensor library
+//! are written down again in `kernels`, one thread after another.
 //!
 //! It shows that the CUDA code asks for the right things: arguments, strides, sizes, nothing that has to be compiled at run time, nothing after
-//! a failure. It shows nothing about real kernels, which are not here, nor about speed. Any call can be made to fail.
+//! a failure. It shows nothing about speed. Any call can be made to fail; in a dry run nothing is stored or computed, and calls are counted at
+//! shapes that no test could train.
 
+pub(super) mod compiled;
 mod kernels;
-#[cfg(test)]
+mod products;
+#[cfg(feature = "cuda")]
 mod tests;
+mod traffic;
 
 use super::api::{self, Calls};
 use std::cell::RefCell;
@@ -17,6 +24,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 pub(super) struct Emulated {
     /// Calls so far, those that free left out.
     pub(super) calls: u64,
+    /// The number of the last call that waited.
+    pub(super) last_wait: u64,
     /// The call that fails, and how; all later ones fail likewise (a GPU that is gone) unless `once`.
     pub(super) fail: Option<(u64, u32)>,
     /// Whether only that call fails.
@@ -32,14 +41,30 @@ pub(super) struct Emulated {
     pub(super) products: u64,
     /// Calls that made no sense, in words.
     pub(super) nonsense: Vec<String>,
-    memory: BTreeMap<u64, Vec<u64>>,
-    sizes: BTreeMap<u64, usize>,
+    /// Whether nothing is stored or computed.
+    pub(super) dry: bool,
+    /// Whether a finer number format stands in the place of bfloat16.
+    pub(super) finer: bool,
+    /// Bytes that kernels, products, copies and fills read and write, each once: see [`traffic`].
+    pub(super) moved: u64,
+    /// Copies and fills.
+    pub(super) copies: u64,
+    /// Allocations, and calls that wait for the GPU.
+    pub(super) allocations: u64,
+    pub(super) waits: u64,
+    /// The most bytes that were allocated at a time.
+    pub(super) peak: usize,
+    /// Page-locked memory of the host.
+    pub(super) pinned: Vec<Vec<u64>>,
+    pub(super) memory: BTreeMap<u64, Vec<u64>>,
+    pub(super) sizes: BTreeMap<u64, usize>,
 }
 
 impl Emulated {
     /// Bytes allocated now.
     pub(super) fn in_use(&self) -> usize {
-        self.sizes.values().sum()
+        let pinned = self.pinned.iter().map(|words| 8 * words.len());
+        self.sizes.values().sum::<usize>() + pinned.sum::<usize>()
     }
 }
 
@@ -97,6 +122,17 @@ unsafe fn allocate(address: *mut u64, bytes: usize) -> u32 {
         if gpu.capacity.is_some_and(|most| gpu.in_use() + bytes > most) {
             return 2;
         }
+        gpu.allocations += 1;
+        gpu.peak = gpu.peak.max(gpu.in_use() + bytes);
+        if gpu.dry {
+            // Behind everything: no address is used twice.
+            let last = gpu.sizes.last_key_value();
+            let at = last.map_or(1 << 40, |(at, size)| at + *size as u64 + 512);
+            gpu.sizes.insert(at, bytes);
+            // SAFETY: the caller gives room for an address.
+            unsafe { address.write(at) };
+            return 0;
+        }
         // Not zeros: nothing may rely on fresh memory.
         let words = vec![0x7fc0_0001_7fc0_0001u64; bytes.div_ceil(8)];
         let at = words.as_ptr() as u64;
@@ -109,8 +145,9 @@ unsafe fn allocate(address: *mut u64, bytes: usize) -> u32 {
 }
 
 fn free(address: u64) -> u32 {
-    let known =
-        look(|gpu| gpu.sizes.remove(&address).is_some() && gpu.memory.remove(&address).is_some());
+    let known = look(|gpu| {
+        gpu.sizes.remove(&address).is_some() && (gpu.dry || gpu.memory.remove(&address).is_some())
+    });
     match known {
         true => look(|gpu| match gpu.fail {
             Some((at, code)) if gpu.calls >= at && !gpu.once => code,
@@ -125,6 +162,10 @@ unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize, on_gpu: [Option<u64>;
     if failed != 0 {
         return failed;
     }
+    look(|gpu| {
+        gpu.copies += 1;
+        gpu.moved += bytes as u64;
+    });
     for at in on_gpu.into_iter().flatten() {
         if !is_allocated(at, bytes) {
             return nonsense(format!(
@@ -132,8 +173,10 @@ unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize, on_gpu: [Option<u64>;
             ));
         }
     }
-    // SAFETY: the GPU's side was checked; the host's side is the caller's promise.
-    unsafe { std::ptr::copy(from, to, bytes) };
+    if !look(|gpu| gpu.dry) {
+        // SAFETY: the GPU's side was checked; the host's side is the caller's promise.
+        unsafe { std::ptr::copy(from, to, bytes) };
+    }
     0
 }
 
@@ -142,11 +185,11 @@ type Handle = *mut c_void;
 unsafe extern "C" fn launch(
     function: Handle,
     grid_x: u32,
-    _: u32,
-    _: u32,
+    grid_y: u32,
+    grid_z: u32,
     block_x: u32,
-    _: u32,
-    _: u32,
+    block_y: u32,
+    block_z: u32,
     _: u32,
     _: Handle,
     parameters: *mut *mut c_void,
@@ -156,13 +199,27 @@ unsafe extern "C" fn launch(
     if failed != 0 {
         return failed;
     }
-    if grid_x == 0 || block_x == 0 {
+    if grid_x * grid_y * grid_z == 0 || block_x * block_y * block_z == 0 {
         return nonsense("a launch of no threads".to_owned());
     }
     // SAFETY: handles of functions are the names that `get_function` kept for good.
     let name = unsafe { CStr::from_ptr(function.cast::<c_char>()) };
     let name = name.to_str().unwrap_or_default();
-    look(|gpu| *gpu.launches.entry(name.to_owned()).or_default() += 1);
+    // SAFETY: the fused engine gives the parameters that its kernel of this name has; others are not looked at.
+    let moved = unsafe { traffic::of(name, [grid_x, grid_y], parameters) };
+    look(|gpu| {
+        *gpu.launches.entry(name.to_owned()).or_default() += 1;
+        gpu.moved += moved;
+    });
+    if look(|gpu| gpu.dry) {
+        return 0;
+    }
+    let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
+    let finer = look(|gpu| gpu.finer);
+    // SAFETY: the fused engine gives the parameters that its kernel of this name has.
+    if let Some(ran) = unsafe { compiled::run(name, finer, grid, block, parameters) } {
+        return ran.map_or_else(|what| nonsense(format!("{name}: {what}")), |()| 0);
+    }
     // SAFETY: the tensor library gives the parameters that its kernel of this name has.
     match unsafe { kernels::run(name, parameters) } {
         Ok(()) => 0,
@@ -186,74 +243,6 @@ unsafe extern "C" fn handle(handle: *mut Handle) -> u32 {
         unsafe { handle.write(std::ptr::without_provenance_mut(64)) };
     }
     failed
-}
-
-#[allow(clippy::too_many_arguments, reason = "as cuBLAS has it")]
-unsafe extern "C" fn sgemm_batched(
-    _: Handle,
-    a_op: u32,
-    b_op: u32,
-    m: c_int,
-    n: c_int,
-    k: c_int,
-    alpha: *const f32,
-    a: *const f32,
-    lda: c_int,
-    stride_a: i64,
-    b: *const f32,
-    ldb: c_int,
-    stride_b: i64,
-    beta: *const f32,
-    c: *mut f32,
-    ldc: c_int,
-    stride_c: i64,
-    count: c_int,
-) -> u32 {
-    let failed = called();
-    if failed != 0 {
-        return failed;
-    }
-    look(|gpu| gpu.products += 1);
-    let product = kernels::Product {
-        transposed: [a_op == 1, b_op == 1],
-        sizes: [m, n, k].map(|size| size as usize),
-        leading: [lda, ldb, ldc].map(|size| size as usize),
-        strides: [stride_a, stride_b, stride_c].map(|size| size as usize),
-        count: count as usize,
-    };
-    // SAFETY: both factors are of the host; the caller promises the rest, which `fits` checks against the allocations.
-    unsafe {
-        if !product.fits([a as u64, b as u64, c as u64], is_allocated) {
-            return nonsense(format!("a product beyond its matrices: {product:?}"));
-        }
-        product.run([*alpha, *beta], a, b, c);
-    }
-    0
-}
-
-#[allow(clippy::too_many_arguments, reason = "as cuBLAS has it")]
-unsafe extern "C" fn sgemm(
-    handle: Handle,
-    a_op: u32,
-    b_op: u32,
-    m: c_int,
-    n: c_int,
-    k: c_int,
-    alpha: *const f32,
-    a: *const f32,
-    lda: c_int,
-    b: *const f32,
-    ldb: c_int,
-    beta: *const f32,
-    c: *mut f32,
-    ldc: c_int,
-) -> u32 {
-    // SAFETY: as the caller promises.
-    unsafe {
-        sgemm_batched(
-            handle, a_op, b_op, m, n, k, alpha, a, lda, 0, b, ldb, 0, beta, c, ldc, 0, 1,
-        )
-    }
 }
 
 /// Functions that answer yes and do nothing else.
@@ -310,7 +299,11 @@ unsafe fn upload(to: u64, from: *const c_void, bytes: usize) -> u32 {
 }
 
 unsafe fn download(to: *mut c_void, from: u64, bytes: usize) -> u32 {
-    look(|gpu| gpu.downloaded += bytes);
+    look(|gpu| {
+        gpu.downloaded += bytes;
+        gpu.waits += 1;
+        gpu.last_wait = gpu.calls + 1;
+    });
     // SAFETY: `copy` checks the GPU's side.
     unsafe { copy(to.cast(), from as *const u8, bytes, [None, Some(from)]) }
 }
@@ -320,13 +313,19 @@ unsafe fn fill(at: u64, byte: u8, bytes: usize) -> u32 {
     if failed != 0 {
         return failed;
     }
+    look(|gpu| {
+        gpu.copies += 1;
+        gpu.moved += bytes as u64;
+    });
     if !is_allocated(at, bytes) {
         return nonsense(format!(
             "{bytes} bytes at {at:x} are filled, which are not allocated"
         ));
     }
-    // SAFETY: just checked.
-    unsafe { std::ptr::write_bytes(at as *mut u8, byte, bytes) };
+    if !look(|gpu| gpu.dry) {
+        // SAFETY: just checked.
+        unsafe { std::ptr::write_bytes(at as *mut u8, byte, bytes) };
+    }
     0
 }
 
@@ -349,12 +348,35 @@ static CALLS: Calls = Calls {
     cuEventElapsedTime: gives!(f32, 1.0, Handle, Handle),
     cuStreamCreate: does!(|stream: *mut Handle, _flags: u32| handle(stream)),
     cuStreamDestroy_v2: freed!(Handle),
-    cuStreamSynchronize: nothing!(Handle),
+    cuStreamSynchronize: does!(|_stream: Handle| {
+        look(|gpu| gpu.waits += 1);
+        called()
+    }),
     cuStreamWaitEvent: nothing!(Handle, Handle, u32),
     cuMemAllocAsync: does!(|at: *mut u64, bytes: usize, _stream: Handle| allocate(at, bytes)),
     cuMemAlloc_v2: does!(|at: *mut u64, bytes: usize| allocate(at, bytes)),
     cuMemFreeAsync: does!(|at: u64, _stream: Handle| free(at)),
     cuMemFree_v2: does!(|at: u64| free(at)),
+    cuMemAllocHost_v2: does!(|at: *mut Handle, bytes: usize| {
+        let failed = called();
+        if failed == 0 {
+            let mut words = vec![u64::MAX; bytes.div_ceil(8)];
+            at.write(words.as_mut_ptr().cast());
+            look(|gpu| gpu.pinned.push(words));
+        }
+        failed
+    }),
+    cuMemFreeHost: does!(|at: Handle| {
+        let before = look(|gpu| gpu.pinned.len());
+        look(|gpu| {
+            gpu.pinned
+                .retain(|words| words.as_ptr().cast() != at.cast_const())
+        });
+        match look(|gpu| gpu.pinned.len()) < before {
+            true => 0,
+            false => nonsense("page-locked memory is freed that is not allocated".to_owned()),
+        }
+    }),
     cuMemGetInfo_v2: does!(|free: *mut usize, total: *mut usize| {
         let all = look(|gpu| gpu.capacity.unwrap_or(1 << 30));
         free.write(all.saturating_sub(look(|gpu| gpu.in_use())));
@@ -384,7 +406,10 @@ static CALLS: Calls = Calls {
     cuMemcpyHtoDAsync_v2: does!(
         |to: u64, from: *const c_void, bytes: usize, _stream: Handle| upload(to, from, bytes)
     ),
-    cuMemcpyHtoD_v2: does!(|to: u64, from: *const c_void, bytes: usize| upload(to, from, bytes)),
+    cuMemcpyHtoD_v2: does!(|to: u64, from: *const c_void, bytes: usize| {
+        look(|gpu| gpu.waits += 1);
+        upload(to, from, bytes)
+    }),
     cuMemsetD8Async: does!(|at: u64, byte: u8, bytes: usize, _stream: Handle| fill(
         at, byte, bytes
     )),
@@ -397,7 +422,16 @@ static CALLS: Calls = Calls {
     cublasCreate_v2: handle,
     cublasDestroy_v2: freed!(Handle),
     cublasSetStream_v2: nothing!(Handle, Handle),
-    cublasSgemm_v2: sgemm,
+    cublasSetWorkspace_v2: does!(|_handle: Handle, workspace: Handle, bytes: usize| {
+        match called() {
+            0 if !is_allocated(workspace as u64, bytes) => {
+                nonsense("a workspace that is not allocated".to_owned())
+            }
+            code => code,
+        }
+    }),
+    cublasGemmEx: products::gemm_ex,
+    cublasSgemm_v2: products::sgemm,
     cublasDgemm_v2: nothing!(
         Handle,
         u32,
@@ -414,7 +448,7 @@ static CALLS: Calls = Calls {
         *mut f64,
         c_int
     ),
-    cublasSgemmStridedBatched: sgemm_batched,
+    cublasSgemmStridedBatched: products::sgemm_batched,
     cublasDgemmStridedBatched: nothing!(
         Handle,
         u32,

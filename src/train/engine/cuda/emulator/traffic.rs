@@ -1,0 +1,100 @@
+//! Bytes that a launch of the fused engine's kernels reads and writes at the least: each number once, tables and small vectors left out.
+
+use super::look;
+use std::ffi::c_void;
+
+/// Sizes of an attention, the first numbers of what kernels get by value.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Attention {
+    length: i32,
+    heads: i32,
+    kv_heads: i32,
+    width: i32,
+}
+
+/// Numbers that a block of the optimizer's kernels takes at most.
+const PIECE: u64 = 1 << 14;
+
+/// The bytes of a launch; 0 for kernels that are not the engine's.
+pub(super) unsafe fn of(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c_void) -> u64 {
+    // SAFETY: each kernel has the parameters that are read for its name.
+    let int = |at: usize| u64::from(unsafe { read::<i32>(parameters, at) }.unsigned_abs());
+    // SAFETY: as above.
+    let address = |at: usize| unsafe { read::<u64>(parameters, at) };
+    let (x, y) = (u64::from(x), u64::from(y));
+    let element: u64 = if name.ends_with("_bf16") { 2 } else { 4 };
+    let base = name.trim_end_matches("_f32").trim_end_matches("_bf16");
+    if let Some(part) = base.strip_prefix("attention_")
+        && part != "cached"
+    {
+        // SAFETY: as above.
+        return unsafe { attention(part, x, element, parameters) };
+    }
+    match base {
+        "embed_forward" => x * int(5) * if address(1) == 0 { 8 } else { 12 },
+        "embed_backward" => {
+            let rows = look(|gpu| {
+                gpu.sizes
+                    .get(&address(1))
+                    .map_or(0, |size| *size as u64 / 4)
+            });
+            (rows + 2 * x) * int(5) * 4
+        }
+        "gather_rows" => x * int(3) * 8,
+        "norm_forward" => x * int(5) * (4 + element),
+        "norm_backward" => {
+            int(6) * int(7) * (8 + element + if int(9) == 0 { 0 } else { 4 }) + x * int(7) * 8
+        }
+        "column_partial" => int(2) * int(3) * element + y * int(3) * 4,
+        "column_sum" => (int(3) + 2) * int(4) * 4,
+        "bias_add" => x * int(2) * 2 * element,
+        "rope" => int(4) * int(7) * int(8) * 4 * element,
+        "swiglu_forward" => x * int(2) * 3 * element,
+        "swiglu_backward" => x * int(2) * 5 * element,
+        "gelu_forward" => x * int(3) * 2 * element,
+        "gelu_backward" => x * int(3) * 3 * element,
+        "residual_forward" => x * int(4) * (8 + element),
+        "residual_backward" => x * int(2) * (4 + element),
+        "head_row" => x * int(3) * element * if int(4) == 0 { 1 } else { 3 },
+        "loss_sum" => int(2) * 8,
+        "square_sum" => x * PIECE * 4,
+        "clip_factor" => int(2) * 8,
+        "adamw" => x * PIECE * 32,
+        "to_low" => address(2) * 6,
+        "add_to" => address(2) * 12,
+        _ => 0,
+    }
+}
+
+/// Each of queries, keys, values, outputs and their slopes once.
+unsafe fn attention(part: &str, blocks: u64, element: u64, parameters: *mut *mut c_void) -> u64 {
+    let kind = part.split('_').next().unwrap_or_default();
+    let (tiles_at, shape_at) = match kind {
+        "delta" => (3, 4),
+        "forward" => (3, 4),
+        _ => (5, 6),
+    };
+    // SAFETY: these are the places of the kernel's parameters.
+    let (tiles, shape) = unsafe {
+        (
+            read::<i32>(parameters, tiles_at),
+            read::<Attention>(parameters, shape_at),
+        )
+    };
+    let wide = |number: i32| u64::from(number.unsigned_abs());
+    let (heads, kv_heads, width) = (wide(shape.heads), wide(shape.kv_heads), wide(shape.width));
+    let (queries, keys) = (heads * width, kv_heads * width);
+    let rows = |heads: u64| blocks / wide(tiles) / heads * wide(shape.length);
+    match kind {
+        "delta" => wide(tiles) * (2 * queries * element + 4 * heads),
+        "forward" => rows(heads) * ((2 * queries + 2 * keys) * element + 4 * heads),
+        "queries" => rows(heads) * ((3 * queries + 2 * keys) * element + 8 * heads),
+        _ => rows(kv_heads) * ((2 * queries + 4 * keys) * element + 8 * heads),
+    }
+}
+
+unsafe fn read<T: Copy>(parameters: *mut *mut c_void, at: usize) -> T {
+    // SAFETY: the caller knows the parameter.
+    unsafe { (*parameters.add(at)).cast::<T>().read_unaligned() }
+}

@@ -1,0 +1,303 @@
+//! A GPU as the fused operations use it: kernels by name, matrix products, uploads and downloads, all on one stream.
+
+use super::super::api::{self, Handle};
+use super::memory::{Buffer, Pool, Staging, Table};
+use crate::spec::Dtype;
+use crate::train::TrainError;
+use crate::train::engine::fused::memory::Sizes;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::{CString, c_int, c_void};
+use std::rc::Rc;
+
+/// Machine code of `kernels/kernels.cu`, which `scripts/build-cuda.sh` makes.
+#[cfg(all(feature = "cuda", not(feature = "cuda-check")))]
+static IMAGE: &[u8] = include_bytes!(env!(
+    "SPECBOOK_CUDA_KERNELS",
+    "scripts/build-cuda.sh compiles the kernels and builds with them"
+));
+/// None in builds that only check the code: the emulated GPU of the tests takes kernels by their names.
+#[cfg(not(all(feature = "cuda", not(feature = "cuda-check"))))]
+static IMAGE: &[u8] = &[0];
+
+/// What cuBLAS works in. Products repeat bit for bit only with a workspace of one's own; this much is what Hopper GPUs are advised to have.
+pub(super) const WORKSPACE: usize = 32 << 20;
+
+/// The GPU of one job.
+pub(super) struct Gpu {
+    /// Whether activations and the factors of products are bfloat16.
+    pub(super) low: bool,
+    /// What owns what.
+    pub(super) table: RefCell<Table>,
+    functions: RefCell<BTreeMap<String, Handle>>,
+    module: Handle,
+    blas: Handle,
+    _workspace: Buffer,
+    staging: RefCell<Staging>,
+    sizes: Sizes,
+    pool: Rc<Pool>,
+}
+
+/// A value as a kernel's parameter: it outlives the launch, which copies it.
+pub(super) fn parameter<T: Copy>(value: &T) -> *mut c_void {
+    std::ptr::from_ref(value).cast_mut().cast()
+}
+
+/// Launches `$name` with `$threads` threads in each of `$blocks` blocks. The values are the kernel's parameters, in its own types: addresses are
+/// `u64`, whole numbers `i32`.
+macro_rules! launch {
+    ($gpu:expr, $name:expr, $blocks:expr, $threads:expr, $($value:expr),+ $(,)?) => {
+        // SAFETY: the kernel of this name has these parameters; tests run each of them.
+        unsafe { $gpu.launch($name, $blocks, $threads, &mut [$($crate::train::engine::cuda::fused::gpu::parameter(&$value)),+]) }
+    };
+}
+pub(super) use launch;
+
+/// A factor of a product: row-major, `(rows, columns)`.
+#[derive(Clone, Copy)]
+pub(super) struct Factor {
+    /// Its address.
+    pub(super) at: u64,
+    /// Numbers in a row.
+    pub(super) columns: usize,
+    /// Whether the transpose is meant.
+    pub(super) transposed: bool,
+}
+
+impl Gpu {
+    /// Opens GPU `number`.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub(super) fn open(number: usize, dtype: Dtype) -> Result<Self, TrainError> {
+        api::enter(number);
+        let (mut module, mut blas) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let pool = Rc::new(Pool::default());
+        // SAFETY: the image is there for good; the handles outlive the calls.
+        unsafe {
+            api::cuModuleLoadData(&raw mut module, IMAGE.as_ptr().cast());
+            api::cublasCreate_v2(&raw mut blas);
+        }
+        let workspace = pool.buffer(WORKSPACE);
+        let at = std::ptr::with_exposed_provenance_mut(workspace.at as usize);
+        // SAFETY: the workspace is freed after the handle.
+        unsafe { api::cublasSetWorkspace_v2(blas, at, WORKSPACE) };
+        let gpu = Self {
+            low: dtype == Dtype::Bf16,
+            table: RefCell::default(),
+            functions: RefCell::default(),
+            module,
+            blas,
+            _workspace: workspace,
+            staging: RefCell::default(),
+            sizes: Sizes::default(),
+            pool,
+        };
+        api::check().map(|()| gpu)
+    }
+
+    /// Begins a pass over `rows` rows. Where batches have many lengths, what waits for other lengths is freed first.
+    pub(super) fn begin_pass(&self, rows: usize) {
+        self.table.borrow_mut().begin_pass();
+        if self.sizes.crowded_by(rows) {
+            self.pool.clear();
+        }
+    }
+
+    /// Gives memory that waits back to the driver.
+    pub(super) fn release(&self) {
+        self.pool.clear();
+    }
+
+    /// Room for `len` numbers in f32.
+    pub(super) fn floats(&self, len: usize) -> Rc<Buffer> {
+        Rc::new(self.pool.buffer(4 * len))
+    }
+
+    /// Room for `len` numbers in f64.
+    pub(super) fn doubles(&self, len: usize) -> Rc<Buffer> {
+        Rc::new(self.pool.buffer(8 * len))
+    }
+
+    /// Room for `len` numbers of activations: f32, or bfloat16.
+    pub(super) fn activations(&self, len: usize) -> Rc<Buffer> {
+        Rc::new(self.pool.buffer(if self.low { 2 } else { 4 } * len))
+    }
+
+    /// Numbers that are 0.
+    pub(super) fn zeros(&self, len: usize) -> Rc<Buffer> {
+        let buffer = self.floats(len);
+        // SAFETY: the buffer has room.
+        unsafe { api::cuMemsetD8_v2(buffer.at, 0, 4 * len) };
+        buffer
+    }
+
+    /// The name of a kernel that comes for both kinds of activations.
+    pub(super) fn typed(&self, name: &str) -> String {
+        format!("{name}_{}", if self.low { "bf16" } else { "f32" })
+    }
+
+    /// Launches kernel `name`: `blocks` in x and y.
+    ///
+    /// # Safety
+    /// `parameters` are those of the kernel, and it stays within its buffers.
+    pub(super) unsafe fn launch(
+        &self,
+        name: &str,
+        blocks: (usize, usize),
+        threads: u32,
+        parameters: &mut [*mut c_void],
+    ) {
+        let mut functions = self.functions.borrow_mut();
+        let function = *functions.entry(name.to_owned()).or_insert_with(|| {
+            let mut function = std::ptr::null_mut();
+            let text = CString::new(name).unwrap_or_default();
+            // SAFETY: text and handle outlive the call.
+            unsafe { api::cuModuleGetFunction(&raw mut function, self.module, text.as_ptr()) };
+            function
+        });
+        let (x, y) = (blocks.0 as u32, blocks.1 as u32);
+        let (stream, extra) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: as the caller promises; the driver copies the parameters.
+        unsafe {
+            api::cuLaunchKernel(
+                function,
+                x,
+                y,
+                1,
+                threads,
+                1,
+                1,
+                0,
+                stream,
+                parameters.as_mut_ptr(),
+                extra,
+            );
+        }
+    }
+
+    /// `to (+)= a · b`: `to` is `(rows, columns)` row-major, of activations or (`wide`) in f32; `inner` is the length of the sums.
+    pub(super) fn product(
+        &self,
+        [a, b]: [Factor; 2],
+        [rows, columns, inner]: [usize; 3],
+        to: u64,
+        wide: bool,
+        add: bool,
+    ) {
+        const BF16: u32 = 14;
+        const F32: u32 = 0;
+        const IN_F32: u32 = 68;
+        const BEST: c_int = -1;
+        let (alpha, beta) = (1.0f32, if add { 1.0f32 } else { 0.0 });
+        let op = u32::from;
+        let pointer = |at: u64| std::ptr::with_exposed_provenance_mut::<c_void>(at as usize);
+        let (m, n, k) = (columns as c_int, rows as c_int, inner as c_int);
+        let (lda, ldb) = (b.columns as c_int, a.columns as c_int);
+        // cuBLAS has columns first: its first factor is our second one.
+        // SAFETY: the factors and the result have these sizes; the numbers by address are of the host and read in the call.
+        unsafe {
+            if self.low {
+                api::cublasGemmEx(
+                    self.blas,
+                    op(b.transposed),
+                    op(a.transposed),
+                    m,
+                    n,
+                    k,
+                    (&raw const alpha).cast(),
+                    pointer(b.at),
+                    BF16,
+                    lda,
+                    pointer(a.at),
+                    BF16,
+                    ldb,
+                    (&raw const beta).cast(),
+                    pointer(to),
+                    if wide { F32 } else { BF16 },
+                    m,
+                    IN_F32,
+                    BEST,
+                );
+            } else {
+                api::cublasSgemm_v2(
+                    self.blas,
+                    op(b.transposed),
+                    op(a.transposed),
+                    m,
+                    n,
+                    k,
+                    &raw const alpha,
+                    pointer(b.at).cast(),
+                    lda,
+                    pointer(a.at).cast(),
+                    ldb,
+                    &raw const beta,
+                    pointer(to).cast(),
+                    m,
+                );
+            }
+        }
+    }
+
+    /// `to += from`, in f32.
+    pub(super) fn add(&self, to: u64, from: u64, len: usize) {
+        launch!(
+            self,
+            "add_to",
+            (len.div_ceil(256), 1),
+            256,
+            to,
+            from,
+            len as u64
+        );
+    }
+
+    /// Puts small things onto the GPU without waiting for it.
+    pub(super) fn send<T: Copy>(&self, values: &[T]) -> Rc<Buffer> {
+        let bytes = size_of_val(values);
+        let buffer = Rc::new(self.pool.buffer(bytes));
+        let Some(room) = (bytes > 0)
+            .then(|| self.staging.borrow_mut().room(bytes))
+            .flatten()
+        else {
+            return buffer;
+        };
+        // SAFETY: both have room for all bytes; the room is not written again before the GPU has read it.
+        unsafe {
+            std::ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), room.cast(), bytes);
+            api::cuMemcpyHtoDAsync_v2(buffer.at, room, bytes, std::ptr::null_mut());
+        }
+        buffer
+    }
+
+    /// Puts numbers onto the GPU.
+    pub(super) fn upload(&self, values: &[f32]) -> Rc<Buffer> {
+        let buffer = self.floats(values.len());
+        // SAFETY: the buffer has room.
+        unsafe {
+            api::cuMemcpyHtoD_v2(buffer.at, values.as_ptr().cast(), size_of_val(values));
+        }
+        buffer
+    }
+
+    /// Gets `len` numbers: waits until the GPU has done everything.
+    pub(super) fn download<T: Copy + Default>(&self, at: u64, len: usize) -> Vec<T> {
+        let mut values = vec![T::default(); len];
+        let bytes = size_of_val(&values[..]);
+        // SAFETY: the vector has room.
+        unsafe { api::cuMemcpyDtoH_v2(values.as_mut_ptr().cast(), at, bytes) };
+        self.staging.borrow_mut().reuse();
+        values
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        // SAFETY: made in `open`; nobody uses them after this.
+        unsafe {
+            api::cublasDestroy_v2(self.blas);
+            api::cuModuleUnload(self.module);
+        }
+    }
+}

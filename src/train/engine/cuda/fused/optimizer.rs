@@ -1,0 +1,179 @@
+//! Gradient norm, clipping and AdamW for all parameters at once.
+
+use super::gpu::launch;
+use super::memory::Buffer;
+use super::{CudaFused, number};
+use crate::train::engine::ops::{AdamwStep, Clip, Matrix, Moments};
+use dfdx::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Numbers that a block updates.
+const PIECE: usize = 1 << 14;
+
+/// A piece of a parameter as the kernels take it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Piece {
+    value: u64,
+    first: u64,
+    second: u64,
+    gradient: u64,
+    low: u64,
+    count: i32,
+    decays: i32,
+}
+
+/// Numbers of a step as the kernels take them.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Numbers {
+    beta1: f32,
+    beta2: f32,
+    rest1: f32,
+    rest2: f32,
+    eps: f32,
+    shrink: f32,
+    rate: f32,
+    root: f32,
+}
+
+/// Where all parameters, moments and gradients lie, kept from step to step.
+#[derive(Default)]
+pub(super) struct Pieces(RefCell<Option<Kept>>);
+
+struct Kept {
+    /// Numbers of the matrices that the list was made for, and what decays.
+    of: (Vec<usize>, Vec<bool>),
+    count: usize,
+    list: Rc<Buffer>,
+    partial: Rc<Buffer>,
+}
+
+impl Pieces {
+    /// Uses the list for these matrices, made anew where it is for others. Without moments it serves the norm alone.
+    fn with<R>(
+        &self,
+        ops: &CudaFused,
+        parameters: &[Matrix<CudaFused>],
+        moments: Option<(&Moments<CudaFused>, &[bool])>,
+        work: impl FnOnce(&Kept) -> R,
+    ) -> R {
+        let mut kept = self.0.borrow_mut();
+        let numbers = |list: &[Matrix<CudaFused>]| list.iter().map(number).collect::<Vec<_>>();
+        let mut of = (numbers(parameters), Vec::new());
+        if let Some((moments, decays)) = moments {
+            of.0.extend(numbers(&moments.first));
+            of.0.extend(numbers(&moments.second));
+            of.1 = decays.to_vec();
+        }
+        // A list with moments serves both.
+        let serves = kept.as_ref().is_some_and(|kept| match moments {
+            Some(_) => kept.of == of,
+            None => kept.of.0.starts_with(&of.0),
+        });
+        if !serves {
+            *kept = Some(Kept::new(ops, parameters, moments, of));
+        }
+        match &*kept {
+            Some(kept) => work(kept),
+            None => unreachable!("just made"),
+        }
+    }
+}
+
+impl Kept {
+    fn new(
+        ops: &CudaFused,
+        parameters: &[Matrix<CudaFused>],
+        moments: Option<(&Moments<CudaFused>, &[bool])>,
+        of: (Vec<usize>, Vec<bool>),
+    ) -> Self {
+        let gpu = &ops.gpu;
+        let mut list = Vec::new();
+        for (index, parameter) in parameters.iter().enumerate() {
+            let &(rows, columns) = parameter.shape();
+            let len = rows * columns;
+            let gradient = gpu.gradient(number(parameter), len).at;
+            let table = gpu.table.borrow();
+            let at = |matrix: &Matrix<CudaFused>| table.values(number(matrix)).at;
+            let low = table.low(number(parameter)).map_or(0, |low| low.at);
+            let (first, second) = moments.map_or((0, 0), |(moments, _)| {
+                (at(&moments.first[index]), at(&moments.second[index]))
+            });
+            for from in (0..len).step_by(PIECE) {
+                let by = |start: u64, bytes: usize| match start {
+                    0 => 0,
+                    start => start + (from * bytes) as u64,
+                };
+                list.push(Piece {
+                    value: by(at(parameter), 4),
+                    first: by(first, 4),
+                    second: by(second, 4),
+                    gradient: by(gradient, 4),
+                    low: by(low, 2),
+                    count: PIECE.min(len - from) as i32,
+                    decays: i32::from(moments.is_some_and(|(_, decays)| decays[index])),
+                });
+            }
+        }
+        Self {
+            of,
+            count: list.len(),
+            partial: gpu.doubles(list.len()),
+            list: gpu.send(&list),
+        }
+    }
+}
+
+/// Norm and factor stay on the GPU: [`super::head::Late`] brings them at the end of the step.
+pub(super) fn grad_norm_clip(
+    ops: &CudaFused,
+    parameters: &[Matrix<CudaFused>],
+    max_norm: Option<f64>,
+) -> Clip {
+    ops.pieces.with(ops, parameters, None, |kept| {
+        let (gpu, found) = (&ops.gpu, ops.late.norm());
+        let (list, partial) = (kept.list.at, kept.partial.at);
+        launch!(gpu, "square_sum", (kept.count, 1), 256, list, partial);
+        let limit = max_norm.unwrap_or(-1.0);
+        let count = kept.count as i32;
+        launch!(
+            gpu,
+            "clip_factor",
+            (1, 1),
+            256,
+            partial,
+            found,
+            count,
+            limit
+        );
+    });
+    Clip::LATER
+}
+
+pub(super) fn adamw_step(
+    ops: &CudaFused,
+    parameters: &[Matrix<CudaFused>],
+    moments: &Moments<CudaFused>,
+    step: &AdamwStep<'_>,
+) {
+    let scalars = step.scalars();
+    let [beta1, beta2] = step.betas;
+    let numbers = Numbers {
+        beta1: beta1 as f32,
+        beta2: beta2 as f32,
+        rest1: (1.0 - beta1) as f32,
+        rest2: (1.0 - beta2) as f32,
+        eps: step.eps as f32,
+        shrink: scalars.shrink as f32,
+        rate: scalars.rate as f32,
+        root: scalars.root as f32,
+    };
+    let moments = Some((moments, step.decays));
+    ops.pieces.with(ops, parameters, moments, |kept| {
+        let (gpu, found) = (&ops.gpu, ops.late.norm());
+        let grid = (kept.count, 1);
+        launch!(gpu, "adamw", grid, 256, kept.list.at, found, numbers);
+    });
+}

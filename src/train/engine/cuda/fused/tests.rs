@@ -1,0 +1,377 @@
+//! The engine on the emulated GPU, whose kernels are the real ones compiled for the CPU.
+
+mod dry;
+
+use super::super::emulator::{Emulated, compiled, with};
+use super::*;
+use crate::data::Stop;
+use crate::record::MetricPoint;
+use crate::spec::{Arch, Loss};
+use crate::train::engine::acceptance::compare_on;
+use crate::train::engine::local::LocalEngine;
+use crate::train::engine::tests::{Recorder, Setting};
+use crate::train::{Checkpoint, Engine, EvalJob, SampleJob, TrainJob, Trained};
+
+const LONG: &str = r#"{"epochs": 1, "grad_accum_steps": 2, "grad_clip": 0.5, "keep": "both", "seed": 4, "validate": {"every": "step"}}"#;
+
+fn engine() -> LocalEngine<CudaFused> {
+    LocalEngine::on(0)
+}
+
+fn setting(arch: Arch, dtype: Dtype) -> Setting {
+    let mut setting = Setting::new(arch, LONG);
+    setting.train.dtype = dtype;
+    if arch == Arch::Gpt2 {
+        setting.model.dropout = 0.2;
+    }
+    setting
+}
+
+fn train(
+    setting: &Setting,
+    resume: Option<&Checkpoint>,
+    recorder: &mut Recorder,
+) -> Result<Trained, TrainError> {
+    let job = TrainJob {
+        model: &setting.model,
+        train: &setting.train,
+        data: &setting.data,
+        validation: &setting.validation,
+        start: None,
+        threads: 1,
+    };
+    engine().train(&job, resume, recorder)
+}
+
+fn finished(setting: &Setting, resume: Option<&Checkpoint>, recorder: &mut Recorder) -> Checkpoint {
+    match train(setting, resume, recorder).unwrap() {
+        Trained::Finished(finished) => finished.checkpoint,
+        Trained::Stopped => panic!("nobody stopped it"),
+    }
+}
+
+/// A GPU that was used as it should be.
+fn is_clean(gpu: &Emulated) {
+    assert_eq!(gpu.nonsense, Vec::<String>::new());
+    assert_eq!(gpu.in_use(), 0, "everything was freed");
+}
+
+#[test]
+fn every_operation_loss_and_gradient_is_that_of_the_reference() {
+    if !compiled::are_there() {
+        return;
+    }
+    let models = 2 * Loss::examples().len();
+    for (dtype, count) in [(Dtype::F32, models + 4), (Dtype::Bf16, models)] {
+        let (found, gpu) = with(Emulated::default(), || {
+            compare_on(&CudaFused::open_on(0, 1, dtype).unwrap(), dtype)
+        });
+        is_clean(&gpu);
+        let found = found.unwrap();
+        for found in &found {
+            println!("{dtype:?} {:<45} {:.1e}", found.what, found.error);
+        }
+        let wrong: Vec<_> = found.iter().filter(|found| !found.holds()).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        assert_eq!(found.len(), 1 + 10 + count);
+        // No kernel of the tensor library's.
+        let stock = ["axpy", "sum_to", "gather_fwd", "badd", "fill_with"];
+        for kernel in gpu.launches.keys() {
+            assert!(!stock.iter().any(|name| kernel.contains(name)), "{kernel}");
+        }
+    }
+}
+
+#[test]
+fn what_bf16_is_off_by_is_rounding() {
+    if !compiled::are_there() {
+        return;
+    }
+    let errors = |finer| {
+        let gpu = Emulated {
+            finer,
+            ..Emulated::default()
+        };
+        let compare = || compare_on(&CudaFused::open_on(0, 1, Dtype::Bf16).unwrap(), Dtype::Bf16);
+        let found = with(gpu, compare).0.unwrap().into_iter();
+        // Outputs of single operations are downloaded as bfloat16; gradients of models are f32.
+        let models = found.filter(|found| found.what.contains("gradients"));
+        models.map(|found| found.error).collect::<Vec<_>>()
+    };
+    let (coarse, fine) = (errors(false), errors(true));
+    let short = |list: &[f64]| {
+        list.iter()
+            .map(|error| format!(" {error:.1e}"))
+            .collect::<String>()
+    };
+    println!("bf16{}\nfiner{}", short(&coarse), short(&fine));
+    assert_eq!(fine.len(), 2 * Loss::examples().len());
+    for (fine, coarse) in fine.iter().zip(&coarse) {
+        assert!(*fine <= coarse / 2.5, "{fine:e} for {coarse:e}");
+    }
+}
+
+#[test]
+fn training_takes_the_course_of_the_cpu_and_repeats_and_resumes_bit_for_bit() {
+    if !compiled::are_there() {
+        return;
+    }
+    for arch in [Arch::Llama, Arch::Gpt2] {
+        let setting = setting(arch, Dtype::F32);
+        let mut cpu = Recorder::default();
+        setting.finish(&mut cpu);
+        let ((), gpu) = with(Emulated::default(), || {
+            let mut whole = Recorder {
+                checkpoint_every_step: true,
+                ..Recorder::default()
+            };
+            let all = finished(&setting, None, &mut whole);
+            assert_eq!(whole.points.len(), cpu.points.len());
+            for (ours, due) in whole.points.iter().zip(&cpu.points) {
+                let near = |a: f64, b: f64, allowed: f64| {
+                    let difference = (a - b).abs();
+                    assert!(difference <= allowed * b.abs(), "{ours:?}, {due:?}");
+                };
+                near(ours.train_loss, due.train_loss, 1e-5);
+                near(ours.train_ce, due.train_ce, 1e-5);
+                near(ours.grad_norm, due.grad_norm, 1e-4);
+                near(ours.val_loss.unwrap(), due.val_loss.unwrap(), 1e-5);
+            }
+            let again = finished(&setting, None, &mut Recorder::default());
+            assert_eq!(again, all, "a repeated run");
+            for middle in &whole.checkpoints {
+                let rest = finished(&setting, Some(middle), &mut Recorder::default());
+                assert_eq!(rest, all, "resumed after step {}", middle.step);
+            }
+        });
+        is_clean(&gpu);
+    }
+}
+
+#[test]
+fn scores_and_samples_are_those_of_the_cpu() {
+    if !compiled::are_there() {
+        return;
+    }
+    for arch in [Arch::Llama, Arch::Gpt2] {
+        let setting = setting(arch, Dtype::F32);
+        let weights = setting.finish(&mut Recorder::default()).last;
+        let eval = EvalJob {
+            model: &setting.model,
+            sequences: &setting.validation,
+            temperatures: &[0.5],
+            clipped_linear_eps: Some(1e-3),
+            threads: 2,
+            halt: Stop::never(),
+        };
+        let sample = SampleJob {
+            model: &setting.model,
+            prompts: &[vec![1, 2, 3], vec![4]],
+            max_new_tokens: 4,
+            temperature: 0.8,
+            top_k: None,
+            top_p: None,
+            seed: 1,
+            stop: None,
+            usable_vocab: 11,
+            threads: 1,
+            halt: Stop::never(),
+        };
+        let cpu = crate::train::open(setting.device).unwrap();
+        let ids = [3, 1, 4, 1, 5];
+        let due = (
+            cpu.evaluate(&weights, &eval).unwrap(),
+            cpu.generate(&weights, &sample).unwrap(),
+            cpu.logits(&weights, &setting.model, &ids, 1).unwrap(),
+        );
+        let (ours, gpu) = with(Emulated::default(), || {
+            let engine = engine();
+            (
+                engine.evaluate(&weights, &eval).unwrap(),
+                engine.generate(&weights, &sample).unwrap(),
+                engine.logits(&weights, &setting.model, &ids, 1).unwrap(),
+            )
+        });
+        is_clean(&gpu);
+        assert_eq!(ours.1, due.1);
+        assert_eq!(ours.0.rank, due.0.rank);
+        let near = |ours: &[f32], due: &[f32]| {
+            assert_eq!(ours.len(), due.len());
+            assert!(ours.iter().zip(due).all(|(a, b)| (a - b).abs() <= 1e-5));
+        };
+        near(&ours.0.log_likelihood, &due.0.log_likelihood);
+        near(&ours.0.confidence, &due.0.confidence);
+        near(&ours.0.clipped_linear, &due.0.clipped_linear);
+        near(&ours.0.tempered[0], &due.0.tempered[0]);
+        near(&ours.2, &due.2);
+    }
+}
+
+#[test]
+fn training_in_bf16_stays_near_that_in_f32_and_repeats_and_resumes() {
+    if !compiled::are_there() {
+        return;
+    }
+    for arch in [Arch::Llama, Arch::Gpt2] {
+        let mut exact = Recorder {
+            checkpoint_every_step: true,
+            ..Recorder::default()
+        };
+        setting(arch, Dtype::F32).finish(&mut exact);
+        assert!(exact.checkpoints.len() > 1);
+        let setting = setting(arch, Dtype::Bf16);
+        let ((), gpu) = with(Emulated::default(), || {
+            let mut whole = Recorder {
+                checkpoint_every_step: true,
+                ..Recorder::default()
+            };
+            let all = finished(&setting, None, &mut whole);
+            for (ours, due) in whole.points.iter().zip(&exact.points) {
+                let difference = (ours.train_loss - due.train_loss).abs();
+                assert!(difference <= 1e-2 * due.train_loss, "{ours:?}, {due:?}");
+                assert!(difference > 0.0, "bfloat16 rounds");
+            }
+            assert_eq!(finished(&setting, None, &mut Recorder::default()), all);
+            // Products read rounded copies of the weights; made anew from a checkpoint they are the same.
+            for middle in &whole.checkpoints {
+                let rest = finished(&setting, Some(middle), &mut Recorder::default());
+                assert_eq!(rest, all, "resumed after step {}", middle.step);
+            }
+        });
+        is_clean(&gpu);
+        assert!(gpu.launches.keys().any(|name| name.contains("16_bf16")));
+
+        // From the same weights and moments as in f32, each step has nearly its norm: how nearly is the format's. Norms of its own course are further
+        // away, because early updates have the size of the learning rate in every entry and the sign of gradients that may be next to 0.
+        let off = |finer: bool| {
+            let gpu = Emulated {
+                finer,
+                ..Emulated::default()
+            };
+            let (off, gpu) = with(gpu, || {
+                let mut own = Recorder::default();
+                finished(&setting, None, &mut own);
+                let mut same = vec![own.points[0].clone()];
+                for middle in &exact.checkpoints {
+                    let mut rest = Recorder::default();
+                    finished(&setting, Some(middle), &mut rest);
+                    same.extend(rest.points.into_iter().take(1));
+                }
+                let most = |points: &[MetricPoint]| {
+                    let pairs = points.iter().zip(&exact.points);
+                    let off = pairs.map(|(ours, due)| (ours.grad_norm / due.grad_norm - 1.0).abs());
+                    off.reduce(f64::max).unwrap()
+                };
+                assert_eq!(own.points.len(), 3);
+                (most(&same), most(&own.points))
+            });
+            is_clean(&gpu);
+            println!(
+                "{arch:?}, finer {finer}: norm off by {:.4} from the same weights, {:.4} on its own course",
+                off.0, off.1
+            );
+            off
+        };
+        let (coarse, fine) = (off(false), off(true));
+        assert!(coarse.0 <= 3e-2 && fine.0 <= 1e-2, "{coarse:?}, {fine:?}");
+        assert!(coarse.1 <= 1e-1 && fine.1 <= 3e-2, "{coarse:?}, {fine:?}");
+    }
+}
+
+/// Trains with a GPU that fails at call `at`.
+fn failing(
+    setting: &Setting,
+    at: u64,
+    once: bool,
+) -> (Result<Trained, TrainError>, Recorder, Emulated) {
+    let mut recorder = Recorder {
+        checkpoint_every_step: true,
+        ..Recorder::default()
+    };
+    let emulated = Emulated {
+        fail: Some((at, 719)),
+        once,
+        ..Emulated::default()
+    };
+    let (result, gpu) = with(emulated, || train(setting, None, &mut recorder));
+    (result, recorder, gpu)
+}
+
+#[test]
+fn a_gpu_that_disappears_at_any_call_is_an_error_and_no_panic() {
+    if !compiled::are_there() {
+        return;
+    }
+    let setting = setting(Arch::Llama, Dtype::F32);
+    let (result, whole, gpu) = failing(&setting, u64::MAX, false);
+    let Ok(Trained::Finished(last)) = result else {
+        panic!("nothing failed");
+    };
+    let last = last.checkpoint;
+    let (early, step) = (1..40, gpu.calls as usize / 40);
+    for at in early.chain((40..=gpu.calls).step_by(step)) {
+        for once in [false, true] {
+            let (result, recorder, gpu) = failing(&setting, at, once);
+            match result {
+                Err(error) => assert!(
+                    matches!(error, TrainError::DeviceFailed { .. }),
+                    "call {at}: {error}"
+                ),
+                // It failed when everything was done.
+                Ok(Trained::Finished(done)) => assert_eq!(done.checkpoint, last, "call {at}"),
+                Ok(Trained::Stopped) => panic!("call {at}: nobody stopped it"),
+            }
+            // What got out before is right.
+            let steps = recorder.points.len();
+            assert_eq!(recorder.points, whole.points[..steps], "call {at}");
+            let saved = recorder.checkpoints.len();
+            assert_eq!(recorder.checkpoints, whole.checkpoints[..saved]);
+            is_clean(&gpu);
+        }
+    }
+}
+
+#[test]
+fn scoring_and_sampling_fail_cleanly_too() {
+    if !compiled::are_there() {
+        return;
+    }
+    let setting = setting(Arch::Gpt2, Dtype::F32);
+    let weights = crate::train::engine::local::initial_weights(&setting.model, 1, 1);
+    let eval = EvalJob {
+        model: &setting.model,
+        sequences: &setting.validation,
+        temperatures: &[],
+        clipped_linear_eps: None,
+        threads: 1,
+        halt: Stop::never(),
+    };
+    let both = || -> Result<_, TrainError> {
+        let scores = engine().evaluate(&weights, &eval)?;
+        let logits = engine().logits(&weights, &setting.model, &[3, 1, 4], 1)?;
+        Ok((scores.log_likelihood, logits))
+    };
+    // Calls after the last numbers have come only give things back.
+    let (whole, gpu) = with(Emulated::default(), both);
+    assert_eq!(whole.unwrap().1.len(), 3 * setting.model.vocab_size);
+    for at in 1..=gpu.last_wait {
+        let emulated = Emulated {
+            fail: Some((at, 700)),
+            ..Emulated::default()
+        };
+        let (result, gpu) = with(emulated, both);
+        assert!(
+            matches!(result, Err(TrainError::DeviceFailed { .. })),
+            "call {at}: {result:?}"
+        );
+        is_clean(&gpu);
+    }
+}
+
+#[test]
+fn heads_that_are_too_wide_are_refused() {
+    let mut setting = setting(Arch::Llama, Dtype::F32);
+    (setting.model.dim, setting.model.n_heads) = (1024, 4);
+    let refused = engine().unsupported(&setting.model, &setting.train);
+    insta::assert_snapshot!(refused.unwrap(), @"heads 256 wide (`dim` / `n_heads`; up to 128 on a GPU)");
+}

@@ -1,0 +1,170 @@
+//! What a step asks of the driver at the published shapes: counted in a dry run, which stores and computes nothing.
+
+use super::*;
+use crate::data::{SequenceSet, TrainingData};
+use crate::spec::{Every, Init};
+use crate::train::engine::cuda::emulator::look;
+use crate::train::{NamedTensor, Observer, StepTiming, Weights};
+use std::ops::ControlFlow;
+
+/// Counts of a step.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    kernels: u64,
+    products: u64,
+    copies: u64,
+    waits: u64,
+    allocations: u64,
+    moved: u64,
+}
+
+impl Counts {
+    fn now() -> Self {
+        look(|gpu| Self {
+            kernels: gpu.launches.values().sum(),
+            products: gpu.products,
+            copies: gpu.copies,
+            waits: gpu.waits,
+            allocations: gpu.allocations,
+            moved: gpu.moved,
+        })
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            kernels: self.kernels - before.kernels,
+            products: self.products - before.products,
+            copies: self.copies - before.copies,
+            waits: self.waits - before.waits,
+            allocations: self.allocations - before.allocations,
+            moved: self.moved - before.moved,
+        }
+    }
+
+    /// All that the GPU has to begin.
+    fn launches(self) -> u64 {
+        self.kernels + self.products + self.copies
+    }
+}
+
+#[derive(Default)]
+struct Steps(Vec<Counts>);
+
+impl Observer for Steps {
+    fn on_step(&mut self, _: &MetricPoint, _: StepTiming) -> ControlFlow<()> {
+        self.0.push(Counts::now());
+        ControlFlow::Continue(())
+    }
+
+    fn wants_checkpoint(&mut self) -> bool {
+        false
+    }
+
+    fn on_checkpoint(&mut self, _: &Checkpoint) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// Ends the job where it would copy all weights to the host.
+    fn on_validation(&mut self, _: usize, _: usize) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+/// The setting of a published shape, three steps long and validated at the end of a fourth.
+fn published(shape: &serde_json::Value, dtype: Dtype) -> Setting {
+    let number = |key: &str| shape[key].as_u64().unwrap() as usize;
+    let llama = shape["arch"] == "llama";
+    let arch = if llama { Arch::Llama } else { Arch::Gpt2 };
+    let mut setting = Setting::new(arch, r#"{"epochs": 1, "max_steps": 4, "grad_clip": 1.0}"#);
+    setting.train.dtype = dtype;
+    setting.train.batch_size = number("batch_size");
+    setting.train.validate.every = Every::End;
+    let model = &mut setting.model;
+    (model.dim, model.n_layers) = (number("dim"), number("n_layers"));
+    (model.n_heads, model.n_kv_heads) = (number("n_heads"), number("n_heads"));
+    (model.hidden_dim, model.vocab_size) = (number("hidden_dim"), number("vocab_size"));
+    (model.max_seq_len, model.tied_output) = (number("seq_len"), !llama);
+    model.biases = false;
+    model.init = if llama {
+        Init::XavierNormal
+    } else {
+        Init::Gpt2
+    };
+    let mut set = SequenceSet::new();
+    for sequence in 0..4 * number("batch_size") {
+        let id = |place: usize| ((place * 7 + sequence * 13) % number("vocab_size")) as u32;
+        let ids: Vec<u32> = (0..=number("seq_len")).map(id).collect();
+        set.push(&ids[..number("seq_len")], &ids[1..]);
+    }
+    setting.data = TrainingData::Sequences(set);
+    setting
+}
+
+/// Weights of no interest, quickly made.
+fn zeros(setting: &Setting) -> Weights {
+    let layout = crate::train::engine::layout::Layout::new(&setting.model);
+    let tensors = layout.parts().map(|part| NamedTensor {
+        name: part.name.clone(),
+        shape: part.shape.clone(),
+        data: vec![0.0; part.shape.iter().product()],
+    });
+    Weights(tensors.collect())
+}
+
+/// Counts of the third step, and the most memory of all three.
+fn counted(setting: &Setting) -> (Counts, usize) {
+    let weights = zeros(setting);
+    let dry = Emulated {
+        dry: true,
+        capacity: Some(140 << 30),
+        ..Emulated::default()
+    };
+    let (steps, gpu) = with(dry, || {
+        let job = TrainJob {
+            model: &setting.model,
+            train: &setting.train,
+            data: &setting.data,
+            validation: &setting.validation,
+            start: Some(&weights),
+            threads: 1,
+        };
+        let mut steps = Steps::default();
+        engine().train(&job, None, &mut steps).unwrap();
+        steps.0
+    });
+    is_clean(&gpu);
+    (steps[2].since(steps[1]), gpu.peak)
+}
+
+#[test]
+fn a_step_at_the_published_shapes_has_few_calls_and_waits_once() {
+    let shapes = include_str!("../../../../../bench/shapes.json");
+    let shapes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(shapes).unwrap();
+    println!("shape              dtype  kernels products copies  GB moved  GiB at most");
+    for (name, shape) in &shapes {
+        for dtype in [Dtype::F32, Dtype::Bf16] {
+            let setting = published(shape, dtype);
+            let (step, peak) = counted(&setting);
+            let (gb, gib) = (step.moved as f64 / 1e9, peak as f64 / (1u64 << 30) as f64);
+            println!(
+                "{name:<18} {:<6} {:>7} {:>8} {:>6} {gb:>9.2} {gib:>12.2}",
+                format!("{dtype:?}"),
+                step.kernels,
+                step.products,
+                step.copies
+            );
+            let known = estimate::training_bytes(&setting.model, &setting.train);
+            let (known, peak) = (known as f64, peak as f64);
+            let most = 1.05 * peak + 8e6;
+            assert!(
+                (0.97 * peak..most).contains(&known),
+                "{name}: {known} for {peak}"
+            );
+            assert_eq!(step.waits, 1, "{name}");
+            assert_eq!(step.allocations, 0, "{name}");
+            if setting.model.n_layers <= 8 {
+                assert!(step.launches() <= 300, "{name}: {step:?}");
+            }
+        }
+    }
+}
