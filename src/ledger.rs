@@ -67,10 +67,21 @@ pub struct Registration {
     pub date: String,
     /// Whether there was no result of the spec on that day.
     pub is_before_results: bool,
-    /// Every later change: the day, and the verdict it had before, where one was known.
-    pub changes: Vec<(String, Option<Verdict>)>,
+    /// Every later change.
+    pub changes: Vec<Change>,
     /// Whether its last entry is how the spec has it now.
     pub is_current: bool,
+}
+
+/// A change of a claim, or of the way it is tested.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// Day of the entry.
+    pub date: String,
+    /// The verdict it had before, where one was known.
+    pub had: Option<Verdict>,
+    /// Why, as the entry says, where the verdict is another one afterwards.
+    pub why: Option<String>,
 }
 
 /// Why a ledger cannot be read.
@@ -293,24 +304,34 @@ impl Ledger {
             let claim = spec.claims.iter().find(|claim| claim.id == one.id)?;
             Some((one, claim))
         }) {
-            let own = |entry: &Entry| -> Option<(String, bool, Registered)> {
+            let own = |entry: &'_ Entry| {
                 let own = entry.claims.iter().find(|known| known.id == claim.id)?;
-                Some((entry.date.clone(), entry.results, own.clone()))
+                Some((entry.clone(), own.clone()))
             };
-            let mut entries = self.entries.iter().filter_map(own);
-            let Some((date, results, first)) = entries.next() else {
+            let entries: Vec<(Entry, Registered)> = self.entries.iter().filter_map(own).collect();
+            let [(first, _), later @ ..] = entries.as_slice() else {
                 continue;
             };
-            let later: Vec<(String, bool, Registered)> = entries.collect();
-            let last = later.last().map_or(&first, |(_, _, last)| last);
+            let mut after = Some(one.verdict);
+            let mut changes = Vec::with_capacity(later.len());
+            for (entry, own) in later.iter().rev() {
+                let is_another = own.had.is_some() && own.had != after;
+                let why = is_another && !entry.note.is_empty();
+                changes.push(Change {
+                    date: entry.date.clone(),
+                    had: own.had,
+                    why: why.then(|| entry.note.clone()),
+                });
+                after = own.had.or(after);
+            }
+            changes.reverse();
             one.registered = Some(Registration {
-                date,
-                is_before_results: !results,
-                is_current: last.digest == digest(claim),
-                changes: later
-                    .iter()
-                    .map(|(date, _, own)| (date.clone(), own.had))
-                    .collect(),
+                date: first.date.clone(),
+                is_before_results: !first.results,
+                is_current: entries
+                    .last()
+                    .is_some_and(|(_, last)| last.digest == digest(claim)),
+                changes,
             });
         }
     }
@@ -340,10 +361,13 @@ impl std::fmt::Display for Registration {
             false => "when results of this spec were known",
         };
         write!(f, "Registered {}, {when}.", self.date)?;
-        for (date, had) in &self.changes {
+        for Change { date, had, why } in &self.changes {
             match had {
                 Some(had) => write!(f, " Changed {date}; its verdict was \"{had}\".")?,
                 None => write!(f, " Changed {date}.")?,
+            }
+            if let Some(why) = why {
+                write!(f, " It came out otherwise afterwards: {why}")?;
             }
         }
         if !self.is_current {
@@ -440,7 +464,7 @@ mod tests {
             ledger.tell(spec, &mut judged);
             judged[0].registered.clone().unwrap().to_string()
         };
-        assert_snapshot!(told(&changed), @r#"Registered 2026-01-01, before the first result of this spec. Changed 2026-02-03; its verdict was "fails"."#);
+        assert_snapshot!(told(&changed), @r#"Registered 2026-01-01, before the first result of this spec. Changed 2026-02-03; its verdict was "fails". It came out otherwise afterwards: Eased."#);
         assert!(told(&first).ends_with("Changed since, without an entry."));
         assert!(Ledger::parse("{\"format\": 2}").is_err());
     }

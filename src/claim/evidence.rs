@@ -2,7 +2,7 @@
 //!
 //! | Source | What varies | Interval |
 //! |---|---|---|
-//! | seeds | the seeds that all settings have, draws averaged | Student's t over the values; for `spread` over the jackknife's pseudo-values; for `trend` with at least the error of lists in random order |
+//! | seeds | the seeds that all settings have, draws averaged | Student's t over the values; for `spread` over the jackknife's pseudo-values, of two settings no surer than a permutation test of their seeds; for `trend` with at least the error of lists in random order |
 //! | draws | other documents of the same source, seeds averaged | Student's t over the values |
 //! | pairs | the entries of a list of matched pairs | Student's t over the entries |
 //! | documents | the held-out documents, resampled in pairs | the larger error of bootstrap and jackknife, with Student's t of as many documents as unequal ones are worth |
@@ -11,6 +11,7 @@
 //! that was looked at can be left out, and the chance of a wrong decision stays below that of each test.
 
 use crate::expr::{ExprError, HeldOut, Measured, Prepared, Scope};
+use crate::rng::{Purpose, Stream};
 use crate::spec::{ClaimType, Expect};
 use crate::stats;
 use serde::Serialize;
@@ -21,6 +22,10 @@ const ENOUGH: usize = 3;
 const ENOUGH_PAIRS: usize = 5;
 /// Documents from which on their interval is given.
 const ENOUGH_DOCUMENTS: usize = 10;
+/// Exchanges of a permutation test; all there are, where there are fewer.
+const EXCHANGES: u64 = 4096;
+/// Seeds up to which there is a permutation test.
+const MOST_EXCHANGED: usize = 50;
 /// Degrees of freedom at which Student's t is normal for all that matters here.
 const NORMAL: usize = 1000;
 /// Largest p-value of a decision.
@@ -107,7 +112,12 @@ impl Sample {
         let (length, n) = (length.max(2) as f64, self.n as f64);
         let step = 12.0 / (length * (length * length - 1.0)) / n;
         let z = (self.mean.abs() - step / 2.0) * ((length - 1.0) * n).sqrt();
-        let tail = stats::upper_tail(z, NORMAL).clamp(0.005, 0.1);
+        self.no_surer_than(stats::upper_tail(z, NORMAL))
+    }
+
+    /// The same with at least the error by which a value so far from 0 has this one-sided `tail`.
+    fn no_surer_than(self, tail: f64) -> Self {
+        let tail = tail.clamp(0.005, 0.1);
         let least = self.mean.abs() / stats::quantile(1.0 - tail, self.degrees);
         Self {
             error: self.error.max(least),
@@ -192,7 +202,17 @@ pub(super) fn gather(
     let mut per_seed = Vec::new();
     if test == ClaimType::Spread {
         let pseudo = jackknife(prepared, &value.seeds, of_mean[0])?;
-        samples[0].extend(pseudo.and_then(|values| Sample::of(Source::Seeds, &values)));
+        let sample = pseudo.and_then(|values| Sample::of(Source::Seeds, &values));
+        let checked = sample.map(|sample| {
+            // What the jackknife leaves open stays open.
+            let is_decided = sample.p(test, expect).iter().any(|p| *p <= LEVEL);
+            let exchanged = is_decided.then(|| exchange(prepared, &value, of_mean[0], expect));
+            match exchanged.flatten() {
+                Some(p) => sample.no_surer_than(p / 2.0),
+                None => sample,
+            }
+        });
+        samples[0].extend(checked);
     } else if test != ClaimType::Exact {
         for source in [Source::Seeds, Source::Draws] {
             let of_each = scopes(source)
@@ -316,6 +336,46 @@ fn jackknife(prepared: &Prepared<'_>, seeds: &[u64], all: f64) -> Result<Option<
         pseudo.push(n * all - (n - 1.0) * without);
     }
     Ok(Some(pseudo))
+}
+
+/// P-value of a permutation test of two spreads: how often the measure lies as far from 0 when the settings exchange their values in
+/// a part of the seeds. Skewed noise does not mislead it, as it does the jackknife.
+///
+/// `None` where the measure is not of two settings, does not turn its sign when they change places, or is compared with another
+/// number than 0; the jackknife decides alone then.
+fn exchange(prepared: &Prepared<'_>, value: &Measured, all: f64, expect: &Expect) -> Option<f64> {
+    let is_of_sign = matches!(expect, Expect::Above(bound) | Expect::Below(bound) if *bound == 0.0);
+    let (settings, n) = (
+        <[usize; 2]>::try_from(&value.settings[..]).ok()?,
+        value.seeds.len(),
+    );
+    if !is_of_sign || !(ENOUGH + 1..=MOST_EXCHANGED).contains(&n) {
+        return None;
+    }
+    let measure = |seeds: u64| {
+        let scope = Scope::Exchanged { settings, seeds };
+        let measured = measured(prepared, scope, "").ok()?;
+        stats::mean(&measured.values)
+    };
+    let every = (1u64 << n) - 1;
+    if (measure(every)? + all).abs() > 1e-9 * all.abs() {
+        return None;
+    }
+    // An exchange of the other seeds only turns the sign.
+    let half = every >> 1;
+    let exchanges: Vec<u64> = match half < EXCHANGES {
+        true => (0..=half).collect(),
+        false => {
+            let draws = Stream::new(0, Purpose::Bootstrap, 0);
+            let random = (1..EXCHANGES).map(|index| draws.below(index, every + 1));
+            std::iter::once(0).chain(random).collect()
+        }
+    };
+    let is_as_far = |seeds: &&u64| {
+        let value = measure(**seeds);
+        value.is_none_or(|value| !(value.abs() < all.abs() * (1.0 - 1e-12)))
+    };
+    Some(exchanges.iter().filter(is_as_far).count() as f64 / exchanges.len() as f64)
 }
 
 /// Adds the sample over held-out documents to each part.

@@ -22,5 +22,6 @@ pub use crate::record::{METRICS, metric};
 pub use counts::counts_by_formula;
 pub use evaluate::{Decode, EvalError, EvalRequest, ScoredDocument, by_sequence, evaluate, gather};
 pub use perplexity::{
-    DOCUMENT_METRICS, PERPLEXITY_SHOWN_UP_TO, VALIDATION_METRICS, of_documents, of_validation,
+    DOCUMENT_METRICS, PERPLEXITY_SHOWN_UP_TO, VALIDATION_METRICS, is_of_documents, of_documents,
+    of_validation,
 };

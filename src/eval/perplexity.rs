@@ -118,6 +118,11 @@ pub fn of_documents(name: &str, documents: &[DocumentScore], places: &[usize]) -
 /// The metrics that follow from the scores of single validation documents.
 pub const VALIDATION_METRICS: [&str; 2] = ["val_loss", "val_loss_batch_mean"];
 
+/// Whether a metric follows from the scores of single documents.
+pub fn is_of_documents(name: &str) -> bool {
+    DOCUMENT_METRICS.contains(&name) || VALIDATION_METRICS.contains(&name)
+}
+
 /// One of [`VALIDATION_METRICS`] over the documents `places` of `scores` (tokens and nats), in batches of `batch`.
 pub fn of_validation(
     name: &str,

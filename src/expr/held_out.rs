@@ -4,7 +4,7 @@ use super::Scope;
 use crate::stats;
 
 /// Resamples of the bootstrap: their spread is wanted, not its tails.
-const RESAMPLES: u64 = 200;
+pub(super) const RESAMPLES: u64 = 200;
 /// Groups of the jackknife, where there are as many documents.
 const GROUPS: usize = 40;
 

@@ -9,6 +9,7 @@
 //! seeds of each draw and then over the draws, and every series point by point; [`Scope::Seed`] and [`Scope::Draw`] take the
 //! replicates with that seed or draw. `run('25x100,seed=1')` is that replicate in any scope.
 
+mod estimate;
 mod functions;
 mod held_out;
 mod list;
@@ -20,6 +21,7 @@ mod value;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use estimate::Estimate;
 pub use held_out::HeldOut;
 
 use crate::record::Results;
@@ -55,6 +57,13 @@ pub enum Scope {
         part: usize,
         /// How many groups there are.
         groups: usize,
+    },
+    /// All of them; two settings exchange their values in some of their common seeds, each moved by the difference of their medians.
+    Exchanged {
+        /// Places of the settings.
+        settings: [usize; 2],
+        /// Bit n: in the n-th common seed.
+        seeds: u64,
     },
 }
 
@@ -167,6 +176,8 @@ pub struct Measured {
     pub seeds: Vec<u64>,
     /// Draws of documents that every setting has.
     pub draws: Vec<u64>,
+    /// Places of the settings it read.
+    pub settings: Vec<usize>,
     /// The metrics and series it read that vary with the seed.
     pub varying: Vec<String>,
     /// The held-out documents there are to resample, where all that varies follows from their scores.
@@ -257,6 +268,7 @@ impl Prepared<'_> {
                 is_list,
                 seeds: self.context.common_seeds(),
                 draws: self.context.common_draws(),
+                settings: self.context.settings(),
                 varying: self.context.varying().into_iter().collect(),
                 documents: self.context.documents(),
             })

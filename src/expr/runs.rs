@@ -2,7 +2,7 @@
 
 use super::ExprError;
 use super::Scope;
-use super::held_out::HeldOut;
+use super::held_out::{HeldOut, RESAMPLES};
 use crate::DEFAULT_PROFILE;
 use crate::eval::{
     DOCUMENT_METRICS, VALIDATION_METRICS, counts_by_formula, curve, of_documents, of_validation,
@@ -11,8 +11,9 @@ use crate::record::{
     DocumentScore, MetricPoint, REPLICATE_AXES, Results, RunResult, RunStatus, same_run,
 };
 use crate::rng::{Purpose, Stream};
+use crate::stats;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 /// What is made when an expression first asks for it.
 pub(super) type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
@@ -38,6 +39,8 @@ pub(super) struct RunData {
     pub(super) documents: Arc<Vec<DocumentScore>>,
     /// Scores of the validation documents, as the run is validated: tokens and nats.
     validation: Arc<Vec<(u64, f64)>>,
+    /// Metrics over every resample of the documents, worked out when one is first asked for.
+    resampled: Mutex<BTreeMap<String, Arc<Vec<Option<f64>>>>>,
 }
 
 impl RunData {
@@ -91,6 +94,7 @@ impl RunData {
             document_tokens: Arc::new(run.document_tokens),
             documents: Arc::new(documents),
             validation: Arc::new(validation),
+            resampled: Mutex::default(),
         }
     }
 
@@ -106,30 +110,50 @@ impl RunData {
     }
 
     /// A metric over the documents that `scope` asks for; `None` where it asks for none, or the metric does not follow from them.
-    pub(super) fn over_documents(&self, name: &str, scope: Scope) -> Option<f64> {
-        let count = match scope {
-            Scope::Documents(_) | Scope::WithoutDocuments { .. } => self.held_out(name)?.count,
-            _ => return None,
-        };
-        let places: Vec<usize> = match scope {
+    fn over_documents(&self, name: &str, scope: Scope) -> Option<f64> {
+        match scope {
             Scope::Documents(resample) => {
-                // Runs of one draw have the same documents, and so the same resample: differences are paired.
-                let draws = Stream::new(self.draw, Purpose::Bootstrap, resample);
-                let indices = 0..count as u64;
-                indices
-                    .map(|index| draws.below(index, count as u64) as usize)
-                    .collect()
+                let mut all = self
+                    .resampled
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                if let Some(known) = all.get(name) {
+                    return *known.get(resample as usize)?;
+                }
+                let each = (0..RESAMPLES).map(|resample| self.over_resample(name, resample));
+                let new = Arc::new(each.collect::<Vec<_>>());
+                all.insert(name.to_owned(), Arc::clone(&new));
+                *new.get(resample as usize)?
             }
             Scope::WithoutDocuments { part, groups } => {
-                (0..count).filter(|index| index % groups != part).collect()
+                let count = self.held_out(name)?.count;
+                let left = (0..count).filter(|index| index % groups != part);
+                self.over_places(name, &left.collect::<Vec<usize>>())
             }
-            _ => return None,
-        };
+            _ => None,
+        }
+    }
+
+    fn over_resample(&self, name: &str, resample: u64) -> Option<f64> {
+        let count = self.held_out(name)?.count as u64;
+        // Runs of one draw have the same documents, and so the same resample: differences are paired.
+        let draws = Stream::new(self.draw, Purpose::Bootstrap, resample);
+        let places = (0..count).map(|index| draws.below(index, count) as usize);
+        self.over_places(name, &places.collect::<Vec<usize>>())
+    }
+
+    fn over_places(&self, name: &str, places: &[usize]) -> Option<f64> {
         if VALIDATION_METRICS.contains(&name) {
             let batch = self.key["train"]["batch_size"].as_u64()?;
-            return of_validation(name, &self.validation, &places, batch as usize);
+            return of_validation(name, &self.validation, places, batch as usize);
         }
-        of_documents(name, &self.documents, &places)
+        of_documents(name, &self.documents, places)
+    }
+
+    /// A metric in `scope`: over the documents that it asks for, else as it is.
+    pub(super) fn in_scope(&self, name: &str, scope: Scope) -> Option<f64> {
+        self.over_documents(name, scope)
+            .or_else(|| self.metric(name))
     }
 
     /// A metric as recorded, else as its curves give it, else as it follows from settings and documents.
@@ -238,6 +262,46 @@ impl Runs {
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, RunData> {
         self.all.iter()
+    }
+
+    /// A metric of a run where two settings have exchanged their values in some of their common seeds ([`Scope::Exchanged`]).
+    pub(super) fn exchanged(
+        &self,
+        index: usize,
+        name: &str,
+        settings: [usize; 2],
+        seeds: u64,
+    ) -> Option<f64> {
+        let run = &self.all[index];
+        let members = |place: usize| self.groups[place].members.iter().map(|one| &self.all[*one]);
+        let is_own = |place: &usize| self.groups[*place].members.contains(&index);
+        let (own, other) = match settings {
+            [a, b] if is_own(&a) => (a, b),
+            [a, b] if is_own(&b) => (b, a),
+            _ => return run.metric(name),
+        };
+        let seeds_of = |place| {
+            members(place)
+                .map(|run| run.seed)
+                .collect::<BTreeSet<u64>>()
+        };
+        let common = &seeds_of(own) & &seeds_of(other);
+        let place = common.iter().position(|seed| *seed == run.seed);
+        if place.is_none_or(|place| seeds >> place & 1 == 0) {
+            return run.metric(name);
+        }
+        let partner = members(other).find(|one| (one.seed, one.draw) == (run.seed, run.draw))?;
+        let middle = |place| {
+            let values: Option<Vec<f64>> = members(place).map(|run| run.metric(name)).collect();
+            stats::median(&values?)
+        };
+        Some(partner.metric(name)? - middle(other)? + middle(own)?)
+    }
+
+    /// The finished run of this name.
+    pub(super) fn named(&self, name: &str) -> Option<&RunData> {
+        let is_it = |run: &&RunData| run.name == name && run.absent.is_none();
+        self.all.iter().find(is_it)
     }
 
     /// The setting or replicate that is called `name`.

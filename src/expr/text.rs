@@ -1,5 +1,6 @@
 //! Text cells: finds `{{ expression }}` and puts its value there. Everything else stays as it is.
 
+use super::estimate::{Estimate, widest};
 use super::value::Context;
 use super::{ExprError, Filled, Measured, Prepared, Scope, environment, evaluate, number_of};
 use crate::{human, stats};
@@ -11,9 +12,6 @@ use std::sync::Arc;
 const MAX_TEXT: usize = 1_000_000;
 /// Longest value of one expression, in bytes.
 const MAX_VALUE: usize = 10_000;
-
-/// Values from which on an interval is shown.
-const ENOUGH: usize = 3;
 
 /// A piece of a text.
 enum Piece<'a> {
@@ -57,7 +55,7 @@ fn with_spread(source: &str) -> Option<&str> {
 }
 
 /// A number or the mean of a list ± half of its widest 95 % interval: over seeds and draws of documents, or over the entries of the
-/// list, and over held-out documents; alone where there are fewer than [`ENOUGH`] seeds, draws or entries.
+/// list, and over held-out documents; alone where there are too few seeds, draws or entries ([`super::estimate`]).
 fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
     let context = Context::new(Arc::clone(&context.runs), Scope::Mean);
     let prepared = Prepared {
@@ -84,28 +82,9 @@ fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
             vec![means(&seeds)?, means(&draws)?]
         }
     };
-    let enough = samples.iter().filter(|values| values.len() >= ENOUGH);
-    let mut half = enough
-        .filter_map(|values| stats::half_width(values))
-        .reduce(f64::max);
-    if let (Some(half), Some(documents)) = (&mut half, all.documents) {
-        let each = |scopes: &[Scope]| {
-            let values = means(scopes).ok()?.into_iter();
-            Some(values.map(|value| vec![value]).collect())
-        };
-        let error = documents
-            .errors(each)
-            .and_then(|errors| errors.first().copied());
-        let over_documents = error.map(|error| stats::quantile_975(documents.degrees()) * error);
-        *half = half.max(over_documents.unwrap_or(0.0));
-    }
-    Ok(match half.filter(|half| *half > 0.0) {
-        Some(half) => {
-            let (mean, half) = human::with_half_width(mean, half);
-            format!("{mean}\u{a0}±\u{a0}{half}")
-        }
-        None => human::significant(mean, 4),
-    })
+    let each = |scopes: &[Scope]| means(scopes).ok();
+    let half = widest(&samples, all.documents, each);
+    Ok(Estimate { mean, half }.to_string())
 }
 
 /// Whether a text may have so many bytes.

@@ -90,6 +90,11 @@ impl Context {
         self.common(|run| run.draw)
     }
 
+    /// The places of the settings which were read.
+    pub(super) fn settings(&self) -> Vec<usize> {
+        self.seen().groups.iter().copied().collect()
+    }
+
     fn common(&self, value: fn(&RunData) -> u64) -> Vec<u64> {
         let seen = self.seen();
         let mut common: Option<BTreeSet<u64>> = None;
@@ -132,7 +137,10 @@ impl Context {
         let seed: Source = |run| run.seed;
         let draw: Source = |run| run.draw;
         let missing = match self.scope() {
-            Scope::Mean | Scope::Documents(_) | Scope::WithoutDocuments { .. } => String::new(),
+            Scope::Mean
+            | Scope::Documents(_)
+            | Scope::WithoutDocuments { .. }
+            | Scope::Exchanged { .. } => String::new(),
             Scope::Seed(wanted) => {
                 // One source of variation at a time: the same draws for every seed.
                 let draws = self.full(&members, draw, seed);
@@ -237,8 +245,15 @@ impl Setting {
         }
         let scope = self.context.scope();
         let mut values = Vec::with_capacity(self.members.len());
-        for run in self.replicates() {
-            let value = run.over_documents(name, scope).or_else(|| run.metric(name));
+        for index in &self.members {
+            let runs = &self.context.runs;
+            let run = &runs.all[*index];
+            let value = match scope {
+                Scope::Exchanged { settings, seeds } => {
+                    runs.exchanged(*index, name, settings, seeds)
+                }
+                _ => run.in_scope(name, scope),
+            };
             let value = value.ok_or_else(|| ExprError::NotAvailable {
                 what: format!("run `{}` has no `{name}`", run.name),
             })?;

@@ -12,7 +12,7 @@ use crate::DEFAULT_PROFILE;
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
 use crate::record::Results;
-use crate::spec::{Cell, Located, Spec};
+use crate::spec::{Cell, Located, Selection, Spec};
 
 /// Why a report could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +170,7 @@ impl Report {
         claims: &[Judged],
         making: &Making,
     ) -> Result<Self, ReportError> {
+        let shown = shown_claims(spec, claims);
         let timing = records::timing(spec, results)?;
         let results = records::stable(results);
         let scope = Scope::new(spec, &results);
@@ -177,6 +178,9 @@ impl Report {
         let mut cells = cells(spec, &mut builder)?;
         let finding = spec.finding.as_ref();
         let finding = finding.map(|text| builder.finding(text)).transpose()?;
+        let has_intervals = finding
+            .as_ref()
+            .is_some_and(|text| text.markdown.contains('±'));
         let summary = builder.text(&spec.summary, "method", 1)?;
         drop_headings(&mut cells);
         cells.extend(builder.references());
@@ -190,6 +194,7 @@ impl Report {
             format: CONTEXT_FORMAT,
             name: one_line(&spec.name),
             title: one_line(&spec.title),
+            interval: has_intervals.then(|| scope.interval_told()),
             finding,
             summary,
             source: source(spec),
@@ -203,8 +208,8 @@ impl Report {
             after: making.after.clone(),
             warnings: facts::warnings(&results),
             contents,
-            scoreboard: (!claims.is_empty()).then(|| cell::claims::scoreboard(claims.iter())),
-            disagreements: cell::claims::disagreements(claims),
+            scoreboard: (!shown.is_empty()).then(|| cell::claims::scoreboard(shown.iter())),
+            disagreements: cell::claims::disagreements(&shown),
             lead,
             cells,
             theme: export::theme(spec),
@@ -216,7 +221,7 @@ impl Report {
                 .collect(),
             templates: export::Templates::new(making.templates.as_ref())?,
         };
-        let lines: Vec<ClaimLine> = claims
+        let lines: Vec<ClaimLine> = shown
             .iter()
             .map(|judged| ClaimLine {
                 id: judged.id.clone(),
@@ -305,6 +310,23 @@ fn source(spec: &Spec) -> String {
         format!(", {word}{}", source.section)
     };
     one_line(&format!("{}{section}", source.study))
+}
+
+/// The claims that a cell shows, where cells show claims: a profile may be about a few of them.
+fn shown_claims(spec: &Spec, claims: &[Judged]) -> Vec<Judged> {
+    let cells = spec.cells.iter().filter_map(|cell| match &cell.value {
+        Cell::Claims(cell) => Some(&cell.0),
+        _ => None,
+    });
+    let selections: Vec<&Selection> = cells.collect();
+    let is_shown = |judged: &&Judged| {
+        selections.is_empty()
+            || selections.iter().any(|selection| match selection {
+                Selection::All => true,
+                Selection::Only(ids) => ids.contains(&judged.id),
+            })
+    };
+    claims.iter().filter(is_shown).cloned().collect()
 }
 
 /// The command line that makes the report again; words are quoted as a POSIX shell reads them.

@@ -22,6 +22,8 @@ pub struct ReportContext {
     pub title: String,
     /// What came out, below the title.
     pub finding: Option<Prose>,
+    /// What a ± of the finding is half of; `None` where it has none.
+    pub interval: Option<&'static str>,
     /// What was asked, and how.
     pub summary: Prose,
     /// Study and section.

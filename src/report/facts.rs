@@ -164,10 +164,23 @@ pub(super) fn sizes(results: &Results) -> Vec<Fact> {
     facts.extend(span(&counts(|c| c.params)).map(|text| fact("parameters", text)));
     facts.extend(span(&counts(|c| c.steps)).map(|text| fact("steps per run", text)));
     let all: Vec<_> = results.runs.iter().collect();
-    let seeds = groups(&all).iter().map(|g| g.runs.len()).max();
-    if let Some(seeds) = seeds.filter(|seeds| *seeds > 1) {
-        facts.push(fact("seeds", seeds.to_string()));
-    }
+    let most = |of: fn(&RunResult) -> u64| {
+        let groups = groups(&all);
+        let counts = groups.iter().map(|group| {
+            let values = group.runs.iter().map(|run| of(run));
+            values.collect::<BTreeSet<u64>>().len()
+        });
+        counts.max().filter(|count| *count > 1)
+    };
+    let replicates = [
+        ("seeds", most(|run| run.seed)),
+        ("draws of documents", most(RunResult::draw)),
+    ];
+    facts.extend(
+        replicates
+            .into_iter()
+            .filter_map(|(label, count)| Some(fact(label, count?.to_string()))),
+    );
     facts
 }
 

@@ -4,9 +4,12 @@ use super::ReportError;
 use super::chart::{Colours, same};
 use super::metric::{self, Metric};
 use super::text::{one_line, shorten, slug};
+use crate::expr::{Estimate, Session};
 use crate::record::{Results, RunResult, same_run};
 use crate::spec::{Filter, Selection, Spec};
+use crate::stats;
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// The spec, its results, and the anchors of the runs.
@@ -16,6 +19,7 @@ pub(crate) struct Scope<'a> {
     /// Colours of settings and axis values.
     pub(crate) colours: Colours,
     anchors: Vec<String>,
+    session: OnceCell<Session>,
 }
 
 /// Replicates of one setting: runs that differ in their seed only.
@@ -54,6 +58,35 @@ impl<'a> Scope<'a> {
             results,
             colours: Colours::default(),
             anchors: Vec::new(),
+            session: OnceCell::new(),
+        }
+    }
+
+    /// The results as expressions see them.
+    pub(crate) fn session(&self) -> &Session {
+        self.session
+            .get_or_init(|| Session::new(self.results.clone()))
+    }
+
+    /// A metric over replicates of one setting, with half of its widest interval: all that stands behind a ±.
+    pub(crate) fn estimate(&self, runs: &[&RunResult], name: &str) -> Option<Estimate> {
+        let names = runs.iter().map(|run| run.name.as_str());
+        let finished = self.session().estimate(names, name);
+        // Runs that are planned only have counts.
+        finished.or_else(|| {
+            let planned = runs.iter().filter_map(|run| metric::value(run, name));
+            let mean = stats::mean(&planned.collect::<Vec<f64>>())?;
+            Some(Estimate { mean, half: None })
+        })
+    }
+
+    /// What a ± is half of.
+    pub(crate) fn interval_told(&self) -> &'static str {
+        match self.results.runs.iter().any(|run| run.draw() != 0) {
+            true => {
+                "the widest 95 % interval, over seeds, draws of documents or held-out documents"
+            }
+            false => "the widest 95 % interval, over seeds or held-out documents",
         }
     }
 

@@ -93,7 +93,7 @@ pub enum ClaimType {
     Trend,
     /// A number as published: the 95 % interval lies within the tolerance.
     Within,
-    /// The spread over the seeds: the measure is a statistic of all of them, tested by the jackknife over seeds.
+    /// The spread over the seeds: the measure is a statistic of all of them, tested by the jackknife over seeds, two spreads also by exchanging seeds.
     Spread,
     /// A count or an identity: compared, not tested.
     Exact,

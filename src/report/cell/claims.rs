@@ -176,12 +176,22 @@ impl Builder<'_, '_> {
         });
         let (findings, aside): (Vec<&Judged>, Vec<&Judged>) =
             ordered.into_iter().partition(|judged| !is_aside(judged));
+        // Without findings the others stand in their place.
+        let (findings, aside) = match findings.is_empty() {
+            true => (aside, Vec::new()),
+            false => (findings, aside),
+        };
         let number = self.next_table();
         let what = match are_published(self.claims) {
             true => "Published findings and what our runs show, disagreements first.",
             false => "Findings and what the runs show, those that fail first.",
         };
-        let caption = format!("{what} Values with ± carry half of their 95 % interval.");
+        let level = match chosen.iter().any(|one| one.test == ClaimType::Equivalence) {
+            true => " (90 % for an equivalence)",
+            false => "",
+        };
+        let interval = self.scope.interval_told();
+        let caption = format!("{what} ± is half of {interval}{level}.");
         let mut table = self.ledger(&format!("table-{number}"), &findings)?;
         table.number = Some(number);
         table.caption = prose_line(&caption);
@@ -362,9 +372,14 @@ fn reason(judged: &Judged) -> Option<String> {
     Some(one_line(reason)).filter(|reason| !reason.is_empty())
 }
 
-/// Half of the interval over seeds.
+/// Half of the widest interval, where one tells how much another training would differ.
 fn half_width(judged: &Judged) -> Option<f64> {
-    judged.interval.map(|[low, high]| (high - low) / 2.0)
+    judged.interval?;
+    let halves = judged
+        .intervals
+        .iter()
+        .map(|one| (one.high - one.low) / 2.0);
+    halves.reduce(f64::max)
 }
 
 pub(super) fn ours_view(ours: f64, judged: &Judged) -> ValueView {

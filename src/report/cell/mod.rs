@@ -1,6 +1,8 @@
 //! Cells of the notebook, from settings and results to what the templates show.
 
+mod best;
 pub(crate) mod claims;
+mod columns;
 mod numbers;
 pub(crate) mod perplexity;
 pub(crate) mod runs;
@@ -23,6 +25,7 @@ use super::text::{
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
 use crate::spec::{Cell, Located, Spec, TextCell};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Builds cells in reading order and numbers figures and tables.
@@ -31,9 +34,10 @@ pub(crate) struct Builder<'a, 'b> {
     pub(crate) claims: &'b [Judged],
     assets: &'b Assets,
     targets: Targets,
-    session: Session,
     figures: usize,
     tables: usize,
+    /// Numbers of the tables in texts, by the anchor of the cell.
+    captions: BTreeMap<String, Vec<usize>>,
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
@@ -58,9 +62,9 @@ impl<'a, 'b> Builder<'a, 'b> {
             claims,
             assets,
             targets,
-            session: Session::new(scope.results.clone()),
             figures: 0,
             tables: 0,
+            captions: BTreeMap::new(),
         })
     }
 
@@ -89,8 +93,9 @@ impl<'a, 'b> Builder<'a, 'b> {
         text: &str,
         line: usize,
     ) -> Result<Block, ReportError> {
-        let markdown = computed(text, &self.session, line)?;
         let anchor = format!("cell-{}", index + 1);
+        let numbers = self.captions.get(&anchor).map_or(&[][..], Vec::as_slice);
+        let markdown = numbered(&computed(text, self.scope.session(), line)?, numbers);
         Ok(Block::Prose(self.text(&markdown, &anchor, line)?))
     }
 
@@ -166,7 +171,7 @@ impl<'a, 'b> Builder<'a, 'b> {
 
     /// What was found: the text below the title.
     pub(crate) fn finding(&self, text: &Located<String>) -> Result<Prose, ReportError> {
-        let markdown = computed(&text.value, &self.session, text.line)?;
+        let markdown = computed(&text.value, self.scope.session(), text.line)?;
         self.text(&markdown, "finding", text.line)
     }
 
@@ -178,10 +183,8 @@ impl<'a, 'b> Builder<'a, 'b> {
         else {
             return Ok(None);
         };
-        let filled = self
-            .session
-            .text(show)
-            .map_err(|error| located(error, show, line))?;
+        let filled = self.scope.session().text(show);
+        let filled = filled.map_err(|error| located(error, show, line))?;
         Ok(Some(one_line(&filled.text)))
     }
 
@@ -306,9 +309,33 @@ impl Shown for TextCell {
     }
 
     /// Filled in by [`Builder::text_cell`] when all figures and tables have their numbers.
-    fn blocks(&self, _: &mut Builder<'_, '_>, _: &Place<'_>) -> Result<Vec<Block>, ReportError> {
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let captions = self.0.lines().filter(|line| line.starts_with(TABLE));
+        let numbers = captions.map(|_| builder.next_table()).collect();
+        builder.captions.insert(place.anchor.to_owned(), numbers);
         Ok(Vec::new())
     }
+}
+
+/// Begins the caption of a table in a text, in a paragraph of its own above it.
+const TABLE: &str = "Table: ";
+
+/// A text whose captions of tables have their `numbers`.
+fn numbered(text: &str, numbers: &[usize]) -> String {
+    let mut numbers = numbers.iter();
+    let line = |line: &str| {
+        let caption = line.strip_prefix(TABLE);
+        let numbered = caption.and_then(|caption| Some((caption, numbers.next()?)));
+        match numbered {
+            Some((caption, number)) => format!("**Table {number}.** {caption}"),
+            None => line.to_owned(),
+        }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The mistakes of the texts beside the cells: the finding, and what claims show.

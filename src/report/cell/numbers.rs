@@ -5,9 +5,7 @@ use crate::claim::Judged;
 use crate::human;
 use crate::record::RunResult;
 use crate::report::context::Number;
-use crate::report::metric;
 use crate::report::scope::{Scope, groups};
-use crate::stats;
 use std::collections::BTreeSet;
 
 pub(crate) fn numbers(scope: &Scope<'_>, claims: &[Judged]) -> Vec<Number> {
@@ -28,20 +26,15 @@ pub(crate) fn numbers(scope: &Scope<'_>, claims: &[Judged]) -> Vec<Number> {
             .flat_map(|run| run.metrics.keys())
             .collect();
         for name in names {
-            let values: Vec<f64> = group
-                .runs
-                .iter()
-                .filter_map(|run| metric::value(run, name))
-                .collect();
-            let Some(mean) = stats::mean(&values) else {
+            let Some(estimate) = scope.estimate(&group.runs, name) else {
                 continue;
             };
-            let (text, spread) = match stats::half_width(&values).filter(|half| *half > 0.0) {
+            let (text, spread) = match estimate.half.filter(|half| *half > 0.0) {
                 Some(half) => {
-                    let (text, half) = human::with_half_width(mean, half);
+                    let (text, half) = human::with_half_width(estimate.mean, half);
                     (text, Some(half))
                 }
-                None => (human::plain(mean, 5), None),
+                None => (human::plain(estimate.mean, 5), None),
             };
             numbers.push(Number {
                 name: format!("{}/{name}", group.name),

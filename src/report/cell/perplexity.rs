@@ -40,7 +40,11 @@ impl Builder<'_, '_> {
             .filter_map(|run| Some((*run, run.eval.as_ref()?)))
             .filter(|(_, eval)| !eval.documents.is_empty())
             .collect();
-        let mut blocks = vec![Block::Table(self.summary(&scored))];
+        let mut blocks = super::runs::folded_if_long(
+            Block::Table(self.summary(&scored)),
+            LISTED,
+            "perplexities",
+        );
         if scored.is_empty() {
             return Ok(blocks);
         }
@@ -82,7 +86,7 @@ impl Builder<'_, '_> {
         ];
         blocks.push(Block::Fold(FoldView {
             summary: "Best, median and worst document of each run".to_owned(),
-            is_open: rows.len() <= 12,
+            is_open: false,
             is_bulk: true,
             blocks: vec![Block::Table(TableView {
                 anchor: format!("documents-{}", self.tables),

@@ -1,5 +1,6 @@
 //! What was run: the cell `plan`, and the appendix that every number links to.
 
+use super::columns::drop_repeats;
 use super::{Builder, Place, Shown, problem, prose, prose_line};
 use crate::expr::Session;
 use crate::human;
@@ -87,7 +88,7 @@ impl Builder<'_, '_> {
             csv: format!("data/{name}.csv"),
             csv_text,
         });
-        Ok(folded_if_long(table))
+        Ok(folded_if_long(table, 3, "ids and sizes"))
     }
 
     fn plan_row(&self, run: &RunResult) -> RowView {
@@ -104,10 +105,7 @@ impl Builder<'_, '_> {
         ];
         let mut cells = texts.map(ValueView::text).to_vec();
         cells[0].text.push_str(&marked([run]));
-        for cell in &mut cells[..2] {
-            cell.run = Some(anchor.clone());
-        }
-        cells[1].hint = Some(run.id.to_string());
+        cells[0].run = Some(anchor);
         RowView {
             cells,
             ..RowView::default()
@@ -125,11 +123,11 @@ fn runs_marks(runs: &[&RunResult]) -> Option<String> {
     metric_of::marks_told(runs.iter().filter_map(|run| metric_of::mark([*run])))
 }
 
-/// A long table is folded.
-fn folded_if_long(table: Block) -> Vec<Block> {
+/// A table of more than `most` runs is folded; `what` it has.
+pub(super) fn folded_if_long(table: Block, most: usize, what: &str) -> Vec<Block> {
     match &table {
-        Block::Table(view) if view.rows.len() > 3 => vec![Block::Fold(FoldView {
-            summary: format!("{} runs: ids and sizes", view.rows.len()),
+        Block::Table(view) if view.rows.len() > most => vec![Block::Fold(FoldView {
+            summary: format!("{} runs: {what}", view.rows.len()),
             is_open: false,
             is_bulk: true,
             blocks: vec![table],
@@ -173,7 +171,14 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
         })
     };
     let all: Vec<&RunResult> = runs.iter().collect();
-    let about = [Some(ABOUT.to_owned()), runs_marks(&all)];
+    let mut table = run_table(scope, &settings, &varying);
+    let repeats = drop_repeats(&mut table);
+    let about = [
+        Some(ABOUT.to_owned()),
+        runs_marks(&all),
+        repeats_told(&repeats),
+        engine_told(runs),
+    ];
     let about: Vec<String> = about.into_iter().flatten().collect();
     let mut blocks = vec![Block::Prose(prose(&about.join(" ")))];
     if !shared.is_empty() {
@@ -202,7 +207,6 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
         1 => "The run".to_owned(),
         count => format!("All {count} runs"),
     };
-    let table = run_table(scope, &settings, &varying);
     blocks.push(fold(summary, table, true));
     CellView {
         anchor: "runs".to_owned(),
@@ -240,6 +244,7 @@ fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> 
     );
     columns.extend(SIZES.map(|(label, _)| ColumnView::new(label, true)));
     columns.extend(["Status", "Id"].map(|label| ColumnView::new(label, false)));
+    let tells_engine = engine_told(runs).is_none();
     let rows = runs.iter().zip(settings).map(|(run, settings)| {
         let dash = || "–".to_owned();
         let record = run.record.as_ref();
@@ -262,7 +267,7 @@ fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> 
             cells: texts.into_iter().map(ValueView::text).collect(),
             details: Some((
                 format!("Id and digests of {}", run.id.0.short()),
-                digests(run),
+                digests(run, tells_engine),
             )),
             ..RowView::default()
         }
@@ -273,6 +278,33 @@ fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> 
         columns,
         ..TableView::default()
     }
+}
+
+fn repeats_told(repeats: &[(String, String)]) -> Option<String> {
+    let is_of_words = |(name, of): &&(String, String)| !name.eq_ignore_ascii_case(of);
+    let each = repeats.iter().filter(is_of_words);
+    let each: Vec<String> = each
+        .map(|(name, of)| format!("{} as {}", code(name), code(of)))
+        .collect();
+    (!each.is_empty()).then(|| {
+        let each = each.join(", ");
+        format!("Columns that are the same in all runs as another one are left out: {each}.")
+    })
+}
+
+/// What computed the runs, where it is the same for all.
+fn engine_told(runs: &[RunResult]) -> Option<String> {
+    let mut engines = runs.iter().filter_map(engine);
+    let first = engines.next()?;
+    (runs.len() > 1 && engines.all(|engine| engine == first)).then_some(first)
+}
+
+fn engine(run: &RunResult) -> Option<String> {
+    let numerics = &run.record.as_ref()?.numerics;
+    Some(escape_markdown(&format!(
+        "Computed by {}, recipe {}, {}, {}.",
+        numerics.engine, numerics.recipe, numerics.isa, numerics.dtype
+    )))
 }
 
 type Size = fn(&Counts) -> u64;
@@ -301,15 +333,11 @@ fn status_with_cause(run: &RunResult) -> String {
     format!("{status}: {message}{}", at.unwrap_or_default())
 }
 
-/// Identity, engine and digests of a run.
-fn digests(run: &RunResult) -> Prose {
+/// Identity and digests of a run, and its engine where runs differ in that.
+fn digests(run: &RunResult, tells_engine: bool) -> Prose {
     let mut parts = vec![format!("Id {}.", code(&run.id.to_string()))];
     if let Some(record) = &run.record {
-        let numerics = &record.numerics;
-        parts.push(escape_markdown(&format!(
-            "Computed by {}, recipe {}, {}, {}.",
-            numerics.engine, numerics.recipe, numerics.isa, numerics.dtype
-        )));
+        parts.extend(engine(run).filter(|_| tells_engine));
         let digests = &record.digests;
         let weights = digests.weights.map(|weights| ("Weights", weights));
         let others = [

@@ -1,46 +1,44 @@
 //! The cell `table`: rows by an axis or by run, one column per metric or per value of another axis.
 
+use super::best::mark_best;
+use super::columns::take_constant;
 use super::runs::marked;
 use super::{Builder, Place, Shown, problem, prose_line};
 use crate::eval::PERPLEXITY_SHOWN_UP_TO;
 use crate::expr::Session;
-use crate::record::{REPLICATE_AXES, RunResult};
+use crate::record::RunResult;
 use crate::report::ReportError;
 use crate::report::chart::same;
 use crate::report::context::{Block, ColumnView, RowView, TableView, ValueView};
 use crate::report::csv;
-use crate::report::metric::{self, Better, Metric, Shape};
+use crate::report::metric::{self, Metric, Shape};
 use crate::report::scope::{Scope, axis_value, groups, value_text};
 use crate::report::text::{clean, escape_markdown, one_line};
 use crate::spec::TableCell;
 use crate::{human, stats};
 use serde_json::Value;
-use std::collections::BTreeMap;
-
-/// Matched runs, or draws of documents, from which on a difference has an interval.
-const ENOUGH: usize = 3;
 
 /// A row before its values are computed.
-struct Row<'a> {
+pub(super) struct Row<'a> {
     name: String,
     /// What stands before the values: the name, or one value per axis.
     heads: Vec<String>,
-    runs: Vec<&'a RunResult>,
+    pub(super) runs: Vec<&'a RunResult>,
 }
 
 /// What a value is made of.
-struct Measured {
-    mean: f64,
+pub(super) struct Measured {
+    pub(super) mean: f64,
     /// Half-width of the 95 % interval, where the runs are replicates.
     half_width: Option<f64>,
     values: Vec<f64>,
 }
 
 /// A column: a metric, over all runs of a row or those with one value of the pivot.
-struct Column {
-    metric: String,
-    about: Metric,
-    pivot: Option<Value>,
+pub(super) struct Column {
+    pub(super) metric: String,
+    pub(super) about: Metric,
+    pub(super) pivot: Option<Value>,
 }
 
 /// Checks that the axes exist which a table names.
@@ -64,12 +62,19 @@ impl<'a> Builder<'a, '_> {
         let mut rows = self.rows(cell, &runs);
         let columns = self.columns(cell, &runs);
         if let Some(sort) = &cell.sort {
-            let key = |row: &Row<'_>| measure(&row.runs, sort).map_or(f64::INFINITY, |m| m.mean);
+            let key = |row: &Row<'_>| {
+                measure(self.scope, &row.runs, sort).map_or(f64::INFINITY, |m| m.mean)
+            };
             rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
         }
         let measured: Vec<Vec<Option<Measured>>> = rows
             .iter()
-            .map(|row| columns.iter().map(|c| column_value(row, c, cell)).collect())
+            .map(|row| {
+                columns
+                    .iter()
+                    .map(|c| column_value(self.scope, row, c, cell))
+                    .collect()
+            })
             .collect();
         let mut views: Vec<RowView> = Vec::with_capacity(rows.len());
         let decimals: Vec<Option<usize>> = (0..columns.len())
@@ -87,12 +92,23 @@ impl<'a> Builder<'a, '_> {
         let mut table = TableView {
             anchor: name.clone(),
             number: Some(number),
-            caption: prose_line(&caption(cell, &columns, &measured, &rows)),
             columns: heads(self.scope, cell, &columns, &axes),
             rows: views,
             csv: format!("data/{name}.csv"),
             csv_text,
+            ..TableView::default()
         };
+        let results = head_count..head_count + columns.len();
+        let constant = match cell.pivot {
+            None => take_constant(&mut table, results),
+            Some(_) => Vec::new(),
+        };
+        let told = caption(self.scope, cell, &columns, &measured, &rows);
+        let constant = match constant.is_empty() {
+            true => String::new(),
+            false => format!(" The same in all rows: {}.", constant.join(", ")),
+        };
+        table.caption = prose_line(&(told + &constant));
         // Axes of numbers stand as numbers.
         for index in 1..head_count {
             let mut cells = table.rows.iter().filter_map(|row| row.cells.get(index));
@@ -240,6 +256,9 @@ impl<'a> Builder<'a, '_> {
         let names: Vec<String> = runs.iter().map(|run| one_line(&run.name)).take(4).collect();
         let hint = match measured.values.len() {
             0 | 1 => format!("run {}", names.join(", ")),
+            n if measured.values.windows(2).all(|pair| pair[0] == pair[1]) => {
+                format!("the same in {n} runs")
+            }
             n => {
                 let values = measured.values.iter().take(12);
                 let values: Vec<String> = values.map(|v| human::significant(*v, 5)).collect();
@@ -304,13 +323,13 @@ fn format(
         }
         Shape::Ratio => human::significant(mean, 4),
         Shape::Count if mean.fract() == 0.0 && mean >= 0.0 => human::count(mean as u64),
-        Shape::Count => human::significant(mean, 6),
+        Shape::Count => human::fixed(mean, 1),
     };
     (text, None)
 }
 
 /// The runs of a row that a column is about.
-fn inside<'a>(row: &Row<'a>, column: &Column, cell: &TableCell) -> Vec<&'a RunResult> {
+pub(super) fn inside<'a>(row: &Row<'a>, column: &Column, cell: &TableCell) -> Vec<&'a RunResult> {
     let has = |run: &RunResult| match (&cell.pivot, &column.pivot) {
         (Some(axis), Some(wanted)) => axis_value(run, axis).is_some_and(|v| same(&v, wanted)),
         _ => true,
@@ -318,12 +337,17 @@ fn inside<'a>(row: &Row<'a>, column: &Column, cell: &TableCell) -> Vec<&'a RunRe
     row.runs.iter().copied().filter(|run| has(run)).collect()
 }
 
-fn column_value(row: &Row<'_>, column: &Column, cell: &TableCell) -> Option<Measured> {
-    measure(&inside(row, column, cell), &column.metric)
+fn column_value(
+    scope: &Scope<'_>,
+    row: &Row<'_>,
+    column: &Column,
+    cell: &TableCell,
+) -> Option<Measured> {
+    measure(scope, &inside(row, column, cell), &column.metric)
 }
 
 /// The mean over runs: replicates first, so that settings count alike however many seeds they have.
-fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
+fn measure(scope: &Scope<'_>, runs: &[&RunResult], metric: &str) -> Option<Measured> {
     let groups = groups(runs);
     let of_group: Vec<Vec<(u64, f64)>> = groups
         .iter()
@@ -339,96 +363,17 @@ fn measure(runs: &[&RunResult], metric: &str) -> Option<Measured> {
     let mean = stats::mean(&means)?;
     let plain =
         |values: &[(u64, f64)]| -> Vec<f64> { values.iter().map(|(_, value)| *value).collect() };
-    let half_width = match of_group.as_slice() {
-        // Runs on the same documents are no replicates of other documents: the draws vary.
-        [only] => match stats::by_draw(only) {
-            draws if draws.len() > 1 => stats::half_width(&draws),
-            _ => stats::half_width(&plain(only)),
-        },
+    let half_width = match groups.as_slice() {
+        [only] => scope
+            .estimate(&only.runs, metric)
+            .and_then(|known| known.half),
         _ => None,
     };
-    // Rounding is no spread: what is the same in every seed has a half-width of 0.
-    let is_spread = |half: f64| half > 1e-12 * mean.abs();
-    let half_width = half_width.map(|half| if is_spread(half) { half } else { 0.0 });
     Some(Measured {
         mean,
         half_width,
         values: of_group.iter().flat_map(|values| plain(values)).collect(),
     })
-}
-
-/// Marks the best value of each column that asks for it (in a pivot, of the whole table), where it is the best beyond doubt: its
-/// differences from each of the others, in runs that differ in nothing else, have an interval without 0.
-fn mark_best(
-    views: &mut [RowView],
-    (rows, measured): (&[Row<'_>], &[Vec<Option<Measured>>]),
-    columns: &[Column],
-    cell: &TableCell,
-    heads: usize,
-) {
-    let is_asked = |index: &usize| cell.best.contains(&columns[*index].metric);
-    let asked: Vec<usize> = (0..columns.len()).filter(is_asked).collect();
-    let sets: Vec<&[usize]> = match cell.pivot.is_some() {
-        true => vec![&asked[..]],
-        false => asked.chunks(1).collect(),
-    };
-    for set in sets {
-        let values = measured.iter().enumerate().flat_map(|(row, values)| {
-            let values = set
-                .iter()
-                .map(move |index| (row, *index, values[*index].as_ref()));
-            values.filter_map(|(row, index, value)| Some((row, index, value?)))
-        });
-        let mut values: Vec<(usize, usize, &Measured)> = values.collect();
-        let sign = match set.first().map(|index| columns[*index].about.better) {
-            Some(Better::Lower) => 1.0,
-            Some(Better::Higher) => -1.0,
-            Some(Better::Neither) | None => continue,
-        };
-        values.sort_by(|a, b| (sign * a.2.mean).total_cmp(&(sign * b.2.mean)));
-        let [(row, index, _), others @ ..] = values.as_slice() else {
-            continue;
-        };
-        let values = |row: usize, index: usize| matched(&rows[row], &columns[index], cell);
-        let own = values(*row, *index);
-        let is_apart = |row: usize, index: usize| {
-            let others = values(row, index);
-            let pairs = own
-                .iter()
-                .filter_map(|(key, value)| Some((key.0, sign * (others.get(key)? - value))));
-            let pairs: Vec<(u64, f64)> = pairs.collect();
-            let draws = stats::by_draw(&pairs);
-            let differences = match draws.len() {
-                0 | 1 => pairs.iter().map(|(_, value)| *value).collect(),
-                _ => draws,
-            };
-            let interval = stats::interval(&differences).filter(|_| differences.len() >= ENOUGH);
-            interval.is_some_and(|[low, _]| low > 0.0)
-        };
-        let mut others = others.iter();
-        if own.len() >= ENOUGH && others.all(|(row, index, _)| is_apart(*row, *index)) {
-            views[*row].cells[index + heads].is_best = true;
-        }
-    }
-}
-
-/// The values of single runs by their draw of documents and by what else sets them apart within the row.
-fn matched(row: &Row<'_>, column: &Column, cell: &TableCell) -> BTreeMap<(u64, String), f64> {
-    let is_of_row = |axis: &str| match cell.rows.as_str() {
-        "run" => !REPLICATE_AXES.contains(&axis),
-        rows => axis == rows || Some(axis) == cell.pivot.as_deref(),
-    };
-    let key = |run: &RunResult| {
-        let own = run.axes.iter().filter(|(axis, _)| !is_of_row(axis));
-        own.map(|(axis, value)| format!("{axis}={value},"))
-            .collect::<String>()
-    };
-    let runs = inside(row, column, cell).into_iter();
-    runs.filter_map(|run| {
-        let value = metric::value(run, &column.metric)?;
-        Some(((run.draw(), key(run)), value))
-    })
-    .collect()
 }
 
 /// The head of the column of published values, where an entry of `columns` gives one: `published: figure 3`.
@@ -494,6 +439,7 @@ fn heads(
 }
 
 fn caption(
+    scope: &Scope<'_>,
     cell: &TableCell,
     columns: &[Column],
     measured: &[Vec<Option<Measured>>],
@@ -526,7 +472,14 @@ fn caption(
     }
     let values = || measured.iter().flatten().flatten();
     if values().any(|value| value.half_width.is_some_and(|half| half > 0.0)) {
-        parts.push("Means over seeds ± half of the 95 % interval (Student's t).".to_owned());
+        parts.push(format!("± is half of {}.", scope.interval_told()));
+        let is_of_documents = |column: &Column| crate::eval::is_of_documents(&column.metric);
+        if columns.iter().any(is_of_documents) && rows.len() > 1 {
+            parts.push(
+                "Rows share their held-out documents, so that differences between them are surer."
+                    .to_owned(),
+            );
+        }
     } else if rows.iter().any(|row| groups(&row.runs).len() > 1) {
         let most = values().map(|value| value.values.len()).max().unwrap_or(1);
         if most > 1 {

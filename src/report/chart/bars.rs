@@ -1,8 +1,7 @@
 //! Bars: a metric by setting or by the values of an axis, from zero.
 
-use super::settings::{Estimate, estimate};
 use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
-use crate::expr::Session;
+use crate::expr::{Estimate, Session};
 use crate::record::RunResult;
 use crate::report::cell::{Builder, Place, Shown, problem};
 use crate::report::context::Block;
@@ -45,7 +44,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
         let settings = groups(runs);
         let of_setting: Vec<Estimate> = settings
             .iter()
-            .filter_map(|group| estimate(group, &cell.metric))
+            .filter_map(|group| scope.estimate(&group.runs, &cell.metric))
             .collect();
         match of_setting.as_slice() {
             [only] => Some(*only),
@@ -73,7 +72,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
         drawn.remarks.push(Remark {
             span: [low.min(0.0), high.max(0.0)],
             y: place,
-            text: estimate.text(),
+            text: estimate.to_string(),
         });
         let half = estimate
             .half
@@ -107,7 +106,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
             series: vec![drawn],
         }],
         notes: if has_intervals {
-            "Lines are 95 % intervals over seeds (Student's t).".to_owned()
+            format!("Lines: {}.", scope.interval_told())
         } else {
             String::new()
         },

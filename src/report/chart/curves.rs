@@ -11,7 +11,7 @@ use crate::report::metric::{CURVES, at, curve_label};
 use crate::report::scope::{Group, Scope, axis_value, groups, value_text};
 use crate::report::text::one_line;
 use crate::spec::{PlotAxis, PlotCell, PlotX, PublishedCurve};
-use crate::stats::{half_width, mean};
+use crate::stats::{by_draw, half_width, mean};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -52,7 +52,8 @@ pub(crate) fn curves(
         scope,
         cell,
         legend: Vec::new(),
-        most_seeds: 1,
+        most_runs: 1,
+        has_draws: false,
         last_step: last_step(&runs),
         buckets: (POINTS / (4 * runs.len().max(1) * cell.curves.len().max(1))).clamp(12, 300),
     };
@@ -183,7 +184,9 @@ struct Builder<'a, 'b> {
     scope: &'b Scope<'a>,
     cell: &'b PlotCell,
     legend: Vec<Key>,
-    most_seeds: usize,
+    most_runs: usize,
+    /// Whether some of them have other draws of documents.
+    has_draws: bool,
     buckets: usize,
     /// Last step of the longest run.
     last_step: u64,
@@ -263,7 +266,8 @@ impl Builder<'_, '_> {
         if points.is_empty() {
             return;
         }
-        self.most_seeds = self.most_seeds.max(group.runs.len());
+        self.most_runs = self.most_runs.max(group.runs.len());
+        self.has_draws |= group.runs.iter().any(|run| run.draw() != 0);
         let label = format!(
             "{}, {}",
             self.scope.setting_name(&group.name),
@@ -318,13 +322,17 @@ impl Builder<'_, '_> {
                 "Strong lines are moving means over {width} points; the raw curves lie behind them."
             ));
         }
-        if self.most_seeds > 1 {
-            let seeds = self.most_seeds;
+        if self.most_runs > 1 {
+            let runs = self.most_runs;
+            let (what, over) = match self.has_draws {
+                true => ("runs", " over draws of documents"),
+                false => ("seeds", " over seeds"),
+            };
             let band = if self.cell.smooth.is_some() {
-                format!("Lines are means over {seeds} seeds.")
+                format!("Lines are means over {runs} {what}.")
             } else {
                 format!(
-                    "Lines are means over {seeds} seeds, bands their 95 % intervals (Student's t)."
+                    "Lines are means over {runs} {what}, bands their 95 % intervals{over} (Student's t)."
                 )
             };
             notes.push(band);
@@ -344,7 +352,7 @@ type Band = Vec<[f64; 3]>;
 
 /// The mean curve of replicates, and the band of its 95 % intervals.
 fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
-    let mut by_step: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
+    let mut by_step: BTreeMap<u64, (f64, Vec<(u64, f64)>)> = BTreeMap::new();
     let with_series: Vec<&&RunResult> = runs.iter().filter(|r| !r.series.is_empty()).collect();
     for run in &with_series {
         for point in &run.series {
@@ -355,7 +363,7 @@ fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
                     PlotX::Tokens => point.tokens as f64,
                 };
                 let entry = by_step.entry(point.step).or_insert((x, Vec::new()));
-                entry.1.push(y);
+                entry.1.push((run.draw(), y));
             }
         }
     }
@@ -366,9 +374,14 @@ fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
         if ys.len() < with_series.len() {
             continue;
         }
-        let Some(mean) = mean(&ys) else { continue };
+        let mut values = by_draw(&ys);
+        let Some(mean) = mean(&values) else { continue };
         points.push([x, mean]);
-        if let Some(half) = half_width(&ys) {
+        // Seeds of one draw are no replicates of other documents.
+        if values.len() == 1 {
+            values = ys.into_iter().map(|(_, y)| y).collect();
+        }
+        if let Some(half) = half_width(&values) {
             band.push([x, mean - half, mean + half]);
         }
     }

@@ -1,9 +1,9 @@
 //! Paired differences: for each change of one setting the mean difference of a metric over matched runs, with its interval.
 
-use super::settings::{Estimate, others};
+use super::settings::others;
 use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
-use crate::expr::Session;
-use crate::record::RunResult;
+use crate::expr::{Estimate, Session};
+use crate::record::{REPLICATE_AXES, RunResult};
 use crate::report::cell::{Builder, Place, Shown, problem};
 use crate::report::context::Block;
 use crate::report::metric;
@@ -31,8 +31,9 @@ fn look_up<'a>(
 /// A row: a change of a setting, and what it does.
 struct Change {
     name: String,
-    /// One difference per matched pair of settings, or per seed where there is one such pair.
+    /// One difference per matched pair of settings, or per replicate where there is one such pair.
     values: Vec<f64>,
+    estimate: Option<Estimate>,
     unit: &'static str,
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn differences(
         pairs
             .points
             .extend(change.values.iter().map(|value| [*value, place]));
-        let estimate = Estimate::of(&change.values);
+        let estimate = change.estimate;
         let half = estimate.and_then(|estimate| estimate.half);
         let fields = [
             change.name.clone(),
@@ -82,12 +83,7 @@ pub(crate) fn differences(
                 .iter()
                 .fold([low, high], |[a, b], value| [a.min(*value), b.max(*value)]),
             y: place,
-            text: format!(
-                "{} · {} {}",
-                estimate.text(),
-                change.values.len(),
-                change.unit
-            ),
+            text: format!("{} · {} {}", estimate, change.values.len(), change.unit),
         });
     }
     let names: Vec<String> = changes.iter().map(|change| change.name.clone()).collect();
@@ -96,7 +92,11 @@ pub(crate) fn differences(
             is_padded: true,
             ..Axis::new(&format!("change of {}", about.with_unit().to_lowercase()))
         },
-        alt: format!("Differences of {} by {}, with 95 % intervals.", about.label.to_lowercase(), names.join("; ")),
+        alt: format!(
+            "Differences of {} by {}, with 95 % intervals.",
+            about.label.to_lowercase(),
+            names.join("; ")
+        ),
         size: Some((560, 34 * names.len() as u32 + 66)),
         y: Axis {
             names,
@@ -106,7 +106,10 @@ pub(crate) fn differences(
             title: String::new(),
             series: vec![zero, pairs, means],
         }],
-        notes: "Faint dots are pairs of runs that differ in nothing else; thick dots are their means, lines 95 % intervals over the pairs (Student's t).".to_owned(),
+        notes: format!(
+            "Faint dots are pairs of runs that differ in nothing else, thick dots their means. Lines: the widest 95 % interval, over {} or held-out documents.",
+            told_units(&changes)
+        ),
         csv: Some(csv_text),
         kind: Kind::Rows,
         ..Figure::default()
@@ -134,6 +137,7 @@ fn change(
     };
     // Differences by setting, each over the seeds that both have.
     let mut settings: Vec<(Axes, Vec<f64>)> = Vec::new();
+    let mut matched: Vec<Vec<[&str; 2]>> = Vec::new();
     let after = of(&to);
     for run in of(&from) {
         let key = others(run, axis);
@@ -145,13 +149,21 @@ fn change(
             continue;
         };
         let mut setting = key;
-        setting.retain(|(name, _)| name != "seed");
-        match settings.iter_mut().find(|(known, _)| *known == setting) {
-            Some((_, differences)) => differences.push(after - before),
-            None => settings.push((setting, vec![after - before])),
+        setting.retain(|(name, _)| !REPLICATE_AXES.contains(&name.as_str()));
+        let names = [run.name.as_str(), partner.name.as_str()];
+        match settings.iter().position(|(known, _)| *known == setting) {
+            Some(place) => {
+                settings[place].1.push(after - before);
+                matched[place].push(names);
+            }
+            None => {
+                settings.push((setting, vec![after - before]));
+                matched.push(vec![names]);
+            }
         }
     }
     let (values, unit) = match settings.as_slice() {
+        [(_, only)] if runs.iter().any(|run| run.draw() != 0) => (only.clone(), "runs"),
         [(_, only)] => (only.clone(), "seeds"),
         several => (
             several
@@ -169,7 +181,20 @@ fn change(
             None => format!("{} {} → {}", scope.axis_name(axis), text(&from), text(&to)),
         },
         values,
+        estimate: scope.session().change(&matched, &cell.metric),
         unit,
+    }
+}
+
+/// What the changes were averaged over.
+fn told_units(changes: &[Change]) -> &'static str {
+    let has = |unit: &str| changes.iter().any(|change| change.unit == unit);
+    match (has("seeds"), has("runs"), has("pairs")) {
+        (_, true, true) => "seeds, draws of documents, pairs",
+        (_, true, false) => "seeds, draws of documents",
+        (true, _, true) => "seeds, pairs",
+        (true, _, false) => "seeds",
+        _ => "pairs",
     }
 }
 

@@ -67,9 +67,10 @@ pub(crate) fn draw(figure: &Figure, size: Size) -> Result<Vec<Drawing>, PlotErro
     let hints = (HINTS / lines.max(1)).clamp(2, 24);
     let panels = figure.panels.iter();
     panels
-        .map(|panel| {
+        .enumerate()
+        .map(|(place, panel)| {
             let x = horizontal(figure, panel, size);
-            draw_panel(figure, panel, &x, &y, size, hints)
+            draw_panel(figure, (place, panel), &x, &y, size, hints)
                 .map_err(|error| PlotError(error.to_string()))
         })
         .collect()
@@ -127,7 +128,7 @@ fn horizontal(figure: &Figure, panel: &Panel, size: Size) -> Scale {
 
 fn draw_panel(
     figure: &Figure,
-    panel: &Panel,
+    (place, panel): (usize, &Panel),
     x: &Scale,
     y: &Scale,
     size: Size,
@@ -175,18 +176,21 @@ fn draw_panel(
             .build_cartesian_2d(x.low..x.high, y.low..y.high)?;
         if !is_hint {
             axes(&root, &mut chart, x, y, figure)?;
-            // The vertical label lies flat above its axis, where it can be read.
+            // The vertical label lies flat above its axis, where it can be read; panels share it.
+            let above = Some(&figure.y.label).filter(|_| place == 0);
+            let middle = ((width - right + left) / 2) as i32;
             let labels = [
-                ((40, 140), HPos::Left, &figure.y.label),
+                ((40, 140), HPos::Left, above),
                 (
-                    (((width - right + left) / 2) as i32, height as i32 - 50),
+                    (middle, height as i32 - 50),
                     HPos::Center,
-                    &figure.x.label,
+                    Some(&figure.x.label),
                 ),
             ];
-            let labels = labels.into_iter().filter(|(_, _, label)| !label.is_empty());
-            for (place, side, label) in labels {
-                root.draw(&text("label", label, place, side, VPos::Bottom))?;
+            for (at, side, label) in labels {
+                if let Some(label) = label.filter(|label| !label.is_empty()) {
+                    root.draw(&text("label", label, at, side, VPos::Bottom))?;
+                }
             }
         }
         for series in &panel.series {

@@ -305,7 +305,7 @@ impl Figure {
         });
     }
 
-    /// Limits the vertical axis so that published curves, however high, leave our lines their room: at least half of it.
+    /// Limits the vertical axis so that published curves, however high, leave our lines their room: at least two fifths of it.
     pub(crate) fn keep_ours_tall(&mut self) {
         if self.y.range.is_some() || self.y.is_log {
             return;
@@ -328,10 +328,10 @@ impl Figure {
             return;
         }
         let all = theirs[1].max(ours[1]) - theirs[0].min(ours[0]);
-        if all <= 2.0 * span {
+        if all <= 2.5 * span {
             return;
         }
-        let room = 0.5 * span;
+        let room = 0.75 * span;
         let low = theirs[0].max(ours[0] - room).min(ours[0]);
         let high = theirs[1].min(ours[1] + room).max(ours[1]);
         self.y.range = Some([low - 0.04 * span, high + 0.04 * span]);

@@ -1,6 +1,5 @@
 //! A heat map: a metric by two axes, a mean over everything else.
 
-use super::settings::estimate;
 use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::expr::Session;
 use crate::record::RunResult;
@@ -41,7 +40,7 @@ pub(crate) fn heat(scope: &Scope<'_>, cell: &HeatCell, line: usize) -> Result<Fi
             .collect();
         let means = groups(&inside)
             .iter()
-            .filter_map(|group| estimate(group, &cell.metric))
+            .filter_map(|group| scope.estimate(&group.runs, &cell.metric))
             .map(|one| one.mean)
             .collect::<Vec<_>>();
         stats::mean(&means).map(|mean| (mean, means.len()))

@@ -122,6 +122,8 @@ fn histogram(
     let look = |label: &str| {
         let colour = match shown.len() {
             1 => Colour::Series(0),
+            // Beginnings of a text are no settings.
+            _ if !cell.first.is_empty() => Colour::Series(0),
             _ => scope.colours.of(label).0,
         };
         Look::new(colour, Style::Bars)

@@ -1,6 +1,6 @@
 //! Final values as points: a metric against a size, an axis or another metric, one point per setting.
 
-use super::settings::{estimate, number, others};
+use super::settings::{number, others};
 use super::{Axis, Colour, Figure, Key, Kind, Look, Panel, Series, Style, same};
 use crate::expr::Session;
 use crate::record::RunResult;
@@ -70,10 +70,10 @@ pub(crate) fn scatter(
         .flat_map(|panel| &panel.series)
         .any(|series| !series.whiskers.is_empty())
     {
-        notes.push("Vertical lines are 95 % intervals over seeds (Student's t).");
+        notes.push(format!("Vertical lines: {}.", scope.interval_told()));
     }
     if cell.join {
-        notes.push("Lines join settings that differ in nothing else.");
+        notes.push("Lines join settings that differ in nothing else.".to_owned());
     }
     let (x, y) = (named(&cell.x), named(&cell.y));
     let mut figure = Figure {
@@ -163,7 +163,7 @@ fn panel(
         };
         for group in &groups {
             let x = group.runs.first().and_then(|run| number(run, &cell.x));
-            let (Some(x), Some(y)) = (x, estimate(group, &cell.y)) else {
+            let (Some(x), Some(y)) = (x, scope.estimate(&group.runs, &cell.y)) else {
                 continue;
             };
             drawn.points.push([x, y.mean]);

@@ -47,6 +47,74 @@ const pages = PAGES, widths = [320, 390, 800, 1400];
 })();
 </script>"#;
 
+/// Clicks the head of a column of the runs table twice, and another with the keyboard; one line for the values of each order.
+const CLICKS: &str = r#"<!doctype html><body><pre id="out"></pre><script>
+const frame = document.createElement('iframe');
+frame.width = 1200; frame.height = 800; frame.src = 'grid/index.html';
+frame.onload = () => {
+  const table = frame.contentDocument.querySelector('#all-runs table');
+  const heads = [...table.tHead.rows[0].cells];
+  const lines = [];
+  const column = (order, head) => {
+    const texts = [...table.tBodies[0].rows].map(row => row.cells[head.cellIndex].textContent.trim());
+    lines.push(`order=${order} state=${head.ariaSort} values=${texts.join(' ')}`);
+  };
+  const loss = heads.find(head => head.textContent === 'val_loss'), size = heads.find(head => head.textContent === 'Parameters');
+  column('written', loss);
+  loss.click(); column('up', loss);
+  loss.click(); column('down', loss);
+  size.focus();
+  size.dispatchEvent(new frame.contentWindow.KeyboardEvent('keydown', {key: 'Enter', bubbles: true}));
+  column('keyboard', size);
+  document.getElementById('out').textContent = lines.join('\n');
+};
+document.body.append(frame);
+</script>"#;
+
+/// The runs table sorts by the column whose head is clicked, up and then down.
+fn sorts(browser: &Path, folder: &Path) {
+    let page = folder.join("clicks.html");
+    std::fs::write(&page, CLICKS).unwrap();
+    let output = run(browser, folder)
+        .args([
+            "--allow-file-access-from-files",
+            "--virtual-time-budget=20000",
+            "--dump-dom",
+        ])
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&output.stdout);
+    let values = |order: &str| -> (String, Vec<f64>) {
+        let start = format!("order={order} state=");
+        let line = dom
+            .lines()
+            .find_map(|line| line.split_once(&start))
+            .unwrap_or_else(|| panic!("no {order}: {dom}"));
+        let (state, values) = line.1.split_once(" values=").unwrap();
+        let values = values.split('<').next().unwrap_or_default().split(' ');
+        let values = values.map(|value| value.replace(',', "").parse().unwrap());
+        (state.to_owned(), values.collect())
+    };
+    let (written, up, down) = (values("written"), values("up"), values("down"));
+    let runs = fixture::grid(1).results.runs.len();
+    assert_eq!(
+        (written.1.len(), up.1.len(), down.1.len()),
+        (runs, runs, runs)
+    );
+    assert!(!written.1.is_sorted(), "{written:?}");
+    assert!(up.1.is_sorted() && up.0 == "ascending", "{up:?}");
+    assert!(
+        down.1.is_sorted_by(|a, b| a >= b) && down.0 == "descending",
+        "{down:?}"
+    );
+    let keyboard = values("keyboard");
+    assert!(
+        keyboard.1.is_sorted() && keyboard.0 == "ascending",
+        "{keyboard:?}"
+    );
+}
+
 #[test]
 fn pages_hold_in_a_browser() {
     let Some(browser) = browser() else {
@@ -107,6 +175,7 @@ fn pages_hold_in_a_browser() {
             .collect();
         assert!(messages.is_empty(), "{messages:?}");
     }
+    sorts(&browser, folder.path());
     prints(&browser, folder.path());
 }
 

@@ -191,3 +191,27 @@ fn papers_have_a_macro_for_every_number() {
         assert!(text(&typst, "numbers.typ").contains("/val_loss\": \""));
     }
 }
+
+#[test]
+fn tables_of_texts_are_numbered_with_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "Before.\n\nTable: Two values of *ours*.\n\n| A | B |\n|---|---|\n| 1 | 2 |\n";
+    let files = built(&fixture(folder.path(), words))
+        .unwrap()
+        .files()
+        .unwrap();
+    let markdown = text(&files, "report.md");
+    assert!(
+        markdown.contains("**Table 1.** Two values of *ours*.\n\n| A | B |"),
+        "{markdown}"
+    );
+    assert!(
+        markdown.contains("**Table 2.** Published findings"),
+        "{markdown}"
+    );
+    let page = text(&files, "index.html");
+    assert!(
+        page.contains("<strong>Table 1.</strong> Two values of <em>ours</em>."),
+        "{page}"
+    );
+}
