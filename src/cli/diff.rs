@@ -10,6 +10,7 @@ use crate::report::compare::{self, Compared, Comparison, CurveDifference, Metric
 use crate::store::Store;
 use serde_json::json;
 use std::ffi::OsStr;
+use std::io::BufReader;
 use std::path::Path;
 
 /// Largest record file that is read, bytes.
@@ -74,14 +75,15 @@ fn open(name: &OsStr, global: &Global) -> Result<Settings, Failure> {
 /// The runs of a record file.
 fn records(path: &Path) -> Result<Settings, Failure> {
     let fs = RealFs::new();
-    let bytes = fs.read(path, LIMIT)?;
     if path
         .extension()
         .is_some_and(|extension| extension == "jsonl")
     {
-        let records = crate::report::read_records(&bytes)?;
+        let source = BufReader::new(fs.open_read(path)?);
+        let records = crate::report::read_records(source)?;
         return Ok(compare::by_setting(&records.results));
     }
+    let bytes = fs.read(path, LIMIT)?;
     let damaged = |path: &Path, error: &serde_json::Error| {
         Failure::input(format!("`{}`: {error}", path.display())).hint(
             "`diff` takes runs of the store, report folders, `records.jsonl` and `record.json`",

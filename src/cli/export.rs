@@ -84,6 +84,7 @@ fn table(
         &names,
     )?;
     format.write(&runs, &mut folder)?;
+    folder.aside().iter().for_each(|text| printer.warning(text));
     let files = folder.finish(&names)?;
     let place = args.place.display();
     if printer.json() {
@@ -137,6 +138,7 @@ fn model(
     let fs = RealFs::new();
     let mut folder = Folder::begin(&fs, &args.place, format.name(), &loaded.id, &names)?;
     let mut notes = format.write(&portable, &mut folder)?;
+    notes.extend(folder.aside().iter().cloned());
     let files = folder.finish(&names)?;
     if let Some(rounded) = format.rounded(&loaded.weights) {
         notes.push(difference(&loaded, &rounded)?);

@@ -6,6 +6,7 @@ use crate::queue::{self, JobKind, Jobs, Slurm, Task};
 use crate::record::RunId;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// Tasks of a sweep that its queue still knows, with the chunk of each; `None` for a task without one.
 pub(crate) fn living(jobs: &Jobs) -> Result<Vec<(Option<usize>, Task)>, String> {
@@ -50,6 +51,45 @@ pub(crate) fn queued(store: &Store, printer: Printer) -> Result<BTreeSet<RunId>,
         }
     }
     Ok(runs)
+}
+
+/// Sweeps of which their queue knows no task, with their runs: those that were given to a shell, too. One whose queue does not answer, or
+/// that cannot be read, is none; `damaged` also takes those.
+pub(crate) fn idle(
+    store: &Store,
+    damaged: bool,
+    printer: Printer,
+) -> Result<BTreeMap<PathBuf, BTreeSet<RunId>>, Failure> {
+    let mut all = BTreeMap::new();
+    for folder in queue::sweeps(store)? {
+        let runs = match folder
+            .jobs(store)
+            .and_then(|jobs| Ok((jobs, folder.sweep(store)?)))
+        {
+            Ok((jobs, sweep)) => match living(&jobs) {
+                Ok(tasks) if tasks.is_empty() => sweep.runs(),
+                Ok(_) => continue,
+                Err(reason) => {
+                    let path = folder.0.display();
+                    printer.warning(&format!(
+                        "`{path}` stays: what waits in its queue is not known: {reason}"
+                    ));
+                    continue;
+                }
+            },
+            Err(error) if error.is_damage() && damaged => BTreeSet::new(),
+            Err(error) => {
+                printer.warning(&format!(
+                    "`{}` stays: {}",
+                    folder.0.display(),
+                    error.chain()
+                ));
+                continue;
+            }
+        };
+        all.insert(folder.0, runs);
+    }
+    Ok(all)
 }
 
 /// What the queue says of the runs of a plan that are `open`, in words; `None` where they were never submitted.

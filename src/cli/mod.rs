@@ -63,8 +63,13 @@ pub fn run() -> ExitCode {
     let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let printed = error.print();
             // A closed pipe behind `--help` is not worth a message.
-            let _ = error.print();
+            let lost = printed.err();
+            if let Some(lost) = lost.filter(|lost| lost.kind() != std::io::ErrorKind::BrokenPipe) {
+                Printer::silent().error(&format!("cannot write to standard output: {lost}"), None);
+                return ExitCode::from(exit::UNEXPECTED);
+            }
             if let Some(setting) = help::setting_of_option(&error) {
                 print::hint(&format!(
                     "`{setting}` is a setting: `--set {setting}=VALUE`, or a line of the spec"

@@ -9,6 +9,7 @@ use crate::DEFAULT_PROFILE;
 use crate::claim::{self, Judged};
 use crate::error::Error;
 use crate::fsx::{Fs as _, RealFs};
+use crate::interop::Folder;
 use crate::record::Results;
 use crate::report::{
     Assets, Making, Paper, Records, Report, ReportError, ReportFolder, TemplateFolder, report_files,
@@ -162,32 +163,18 @@ fn with_files(making: Making, spec: &Spec) -> Result<Making, Failure> {
     })
 }
 
-/// Writes a report for a paper. A folder that holds something else is refused.
+/// Writes a report for a paper: an export of its own. A folder that holds something else is refused.
 fn paper(report: &Report, form: Paper, folder: &Path, printer: Printer) -> Result<(), Failure> {
-    let fs = RealFs::new();
+    let files = report.paper(form)?;
+    let names: Vec<&str> = files.iter().map(|file| &*file.path).collect();
+    let of = &report.context().name;
+    let mut out = Folder::begin(&RealFs::new(), folder, form.main(), of, &names)?;
+    for file in &files {
+        out.put_bytes(&file.path, &file.bytes)?;
+    }
+    out.aside().iter().for_each(|text| printer.warning(text));
+    out.finish(&names)?;
     let main = folder.join(form.main());
-    let is_ours = match fs.read(&main, 64 << 20) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes)
-            .lines()
-            .next()
-            .is_some_and(|line| line.ends_with("Made by specbook.")),
-        Err(error) if error.is_not_found() => match fs.metadata(folder).map_err(Error::from)? {
-            None => true,
-            Some(_) => fs.list(folder).map_err(Error::from)?.is_empty(),
-        },
-        Err(error) => return Err(Error::from(error).into()),
-    };
-    if !is_ours {
-        let path = folder.to_path_buf();
-        return Err(refused(ReportError::Foreign { path }));
-    }
-    for file in report.paper(form)? {
-        let path = folder.join(&file.path);
-        if let Some(parent) = path.parent() {
-            fs.create_dir_all(parent).map_err(Error::from)?;
-        }
-        fs.write_atomic(&path, &file.bytes).map_err(Error::from)?;
-    }
     printer.note(&format!("paper: {}", main.display()));
     Ok(())
 }

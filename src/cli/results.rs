@@ -5,12 +5,12 @@ use super::workspace::Opened;
 use crate::claim::{self, Judged};
 use crate::data;
 use crate::record::{Results, RunResult, RunStatus};
+use crate::spec::Spec;
 use crate::store::Store;
 
 /// Reads the results of every run of the plan.
 pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure> {
-    let mut cells = opened.spec.cells.iter();
-    let wants_lengths = cells.any(|cell| cell.value.get().shows_lengths());
+    let wants_lengths = wants_lengths(&opened.spec);
     let (mut runs, mut warnings) = (Vec::with_capacity(opened.plan.runs.len()), Vec::new());
     for run in &opened.plan.runs {
         let record = store.record(&run.id)?;
@@ -31,7 +31,13 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             match data::document_lengths(&run.settings, &opened.context, &mut warnings) {
                 Err(error) if error.is_missing_file() => {
                     let kept = data::kept_lengths(&run.key.data, &opened.context);
-                    kept.ok_or(error)?
+                    kept.unwrap_or_else(|| {
+                        let text = format!("how long documents are is not known here: {error}");
+                        if !warnings.contains(&text) {
+                            warnings.push(text);
+                        }
+                        Vec::new()
+                    })
                 }
                 lengths => lengths?,
             }
@@ -70,6 +76,14 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
         profile: opened.spec.profile.clone(),
         runs,
     })
+}
+
+/// Whether a cell or an expression reads how long documents are.
+fn wants_lengths(spec: &Spec) -> bool {
+    let names = ["document_tokens", "sequences_by_formula"];
+    let mut cells = spec.cells.iter();
+    cells.any(|cell| cell.value.get().shows_lengths())
+        || names.iter().any(|name| spec.text.contains(name))
 }
 
 /// Results and verdicts.

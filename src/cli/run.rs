@@ -206,7 +206,7 @@ impl Session<'_> {
             files.finish(opened, self.store)?;
         }
         if jobs == 1 {
-            self.calibrate(&progress, threads)?;
+            calibrate(self.store, &progress, threads);
         }
         if self.args.keep_checkpoints {
             self.tell_of_runs_without_checkpoint(opened)?;
@@ -303,19 +303,16 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
 
-    /// Keeps how fast this machine was, for estimates.
-    fn calibrate(&self, progress: &Progress<'_>, threads: usize) -> Result<(), Failure> {
-        let speeds = progress.speeds();
-        if speeds.is_empty() {
-            return Ok(());
-        }
-        let mut calibration = self.store.calibration();
-        for (numerics, flops, seconds) in speeds {
-            calibration.add(Calibration::key(&numerics, threads), flops, seconds);
-        }
-        Ok(self.store.put_calibration(&calibration)?)
-    }
+/// Keeps how fast this machine was with all its threads for one run at a time, for estimates.
+pub(crate) fn calibrate(store: &Store, progress: &Progress<'_>, threads: usize) {
+    let speeds = progress.speeds().into_iter();
+    store.calibrate(
+        speeds.map(|(numerics, flops, seconds)| {
+            (Calibration::key(&numerics, threads), flops, seconds)
+        }),
+    );
 }
 
 /// Memory that runs on `device` may take; `None` where that is not known here.

@@ -1,18 +1,20 @@
 //! `specbook store`: checks the store, lists what can go, says what takes the space.
 
-use super::args::{GcArgs, Global, SpecArgs, StoreCommand};
+use super::args::{GcArgs, Global, RmArgs, SpecArgs, StoreCommand};
 use super::failure::Failure;
 use super::print::{self, Printer};
-use super::{exit, project, remote, workspace};
-use crate::data;
+use super::{exit, jobs, project, remote, workspace};
+use crate::data::{self, TrainedOn};
+use crate::digest::Sha256Hex;
 use crate::human;
 use crate::plan::{Run, RunKey};
 use crate::store::{
-    self, Garbage, GarbageKind, GcOptions, Problem, Store, StoreError, Verification,
+    self, Garbage, GarbageKind, GcOptions, Grace, Problem, Store, StoreError, Verification,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// Does what the subcommand says.
 pub(crate) fn execute(
@@ -25,7 +27,7 @@ pub(crate) fn execute(
         StoreCommand::Push(args) | StoreCommand::Pull(args) => {
             args.specs.first().map_or(Path::new("."), |spec| spec)
         }
-        StoreCommand::Verify | StoreCommand::Du => Path::new("."),
+        StoreCommand::Verify | StoreCommand::Rm(_) | StoreCommand::Du => Path::new("."),
     };
     let store = match command {
         // It begins a store.
@@ -36,6 +38,7 @@ pub(crate) fn execute(
         StoreCommand::Verify => verify(&store, printer),
         StoreCommand::Du => du(&store, printer),
         StoreCommand::Gc(args) => gc(args, &store, printer),
+        StoreCommand::Rm(args) => rm(args, &store, printer),
         StoreCommand::Push(args) => remote::push(args, &store, printer),
         StoreCommand::Pull(args) => remote::pull(args, &store, printer),
     }
@@ -86,13 +89,12 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
 fn verify_tokens(store: &Store, found: &mut Verification) -> Result<(), Failure> {
     let known = store.collect(|record| {
         let key: RunKey = serde_json::from_value(record.key).ok()?;
-        let name = format!("{}/{}", record.spec, record.name);
-        Some((
-            key.data,
-            record.digests.ids?,
-            record.digests.tokenizer,
-            name,
-        ))
+        Some(TrainedOn {
+            run: format!("{}/{}", record.spec, record.name),
+            data: key.data,
+            ids: record.digests.ids,
+            tokenizer: record.digests.tokenizer,
+        })
     })?;
     // Records that cannot be read were told above.
     store.take_warnings();
@@ -156,6 +158,7 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
         damaged: args.damaged,
         unused_for: args.unused_for,
         imported: args.models,
+        sweeps: jobs::idle(store, args.damaged, printer)?,
         ..GcOptions::default()
     };
     // One by one: an older text of a spec may lie beside it, under the same name.
@@ -177,6 +180,73 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
         }
     }
     let garbage = store::gc(store, &options)?;
+    remove(&options, &garbage, args.yes, store, printer)
+}
+
+/// Removes imported models that are named, whenever they came. One that a plan needs stays.
+fn rm(args: &RmArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
+    let mut named = BTreeMap::new();
+    for text in &args.models {
+        let Some(model) = store.resolve_model(text)? else {
+            let all = store.models()?;
+            let all: Vec<String> = all
+                .iter()
+                .map(|model| format!("`{}`", model.name))
+                .collect();
+            let failure = Failure::input(format!("no imported model is called `{text}`"));
+            return Err(match all.is_empty() {
+                true => failure.hint("`store rm` removes what `import` put into the store, and this one holds nothing of it"),
+                false => failure.hint(format!("there are {}", all.join(", "))),
+            });
+        };
+        named.insert(model.id, model.name);
+    }
+    for plan in store.plans()? {
+        let needs = |id| {
+            plan.models
+                .as_ref()
+                .is_none_or(|models| models.contains(id))
+        };
+        if let Some((_, name)) = named.iter().find(|(id, _)| needs(id)) {
+            let why = match plan.models {
+                Some(_) => "runs of this plan begin with it",
+                None => {
+                    "an older specbook wrote this plan, which does not say whether its runs begin with it"
+                }
+            };
+            let message = format!("`{name}` stays: {why}: {}", plan.title());
+            return Err(
+                Failure::input(message).hint("`store gc --unused-for DAYS` lets go of plans")
+            );
+        }
+    }
+    let options = GcOptions {
+        imported: true,
+        grace: Grace {
+            finished: Duration::ZERO,
+            ..Grace::default()
+        },
+        ..GcOptions::default()
+    };
+    let mut garbage = store::gc(store, &options)?;
+    garbage.retain(|item| {
+        let id = item
+            .path
+            .file_name()
+            .and_then(|name| Sha256Hex::parse(name.to_str()?));
+        item.kind == GarbageKind::Model && id.is_some_and(|id| named.contains_key(&id))
+    });
+    remove(&options, &garbage, args.yes, store, printer)
+}
+
+/// Lists what is to go, asks, and removes it.
+fn remove(
+    options: &GcOptions,
+    garbage: &[Garbage],
+    yes: bool,
+    store: &Store,
+    printer: Printer,
+) -> Result<u8, Failure> {
     let tell = || {
         for warning in store.take_warnings() {
             printer.warning(&warning);
@@ -185,16 +255,16 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     tell();
     let bytes: u64 = garbage.iter().map(|item| item.bytes).sum();
     if !printer.json() {
-        list(store, &garbage, printer);
+        list(store, garbage, printer);
     }
     let question = format!(
         "remove these {} ({})?",
         human::count(garbage.len() as u64),
         human::bytes(bytes)
     );
-    let agreed = args.yes || (!garbage.is_empty() && printer.ask(&question) == Some(true));
+    let agreed = yes || (!garbage.is_empty() && printer.ask(&question) == Some(true));
     let removed = match agreed {
-        true => Some(store::remove_garbage(store, &options, &garbage)?),
+        true => Some(store::remove_garbage(store, options, garbage)?),
         false => None,
     };
     tell();
@@ -259,6 +329,7 @@ fn word(kind: GarbageKind) -> &'static str {
         GarbageKind::Unfinished => "unfinished",
         GarbageKind::Eval => "evaluation",
         GarbageKind::Model => "model",
+        GarbageKind::Sweep => "sweep",
         GarbageKind::Temporary => "temporary",
         GarbageKind::Damaged => "damaged",
     }

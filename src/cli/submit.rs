@@ -312,7 +312,17 @@ fn calls(
 ) -> Result<Calls, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::input(format!("the program cannot name itself: {error}")))?;
-    let text = |path: &Path| absolute(path).map(|path| path.display().to_string());
+    let text = |path: &Path| {
+        let path = absolute(path)?;
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| {
+            let message = format!(
+                "`{}` is not UTF-8: commands for a queue are text, and could not name it",
+                path.display()
+            );
+            Failure::input(message).hint("reach it by another path, such as a link to it")
+        })
+    };
     let report = || {
         let mut words = vec!["report".to_owned()];
         for spec in workspace::spec_files(&args.spec.specs)? {
@@ -339,8 +349,8 @@ fn calls(
         Ok::<_, Failure>(words)
     };
     Ok(Calls {
-        program: program.display().to_string(),
-        sweep: folder.file().display().to_string(),
+        program: text(&program)?,
+        sweep: text(&folder.file())?,
         report: whole.then(report).transpose()?,
     })
 }

@@ -409,7 +409,7 @@ fn write(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> FsResult<()> {
 }
 
 mod audit;
-pub use audit::audit;
+pub use audit::{TrainedOn, audit};
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ pub use crate::text::{
     DataContext, DataError, SequenceSet, Stop, TextTokenizer, TrainingData, corpora,
 };
 pub(crate) use crate::text::{sequence, source, tokenizer};
-pub use cache::audit;
+pub use cache::{TrainedOn, audit};
 pub use identity::{Identified, KnownData, identify};
 pub(crate) use load::stream_documents;
 pub use load::{LoadedData, document_lengths, held_out, kept_lengths, load};

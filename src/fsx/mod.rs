@@ -17,6 +17,7 @@ mod place;
 mod real;
 mod regular;
 mod stranger;
+mod whole;
 
 pub use atomic::AtomicFile;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use patient::Patient;
 pub use real::RealFs;
 pub use regular::open_regular;
 pub use stranger::stranger;
+pub use whole::digest;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

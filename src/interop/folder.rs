@@ -18,8 +18,6 @@ use std::sync::Arc;
 const LIST: &str = "specbook.json";
 /// Longest list that is read, bytes.
 const LIMIT: u64 = 1 << 20;
-/// Largest file that is digested before it is removed, bytes.
-const LARGEST: u64 = 256 << 30;
 
 /// `specbook.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,6 +38,7 @@ pub struct Folder<'a> {
     path: &'a Path,
     before: BTreeMap<String, Option<FileEntry>>,
     list: List,
+    aside: Vec<String>,
 }
 
 /// Passes bytes on to an atomic file.
@@ -102,6 +101,7 @@ impl<'a> Folder<'a> {
                 of: of.to_owned(),
                 files: listed,
             },
+            aside: Vec::new(),
         };
         folder.save()?;
         Ok(folder)
@@ -127,6 +127,7 @@ impl<'a> Folder<'a> {
         if let Some(folder) = path.parent() {
             self.fs.create_dir_all(folder)?;
         }
+        self.set_aside(name)?;
         let mut file = AtomicFile::create(self.fs.as_ref(), &path)?;
         let mut buffered = io::BufWriter::with_capacity(1 << 16, Sink(&mut file));
         let written = write(&mut buffered).and_then(|()| buffered.flush());
@@ -136,6 +137,48 @@ impl<'a> Folder<'a> {
         let entry = Some(FileEntry { bytes, sha256 });
         self.list.files.insert(name.to_owned(), entry);
         Ok(())
+    }
+
+    /// Gives a file that somebody changed since an export made it another name.
+    fn set_aside(&mut self, name: &str) -> Result<(), InteropError> {
+        let path = self.path.join(name);
+        let Some(Some(made)) = self.before.get(name) else {
+            return Ok(());
+        };
+        let is_same = match self.fs.metadata(&path)? {
+            None => true,
+            Some(found) if found.bytes != made.bytes => false,
+            Some(_) => self.digest(&path)? == Some(made.sha256),
+        };
+        if is_same {
+            return Ok(());
+        }
+        for number in 1.. {
+            let to = match number {
+                1 => format!("{name}.changed"),
+                _ => format!("{name}.changed-{number}"),
+            };
+            if self.fs.metadata(&self.path.join(&to))?.is_none() {
+                self.fs.rename(&path, &self.path.join(&to))?;
+                self.aside.push(format!(
+                    "`{}` was changed since an earlier export made it; as it was it is `{to}` now",
+                    path.display()
+                ));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The digest of a file, read piece by piece; `None` where there is none.
+    fn digest(&self, path: &Path) -> Result<Option<Sha256Hex>, InteropError> {
+        let found = crate::fsx::digest(self.fs.as_ref(), path)?;
+        Ok(found.map(|(_, sha256)| sha256))
+    }
+
+    /// What was set aside, in sentences: files that somebody had changed.
+    pub fn aside(&self) -> &[String] {
+        &self.aside
     }
 
     /// Writes one of the files from its contents.
@@ -166,11 +209,8 @@ impl<'a> Folder<'a> {
                 continue;
             }
             let path = self.path.join(&name);
-            let is_same = match (entry, self.fs.read(&path, LARGEST)) {
-                (Some(entry), Ok(found)) => Sha256Hex::of(&found) == entry.sha256,
-                _ => false,
-            };
-            if is_same {
+            let found = self.digest(&path).ok().flatten();
+            if entry.is_some_and(|entry| found == Some(entry.sha256)) {
                 self.fs.remove_file(&path)?;
             }
             self.list.files.remove(&name);

@@ -196,6 +196,15 @@ fn only_what_an_export_made_is_replaced() {
         Err(InteropError::Foreign { .. })
     ));
     assert_eq!(there("mine").as_deref(), Some("mine"));
+    // What somebody wrote into a file keeps another name.
+    for (text, name) in [("my card", "a.changed"), ("2!", "a.changed-2")] {
+        std::fs::write(folder.path().join("a"), text).unwrap();
+        write(&["a"], "2");
+        assert_eq!(there("a").as_deref(), Some("2"));
+        assert_eq!(there(name).as_deref(), Some(text));
+    }
+    write(&["a"], "2");
+    assert_eq!(there("a.changed-3"), None);
     std::fs::remove_file(folder.path().join("specbook.json")).unwrap();
     assert!(matches!(begin(&["a"]), Err(InteropError::Foreign { .. })));
     assert_eq!(there("a").as_deref(), Some("2"));

@@ -5,6 +5,7 @@ use crate::fsx::{Fs, LeaseTiming};
 use crate::record::{Numerics, RunId};
 use crate::store::{Store, StoreError, read_sealed, seal};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -81,6 +82,12 @@ impl Sweep {
             path: path.to_path_buf(),
             reason: "there is no such file".to_owned(),
         })
+    }
+
+    /// The runs of all chunks.
+    pub fn runs(&self) -> BTreeSet<RunId> {
+        let runs = self.chunks.iter().flat_map(|chunk| &chunk.runs);
+        runs.map(|(_, id)| *id).collect()
     }
 
     /// The pace of leases.

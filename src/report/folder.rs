@@ -13,6 +13,7 @@ use crate::fsx::{Fs, FsError};
 use crate::record::FileEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,6 +98,14 @@ impl<'a> ReportFolder<'a> {
                 let path = self.path(&file.path);
                 return Err(ReportError::Foreign { path });
             }
+            if let Some(changed) = self.changed(&before, file) {
+                let aside = self.aside(&file.path, &changed);
+                staging.put(&self.below(&aside), &changed)?;
+                warnings.push(format!(
+                    "`{}` was changed since an earlier report made it; as it was it is `{aside}` now",
+                    self.path(&file.path).display()
+                ));
+            }
             staging.put(&self.below(&file.path), &file.bytes)?;
         }
         if let Before::Listed(old) = before {
@@ -117,7 +126,7 @@ impl<'a> ReportFolder<'a> {
             }
         }
         let records = files.iter().find(|file| file.path == RECORDS);
-        let own = records.map(|records| IndexEntry::from_records(self.name, &records.bytes));
+        let own = records.map(|records| IndexEntry::from_records(self.name, &records.bytes[..]));
         let entries = self.neighbours(own.transpose()?, &mut warnings)?;
         staging.put(INDEX, &index(&entries)?.bytes)?;
         staging.finish()?;
@@ -131,8 +140,8 @@ impl<'a> ReportFolder<'a> {
     pub fn records(&self) -> Result<super::Records, ReportError> {
         Staging::settle(self.reports, &self.fs)?;
         let path = self.path(RECORDS);
-        let bytes = self.fs.read(&path, LIMIT)?;
-        read_records(&bytes).map_err(|error| error.of_folder(&self.path("")))
+        let source = BufReader::new(self.fs.open_read(&path)?);
+        read_records(source).map_err(|error| error.of_folder(&self.path("")))
     }
 
     /// Reads a file of the report, at most `limit` bytes.
@@ -200,6 +209,35 @@ impl<'a> ReportFolder<'a> {
         }
     }
 
+    /// What somebody made of a file that is about to be replaced; line ends, which a checkout may have turned, aside.
+    fn changed(&self, before: &Before, file: &ReportFile) -> Option<Vec<u8>> {
+        let Before::Listed(files) = before else {
+            return None;
+        };
+        let made = files.get(&file.path)?.sha256;
+        let found = self.read(&file.path, LIMIT).ok()?;
+        let plain = String::from_utf8_lossy(&found).replace("\r\n", "\n");
+        let is_ours = found == file.bytes
+            || plain.as_bytes() == file.bytes
+            || [&found[..], plain.as_bytes()]
+                .map(Sha256Hex::of)
+                .contains(&made);
+        (!is_ours).then_some(found)
+    }
+
+    /// A name beside `path` under which `changed` stands, or nothing yet.
+    fn aside(&self, path: &str, changed: &[u8]) -> String {
+        let names = (1..).map(|number| match number {
+            1 => format!("{path}.changed"),
+            _ => format!("{path}.changed-{number}"),
+        });
+        let is_free = |name: &String| match self.read(name, LIMIT) {
+            Ok(found) => found == changed,
+            Err(error) => error.is_not_found(),
+        };
+        names.into_iter().find(is_free).expect("numbers do not end")
+    }
+
     fn digest(&self, path: &str) -> Result<Option<Sha256Hex>, FsError> {
         match self.read(path, LIMIT) {
             Ok(bytes) => Ok(Some(Sha256Hex::of(&bytes))),
@@ -225,10 +263,10 @@ impl<'a> ReportFolder<'a> {
                 continue;
             }
             let path = other.path(RECORDS);
-            let read = match self.fs.read(&path, LIMIT) {
+            let read = match self.fs.open_read(&path) {
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => Err(ReportError::from(error)),
-                Ok(bytes) => IndexEntry::from_records(&entry.name, &bytes),
+                Ok(source) => IndexEntry::from_records(&entry.name, BufReader::new(source)),
             };
             match read {
                 Ok(read) => drop(entries.insert(entry.name, read)),

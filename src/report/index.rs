@@ -4,9 +4,11 @@ use super::cell::claims::scoreboard;
 use super::cell::prose;
 use super::context::{Prose, Scoreboard};
 use super::export::{Templates, render};
+use super::records::read_summary;
 use super::text::one_line;
-use super::{ReportError, ReportFile, read_records};
+use super::{ReportError, ReportFile};
 use serde::Serialize;
+use std::io::BufRead;
 
 /// A report in the index.
 #[derive(Clone, Debug, Serialize)]
@@ -31,15 +33,15 @@ impl IndexEntry {
     /// # Errors
     ///
     /// A file that is damaged or of another version.
-    pub fn from_records(folder: &str, bytes: &[u8]) -> Result<Self, ReportError> {
-        let records = read_records(bytes)?;
+    pub fn from_records(folder: &str, source: impl BufRead) -> Result<Self, ReportError> {
+        let (header, claims) = read_summary(source)?;
         Ok(Self {
             folder: folder.to_owned(),
-            title: one_line(&records.header.title),
-            finding: prose(&records.header.finding),
-            profile: one_line(&records.header.profile),
-            runs: records.results.runs.len(),
-            scoreboard: scoreboard(records.claims.iter()),
+            title: one_line(&header.title),
+            finding: prose(&header.finding),
+            profile: one_line(&header.profile),
+            runs: header.runs,
+            scoreboard: scoreboard(claims.iter()),
         })
     }
 }

@@ -45,4 +45,5 @@ pub use folder::{ReportFolder, report_files};
 pub use index::{IndexEntry, index};
 pub use making::Making;
 pub(crate) use metric::mark;
+pub(crate) use records::read_summary;
 pub use records::{Records, read_records, stable};

@@ -5,7 +5,7 @@
 //! instruction set only what results depend on. Steps are kept by column, since most columns are constant or equal to
 //! another one.
 
-use super::{Making, ReportError};
+use super::Making;
 use crate::claim::Verdict;
 use crate::record::{Estimate, MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
 use crate::spec::Spec;
@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+mod read;
+
+pub use read::read_records;
+pub(crate) use read::read_summary;
+
 /// Format number of `data/records.jsonl`.
 pub const RECORDS_FORMAT: u32 = 1;
-
-/// Longest line that is read, bytes: the values of a line take up to sixteen times its length. Nearly a million steps of
-/// a run have room in it.
-const LONGEST_LINE: usize = 64 << 20;
 
 /// First line of `data/records.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -281,226 +282,6 @@ fn series_to_value(series: &[MetricPoint]) -> Result<Value, serde_json::Error> {
         written.push((name, values));
     }
     Ok(Value::Object(out))
-}
-
-/// How many values the lines of a file may stand for in all: short lines can name long lists and many points.
-struct Budget(u64);
-
-impl Budget {
-    /// 16 values for each byte of the file, which no report comes near, and some for the smallest; never more than 2 GB of them.
-    fn of(bytes: usize) -> Self {
-        Self((16 * bytes as u64 + (1 << 20)).min(1 << 27))
-    }
-
-    fn take(&mut self, values: u64) -> Result<(), String> {
-        self.0 = self
-            .0
-            .checked_sub(values)
-            .ok_or("it stands for more values than a report can have")?;
-        Ok(())
-    }
-}
-
-fn series_from_value(value: &Value, budget: &mut Budget) -> Result<Vec<MetricPoint>, String> {
-    let map = value.as_object().ok_or("`series` is not a map")?;
-    let count = map
-        .get("points")
-        .and_then(Value::as_u64)
-        .and_then(|count| usize::try_from(count).ok())
-        .ok_or("`series.points` is missing")?;
-    let longest = map.values().filter_map(Value::as_array).map(Vec::len).max();
-    if longest.is_some_and(|longest| longest != count) {
-        return Err("`series` has columns of different lengths".into());
-    }
-    budget.take((count as u64).saturating_mul(map.len() as u64))?;
-    let cell = |value: &Value, index: usize| -> Value {
-        match value {
-            Value::Array(list) => list.get(index).cloned().unwrap_or(Value::Null),
-            Value::String(word) if word == "1.." => Value::from(index + 1),
-            other => other.clone(),
-        }
-    };
-    (0..count)
-        .map(|index| {
-            let mut point = Map::new();
-            for (name, column) in map.iter().filter(|(name, _)| *name != "points") {
-                let source = match column.as_str().and_then(|word| word.strip_prefix('=')) {
-                    Some(other) => map
-                        .get(other)
-                        .ok_or_else(|| format!("no column `{other}`"))?,
-                    None => column,
-                };
-                let value = cell(source, index);
-                if !value.is_null() {
-                    point.insert(name.clone(), value);
-                }
-            }
-            serde_json::from_value(Value::Object(point)).map_err(|error| error.to_string())
-        })
-        .collect()
-}
-
-fn run_from_value(
-    mut value: Value,
-    shared: &Shared,
-    budget: &mut Budget,
-) -> Result<RunResult, String> {
-    let map = value.as_object_mut().ok_or("`run` is not a map")?;
-    let index = |map: &Map<String, Value>, name: &str| -> Result<usize, String> {
-        map.get(name)
-            .and_then(Value::as_u64)
-            .and_then(|index| usize::try_from(index).ok())
-            .ok_or_else(|| format!("`{name}` is not an index"))
-    };
-    let missing = |name: &str| format!("`{name}` points outside the shared list");
-    let tokens = index(map, "document_tokens")?;
-    let tokens = shared.document_tokens.get(tokens);
-    let tokens = tokens.ok_or_else(|| missing("document_tokens"))?;
-    budget.take(tokens.len() as u64)?;
-    let key = shared.keys.get(index(map, "key")?);
-    let key = key.ok_or_else(|| missing("key"))?.clone();
-    let series = series_from_value(map.get("series").unwrap_or(&Value::Null), budget)?;
-    let documents = documents_from_value(map, shared, budget)?;
-    map.insert("document_tokens".into(), json!([]));
-    map.insert("series".into(), json!([]));
-    map.insert("key".into(), key.clone());
-    if let Some(estimate) = map.get_mut("estimate").and_then(Value::as_object_mut) {
-        estimate.retain(|name, _| !COSTS.contains(&name.as_str()));
-        let zero = |name: &str| (name.to_owned(), json!(0));
-        estimate.extend(COSTS[..3].iter().copied().map(zero));
-    }
-    let names = (map.get("name").cloned(), key);
-    if let Some(record) = map.get_mut("record").and_then(Value::as_object_mut) {
-        record.insert("name".into(), names.0.unwrap_or_default());
-        record.insert("spec".into(), "".into());
-        record.insert("key".into(), names.1);
-        record.insert("files".into(), json!({}));
-        record.insert("timing".into(), json!(Timing::default()));
-        record.insert("provenance".into(), json!(Provenance::default()));
-    }
-    let mut run: RunResult = serde_json::from_value(value).map_err(|error| error.to_string())?;
-    run.document_tokens.clone_from(tokens);
-    run.series = series;
-    if let (Some(eval), Some(documents)) = (&mut run.eval, documents) {
-        eval.documents = documents;
-    }
-    Ok(run)
-}
-
-type Documents = Vec<crate::record::DocumentScore>;
-
-/// The score of a document; reports of before hits were counted have none.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Row {
-    WithHits((usize, u64, f64, f64, usize, Option<u64>)),
-    WithoutHits(usize, u64, f64, f64, usize),
-}
-
-fn documents_from_value(
-    map: &mut Map<String, Value>,
-    shared: &Shared,
-    budget: &mut Budget,
-) -> Result<Option<Documents>, String> {
-    let Some(eval) = map.get_mut("eval").and_then(Value::as_object_mut) else {
-        return Ok(None);
-    };
-    let rows: Vec<Row> = serde_json::from_value(
-        eval.insert("documents".into(), json!([]))
-            .unwrap_or_default(),
-    )
-    .map_err(|error| format!("`eval.documents`: {error}"))?;
-    rows.into_iter()
-        .map(|row| {
-            let (document, tokens, nll, perplexity, excerpt, hits) = match row {
-                Row::WithHits(row) => row,
-                Row::WithoutHits(a, b, c, d, e) => (a, b, c, d, e, None),
-            };
-            let excerpt = shared.excerpts.get(excerpt).cloned();
-            budget.take(excerpt.as_ref().map_or(0, |text| text.len() as u64 / 16))?;
-            Ok(crate::record::DocumentScore {
-                document,
-                tokens,
-                nll,
-                perplexity,
-                hits,
-                excerpt: excerpt.ok_or("`excerpt` points outside the shared list")?,
-            })
-        })
-        .collect::<Result<_, String>>()
-        .map(Some)
-}
-
-/// Reads `data/records.jsonl`.
-///
-/// # Errors
-///
-/// Names the line that cannot be read, and a format of another version.
-pub fn read_records(bytes: &[u8]) -> Result<Records, ReportError> {
-    let damaged = |line: usize, reason: String| ReportError::Records { line, reason };
-    let text = std::str::from_utf8(bytes).map_err(|error| damaged(1, error.to_string()))?;
-    let mut lines = text.lines().enumerate().map(|(index, line)| {
-        if line.len() > LONGEST_LINE {
-            let reason = format!("it is longer than {LONGEST_LINE} bytes and is not read");
-            return Err(damaged(index + 1, reason));
-        }
-        serde_json::from_str::<Value>(line)
-            .map(|value| (index + 1, value))
-            .map_err(|error| damaged(index + 1, error.to_string()))
-    });
-    let mut next = |what: &str, at: usize| {
-        lines
-            .next()
-            .unwrap_or_else(|| Err(damaged(at, format!("the file ends before {what}"))))
-    };
-    let (_, header) = next("its header", 1)?;
-    let format = header.get("format").and_then(Value::as_u64);
-    let found = format.ok_or_else(|| {
-        damaged(
-            1,
-            "it is not the first line of a report's records".to_owned(),
-        )
-    })?;
-    if found != u64::from(RECORDS_FORMAT) {
-        let known = RECORDS_FORMAT;
-        return Err(ReportError::RecordsFormat { found, known });
-    }
-    let header: RecordsHeader =
-        serde_json::from_value(header).map_err(|error| damaged(1, error.to_string()))?;
-    let part = |value: &mut Value, name: &str| value.get_mut(name).map(Value::take);
-    let (at, mut shared) = next("the shared lists", 2)?;
-    let shared: Shared = part(&mut shared, "shared")
-        .ok_or_else(|| "expected `shared`".to_owned())
-        .and_then(|value| serde_json::from_value(value).map_err(|error| error.to_string()))
-        .map_err(|reason| damaged(at, reason))?;
-    let mut budget = Budget::of(bytes.len());
-    let mut runs = Vec::with_capacity(header.runs.min(10_000));
-    for index in 0..header.runs {
-        let (at, mut line) = next("its last run", index + 3)?;
-        let mut run = part(&mut line, "run")
-            .ok_or_else(|| "expected `run`".to_owned())
-            .and_then(|value| run_from_value(value, &shared, &mut budget))
-            .map_err(|reason| damaged(at, reason))?;
-        if let Some(record) = &mut run.record {
-            record.spec.clone_from(&header.spec);
-        }
-        runs.push(run);
-    }
-    let (at, mut line) = next("the claims", header.runs.saturating_add(3))?;
-    let claims = part(&mut line, "claims")
-        .ok_or_else(|| "expected `claims`".to_owned())
-        .and_then(|value| serde_json::from_value(value).map_err(|error| error.to_string()))
-        .map_err(|reason| damaged(at, reason))?;
-    let results = Results {
-        spec: header.spec.clone(),
-        profile: header.profile.clone(),
-        runs,
-    };
-    Ok(Records {
-        header,
-        results,
-        claims,
-    })
 }
 
 /// `timing.json`: the volatile figures of the runs and the claims about them, the only place in a report folder that holds them.

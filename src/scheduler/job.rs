@@ -406,7 +406,7 @@ impl Job<'_> {
         record.digests.weights = Some(weights.digest());
         work.log(&format!("finished after {} steps", record.counts.steps))?;
         let record = work.finish(self.store, record, weights, best, checkpoint)?;
-        self.calibrate(&record)?;
+        self.calibrate(&record);
         self.bases.add(&record);
         let index = self.index;
         let record = &record;
@@ -415,15 +415,14 @@ impl Job<'_> {
     }
 
     /// Remembers the speed, for estimates. Runs of less than a second say little.
-    fn calibrate(&self, record: &RunRecord) -> Result<(), StoreError> {
+    fn calibrate(&self, record: &RunRecord) {
         let seconds = record.timing.train_seconds + record.timing.validation_seconds;
         if seconds < 1.0 || self.run.estimate.flops <= 0.0 {
-            return Ok(());
+            return;
         }
-        let mut calibration = self.store.calibration();
         let key = Calibration::key(&record.numerics, self.threads);
-        calibration.add(key, self.run.estimate.flops, seconds);
-        self.store.put_calibration(&calibration)
+        self.store
+            .calibrate([(key, self.run.estimate.flops, seconds)]);
     }
 
     fn fail(

@@ -121,6 +121,21 @@ impl Store {
         )
     }
 
+    /// Adds what was measured: key, operations and seconds. Where it cannot be kept, a warning tells.
+    pub fn calibrate(&self, measured: impl IntoIterator<Item = (String, f64, f64)>) {
+        let mut measured = measured.into_iter().peekable();
+        if measured.peek().is_none() {
+            return;
+        }
+        let mut calibration = self.calibration();
+        for (key, flops, seconds) in measured {
+            calibration.add(key, flops, seconds);
+        }
+        if let Err(error) = self.put_calibration(&calibration) {
+            self.warn(format!("how long runs take is not kept: {}", error.chain()));
+        }
+    }
+
     /// Replaces the calibration.
     ///
     /// # Errors

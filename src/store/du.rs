@@ -16,7 +16,7 @@ pub struct Usage {
 }
 
 /// What takes the space: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `models`, `tokens`,
-/// `plans`, `damaged`; weights and checkpoints are counted in `runs` too).
+/// `plans`, `sweeps`, `damaged`; weights and checkpoints are counted in `runs` too).
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -63,6 +63,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
     for (kind, folder) in [
         ("tokens", store.layout.tokens()),
         ("plans", store.layout.plans()),
+        ("sweeps", store.layout.sweeps()),
         ("damaged", store.layout.damaged()),
     ] {
         for entry in fs.list(&folder)? {

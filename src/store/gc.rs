@@ -12,7 +12,7 @@ use super::runs::Store;
 use crate::digest::Sha256Hex;
 use crate::fsx::{Judge, LEASE_MARK, Lease, LeaseName, LeaseTiming, age, lease_number};
 use crate::record::{EvalId, RunId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +32,8 @@ pub enum GarbageKind {
     Eval,
     /// An imported model.
     Model,
+    /// A sweep that was handed to a queue, with its logs.
+    Sweep,
     /// What a killed process left.
     Temporary,
     /// A damaged entry that was moved aside, or a manifest that cannot be read.
@@ -79,6 +81,8 @@ pub struct GcOptions {
     pub evals: BTreeSet<EvalId>,
     /// Imported models that are kept besides those of the plans.
     pub models: BTreeSet<Sha256Hex>,
+    /// Sweeps that no queue knows a task of, with the runs of each: they go when nobody waits for one of those.
+    pub sweeps: BTreeMap<PathBuf, BTreeSet<RunId>>,
     /// Whether imported models are listed at all.
     pub imported: bool,
     /// Whether what is in `damaged/` is listed too.
@@ -127,7 +131,12 @@ pub fn gc(store: &Store, options: &GcOptions) -> Result<Vec<Garbage>, StoreError
     list.runs()?;
     list.evals()?;
     list.models()?;
-    for folder in [store.layout.tokens(), store.layout.plans()] {
+    list.sweeps()?;
+    for folder in [
+        store.layout.tokens(),
+        store.layout.plans(),
+        store.layout.sweeps(),
+    ] {
         list.temporary(&folder, 3)?;
     }
     for folder in [store.root(), &store.layout.damaged()] {
@@ -249,6 +258,15 @@ impl List<'_> {
         self.temporary(&root, 0)
     }
 
+    fn sweeps(&mut self) -> Result<(), StoreError> {
+        for path in self.options.sweeps.keys() {
+            if is_over(self.store, self.options, self.roots, path) {
+                self.push(path.clone(), GarbageKind::Sweep)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A folder in which a process that may live makes an entry: what is older than any entry in the making is none.
     fn in_the_making(&mut self, path: &Path) -> Result<(), StoreError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -282,6 +300,12 @@ impl List<'_> {
     }
 }
 
+/// Whether every run of a sweep is finished, or no plan asks for it any more: until then the logs say why one is missing.
+fn is_over(store: &Store, options: &GcOptions, roots: &Roots, sweep: &Path) -> bool {
+    let mut runs = options.sweeps.get(sweep).into_iter().flatten();
+    runs.all(|id| !roots.keep(id) || store.has_run(id))
+}
+
 /// Folders in which entries lie whose ids begin alike. What is no folder is none of ours.
 pub(crate) fn shards(store: &Store, root: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = store.fs().list(root)?;
@@ -301,9 +325,11 @@ pub(crate) fn lease_at(path: &Path) -> Option<(LeaseName, u64)> {
 
 fn grace(kind: GarbageKind, options: &GcOptions) -> Duration {
     match kind {
-        GarbageKind::Plan | GarbageKind::Run | GarbageKind::Eval | GarbageKind::Model => {
-            options.grace.finished
-        }
+        GarbageKind::Plan
+        | GarbageKind::Run
+        | GarbageKind::Eval
+        | GarbageKind::Model
+        | GarbageKind::Sweep => options.grace.finished,
         GarbageKind::Unfinished | GarbageKind::Temporary => options.grace.unfinished,
         GarbageKind::Damaged => Duration::ZERO,
     }
@@ -406,6 +432,7 @@ fn remove_one(
         (GarbageKind::Eval, Some(id)) => roots.keep_eval(&EvalId(id.0)),
         (GarbageKind::Model, Some(id)) => roots.keep_model(&id.0),
         (GarbageKind::Plan, _) => !roots.unused.contains(path),
+        (GarbageKind::Sweep, _) => !is_over(store, options, roots, path),
         _ => false,
     };
     if kept {

@@ -50,6 +50,10 @@ impl Layout {
         self.root.join("plans-v1")
     }
 
+    pub(crate) fn sweeps(&self) -> PathBuf {
+        self.root.join("jobs-v1")
+    }
+
     pub(crate) fn models(&self) -> PathBuf {
         self.root.join("models-v1")
     }

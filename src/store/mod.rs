@@ -45,7 +45,7 @@ pub use carry::unsealed_record;
 pub use du::du;
 pub use error::StoreError;
 pub(crate) use error::chain;
-pub use gc::{Garbage, GarbageKind, GcOptions, gc, remove_garbage};
+pub use gc::{Garbage, GarbageKind, GcOptions, Grace, gc, remove_garbage};
 pub use models::ModelRecord;
 pub use plans::{Manifest, ManifestRun, manifest_bytes, parse_manifest};
 pub use receive::{Listed, Received};
@@ -55,7 +55,7 @@ pub(crate) use verify::digest;
 pub use verify::{Problem, Verification, verify};
 pub use work::Work;
 #[cfg(test)]
-pub use {checkpoint::Progress, du::Usage, gc::Grace, runs::Entry};
+pub use {checkpoint::Progress, du::Usage, runs::Entry};
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,8 @@ use super::layout::{
 };
 use super::plans::read_manifest;
 use super::runs::{Entry, Store};
-use crate::digest::{Hasher, Sha256Hex};
-use crate::fsx::{Fs, FsError, Judge};
+use crate::digest::Sha256Hex;
+use crate::fsx::{self, Fs, Judge};
 use crate::plan::{EvalKey, RunKey};
 use crate::record::{EvalId, FileEntry, RunId};
 use std::io::ErrorKind;
@@ -44,27 +44,8 @@ pub struct Problem {
 
 /// Length and digest of a file, read piece by piece; `None` where there is none.
 pub(crate) fn digest(fs: &dyn Fs, path: &Path) -> Result<Option<FileEntry>, StoreError> {
-    let mut file = match fs.open_read(path) {
-        Ok(file) => file,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let mut hasher = Hasher::new();
-    let mut piece = vec![0; 1 << 18];
-    let mut bytes = 0;
-    loop {
-        let count = match file.read(&mut piece) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            other => other.map_err(|error| FsError::new("read", path, error))?,
-        };
-        if count == 0 {
-            break;
-        }
-        hasher.update(&piece[..count]);
-        bytes += count as u64;
-    }
-    let sha256 = hasher.finish();
-    Ok(Some(FileEntry { bytes, sha256 }))
+    let found = fsx::digest(fs, path)?;
+    Ok(found.map(|(bytes, sha256)| FileEntry { bytes, sha256 }))
 }
 
 /// Reads every file of the store but those of the token cache's folders (whose form `data` knows), compares digests, and names with what

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+mod beside;
+
 /// A project with the spec `tiny`, and the file of its sweep in store `store`.
 fn submitted(text: &str, arguments: &[&str]) -> (Project, PathBuf) {
     let project = Project::new();
@@ -175,16 +177,31 @@ fn training(project: &Project, sweep: &Path) -> Child {
     child
 }
 
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
 /// Logs of runs in the making.
 fn logs(project: &Project) -> Vec<PathBuf> {
-    let folders = |path: PathBuf| {
-        std::fs::read_dir(path)
-            .into_iter()
-            .flatten()
-            .map(|entry| entry.unwrap().path())
-    };
-    let works = folders(project.path().join("store/runs-v1")).flat_map(folders);
-    works.map(|work| work.join("log.txt")).collect()
+    let mut found = files(&project.path().join("store/runs-v1"));
+    found.retain(|path| path.ends_with("log.txt"));
+    found
+}
+
+/// Leases of runs.
+fn leases(project: &Project) -> Vec<PathBuf> {
+    let mut found = files(&project.path().join("store/runs-v1"));
+    found.retain(|path| path.to_string_lossy().contains(".claim-"));
+    found
 }
 
 #[test]

@@ -92,6 +92,115 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
     assert_eq!(project.read("reports/tiny/data/notes.csv"), "mine");
 }
 
+/// A report is written anew, and what somebody wrote into its files is kept beside it.
+#[test]
+fn what_was_written_into_a_report_is_kept_beside_it() {
+    let project = project();
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let report = || project.run(&["report", "specs/tiny.yaml"]).success().stderr;
+    let made = project.read("reports/tiny/report.md");
+    assert!(!report().contains("changed"));
+    // A checkout may turn line ends.
+    project.write("reports/tiny/report.md", made.replace('\n', "\r\n"));
+    assert!(!report().contains("changed"));
+    for (text, name) in [
+        ("my remarks", "report.md.changed"),
+        ("other remarks", "report.md.changed-2"),
+        ("my remarks", "report.md.changed"),
+    ] {
+        project.write("reports/tiny/report.md", text);
+        let told = report();
+        let words = "report.md` was changed since an earlier report made it; as it was it is";
+        assert!(told.contains(&format!("{words} `{name}` now")), "{told}");
+        assert_eq!(project.read(&format!("reports/tiny/{name}")), text);
+        assert_eq!(project.read("reports/tiny/report.md"), made);
+    }
+    assert!(
+        !project
+            .path()
+            .join("reports/tiny/report.md.changed-3")
+            .exists()
+    );
+    project
+        .run(&["report", "specs/tiny.yaml", "--check"])
+        .success();
+    // The same of a paper, which people do write into.
+    let paper = ["report", "specs/tiny.yaml", "--to", "tex", "--out", "paper"];
+    let first = project.run(&paper).success();
+    assert!(!first.stderr.contains("changed"), "{}", first.stderr);
+    project.write("paper/tiny/report.tex", "my introduction");
+    project.write("paper/tiny/notes.txt", "mine");
+    let told = project.run(&paper).success().stderr;
+    assert!(
+        told.contains("as it was it is `report.tex.changed` now"),
+        "{told}"
+    );
+    let kept = project.read("paper/tiny/report.tex.changed");
+    assert_eq!(kept, "my introduction");
+    assert_eq!(project.read("paper/tiny/notes.txt"), "mine");
+    project.write("other/tiny/report.tex", "% a paper of mine");
+    let other = ["report", "specs/tiny.yaml", "--to", "tex", "--out", "other"];
+    let refused = project.run(&other).code(2);
+    assert!(
+        refused.stderr.contains("`other/tiny`"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(project.read("other/tiny/report.tex"), "% a paper of mine");
+}
+
+/// Without the text, and without what was tokenised of it, a figure of its lengths is a dash with a reason; all else is as it was.
+#[test]
+fn a_report_without_its_text() {
+    let project = Project::new();
+    let documents: String = (0..40)
+        .map(|n| format!("{{\"text\": \"the {n} once upon a time\"}}\n"))
+        .collect();
+    project.write("stories.jsonl", documents);
+    let text = TINY
+        .replace("{stories: {version: 1}}", "{jsonl: {path: ../stories.jsonl}}")
+        .replace(
+            "cells:\n",
+            "cells:\n  - text: \"Mean {{ mean(run('dim=16').document_tokens) }}.\"\n  - histogram: {of: document_tokens}\n",
+        );
+    project.write("specs/tiny.yaml", text);
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let whole = project.read("reports/tiny/report.md");
+    assert!(
+        !whole.contains("Not drawn") && !whole.contains("Mean –"),
+        "{whole}"
+    );
+    std::fs::remove_file(project.path().join("stories.jsonl")).unwrap();
+    let status = || project.run(&["status", "specs/tiny.yaml"]).success().stdout;
+    assert!(
+        status().contains("2 of 2 cached; report up to date"),
+        "{}",
+        status()
+    );
+    project.run(&["report", "specs/tiny.yaml"]).success();
+    assert_eq!(
+        project.read("reports/tiny/report.md"),
+        whole,
+        "from the token cache"
+    );
+    std::fs::remove_dir_all(project.path().join(".specbook/tokens-v1")).unwrap();
+    assert!(status().contains("2 of 2 cached"), "{}", status());
+    let told = project.run(&["report", "specs/tiny.yaml"]).success().stderr;
+    let words = "how long documents are is not known here";
+    assert_eq!(told.matches(words).count(), 1, "{told}");
+    let without = project.read("reports/tiny/report.md");
+    assert!(without.contains("Mean –."), "{without}");
+    assert!(
+        without.contains("– Not drawn: dim=16, dim=32, whose text was not there"),
+        "{without}"
+    );
+    let claims = |report: &str| report.split("## Claims").nth(1).unwrap().to_owned();
+    assert_eq!(claims(&without), claims(&whole));
+    project
+        .run(&["report", "specs/tiny.yaml", "--check"])
+        .success();
+}
+
 #[cfg(unix)]
 #[test]
 fn links_below_the_reports_lead_nowhere() {

@@ -491,12 +491,25 @@ pub(crate) enum StoreCommand {
     Verify,
     /// List entries that no plan that was ever run and none of the given specs use; ask, then remove them.
     Gc(GcArgs),
+    /// Remove imported models by name; ask first.
+    Rm(RmArgs),
     /// Show disk usage.
     Du,
     /// Give finished runs to others: a folder, a web server or a bucket.
     Push(RemoteArgs),
     /// Take the runs of plans from there.
     Pull(RemoteArgs),
+}
+
+/// `store rm`
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// Imported models: the name, the id or a unique prefix of it.
+    #[arg(required = true, value_name = "MODEL")]
+    pub(crate) models: Vec<String>,
+    /// Remove without asking.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 /// `store gc`

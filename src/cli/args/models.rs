@@ -51,7 +51,7 @@ pub(crate) struct ChatArgs {
     /// A run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file; a second one
     /// is shown beside it.
     #[arg(value_name = "RUN", required = true, num_args = 1..=2)]
-    pub(crate) runs: Vec<String>,
+    pub(crate) runs: Vec<OsString>,
     #[command(flatten)]
     pub(crate) draw: DrawArgs,
     #[command(flatten)]

@@ -40,7 +40,11 @@ pub(crate) fn execute(args: &ChatArgs, global: &Global, printer: Printer) -> Res
         .iter()
         .map(|run| LoadedModel::open(&store, run, &args.compute, printer));
     let mut chat = Chat {
-        names: args.runs.clone(),
+        names: args
+            .runs
+            .iter()
+            .map(|run| run.to_string_lossy().into_owned())
+            .collect(),
         models: models.collect::<Result<_, _>>()?,
         both: args.runs.len() > 1,
         draw: args.draw.clone(),

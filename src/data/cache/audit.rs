@@ -21,16 +21,25 @@ pub struct CacheAudit {
     pub problems: Vec<(PathBuf, String)>,
 }
 
+/// What a run of a store says of its data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedOn {
+    /// Spec and name of the run.
+    pub run: String,
+    /// Its data.
+    pub data: DataKey,
+    /// Digest of its ids; runs of before have none.
+    pub ids: Option<Sha256Hex>,
+    /// Digest of its tokenizer.
+    pub tokenizer: Sha256Hex,
+}
+
 /// Reads every file in the folders of the cache below `folder` (its own files, which are the store's, are left out). What the runs of
-/// a store say of their data is compared: the digests of ids and tokenizer (`known`: data, ids, tokenizer, name).
+/// a store say of their data is compared: the digests of ids, where they tell it, and tokenizer.
 ///
 /// # Errors
 /// A folder that cannot be listed.
-pub fn audit(
-    folder: &Path,
-    fs: &dyn Fs,
-    known: &[(DataKey, Sha256Hex, Sha256Hex, String)],
-) -> FsResult<CacheAudit> {
+pub fn audit(folder: &Path, fs: &dyn Fs, known: &[TrainedOn]) -> FsResult<CacheAudit> {
     let mut found = CacheAudit::default();
     let mut seals = BTreeMap::new();
     for entry in fs.list(folder)?.iter().filter(|entry| entry.is_dir()) {
@@ -130,17 +139,20 @@ impl CacheAudit {
     }
 
     /// Compares with what runs say of their data.
-    fn compare(&mut self, known: &[(DataKey, Sha256Hex, Sha256Hex, String)], seals: &Seals) {
+    fn compare(&mut self, known: &[TrainedOn], seals: &Seals) {
         let hash = |key: String| Sha256Hex::of(key.as_bytes());
         let mut told = std::collections::BTreeSet::new();
-        for (key, ids, tokenizer, run) in known {
+        for trained in known {
+            let TrainedOn { run, data, .. } = trained;
             let slice = |slice| {
-                let name = hash(slice_cache_key(slice, &key.tokenizer));
+                let name = hash(slice_cache_key(slice, &data.tokenizer));
                 seals.get(&format!("{name}.ids"))
             };
             if let (Some((train, path)), Some((validation, _))) =
-                (slice(&key.train), slice(&key.validation))
-                && digest_of_slices(train, validation) != *ids
+                (slice(&data.train), slice(&data.validation))
+                && trained
+                    .ids
+                    .is_some_and(|ids| ids != digest_of_slices(train, validation))
                 && told.insert(path)
             {
                 let reason = format!(
@@ -148,9 +160,9 @@ impl CacheAudit {
                 );
                 self.problems.push((path.clone(), reason));
             }
-            let name = hash(tokenizer_cache_key(&key.tokenizer));
+            let name = hash(tokenizer_cache_key(&data.tokenizer));
             if let Some((digest, path)) = seals.get(&format!("{name}.json"))
-                && digest != tokenizer
+                && *digest != trained.tokenizer
                 && told.insert(path)
             {
                 let reason = format!("it is not the tokenizer that run {run} was trained with");

@@ -314,12 +314,18 @@ fn a_forged_cache_is_found_and_made_anew() {
     let key = identify(&settings.data, &settings.model, &context)
         .unwrap()
         .key;
-    let known = [(key, whole.ids, whole.tokenizer.sha256(), "a/b".to_owned())];
-    let audit = || {
+    let known = crate::data::TrainedOn {
+        run: "a/b".to_owned(),
+        data: key,
+        ids: Some(whole.ids),
+        tokenizer: whole.tokenizer.sha256(),
+    };
+    let audit_of = |known: &crate::data::TrainedOn| {
         let cache = folder.path().join("tokens-v1");
         let fs = crate::fsx::RealFs::new();
-        crate::data::audit(&cache, &fs, &known).unwrap()
+        crate::data::audit(&cache, &fs, std::slice::from_ref(known)).unwrap()
     };
+    let audit = || audit_of(&known);
     let sound = audit();
     assert_eq!((sound.files, sound.problems), (6, vec![]));
     let forge = || {
@@ -340,6 +346,24 @@ fn a_forged_cache_is_found_and_made_anew() {
     assert!(
         reason.ends_with("not those that run a/b was trained on"),
         "{reason}"
+    );
+    // A run of before says nothing of its ids, but of its tokenizer.
+    let of_before = crate::data::TrainedOn {
+        ids: None,
+        ..known.clone()
+    };
+    assert_eq!(audit_of(&of_before).problems, []);
+    let found = audit_of(&crate::data::TrainedOn {
+        tokenizer: Sha256Hex::of(b"other"),
+        ..of_before
+    });
+    let [(path, reason)] = &found.problems[..] else {
+        panic!("{found:?}")
+    };
+    assert!(path.starts_with(folder.path().join("tokens-v1/bpe")));
+    assert_eq!(
+        reason,
+        "it is not the tokenizer that run a/b was trained with"
     );
     assert_ne!(load_with(&settings, &context).unwrap().ids, whole.ids);
     let paranoid = DataContext {

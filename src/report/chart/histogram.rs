@@ -6,6 +6,7 @@ use crate::record::RunResult;
 use crate::report::ReportError;
 use crate::report::cell::{Builder, Place, Shown};
 use crate::report::context::Block;
+use crate::report::records::is_finished;
 use crate::report::scope::{Scope, groups};
 use crate::report::text::escape_markdown;
 use crate::spec::{HistogramCell, HistogramOf, PlotAxis};
@@ -23,12 +24,16 @@ pub(crate) fn document_tokens(
     cell: &HistogramCell,
 ) -> Figure {
     let mut populations: Populations = Vec::new();
+    let mut unknown = Vec::new();
     for group in groups(runs) {
         let Some(run) = group.runs.first() else {
             continue;
         };
         let values: Vec<f64> = run.document_tokens.iter().map(|n| f64::from(*n)).collect();
         if values.is_empty() {
+            if is_finished(run) {
+                unknown.push(escape_markdown(&scope.setting_name(&group.name)));
+            }
             continue;
         }
         match populations
@@ -51,13 +56,24 @@ pub(crate) fn document_tokens(
     } else if let [only] = populations.as_mut_slice() {
         only.0 = "training documents".to_owned();
     }
-    histogram(
+    let mut figure = histogram(
         scope,
         &populations,
         cell,
         "tokens per document",
         "lengths of the training documents",
-    )
+    );
+    if !unknown.is_empty() {
+        let note = format!(
+            "– Not drawn: {}, whose text was not there when this report was made, nor what was tokenised of it.",
+            unknown.join(", ")
+        );
+        figure.notes = match populations.is_empty() {
+            true => note,
+            false => format!("{} {note}", figure.notes),
+        };
+    }
+    figure
 }
 
 /// The first so many values of every population.

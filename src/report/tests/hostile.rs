@@ -2,10 +2,11 @@
 
 use super::{files, fixture, text};
 use crate::fsx::RealFs;
-use crate::report::{Making, Report, ReportFolder, read_records};
+use crate::report::{Making, Report, ReportFolder, read_records, read_summary};
 use crate::test_support::cases;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use std::io::{BufReader, Read};
 use std::sync::OnceLock;
 
 fn records() -> &'static str {
@@ -38,6 +39,43 @@ fn short_lines_that_stand_for_endless_lists_are_refused() {
         "{}",
         message(&many)
     );
+}
+
+/// A file that may not be read as far as here.
+struct Unread;
+
+impl Read for Unread {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        panic!("what follows a damaged line is read")
+    }
+}
+
+#[test]
+fn records_are_read_a_line_at_a_time() {
+    let header = records().lines().next().unwrap();
+    let message = |text: &str| {
+        let source = || text.as_bytes().chain(BufReader::new(Unread));
+        let summary = read_summary(source()).unwrap_err().to_string();
+        assert_eq!(summary, read_records(source()).unwrap_err().to_string());
+        summary
+    };
+    insta::assert_snapshot!(message("{}\n"), @"`data/records.jsonl`, line 1: it is not the first line of a report's records");
+    insta::assert_snapshot!(message(&format!("{header}\n{{\n")), @"`data/records.jsonl`, line 2: EOF while parsing an object at line 2 column 0");
+    let endless = header.as_bytes().chain(&b"\n"[..]);
+    let endless = endless.chain(BufReader::new(std::io::repeat(b'x')));
+    let message = read_records(endless).unwrap_err().to_string();
+    insta::assert_snapshot!(message, @"`data/records.jsonl`, line 2: it is longer than 67108864 bytes and is not read");
+}
+
+#[test]
+fn a_summary_is_what_the_records_say() {
+    let read = read_records(records().as_bytes()).unwrap();
+    let summary = read_summary(records().as_bytes()).unwrap();
+    assert_eq!(summary, (read.header, read.claims));
+    let line = records().lines().nth(3).unwrap();
+    let broken = records().replacen(line, "{\"ran\":{}}", 1);
+    let message = read_summary(broken.as_bytes()).unwrap_err().to_string();
+    insta::assert_snapshot!(message, @"`data/records.jsonl`, line 4: missing field `run` at line 1 column 10");
 }
 
 #[test]
@@ -122,7 +160,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,200}") {
-        let _ = read_records(&bytes);
+        let _ = read_records(&bytes[..]);
         let _ = read_records(text.as_bytes());
         let header = records().lines().next().unwrap();
         let _ = read_records(format!("{header}\n{text}").as_bytes());
@@ -136,7 +174,7 @@ proptest! {
             bytes[at] = *value;
         }
         let _ = read_records(&bytes[..cut.index(bytes.len())]);
-        if let Ok(read) = read_records(&bytes) {
+        if let Ok(read) = read_records(&bytes[..]) {
             let fixture = fixture::three_runs();
             let judged = crate::claim::judge(&fixture.spec.claims, &fixture.spec.profile, &read.results);
             if let Ok(report) = Report::build(&fixture.spec, &read.results, &judged, &Making::default()) {

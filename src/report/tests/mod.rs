@@ -78,7 +78,7 @@ fn write_sample() {
             continue;
         };
         let name = folder.file_name().unwrap().to_str().unwrap();
-        let results = super::read_records(&records).unwrap().results;
+        let results = super::read_records(&records[..]).unwrap().results;
         let spec = format!("{}/specs/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         let spec = crate::spec::load(spec.as_ref(), &crate::spec::LoadRequest::default()).unwrap();
         let judged = crate::claim::judge(&spec.claims, &spec.profile, &results);
@@ -88,7 +88,7 @@ fn write_sample() {
             let folder = root.join("papers").join(format!("{name}-{ending}"));
             put(&folder, &report.paper(form).unwrap());
         }
-        entries.push(super::IndexEntry::from_records(name, &records).unwrap());
+        entries.push(super::IndexEntry::from_records(name, &records[..]).unwrap());
     }
     put(&root, &[super::index(&entries).unwrap()]);
     println!("{}", root.display());

@@ -129,6 +129,55 @@ fn leases_of_another_boot_are_not_believed_for_ever() {
     assert!(files(&runs).iter().any(|file| file.ends_with("log.txt")));
 }
 
+/// What `import` put into the store goes by name, and not while a plan needs it.
+#[test]
+fn imported_models_go_by_name() {
+    let project = sweep(1, 2);
+    project.run(&arguments(&[])).success();
+    let nothing = project.run(&["store", "rm", "gone"]).code(4);
+    assert!(
+        nothing
+            .stderr
+            .contains("no imported model is called `gone`")
+            && nothing.stderr.contains("this one holds nothing of it"),
+        "{}",
+        nothing.stderr
+    );
+    let export = ["export", "tiny/base", "out", "--to", "hf"];
+    project.run(&export).success();
+    let import = ["import", "out", "--name", "back", "--format", "json"];
+    let imported = project.run(&import).success().json();
+    let id = imported["id"].as_str().unwrap();
+    let begins = format!("train.init_from={id}");
+    let tokenizer = "data.tokenizer={file: ../out/tokenizer.json}";
+    let sets = ["--set", &begins, "--set", tokenizer];
+    project.run(&arguments(&sets)).success();
+    let models = || files(&project.path().join(".specbook/models-v1")).len();
+    let before = models();
+    let needed = project.run(&["store", "rm", "back", "--yes"]).code(4);
+    let words = "`back` stays: runs of this plan begin with it: tiny (desk, train.init_from=";
+    assert!(needed.stderr.contains(words), "{}", needed.stderr);
+    age(&project.path().join(".specbook/plans-v1"), 48);
+    let let_go = ["store", "gc", "--unused-for", "1", "--yes"];
+    project.run(&let_go).success();
+    // Nobody answers, so nothing goes.
+    let asked = project.run(&["store", "rm", &id[..12]]).success();
+    assert!(asked.stdout.contains("1 model ("), "{}", asked.stdout);
+    assert_eq!(models(), before);
+    let other = project.run(&["store", "rm", "other", "--yes"]).code(4);
+    assert!(
+        other.stderr.contains("there are `back`"),
+        "{}",
+        other.stderr
+    );
+    let gone = ["store", "rm", "back", "--yes", "--format", "json"];
+    let gone = project.run(&gone).success().json();
+    assert_eq!(gone["garbage"][0]["name"], "back");
+    assert_eq!(models(), 0);
+    assert_eq!(stored(&project), 2, "runs stay");
+    project.run(&["store", "verify"]).success();
+}
+
 #[test]
 fn a_lease_lasts_for_a_tenth_of_a_second_at_least() {
     let project = sweep(1, 2);
