@@ -26,10 +26,7 @@ pub(super) fn take_constant(table: &mut TableView, results: Range<usize>) -> Vec
             true => String::new(),
             false => format!("\u{a0}{}", column.unit),
         };
-        told.push(escape_markdown(&format!(
-            "{} {text}{unit}",
-            column.label.to_lowercase()
-        )));
+        told.push(escape_markdown(&format!("{} {text}{unit}", column.label)));
         for row in &mut table.rows {
             row.cells.remove(place);
         }

@@ -162,7 +162,7 @@ fn draw_panel(
     // Half of the last label may stand out to the right.
     let last = x.ticks.last();
     let last = last.map_or(0, |(_, label)| label.chars().count() as u32);
-    let right = ((8 + last * 4) * UNITS).max(ends).max(remarks + 8 * UNITS);
+    let right = ((8 + last * 4) * UNITS).max(ends).max(remarks + 12 * UNITS);
     let top = if figure.y.label.is_empty() { 6 } else { 26 };
     let (mut marks, mut hidden) = (String::new(), String::new());
     for (out, is_hint) in [(&mut marks, false), (&mut hidden, true)] {
@@ -204,7 +204,7 @@ fn draw_panel(
         if !is_hint {
             end_labels(&root, &chart, panel, x, y)?;
             for remark in panel.series.iter().flat_map(|series| &series.remarks) {
-                place_remark(&root, &chart, remark, width)?;
+                place_remark(&root, &chart, remark, (left, width))?;
             }
         }
         root.present()?;
@@ -274,22 +274,26 @@ fn end_labels(
     Ok(())
 }
 
-/// Puts words right of their mark, left of it where there is no room, or in its middle where it has no length.
+/// Puts words right of their mark, left of it or above it, where there is room between the names and the edge; in its middle where
+/// it has no length.
 fn place_remark(
     root: &Area<'_>,
     chart: &Chart<'_, '_>,
     remark: &Remark,
-    width: u32,
+    (left, width): (u32, u32),
 ) -> Result<(), Failure> {
     let at = |x: f64| chart.backend_coord(&(x, remark.y));
     let ((from, y), (to, _)) = (at(remark.span[0]), at(remark.span[1]));
-    let length = text_width(&remark.text, FONT_SIZE) as i32;
-    let (place, side) = if remark.span[0] == remark.span[1] {
-        (from, HPos::Center)
-    } else if to + 100 + length <= width as i32 || from - 100 - length < 0 {
-        (to + 100, HPos::Left)
+    let length = text_width(&remark.text, NARROW) as i32;
+    let above = y - 11 * UNITS as i32;
+    let (place, y, side) = if remark.span[0] == remark.span[1] {
+        (from, y, HPos::Center)
+    } else if to + 100 + length <= width as i32 {
+        (to + 100, y, HPos::Left)
+    } else if from - 100 - length >= left as i32 {
+        (from - 100, y, HPos::Right)
     } else {
-        (from - 100, HPos::Right)
+        ((from + to) / 2, above, HPos::Center)
     };
     root.draw(&text(
         "remark",
