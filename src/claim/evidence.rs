@@ -11,7 +11,6 @@
 //! that was looked at can be left out, and the chance of a wrong decision stays below that of each test.
 
 use crate::expr::{ExprError, HeldOut, Measured, Prepared, Scope};
-use crate::rng::{Purpose, Stream};
 use crate::spec::{ClaimType, Expect};
 use crate::stats;
 use serde::Serialize;
@@ -361,16 +360,7 @@ fn exchange(prepared: &Prepared<'_>, value: &Measured, all: f64, expect: &Expect
     if (measure(every)? + all).abs() > 1e-9 * all.abs() {
         return None;
     }
-    // An exchange of the other seeds only turns the sign.
-    let half = every >> 1;
-    let exchanges: Vec<u64> = match half < EXCHANGES {
-        true => (0..=half).collect(),
-        false => {
-            let draws = Stream::new(0, Purpose::Bootstrap, 0);
-            let random = (1..EXCHANGES).map(|index| draws.below(index, every + 1));
-            std::iter::once(0).chain(random).collect()
-        }
-    };
+    let exchanges = crate::expr::exchanges(n, EXCHANGES);
     let is_as_far = |seeds: &&u64| {
         let value = measure(**seeds);
         value.is_none_or(|value| !(value.abs() < all.abs() * (1.0 - 1e-12)))

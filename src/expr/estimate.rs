@@ -7,6 +7,7 @@
 use super::held_out::HeldOut;
 use super::runs::RunData;
 use super::{Scope, Session};
+use crate::rng::{Purpose, Stream};
 use crate::{human, stats};
 use std::collections::BTreeSet;
 
@@ -165,6 +166,19 @@ fn of_settings(settings: &[Vec<Observation<'_>>], metric: &str) -> Option<Estima
     })
 }
 
+/// Parts of `n` seeds in which two settings exchange their values, as bits: all of them but those whose rest is in the list, which
+/// only turn the sign of a comparison; or `most` by chance, the empty one among them.
+pub fn exchanges(n: usize, most: u64) -> Vec<u64> {
+    let every = (1_u64 << n) - 1;
+    let half = every >> 1;
+    if half < most {
+        return (0..=half).collect();
+    }
+    let draws = Stream::new(0, Purpose::Bootstrap, 0);
+    let random = (1..most).map(|index| draws.below(index, every + 1));
+    std::iter::once(0).chain(random).collect()
+}
+
 /// The means by the first number of `values`, over the second numbers that occur with every first one.
 fn along(values: &[(u64, u64, f64)]) -> Vec<f64> {
     let firsts: BTreeSet<u64> = values.iter().map(|(first, _, _)| *first).collect();
@@ -260,6 +274,14 @@ mod tests {
             (change.mean - 0.5).abs() < 1e-12 && change.half.unwrap() < 1e-9,
             "{change:?}"
         );
+    }
+
+    #[test]
+    fn exchanges_are_all_or_many() {
+        assert_eq!(exchanges(3, 100), [0, 1, 2, 3]);
+        let some = exchanges(20, 100);
+        assert_eq!((some.len(), some[0]), (100, 0));
+        assert!(some.iter().all(|one| *one < 1 << 20) && some != exchanges(21, 100));
     }
 
     #[test]

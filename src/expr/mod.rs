@@ -21,7 +21,7 @@ mod value;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use estimate::Estimate;
+pub use estimate::{Estimate, exchanges};
 pub use held_out::HeldOut;
 
 use crate::record::Results;

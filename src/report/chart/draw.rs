@@ -1,6 +1,6 @@
 //! Drawing a figure: layout, axes and marks of every panel, by plotters.
 
-use super::canvas::{Canvas, FONT_SIZE, Mark, Outline, UNITS, text_width};
+use super::canvas::{Canvas, Mark, Outline, UNITS, text_width};
 use super::scale::Scale;
 use super::{Colour, Figure, Panel, Remark, Series, Style};
 use crate::human;
