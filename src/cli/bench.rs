@@ -158,10 +158,11 @@ impl<'a> Session<'a> {
         let engine = self.engine.as_ref();
         let mut found = measure(engine, case, extent, self.threads, &peak_rss_bytes)?;
         if let Some(store) = store {
-            let mut calibration = store.calibration();
             let key = Calibration::key(&found.numerics, found.threads);
-            calibration.add(key, found.gflops * 1e9, 1.0);
-            store.put_calibration(&calibration)?;
+            store.calibrate([(key, found.gflops * 1e9, 1.0)]);
+            for warning in store.take_warnings() {
+                self.printer.warning(&warning);
+            }
         }
         if !self.args.part.is_empty() {
             found.parts.retain(|name, _| self.args.part.contains(name));

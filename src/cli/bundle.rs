@@ -6,7 +6,7 @@ use super::print::Printer;
 use super::{exit, project, report, workspace};
 use crate::bundle::crate_file::{self, About};
 use crate::bundle::{self, METADATA, zip};
-use crate::fsx::{Fs as _, RealFs};
+use crate::fsx::{Fs, RealFs};
 use crate::record::RunStatus;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -69,9 +69,16 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
         );
     }
     let name = report::folder_name(&opened.spec);
-    let reports = project::reports(None, &args.spec)?.join(&name);
-    if reports.is_dir() {
-        walk(&reports, &format!("reports/{name}"), DEPTH, &mut files)?;
+    let reports = project::committed_reports(None, &args.spec);
+    let in_reports = fs.below(&reports);
+    let reports = reports.join(&name);
+    if in_reports.metadata(&reports)?.is_some() {
+        let mut walk = Walk {
+            fs: in_reports.as_ref(),
+            files: &mut files,
+            printer,
+        };
+        walk.folder(&reports, &format!("reports/{name}"), DEPTH)?;
     } else {
         printer.warning(&format!(
             "there is no report at `{}`: the bundle has none",
@@ -126,22 +133,34 @@ fn beside(spec: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<String, 
     Ok(format!("specs/{}", name.unwrap_or_default()))
 }
 
-fn walk(
-    folder: &Path,
-    path: &str,
-    depth: usize,
-    files: &mut BTreeMap<String, Vec<u8>>,
-) -> Result<(), Failure> {
-    let fs = RealFs::new();
-    for entry in fs.list(folder)? {
-        let (inner, path) = (folder.join(&entry.name), format!("{path}/{}", entry.name));
-        if entry.is_dir() && depth > 0 {
-            walk(&inner, &path, depth - 1, files)?;
-        } else if entry.kind == crate::fsx::Kind::File {
-            files.insert(path, fs.read(&inner, LIMIT)?);
+/// Takes in what lies in folders.
+struct Walk<'a> {
+    fs: &'a dyn Fs,
+    files: &'a mut BTreeMap<String, Vec<u8>>,
+    printer: Printer,
+}
+
+impl Walk<'_> {
+    /// Takes in the files of `folder` under `path`, and those of so many folders below. What is left out is told.
+    fn folder(&mut self, folder: &Path, path: &str, depth: usize) -> Result<(), Failure> {
+        for entry in self.fs.list(folder)? {
+            let (inner, path) = (folder.join(&entry.name), format!("{path}/{}", entry.name));
+            if entry.is_dir() && depth > 0 {
+                self.folder(&inner, &path, depth - 1)?;
+            } else if entry.kind == crate::fsx::Kind::File {
+                self.files.insert(path, self.fs.read(&inner, LIMIT)?);
+            } else {
+                let why = match entry.is_dir() {
+                    true => "it lies too deep",
+                    false => "it is a link, a pipe or a device",
+                };
+                let inner = inner.display();
+                self.printer
+                    .warning(&format!("the bundle leaves out `{inner}`: {why}"));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {

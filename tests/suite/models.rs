@@ -403,6 +403,21 @@ fn a_bundle_is_checked_without_its_store() {
     changed[at] = b'w';
     elsewhere.write("changed.zip", &changed);
     assert!(elsewhere.run(&["verify", "changed.zip"]).code != 0);
+    // What is behind a link never comes in.
+    let secret = elsewhere.write("secret.csv", "secret");
+    let link = project.path().join("reports/tiny/data/link.csv");
+    std::os::unix::fs::symlink(secret, link).unwrap();
+    let told = project
+        .run(&["bundle", "specs/tiny.yaml", "-o", "tiny.zip"])
+        .success();
+    assert!(
+        told.stderr
+            .contains("link.csv`: it is a link, a pipe or a device"),
+        "{}",
+        told.stderr
+    );
+    let checked = project.run(&["verify", "tiny.zip"]).success();
+    assert!(!checked.stdout.contains("link.csv"), "{}", checked.stdout);
     elsewhere.write("mine.zip", "mine");
     project.write("mine.zip", "mine");
     let refused = project

@@ -184,8 +184,15 @@ fn a_store_that_can_only_be_read_serves_all_that_only_looks() {
     // What has to be tokenised anew is.
     let slices = project.path().join(".specbook/tokens-v1/slices");
     std::fs::remove_dir_all(slices).unwrap();
+    let export = ["export", "tiny/base", "out", "--to", "hf"];
+    project.run(&export).success();
+    project.run(&["import", "out"]).success();
+    let place = tempfile::tempdir().unwrap();
+    let everybody = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(place.path(), everybody).unwrap();
+    let bundle = place.path().join("tiny.zip").display().to_string();
     set_writable(project.path(), false);
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 12] = [
         &["verify", "specs/tiny.yaml"],
         &["data", "stats", "specs/tiny.yaml"],
         &["status", "specs/tiny.yaml"],
@@ -194,6 +201,9 @@ fn a_store_that_can_only_be_read_serves_all_that_only_looks() {
         &["store", "verify"],
         &["store", "du"],
         &["store", "gc"],
+        &["sample", "out"],
+        &["import", "out"],
+        &["bundle", "specs/tiny.yaml", "-o", &bundle],
         &["run", "specs/tiny.yaml", "--no-report"],
     ];
     let mut told = Vec::new();
