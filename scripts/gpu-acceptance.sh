@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Checks a GPU against the CPU and measures it beside PyTorch: a table on standard output, everything as JSON in gpu-acceptance.json.
 #
-#   scripts/gpu-acceptance.sh [--device cuda:N|cpu] [--text FILE [--tokenizer FILE]] [--out FILE] [more flags of `specbook gpu-acceptance`]
+#   scripts/gpu-acceptance.sh [--minutes N] [--device cuda:N|cpu|emulated|dead] [--text FILE [--tokenizer FILE]] [--out FILE]
+#                             [more flags of `specbook gpu-acceptance`]
 #
-# The parts: device, parity of every operation, loss and gradient, training curves, speed and memory, and with --text the experiment
-# epoch-frenzy at its published size. What cannot be done is skipped, and the table says why. `--device cpu` rehearses all of it without a GPU.
+# The parts: device, parity of every operation, loss and gradient in f32 and bf16, trainings repeated and resumed bit for bit, training curves,
+# NVIDIA's memory checker, speed and memory, and with --text the experiment epoch-frenzy at its published size. What cannot be done, or not within
+# --minutes, is skipped, and the table says why. Without a GPU, `--device cpu` rehearses it on the processor, and `--device emulated` (a C++17
+# compiler is needed) with the GPU's kernels compiled for the processor; on `--device dead` they do nothing, and every part must fail.
 # Exit codes: 0 passed (or skipped), 2 the GPU cannot be used, 7 it does not compute what the CPU does or an experiment failed.
 # SPECBOOK names the program, PYTHON a Python that has PyTorch.
 set -euo pipefail
@@ -18,6 +21,20 @@ for argument in "$@"; do
 done
 
 program=${SPECBOOK:-}
+case $device in emulated | dead)
+  say "building for an emulated GPU"
+  cargo build --locked --features cuda-check >&2
+  program=target/debug/specbook emulated=target/emulated-gpu
+  mkdir -p "$emulated"
+  "${CXX:-c++}" -std=c++17 -O2 -fno-strict-aliasing -Wno-unknown-pragmas -shared -fPIC -x c++ -I tests/gpu tests/gpu/driver.cpp \
+    tests/gpu/cuda_on_cpu.cpp -o "$emulated/libcuda.so.1" -ldl
+  ln -sf libcuda.so.1 "$emulated/libcublas.so.13"
+  export LD_LIBRARY_PATH=$PWD/$emulated EMULATED_GPU=$device
+  # The program knows this GPU as cuda:0.
+  arguments=()
+  for argument in "$@"; do arguments+=("${argument/%$device/cuda}"); done
+  set -- "${arguments[@]}" ;;
+esac
 if [ -z "$program" ] && [ -x bin/specbook ]; then
   program=bin/specbook # the package that build-cuda.sh makes
 elif [ -z "$program" ] && [ "${device%%:*}" = cuda ]; then

@@ -9,7 +9,8 @@ say "lints";             cargo clippy --locked --workspace --all-targets -- -D w
 say "CUDA code";         cargo clippy --locked --all-targets --features cuda-check -- -D warnings
 say "CUDA headers";      scripts/cuda-headers.py
 say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
-say "tests on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::
+say "dfdx's operations on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::emulator
+say "acceptance on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --test suite --features cuda-check gpu::
 say "kernels for aarch64"; scripts/arm-test.sh kernels --no-install
 say "packages";          cargo package --locked --workspace --no-verify --allow-dirty --quiet
 say "manual pages"

@@ -1,6 +1,6 @@
 //! `specbook plan`: the runs of specs, what each will cost, and which are there.
 
-use super::args::{Global, Planned};
+use super::args::{Global, PlanArgs};
 use super::failure::Failure;
 use super::print::{self, Printer};
 use super::shared::status_word;
@@ -18,12 +18,16 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// Lists the runs.
-pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Result<u8, Failure> {
+pub(crate) fn execute(args: &PlanArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let PlanArgs {
+        planned: args,
+        device,
+    } = args;
     let store = project::store(global, &args.spec.specs[0])?;
     let all = workspace::list(&args.spec, &store, printer)?;
     if printer.json() {
         let plans = all.iter().map(|listed| match listed {
-            Listed::Opened(opened) => as_json(opened, &store, !args.no_extend),
+            Listed::Opened(opened) => as_json(opened, &store, !args.no_extend, *device),
             Listed::Outlined(outline) => Ok(outline_as_json(outline)),
         });
         printer.json_result(&plans.collect::<Result<Vec<_>, _>>()?)?;
@@ -31,7 +35,7 @@ pub(crate) fn execute(args: &Planned, global: &Global, printer: Printer) -> Resu
     }
     for listed in &all {
         printer.result(&match listed {
-            Listed::Opened(opened) => as_text(opened, &store, !args.no_extend)?,
+            Listed::Opened(opened) => as_text(opened, &store, !args.no_extend, *device)?,
             Listed::Outlined(outline) => outline_as_text(outline),
         });
     }
@@ -60,6 +64,9 @@ struct RunJson<'a> {
     status: Option<RunStatus>,
     reason: Option<String>,
     estimate: Option<Estimate>,
+    /// Most bytes of the GPU's memory, where the runs are planned for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu_bytes: Option<u64>,
     awaits_text: bool,
     awaits_lengths: bool,
 }
@@ -77,6 +84,7 @@ fn outline_as_json(outline: &Outline) -> PlanJson<'_> {
         status: None,
         reason: Some("its input is not there".to_owned()),
         estimate: run.estimate,
+        gpu_bytes: None,
         awaits_text: run.uncounted.sequences,
         awaits_lengths: run.uncounted.lengths,
     });
@@ -126,6 +134,13 @@ const COSTS: [&str; 6] = ["params", "steps", "tokens", "work", "memory", "disk"]
 /// What a narrow terminal does without, first of all the first.
 const EXPENDABLE: &[&str] = &["disk", "work", "tokens", "memory", "params"];
 
+/// Most bytes of a GPU's memory that a run's training takes, where `device` is one.
+fn gpu_bytes(run: &Run, device: DeviceKind) -> Option<u64> {
+    let settings = &run.settings.train;
+    matches!(device, DeviceKind::Cuda(_))
+        .then(|| engine::cuda::training_bytes(&run.model, settings))
+}
+
 /// Marks a guess.
 fn guess(is_guess: bool, text: String) -> String {
     match is_guess {
@@ -151,6 +166,7 @@ pub(crate) fn as_json<'a>(
     opened: &'a Opened,
     store: &Store,
     extend: bool,
+    device: DeviceKind,
 ) -> Result<PlanJson<'a>, Failure> {
     let pace = Pace::new(store)?;
     let statuses = statuses(opened, store)?;
@@ -176,6 +192,7 @@ pub(crate) fn as_json<'a>(
                 status: Some(status),
                 reason: reason.or_else(|| relatives.reason(run, status)),
                 estimate: Some(with_seconds(run, &pace)),
+                gpu_bytes: gpu_bytes(run, device),
                 awaits_text: run.uncounted.sequences,
                 awaits_lengths: run.uncounted.lengths,
             })
@@ -294,7 +311,12 @@ fn statuses(opened: &Opened, store: &Store) -> Result<Vec<RunStatus>, Failure> {
     Ok(store.statuses(&ids)?)
 }
 
-pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<String, Failure> {
+pub(crate) fn as_text(
+    opened: &Opened,
+    store: &Store,
+    extend: bool,
+    device: DeviceKind,
+) -> Result<String, Failure> {
     let pace = Pace::new(store)?;
     let extensions = Extensions::new(extend);
     let mut notes = String::new();
@@ -322,9 +344,16 @@ pub(crate) fn as_text(opened: &Opened, store: &Store, extend: bool) -> Result<St
         );
         let status = status_word(status).to_owned();
         let head = vec![run.name.clone(), run.id.0.short(), status];
-        rows.push([head, costs(&estimate, run.uncounted), vec![time]].concat());
+        let mut costs = costs(&estimate, run.uncounted);
+        if let Some(bytes) = gpu_bytes(run, device) {
+            costs[4] = human::bytes(bytes);
+        }
+        rows.push([head, costs, vec![time]].concat());
     }
-    let header = [&["run", "id", "status"], &COSTS[..], &["time"]].concat();
+    let mut header = [&["run", "id", "status"], &COSTS[..], &["time"]].concat();
+    if matches!(device, DeviceKind::Cuda(_)) {
+        header[3 + 4] = "GPU memory";
+    }
     let time = match (missing, known) {
         (0, _) => "nothing to train".to_owned(),
         (missing, true) => format!("{missing} to train, about {}", human::seconds(total)),

@@ -42,13 +42,19 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
     }
     if args.dry_run && printer.json() {
         let plans = all.iter();
-        let plans = plans.map(|opened| plan::as_json(opened, &store, !args.no_extend));
+        let plans =
+            plans.map(|opened| plan::as_json(opened, &store, !args.no_extend, args.compute.device));
         printer.json_result(&plans.collect::<Result<Vec<_>, _>>()?)?;
         return Ok(exit::OK);
     }
     if args.dry_run {
         for opened in &all {
-            printer.result(&plan::as_text(opened, &store, !args.no_extend)?);
+            printer.result(&plan::as_text(
+                opened,
+                &store,
+                !args.no_extend,
+                args.compute.device,
+            )?);
         }
         return Ok(exit::OK);
     }

@@ -84,10 +84,12 @@ fn the_acceptance_rehearses_on_the_processor() {
         ])
         .code(0);
     for line in [
-        "parity  passed",
-        "curves  passed",
-        "speed   skipped  no shape was asked for",
-        "paper   skipped  no text was supplied",
+        "parity    passed",
+        "repeat    passed",
+        "curves    passed",
+        "memcheck  skipped   it is for GPUs",
+        "speed     skipped   no shape was asked for",
+        "paper     skipped   no text was supplied",
     ] {
         assert!(
             ran.stdout.lines().any(|found| found.starts_with(line)),
@@ -97,12 +99,143 @@ fn the_acceptance_rehearses_on_the_processor() {
     }
     assert!(
         ran.stdout
-            .contains("0 failed, 2 skipped; a rehearsal on cpu"),
+            .contains("0 failed, 3 skipped; a rehearsal on cpu"),
         "{}",
         ran.stdout
     );
     let json = std::fs::read(project.path().join("found/acceptance.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["is_rehearsal"], true);
-    assert_eq!(json["parts"].as_array().unwrap().len(), 5);
+    assert_eq!(json["parts"].as_array().unwrap().len(), 7);
+}
+
+#[test]
+fn plan_shows_the_memory_of_a_gpu_that_need_not_be_here() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let plan = ["plan", "specs/tiny.yaml", "--device", "cuda"];
+    let text = project.run(&plan).success().stdout;
+    assert!(text.contains("GPU memory"), "{text}");
+    let json = project
+        .run(&[&plan[..], &["--format", "json"]].concat())
+        .json();
+    let bytes = |run: usize| json[0]["runs"][run]["gpu_bytes"].as_u64().unwrap();
+    // What cuBLAS works in, and more for the wider model.
+    assert!(32 << 20 < bytes(0) && bytes(0) < bytes(1), "{json}");
+    let here = project.run(&["plan", "specs/tiny.yaml", "--format", "json"]);
+    assert!(here.json()[0]["runs"][0].get("gpu_bytes").is_none());
+}
+
+/// The program on a driver that is not one: `tests/gpu/driver.cpp` in the place of `libcuda.so.1` and `libcublas.so.13`.
+#[cfg(all(feature = "cuda-check", target_os = "linux"))]
+mod rehearsal {
+    use crate::kernels::skipped;
+    use crate::project::{Project, repository};
+    use std::process::Command;
+
+    fn driver() -> Option<tempfile::TempDir> {
+        let compiler = skipped()?;
+        let folder = tempfile::tempdir().unwrap();
+        let ran = Command::new(compiler)
+            .args([
+                "-std=c++17",
+                "-O2",
+                "-fno-strict-aliasing",
+                "-Wno-unknown-pragmas",
+                "-shared",
+                "-fPIC",
+            ])
+            .args([
+                "-x",
+                "c++",
+                "-I",
+                "tests/gpu",
+                "tests/gpu/driver.cpp",
+                "tests/gpu/cuda_on_cpu.cpp",
+            ])
+            .arg("-o")
+            .arg(folder.path().join("libcuda.so.1"))
+            .arg("-ldl")
+            .current_dir(repository())
+            .output()
+            .unwrap();
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        std::os::unix::fs::symlink("libcuda.so.1", folder.path().join("libcublas.so.13")).unwrap();
+        Some(folder)
+    }
+
+    /// The result of each part.
+    fn parts(mode: &str, code: i32) -> Option<Vec<(String, String)>> {
+        let (folder, project) = (driver()?, Project::new());
+        let set = |setting: &'static str| ["--curve-set", setting];
+        // Two or three steps each.
+        let sets = [
+            set("data.tokenizer.train_bpe.vocab_size=300"),
+            set("cases.25x100.train.epochs=1"),
+            set("cases.250x10.train.epochs=1"),
+            set("cases.250x10.data.train=20"),
+            set("cases.2500x1.data.train=20"),
+            set("cases.by-tokens-25x100.train.epochs=1"),
+            set("cases.by-tokens-250x10.train.epochs=1"),
+            set("cases.by-tokens-250x10.data.train=20"),
+            set("cases.by-tokens-2500x1.data.train=20"),
+        ];
+        let mut command =
+            project.command(&["gpu-acceptance", "--out", "found.json", "--shape", "none"]);
+        let output = command
+            .args(sets.concat())
+            .env("LD_LIBRARY_PATH", folder.path())
+            .env("EMULATED_GPU", mode)
+            .output()
+            .unwrap();
+        let ran = project.ran(output).code(code);
+        println!("{}", ran.stdout);
+        let json = std::fs::read(project.path().join("found.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let text = |part: &serde_json::Value, key: &str| part[key].as_str().unwrap().to_owned();
+        let parts = json["parts"].as_array().unwrap().iter();
+        Some(
+            parts
+                .map(|part| (text(part, "part"), text(part, "result")))
+                .collect(),
+        )
+    }
+
+    fn expected(results: [&str; 7]) -> Vec<(String, String)> {
+        let names = [
+            "device", "parity", "repeat", "curves", "memcheck", "speed", "paper",
+        ];
+        let pairs = names.iter().zip(results);
+        pairs
+            .map(|(name, result)| ((*name).to_owned(), result.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn the_emulated_gpu_is_accepted() {
+        let Some(found) = parts("", 0) else { return };
+        assert_eq!(
+            found,
+            expected([
+                "measured", "passed", "passed", "passed", "skipped", "skipped", "skipped"
+            ])
+        );
+    }
+
+    #[test]
+    fn a_gpu_whose_kernels_do_nothing_fails_in_every_part() {
+        let Some(found) = parts("dead", 7) else {
+            return;
+        };
+        assert_eq!(
+            found,
+            expected([
+                "measured", "failed", "failed", "failed", "skipped", "failed", "skipped"
+            ])
+        );
+    }
 }

@@ -121,7 +121,8 @@ fn run(program: &Path, orders: u32, only: &str) -> (Option<i32>, String) {
     (ran.status.code(), text)
 }
 
-fn skipped() -> Option<String> {
+/// The compiler, or a message that there is none.
+pub(crate) fn skipped() -> Option<String> {
     let found = compiler();
     if found.is_none() {
         println!("skipped: there is no C++ compiler (`c++`, or CXX)");

@@ -1,14 +1,15 @@
 //! Training curves of two devices on one small spec.
 
 use super::{Outcome, Part};
-use crate::cli::args::{AcceptanceArgs, SpecArgs};
+use crate::cli::args::SpecArgs;
 use crate::cli::failure::Failure;
 use crate::cli::print::{self, Printer};
+use crate::cli::workspace::Opened;
 use crate::cli::{init, workspace};
 use crate::fsx::RealFs;
 use crate::plan::Run;
 use crate::record::MetricPoint;
-use crate::scheduler::{LOSS_TOLERANCE, Work as _};
+use crate::scheduler::{LOSS_TOLERANCE, Prepared, Work as _};
 use crate::store::Store;
 use crate::train::engine::{self, DeviceKind};
 use crate::train::{Checkpoint, Engine, Observer, StepTiming, TrainJob, Trained};
@@ -17,9 +18,46 @@ use serde_json::json;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Trains the runs of the spec's smoke profile on both devices, from the same start.
+/// The smoke profile of epoch-frenzy in a folder of its own.
+pub(super) struct Smoke {
+    _folder: tempfile::TempDir,
+    store: Store,
+    specs: Vec<Opened>,
+}
+
+impl Smoke {
+    pub(super) fn new(overrides: &[String]) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir().map_err(|error| Failure::input(error.to_string()))?;
+        let path = folder.path().join("specs").join("epoch-frenzy.yaml");
+        init::write("epoch-frenzy", &path)?;
+        let store = Store::open(folder.path().join(".specbook"), Arc::new(RealFs::new()));
+        let spec = SpecArgs {
+            specs: vec![path],
+            profile: Some("smoke".to_owned()),
+            overrides: overrides.to_vec(),
+            filter: Vec::new(),
+            paranoid: false,
+        };
+        let specs = workspace::open(&spec, &store, Printer::silent())?;
+        Ok(Self {
+            _folder: folder,
+            store,
+            specs,
+        })
+    }
+
+    /// Its first run.
+    pub(super) fn first<'a>(&'a self, engine: &'a dyn Engine) -> Option<(&'a Run, Workload<'a>)> {
+        let opened = self.specs.first()?;
+        let run = opened.plan.runs.first()?;
+        Some((run, Workload::new(&self.store, engine, &opened.context)))
+    }
+}
+
+/// Trains the runs on both devices, from the same start.
 pub(super) fn run(
-    args: &AcceptanceArgs,
+    smoke: &Smoke,
+    engine: &dyn Engine,
     device: DeviceKind,
     threads: usize,
 ) -> Result<Part, Failure> {
@@ -27,30 +65,24 @@ pub(super) fn run(
         DeviceKind::Cpu => DeviceKind::CpuReference,
         _ => DeviceKind::Cpu,
     };
-    let folder = tempfile::tempdir().map_err(|error| Failure::input(error.to_string()))?;
-    let path = folder.path().join("specs").join("epoch-frenzy.yaml");
-    init::write("epoch-frenzy", &path)?;
-    let store = Store::open(folder.path().join(".specbook"), Arc::new(RealFs::new()));
-    let spec = SpecArgs {
-        specs: vec![path],
-        profile: Some("smoke".to_owned()),
-        overrides: args.curve_overrides.clone(),
-        filter: Vec::new(),
-        paranoid: false,
-    };
-    let engines = [engine::open(device)?, engine::open(other)?];
+    let beside = engine::open(other)?;
     let mut curves = Vec::new();
-    for opened in workspace::open(&spec, &store, Printer::silent())? {
+    for opened in &smoke.specs {
         for run in &opened.plan.runs {
-            let workload = Workload::new(&store, engines[0].as_ref(), &opened.context);
-            let found = engines
-                .each_ref()
-                .map(|engine| train(engine.as_ref(), run, &workload, threads));
+            let workload = Workload::new(&smoke.store, engine, &opened.context);
+            let found =
+                [engine, beside.as_ref()].map(|engine| train(engine, run, &workload, threads));
             let [here, there] = found;
             curves.push(Curves::of(&run.name, &here?, &there?));
         }
     }
     Ok(part(&curves, device, other))
+}
+
+/// A run's data.
+pub(super) fn prepare(run: &Run, workload: &Workload<'_>) -> Result<Arc<Prepared>, Failure> {
+    let failed = |error: crate::scheduler::WorkError| Failure::input(error.to_string());
+    workload.prepare(run).map_err(failed)
 }
 
 fn train(
@@ -59,8 +91,7 @@ fn train(
     workload: &Workload<'_>,
     threads: usize,
 ) -> Result<Vec<MetricPoint>, Failure> {
-    let failed = |error: crate::scheduler::WorkError| Failure::input(error.to_string());
-    let prepared = workload.prepare(run).map_err(failed)?;
+    let prepared = prepare(run, workload)?;
     let job = TrainJob {
         model: &run.model,
         train: &run.settings.train,
@@ -71,26 +102,41 @@ fn train(
     };
     let mut points = Points::default();
     match engine.train(&job, None, &mut points)? {
-        Trained::Finished(_) => Ok(points.0),
+        Trained::Finished(_) => Ok(points.all),
         Trained::Stopped => Err(Failure::run("training stopped by itself")),
     }
 }
 
-/// Collects the metrics.
+/// Collects the metrics, and where wanted a checkpoint.
 #[derive(Default)]
-struct Points(Vec<MetricPoint>);
+pub(super) struct Points {
+    pub(super) all: Vec<MetricPoint>,
+    pub(super) middle: Option<Checkpoint>,
+    wants_middle: bool,
+}
+
+impl Points {
+    /// Keeps the first checkpoint there can be.
+    pub(super) fn with_middle() -> Self {
+        Self {
+            wants_middle: true,
+            ..Self::default()
+        }
+    }
+}
 
 impl Observer for Points {
     fn on_step(&mut self, point: &MetricPoint, _: StepTiming) -> ControlFlow<()> {
-        self.0.push(point.clone());
+        self.all.push(point.clone());
         ControlFlow::Continue(())
     }
 
     fn wants_checkpoint(&mut self) -> bool {
-        false
+        self.wants_middle && self.middle.is_none()
     }
 
-    fn on_checkpoint(&mut self, _: &Checkpoint) -> ControlFlow<()> {
+    fn on_checkpoint(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()> {
+        self.middle = Some(checkpoint.clone());
         ControlFlow::Continue(())
     }
 }
@@ -175,6 +221,7 @@ fn part(curves: &[Curves], device: DeviceKind, other: DeviceKind) -> Part {
         ),
         table: print::table(&header, &rows),
         details: json!(details.collect::<Vec<_>>()),
+        seconds: 0.0,
     }
 }
 

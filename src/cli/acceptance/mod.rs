@@ -1,13 +1,16 @@
 //! `specbook gpu-acceptance`: what a person with a GPU runs once, by `scripts/gpu-acceptance.sh`.
 //!
 //! Parts: the device and whether it can be used; every operation, loss and gradient beside the CPU (`parity`); the training curves of both
-//! devices on one small spec (`curves`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each
+//! devices on one small spec (`curves`), and whether a training repeats and resumes bit for bit (`repeat`); NVIDIA's checker (`memcheck`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each
 //! part has passed, failed, was measured, or was skipped for a reason that is said. With `--device cpu` all of it runs on any machine, against the
 //! CPU's stock operations.
 
+mod clock;
 mod curves;
+mod memcheck;
 mod paper;
 mod parity;
+mod repeat;
 mod speed;
 
 use super::args::{AcceptanceArgs, Global};
@@ -15,9 +18,14 @@ use super::exit;
 use super::failure::Failure;
 use super::print::Printer;
 use crate::fsx::{Fs as _, RealFs};
-use crate::train::engine::DeviceKind;
-use crate::train::engine::cuda;
+use crate::train::engine::{self, DeviceKind, cuda};
+use clock::Clock;
+use curves::Smoke;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// What must be left of the time for a part to begin.
+const LEAST: Duration = Duration::from_secs(10);
 
 /// How a part ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +57,18 @@ struct Part {
     /// A table for people.
     table: String,
     details: Value,
+    /// How long it took.
+    seconds: f64,
 }
 
 impl Part {
+    fn failed(name: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            ..Self::skipped(name, reason)
+        }
+    }
+
     fn skipped(name: &'static str, reason: impl Into<String>) -> Self {
         Self {
             name,
@@ -59,6 +76,7 @@ impl Part {
             summary: reason.into(),
             table: String::new(),
             details: Value::Null,
+            seconds: 0.0,
         }
     }
 }
@@ -74,8 +92,20 @@ pub(crate) fn execute(
         cuda::usable(number)?;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut parts = Vec::new();
-    let mut done = |part: Part| {
+    let clock = Clock::begin(args.minutes);
+    let is_asked_for = |name: &str| args.only.as_deref().is_none_or(|only| only == name);
+    let mut parts: Vec<Part> = Vec::new();
+    let mut done = |name: &'static str, work: &mut dyn FnMut() -> Result<Part, Failure>| {
+        if !is_asked_for(name) {
+            return Outcome::Skipped;
+        }
+        let began = Instant::now();
+        // What cannot be done at all has failed, and the others are done all the same.
+        let part = match clock.lacks(LEAST) {
+            true => Part::skipped(name, clock::OVER),
+            false => work().unwrap_or_else(|failure| Part::failed(name, failure.message())),
+        };
+        let outcome = part.outcome;
         printer.note(&format!(
             "== {}: {}, {}",
             part.name,
@@ -85,13 +115,32 @@ pub(crate) fn execute(
         if !part.table.is_empty() && !printer.json() {
             printer.result(&format!("{}\n", part.table));
         }
-        parts.push(part);
+        let seconds = began.elapsed().as_secs_f64();
+        parts.push(Part { seconds, ..part });
+        outcome
     };
-    done(machine(device));
-    done(parity::run(device, threads)?);
-    done(curves::run(args, device, threads)?);
-    done(speed::run(args, device)?);
-    done(paper::run(args, global)?);
+    let engine = engine::open(device)?;
+    let smoke = Smoke::new(&args.curve_overrides)?;
+    done("device", &mut || Ok(machine(device)));
+    let computes = done("parity", &mut || parity::run(device, threads)) != Outcome::Failed;
+    done("repeat", &mut || {
+        repeat::run(&smoke, engine.as_ref(), threads)
+    });
+    done("curves", &mut || {
+        curves::run(&smoke, engine.as_ref(), device, threads)
+    });
+    done("memcheck", &mut || memcheck::run(device, clock));
+    done("speed", &mut || match computes {
+        true => speed::run(args, device, clock),
+        false => Ok(Part::failed("speed", "what computes wrong is not measured")),
+    });
+    done("paper", &mut || match (args.minutes, &args.text) {
+        (Some(_), Some(_)) => Ok(Part::skipped(
+            "paper",
+            "it takes longer than `--minutes` can promise",
+        )),
+        _ => paper::run(args, global),
+    });
     let failed = parts.iter().any(|part| part.outcome == Outcome::Failed);
     let report = as_json(&parts, device);
     if let Some(path) = &args.out {
@@ -145,7 +194,7 @@ fn overview(parts: &[Part], device: DeviceKind) -> String {
 fn as_json(parts: &[Part], device: DeviceKind) -> Value {
     let parts = parts.iter().map(|part| {
         json!({
-            "part": part.name, "result": part.outcome.name(), "summary": part.summary, "details": part.details,
+            "part": part.name, "result": part.outcome.name(), "seconds": part.seconds, "summary": part.summary, "details": part.details,
         })
     });
     json!({
@@ -184,9 +233,10 @@ fn machine(device: DeviceKind) -> Part {
     };
     Part {
         name: "device",
-        outcome: Outcome::Passed,
+        outcome: Outcome::Measured,
         summary,
         table: String::new(),
         details,
+        seconds: 0.0,
     }
 }

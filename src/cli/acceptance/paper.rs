@@ -78,5 +78,6 @@ pub(super) fn run(args: &AcceptanceArgs, global: &Global) -> Result<Part, Failur
         summary,
         table: String::new(),
         details,
+        seconds: 0.0,
     })
 }

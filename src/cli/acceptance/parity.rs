@@ -56,6 +56,7 @@ fn part(found: &[Comparison]) -> Part {
         ),
         table: print::table(&["operation or model", "error", ""], &rows),
         details: json!(details.collect::<Vec<_>>()),
+        seconds: 0.0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tokens per second beside PyTorch, in alternation. Every measurement is a process of its own: `specbook bench` here, `benches/torch_train.py` there.
 
+use super::clock::Clock;
 use super::{Outcome, Part};
 use crate::cli::args::AcceptanceArgs;
 use crate::cli::failure::Failure;
@@ -8,22 +9,27 @@ use crate::human;
 use crate::train::engine::DeviceKind;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What is compared: ours, and PyTorch's ways.
-const ENGINES: [(&str, &str, &str); 5] = [
-    ("specbook f32", "", ""),
+const ENGINES: [(&str, &str, &str); 6] = [
+    ("specbook f32", "", "f32"),
     ("PyTorch eager f32", "eager", "f32"),
     ("PyTorch compiled f32", "compile", "f32"),
     ("PyTorch eager bf16", "eager", "bf16"),
     ("PyTorch compiled bf16", "compile", "bf16"),
+    ("specbook bf16", "", "bf16"),
 ];
 
 /// Measures all shapes.
-pub(super) fn run(args: &AcceptanceArgs, device: DeviceKind) -> Result<Part, Failure> {
+pub(super) fn run(
+    args: &AcceptanceArgs,
+    device: DeviceKind,
+    clock: Clock,
+) -> Result<Part, Failure> {
     if args.shape.iter().all(|shape| shape == "none") {
         return Ok(Part::skipped("speed", "no shape was asked for"));
     }
@@ -32,10 +38,12 @@ pub(super) fn run(args: &AcceptanceArgs, device: DeviceKind) -> Result<Part, Fai
         args,
         device,
         program: &program,
+        clock,
     };
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
-    for shape in &args.shape {
-        for _ in 0..args.rounds.max(1) {
+    // All shapes once before any twice: the time may end.
+    for _ in 0..args.rounds.max(1) {
+        for shape in &args.shape {
             for engine in ENGINES {
                 let row = (shape.clone(), engine.0);
                 if skipped.iter().any(|(of, _)| *of == row) {
@@ -65,6 +73,7 @@ struct Setting<'a> {
     args: &'a AcceptanceArgs,
     device: DeviceKind,
     program: &'a Path,
+    clock: Clock,
 }
 
 impl Setting<'_> {
@@ -75,7 +84,7 @@ impl Setting<'_> {
                 let mut command = Command::new(self.program);
                 let device = self.device.to_string();
                 command.args(["bench", shape, "--device", &device, "--seconds", &seconds]);
-                command.args(["--format", "json"]);
+                command.args(["--dtype", engine.2, "--format", "json"]);
                 command
             }
             (_, None) => return Err("`--torch` names no script".to_owned()),
@@ -95,7 +104,7 @@ impl Setting<'_> {
             }
         };
         let watch = Watch::begin(self.device);
-        let found = answer(&mut command);
+        let found = answer(&mut command, self.clock);
         let memory = watch.end();
         let found = found?;
         let number = |name: &str| found.get(name).and_then(Value::as_f64);
@@ -113,12 +122,9 @@ impl Setting<'_> {
 }
 
 /// Runs a command and reads the JSON that it prints.
-fn answer(command: &mut Command) -> Result<Value, String> {
+fn answer(command: &mut Command, clock: Clock) -> Result<Value, String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("`{name}` does not start: {error}"))?;
+    let output = clock.output(command)?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let error = text.lines().find(|line| line.starts_with("error"));
@@ -212,12 +218,20 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)]) -> Part {
         let same = rows.iter().filter(|(row, _)| row == wanted);
         same.map(|(_, speed)| speed).collect()
     };
-    let ours = |shape: &str| best(&of(&(shape.to_owned(), ENGINES[0].0))).tokens_per_second;
+    // Beside each of PyTorch's ways stands ours in the same number format.
+    let ours = |shape: &str, engine: &str| {
+        let own = if engine.ends_with("bf16") {
+            "specbook bf16"
+        } else {
+            "specbook f32"
+        };
+        best(&of(&(shape.to_owned(), own))).tokens_per_second
+    };
     let (mut lines, mut details) = (Vec::new(), Vec::new());
     for row in kinds {
         let rounds = of(row);
         let speed = best(&rounds);
-        let ratio = ours(&row.0) / speed.tokens_per_second;
+        let ratio = ours(&row.0, row.1) / speed.tokens_per_second;
         let dash = || "–".to_owned();
         lines.push(vec![
             row.0.clone(),
@@ -270,6 +284,7 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)]) -> Part {
         summary: format!("best of the rounds of {} measurements{why}", rows.len()),
         table: print::table(&header, &lines),
         details: json!(details),
+        seconds: 0.0,
     }
 }
 
@@ -313,6 +328,10 @@ mod tests {
     #[test]
     fn a_program_that_fails_gives_its_last_line() {
         let mut missing = Command::new("specbook-has-no-such-program");
-        assert!(answer(&mut missing).unwrap_err().contains("does not start"));
+        assert!(
+            answer(&mut missing, Clock::begin(None))
+                .unwrap_err()
+                .contains("does not start")
+        );
     }
 }

@@ -105,6 +105,12 @@ pub(crate) struct AcceptanceArgs {
     /// Override a setting of that experiment; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// Minutes that all of it may take: what does not fit is skipped, and said.
+    #[arg(long, value_name = "MINUTES")]
+    pub(crate) minutes: Option<f64>,
+    /// The only part to do.
+    #[arg(long, hide = true)]
+    pub(crate) only: Option<String>,
     /// Override a setting of the small spec whose curves are compared; may be repeated.
     #[arg(long = "curve-set", value_name = "PATH=VALUE")]
     pub(crate) curve_overrides: Vec<String>,

@@ -80,7 +80,7 @@ pub(crate) enum Command {
     /// Write down the claims and sizes of specs as they are, before they are run.
     Register(RegisterArgs),
     /// List the runs of a spec with their costs, and show which are cached.
-    Plan(Planned),
+    Plan(PlanArgs),
     /// Train what is missing, evaluate, and write reports.
     Run(RunArgs),
     /// Write reports from stored runs, or check committed ones.
@@ -258,6 +258,16 @@ pub(crate) struct RegisterArgs {
     /// Why something has changed.
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) planned: Planned,
+    /// Device whose memory is shown: `cpu`, or `cuda[:n]` (a GPU's, which need not be here).
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceKind,
 }
 
 /// `plan`, `explain`

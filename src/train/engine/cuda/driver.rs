@@ -15,6 +15,14 @@ pub struct Driver {
     pub blas: Option<String>,
 }
 
+impl Driver {
+    /// Whether GPU `number` is that of `tests/gpu/driver.cpp`, which brings the kernels along that builds for checking lack.
+    pub(super) fn is_emulated(&self, number: usize) -> bool {
+        let gpu = self.gpus.get(number);
+        gpu.is_some_and(|gpu| gpu.name == "emulated GPU")
+    }
+}
+
 /// A device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpu {

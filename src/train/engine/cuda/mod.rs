@@ -23,6 +23,7 @@ mod fused;
 mod library;
 #[cfg(feature = "cuda")]
 mod place;
+mod sizes;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use driver::Gpu;
 pub use driver::{Driver, NoDriver, probe};
 #[cfg(feature = "cuda")]
 pub(super) use fused::CudaFused as Fused;
+pub(crate) use sizes::training_bytes;
 
 /// The tensor library's own operations on a GPU.
 #[cfg(feature = "cuda")]
@@ -77,9 +79,7 @@ pub fn support() -> Support {
 /// # Errors
 /// This build cannot use one; no driver, too old a driver, no such device, no cuBLAS.
 pub(crate) fn open(number: usize) -> Result<Box<dyn Engine>, TrainError> {
-    choose::supported(number, support())?;
-    let found = probe();
-    choose::choose(number, found.as_ref().map_err(Clone::clone), NEEDS)?;
+    usable(number)?;
     engine(number)
 }
 
@@ -98,7 +98,9 @@ fn engine(number: usize) -> Result<Box<dyn Engine>, TrainError> {
 /// # Errors
 /// As opening it.
 pub fn usable(number: usize) -> Result<(), TrainError> {
-    choose::supported(number, support())?;
     let found = probe();
+    if support() != Support::CheckOnly || !found.as_ref().is_ok_and(|it| it.is_emulated(number)) {
+        choose::supported(number, support())?;
+    }
     choose::choose(number, found.as_ref().map_err(Clone::clone), NEEDS).map(|_| ())
 }

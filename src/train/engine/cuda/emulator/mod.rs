@@ -317,6 +317,9 @@ unsafe fn fill(at: u64, byte: u8, bytes: usize) -> u32 {
         gpu.copies += 1;
         gpu.moved += bytes as u64;
     });
+    if bytes == 0 {
+        return nonsense("a fill of no bytes".to_owned());
+    }
     if !is_allocated(at, bytes) {
         return nonsense(format!(
             "{bytes} bytes at {at:x} are filled, which are not allocated"

@@ -1,6 +1,7 @@
 //! A GPU as the fused operations use it: kernels by name, matrix products, uploads and downloads, all on one stream.
 
 use super::super::api::{self, Handle};
+use super::super::sizes::WORKSPACE;
 use super::memory::{Buffer, Pool, Staging, Table};
 use crate::spec::Dtype;
 use crate::train::TrainError;
@@ -19,9 +20,6 @@ static IMAGE: &[u8] = include_bytes!(env!(
 /// None in builds that only check the code: the emulated GPU of the tests takes kernels by their names.
 #[cfg(not(all(feature = "cuda", not(feature = "cuda-check"))))]
 static IMAGE: &[u8] = &[0];
-
-/// What cuBLAS works in. Products repeat bit for bit only with a workspace of one's own; this much is what Hopper GPUs are advised to have.
-pub(super) const WORKSPACE: usize = 32 << 20;
 
 /// The GPU of one job.
 pub(super) struct Gpu {

@@ -1,5 +1,6 @@
 //! The output matrix with every loss; scores and logits.
 
+use super::super::sizes::CHUNK;
 use super::gpu::{Gpu, launch};
 use super::linear::Parameters;
 use super::{CudaFused, Gives, number};
@@ -9,9 +10,6 @@ use crate::train::engine::ops::{
 use dfdx::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
-
-/// Logits are there for so many bytes of rows at a time; their probabilities never.
-pub(super) const CHUNK: usize = 1 << 30;
 
 /// A loss as the kernels take it.
 #[derive(Clone, Copy)]

@@ -3,6 +3,7 @@
 //! All calls are on one stream, so that a buffer can have its next owner as soon as the last call that uses it was made.
 
 use super::super::api;
+use super::super::sizes::rounded;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -12,13 +13,6 @@ use std::rc::Rc;
 /// wait for the GPU.
 #[derive(Default)]
 pub(super) struct Pool(RefCell<BTreeMap<usize, Vec<u64>>>);
-
-/// The sizes that exist: multiples of a sixteenth of the next power of two, so that batches of nearly the same length share buffers.
-pub(super) fn rounded(bytes: usize) -> usize {
-    bytes
-        .max(1)
-        .next_multiple_of((bytes.next_power_of_two() / 16).max(512))
-}
 
 impl Pool {
     /// A buffer of at least `bytes` bytes with arbitrary content.

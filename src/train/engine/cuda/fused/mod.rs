@@ -12,7 +12,6 @@
 //! of parameters, the residual stream and its gradient are f32, and each update writes the rounded copies that products read.
 
 mod attention;
-mod estimate;
 mod gpu;
 mod head;
 mod layers;
@@ -27,7 +26,7 @@ use super::super::ops::{
     Activation, AdamwStep, Clip, Grid, Heads, Kept, Linear, LossTask, LossValue, Matrix, Moments,
     NormKind, Operations, Readings, Scalar, ScoreTask, Scores, tensor_error,
 };
-use super::{api, driver};
+use super::{api, driver, sizes};
 use crate::spec::{Dtype, ModelConfig, TrainSettings};
 use crate::train::TrainError;
 use attention::{Cache, Ropes};
@@ -126,7 +125,7 @@ impl Operations for CudaFused {
     }
 
     fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> Option<u64> {
-        Some(estimate::training_bytes(model, train))
+        Some(sizes::training_bytes(model, train))
     }
 
     fn device(&self) -> &Cpu {

@@ -278,10 +278,11 @@ fn training_in_bf16_stays_near_that_in_f32_and_repeats_and_resumes() {
     }
 }
 
-/// Trains with a GPU that fails at call `at`.
+/// Trains with a GPU that fails at call `at` with `code`.
 fn failing(
     setting: &Setting,
     at: u64,
+    code: u32,
     once: bool,
 ) -> (Result<Trained, TrainError>, Recorder, Emulated) {
     let mut recorder = Recorder {
@@ -289,7 +290,7 @@ fn failing(
         ..Recorder::default()
     };
     let emulated = Emulated {
-        fail: Some((at, 719)),
+        fail: Some((at, code)),
         once,
         ..Emulated::default()
     };
@@ -303,7 +304,7 @@ fn a_gpu_that_disappears_at_any_call_is_an_error_and_no_panic() {
         return;
     }
     let setting = setting(Arch::Llama, Dtype::F32);
-    let (result, whole, gpu) = failing(&setting, u64::MAX, false);
+    let (result, whole, gpu) = failing(&setting, u64::MAX, 719, false);
     let Ok(Trained::Finished(last)) = result else {
         panic!("nothing failed");
     };
@@ -311,7 +312,7 @@ fn a_gpu_that_disappears_at_any_call_is_an_error_and_no_panic() {
     let (early, step) = (1..40, gpu.calls as usize / 40);
     for at in early.chain((40..=gpu.calls).step_by(step)) {
         for once in [false, true] {
-            let (result, recorder, gpu) = failing(&setting, at, once);
+            let (result, recorder, gpu) = failing(&setting, at, 719, once);
             match result {
                 Err(error) => assert!(
                     matches!(error, TrainError::DeviceFailed { .. }),
@@ -366,6 +367,34 @@ fn scoring_and_sampling_fail_cleanly_too() {
         );
         is_clean(&gpu);
     }
+}
+
+#[test]
+fn errors_of_the_driver_say_what_to_do() {
+    let message = |code| {
+        let (result, ..) = failing(&setting(Arch::Llama, Dtype::F32), 5, code, false);
+        result.map(|_| ()).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(message(221), @"device `cuda:0` cannot be used: its driver lacks the library that compiles kernels for a GPU newer than this build (`libnvidia-ptxjitcompiler.so.1`); install it (a container needs the driver capability `compute`), or build with this GPU's CUDA_COMPUTE_CAP");
+    insta::assert_snapshot!(message(223), @"device `cuda:0` cannot be used: its driver is set to compile no kernels (CUDA_DISABLE_PTX_JIT), and this build has none for this GPU; unset it, or build with this GPU's CUDA_COMPUTE_CAP");
+}
+
+#[test]
+fn no_bytes_are_allocated_as_one_and_filled_not_at_all() {
+    let (filled, gpu) = with(Emulated::default(), || {
+        let mut at = 0;
+        // SAFETY: `at` outlives the call; nothing is filled.
+        unsafe {
+            api::cuMemAlloc_v2(&raw mut at, 0);
+            api::cuMemsetD8_v2(at, 0, 0);
+            api::cuMemsetD8Async(at, 0, 0, std::ptr::null_mut());
+            api::cuMemFree_v2(at);
+        }
+        api::check()
+    });
+    assert!(filled.is_ok());
+    is_clean(&gpu);
+    assert_eq!((gpu.allocations, gpu.copies), (1, 0));
 }
 
 #[test]

@@ -1,10 +1,22 @@
-//! How much memory of the GPU a training takes at most, counted without one: the buffers of the other files, by their sizes.
+//! How much memory of the GPU a training takes at most, counted without one: the buffers of `fused`, by their sizes.
 
-use super::memory::rounded;
 use crate::spec::{Arch, Dtype, ModelConfig, TrainSettings};
 
+/// What cuBLAS works in. Products repeat bit for bit only with a workspace of one's own; this much is what Hopper GPUs are advised to have.
+pub(super) const WORKSPACE: usize = 32 << 20;
+
+/// Logits are there for so many bytes of rows at a time; their probabilities never.
+pub(super) const CHUNK: usize = 1 << 30;
+
+/// The sizes of buffers: multiples of a sixteenth of the next power of two, so that batches of nearly the same length share buffers.
+pub(super) fn rounded(bytes: usize) -> usize {
+    bytes
+        .max(1)
+        .next_multiple_of((bytes.next_power_of_two() / 16).max(512))
+}
+
 /// Bytes of a training's buffers when they are most: at the beginning of the way back.
-pub(super) fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> u64 {
+pub(crate) fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> u64 {
     let low = train.dtype == Dtype::Bf16;
     let element = if low { 2 } else { 4 };
     let rows = train.batch_size * model.max_seq_len;
@@ -29,10 +41,10 @@ pub(super) fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> u64 
         + wide(heads)
         + of(before)
         + of(model.hidden_dim);
-    let most = (super::head::CHUNK / (element * model.vocab_size)).clamp(1, rows);
+    let most = (CHUNK / (element * model.vocab_size)).clamp(1, rows);
     let head = rounded(element * most * model.vocab_size) + 2 * of(dim) + 2 * wide(2);
     let stream = 2 * wide(dim) + of(dim);
     let way_back = of(model.hidden_dim) + of(qkv) + wide(heads) + wide(dim);
     let all = parameters + model.n_layers * layer + head + stream + way_back;
-    (all + super::gpu::WORKSPACE + (2 << 20)) as u64
+    (all + WORKSPACE + (2 << 20)) as u64
 }

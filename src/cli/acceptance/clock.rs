@@ -1,0 +1,85 @@
+//! The time that an acceptance may take, and other programs within it.
+
+use std::io::{Read as _, Seek as _};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long all of it may take.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    end: Option<Instant>,
+}
+
+/// Why something was not done.
+pub(super) const OVER: &str = "the minutes were over";
+
+/// What is kept back for writing the results.
+const RESERVE: Duration = Duration::from_secs(5);
+
+impl Clock {
+    /// Begins; `None`: as long as it takes.
+    pub(super) fn begin(minutes: Option<f64>) -> Self {
+        let time = minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes.max(0.0)));
+        Self {
+            end: time.map(|time| Instant::now() + time.saturating_sub(RESERVE)),
+        }
+    }
+
+    /// Whether less than `needed` is left.
+    pub(super) fn lacks(&self, needed: Duration) -> bool {
+        self.end.is_some_and(|end| Instant::now() + needed > end)
+    }
+
+    /// Runs a program to its end, or ends it when the time is over.
+    pub(super) fn output(&self, command: &mut Command) -> Result<Output, String> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let text = |error: std::io::Error| format!("`{name}` does not start: {error}");
+        let mut files = [tempfile::tempfile(), tempfile::tempfile()].map(|file| file.map_err(text));
+        let [Ok(out), Ok(said)] = &mut files else {
+            return Err(format!("`{name}` has no room for its answer"));
+        };
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().map_err(text)?)
+            .stderr(said.try_clone().map_err(text)?)
+            .spawn()
+            .map_err(text)?;
+        let status = loop {
+            match child.try_wait().map_err(text)? {
+                Some(status) => break status,
+                None if self.lacks(Duration::ZERO) => {
+                    // It may have ended by itself just now.
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(OVER.to_owned());
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        let read = |file: &mut std::fs::File| {
+            let mut bytes = Vec::new();
+            file.rewind().map_err(text)?;
+            file.read_to_end(&mut bytes).map_err(text)?;
+            Ok::<_, String>(bytes)
+        };
+        Ok(Output {
+            status,
+            stdout: read(out)?,
+            stderr: read(said)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_ended_when_the_time_is_over() {
+        let clock = Clock::begin(Some(0.0));
+        let ended = clock.output(Command::new("sleep").arg("60"));
+        assert_eq!(ended.unwrap_err(), OVER);
+        let said = Clock::begin(None).output(Command::new("echo").arg("yes"));
+        assert_eq!(said.unwrap().stdout, b"yes\n");
+    }
+}
