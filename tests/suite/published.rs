@@ -248,7 +248,7 @@ fn rows(file: &Path) -> Vec<BTreeMap<String, String>> {
 fn arms_of_equal_budget_trained_equally_many_tokens() {
     let data = repository().join("reports/sequence-handling/data");
     let mut budgets = Vec::new();
-    for run in rows(&data.join("table-2.csv")) {
+    for run in rows(&data.join("table-3.csv")) {
         if run["case"].starts_with("equal-") {
             budgets
                 .push(["tokens", "tokens half-width", "tokens runs"].map(|key| run[key].clone()));
