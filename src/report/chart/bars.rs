@@ -71,6 +71,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
         }
         drawn.remarks.push(Remark {
             span: [low.min(0.0), high.max(0.0)],
+            is_inside: false,
             y: place,
             text: estimate.to_string(),
         });

@@ -3,6 +3,7 @@
 use super::settings::others;
 use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::expr::{Estimate, Session};
+use crate::human;
 use crate::record::{REPLICATE_AXES, RunResult};
 use crate::report::cell::{Builder, Place, Shown, problem};
 use crate::report::context::Block;
@@ -82,20 +83,41 @@ pub(crate) fn differences(
                 .values
                 .iter()
                 .fold([low, high], |[a, b], value| [a.min(*value), b.max(*value)]),
+            is_inside: false,
             y: place,
-            text: format!("{} · {} {}", estimate, change.values.len(), change.unit),
+            text: format!(
+                "{estimate} · {}",
+                human::counted(change.values.len() as u64, change.unit)
+            ),
         });
     }
     let names: Vec<String> = changes.iter().map(|change| change.name.clone()).collect();
+    let has_intervals = changes.iter().any(|change| {
+        change
+            .estimate
+            .is_some_and(|estimate| estimate.half.is_some())
+    });
+    let lines = match has_intervals {
+        true => format!(
+            " Lines: the widest 95 % interval, over {} or held-out documents.",
+            told_units(&changes)
+        ),
+        false => " One pair each: no interval.".to_owned(),
+    };
     Ok(Figure {
         x: Axis {
             is_padded: true,
             ..Axis::new(&format!("change of {}", about.with_unit().to_lowercase()))
         },
         alt: format!(
-            "Differences of {} by {}, with 95 % intervals.",
+            "Differences of {} by {}{}.",
             about.label.to_lowercase(),
-            names.join("; ")
+            names.join("; "),
+            if has_intervals {
+                ", with 95 % intervals"
+            } else {
+                ""
+            }
         ),
         size: Some((560, 34 * names.len() as u32 + 66)),
         y: Axis {
@@ -107,8 +129,7 @@ pub(crate) fn differences(
             series: vec![zero, pairs, means],
         }],
         notes: format!(
-            "Faint dots are pairs of runs that differ in nothing else, thick dots their means. Lines: the widest 95 % interval, over {} or held-out documents.",
-            told_units(&changes)
+            "Faint dots are pairs of runs that differ in nothing else, thick dots their means.{lines}"
         ),
         csv: Some(csv_text),
         kind: Kind::Rows,
@@ -163,14 +184,14 @@ fn change(
         }
     }
     let (values, unit) = match settings.as_slice() {
-        [(_, only)] if runs.iter().any(|run| run.draw() != 0) => (only.clone(), "runs"),
-        [(_, only)] => (only.clone(), "seeds"),
+        [(_, only)] if runs.iter().any(|run| run.draw() != 0) => (only.clone(), "run"),
+        [(_, only)] => (only.clone(), "seed"),
         several => (
             several
                 .iter()
                 .filter_map(|(_, values)| mean(values))
                 .collect(),
-            "pairs",
+            "pair",
         ),
     };
     let text = |value: &Value| scope.value_name(axis, value);
@@ -189,7 +210,7 @@ fn change(
 /// What the changes were averaged over.
 fn told_units(changes: &[Change]) -> &'static str {
     let has = |unit: &str| changes.iter().any(|change| change.unit == unit);
-    match (has("seeds"), has("runs"), has("pairs")) {
+    match (has("seed"), has("run"), has("pair")) {
         (_, true, true) => "seeds, draws of documents, pairs",
         (_, true, false) => "seeds, draws of documents",
         (true, _, true) => "seeds, pairs",

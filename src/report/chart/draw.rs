@@ -274,8 +274,7 @@ fn end_labels(
     Ok(())
 }
 
-/// Puts words right of their mark, left of it or above it, where there is room between the names and the edge; in its middle where
-/// it has no length.
+/// Puts words right of their mark, left of it or above it, where there is room between the names and the edge; or inside.
 fn place_remark(
     root: &Area<'_>,
     chart: &Chart<'_, '_>,
@@ -286,8 +285,8 @@ fn place_remark(
     let ((from, y), (to, _)) = (at(remark.span[0]), at(remark.span[1]));
     let length = text_width(&remark.text, NARROW) as i32;
     let above = y - 11 * UNITS as i32;
-    let (place, y, side) = if remark.span[0] == remark.span[1] {
-        (from, y, HPos::Center)
+    let (place, y, side) = if remark.is_inside {
+        ((from + to) / 2, y, HPos::Center)
     } else if to + 100 + length <= width as i32 {
         (to + 100, y, HPos::Left)
     } else if from - 100 - length >= left as i32 {

@@ -118,9 +118,10 @@ pub(crate) struct Series {
 /// Words beside a mark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Remark {
-    /// Where the mark begins and ends on the horizontal axis: the words stand right of it, or left where there is no room; in the
-    /// middle of a mark without a length.
+    /// Where the mark begins and ends on the horizontal axis: the words stand right of it, or left where there is no room.
     pub(crate) span: [f64; 2],
+    /// The words stand in the middle of the mark instead.
+    pub(crate) is_inside: bool,
     /// Height.
     pub(crate) y: f64,
     /// The words.

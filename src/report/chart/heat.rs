@@ -83,6 +83,7 @@ pub(crate) fn heat(scope: &Scope<'_>, cell: &HeatCell, line: usize) -> Result<Fi
         drawn.rects.push([x - 0.48, y - 0.46, x + 0.48, y + 0.46]);
         drawn.remarks.push(Remark {
             span: [x, x],
+            is_inside: true,
             y,
             text: human::significant(*mean, 4),
         });
