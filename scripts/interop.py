@@ -121,10 +121,25 @@ def hf():
             f"logits differ by at most {difference:.1e}; {len(text)} greedy tokens "
             f"{'equal' if same_text else 'DIFFER'}; ids {'equal' if same_ids else 'DIFFER'}; text {'equal' if same_words else 'DIFFERS'}")
         if name == "stories260K":
+            same_cuts(tokenizer)
             losses(theirs, tokenizer)
         # And back: the folder is a model here.
         again = result("logits", folder, "--prompt", PROMPT)
         row("transformers", f"{name} (read back here)", again["ids"] == ids and again["logits"] == logits, "the same bits")
+
+
+def same_cuts(tokenizer):
+    """The exported tokenizer gives the ids of SentencePiece itself, also where spaces collapse."""
+    import random
+
+    import sentencepiece
+
+    original = sentencepiece.SentencePieceProcessor(str(DATA / "stories260K" / "tok512.model"))
+    chance = random.Random(1)
+    texts = ["", " ", "   a  b    c  ", " leading", "trailing ", "a\n\n  b\tc \r\n", "\u2581\u2581a \u2581 b\u2581", "naïve 日本 😀 ﬁ e\u0301", "\u00a0x\u2028y\u3000z"]
+    texts += ["".join(chance.choice("ab  \n\u2581.Zé") for _ in range(chance.randrange(40))) for _ in range(2000)]
+    wrong = [text for text in texts if tokenizer(text).input_ids != [1] + original.encode(text)]
+    row("sentencepiece", f"tok512.model against the exported tokenizer.json, {len(texts)} texts", not wrong, f"{len(wrong)} differ {wrong[:1]}")
 
 
 def losses(theirs, tokenizer):

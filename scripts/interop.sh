@@ -20,7 +20,7 @@ trap 'rm -rf "$WORK"' EXIT
 have() { "$env/bin/python" -c "import importlib.metadata, sys; [importlib.metadata.version(name) for name in sys.argv[1:]]" "$@" 2>/dev/null; }
 want() { have "$@" || "$env/bin/pip" install --quiet --disable-pip-version-check "$@" || echo "not installed: $*" >&2; }
 [ -x "$env/bin/python" ] || python3 -m venv "$env"
-want torch transformers safetensors gguf tensorboard pandas pyarrow
+want torch transformers safetensors sentencepiece gguf tensorboard pandas pyarrow
 # These ask for other versions of what the others use, so each has an environment of its own.
 for own in mlflow roc; do
     [ -x "$env-$own/bin/python" ] || python3 -m venv "$env-$own"

@@ -101,6 +101,8 @@ impl Format for HuggingFace {
             return Err(InteropError::refused("hf", what));
         };
         let tokenizer = model.tokenizer;
+        let portable = tokenizer.portable_json();
+        let (json, note) = portable.map_err(|what| InteropError::refused("hf", what))?;
         let names = tokenizer.names();
         let ids = [
             ("bos_token_id", Some(tokenizer.bos())),
@@ -145,7 +147,7 @@ impl Format for HuggingFace {
             "generation_config.json",
             pretty(&Value::Object(generation)).as_bytes(),
         )?;
-        out.put_bytes("tokenizer.json", &tokenizer.portable_json())?;
+        out.put_bytes("tokenizer.json", &json)?;
         let mut settings = Map::new();
         for (name, value) in [
             ("bos_token", names.bos),
@@ -168,7 +170,7 @@ impl Format for HuggingFace {
             pretty(&Value::Object(settings)).as_bytes(),
         )?;
         out.put_bytes("README.md", card::text(model).as_bytes())?;
-        Ok(Vec::new())
+        Ok(note.into_iter().collect())
     }
 }
 

@@ -2,12 +2,28 @@
 
 use super::TextTokenizer;
 use super::head::Head;
-use super::sentencepiece::{Algorithm, Data, Kind, SPACE};
+use super::sentencepiece::{Algorithm, Data, Kind, SPACE, portable};
 use super::train::byte_characters;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 pub(crate) use super::sentencepiece::Kind as TokenKind;
+
+/// Texts that tokenizers cut otherwise where they differ at all.
+const PROBES: [&str; 12] = [
+    "",
+    "Once upon a time, there was a girl. She said: \"I'm 3!\"",
+    " leading",
+    "trailing ",
+    "   a  b    c  ",
+    "  ",
+    "a\n\n b\tc\r\n",
+    "\u{2581}\u{2581}a \u{2581} b\u{2581}",
+    "h\u{e4} \u{65e5}\u{672c} \u{1f600} \u{fb01} e\u{301}",
+    "\u{a0}x\u{2028}y\u{3000}z",
+    "12345 ''' ...",
+    "\0\u{7f}\u{fffd}",
+];
 
 /// Names of the special tokens that a tokenizer has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,9 +107,17 @@ impl TextTokenizer {
     }
 
     /// The `tokenizer.json` for other programs: without what only this one reads, and with the token that begins a text put before each
-    /// text, as every text begins here.
-    pub(crate) fn portable_json(&self) -> Vec<u8> {
-        let (_, mut json) = self.parsed();
+    /// text, as every text begins here; and a note where it still gives other ids.
+    ///
+    /// # Errors
+    /// In words: a tokenizer that the library cannot stand in for.
+    pub(crate) fn portable_json(&self) -> Result<(Vec<u8>, Option<String>), String> {
+        let (head, mut json) = self.parsed();
+        if let Some(data) = &head.sentencepiece {
+            let [normalizer, decoder] = portable(data)?;
+            json["normalizer"] = normalizer;
+            json["decoder"] = decoder;
+        }
         let names = self.names();
         let has_template = |value: &Value| value.to_string().contains("\"TemplateProcessing\"");
         if let Some(bos) = names.bos.filter(|_| !has_template(&json["post_processor"])) {
@@ -110,7 +134,37 @@ impl TextTokenizer {
                 before => json!({"type": "Sequence", "processors": [before, template]}),
             };
         }
-        json.to_string().into_bytes()
+        let bytes = json.to_string().into_bytes();
+        let note = self.differs_from(&bytes, head.sentencepiece.as_ref())?;
+        Ok((bytes, note))
+    }
+
+    /// Tells of a text to which the library gives other ids with the file `json`, or another text from its ids.
+    fn differs_from(&self, json: &[u8], data: Option<&Data>) -> Result<Option<String>, String> {
+        let theirs = tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+        let always = data.into_iter().flat_map(|data| &data.pieces);
+        let always = always.filter(|(_, _, kind)| *kind == Kind::UserDefined);
+        let always = always.map(|(text, _, _)| format!("a {text} b{text}"));
+        for text in PROBES.into_iter().map(str::to_owned).chain(always.take(4)) {
+            let Ok(ids) = self.encode(&text) else {
+                continue;
+            };
+            let found = theirs.encode_fast(&*text, false);
+            let found = found.map_err(|error| error.to_string())?;
+            let same = found.get_ids() == ids;
+            if !same || theirs.decode(&ids, true).ok() != self.decode(&ids).ok() {
+                return Ok(Some(format!(
+                    "the exported `tokenizer.json` gives {} on texts such as `{}`",
+                    if same {
+                        "another text back"
+                    } else {
+                        "other ids"
+                    },
+                    text.escape_debug()
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// The tokens, one by one.

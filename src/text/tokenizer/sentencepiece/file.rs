@@ -1,6 +1,6 @@
 //! From a SentencePiece model to a `tokenizer.json`.
 
-use super::{Algorithm, Data, Kind};
+use super::{Algorithm, Data, Kind, SPACE};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -47,6 +47,49 @@ pub(super) fn of_data(data: &Data) -> Vec<u8> {
         "model": model,
     });
     json.to_string().into_bytes()
+}
+
+/// The normalizer and the decoder that do in other programs what [`super::normalize`] and [`super::SentencePiece::decode`] do here.
+///
+/// `\\A` and `\\z`, since `^` and `$` mean lines to the library's Python build.
+///
+/// # Errors
+/// In words: what no normalizer of the library does.
+pub(in crate::text::tokenizer) fn portable(data: &Data) -> Result<[Value; 2], String> {
+    if data.treat_whitespace_as_suffix {
+        return Err("a SentencePiece model that puts spaces behind words".to_owned());
+    }
+    let space = if data.escape_whitespaces { SPACE } else { ' ' };
+    let replace = |pattern: &str, content: &str| json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": content});
+    let mut steps = Vec::new();
+    if !data.rules.is_empty() {
+        let bytes: Vec<u8> = super::normalize::hexadecimal(&data.rules)?;
+        steps.push(
+            json!({"type": "Precompiled", "precompiled_charsmap": base64::encode(bytes)}),
+        );
+    }
+    if data.remove_extra_whitespaces {
+        steps.extend([replace("\\A +", ""), replace(" {2,}", " ")]);
+    }
+    if data.add_dummy_prefix {
+        steps.push(json!({"type": "Prepend", "prepend": space}));
+    }
+    if data.escape_whitespaces {
+        steps.push(json!({"type": "Replace", "pattern": {"String": " "}, "content": SPACE}));
+    }
+    if data.remove_extra_whitespaces {
+        steps.push(replace(&format!("{space}+\\z"), ""));
+    }
+    let strip = u8::from(data.add_dummy_prefix || data.remove_extra_whitespaces);
+    let decoders = json!([
+        {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
+        {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": strip, "stop": 0},
+    ]);
+    Ok([
+        json!({"type": "Sequence", "normalizers": steps}),
+        json!({"type": "Sequence", "decoders": decoders}),
+    ])
 }
 
 fn vocabulary(data: &Data) -> serde_json::Map<String, Value> {

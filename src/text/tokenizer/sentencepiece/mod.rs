@@ -11,6 +11,7 @@ mod proto;
 mod unigram;
 
 use file::of_data;
+pub(super) use file::portable;
 pub(super) use proto::parse;
 
 use super::head::Head;

@@ -10,19 +10,30 @@ pub(super) struct Rules {
     strings: Vec<u8>,
 }
 
+fn damaged() -> String {
+    "its normalization rules are damaged".to_owned()
+}
+
+/// Bytes from hexadecimal digits.
+///
+/// # Errors
+/// What is no such digit.
+pub(super) fn hexadecimal(digits: &str) -> Result<Vec<u8>, String> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<_> = digits.as_bytes().chunks(2).map(byte).collect();
+    bytes.ok_or_else(damaged)
+}
+
 impl Rules {
     /// Reads hexadecimal digits: the length of the trie in bytes, its units, and strings that end with 0.
     pub(super) fn new(digits: &str) -> Result<Self, String> {
-        let broken = || "its normalization rules are damaged".to_owned();
-        let pairs = digits.as_bytes().chunks(2);
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let bytes: Vec<u8> = pairs.map(byte).collect::<Option<_>>().ok_or_else(broken)?;
+        let bytes = hexadecimal(digits)?;
         if bytes.is_empty() {
             return Ok(Self::default());
         }
-        let (length, rest) = bytes.split_first_chunk().ok_or_else(broken)?;
+        let (length, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
         let length = u32::from_le_bytes(*length) as usize;
-        let (units, strings) = rest.split_at_checked(length).ok_or_else(broken)?;
+        let (units, strings) = rest.split_at_checked(length).ok_or_else(damaged)?;
         let (units, _) = units.as_chunks();
         Ok(Self {
             units: units.iter().map(|unit| u32::from_le_bytes(*unit)).collect(),

@@ -1,5 +1,7 @@
 //! Tokenizers that are made from files of other programs.
 
+use super::super::head::Head;
+use super::super::sentencepiece::{Algorithm, Data, Kind};
 use super::*;
 use std::fmt::Write as _;
 
@@ -109,6 +111,61 @@ fn sentencepiece_models_are_read() {
         // Unknown characters in a row are one piece, and are lost.
         assert_eq!(tokenizer.encode("ayzc").unwrap(), [4, 0, 9]);
         assert!(tokenizer.lost("ayzc", &[4, 0, 9]).unwrap().is_some());
+    }
+}
+
+/// Letters, spaces and bytes as pieces.
+fn collapsing(algorithm: Algorithm) -> Data {
+    let piece = |text: &str, score: f32, kind| (text.to_owned(), score, kind);
+    let ends = [
+        ("<unk>", Kind::Unknown),
+        ("<s>", Kind::Control),
+        ("</s>", Kind::Control),
+    ];
+    let ends = ends.map(|(text, kind)| piece(text, 0.0, kind));
+    let bytes = (0..=255_u8).map(|byte| piece(&format!("<0x{byte:02X}>"), 0.0, Kind::Byte));
+    let words = ["\u{2581}a", "ab", "\u{2581}", "a", "b", "\u{2581}\u{2581}"];
+    let words = (0_u8..).zip(words);
+    let words = words.map(|(n, text)| piece(text, -f32::from(n), Kind::Normal));
+    Data {
+        algorithm,
+        pieces: ends.into_iter().chain(bytes).chain(words).collect(),
+        byte_fallback: true,
+        add_dummy_prefix: true,
+        remove_extra_whitespaces: true,
+        escape_whitespaces: true,
+        treat_whitespace_as_suffix: false,
+        rules: String::new(),
+    }
+}
+
+fn of(data: Data) -> TextTokenizer {
+    TextTokenizer::from_bytes(&data.into_json(Head::default()), Path::new("made")).unwrap()
+}
+
+#[test]
+fn exported_tokenizers_say_where_they_differ() {
+    let mut data = collapsing(Algorithm::Bpe);
+    assert_eq!(of(data.clone()).portable_json().unwrap().1, None);
+    data.pieces.push(("[x]".to_owned(), 0.0, Kind::UserDefined));
+    let note = of(data.clone()).portable_json().unwrap().1.unwrap();
+    assert_snapshot!(note, @"the exported `tokenizer.json` gives other ids on texts such as `a [x] b[x]`");
+    data.treat_whitespace_as_suffix = true;
+    let refused = of(data).portable_json().unwrap_err();
+    assert_snapshot!(refused, @"a SentencePiece model that puts spaces behind words");
+}
+
+proptest! {
+    #[test]
+    fn exported_tokenizers_collapse_spaces(text in "[ab \n\u{2581}]{0,24}|\\PC{0,12}", unigram: bool, prefix: bool, collapse: bool) {
+        let algorithm = if unigram { Algorithm::Unigram } else { Algorithm::Bpe };
+        let ours = of(Data { add_dummy_prefix: prefix, remove_extra_whitespaces: collapse, ..collapsing(algorithm) });
+        let (json, _) = ours.portable_json().unwrap();
+        let theirs = tokenizers::Tokenizer::from_bytes(json).unwrap();
+        let ids = ours.encode(&text).unwrap();
+        let found = theirs.encode_fast(&*text, false).unwrap();
+        prop_assert_eq!(found.get_ids(), &ids[..]);
+        prop_assert_eq!(theirs.decode(&ids, true).unwrap(), ours.decode(&ids).unwrap());
     }
 }
 
