@@ -1,8 +1,8 @@
 //! A server on this machine that keeps files in memory, and misbehaves as it is told. Also used by `tests/suite`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,15 +46,20 @@ impl Server {
             log: Mutex::default(),
             decide: Mutex::new(Box::new(|_, _| Trick::None)),
         });
-        let serving = Arc::clone(&state);
+        let server = Self { state, url };
+        let serving = server.clone();
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&serving);
-                // A client that goes away ends its thread.
-                std::thread::spawn(move || while state.answer(&stream).is_some() {});
+            for mut stream in listener.incoming().flatten() {
+                let serving = serving.clone();
+                std::thread::spawn(move || serving.serve(&mut stream));
             }
         });
-        Self { state, url }
+        server
+    }
+
+    /// Answers what comes until the client goes away.
+    pub(crate) fn serve(&self, stream: &mut (impl Read + Write)) {
+        while self.state.answer(stream).is_some() {}
     }
 
     /// Decides from method and path (with what follows `?`) what becomes of each request from here on.
@@ -84,7 +89,7 @@ impl Server {
         self.state.files.lock().unwrap().clone()
     }
 
-    /// `METHOD /path range` of each request so far; the range is empty where none was asked for.
+    /// `METHOD /path range` of each request so far, and a bearer's token; the range is empty where none was asked for.
     pub(crate) fn log(&self) -> Vec<String> {
         std::mem::take(&mut *self.state.log.lock().unwrap())
     }
@@ -92,7 +97,7 @@ impl Server {
 
 impl State {
     /// Answers one request; `None` where the connection ends.
-    fn answer(&self, stream: &TcpStream) -> Option<()> {
+    fn answer(&self, stream: &mut (impl Read + Write)) -> Option<()> {
         let mut reader = BufReader::new(stream);
         let mut head = Vec::new();
         loop {
@@ -116,13 +121,16 @@ impl State {
         let mut words = head[0].split(' ');
         let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
         let range = header("range").unwrap_or_default();
-        let line = format!("{method} {path} {range}");
-        self.log.lock().unwrap().push(line.trim_end().to_owned());
+        let token = header("authorization").filter(|text| text.starts_with("Bearer "));
+        let line = format!("{method} {path} {range} {}", token.unwrap_or_default());
+        self.log
+            .lock()
+            .unwrap()
+            .push(line.trim_end().replace("  ", " "));
         let trick = self.decide.lock().unwrap()(&method, &path);
         if header("expect").is_some() {
-            (&*stream)
-                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-                .ok()?;
+            let stream = reader.get_mut();
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
         }
         let sent: usize = header("content-length").map_or(0, |text| text.parse().unwrap());
         let taken = match trick {
@@ -131,15 +139,16 @@ impl State {
         };
         let mut body = vec![0; taken];
         reader.read_exact(&mut body).ok()?;
+        let stream = reader.into_inner();
         if let Trick::Stall(time) = trick {
             std::thread::sleep(time);
         }
         let file = path.split('?').next().unwrap_or_default();
-        let reply = |status: u16, headers: &str, length: usize, body: &[u8]| {
+        let mut reply = |status: u16, headers: &str, length: usize, body: &[u8]| {
             let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n");
-            let mut stream = stream;
             stream.write_all(head.as_bytes()).ok()?;
-            stream.write_all(body).ok()
+            stream.write_all(body).ok()?;
+            stream.flush().ok()
         };
         if let Trick::Status(status, headers) = &trick {
             return reply(

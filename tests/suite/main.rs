@@ -36,3 +36,4 @@ mod specs;
 mod store;
 #[cfg(unix)]
 mod surroundings;
+mod tls;

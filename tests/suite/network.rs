@@ -1,7 +1,7 @@
 //! What uses the network, and that nothing else does.
 
 use crate::project::{Project, Ran, real_data, repository};
-use crate::server::Server;
+use crate::server::{Server, Trick};
 use std::io::Write as _;
 
 /// A project whose text is at an address, and the traps for whatever is asked.
@@ -52,13 +52,21 @@ base:
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(&[], arguments)
+    }
+
+    /// Runs with variables of the environment.
+    fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let mut command = self.project.command(arguments);
         command
             .env("XDG_CACHE_HOME", self.project.path().join("cache"))
             .env_remove("HF_HOME")
             .env_remove("SPECBOOK_DATA")
             .env("HF_ENDPOINT", &self.proxy.url)
-            .envs(["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, &self.proxy.url)));
+            .envs(["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, &self.proxy.url)))
+            .env_remove("HF_TOKEN")
+            .env_remove("SSL_CERT_DIR")
+            .envs(variables.iter().copied());
         self.project.ran(command.output().unwrap())
     }
 
@@ -129,6 +137,93 @@ fn only_what_says_fetch_uses_the_network() {
     );
     let records = net.project.read("reports/cats/data/records.jsonl");
     assert!(!records.contains("cat number"));
+}
+
+#[test]
+fn https_trusts_the_named_authorities_and_no_others() {
+    let net = Net::new(40, "");
+    let host = crate::tls::start(&net.server);
+    let secure = |host: &str| {
+        let spec = net.project.read("specs/cats.yaml");
+        let spec = spec.replace(&net.server.url, &format!("https://{host}"));
+        net.project.write(
+            "specs/secure.yaml",
+            spec.replace("name: cats", "name: secure"),
+        );
+        ["data", "fetch", "specs/secure.yaml"]
+    };
+    net.project.write("authority.pem", crate::tls::CERTIFICATE);
+    let authority = [("SSL_CERT_FILE", "authority.pem")];
+    // Nobody vouches for the certificate; then somebody does, and it is of another host.
+    let port = host.rsplit(':').next().unwrap();
+    for (host, variables) in [
+        (host.clone(), &[][..]),
+        (format!("localhost:{port}"), &authority),
+    ] {
+        let refused = net.run_with(variables, &secure(&host)).code(4);
+        assert!(refused.stderr.contains("certificate"), "{}", refused.stderr);
+        assert_eq!(net.asked(), [""; 0], "{host}");
+    }
+    net.run_with(&authority, &secure(&host)).success();
+    assert_eq!(net.asked(), ["HEAD /cats.jsonl.gz", "GET /cats.jsonl.gz"]);
+    let lock = net.project.read("specs/secure.lock");
+    assert!(
+        lock.contains(&format!("https://{host}/cats.jsonl.gz")),
+        "{lock}"
+    );
+    net.run(&["run", "specs/secure.yaml", "--no-report"])
+        .success();
+    let broken = [("SSL_CERT_FILE", "specs/cats.yaml")];
+    let refused = net
+        .run_with(&broken, &["data", "fetch", "specs/cats.yaml"])
+        .code(4);
+    assert!(
+        refused.stderr.contains("SSL_CERT_FILE"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn the_token_of_the_hub_goes_to_the_hub_alone() {
+    let (net, elsewhere) = (Net::new(40, ""), Server::start());
+    let cats = net.server.files()["/cats.jsonl.gz"].clone();
+    let list = serde_json::json!({"sha": "c0ffee", "siblings": [
+        {"rfilename": "cats.jsonl.gz", "size": cats.len(), "blobId": "b1"},
+    ]});
+    net.server
+        .put("/api/datasets/org/cats/revision/main", list.to_string());
+    elsewhere.put("/blob", cats);
+    // As the real one does, the hub sends who asks for a file to another machine.
+    let to = format!("location: {}/blob\r\n", elsewhere.url);
+    net.server
+        .decide(move |_, path| match path.contains("/resolve/") {
+            true => Trick::Status(302, to.clone()),
+            false => Trick::None,
+        });
+    let spec = net.project.read("specs/cats.yaml");
+    let spec = spec.replace(&net.server.url, "hf://datasets/org/cats@main");
+    net.project.write("specs/cats.yaml", spec);
+    let host = crate::tls::start(&net.server);
+    net.project.write("authority.pem", crate::tls::CERTIFICATE);
+    let endpoint = format!("https://{host}");
+    let variables = [
+        ("SSL_CERT_FILE", "authority.pem"),
+        ("HF_ENDPOINT", &endpoint),
+        ("HF_TOKEN", "secret"),
+    ];
+    net.run_with(&variables, &["data", "fetch", "specs/cats.yaml"])
+        .success();
+    let asked = net.asked();
+    assert!(
+        !asked.is_empty() && asked.iter().all(|line| line.ends_with(" Bearer secret")),
+        "{asked:?}"
+    );
+    let asked = elsewhere.log();
+    assert!(
+        !asked.is_empty() && !asked.iter().any(|line| line.contains("secret")),
+        "{asked:?}"
+    );
 }
 
 #[test]
