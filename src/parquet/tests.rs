@@ -110,6 +110,7 @@ fn what_is_not_read_is_named() {
 fn our_own_tables_are_read() {
     let mut file = Vec::new();
     let kinds = [
+        ("yes", Kind::Booleans),
         ("n", Kind::Integers),
         ("x", Kind::Numbers),
         ("text", Kind::Texts),
@@ -118,11 +119,12 @@ fn our_own_tables_are_read() {
     let mut writer = Writer::new(&mut file, kinds.into()).unwrap();
     let text = |row: i64| (row % 3 != 1).then(|| format!("{row} é "));
     for group in 0..3 {
-        let mut cells = [Cells::default(), Cells::default(), Cells::default()];
+        let mut cells: [Cells; 4] = Default::default();
         for row in group * 500..(group + 1) * 500 {
-            cells[0].integer((row % 7 != 0).then_some(row));
-            cells[1].number(Some(row as f64 / 3.0));
-            cells[2].text(text(row).as_deref());
+            cells[0].boolean((row % 5 != 0).then_some(row % 2 == 0));
+            cells[1].integer((row % 7 != 0).then_some(row));
+            cells[2].number(Some(row as f64 / 3.0));
+            cells[3].text(text(row).as_deref());
         }
         writer.group(cells.into()).unwrap();
     }

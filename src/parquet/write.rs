@@ -7,6 +7,8 @@ use std::io::{self, Write};
 /// What a column holds; every cell may be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// Yes or no.
+    Booleans,
     /// Whole numbers of 64 bits.
     Integers,
     /// Numbers of 64 bits.
@@ -18,6 +20,7 @@ pub(crate) enum Kind {
 impl Kind {
     fn number(self) -> i64 {
         match self {
+            Self::Booleans => 0,
             Self::Integers => 2,
             Self::Numbers => 5,
             Self::Texts => BYTE_ARRAY,
@@ -29,6 +32,8 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
     values: Vec<u8>,
+    /// Booleans in `values`, eight a byte.
+    bits: usize,
     levels: Vec<u8>,
     run: (bool, u64),
     count: usize,
@@ -55,6 +60,18 @@ impl Cells {
             }
             self.levels.extend([head as u8, u8::from(self.run.0)]);
             self.run.1 = 0;
+        }
+    }
+
+    /// Yes or no.
+    pub(crate) fn boolean(&mut self, value: Option<bool>) {
+        if self.is_there(value.is_some()) {
+            let bit = u8::from(value.unwrap_or_default()) << (self.bits % 8);
+            match self.values.last_mut().filter(|_| self.bits % 8 > 0) {
+                Some(last) => *last |= bit,
+                None => self.values.push(bit),
+            }
+            self.bits += 1;
         }
     }
 
@@ -210,5 +227,24 @@ impl<'a> Writer<'a> {
         self.put(&description)?;
         self.put(&(description.len() as u32).to_le_bytes())?;
         self.put(MAGIC)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight a byte, the first in the lowest bit, without those that are missing; `scripts/interop.py` reads such files with pyarrow.
+    #[test]
+    fn booleans_are_bits() {
+        let mut cells = Cells::default();
+        for value in [Some(true), None, Some(false), Some(true)]
+            .into_iter()
+            .cycle()
+            .take(12)
+        {
+            cells.boolean(value);
+        }
+        assert_eq!(cells.values, [0b0110_1101, 1]);
     }
 }

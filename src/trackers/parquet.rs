@@ -37,6 +37,7 @@ fn write_runs(runs: &[Tracked], out: &mut dyn io::Write) -> io::Result<()> {
     let kinds = table.iter().map(|column| {
         let kind = match column.values {
             Values::Texts(_) => Kind::Texts,
+            Values::Booleans(_) => Kind::Booleans,
             Values::Integers(_) => Kind::Integers,
             Values::Numbers(_) => Kind::Numbers,
         };
@@ -47,6 +48,7 @@ fn write_runs(runs: &[Tracked], out: &mut dyn io::Write) -> io::Result<()> {
         let mut cells = Cells::default();
         match &column.values {
             Values::Texts(texts) => texts.iter().for_each(|text| cells.text(text.as_deref())),
+            Values::Booleans(values) => values.iter().for_each(|yes| cells.boolean(*yes)),
             Values::Integers(numbers) => numbers.iter().for_each(|n| cells.integer(*n)),
             Values::Numbers(numbers) => numbers.iter().for_each(|n| cells.number(*n)),
         }

@@ -16,6 +16,8 @@ pub struct Column {
 pub enum Values {
     /// Texts.
     Texts(Vec<Option<String>>),
+    /// Yes or no.
+    Booleans(Vec<Option<bool>>),
     /// Whole numbers.
     Integers(Vec<Option<i64>>),
     /// Numbers.
@@ -27,6 +29,7 @@ impl Column {
     pub fn cell(&self, row: usize) -> String {
         match &self.values {
             Values::Texts(texts) => texts[row].clone().unwrap_or_default(),
+            Values::Booleans(values) => values[row].map_or(String::new(), |yes| yes.to_string()),
             Values::Integers(numbers) => {
                 numbers[row].map_or(String::new(), |number| number.to_string())
             }
@@ -61,7 +64,10 @@ pub fn runs_table(runs: &[Tracked]) -> Vec<Column> {
         let values: Vec<_> = runs.iter().map(of).collect();
         let all = |is: fn(&Value) -> bool| values.iter().flatten().all(is);
         let name = path.clone();
-        let values = if all(Value::is_i64) {
+        let values = if all(Value::is_boolean) {
+            let yes = |value: &Option<Value>| value.as_ref()?.as_bool();
+            Values::Booleans(values.iter().map(yes).collect())
+        } else if all(Value::is_i64) {
             let number = |value: &Option<Value>| value.as_ref()?.as_i64();
             Values::Integers(values.iter().map(number).collect())
         } else if all(Value::is_number) {
