@@ -10,16 +10,72 @@ pub(super) struct Advice {
 
 /// Looks for the first line up to `line`, where reading failed, that does not stand below what is around it.
 pub(super) fn advice(text: &str, line: usize, message: &str) -> Option<Advice> {
-    indented(text, line).or_else(|| {
+    let found = indented(text, line);
+    found.or_else(|| colons(text, line, message)).or_else(|| {
         let written = text.lines().nth(line - 1)?;
-        let value = written.split_once(": ")?.1;
-        let at = value.find(": ").filter(|_| message.contains("mapping"))?;
-        let before = written.len() - value.len() + at;
+        let hint = OPEN.iter().find(|(part, _)| message.contains(part))?.1;
         Some(Advice {
             line,
-            column: written[..before].chars().count(),
-            hint: "a text with `: ` in it stands in quotes".to_owned(),
+            column: written.len() - written.trim_start().len(),
+            hint: hint.to_owned(),
         })
+    })
+}
+
+/// What the parser says where something before is not closed, or not of the kind that the line before is.
+const OPEN: [(&str, &str); 5] = [
+    (
+        "flow mapping",
+        "a `{` before it is not closed with `}`, or a `,` is missing",
+    ),
+    (
+        "flow sequence",
+        "a `[` before it is not closed with `]`, or a `,` is missing",
+    ),
+    (
+        "quoted scalar",
+        "a text that begins with a quote here does not end with it",
+    ),
+    (
+        "block collection",
+        "the lines before it begin with `- `: a map has no dashes, and each item of a list has one",
+    ),
+    (
+        "did not find expected key",
+        "a list has `- ` before each item, a map before none",
+    ),
+];
+
+/// A text with a colon in it, or a key without one.
+fn colons(text: &str, line: usize, message: &str) -> Option<Advice> {
+    if message.contains("simple key") {
+        // The parser notices it where the next key begins.
+        let mut before = text
+            .lines()
+            .zip(1..line)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev();
+        let (written, line) = before.find(|(text, _)| {
+            let text = text.trim();
+            !text.is_empty() && !text.starts_with('#')
+        })?;
+        return Some(Advice {
+            line,
+            column: written.len() - written.trim_start().len(),
+            hint: "a colon and a space stand between a key and its value: `key: value`".to_owned(),
+        });
+    }
+    let written = text.lines().nth(line - 1)?;
+    let value = written.split_once(": ")?.1;
+    let at = value
+        .find(": ")
+        .filter(|_| message.contains("mapping values"))?;
+    let before = written.len() - value.len() + at;
+    Some(Advice {
+        line,
+        column: written[..before].chars().count(),
+        hint: "a text with `: ` in it stands in quotes".to_owned(),
     })
 }
 
@@ -171,6 +227,25 @@ mod tests {
         assert_eq!(
             told(title, "mapping values are not allowed"),
             Some((2, hint.to_owned()))
+        );
+    }
+
+    #[test]
+    fn keys_without_colons_and_open_brackets_are_told() {
+        let key = "a: 1\nepochs:1\n# note\nb: 2\n";
+        let hint = "a colon and a space stand between a key and its value: `key: value`";
+        assert_eq!(
+            told(key, "simple key expect ':'"),
+            Some((2, hint.to_owned()))
+        );
+        let open = told(
+            "a: {b: 1\nc: 2\n",
+            "while parsing a flow mapping, did not find",
+        )
+        .unwrap();
+        assert_eq!(
+            open.1,
+            "a `{` before it is not closed with `}`, or a `,` is missing"
         );
     }
 

@@ -6,9 +6,9 @@ use super::error::{Problem, Problems, Sources, SpecError};
 use super::experiment::{Experiment, Layer};
 use super::load::{self, MAX_BYTES, Origin};
 use super::refs::{self, Names};
-use super::schema;
+use super::schema::{self, Shape};
 use super::setting::{Setting, TEXTS};
-use super::structure::{Check, show};
+use super::structure::{Check, is_sound, show};
 use super::tree::{Key, Node, Span, Value};
 use super::{Cell, Claim, Located, RunNames, Source, Spec, SpecRun, expand};
 use crate::DEFAULT_PROFILE;
@@ -533,7 +533,13 @@ fn read_list<T: DeserializeOwned>(
     problems: &mut Problems,
 ) -> Vec<Option<Located<T>>> {
     let items = root.get(key).map(Node::items).unwrap_or_default();
+    let shape = match schema::file().child(key) {
+        Some(Shape::List(item, _)) => item,
+        _ => &Shape::Any,
+    };
+    // A list would be decoded as a record, its items in the order of the fields.
     let one = |(index, item): (usize, &Node)| match item.decode() {
+        _ if !is_sound(item, shape) => None,
         Ok(value) => Some(Located {
             value,
             line: item.span.line as usize,

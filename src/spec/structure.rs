@@ -130,7 +130,10 @@ impl Check<'_> {
             if !is_meant && !entries.iter().any(|(key, _)| key.name == field.name) {
                 let message = format!("{} lacks the key `{}`", whole(path, self.root), field.name);
                 let problem = Problem::new(message).at(place);
-                self.push(problem.allowed(field.shape.expected()));
+                self.push(match field.name {
+                    "specbook" if path.is_empty() => problem.hint("begin with `specbook: 1`"),
+                    _ => problem.allowed(field.shape.expected()),
+                });
             }
         }
     }
@@ -236,8 +239,28 @@ impl Check<'_> {
         .at(node.span);
         self.push(match (shape, &node.value) {
             (Shape::Text, Value::Number(_) | Value::Bool(_)) => problem.hint("put it in quotes"),
-            (Shape::Record(fields), Value::String(text)) if fields.len() == 1 => {
-                problem.hint(format!("write `{{{}: {text}}}`", fields[0].name))
+            (Shape::Record(fields), _) if fields.len() == 1 && is_sound(node, &fields[0].shape) => {
+                problem.hint(format!("write `{{{}: {}}}`", fields[0].name, flow(node)))
+            }
+            (Shape::List(item, _), Value::String(_)) if is_sound(node, item) => {
+                problem.hint(format!("write `[{}]`", flow(node)))
+            }
+            (Shape::Record(_) | Shape::Map(_), Value::List(items)) => match items.first() {
+                Some(item) if !item.entries().is_empty() => {
+                    let key = &item.entries()[0].0.name;
+                    problem.hint(format!("write its keys without dashes: `{key}: …`"))
+                }
+                _ => problem.hint("write keys and values: `key: value`"),
+            },
+            (Shape::Choice(variants), Value::Number(_)) => {
+                let takes = |variant: &&Variant| match &variant.shape {
+                    Some(shape) => is_sound(node, shape),
+                    None => false,
+                };
+                match variants.iter().find(takes) {
+                    Some(one) => problem.hint(format!("write `{{{}: {}}}`", one.name, flow(node))),
+                    None => problem,
+                }
             }
             (Shape::Integer(most), Value::Number(number)) => {
                 let float = number.as_f64().unwrap_or_default();
@@ -265,6 +288,32 @@ impl Check<'_> {
             Some(run) => problem.run(run),
             None => problem,
         });
+    }
+}
+
+/// Whether nothing is wrong with the structure of `node`.
+pub(crate) fn is_sound(node: &Node, shape: &Shape) -> bool {
+    let mut problems = Problems::default();
+    let mut check = Check {
+        complete: true,
+        problems: &mut problems,
+        root: "",
+        run: None,
+    };
+    check.node(node, shape, &mut Vec::new(), node.span);
+    problems.is_empty()
+}
+
+/// A value as it can stand inside brackets; quotes where a text might be read otherwise.
+fn flow(node: &Node) -> String {
+    match &node.value {
+        Value::String(text)
+            if text.contains(|c: char| !c.is_alphanumeric() && !"_-./".contains(c)) =>
+        {
+            format!("{text:?}")
+        }
+        Value::String(text) => text.clone(),
+        _ => node.to_json().to_string(),
     }
 }
 

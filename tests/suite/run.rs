@@ -461,3 +461,39 @@ fn a_budget_of_tokens_is_what_is_trained() {
     let trained: Vec<_> = runs.iter().map(|run| &run["counts"]["tokens"]).collect();
     assert_eq!(trained, [333, 333], "{listed}");
 }
+
+#[test]
+fn what_a_share_leaves_is_scored_after_training() {
+    let project = Project::new();
+    let verses: Vec<String> = (0..40)
+        .map(|n| format!("Verse {n} of a long song."))
+        .collect();
+    project.write("specs/song.txt", verses.join("\n"));
+    let spec = TINY
+        .replace(
+            "{stories: {version: 1}}",
+            "{text: {path: song.txt, separator: \"\\n\"}}",
+        )
+        .replace("train: 20\n    validation: 4", "split: 0.5");
+    assert!(spec.contains("split: 0.5"), "{spec}");
+    project.write("specs/tiny.yaml", &spec);
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let runs = project
+        .run(&["ls", "--columns", "perplexity", "--format", "csv"])
+        .success();
+    assert!(
+        runs.stdout
+            .lines()
+            .skip(1)
+            .all(|value| value.parse::<f64>().is_ok()),
+        "{}",
+        runs.stdout
+    );
+    // More than are left.
+    project.write(
+        "specs/tiny.yaml",
+        spec.replace("{documents: 4}", "{documents: 21}"),
+    );
+    let told = project.run(&["run", "specs/tiny.yaml"]).code(3).stderr;
+    assert!(told.contains("lower `eval.perplexity.documents`"), "{told}");
+}

@@ -293,3 +293,24 @@ fn a_name_that_cannot_be_a_folder() {
     ");
     assert_snapshot!(edit("name: epoch-frenzy", "name: com10"), @"no problem");
 }
+
+/// One mistake, one message: a list is not read as a record whose fields it gives in order.
+#[test]
+fn a_list_in_the_place_of_a_map_is_told_once() {
+    for (from, to, what) in [
+        (
+            "claims:\n",
+            "claims:\n  - [A, x]\n",
+            "`claims[0]` cannot be a list",
+        ),
+        (
+            "cells:\n",
+            "cells:\n  - table: [run, [val_los]]\n",
+            "`cells[0].table` cannot be a list",
+        ),
+    ] {
+        let told = edit(from, to);
+        assert!(told.starts_with(what), "{told}");
+        assert_eq!(told.matches("--> s.yaml").count(), 1, "{told}");
+    }
+}

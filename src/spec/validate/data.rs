@@ -8,7 +8,13 @@ pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
     const MOST: usize = 1 << 40;
     split_is_possible(data, findings);
     for (path, slice, least) in slices(data) {
-        if data.split.is_none() || slice.take > 0 {
+        if data.split.is_none() && least > 0 && slice.take == 0 {
+            let problem = findings.say(path, format!("`{path}` takes no documents"));
+            let problem = problem.allowed("a number of documents of at least 1");
+            if data.corpus.path().is_some() {
+                problem.hint("or a share of them for training: `data.split: 0.9`");
+            }
+        } else if slice.take > 0 {
             findings.count(path, slice.take, least..=MOST);
         }
         if slice.skip.is_some_and(|skip| skip > MOST) {
