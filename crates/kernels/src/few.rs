@@ -13,6 +13,8 @@ const WIDE: usize = 4 * LANES;
 const BESIDE: usize = 8;
 /// Numbers of a weight below which a second thread is not worth waking.
 const SMALL: usize = 1 << 16;
+/// Numbers of a weight from which it comes from memory.
+const FAR: usize = 1 << 18;
 /// Tasks of each thread: a thread without a core leaves its share to the others.
 const SHARES: usize = 4;
 
@@ -23,7 +25,8 @@ kernels! {
         assert_eq!(w.len(), inner * y.len());
         let (px, pw, py) = (x.as_ptr(), w.as_ptr(), y.as_mut_ptr());
         let mut o = 0;
-        while o + BESIDE <= y.len() {
+        // From memory one row comes after another: rows beside each other are no stream that the machine would fetch ahead.
+        while w.len() < FAR && o + BESIDE <= y.len() {
             let rows = pw.add(o * inner);
             let mut sums = [L::splat(0.0); BESIDE];
             sweep!(inner, |i, N| {

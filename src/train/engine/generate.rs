@@ -136,25 +136,23 @@ fn take(job: &SampleJob<'_>, row: usize, logits: &[f32], continuation: &mut Vec<
 /// `top_p`, of these by `draw` in [0, 1).
 pub(crate) fn sample(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
     let usable = &logits[..job.usable_vocab.min(logits.len())];
-    let falling = |a: &u32, b: &u32| {
-        let (fa, fb) = (usable[*a as usize], usable[*b as usize]);
-        // Adding 0 makes one zero of both.
-        (fb + 0.0).total_cmp(&(fa + 0.0)).then(a.cmp(b))
-    };
-    let mut order: Vec<u32> = (0..usable.len() as u32).collect();
-    let first = match order.iter().copied().min_by(falling) {
-        Some(first) => first,
-        None => return 0,
+    // Adding 0 makes one zero of both.
+    let rises = |a: usize, b: usize| (usable[a] + 0.0).total_cmp(&(usable[b] + 0.0));
+    let higher = |best: usize, id: usize| if rises(id, best).is_gt() { id } else { best };
+    let Some(first) = (0..usable.len()).reduce(higher) else {
+        return 0;
     };
     if job.temperature == 0.0 {
-        return first;
+        return first as u32;
     }
+    let falling = |a: &u32, b: &u32| rises(*b as usize, *a as usize).then(a.cmp(b));
+    let mut order: Vec<u32> = (0..usable.len() as u32).collect();
     if let Some(k) = job.top_k.map(|k| k.max(1)).filter(|&k| k < order.len()) {
         order.select_nth_unstable_by(k - 1, falling);
         order.truncate(k);
     }
     order.sort_unstable_by(falling);
-    let max = f64::from(usable[first as usize]);
+    let max = f64::from(usable[first]);
     let mut masses: Vec<f64> = order
         .iter()
         .map(|&id| libm::exp((f64::from(usable[id as usize]) - max) / job.temperature))
