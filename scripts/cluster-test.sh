@@ -143,7 +143,7 @@ test_killed() {
   reference slow; submit slow killed --task-minutes 0 --time 9 --max-running 1; wait_for "training killed"; sleep 2
   kill -9 "$(worker_pid killed)"; wait_for drained
   check "the killed task's run is missing, the other is there" "[ $(ls "$L"/killed/runs-v1/*/*/record.json | wc -l) = 1 ]"
-  submit slow killed --task-minutes 0 --time 9 --wait; check "only it is queued again" "grep -q '1 runs in 1 tasks' $L/log/killed.txt"
+  submit slow killed --task-minutes 0 --time 9 --wait; check "only it is queued again" "grep -q '1 run in 1 task,' $L/log/killed.txt"
   check "the same digests" "equal slow killed"
 }
 test_cancelled() {

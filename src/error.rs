@@ -84,10 +84,10 @@ impl Error {
     /// What to do about it, where the message does not say it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Spec(SpecError::Read { source, .. })
+            Self::Spec(SpecError::Read { path, source })
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
-                "`specbook init` writes a spec to start from"
+                return Some(spec_meant(path));
             }
             Self::Store(StoreError::NoSuchRun { near, .. }) if !near.is_empty() => {
                 let near = near.join("`, `");
@@ -162,6 +162,20 @@ fn beside(path: &std::path::Path) -> Option<String> {
         "paths of a spec begin at its folder; the nearest name in `{}` is `{near}`",
         folder.display()
     ))
+}
+
+/// The spec that was meant by a path that leads nowhere: of that name, here or in `specs`.
+fn spec_meant(path: &std::path::Path) -> String {
+    let name = path.file_stem().unwrap_or_default();
+    let named = std::path::Path::new(name).with_extension("yaml");
+    let places = [
+        path.with_extension("yaml"),
+        std::path::Path::new("specs").join(named),
+    ];
+    match places.iter().find(|place| place.is_file()) {
+        Some(place) => format!("did you mean `{}`?", place.display()),
+        None => "`specbook init` writes a spec to start from".to_owned(),
+    }
 }
 
 fn report_kind(error: &ReportError) -> ErrorKind {

@@ -7,6 +7,7 @@ use super::{exit, project, report, workspace};
 use crate::bundle::crate_file::{self, About};
 use crate::bundle::{self, METADATA, zip};
 use crate::fsx::{Fs, RealFs};
+use crate::human::counted;
 use crate::record::RunStatus;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -102,9 +103,9 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
         printer.json_result(&json!({"format": 1, "file": output, "bytes": bytes.len(), "files": files.len(), "runs": runs.len()}))?;
     } else {
         printer.result(&format!(
-            "wrote {} files of {} runs to `{output}`",
-            files.len(),
-            runs.len()
+            "wrote {} of {} to `{output}`",
+            counted(files.len() as u64, "file"),
+            counted(runs.len() as u64, "run")
         ));
     }
     Ok(exit::OK)
@@ -217,8 +218,9 @@ pub(crate) fn verify(path: &Path, printer: Printer) -> Result<u8, Failure> {
             ""
         };
         printer.result(&format!(
-            "{} files have their digests, {} runs their ids and records{report}",
-            checked.files, checked.runs
+            "checked: digests of {}, ids and records of {}{report}",
+            counted(checked.files as u64, "file"),
+            counted(checked.runs as u64, "run")
         ));
     }
     Ok(code)

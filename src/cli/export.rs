@@ -7,6 +7,7 @@ use super::shared::{LoadedModel, Origin};
 use super::{exit, project, workspace};
 use crate::data::Stop;
 use crate::fsx::{Fs as _, RealFs};
+use crate::human;
 use crate::interop::{Card, FORMATS, Folder, Format, Portable};
 use crate::record::RunRecord;
 use crate::report::ReportFolder;
@@ -92,7 +93,8 @@ fn table(
             "format": 1, "spec": args.target.to_string_lossy(), "to": format.name(), "folder": place.to_string(), "runs": runs.len(), "files": files,
         }))?;
     } else {
-        printer.result(&format!("wrote {} runs to `{place}`", runs.len()));
+        let runs = human::counted(runs.len() as u64, "run");
+        printer.result(&format!("wrote {runs} to `{place}`"));
     }
     Ok(exit::OK)
 }
@@ -125,6 +127,19 @@ fn model(
     global: &Global,
     printer: Printer,
 ) -> Result<u8, Failure> {
+    let is_spec = Path::new(&args.target)
+        .extension()
+        .is_some_and(|ending| ending == "yaml");
+    if is_spec {
+        let target = args.target.to_string_lossy();
+        let message = format!(
+            "`{}` writes a model, and `{target}` is a spec",
+            format.name()
+        );
+        return Err(Failure::usage(message).hint(
+            "name one of its runs, as `specbook ls` lists them; `--to csv` writes tables of a spec",
+        ));
+    }
     let store = project::store_here(global)?;
     let loaded = LoadedModel::open(&store, &args.target, &ComputeArgs::default(), printer)?;
     let card = card(&loaded)?;

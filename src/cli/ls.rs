@@ -22,23 +22,76 @@ struct Row {
     json: String,
 }
 
+/// The profiles whose newest plan has a run.
+type Asked = BTreeMap<RunId, Vec<String>>;
+
 impl Row {
-    fn of(record: &RunRecord, args: &LsArgs, format: Format) -> serde_json::Result<Self> {
+    fn of(
+        record: &RunRecord,
+        args: &LsArgs,
+        format: Format,
+        asked: &Asked,
+    ) -> serde_json::Result<Self> {
+        let profiles = asked.get(&record.id).map(Vec::as_slice);
+        let profiles = profiles.unwrap_or_default();
         let json = match format {
-            Format::Json => as_json(record)?,
+            Format::Json => as_json(record, profiles)?,
             Format::Text | Format::Csv => String::new(),
         };
+        let cell = |column: &str| match column {
+            "profile" => json!(profiles.join(" ")),
+            _ => cell(record, column),
+        };
         Ok(Self {
-            sort: cell(record, &args.sort),
+            sort: cell(&args.sort),
             tie: (record.spec.clone(), record.name.clone(), record.id),
-            cells: args
-                .columns
-                .iter()
-                .map(|column| cell(record, column))
-                .collect(),
+            cells: args.columns.iter().map(|column| cell(column)).collect(),
             json,
         })
     }
+}
+
+fn asked(store: &Store) -> Result<Asked, Failure> {
+    let mut asked = Asked::new();
+    for plan in store.latest_plans()? {
+        for run in plan.runs {
+            let profiles = asked.entry(run.id).or_default();
+            if !profiles.contains(&plan.profile) {
+                profiles.push(plan.profile.clone());
+            }
+        }
+    }
+    Ok(asked)
+}
+
+/// Tells runs of one name apart: by the profile that has each, or as superseded where no plan has it any more. Whether any is.
+fn tell_apart(rows: &mut [Row], args: &LsArgs, asked: &Asked) -> bool {
+    let mut of_name: BTreeMap<(String, String), (usize, bool)> = BTreeMap::new();
+    for Row { tie, .. } in rows.iter() {
+        let (count, any) = of_name.entry((tie.0.clone(), tie.1.clone())).or_default();
+        *count += 1;
+        *any |= asked.contains_key(&tie.2);
+    }
+    let mut superseded = false;
+    for row in rows {
+        let (spec, name, id) = &row.tie;
+        if !matches!(
+            of_name.get(&(spec.clone(), name.clone())),
+            Some((2.., true))
+        ) {
+            continue;
+        }
+        let said = match asked.get(id) {
+            Some(profiles) => format!("cached ({})", profiles.join(", ")),
+            None => "superseded".to_owned(),
+        };
+        superseded |= !asked.contains_key(id);
+        let columns = args.columns.iter().zip(&mut row.cells);
+        for (_, cell) in columns.filter(|(column, _)| *column == "status") {
+            *cell = json!(said);
+        }
+    }
+    superseded
 }
 
 /// Prints the runs that match, sorted, with the columns asked for.
@@ -48,12 +101,16 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
         let name = format!("{}/{}", record.spec, record.name);
         args.filter.is_empty() || args.filter.iter().any(|text| name.contains(text.as_str()))
     };
-    let row = |record: RunRecord| matches(&record).then(|| Row::of(&record, args, printer.format));
+    let asked = asked(&store)?;
+    let row = |record: RunRecord| {
+        matches(&record).then(|| Row::of(&record, args, printer.format, &asked))
+    };
     let mut rows = store
         .collect(row)?
         .into_iter()
         .collect::<serde_json::Result<Vec<_>>>()?;
     fill_from_evaluations(&mut rows, args, &store)?;
+    let superseded = tell_apart(&mut rows, args, &asked);
     for (index, column) in args.columns.iter().enumerate() {
         let is_known = rows.is_empty() || rows.iter().any(|row| !row.cells[index].is_null());
         known_column(column, is_known, &store)?;
@@ -103,6 +160,9 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
                 &table,
                 &["params", "steps", "train_loss"],
             ));
+            if superseded {
+                printer.note("superseded: the spec makes another run of that name now; `specbook diff ID ID` compares them, `specbook store gc` lists what can go");
+            }
             if rows.is_empty() && !store.collect(|_| Some(()))?.is_empty() {
                 printer.note("no stored run matches the filter, which is a piece of `SPEC/RUN`; `specbook ls` lists all");
             } else if rows.is_empty() {
@@ -197,13 +257,14 @@ fn unfinished(store: &Store, args: &LsArgs) -> Result<Vec<Row>, Failure> {
 }
 
 /// A record without the lists that only files need, on one line.
-fn as_json(record: &RunRecord) -> serde_json::Result<String> {
+fn as_json(record: &RunRecord, profiles: &[String]) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Listed<'a> {
         id: RunId,
         name: &'a str,
         spec: &'a str,
         status: RunStatus,
+        profiles: &'a [String],
         key: &'a Value,
         numerics: &'a Numerics,
         counts: Counts,
@@ -215,6 +276,7 @@ fn as_json(record: &RunRecord) -> serde_json::Result<String> {
         name: &record.name,
         spec: &record.spec,
         status: record.status,
+        profiles,
         key: &record.key,
         numerics: &record.numerics,
         counts: record.counts,
@@ -274,7 +336,7 @@ fn known_column(column: &str, is_known: bool, store: &Store) -> Result<(), Failu
     let failure = Failure::usage(format!("no stored run has a column `{column}`"));
     Err(match nearest {
         Some(nearest) if strsim::jaro_winkler(nearest, column) > 0.8 => failure.hint(format!("did you mean `{nearest}`?")),
-        _ => failure.hint("columns are id, spec, name, status, engine, params, steps, tokens, docs, sequences, seconds, metrics (`val_loss`) and settings (`model.dim`)"),
+        _ => failure.hint("columns are id, spec, name, status, profile, engine, params, steps, tokens, docs, sequences, seconds, metrics (`val_loss`) and settings (`model.dim`)"),
     })
 }
 

@@ -421,9 +421,9 @@ fn shown(
 /// `36 runs in 4 tasks, about 31 min each at most; 20 cached`.
 fn summary(sweep: &Sweep, needs: Needs, wanted: &Wanted<'_>) -> String {
     let mut parts = vec![format!(
-        "{} runs in {} tasks",
-        wanted.pieces.len(),
-        sweep.chunks.len()
+        "{} in {}",
+        human::counted(wanted.pieces.len() as u64, "run"),
+        human::counted(sweep.chunks.len() as u64, "task")
     )];
     let longest = sweep.chunks.iter().filter_map(|chunk| chunk.seconds);
     let longest = longest.max_by(f64::total_cmp).map(human::seconds);

@@ -435,7 +435,7 @@ pub(crate) struct LsArgs {
     /// Largest first.
     #[arg(long)]
     pub(crate) reverse: bool,
-    /// Columns, separated by commas: metrics (`val_loss`), settings (`model.dim`), `id`, `name`, `spec`, `status`.
+    /// Columns, separated by commas: metrics (`val_loss`), settings (`model.dim`), `id`, `name`, `spec`, `status`, `profile`.
     #[arg(
         long,
         value_delimiter = ',',

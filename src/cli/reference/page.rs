@@ -73,11 +73,12 @@ fn facts(entry: &Entry) -> Option<String> {
 pub(crate) fn terminal(entries: &[Entry], width: usize) -> String {
     let mut text = String::new();
     for entry in entries {
-        text.push_str(&entry.name);
-        if let Some(facts) = facts(entry) {
-            let _ = write!(text, "  {}", facts.replace('`', ""));
+        let facts = facts(entry).map(|facts| format!("  {}", facts.replace('`', "")));
+        let head = entry.name.clone() + facts.as_deref().unwrap_or_default();
+        let narrow = textwrap::Options::new(width.max(20)).subsequent_indent("        ");
+        for line in textwrap::wrap(&head, narrow) {
+            let _ = writeln!(text, "{line}");
         }
-        text.push('\n');
         let example = entry
             .example
             .as_ref()

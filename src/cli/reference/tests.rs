@@ -26,6 +26,15 @@ fn pages_of_the_reference_are_up_to_date() {
 }
 
 #[test]
+fn entries_fit_the_terminal() {
+    for (topic, width) in TOPICS.iter().flat_map(|topic| [(topic, 60), (topic, 80)]) {
+        let text = terminal(&topic.entries(), width);
+        let wide = text.lines().find(|line| line.chars().count() > width);
+        assert_eq!(wide, None, "{} at {width}", topic.name);
+    }
+}
+
+#[test]
 fn every_entry_is_explained_and_named_once() {
     for topic in TOPICS {
         let entries = topic.entries();

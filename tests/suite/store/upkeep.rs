@@ -245,6 +245,40 @@ fn a_store_that_is_named_and_not_there_is_an_error() {
 }
 
 #[test]
+fn ls_tells_which_of_two_runs_with_one_name_the_spec_makes() {
+    let project = sweep(2, 2);
+    project.run(&arguments(&[])).success();
+    let before = project.run(&["ls"]).success();
+    assert!(!before.stdout.contains("superseded"), "{}", before.stdout);
+    let changed = project.read("specs/tiny.yaml").replace("1e-3", "2e-3");
+    project.write("specs/tiny.yaml", changed);
+    project.run(&arguments(&[])).success();
+    let after = project.run(&[
+        "ls",
+        "--columns",
+        "name,status,train.optimizer.adamw.learning_rate",
+    ]);
+    let after = after.success();
+    insta::assert_snapshot!(after.stdout, @r"
+    name         status         train.optimizer.adamw.learning_rate
+    base,seed=0  cached (desk)                                0.002
+    base,seed=0  superseded                                   0.001
+    base,seed=1  superseded                                   0.001
+    base,seed=1  cached (desk)                                0.002
+    ");
+    assert!(
+        after.stderr.contains("specbook diff ID ID"),
+        "{}",
+        after.stderr
+    );
+    let listed = project.run(&["ls", "--format", "json"]).success().json();
+    let profiles = listed["runs"].as_array().unwrap().iter();
+    let mut profiles: Vec<_> = profiles.map(|run| run["profiles"].to_string()).collect();
+    profiles.sort_unstable();
+    assert_eq!(profiles, ["[\"desk\"]", "[\"desk\"]", "[]", "[]"]);
+}
+
+#[test]
 fn ls_tells_an_empty_store_from_a_filter_that_takes_nothing() {
     let project = sweep(1, 2);
     let empty = project.run(&["ls", "--filter", "zzz"]).success();
