@@ -1,10 +1,11 @@
 //! `specbook gpu-acceptance`: what a person with a GPU runs once, by `scripts/gpu-acceptance.sh`.
 //!
 //! Parts: the device and whether it can be used; every operation, loss and gradient beside the CPU (`parity`); the training curves of both
-//! devices on one small spec (`curves`), and whether a training repeats and resumes bit for bit (`repeat`); NVIDIA's checker (`memcheck`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each
+//! devices on one small spec (`curves`), and whether a training repeats and resumes bit for bit (`repeat`); NVIDIA's checker (`memcheck`); what it reaches at its best (`ceilings`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each
 //! part has passed, failed, was measured, or was skipped for a reason that is said. With `--device cpu` all of it runs on any machine, against the
 //! CPU's stock operations.
 
+mod ceilings;
 mod clock;
 mod curves;
 mod memcheck;
@@ -130,9 +131,15 @@ pub(crate) fn execute(
         curves::run(&smoke, engine.as_ref(), device, threads)
     });
     done("memcheck", &mut || memcheck::run(device, clock));
-    done("speed", &mut || match computes {
-        true => speed::run(args, device, clock),
-        false => Ok(Part::failed("speed", "what computes wrong is not measured")),
+    let measured = |name, work: &mut dyn FnMut() -> Result<Part, Failure>| match computes {
+        true => work(),
+        false => Ok(Part::failed(name, "what computes wrong is not measured")),
+    };
+    done("ceilings", &mut || {
+        measured("ceilings", &mut || ceilings::run(device))
+    });
+    done("speed", &mut || {
+        measured("speed", &mut || speed::run(args, device, clock))
     });
     done("paper", &mut || match (args.minutes, &args.text) {
         (Some(_), Some(_)) => Ok(Part::skipped(

@@ -56,7 +56,7 @@ pub(super) fn run(
             }
         }
     }
-    Ok(part(&rows, &skipped))
+    Ok(part(&rows, &skipped, device))
 }
 
 /// A measurement, or several of one kind.
@@ -207,7 +207,17 @@ fn best(found: &[&Speed]) -> Speed {
     }
 }
 
-fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)]) -> Part {
+/// How many times as fast as `engine` ours has to be on a GPU.
+fn target(shape: &str, engine: &str) -> Option<f64> {
+    match engine {
+        "PyTorch eager f32" => Some(1.0),
+        "PyTorch compiled bf16" if matches!(shape, "loss-comparison" | "gpt2-s") => Some(1.0),
+        "PyTorch compiled bf16" => Some(1.2),
+        _ => None,
+    }
+}
+
+fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)], device: DeviceKind) -> Part {
     let mut kinds: Vec<&Row> = Vec::new();
     for (row, _) in rows {
         if !kinds.contains(&row) {
@@ -227,11 +237,18 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)]) -> Part {
         };
         best(&of(&(shape.to_owned(), own))).tokens_per_second
     };
+    let (mut wanted_all, mut missed) = (0, 0usize);
     let (mut lines, mut details) = (Vec::new(), Vec::new());
     for row in kinds {
         let rounds = of(row);
         let speed = best(&rounds);
         let ratio = ours(&row.0, row.1) / speed.tokens_per_second;
+        let wanted = target(&row.0, row.1).filter(|_| matches!(device, DeviceKind::Cuda(_)));
+        if let Some(wanted) = wanted {
+            wanted_all += 1;
+            // A ratio that is no number misses too.
+            missed += usize::from(ratio.partial_cmp(&wanted).is_none_or(|order| order.is_lt()));
+        }
         let dash = || "–".to_owned();
         lines.push(vec![
             row.0.clone(),
@@ -250,7 +267,7 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)]) -> Part {
         let all: Vec<f64> = rounds.iter().map(|speed| speed.tokens_per_second).collect();
         details.push(json!({
             "shape": row.0, "engine": row.1, "tokens_per_second": speed.tokens_per_second, "rounds": all,
-            "tflops": speed.gflops.map(|gflops| gflops / 1e3), "memory_bytes": speed.memory_bytes, "specbook_ratio": (ratio > 0.0).then_some(ratio),
+            "tflops": speed.gflops.map(|gflops| gflops / 1e3), "memory_bytes": speed.memory_bytes, "specbook_ratio": (ratio > 0.0).then_some(ratio), "target": wanted,
         }));
     }
     for ((shape, engine), reason) in skipped {
@@ -276,12 +293,16 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)]) -> Part {
     ];
     Part {
         name: "speed",
-        outcome: if rows.is_empty() {
-            Outcome::Skipped
-        } else {
-            Outcome::Measured
+        outcome: match (rows.len(), wanted_all, missed) {
+            (0, ..) => Outcome::Skipped,
+            (_, 0, _) => Outcome::Measured,
+            (_, _, 0) => Outcome::Passed,
+            _ => Outcome::Failed,
         },
-        summary: format!("best of the rounds of {} measurements{why}", rows.len()),
+        summary: format!(
+            "best of the rounds of {} measurements; {missed} of {wanted_all} targets beside PyTorch missed{why}",
+            rows.len()
+        ),
         table: print::table(&header, &lines),
         details: json!(details),
         seconds: 0.0,
@@ -309,7 +330,7 @@ mod tests {
             (row(ENGINES[0].0), speed(400.0)),
         ];
         let skipped = [(row(ENGINES[2].0), "no torch".to_owned())];
-        let part = part(&rows, &skipped);
+        let part = part(&rows, &skipped, DeviceKind::Cpu);
         assert_eq!(part.outcome, Outcome::Measured);
         insta::assert_snapshot!(part.table, @"
         shape    engine                tokens/s  TFLOP/s  memory  specbook is × as fast
@@ -323,6 +344,23 @@ mod tests {
             part.summary
         );
         assert_eq!(part.details[0]["rounds"], json!([300.0, 400.0]));
+    }
+
+    #[test]
+    fn a_gpu_has_targets_beside_pytorch() {
+        let row = |engine: &'static str| ("llama-l10".to_owned(), engine);
+        let outcome = |ours| {
+            let rows = [
+                (row("specbook bf16"), speed(ours)),
+                (row("PyTorch compiled bf16"), speed(100.0)),
+            ];
+            part(&rows, &[], DeviceKind::Cuda(0)).outcome
+        };
+        assert_eq!(outcome(120.0), Outcome::Passed);
+        assert_eq!(outcome(119.0), Outcome::Failed);
+        let alone = [(row("specbook f32"), speed(1.0))];
+        let alone = part(&alone, &[], DeviceKind::Cuda(0));
+        assert_eq!(alone.outcome, Outcome::Measured);
     }
 
     #[test]

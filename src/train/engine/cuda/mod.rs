@@ -93,6 +93,34 @@ fn engine(number: usize) -> Result<Box<dyn Engine>, TrainError> {
     Err(choose::refusal(number, choose::NO_SUPPORT))
 }
 
+/// Rates of one GPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ceilings {
+    /// Bytes per second that a copy reads and writes.
+    pub(crate) copied: f64,
+    /// Operations per second of products in f32.
+    pub(crate) f32: f64,
+    /// The same of bfloat16.
+    pub(crate) bf16: f64,
+}
+
+/// Measures what GPU `number` reaches at its best, in a second or two.
+///
+/// # Errors
+/// As opening it; it fails.
+pub(crate) fn ceilings(number: usize) -> Result<Ceilings, TrainError> {
+    usable(number)?;
+    measured(number)
+}
+
+#[cfg(feature = "cuda")]
+use fused::ceilings::measured;
+
+#[cfg(not(feature = "cuda"))]
+fn measured(number: usize) -> Result<Ceilings, TrainError> {
+    Err(choose::refusal(number, choose::NO_SUPPORT))
+}
+
 /// Says what can be used of GPU `number`, with an error where nothing can.
 ///
 /// # Errors

@@ -365,7 +365,10 @@ static CALLS: Calls = Calls {
         if failed == 0 {
             let mut words = vec![u64::MAX; bytes.div_ceil(8)];
             at.write(words.as_mut_ptr().cast());
-            look(|gpu| gpu.pinned.push(words));
+            look(|gpu| {
+                gpu.allocations += 1;
+                gpu.pinned.push(words);
+            });
         }
         failed
     }),

@@ -12,6 +12,8 @@
 //! of parameters, the residual stream and its gradient are f32, and each update writes the rounded copies that products read.
 
 mod attention;
+#[cfg(feature = "cuda")]
+pub(super) mod ceilings;
 mod gpu;
 mod head;
 mod layers;
