@@ -363,7 +363,7 @@ fn exchange(prepared: &Prepared<'_>, value: &Measured, all: f64, expect: &Expect
     let exchanges = crate::expr::exchanges(n, EXCHANGES);
     let is_as_far = |seeds: &&u64| {
         let value = measure(**seeds);
-        value.is_none_or(|value| !(value.abs() < all.abs() * (1.0 - 1e-12)))
+        value.is_none_or(|value| value.is_nan() || value.abs() >= all.abs() * (1.0 - 1e-12))
     };
     Some(exchanges.iter().filter(is_as_far).count() as f64 / exchanges.len() as f64)
 }
