@@ -139,7 +139,7 @@ fn pages_hold_in_a_browser() {
         }
     }
     pages.sort();
-    assert_eq!(pages.len(), 8, "{pages:?}");
+    assert_eq!(pages.len(), 9, "{pages:?}");
     let probe = folder.path().join("probe.html");
     let list = serde_json::to_string(&pages).unwrap();
     std::fs::write(&probe, PROBE.replace("PAGES", &list)).unwrap();
