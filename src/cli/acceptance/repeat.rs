@@ -68,13 +68,14 @@ impl Repeated {
             return Err(Failure::run("the training is too short to go on from"));
         };
         let resumed = finished(Some(middle), &mut Points::default())?;
-        let losses = points.all.iter().map(|point| point.train_loss);
+        let loss_of =
+            |point: Option<&Point>| point.map_or(f64::NAN, |point| point.train_loss);
         Ok(Self {
             dtype,
             steps: points.all.len(),
             losses: (
-                losses.clone().next().unwrap_or(f64::NAN),
-                losses.last().unwrap_or(f64::NAN),
+                loss_of(points.all.first()),
+                loss_of(points.all.last()),
             ),
             again: again == whole,
             resumed: resumed == whole,
