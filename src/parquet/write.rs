@@ -67,7 +67,11 @@ impl Cells {
     pub(crate) fn boolean(&mut self, value: Option<bool>) {
         if self.is_there(value.is_some()) {
             let bit = u8::from(value.unwrap_or_default()) << (self.bits % 8);
-            match self.values.last_mut().filter(|_| !self.bits.is_multiple_of(8)) {
+            match self
+                .values
+                .last_mut()
+                .filter(|_| !self.bits.is_multiple_of(8))
+            {
                 Some(last) => *last |= bit,
                 None => self.values.push(bit),
             }

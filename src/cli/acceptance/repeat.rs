@@ -5,6 +5,7 @@ use super::{Outcome, Part};
 use crate::cli::failure::Failure;
 use crate::cli::print;
 use crate::plan::Run;
+use crate::record::MetricPoint;
 use crate::spec::{Dtype, TrainSettings};
 use crate::train::{Checkpoint, Engine, TrainJob, Trained};
 use crate::workload::Workload;
@@ -69,14 +70,11 @@ impl Repeated {
         };
         let resumed = finished(Some(middle), &mut Points::default())?;
         let loss_of =
-            |point: Option<&Point>| point.map_or(f64::NAN, |point| point.train_loss);
+            |point: Option<&MetricPoint>| point.map_or(f64::NAN, |point| point.train_loss);
         Ok(Self {
             dtype,
             steps: points.all.len(),
-            losses: (
-                loss_of(points.all.first()),
-                loss_of(points.all.last()),
-            ),
+            losses: (loss_of(points.all.first()), loss_of(points.all.last())),
             again: again == whole,
             resumed: resumed == whole,
         })
