@@ -171,10 +171,10 @@ pub(crate) fn write(
         spec_sha256: spec.digest.to_string(),
         runs: results.runs.len(),
     };
-    let mut shared = Shared::default();
+    let mut sharing = Sharing::default();
     let mut lines = Vec::with_capacity(results.runs.len());
     for run in &results.runs {
-        lines.push(run_to_value(run, &mut shared)?);
+        lines.push(run_to_value(run, &mut sharing)?);
     }
     let mut bytes = Vec::new();
     let mut line = |value: &Value| {
@@ -183,7 +183,7 @@ pub(crate) fn write(
         Ok::<(), serde_json::Error>(())
     };
     line(&serde_json::to_value(&header)?)?;
-    line(&json!({"shared": shared}))?;
+    line(&json!({"shared": sharing.shared}))?;
     for run in &lines {
         line(&json!({"run": run}))?;
     }
@@ -194,25 +194,50 @@ pub(crate) fn write(
 /// The parts of an estimate that stand in `timing.json` alone.
 const COSTS: [&str; 4] = ["flops", "peak_rss_bytes", "disk_bytes", "seconds"];
 
-fn index_of<T: PartialEq + Clone>(list: &mut Vec<T>, item: &T) -> usize {
-    list.iter()
-        .position(|known| known == item)
-        .unwrap_or_else(|| {
-            list.push(item.clone());
-            list.len() - 1
-        })
+/// What several runs share, each thing once, and where in its list it stands, by its JSON.
+#[derive(Default)]
+struct Sharing {
+    shared: Shared,
+    document_tokens: BTreeMap<String, usize>,
+    excerpts: BTreeMap<String, usize>,
+    keys: BTreeMap<String, usize>,
 }
 
-fn run_to_value(run: &RunResult, shared: &mut Shared) -> Result<Value, serde_json::Error> {
+fn index_of<T: PartialEq + Clone + Serialize>(
+    list: &mut Vec<T>,
+    places: &mut BTreeMap<String, usize>,
+    item: &T,
+) -> Result<usize, serde_json::Error> {
+    // Most runs share with the one before them.
+    if list.last() == Some(item) {
+        return Ok(list.len() - 1);
+    }
+    let place = places.entry(serde_json::to_string(item)?);
+    Ok(*place.or_insert_with(|| {
+        list.push(item.clone());
+        list.len() - 1
+    }))
+}
+
+fn run_to_value(run: &RunResult, sharing: &mut Sharing) -> Result<Value, serde_json::Error> {
     let mut value = serde_json::to_value(run)?;
     let Some(map) = value.as_object_mut() else {
         return Ok(value);
     };
+    let shared = &mut sharing.shared;
     map.insert(
         "document_tokens".into(),
-        index_of(&mut shared.document_tokens, &run.document_tokens).into(),
+        index_of(
+            &mut shared.document_tokens,
+            &mut sharing.document_tokens,
+            &run.document_tokens,
+        )?
+        .into(),
     );
-    map.insert("key".into(), index_of(&mut shared.keys, &run.key).into());
+    map.insert(
+        "key".into(),
+        index_of(&mut shared.keys, &mut sharing.keys, &run.key)?.into(),
+    );
     map.insert("series".into(), series_to_value(&run.series)?);
     if let Some(estimate) = map.get_mut("estimate").and_then(Value::as_object_mut) {
         estimate.retain(|name, _| !COSTS.contains(&name.as_str()));
@@ -230,10 +255,17 @@ fn run_to_value(run: &RunResult, shared: &mut Shared) -> Result<Value, serde_jso
             .documents
             .iter()
             .map(|d| {
-                let excerpt = index_of(&mut shared.excerpts, &d.excerpt);
-                json!([d.document, d.tokens, d.nll, d.perplexity, excerpt, d.hits])
+                let excerpt = index_of(&mut shared.excerpts, &mut sharing.excerpts, &d.excerpt)?;
+                Ok(json!([
+                    d.document,
+                    d.tokens,
+                    d.nll,
+                    d.perplexity,
+                    excerpt,
+                    d.hits
+                ]))
             })
-            .collect();
+            .collect::<Result<_, serde_json::Error>>()?;
         eval_map.insert("documents".into(), documents.into());
     }
     Ok(value)

@@ -57,7 +57,7 @@ fn product(number: usize, dtype: Dtype) -> Result<f64, TrainError> {
     let mut size = 128;
     loop {
         let values: Vec<f32> = (0..size * size)
-            .map(|index| (index * 2_654_435_761 >> 7 & 0xff) as f32 / 128.0 - 1.0)
+            .map(|index| (((index * 2_654_435_761) >> 7) & 0xff) as f32 / 128.0 - 1.0)
             .collect();
         let values = gpu.upload(&values);
         let values = match gpu.low {
