@@ -256,10 +256,10 @@ fn a_run_fetches_documents_as_far_as_it_needs_them() {
 fn every_study_profile_is_ready_to_run() {
     let Some(data) = real_data() else { return };
     for (name, runs) in [
-        ("epoch-frenzy", 12),
+        ("epoch-frenzy", 6),
         ("grid-search", 36),
         ("scale-up", 4),
-        ("sequence-handling", 78),
+        ("sequence-handling", 26),
         ("loss-comparison", 19),
     ] {
         let project = Project::with_shipped(&format!("{name}.yaml"));
