@@ -10,7 +10,8 @@ say "CUDA code";         cargo clippy --locked --all-targets --features cuda-che
 say "CUDA headers";      scripts/cuda-headers.py
 say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "dfdx's operations on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::emulator
-say "acceptance on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --test suite --features cuda-check gpu::
+# On the processor it was among the tests above.
+say "acceptance on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --test suite --features cuda-check gpu:: -- --skip on_the_processor
 say "kernels for aarch64"; scripts/arm-test.sh kernels --no-install
 say "packages";          cargo package --locked --workspace --no-verify --allow-dirty --quiet
 say "manual pages"
