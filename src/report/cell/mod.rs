@@ -303,6 +303,21 @@ pub(crate) fn problem<T>(looked: Result<T, ReportError>) -> Vec<ReportError> {
     looked.err().into_iter().collect()
 }
 
+impl<T: chart::Drawn> Shown for T {
+    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
+        problem(chart::Drawn::look_up(self, scope, line))
+    }
+
+    fn blocks(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        place: &Place<'_>,
+    ) -> Result<Vec<Block>, ReportError> {
+        let figure = self.figure(builder.scope, place.line)?;
+        Ok(vec![builder.figure(&figure, self.caption())?])
+    }
+}
+
 impl Shown for TextCell {
     fn look_up(&self, _: &Scope<'_>, session: &Session, line: usize) -> Vec<ReportError> {
         in_text(&self.0, session, line)

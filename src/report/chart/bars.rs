@@ -1,10 +1,8 @@
 //! Bars: a metric by setting or by the values of an axis, from zero.
 
-use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
-use crate::expr::{Estimate, Session};
+use super::{Axis, Colour, Drawn, Figure, Kind, Look, Panel, Remark, Series, Style, same};
+use crate::expr::Estimate;
 use crate::record::RunResult;
-use crate::report::cell::{Builder, Place, Shown, problem};
-use crate::report::context::Block;
 use crate::report::scope::{Scope, axis_value, groups};
 use crate::report::{ReportError, csv};
 use crate::spec::BarsCell;
@@ -117,17 +115,16 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
     })
 }
 
-impl Shown for BarsCell {
-    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
-        problem(look_up(scope, self, line))
+impl Drawn for BarsCell {
+    fn look_up(&self, scope: &Scope<'_>, line: usize) -> Result<(), ReportError> {
+        look_up(scope, self, line).map(drop)
     }
 
-    fn blocks(
-        &self,
-        builder: &mut Builder<'_, '_>,
-        place: &Place<'_>,
-    ) -> Result<Vec<Block>, ReportError> {
-        let figure = bars(builder.scope, self, place.line)?;
-        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError> {
+        bars(scope, self, line)
+    }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption.as_deref()
     }
 }

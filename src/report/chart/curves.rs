@@ -1,12 +1,9 @@
 //! Learning curves: panels by one axis, colours by another, means and bands over seeds, published curves beside ours.
 
 use super::colour::{our_style, published_style};
-use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style, reduce, same};
-use crate::expr::Session;
+use super::{Axis, Colour, Drawn, Figure, Key, Look, Panel, Series, Style, reduce, same};
 use crate::record::RunResult;
 use crate::report::ReportError;
-use crate::report::cell::{self, Place, Shown, problem};
-use crate::report::context::Block;
 use crate::report::metric::{CURVES, at, curve_label};
 use crate::report::scope::{Group, Scope, axis_value, groups, value_text};
 use crate::report::text::one_line;
@@ -402,17 +399,16 @@ fn moving_mean(points: &[[f64; 2]], width: usize) -> Vec<[f64; 2]> {
         .collect()
 }
 
-impl Shown for PlotCell {
-    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
-        problem(look_up(scope, self, line))
+impl Drawn for PlotCell {
+    fn look_up(&self, scope: &Scope<'_>, line: usize) -> Result<(), ReportError> {
+        look_up(scope, self, line).map(drop)
     }
 
-    fn blocks(
-        &self,
-        builder: &mut cell::Builder<'_, '_>,
-        place: &Place<'_>,
-    ) -> Result<Vec<Block>, ReportError> {
-        let figure = curves(builder.scope, self, place.line)?;
-        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError> {
+        curves(scope, self, line)
+    }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption.as_deref()
     }
 }

@@ -1,12 +1,10 @@
 //! Paired differences: for each change of one setting the mean difference of a metric over matched runs, with its interval.
 
 use super::settings::others;
-use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
-use crate::expr::{Estimate, Session};
+use super::{Axis, Colour, Drawn, Figure, Kind, Look, Panel, Remark, Series, Style, same};
+use crate::expr::Estimate;
 use crate::human;
 use crate::record::{REPLICATE_AXES, RunResult};
-use crate::report::cell::{Builder, Place, Shown, problem};
-use crate::report::context::Block;
 use crate::report::metric;
 use crate::report::scope::{Scope, axis_value};
 use crate::report::{ReportError, csv};
@@ -219,17 +217,16 @@ fn told_units(changes: &[Change]) -> &'static str {
     }
 }
 
-impl Shown for DifferencesCell {
-    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
-        problem(look_up(scope, self, line))
+impl Drawn for DifferencesCell {
+    fn look_up(&self, scope: &Scope<'_>, line: usize) -> Result<(), ReportError> {
+        look_up(scope, self, line).map(drop)
     }
 
-    fn blocks(
-        &self,
-        builder: &mut Builder<'_, '_>,
-        place: &Place<'_>,
-    ) -> Result<Vec<Block>, ReportError> {
-        let figure = differences(builder.scope, self, place.line)?;
-        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError> {
+        differences(scope, self, line)
+    }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption.as_deref()
     }
 }

@@ -1,10 +1,7 @@
 //! A heat map: a metric by two axes, a mean over everything else.
 
-use super::{Axis, Colour, Figure, Kind, Look, Panel, Remark, Series, Style, same};
-use crate::expr::Session;
+use super::{Axis, Colour, Drawn, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::record::RunResult;
-use crate::report::cell::{Builder, Place, Shown, problem};
-use crate::report::context::Block;
 use crate::report::scope::{Scope, axis_value, groups};
 use crate::report::{ReportError, csv};
 use crate::spec::HeatCell;
@@ -128,17 +125,16 @@ pub(crate) fn heat(scope: &Scope<'_>, cell: &HeatCell, line: usize) -> Result<Fi
     })
 }
 
-impl Shown for HeatCell {
-    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
-        problem(look_up(scope, self, line))
+impl Drawn for HeatCell {
+    fn look_up(&self, scope: &Scope<'_>, line: usize) -> Result<(), ReportError> {
+        look_up(scope, self, line).map(drop)
     }
 
-    fn blocks(
-        &self,
-        builder: &mut Builder<'_, '_>,
-        place: &Place<'_>,
-    ) -> Result<Vec<Block>, ReportError> {
-        let figure = heat(builder.scope, self, place.line)?;
-        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError> {
+        heat(scope, self, line)
+    }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption.as_deref()
     }
 }

@@ -1,11 +1,8 @@
 //! Histograms: lengths of training documents, perplexity per held-out document.
 
-use super::{Axis, Colour, Figure, Key, Look, Panel, Series, Style};
-use crate::expr::Session;
+use super::{Axis, Colour, Drawn, Figure, Key, Look, Panel, Series, Style};
 use crate::record::RunResult;
 use crate::report::ReportError;
-use crate::report::cell::{Builder, Place, Shown};
-use crate::report::context::Block;
 use crate::report::records::is_finished;
 use crate::report::scope::{Scope, groups};
 use crate::report::text::escape_markdown;
@@ -259,22 +256,22 @@ fn count(values: &[f64], edges: &[f64]) -> Vec<[f64; 3]> {
         .collect()
 }
 
-impl Shown for HistogramCell {
-    fn look_up(&self, _: &Scope<'_>, _: &Session, _: usize) -> Vec<ReportError> {
-        Vec::new()
+impl Drawn for HistogramCell {
+    /// It names nothing.
+    fn look_up(&self, _: &Scope<'_>, _: usize) -> Result<(), ReportError> {
+        Ok(())
     }
 
-    fn blocks(
-        &self,
-        builder: &mut Builder<'_, '_>,
-        _: &Place<'_>,
-    ) -> Result<Vec<Block>, ReportError> {
-        let runs: Vec<&RunResult> = builder.scope.results.runs.iter().collect();
+    fn figure(&self, scope: &Scope<'_>, _: usize) -> Result<Figure, ReportError> {
+        let runs: Vec<&RunResult> = scope.results.runs.iter().collect();
         let make = match self.of {
             HistogramOf::DocumentTokens => document_tokens,
             HistogramOf::Perplexity => perplexity,
         };
-        let figure = make(builder.scope, &runs, self);
-        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+        Ok(make(scope, &runs, self))
+    }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption.as_deref()
     }
 }

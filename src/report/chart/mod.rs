@@ -24,9 +24,20 @@ pub(crate) use figure::{Axis, Figure, Key, Kind, Look, Panel, Remark, Series, St
 pub(crate) use histogram::perplexity;
 pub(crate) use picture::{FIGURE_CSS, inline, standalone};
 
-/// Figures by themselves, for tests.
+use super::ReportError;
+use super::scope::Scope;
+
+/// A cell that is one figure.
+pub(crate) trait Drawn {
+    /// Looks up what it names: whether [`Self::figure`] would succeed.
+    fn look_up(&self, scope: &Scope<'_>, line: usize) -> Result<(), ReportError>;
+
+    /// Its series and axes.
+    fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError>;
+
+    /// The sentence below it.
+    fn caption(&self) -> Option<&str>;
+}
+
 #[cfg(test)]
-pub(crate) use {
-    bars::bars, curves::curves, differences::differences, heat::heat, histogram::document_tokens,
-    scatter::scatter,
-};
+pub(crate) use histogram::document_tokens;

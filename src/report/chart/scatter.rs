@@ -1,12 +1,9 @@
 //! Final values as points: a metric against a size, an axis or another metric, one point per setting.
 
 use super::settings::{number, others};
-use super::{Axis, Colour, Figure, Key, Kind, Look, Panel, Series, Style, same};
-use crate::expr::Session;
+use super::{Axis, Colour, Drawn, Figure, Key, Kind, Look, Panel, Series, Style, same};
 use crate::record::RunResult;
 use crate::report::ReportError;
-use crate::report::cell::{Builder, Place, Shown, problem};
-use crate::report::context::Block;
 use crate::report::csv;
 use crate::report::scope::{Group, Scope, axis_value, groups};
 use crate::spec::{PlotAxis, ScatterCell};
@@ -189,17 +186,16 @@ fn panel(
     Panel { title, series }
 }
 
-impl Shown for ScatterCell {
-    fn look_up(&self, scope: &Scope<'_>, _: &Session, line: usize) -> Vec<ReportError> {
-        problem(look_up(scope, self, line))
+impl Drawn for ScatterCell {
+    fn look_up(&self, scope: &Scope<'_>, line: usize) -> Result<(), ReportError> {
+        look_up(scope, self, line).map(drop)
     }
 
-    fn blocks(
-        &self,
-        builder: &mut Builder<'_, '_>,
-        place: &Place<'_>,
-    ) -> Result<Vec<Block>, ReportError> {
-        let figure = scatter(builder.scope, self, place.line)?;
-        Ok(vec![builder.figure(&figure, self.caption.as_deref())?])
+    fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError> {
+        scatter(scope, self, line)
+    }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption.as_deref()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fixture::{self, Fixture, cells};
 use super::{files, text};
-use crate::report::chart::{self, Figure, Series};
+use crate::report::chart::{Drawn as _, Figure, Series};
 use crate::report::scope::{Scope, axis_value};
 use crate::spec::{Cell, Located};
 use serde_json::{Value, json};
@@ -26,10 +26,10 @@ fn figure(json: Value) -> Figure {
     let fixture = grid();
     let scope = Scope::new(&fixture.spec, &fixture.results);
     let made = match cells(json!([json])).remove(0) {
-        Cell::Scatter(cell) => chart::scatter(&scope, &cell, 1),
-        Cell::Differences(cell) => chart::differences(&scope, &cell, 1),
-        Cell::Bars(cell) => chart::bars(&scope, &cell, 1),
-        Cell::Heat(cell) => chart::heat(&scope, &cell, 1),
+        Cell::Scatter(cell) => cell.figure(&scope, 1),
+        Cell::Differences(cell) => cell.figure(&scope, 1),
+        Cell::Bars(cell) => cell.figure(&scope, 1),
+        Cell::Heat(cell) => cell.figure(&scope, 1),
         other => panic!("{other:?}"),
     };
     made.unwrap()

@@ -1,7 +1,7 @@
 //! Figures as data: what is drawn, before it is drawn.
 
 use super::fixture::{self, Fixture, Shape, cells, run};
-use crate::report::chart::{self, Figure, reduce};
+use crate::report::chart::{self, Drawn as _, Figure, reduce};
 use crate::report::scope::{Scope, axis_value};
 use crate::spec::{Cell, HistogramCell, HistogramOf, PlotAxis, PlotCell};
 use serde_json::json;
@@ -15,7 +15,7 @@ fn plot(json: serde_json::Value) -> PlotCell {
 
 fn curves(fixture: &Fixture, json: serde_json::Value) -> Figure {
     let scope = Scope::new(&fixture.spec, &fixture.results);
-    chart::curves(&scope, &plot(json), 1).unwrap()
+    plot(json).figure(&scope, 1).unwrap()
 }
 
 /// Two seeds of one setting with four steps each.
@@ -62,7 +62,7 @@ fn colours_are_those_of_the_axis_whatever_is_filtered() {
     let fixture = fixture::grid(1);
     let scope = Scope::new(&fixture.spec, &fixture.results);
     let colours = |json| {
-        let figure = chart::curves(&scope, &plot(json), 1).unwrap();
+        let figure = plot(json).figure(&scope, 1).unwrap();
         let keys = figure.legend.iter();
         keys.map(|key| format!("{} {}", key.label, key.look.colour.class()))
             .collect::<Vec<_>>()
