@@ -162,7 +162,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
         tape.add_backward_op(move |_| {
             let gy = gpu.taken(output, rows * dim);
             let delta = gpu.floats(rows * n_heads); // (B, H, T)
-            let slopes = gpu.activations(rows * (dim + 2 * n_kv_heads * shape.width as usize));
+            let gradients = gpu.activations(rows * (dim + 2 * n_kv_heads * shape.width as usize));
             let delta_name = gpu.typed("attention_delta");
             launch!(
                 gpu,
@@ -189,17 +189,17 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
                     gy.at,
                     lse.at,
                     delta.at,
-                    slopes.at,
+                    gradients.at,
                     tiles as i32,
                     shape,
                     masks
                 );
             }
             if let Some(rope) = &rope {
-                rope.turn(&gpu, slopes.at, 0, rows, shape, -1.0);
+                rope.turn(&gpu, gradients.at, 0, rows, shape, -1.0);
             }
             drop((gy, qkv, kept));
-            gpu.project_back(&x, layer, slopes.at, rows);
+            gpu.project_back(&x, layer, gradients.at, rows);
             Ok(())
         });
     }

@@ -65,12 +65,8 @@ fn product(number: usize, dtype: Dtype) -> Result<f64, TrainError> {
             false => values,
         };
         let to = gpu.activations(size * size);
-        let factor = |transposed| Factor {
-            at: values.at,
-            columns: size,
-            transposed,
-        };
-        let factors = [factor(false), factor(true)];
+        let factor = Factor::new(values.at, size);
+        let factors = [factor, factor.transposed()];
         let seconds = timed(&gpu, to.at, || {
             gpu.product(factors, [size; 3], to.at, false, false);
         });

@@ -62,6 +62,25 @@ pub(super) struct Factor {
     pub(super) transposed: bool,
 }
 
+impl Factor {
+    /// The matrix as it stands.
+    pub(super) fn new(at: u64, columns: usize) -> Self {
+        Self {
+            at,
+            columns,
+            transposed: false,
+        }
+    }
+
+    /// Its transpose.
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            transposed: true,
+            ..self
+        }
+    }
+}
+
 impl Gpu {
     /// Opens GPU `number`.
     ///

@@ -145,8 +145,8 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         );
         if T::OWNS_TAPE {
             let to_part = at(element * dim, to_x.at);
-            gpu.slopes_into(logits.at, layer, count, (to_part, false), false);
-            gpu.weight_slopes(logits.at, part, layer, count);
+            gpu.input_gradient(logits.at, layer, count, (to_part, false), false);
+            gpu.weight_gradient(logits.at, part, layer, count);
         }
     }
     let place = match T::OWNS_TAPE {

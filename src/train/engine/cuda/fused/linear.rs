@@ -132,16 +132,8 @@ impl Gpu {
         let Parameters {
             outputs, inputs, ..
         } = layer;
-        let x = Factor {
-            at: x,
-            columns: inputs,
-            transposed: false,
-        };
-        let weight = Factor {
-            at: self.factor(layer.weight, outputs * inputs),
-            columns: inputs,
-            transposed: true,
-        };
+        let x = Factor::new(x, inputs);
+        let weight = Factor::new(self.factor(layer.weight, outputs * inputs), inputs).transposed();
         self.product([x, weight], [rows, outputs, inputs], y, false, false);
     }
 
@@ -155,7 +147,7 @@ impl Gpu {
     }
 
     /// gy · W: (N, O) · (O, I) -> (N, I).
-    pub(super) fn slopes_into(
+    pub(super) fn input_gradient(
         &self,
         gy: u64,
         layer: Parameters,
@@ -166,34 +158,18 @@ impl Gpu {
         let Parameters {
             outputs, inputs, ..
         } = layer;
-        let gy = Factor {
-            at: gy,
-            columns: outputs,
-            transposed: false,
-        };
-        let weight = Factor {
-            at: self.factor(layer.weight, outputs * inputs),
-            columns: inputs,
-            transposed: false,
-        };
+        let gy = Factor::new(gy, outputs);
+        let weight = Factor::new(self.factor(layer.weight, outputs * inputs), inputs);
         self.product([gy, weight], [rows, inputs, outputs], to, wide, add);
     }
 
     /// Adds gyᵀ · x to the gradient of the weight: (O, N) · (N, I) -> (O, I).
-    pub(super) fn weight_slopes(&self, gy: u64, x: u64, layer: Parameters, rows: usize) {
+    pub(super) fn weight_gradient(&self, gy: u64, x: u64, layer: Parameters, rows: usize) {
         let Parameters {
             outputs, inputs, ..
         } = layer;
-        let gy = Factor {
-            at: gy,
-            columns: outputs,
-            transposed: true,
-        };
-        let x = Factor {
-            at: x,
-            columns: inputs,
-            transposed: false,
-        };
+        let gy = Factor::new(gy, outputs).transposed();
+        let x = Factor::new(x, inputs);
         let to = self.gradient(layer.weight, outputs * inputs);
         self.product([gy, x], [outputs, inputs, rows], to.at, true, true);
     }
@@ -206,9 +182,9 @@ impl Gpu {
             true => self.floats(rows * layer.inputs),
             false => self.activations(rows * layer.inputs),
         });
-        self.slopes_into(gy, layer, rows, (to_x.at, x.wide), add);
+        self.input_gradient(gy, layer, rows, (to_x.at, x.wide), add);
         self.table.borrow_mut().set_gradient(x.number, to_x);
-        self.weight_slopes(gy, x.values.at, layer, rows);
+        self.weight_gradient(gy, x.values.at, layer, rows);
         if let Some(bias) = layer.bias {
             self.column_sums(gy, bias, rows, layer.outputs);
         }

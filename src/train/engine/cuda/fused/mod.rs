@@ -314,18 +314,18 @@ impl Operations for CudaFused {
     ) -> Result<Scalar<Self, T>, TrainError> {
         let (y, mut tape) = y.split_tape();
         let (output, len) = (number(&y), y.shape().0 * y.shape().1);
-        let slopes = self.gpu.table.borrow().values(number(&weights));
+        let weights = self.gpu.table.borrow().values(number(&weights));
         let kind = self.gpu.table.borrow().kind(output);
         let sum: Scalar<Self> = self.device.try_tensor(0.0).map_err(tensor_error)?;
         let gpu = Rc::clone(&self.gpu);
         tape.add_backward_op(move |_| {
             if gpu.low && kind == Kind::Activation {
-                let gradient = gpu.rounded(slopes.at, len);
+                let gradient = gpu.rounded(weights.at, len);
                 gpu.table.borrow_mut().set_gradient(output, gradient);
                 return Ok(());
             }
             let gradient = gpu.zeros(len);
-            gpu.add(gradient.at, slopes.at, len);
+            gpu.add(gradient.at, weights.at, len);
             gpu.accumulate(output, gradient, len);
             Ok(())
         });

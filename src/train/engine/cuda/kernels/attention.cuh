@@ -2,7 +2,7 @@
 //
 // qkv is (sequences · length, (heads + 2 · kv_heads) · width): queries, keys, values, head after head. Query head h reads key head
 // h / (heads / kv_heads). WIDTH is the head's width rounded up to 16, 32, 64 or 128; what is beyond `width` is zeros in shared memory.
-// Nothing is added up by two blocks: one kernel makes the slopes of queries, another those of keys and values, over all heads of a group in order.
+// Nothing is added up by two blocks: one kernel makes the gradients of queries, another those of keys and values, over all heads of a group in order.
 #pragma once
 #include "device.cuh"
 
@@ -148,12 +148,12 @@ template <int WIDTH> __device__ __forceinline__ void plain_forward(ATTENTION_FOR
   if (c == 0) lse[(size_t(at.sequence) * a.heads + at.head) * a.length + i] = most + logf(sum);
 }
 
-// Slopes of the queries, written to their columns of dqkv.
+// Gradients of the queries, written to their columns of dqkv.
 #define ATTENTION_BACKWARD(T) const T *__restrict__ qkv, const T *__restrict__ dy, const float *__restrict__ lse, const float *__restrict__ delta, T *__restrict__ dqkv, int tiles, Attention a, Dropout dropout
 template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BACKWARD(float)) {
   typedef Plain<WIDTH> P;
   SHARED(float, queries, P::TILE * P::LD);
-  SHARED(float, slopes, P::TILE * P::LD);
+  SHARED(float, gradients, P::TILE * P::LD);
   SHARED(float, tile, P::TILE * P::LD);  // values, then keys
   SHARED(float, shares, P::TILE *(P::TILE + 1));
   const Place at(a, tiles, a.heads);
@@ -161,7 +161,7 @@ template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BAC
   const int kv = at.head / (a.heads / a.kv_heads), dim = a.heads * a.width;
   const float *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + kv) * a.width, *v = k + a.kv_heads * a.width;
   load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(queries, q + at.head * a.width, first, a.length, stride, a.width);
-  load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(slopes, dy + size_t(at.sequence) * a.length * dim + at.head * a.width, first, a.length, dim, a.width);
+  load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + at.head * a.width, first, a.length, dim, a.width);
   const size_t known = (size_t(at.sequence) * a.heads + at.head) * a.length + (i < a.length ? i : 0);
   const float log_sum = lse[known], own = delta[known];
   float out[P::OWN], s[P::KEYS], d[P::KEYS];
@@ -172,7 +172,7 @@ template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BAC
     __syncthreads();
     load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, v, from, a.length, stride, a.width);
     __syncthreads();
-    row_products<WIDTH>(slopes, tile, d);
+    row_products<WIDTH>(gradients, tile, d);
     __syncthreads();
     load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, k, from, a.length, stride, a.width);
     __syncthreads();
@@ -194,12 +194,12 @@ template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BAC
     if (c + 4 * n < a.width) to[c + 4 * n] = out[n];
 }
 
-// Slopes of keys and values: a block's rows are keys.
+// Gradients of keys and values: a block's rows are keys.
 template <int WIDTH> __device__ __forceinline__ void plain_keys(ATTENTION_BACKWARD(float)) {
   typedef Plain<WIDTH> P;
   SHARED(float, keys, P::TILE * P::LD);
   SHARED(float, tile, P::TILE * P::LD);  // queries
-  SHARED(float, slopes, P::TILE * P::LD);
+  SHARED(float, gradients, P::TILE * P::LD);
   SHARED(float, shares, P::TILE *(P::TILE + 1));
   const Place at(a, tiles, a.kv_heads);
   const int stride = stride_of(a), first = at.tile * P::TILE, r = threadIdx.x >> 2, c = threadIdx.x & 3, j = first + r, dim = a.heads * a.width;
@@ -218,14 +218,14 @@ template <int WIDTH> __device__ __forceinline__ void plain_keys(ATTENTION_BACKWA
     for (int from = first; from < a.length; from += P::TILE) {
       __syncthreads();
       load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, q + head * a.width, from, a.length, stride, a.width);
-      load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(slopes, dy + size_t(at.sequence) * a.length * dim + head * a.width, from, a.length, dim, a.width);
+      load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + head * a.width, from, a.length, dim, a.width);
       __syncthreads();
       row_products<WIDTH>(keys, tile, s);
       // Σ_d v dy for all queries of the tile: each of the four threads has a quarter of the columns.
       for (int n = 0; n < P::TILE; n++) {
         float sum = 0.f;
 #pragma unroll
-        for (int e = 0; e < P::OWN; e++) sum += own[e] * slopes[n * P::LD + c + 4 * e];
+        for (int e = 0; e < P::OWN; e++) sum += own[e] * gradients[n * P::LD + c + 4 * e];
         sum = four_sum(sum);
 #pragma unroll
         for (int e = 0; e < P::KEYS; e++) d[e] = n == c + 4 * e ? sum : d[e];
@@ -240,7 +240,7 @@ template <int WIDTH> __device__ __forceinline__ void plain_keys(ATTENTION_BACKWA
         d[n] = there ? s[n] * (kept * d[n] - delta[known + i]) * a.scale : 0.f;
       }
       __syncwarp();  // the four threads of a row are of one warp
-      row_mix<WIDTH>(shares, slopes, to_value);
+      row_mix<WIDTH>(shares, gradients, to_value);
       __syncwarp();
 #pragma unroll
       for (int n = 0; n < P::KEYS; n++) shares[r * (P::TILE + 1) + c + 4 * n] = d[n];

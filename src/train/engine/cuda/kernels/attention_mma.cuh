@@ -146,13 +146,13 @@ template <int WIDTH> __device__ __forceinline__ void tensor_forward(ATTENTION_FO
 
 template <int WIDTH> __device__ __forceinline__ void tensor_queries(ATTENTION_BACKWARD(bf16)) {
   typedef Tensor<WIDTH> P;
-  SHARED(bf16, tile, 2 * P::QUERIES *P::LD);  // keys, then values; at first the queries, then the slopes
+  SHARED(bf16, tile, 2 * P::QUERIES *P::LD);  // keys, then values; at first the queries, then the gradients
   bf16 *keys = tile, *values = tile + P::QUERIES * P::LD;
   const Place at(a, tiles, a.heads);
   const int stride = stride_of(a), first = (tiles - 1 - at.tile) * P::ROWS, warp = threadIdx.x >> 5, t = threadIdx.x & 3, dim = a.heads * a.width;
   const int row = first + warp * 16 + ((threadIdx.x & 31) >> 2), kv = at.head / (a.heads / a.kv_heads);
   const bf16 *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + kv) * a.width, *v = k + a.kv_heads * a.width;
-  unsigned query[P::STEPS][4], slope[P::STEPS][4];
+  unsigned query[P::STEPS][4], gradient[P::STEPS][4];
   load_fast<P::ROWS, WIDTH, P::LD, P::THREADS>(tile, q + at.head * a.width, first, a.length, stride, a.width);
   __syncthreads();
 #pragma unroll
@@ -161,7 +161,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_queries(ATTENTION_BA
   load_fast<P::ROWS, WIDTH, P::LD, P::THREADS>(tile, dy + size_t(at.sequence) * a.length * dim + at.head * a.width, first, a.length, dim, a.width);
   __syncthreads();
 #pragma unroll
-  for (int c = 0; c < P::STEPS; c++) load_a(slope[c], tile + warp * 16 * P::LD + c * 16, P::LD);
+  for (int c = 0; c < P::STEPS; c++) load_a(gradient[c], tile + warp * 16 * P::LD + c * 16, P::LD);
   const size_t known = (size_t(at.sequence) * a.heads + at.head) * a.length;
   float log_sum[2], own[2], out[P::OUT][4];
 #pragma unroll
@@ -179,7 +179,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_queries(ATTENTION_BA
     __syncthreads();
     float s[P::QUERIES / 8][4], d[P::QUERIES / 8][4];
     times_rows<WIDTH>(s, query, keys);
-    times_rows<WIDTH>(d, slope, values);
+    times_rows<WIDTH>(d, gradient, values);
 #pragma unroll
     for (int n = 0; n < P::QUERIES / 8; n++)
 #pragma unroll
@@ -199,7 +199,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_keys(ATTENTION_BACKW
   SHARED(bf16, keys, P::ROWS *P::LD);
   SHARED(bf16, values, P::ROWS *P::LD);
   SHARED(bf16, queries, P::KEYS *P::LD);
-  SHARED(bf16, slopes, P::KEYS *P::LD);
+  SHARED(bf16, gradients, P::KEYS *P::LD);
   const Place at(a, tiles, a.kv_heads);
   const int stride = stride_of(a), first = at.tile * P::ROWS, warp = threadIdx.x >> 5, t = threadIdx.x & 3, dim = a.heads * a.width;
   const int row = first + warp * 16 + ((threadIdx.x & 31) >> 2), group = a.heads / a.kv_heads;
@@ -215,7 +215,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_keys(ATTENTION_BACKW
     for (int from = first; from < a.length; from += P::KEYS) {
       __syncthreads();
       load_fast<P::KEYS, WIDTH, P::LD, P::THREADS>(queries, q + head * a.width, from, a.length, stride, a.width);
-      load_fast<P::KEYS, WIDTH, P::LD, P::THREADS>(slopes, dy + size_t(at.sequence) * a.length * dim + head * a.width, from, a.length, dim, a.width);
+      load_fast<P::KEYS, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + head * a.width, from, a.length, dim, a.width);
       __syncthreads();
       float s[P::KEYS / 8][4], d[P::KEYS / 8][4];
       clear(s);
@@ -229,7 +229,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_keys(ATTENTION_BACKW
         for (int n = 0; n < P::KEYS / 8; n++) {
           load_b_rows(b, queries + n * 8 * P::LD + c * 16, P::LD);
           mma_16x8x16(s[n], key, b);
-          load_b_rows(b, slopes + n * 8 * P::LD + c * 16, P::LD);
+          load_b_rows(b, gradients + n * 8 * P::LD + c * 16, P::LD);
           mma_16x8x16(d[n], value, b);
         }
       }
@@ -243,7 +243,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_keys(ATTENTION_BACKW
           s[n][e] = p * kept;
           d[n][e] = there ? p * (kept * d[n][e] - delta[known + i]) * a.scale : 0.f;
         }
-      times_columns<WIDTH>(to_value, s, slopes);
+      times_columns<WIDTH>(to_value, s, gradients);
       times_columns<WIDTH>(to_key, d, queries);
     }
   }

@@ -51,7 +51,7 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
   row_sums(f, classes, whole, part, most, sum, squares);
   const float log_sum = most + logf(sum), fy = to_f32(f[y]), py = exponential<T>(fy - log_sum), goal = formula.target;
   const float correct = fabsf(formula.on_probabilities ? py : fy) < formula.near ? formula.correct : formula.wrong;
-  float mean = 0.f;  // Σ p e, e the slopes by the probabilities
+  float mean = 0.f;  // Σ p e, e the gradients by the probabilities
   if (formula.square && formula.on_probabilities) {
     squares = 0.f;
     FOURS(j, classes) {
@@ -80,8 +80,8 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
       const float p = exponential<T>(v[e] - log_sum), s = formula.on_probabilities ? p : v[e];
       float g = formula.cross_entropy ? p - (right ? 1.f : 0.f) : 0.f;
       if (formula.square) {
-        const float slope = right ? 2.f * correct * (s - goal) : 2.f * formula.wrong * s;
-        g += formula.on_probabilities ? p * (slope - mean) : slope;
+        const float gradient = right ? 2.f * correct * (s - goal) : 2.f * formula.wrong * s;
+        g += formula.on_probabilities ? p * (gradient - mean) : gradient;
       }
       v[e] = g * formula.factor;
     }

@@ -63,9 +63,9 @@ extern "C" __global__ void __launch_bounds__(256) adamw(const Piece *__restrict_
     load4(piece.gradient + j, left, whole, g);
 #pragma unroll
     for (int e = 0; e < 4; e++) {
-      const float slope = scale * g[e];
-      m[e] = step.beta1 * m[e] + step.rest1 * slope;
-      v[e] = step.beta2 * v[e] + step.rest2 * slope * slope;
+      const float gradient = scale * g[e];
+      m[e] = step.beta1 * m[e] + step.rest1 * gradient;
+      v[e] = step.beta2 * v[e] + step.rest2 * gradient * gradient;
       p[e] = shrink * p[e] - step.rate * m[e] / (sqrtf(v[e]) * step.root + step.eps);
       g[e] = 0.f;
     }

@@ -242,7 +242,7 @@ template <class T> __device__ __forceinline__ void swiglu_forward_of(SWIGLU_FORW
 }
 BOTH(swiglu_forward, 256, SWIGLU_FORWARD, x, y, hidden)
 
-// The slopes of gate and up take their places in x.
+// The gradients of gate and up take their places in x.
 #define SWIGLU_BACKWARD(T) T *__restrict__ x, const T *__restrict__ dy, int hidden
 template <class T> __device__ __forceinline__ void swiglu_backward_of(SWIGLU_BACKWARD(T)) {
   const bool whole = hidden % 4 == 0;
@@ -283,7 +283,7 @@ template <class T> __device__ __forceinline__ void gelu_forward_of(GELU_FORWARD(
 }
 BOTH(gelu_forward, 256, GELU_FORWARD, x, bias, y, columns)
 
-// The slope of z takes the place of x.
+// The gradient of z takes the place of x.
 #define GELU_BACKWARD(T) T *__restrict__ x, const float *__restrict__ bias, const T *__restrict__ dy, int columns
 template <class T> __device__ __forceinline__ void gelu_backward_of(GELU_BACKWARD(T)) {
   const bool whole = columns % 4 == 0;
