@@ -230,7 +230,7 @@ impl<'a> Cache<'a> {
             return Found::Miss;
         }
         let found = self.read_slice(key, vocab_size);
-        // Lengths of before were written without waiting for the disk: a power loss could tear them and leave the ids.
+        // Older lengths were written without waiting for the disk: a power loss could tear them and leave the ids.
         if let Found::Hit(documents) = &found
             && self.lengths(key).is_none()
         {

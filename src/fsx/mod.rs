@@ -4,6 +4,7 @@
 //! operation, so that tests can show what survives. Nothing here knows what the files mean.
 
 mod across;
+mod aside;
 mod atomic;
 #[cfg(test)]
 mod fault;
@@ -19,6 +20,7 @@ mod regular;
 mod stranger;
 mod whole;
 
+pub use aside::aside;
 pub use atomic::AtomicFile;
 #[cfg(test)]
 pub use fault::{Fault, FaultFs};

@@ -81,7 +81,7 @@ impl Owner {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split_ascii_whitespace();
         let (token, process) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-        // Behind the counter and the pace; leases of before end with the counter.
+        // Behind the counter and the pace; older leases end with the counter.
         let (host, job) = (parts.nth(2), parts.next());
         let known = |part: Option<&str>| part.unwrap_or("-").to_owned();
         Some(Self {

@@ -153,15 +153,11 @@ impl<'a> Folder<'a> {
         if is_same {
             return Ok(());
         }
-        for number in 1.. {
-            let to = match number {
-                1 => format!("{name}.changed"),
-                _ => format!("{name}.changed-{number}"),
-            };
+        for to in crate::fsx::aside(name) {
             if self.fs.metadata(&self.path.join(&to))?.is_none() {
                 self.fs.rename(&path, &self.path.join(&to))?;
                 self.aside.push(format!(
-                    "`{}` was changed since an earlier export made it; as it was it is `{to}` now",
+                    "`{}` was edited after an earlier export made it; the edited version is kept as `{to}`",
                     path.display()
                 ));
                 break;

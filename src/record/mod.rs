@@ -271,7 +271,7 @@ pub struct Digests {
     pub metrics: Sha256Hex,
     /// Of the tokenizer that was used.
     pub tokenizer: Sha256Hex,
-    /// Of the ids of the training and validation documents; `None` in records of before.
+    /// Of the ids of the training and validation documents; `None` in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Sha256Hex>,
 }

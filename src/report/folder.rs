@@ -102,7 +102,7 @@ impl<'a> ReportFolder<'a> {
                 let aside = self.aside(&file.path, &changed);
                 staging.put(&self.below(&aside), &changed)?;
                 warnings.push(format!(
-                    "`{}` was changed since an earlier report made it; as it was it is `{aside}` now",
+                    "`{}` was edited after an earlier report made it; the edited version is kept as `{aside}`",
                     self.path(&file.path).display()
                 ));
             }
@@ -227,15 +227,12 @@ impl<'a> ReportFolder<'a> {
 
     /// A name beside `path` under which `changed` stands, or nothing yet.
     fn aside(&self, path: &str, changed: &[u8]) -> String {
-        let names = (1..).map(|number| match number {
-            1 => format!("{path}.changed"),
-            _ => format!("{path}.changed-{number}"),
-        });
+        let mut names = crate::fsx::aside(path);
         let is_free = |name: &String| match self.read(name, LIMIT) {
             Ok(found) => found == changed,
             Err(error) => error.is_not_found(),
         };
-        names.into_iter().find(is_free).expect("numbers do not end")
+        names.find(is_free).expect("numbers do not end")
     }
 
     fn digest(&self, path: &str) -> Result<Option<Sha256Hex>, FsError> {

@@ -268,7 +268,7 @@ mod tests {
             panic!("not noticed");
         };
         assert!(difference.ids && difference.step.is_none() && !difference.weights);
-        // A record of before says nothing of its ids.
+        // An older record does not tell the digest of its ids.
         forged = record.clone();
         forged.digests.ids = None;
         assert_eq!(again(&store, run, &forged), Reproduction::Equal);

@@ -27,7 +27,7 @@ pub struct Manifest {
     /// Format number; [`Store::put_plan`] sets it.
     pub format: u32,
     /// Where the spec lies, seen from the store's folder, so that a project that is moved as a whole keeps its plans; `None` in
-    /// manifests of before.
+    /// older manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
     /// Name of the spec.
@@ -40,10 +40,10 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// Runs in plan order.
     pub runs: Vec<ManifestRun>,
-    /// Imported models that runs begin with; `None` in manifests of before, which may need any.
+    /// Imported models that runs begin with; `None` in older manifests, which may need any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<BTreeSet<Sha256Hex>>,
-    /// What is known of their data, for who has not the text; empty in manifests of before.
+    /// What is known of their data, for who has not the text; empty in older manifests.
     #[serde(default, skip_serializing_if = "KnownPlan::is_empty")]
     pub data: KnownPlan,
 }

@@ -99,10 +99,10 @@ fn what_was_written_into_a_report_is_kept_beside_it() {
     project.run(&["run", "specs/tiny.yaml"]).success();
     let report = || project.run(&["report", "specs/tiny.yaml"]).success().stderr;
     let made = project.read("reports/tiny/report.md");
-    assert!(!report().contains("changed"));
+    assert!(!report().contains("edited"));
     // A checkout may turn line ends.
     project.write("reports/tiny/report.md", made.replace('\n', "\r\n"));
-    assert!(!report().contains("changed"));
+    assert!(!report().contains("edited"));
     for (text, name) in [
         ("my remarks", "report.md.changed"),
         ("other remarks", "report.md.changed-2"),
@@ -110,8 +110,9 @@ fn what_was_written_into_a_report_is_kept_beside_it() {
     ] {
         project.write("reports/tiny/report.md", text);
         let told = report();
-        let words = "report.md` was changed since an earlier report made it; as it was it is";
-        assert!(told.contains(&format!("{words} `{name}` now")), "{told}");
+        let words =
+            "report.md` was edited after an earlier report made it; the edited version is kept as";
+        assert!(told.contains(&format!("{words} `{name}`")), "{told}");
         assert_eq!(project.read(&format!("reports/tiny/{name}")), text);
         assert_eq!(project.read("reports/tiny/report.md"), made);
     }
@@ -127,12 +128,12 @@ fn what_was_written_into_a_report_is_kept_beside_it() {
     // The same of a paper, which people do write into.
     let paper = ["report", "specs/tiny.yaml", "--to", "tex", "--out", "paper"];
     let first = project.run(&paper).success();
-    assert!(!first.stderr.contains("changed"), "{}", first.stderr);
+    assert!(!first.stderr.contains("edited"), "{}", first.stderr);
     project.write("paper/tiny/report.tex", "my introduction");
     project.write("paper/tiny/notes.txt", "mine");
     let told = project.run(&paper).success().stderr;
     assert!(
-        told.contains("as it was it is `report.tex.changed` now"),
+        told.contains("the edited version is kept as `report.tex.changed`"),
         "{told}"
     );
     let kept = project.read("paper/tiny/report.tex.changed");

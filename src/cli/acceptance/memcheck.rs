@@ -1,4 +1,4 @@
-//! NVIDIA's checker of memory accesses and races, over everything that parity launches.
+//! NVIDIA's checker of memory accesses, over everything that parity launches.
 
 use super::clock::Clock;
 use super::{Outcome, Part};

@@ -28,7 +28,7 @@ pub struct TrainedOn {
     pub run: String,
     /// Its data.
     pub data: DataKey,
-    /// Digest of its ids; runs of before have none.
+    /// Digest of its ids; older runs have none.
     pub ids: Option<Sha256Hex>,
     /// Digest of its tokenizer.
     pub tokenizer: Sha256Hex,

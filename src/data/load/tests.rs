@@ -347,7 +347,7 @@ fn a_forged_cache_is_found_and_made_anew() {
         reason.ends_with("not those that run a/b was trained on"),
         "{reason}"
     );
-    // A run of before says nothing of its ids, but of its tokenizer.
+    // An older run tells the digest of its tokenizer, not that of its ids.
     let of_before = crate::data::TrainedOn {
         ids: None,
         ..known.clone()

@@ -275,7 +275,7 @@ fn run_from_value(
 
 type Documents = Vec<crate::record::DocumentScore>;
 
-/// The score of a document; reports of before hits were counted have none.
+/// The score of a document; older reports have no hits.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Row {

@@ -1,0 +1,7 @@
+//! Names for files that somebody edited and something is about to replace.
+
+/// The names under which an edited file `name` can be kept beside its replacement, in order: `NAME.changed`, `NAME.changed-2`, ….
+pub fn aside(name: &str) -> impl Iterator<Item = String> {
+    let first = std::iter::once(format!("{name}.changed"));
+    first.chain((2..).map(move |number: u64| format!("{name}.changed-{number}")))
+}
