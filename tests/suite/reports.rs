@@ -192,7 +192,7 @@ fn a_report_without_its_text() {
     let without = project.read("reports/tiny/report.md");
     assert!(without.contains("Mean –."), "{without}");
     assert!(
-        without.contains("– Not drawn: dim=16, dim=32, whose text was not there"),
+        without.contains("– Not drawn: dim=16, dim=32, because neither the text"),
         "{without}"
     );
     let claims = |report: &str| report.split("## Claims").nth(1).unwrap().to_owned();

@@ -105,7 +105,7 @@ pub(crate) struct AcceptanceArgs {
     /// Override a setting of that experiment; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Minutes that all of it may take: what does not fit is skipped, and said.
+    /// Minutes that it may take: a part that no longer fits is skipped, and said; one that has begun goes to its end.
     #[arg(long, value_name = "MINUTES")]
     pub(crate) minutes: Option<f64>,
     /// The only part to do.

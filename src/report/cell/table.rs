@@ -476,7 +476,7 @@ fn caption(
         let is_of_documents = |column: &Column| crate::eval::is_of_documents(&column.metric);
         if columns.iter().any(is_of_documents) && rows.len() > 1 {
             parts.push(
-                "Rows share their held-out documents, so that differences between them are surer."
+                "Rows share their held-out documents, so differences between them are more certain."
                     .to_owned(),
             );
         }

@@ -62,7 +62,7 @@ pub(crate) fn document_tokens(
     );
     if !unknown.is_empty() {
         let note = format!(
-            "– Not drawn: {}, whose text was not there when this report was made, nor what was tokenised of it.",
+            "– Not drawn: {}, because neither the text nor its tokens were there when this report was made.",
             unknown.join(", ")
         );
         figure.notes = match populations.is_empty() {
