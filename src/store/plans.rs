@@ -43,7 +43,7 @@ pub struct Manifest {
     /// Imported models that runs begin with; `None` in older manifests, which may need any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<BTreeSet<Sha256Hex>>,
-    /// What is known of their data, for who has not the text; empty in older manifests.
+    /// What is known of their data, for readers who lack the text; empty in older manifests.
     #[serde(default, skip_serializing_if = "KnownPlan::is_empty")]
     pub data: KnownPlan,
 }
