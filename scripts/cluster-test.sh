@@ -106,6 +106,7 @@ END
 failed=0; began=$(date +%s)
 check() { if eval "$2"; then echo "  ok: $1"; else echo "  FAILED: $1"; failed=1; fi; }
 equal() { digests "$L/ref-$1" > "$L/a"; digests "$L/$2" > "$L/b"; [ -s "$L/a" ] && cmp -s "$L/a" "$L/b"; }
+missing() { echo $(( $(ls "$L/ref-$1"/runs-v1/*/*/record.json | wc -l) - $(ls "$L/$2"/runs-v1/*/*/record.json | wc -l) )); }
 reference() { # once per spec
   [ -d "$L/ref-$1" ] || sb run "$L/p/specs/$1.yaml" --jobs 2 --no-report --quiet --store "$L/ref-$1" || failed=1
 }
@@ -175,7 +176,11 @@ test_node_down() {
 test_restarted() {
   reference grid; submit grid restarted --task-minutes 0 --time 5 & local submitting=$!; wait $submitting
   wait_for "training restarted"; stop_controller; sleep 2; start_controller; wait_for drained; wait_for drained
-  check "slurmctld restarted in the middle, the same digests" "equal grid restarted"
+  # A restarted slurmd may take a task's script for a leftover and remove it before it begins ("vestigial job script"): that run is missing then.
+  local left; left=$(missing grid restarted); echo "  tasks that Slurm lost: $left"
+  submit grid restarted --task-minutes 0 --time 5 --wait
+  check "slurmctld restarted in the middle, only what Slurm lost is queued again" "[ $left = 0 ] || grep -q '^$left runs\? in ' $L/log/restarted.txt"
+  check "the same digests" "equal grid restarted"
 }
 test_no_accounting() { check "sacct has nothing to say, and nobody asked it" "! sacct > /dev/null 2>&1"; }
 
