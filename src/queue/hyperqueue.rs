@@ -9,11 +9,16 @@ use std::path::Path;
 /// no report where a chunk failed.
 pub fn job_file(calls: &Calls, chunks: usize, needs: Needs, name: &str, logs: &Path) -> String {
     let mut text = format!("name = {}\n", quoted(name));
-    let log = quoted(&super::text(&logs.join("%{JOB_ID}_%{TASK_ID}.log")));
+    // A task that is started again has files of its own.
+    let file = |end: &str| {
+        let name = format!("%{{JOB_ID}}_%{{TASK_ID}}_%{{INSTANCE_ID}}.{end}");
+        quoted(&super::text(&logs.join(name)))
+    };
+    let (output, log) = (file("out"), file("log"));
     let task = |id: usize, command: &[String], waits: &[usize], cores: usize| {
         let command: Vec<String> = command.iter().map(|word| quoted(word)).collect();
         let mut task = format!(
-            "\n[[task]]\nid = {id}\nstdout = {{ path = {log}, mode = \"append\" }}\nstderr = {{ path = {log}, mode = \"append\" }}\ncommand = [{}]\n",
+            "\n[[task]]\nid = {id}\nstdout = {output}\nstderr = {log}\ncommand = [{}]\n",
             command.join(", ")
         );
         if !waits.is_empty() {

@@ -180,13 +180,15 @@ impl Submission {
     }
 }
 
-/// Calls a program of Slurm; gives what it prints.
+/// Calls a program of a queue and returns its output.
 ///
 /// # Errors
-/// That it is not there, or what it says where it fails.
+/// It cannot be started, or it failed: its own message.
 pub fn call(program: &str, words: &[String], input: Option<&str>) -> Result<String, String> {
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::piped());
+    // Its message is wanted, not its stack.
+    command.env_remove("RUST_BACKTRACE");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let spawned = command.spawn().and_then(|mut child| {
         if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {

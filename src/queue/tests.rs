@@ -136,8 +136,8 @@ fn a_job_file_for_hyperqueue() {
 
     [[task]]
     id = 0
-    stdout = { path = "/store/logs/%{JOB_ID}_%{TASK_ID}.log", mode = "append" }
-    stderr = { path = "/store/logs/%{JOB_ID}_%{TASK_ID}.log", mode = "append" }
+    stdout = "/store/logs/%{JOB_ID}_%{TASK_ID}_%{INSTANCE_ID}.out"
+    stderr = "/store/logs/%{JOB_ID}_%{TASK_ID}_%{INSTANCE_ID}.log"
     command = ["/opt/spec book", "worker", "/store/jobs-v1/grid-1/sweep.json", "--prepare"]
     [[task.request]]
     resources = { "cpus" = 2 }
@@ -145,8 +145,8 @@ fn a_job_file_for_hyperqueue() {
 
     [[task]]
     id = 1
-    stdout = { path = "/store/logs/%{JOB_ID}_%{TASK_ID}.log", mode = "append" }
-    stderr = { path = "/store/logs/%{JOB_ID}_%{TASK_ID}.log", mode = "append" }
+    stdout = "/store/logs/%{JOB_ID}_%{TASK_ID}_%{INSTANCE_ID}.out"
+    stderr = "/store/logs/%{JOB_ID}_%{TASK_ID}_%{INSTANCE_ID}.log"
     command = ["/opt/spec book", "worker", "/store/jobs-v1/grid-1/sweep.json", "--index", "0"]
     deps = [0]
     [[task.request]]
@@ -155,8 +155,8 @@ fn a_job_file_for_hyperqueue() {
 
     [[task]]
     id = 2
-    stdout = { path = "/store/logs/%{JOB_ID}_%{TASK_ID}.log", mode = "append" }
-    stderr = { path = "/store/logs/%{JOB_ID}_%{TASK_ID}.log", mode = "append" }
+    stdout = "/store/logs/%{JOB_ID}_%{TASK_ID}_%{INSTANCE_ID}.out"
+    stderr = "/store/logs/%{JOB_ID}_%{TASK_ID}_%{INSTANCE_ID}.log"
     command = ["/opt/spec book", "report", "/p/grid.yaml"]
     deps = [1]
     [[task.request]]
