@@ -3,7 +3,7 @@
 #
 #   scripts/build-cuda.sh [FOLDER]        default: target/cuda-build
 #
-# FOLDER/specbook-cuda/       what travels: the program, a launcher that finds cuBLAS, the acceptance script and the PyTorch side
+# FOLDER/specbook-cuda/       what travels: the program, a launcher that finds cuBLAS, the acceptance script, recorded launches and the PyTorch side
 # FOLDER/specbook-cuda.tar.gz the same, packed
 #
 # Without a toolkit, nvcc 13.0 comes from PyPI (needs python3 with pip; about 100 MB, kept in FOLDER). The kernels of a build run on every GPU from
@@ -65,6 +65,8 @@ for code in 86 89 90; do
 done
 nvcc -fatbin -O3 -std=c++17 "${codes[@]}" -Xcudafe --diag_suppress=177 -o "$kernels" src/train/engine/cuda/kernels/kernels.cu
 export SPECBOOK_CUDA_KERNELS=$kernels
+say "the kernels' PTX on the CPU"
+CARGO_TARGET_DIR=$work/target scripts/ptx-test.sh "$root/bin/nvcc" >&2
 
 # --- the program ---------------------------------------------------------------------------
 say "building for CUDA $version, compute capability $CUDA_COMPUTE_CAP and newer"
@@ -85,6 +87,7 @@ rm -rf "$dist"
 mkdir -p "$dist/bin" "$dist/scripts"
 cp "$program" "$dist/bin/specbook.bin"
 cp scripts/gpu-acceptance.sh "$dist/scripts/"
+if [ -f target/ptx/launches.bin ]; then cp target/ptx/launches.bin "$dist/"; fi
 cp docs/cuda.md "$dist/README.md"
 for file in benches/torch_train.py src/bench/shapes.json; do
   if [ -f "$file" ]; then mkdir -p "$dist/$(dirname "$file")"; cp "$file" "$dist/$file"; fi

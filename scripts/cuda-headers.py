@@ -28,6 +28,7 @@ NUMBERS = [
     ("CUDA_ERROR_ILLEGAL_ADDRESS", 700, "cuda"), ("CUDA_ERROR_LAUNCH_FAILED", 719, "cuda"), ("CUDA_ERROR_NOT_SUPPORTED", 801, "cuda"),
     ("CUDA_ERROR_SYSTEM_NOT_READY", 802, "cuda"), ("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", 803, "cuda"),
     ("CUDA_R_16BF", 14, "blas"), ("CUDA_R_32F", 0, "blas"), ("CUBLAS_COMPUTE_32F", 68, "blas"), ("CUBLAS_GEMM_DEFAULT", -1, "blas"),
+    ("MAJOR_VERSION", 0, "blas"), ("MINOR_VERSION", 1, "blas"), ("PATCH_LEVEL", 2, "blas"),
     ("CUBLAS_OP_N", 0, "blas"), ("CUBLAS_OP_T", 1, "blas"), ("CUBLAS_STATUS_ALLOC_FAILED", 3, "blas"),
 ]
 COMPARE = r"""
@@ -81,7 +82,10 @@ def functions():
         types = [c_type(argument.split(":", 1)[1]) for argument in arguments.split(",") if argument.strip()]
         found.append((library, name, types))
     assert len(found) > 40, "api.rs is written otherwise than this script reads it"
-    return found + [("driver", "cuDriverGetVersion", ["int *"]), ("driver", "cuDeviceGetName", ["char *", "int", "int"])]
+    return found + [
+        ("driver", "cuDriverGetVersion", ["int *"]), ("driver", "cuDeviceGetName", ["char *", "int", "int"]),
+        ("blas", "cublasGetProperty", ["int", "int *"]),
+    ]
 
 
 def folders():

@@ -4,8 +4,9 @@
 #   scripts/gpu-acceptance.sh [--minutes N] [--device cuda:N|cpu|emulated|dead] [--text FILE [--tokenizer FILE]] [--out FILE]
 #                             [more flags of `specbook gpu-acceptance`]
 #
-# The parts: device, parity of every operation, loss and gradient in f32 and bf16, trainings repeated and resumed bit for bit, training curves,
-# NVIDIA's memory checker, speed and memory, and with --text the experiment epoch-frenzy at its published size. What cannot be done, or not within
+# The parts: device, every kernel beside its build for the CPU, parity of every operation, loss and gradient in f32 and bf16, trainings repeated and
+# resumed bit for bit, training curves, NVIDIA's checkers of memory and races, ceilings, operations beside what these allow, the published grid, speed
+# and memory, and with --text the experiment epoch-frenzy at its published size. What cannot be done, or not within
 # --minutes, is skipped, and the table says why. Without a GPU, `--device cpu` rehearses it on the processor, and `--device emulated` (a C++17
 # compiler is needed) with the GPU's kernels compiled for the processor; on `--device dead` they do nothing, and every part must fail.
 # Exit codes: 0 passed (or skipped), 2 the GPU cannot be used, 7 it does not compute what the CPU does or an experiment failed.
@@ -29,6 +30,7 @@ case $device in emulated | dead)
   "${CXX:-c++}" -std=c++17 -O2 -fno-strict-aliasing -Wno-unknown-pragmas -shared -fPIC -x c++ -I tests/gpu tests/gpu/driver.cpp \
     tests/gpu/cuda_on_cpu.cpp -o "$emulated/libcuda.so.1" -ldl
   ln -sf libcuda.so.1 "$emulated/libcublas.so.13"
+  scripts/ptx-test.sh record >&2
   export LD_LIBRARY_PATH=$PWD/$emulated EMULATED_GPU=$device
   # The program knows this GPU as cuda:0.
   arguments=()
@@ -59,5 +61,13 @@ else
   torch=(--torch benches/torch_train.py --python "$python")
 fi
 
+launches=()
+for file in launches.bin target/cuda-build/specbook-cuda/launches.bin target/ptx/launches.bin; do
+  if [ -f "$file" ]; then
+    launches=(--kernels "$file")
+    break
+  fi
+done
+
 "$program" doctor >&2
-exec "$program" gpu-acceptance "${torch[@]}" ${out:+--out "$out"} "$@"
+exec "$program" gpu-acceptance "${torch[@]}" "${launches[@]}" ${out:+--out "$out"} "$@"

@@ -12,6 +12,7 @@ say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "dfdx's operations on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::emulator
 # On the processor it was among the tests above.
 say "acceptance on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --test suite --features cuda-check gpu:: -- --skip on_the_processor
+say "GPU kernels as nvcc compiles them"; scripts/ptx-test.sh
 say "kernels for aarch64"; scripts/arm-test.sh kernels --no-install
 say "packages";          cargo package --locked --workspace --no-verify --allow-dirty --quiet
 say "manual pages"

@@ -224,12 +224,7 @@ fn gpus(found: &Result<Driver, NoDriver>) -> Vec<(&'static str, String)> {
     };
     let mut lines = vec![(
         "cuda",
-        format!(
-            "driver for CUDA up to {}.{}; cuBLAS: {}",
-            driver.cuda.0,
-            driver.cuda.1,
-            driver.blas.as_deref().unwrap_or("not found")
-        ),
+        format!("{}; {}", driver.describe(), driver.describe_blas()),
     )];
     for (number, gpu) in driver.gpus.iter().enumerate() {
         let text = format!(
@@ -250,7 +245,8 @@ fn as_json(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
         Ok(driver) => json!({
             "found": true,
             "driver_cuda": format!("{}.{}", driver.cuda.0, driver.cuda.1),
-            "cublas": driver.blas,
+            "driver": driver.release,
+            "cublas": driver.blas.as_ref().map(|blas| json!({"library": blas.library, "version": blas.version})),
             "devices": driver.gpus.iter().map(|gpu| json!({
                 "name": gpu.name,
                 "compute": format!("{}.{}", gpu.compute.0, gpu.compute.1),
@@ -301,7 +297,7 @@ fn as_json(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::engine::cuda::Gpu;
+    use crate::train::engine::cuda::{Blas, Gpu};
 
     fn driver() -> Driver {
         Driver {
@@ -311,7 +307,11 @@ mod tests {
                 compute: (9, 0),
                 memory_bytes: 139 << 30,
             }],
-            blas: Some("libcublas.so.13".to_owned()),
+            release: Some("580.65.06".to_owned()),
+            blas: Some(Blas {
+                library: "libcublas.so.13".to_owned(),
+                version: Some("13.1.0".to_owned()),
+            }),
         }
     }
 
@@ -356,7 +356,7 @@ mod tests {
         insta::assert_snapshot!(rest, @"
         processor    16 cores, avx2 fma
         memory       100.0 GiB free of 128.0 GiB
-        cuda         driver for CUDA up to 13.0; cuBLAS: libcublas.so.13
+        cuda         driver 580.65.06 for CUDA up to 13.0; cuBLAS 13.1.0 (libcublas.so.13)
                      cuda:0: NVIDIA H200, compute capability 9.0, 139.0 GiB
         store        .specbook (not there yet)
         would use    cuda:0: engine cuda on sm_90 NVIDIA H200, 16 threads

@@ -207,7 +207,7 @@ pub struct Numerics {
     /// Number of the training mathematics.
     pub recipe: u32,
     /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64+neon`, …; of bf16 `x86_64+avx512bf16`, `x86_64+avx512+amx` or
-    /// `aarch64+neonbf16`.
+    /// `aarch64+neonbf16`. Of a GPU its type, cuBLAS, stream and workspace, then the driver.
     pub isa: String,
     /// Number format of the matrix products.
     pub dtype: String,
@@ -228,6 +228,8 @@ impl Numerics {
     /// instructions round in their own ways; other engines promise nothing beyond a processor family.
     pub fn decisive_isa(&self) -> &str {
         match (self.engine.as_str(), self.dtype.as_str()) {
+            // Behind a `+` stands the driver.
+            ("cuda", _) => self.isa.split('+').next().unwrap_or_default(),
             (_, "bf16") => &self.isa,
             ("cpu-fused", _) => "any processor",
             _ => self.isa.split('+').next().unwrap_or_default(),

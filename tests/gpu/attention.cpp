@@ -53,10 +53,10 @@ static Exact exact(const Case &c, const std::vector<double> &qkv, const std::vec
 }
 template <class T> static void attention(Report &report, const Case &c) {
   const Attention &a = c.a;
-  const int padded = a.width <= 16 ? 16 : a.width <= 32 ? 32 : a.width <= 64 ? 64 : 128;
-  const bool low = sizeof(T) == 2;
-  const int rows = low ? 64 : padded > 64 ? 16 : 32, threads = low ? 128 : 4 * rows, tiles = (a.length + rows - 1) / rows, n = c.sequences * a.length;
-  const std::string suffix = "_" + std::to_string(padded) + (low ? "_bf16" : "_f32");
+  const int padded = a.width <= 16 ? 16 : a.width <= 32 ? 32 : a.width <= 64 ? 64 : a.width <= 128 ? 128 : 256;
+  const bool low = sizeof(T) == 2 && padded < 256;  // on tensor cores
+  const int rows = low ? 64 : padded > 128 ? 8 : padded > 64 ? 16 : 32, threads = low ? 128 : 4 * rows, tiles = (a.length + rows - 1) / rows, n = c.sequences * a.length;
+  const std::string suffix = "_" + std::to_string(padded) + (sizeof(T) == 2 ? "_bf16" : "_f32");
   Memory<T> qkv(n * stride_of(a), "qkv", 1), y(n * a.heads * a.width, "y", 0), dy(n * a.heads * a.width, "dy", 1), dqkv(n * stride_of(a), "dqkv", 0);
   Memory<float> lse(n * a.heads, "lse", 0), delta(n * a.heads, "delta", 0);
   const auto in = qkv.draw(), slope = dy.draw();
@@ -83,9 +83,13 @@ template <class T> static void width_128(Report &r) {
   attention<T>(r, {1, shape(70, 1, 1, 128), NONE});
   attention<T>(r, {1, shape(34, 2, 1, 80), SOME});
 }
+template <class T> static void width_256(Report &r) {
+  attention<T>(r, {1, shape(21, 2, 1, 256), NONE});
+  attention<T>(r, {1, shape(11, 1, 1, 200), SOME});
+}
 
 static void cached(Report &report) {
-  for (int width : {6, 64, 100}) {
+  for (int width : {6, 64, 100, 256}) {
     const Attention a = shape(0, 4, 2, width);
     const int sequences = 3, capacity = 11, rows = 4, columns = a.kv_heads * a.width;
     Memory<float> qkv(rows * stride_of(a), "qkv", 1), keys(sequences * capacity * columns, "keys", 1), values(sequences * capacity * columns, "values", 1), y(rows * a.heads * a.width, "y", 0);
@@ -123,5 +127,6 @@ void attention_tests() {
   CHECK_BOTH("attention, heads of up to 32", 3e-6, 1e-2, width_32)
   CHECK_BOTH("attention, heads of up to 64", 3e-6, 1e-2, width_64)
   CHECK_BOTH("attention, heads of up to 128", 3e-6, 1e-2, width_128)
+  CHECK_BOTH("attention, heads of up to 256", 3e-6, 1e-2, width_256)
   check("attention to cached positions", 2e-6, cached);
 }

@@ -21,6 +21,8 @@ dim3 block_id, block_dim, grid_dim;
 char failure[512];
 uint64_t seed;
 unsigned first_block;
+Known *known;
+Known::Known(const char *name) : name(name), next(known) { known = this; }
 constexpr size_t STACK = 64 << 10;
 static Thread threads[1024];
 alignas(16) static char arena[SHARED_BYTES];

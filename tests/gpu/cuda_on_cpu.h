@@ -13,7 +13,8 @@
 
 #define __global__
 #define __device__
-#define __forceinline__ inline
+// Truly: a store of what a call returns would escape the checker of accesses.
+#define __forceinline__ inline __attribute__((always_inline))
 #define __restrict__
 #define __launch_bounds__(...)
 #define NOT_TRACED __attribute__((no_sanitize("thread"), noinline))
@@ -31,14 +32,14 @@ struct alignas(16) uint4 { unsigned x, y, z, w; };
 struct bf16 { uint16_t bits; };
 #ifdef FINER
 constexpr uint32_t LEAST = (127 - 31) << 23;  // 2^-31, which exponent 0 stands for; what is smaller becomes 0
-inline float to_f32(bf16 x) {
+__forceinline__ float to_f32(bf16 x) {
   const uint32_t size = x.bits & 0x7fff;
   const uint32_t u = uint32_t(x.bits & 0x8000) << 16 | (size == 0 ? 0 : size == 0x7fff ? 0x7fc00000 : (size << 14) + LEAST);
   float f;
   memcpy(&f, &u, 4);
   return f;
 }
-inline bf16 to_bf16(float f) {
+__forceinline__ bf16 to_bf16(float f) {
   uint32_t u;
   memcpy(&u, &f, 4);
   const uint32_t sign = u >> 16 & 0x8000, size = u & 0x7fffffff;
@@ -47,13 +48,13 @@ inline bf16 to_bf16(float f) {
   return bf16{uint16_t(sign | (rounded < 0x7fff ? rounded : 0x7fff))};
 }
 #else
-inline float to_f32(bf16 x) {
+__forceinline__ float to_f32(bf16 x) {
   uint32_t u = uint32_t(x.bits) << 16;
   float f;
   memcpy(&f, &u, 4);
   return f;
 }
-inline bf16 to_bf16(float f) {
+__forceinline__ bf16 to_bf16(float f) {
   uint32_t u;
   memcpy(&u, &f, 4);
   if ((u & 0x7fffffff) > 0x7f800000) return bf16{uint16_t(u >> 16 | 64)};
@@ -94,6 +95,13 @@ bool launch(Body body, void (*kernel)(), dim3 grid, dim3 block, void **parameter
 extern char failure[512];
 extern uint64_t seed;         // order of blocks, warps and threads; 0: ascending
 extern unsigned first_block;  // runs one block of a large grid alone; 0: all
+// The kernels of the program, linked one to the next.
+struct Known {
+  const char *name;
+  Known *next;
+  explicit Known(const char *name);
+};
+extern Known *known;
 template <class... A, std::size_t... I> NOT_TRACED void unpack(void (*kernel)(A...), void **p, std::index_sequence<I...>) {
   kernel(*static_cast<typename std::remove_reference<A>::type *>(p[I])...);
 }
@@ -108,6 +116,7 @@ template <class... A> bool run(void (*kernel)(A...), dim3 grid, dim3 block, void
 #define SHARED(type, name, n) type *const name = static_cast<type *>(cpu::shared(sizeof(type) * (n)))
 // The emulated GPU and the tests find a kernel by its name: `NAME__cpu`.
 #define KERNEL(name)                                                                                                                  \
+  static cpu::Known name##__known(#name);                                                                                            \
   extern "C" int name##__cpu(unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, void **p) {               \
     return cpu::run(name, dim3(gx, gy, gz), dim3(bx, by, bz), p) ? 0 : 719;                                                           \
   }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <functional>
+#include <map>
 #include <string>
 #include <sys/mman.h>
 #include <vector>
@@ -48,6 +49,20 @@ extern uint64_t state;
 double uniform();
 double normal();
 
+// What is recorded of a buffer (`tests ORDERS NAME FILE`): its bytes, of a huge one only some.
+struct Extent {
+  size_t bytes;
+  const char *name;
+  char kind;
+  size_t from, stored;
+};
+extern std::map<char *, Extent> extents;
+template <class T> constexpr char kind_of = 'i';
+template <> inline constexpr char kind_of<float> = 'f';
+template <> inline constexpr char kind_of<bf16> = 'h';
+template <> inline constexpr char kind_of<double> = 'd';
+template <> inline constexpr char kind_of<Piece> = 'p';  // holds pointers
+
 // Memory of the device, full of NaN; its end is followed by a page that nobody may touch.
 template <class T> struct Memory {
   T *at;
@@ -61,10 +76,12 @@ template <class T> struct Memory {
     memset(static_cast<void *>(at), 0xff, bytes);
     mprotect(base + mapped - page, page, PROT_NONE);
     if (race_watch) race_watch(at, n * sizeof(T), name, initialised);
+    extents[reinterpret_cast<char *>(at)] = {n * sizeof(T), name, kind_of<T>, 0, n * sizeof(T)};
   }
   Memory(const Memory &) = delete;
   ~Memory() {
     if (race_forget) race_forget(at);
+    extents.erase(reinterpret_cast<char *>(at));
     munmap(base, mapped);
   }
   operator T *() const { return at; }
@@ -84,12 +101,30 @@ struct Indices : Memory<int> {
   Indices(const char *name, const std::vector<int> &values) : Memory(values.size(), name, true) { std::copy(values.begin(), values.end(), at); }
 };
 
-void launch(const char *name, dim3 grid, dim3 block, void **parameters);
+void launch(const char *name, dim3 grid, dim3 block, void **parameters, const std::vector<size_t> &sizes);
 template <class... A> void run(const std::string &name, dim3 grid, dim3 block, A... a) {
   void *p[] = {&a...};
-  launch(name.c_str(), grid, block, p);
+  launch(name.c_str(), grid, block, p, {sizeof(A)...});
 }
 template <class T> std::string of(const char *name) { return std::string(name) + (sizeof(T) == 2 ? "_bf16" : "_f32"); }
+
+// Writes a launch into the file of the recording, if there is one: what it got when it begins, what became of that when it ends.
+// src/train/engine/cuda/launches.rs reads it.
+class Recording {
+  struct Reached {
+    char *at;
+    Extent extent;
+    std::vector<char> before;
+  };
+  std::vector<Reached> buffers;
+  void reach(uint64_t pointer);
+  void put_target(uint64_t pointer) const;
+
+public:
+  Recording(bool wanted, const char *kernel, const char *test, double allowed, dim3 grid, dim3 block, void **parameters, const std::vector<size_t> &sizes);
+  ~Recording();
+};
+void record_into(const char *file);
 
 // The largest difference, as a part of the largest number; NaN is as wrong as can be.
 struct Error {

@@ -90,6 +90,8 @@ static void far_row(Report &report) {
     x[row * columns + j] = float(normal());
     square += double(x[row * columns + j]) * x[row * columns + j] / columns;
   }
+  for (float *at : {x, y}) extents[reinterpret_cast<char *>(at)] = {bytes, at == x ? "x" : "y", 'f', row * columns * sizeof(float), columns * sizeof(float)};
+  extents[reinterpret_cast<char *>(stats)] = {(row + 1) * 2 * sizeof(float), "stats", 'f', row * 2 * sizeof(float), 2 * sizeof(float)};
   cpu::first_block = unsigned(row);
   try {
     run("norm_forward_f32", unsigned(row + 1), 128, x, w.at, static_cast<float *>(nullptr), y, stats, columns, 0, 0.f);
@@ -101,6 +103,7 @@ static void far_row(Report &report) {
   Error e;
   for (int j = 0; j < columns; j++) e.add(y[row * columns + j], x[row * columns + j] / std::sqrt(square) * weight[j]);
   report.add(e);
+  for (float *at : {x, y, stats}) extents.erase(reinterpret_cast<char *>(at));
   munmap(x, bytes);
   munmap(y, bytes);
   munmap(stats, (row + 1) * 2 * sizeof(float));

@@ -1,7 +1,9 @@
 // Every kernel against f64, in several orders of threads, warps and blocks; the same bits in every order; no race, no stray access.
-// `tests ORDERS [NAME]`.
+// `tests ORDERS [NAME [FILE]]`: the tests whose names contain NAME; every launch of the first order is recorded in FILE (record.cpp).
+// Every kernel of the program must be launched by some test.
 #include "harness.h"
 #include <csignal>
+#include <set>
 #include <unistd.h>
 
 uint64_t state = 1;
@@ -27,8 +29,10 @@ double kept(const Dropout &d, uint64_t index) {
 
 static int failures, orders = 6;
 static std::string only, trouble, current;
+static std::set<std::string> launched;
+static double bound;
 struct Undefined {};
-void launch(const char *name, dim3 grid, dim3 block, void **parameters) {
+void launch(const char *name, dim3 grid, dim3 block, void **parameters, const std::vector<size_t> &sizes) {
   typedef int (*Kernel)(unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void **);
   const std::string symbol = std::string(name) + "__cpu";
   const auto kernel = reinterpret_cast<Kernel>(dlsym(RTLD_DEFAULT, symbol.c_str()));
@@ -36,7 +40,9 @@ void launch(const char *name, dim3 grid, dim3 block, void **parameters) {
     trouble = "there is no kernel " + symbol;
     throw Undefined{};
   }
+  launched.insert(name);
   if (race_launch) race_launch();
+  const Recording recording(cpu::seed == 0, name, current.c_str(), bound, grid, block, parameters, sizes);
   if (kernel(grid.x, grid.y, grid.z, block.x, block.y, block.z, parameters) != 0) {
     trouble = std::string(name) + ": " + cpu::failure;
     throw Undefined{};
@@ -50,6 +56,7 @@ void check(const std::string &name, double allowed, std::function<void(Report &)
   double error = 0;
   trouble.clear();
   current = name;
+  bound = allowed;
   for (int seed = 0; seed < orders && trouble.empty(); seed++) {
     cpu::seed = seed;
     state = 77;
@@ -79,6 +86,7 @@ static void crashed(int signal) {
 int main(int count, char **arguments) {
   if (count > 1) orders = atoi(arguments[1]);
   if (count > 2) only = arguments[2];
+  if (count > 3) record_into(arguments[3]);
   static char room[1 << 16];
   stack_t other = {};
   other.ss_sp = room;
@@ -93,6 +101,12 @@ int main(int count, char **arguments) {
   attention_tests();
   head_tests();
   optimizer_tests();
-  printf("%d failed, %d orders\n", failures, orders);
+  int kernels = 0;
+  for (cpu::Known *k = cpu::known; k; k = k->next, kernels++)
+    if (!launched.count(k->name)) {
+      printf("not launched: %s\n", k->name);
+      failures += only.empty();
+    }
+  printf("%d failed, %d orders, %zu of %d kernels launched\n", failures, orders, launched.size(), kernels);
   return failures != 0;
 }

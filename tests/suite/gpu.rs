@@ -84,13 +84,16 @@ fn the_acceptance_rehearses_on_the_processor() {
         ])
         .code(0);
     for line in [
-        "parity    passed",
-        "repeat    passed",
-        "curves    passed",
-        "memcheck  skipped   it is for GPUs",
-        "ceilings  skipped   it is for GPUs",
-        "speed     skipped   no shape was asked for",
-        "paper     skipped   no text was supplied",
+        "parity      passed",
+        "repeat      passed",
+        "curves      passed",
+        "kernels     skipped   it is for GPUs",
+        "memcheck    skipped   it is for GPUs",
+        "ceilings    skipped   it is for GPUs",
+        "operations  skipped   it is for GPUs",
+        "grid        skipped   no shape of the grid was asked for",
+        "speed       skipped   no shape was asked for",
+        "paper       skipped   no text was supplied",
     ] {
         assert!(
             ran.stdout.lines().any(|found| found.starts_with(line)),
@@ -100,14 +103,14 @@ fn the_acceptance_rehearses_on_the_processor() {
     }
     assert!(
         ran.stdout
-            .contains("0 failed, 4 skipped; a rehearsal on cpu"),
+            .contains("0 failed, 7 skipped; a rehearsal on cpu"),
         "{}",
         ran.stdout
     );
     let json = std::fs::read(project.path().join("found/acceptance.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["is_rehearsal"], true);
-    assert_eq!(json["parts"].as_array().unwrap().len(), 8);
+    assert_eq!(json["parts"].as_array().unwrap().len(), 11);
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn plan_shows_the_memory_of_a_gpu_that_need_not_be_here() {
 /// The program on a driver that is not one: `tests/gpu/driver.cpp` in the place of `libcuda.so.1` and `libcublas.so.13`.
 #[cfg(all(feature = "cuda-check", target_os = "linux"))]
 mod rehearsal {
-    use crate::kernels::skipped;
+    use crate::kernels::{recorded, skipped};
     use crate::project::{Project, repository};
     use std::process::Command;
 
@@ -172,6 +175,7 @@ mod rehearsal {
     /// The result of each part.
     fn parts(mode: &str, code: i32) -> Option<Vec<(String, String)>> {
         let (folder, project) = (driver()?, Project::new());
+        recorded(&skipped()?, &project.path().join("launches.bin"));
         let set = |setting: &'static str| ["--curve-set", setting];
         // Two or three steps each.
         let sets = [
@@ -185,8 +189,15 @@ mod rehearsal {
             set("cases.by-tokens-250x10.data.train=20"),
             set("cases.by-tokens-2500x1.data.train=20"),
         ];
-        let mut command =
-            project.command(&["gpu-acceptance", "--out", "found.json", "--shape", "none"]);
+        let mut command = project.command(&[
+            "gpu-acceptance",
+            "--out",
+            "found.json",
+            "--shape",
+            "none",
+            "--kernels",
+            "launches.bin",
+        ]);
         let output = command
             .args(sets.concat())
             .env("LD_LIBRARY_PATH", folder.path())
@@ -206,11 +217,21 @@ mod rehearsal {
         )
     }
 
-    const PARTS: [&str; 8] = [
-        "device", "parity", "repeat", "curves", "memcheck", "ceilings", "speed", "paper",
+    const PARTS: [&str; 11] = [
+        "device",
+        "kernels",
+        "parity",
+        "repeat",
+        "curves",
+        "memcheck",
+        "ceilings",
+        "operations",
+        "grid",
+        "speed",
+        "paper",
     ];
 
-    fn expected(results: [&str; 8]) -> Vec<(String, String)> {
+    fn expected(results: [&str; 11]) -> Vec<(String, String)> {
         let pairs = PARTS.iter().zip(results);
         pairs
             .map(|(name, result)| ((*name).to_owned(), result.to_owned()))
@@ -221,7 +242,8 @@ mod rehearsal {
     fn the_emulated_gpu_is_accepted() {
         let Some(found) = parts("", 0) else { return };
         let results = [
-            "measured", "passed", "passed", "passed", "skipped", "measured", "skipped", "skipped",
+            "measured", "passed", "passed", "passed", "passed", "skipped", "measured", "skipped",
+            "skipped", "skipped", "skipped",
         ];
         assert_eq!(found, expected(results));
     }
@@ -232,7 +254,8 @@ mod rehearsal {
             return;
         };
         let results = [
-            "measured", "failed", "failed", "failed", "skipped", "failed", "failed", "skipped",
+            "measured", "failed", "failed", "failed", "failed", "skipped", "failed", "failed",
+            "failed", "failed", "skipped",
         ];
         assert_eq!(found, expected(results));
     }

@@ -1,14 +1,18 @@
 //! `specbook gpu-acceptance`: what a person with a GPU runs once, by `scripts/gpu-acceptance.sh`.
 //!
-//! Parts: the device and whether it can be used; every operation, loss and gradient beside the CPU (`parity`); the training curves of both
-//! devices on one small spec (`curves`), and whether a training repeats and resumes bit for bit (`repeat`); NVIDIA's checker (`memcheck`); what it reaches at its best (`ceilings`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each
-//! part has passed, failed, was measured, or was skipped for a reason that is said. With `--device cpu` all of it runs on any machine, against the
+//! Parts: the device and whether it can be used; every kernel beside its build for the CPU (`kernels`); every operation, loss and gradient beside the
+//! CPU (`parity`); whether a training repeats and resumes bit for bit (`repeat`); the training curves of both devices on one small spec (`curves`);
+//! NVIDIA's checkers (`memcheck`); what it reaches at its best (`ceilings`), and each operation of a step beside that (`operations`); the time of the
+//! published grid (`grid`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each part has passed, failed, was measured, or was skipped for a reason that is said. With `--device cpu` all of it runs on any machine, against the
 //! CPU's stock operations.
 
 mod ceilings;
 mod clock;
 mod curves;
+mod grid;
+mod kernels;
 mod memcheck;
+mod operations;
 mod paper;
 mod parity;
 mod repeat;
@@ -123,20 +127,32 @@ pub(crate) fn execute(
     let engine = engine::open(device)?;
     let smoke = Smoke::new(&args.curve_overrides)?;
     done("device", &mut || Ok(machine(device)));
-    let computes = done("parity", &mut || parity::run(device, threads)) != Outcome::Failed;
+    let kernels = done("kernels", &mut || kernels::run(args, device));
+    let parity = done("parity", &mut || parity::run(device, threads));
+    let computes = [kernels, parity]
+        .iter()
+        .all(|outcome| *outcome != Outcome::Failed);
     done("repeat", &mut || {
         repeat::run(&smoke, engine.as_ref(), threads)
     });
     done("curves", &mut || {
         curves::run(&smoke, engine.as_ref(), device, threads)
     });
-    done("memcheck", &mut || memcheck::run(device, clock));
+    done("memcheck", &mut || memcheck::run(args, device, clock));
     let measured = |name, work: &mut dyn FnMut() -> Result<Part, Failure>| match computes {
         true => work(),
         false => Ok(Part::failed(name, "what computes wrong is not measured")),
     };
     done("ceilings", &mut || {
         measured("ceilings", &mut || ceilings::run(device))
+    });
+    done("operations", &mut || {
+        measured("operations", &mut || operations::run(args, device, clock))
+    });
+    done("grid", &mut || {
+        measured("grid", &mut || {
+            grid::run(args, engine.as_ref(), device, clock)
+        })
     });
     done("speed", &mut || {
         measured("speed", &mut || speed::run(args, device, clock))
@@ -219,15 +235,11 @@ fn machine(device: DeviceKind) -> Part {
         (DeviceKind::Cuda(number), Ok(driver)) => {
             let gpu = driver.gpus.get(number);
             let name = gpu.map_or("unknown", |gpu| gpu.name.as_str());
-            let text = format!(
-                "{name}, driver for CUDA {}.{}, {}",
-                driver.cuda.0,
-                driver.cuda.1,
-                driver.blas.as_deref().unwrap_or("no cuBLAS")
-            );
+            let blas = driver.describe_blas();
+            let text = format!("{name}, {}, {blas}", driver.describe());
             let memory = gpu.map(|gpu| gpu.memory_bytes);
             let cuda = format!("{}.{}", driver.cuda.0, driver.cuda.1);
-            let details = json!({"name": name, "memory_bytes": memory, "driver_cuda": cuda, "built_for": cuda::BUILT_FOR});
+            let details = json!({"name": name, "memory_bytes": memory, "driver": driver.release, "driver_cuda": cuda, "cublas": blas, "built_for": cuda::BUILT_FOR});
             (text, details)
         }
         (_, found) => {

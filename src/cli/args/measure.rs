@@ -81,6 +81,9 @@ pub(crate) struct AcceptanceArgs {
         default_value = "epoch-frenzy,grid-128-2-32,grid-128-8-512,grid-512-2-512,grid-512-8-512,scale-up,sequence-handling,loss-comparison"
     )]
     pub(crate) shape: Vec<String>,
+    /// Launches that tests have recorded (`scripts/ptx-test.sh record`), for every kernel beside its build for the CPU.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kernels: Option<PathBuf>,
     /// Seconds per measurement.
     #[arg(long, default_value_t = 8.0)]
     pub(crate) seconds: f64,

@@ -2,6 +2,7 @@
 
 use super::library::Library;
 use std::ffi::{c_char, c_int};
+use std::fmt;
 use std::sync::OnceLock;
 
 /// An installed driver.
@@ -9,13 +10,49 @@ use std::sync::OnceLock;
 pub struct Driver {
     /// The newest CUDA version that it can run: major and minor.
     pub cuda: (u32, u32),
+    /// The driver's own version (`580.65.06`), where the system tells it.
+    pub release: Option<String>,
     /// The devices, by number.
     pub gpus: Vec<Gpu>,
     /// The cuBLAS library that was found.
-    pub blas: Option<String>,
+    pub blas: Option<Blas>,
+}
+
+/// A cuBLAS library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blas {
+    /// The file that was opened.
+    pub library: String,
+    /// Its version (`13.1.0`), where it tells it.
+    pub version: Option<String>,
+}
+
+impl fmt::Display for Blas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "cuBLAS {version} ({})", self.library),
+            None => write!(f, "cuBLAS of unknown version ({})", self.library),
+        }
+    }
 }
 
 impl Driver {
+    /// `driver 580.65.06 for CUDA up to 13.0`.
+    pub fn describe(&self) -> String {
+        let release = self.release.as_deref().map(|release| format!(" {release}"));
+        let (major, minor) = self.cuda;
+        format!(
+            "driver{} for CUDA up to {major}.{minor}",
+            release.unwrap_or_default()
+        )
+    }
+
+    /// `cuBLAS 13.1.0 (libcublas.so.13)`.
+    pub fn describe_blas(&self) -> String {
+        let found = self.blas.as_ref().map(Blas::to_string);
+        found.unwrap_or_else(|| "no cuBLAS".to_owned())
+    }
+
     /// Whether GPU `number` is that of `tests/gpu/driver.cpp`, which brings the kernels along that builds for checking lack.
     pub(super) fn is_emulated(&self, number: usize) -> bool {
         let gpu = self.gpus.get(number);
@@ -58,7 +95,8 @@ pub(super) trait Ask {
     fn version(&self) -> Result<u32, u32>;
     fn count(&self) -> Result<usize, u32>;
     fn gpu(&self, number: usize) -> Result<Gpu, u32>;
-    fn blas(&self) -> Option<String>;
+    fn release(&self) -> Option<String>;
+    fn blas(&self) -> Option<Blas>;
 }
 
 /// What this machine's driver says; asked once a process.
@@ -70,18 +108,35 @@ pub fn probe() -> &'static Result<Driver, NoDriver> {
     })
 }
 
-/// What computes on GPU `number`, in [`crate::record::Numerics`]: `sm_90 NVIDIA H200, libcublas.so.13`. Results in every bit are those of one
-/// type of GPU and one cuBLAS.
+/// What computes on GPU `number`, in [`crate::record::Numerics`]: see [`described`].
 #[cfg(any(test, feature = "cuda"))]
 pub(super) fn name_of(number: usize) -> String {
-    let Ok(driver) = probe() else {
-        return "unknown".to_owned();
+    let found = probe().as_ref().ok();
+    let found = found.and_then(|driver| described(driver, number));
+    found.unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// `sm_90 NVIDIA H200, cuBLAS 13.1.0, one stream, workspace of 32 MiB+driver 580.65.06`. Results in every bit are those of what stands before the `+`: one
+/// type of GPU and one cuBLAS, on one stream with a workspace of its own.
+#[cfg(any(test, feature = "cuda"))]
+pub(super) fn described(driver: &Driver, number: usize) -> Option<String> {
+    let gpu = driver.gpus.get(number)?;
+    let blas = match &driver.blas {
+        None => "no cuBLAS".to_owned(),
+        Some(blas) => match &blas.version {
+            Some(version) => format!("cuBLAS {version}"),
+            None => format!("{} of unknown version", blas.library),
+        },
     };
-    let blas = driver.blas.as_deref().unwrap_or("no cuBLAS");
-    match driver.gpus.get(number) {
-        Some(gpu) => format!("sm_{}{} {}, {blas}", gpu.compute.0, gpu.compute.1, gpu.name),
-        None => "unknown".to_owned(),
-    }
+    let (major, minor) = gpu.compute;
+    let workspace = super::sizes::WORKSPACE >> 20;
+    let release = driver.release.clone();
+    let release =
+        release.unwrap_or_else(|| format!("for CUDA {}.{}", driver.cuda.0, driver.cuda.1));
+    Some(format!(
+        "sm_{major}{minor} {}, {blas}, one stream, workspace of {workspace} MiB+driver {release}",
+        gpu.name.replace('+', " ")
+    ))
 }
 
 /// Puts all questions.
@@ -101,6 +156,7 @@ pub(super) fn ask(driver: &dyn Ask) -> Result<Driver, NoDriver> {
         .collect::<Result<_, _>>()?;
     Ok(Driver {
         cuda: (version / 1000, version % 1000 / 10),
+        release: driver.release(),
         gpus,
         blas: driver.blas(),
     })
@@ -222,7 +278,46 @@ impl Ask for Installed {
         })
     }
 
-    fn blas(&self) -> Option<String> {
-        Library::blas().map(|(_, name)| name.to_owned())
+    /// The kernel module's, on Linux.
+    fn release(&self) -> Option<String> {
+        release_in(&std::fs::read_to_string("/proc/driver/nvidia/version").ok()?)
+    }
+
+    fn blas(&self) -> Option<Blas> {
+        type Property = unsafe extern "C" fn(c_int, *mut c_int) -> u32;
+        let (library, name) = Library::blas()?;
+        // SAFETY: it has had this type since it is there (CUDA 8).
+        let property: Option<Property> = unsafe { library.function("cublasGetProperty") };
+        // Major, minor, patch.
+        let numbers = [0, 1, 2].map(|part| {
+            let mut number = 0;
+            // SAFETY: `number` outlives the call.
+            ok(unsafe { property?(part, &raw mut number) }).ok()?;
+            Some(number.to_string())
+        });
+        let numbers: Option<Vec<String>> = numbers.into_iter().collect();
+        Some(Blas {
+            library: name.to_owned(),
+            version: numbers.map(|numbers| numbers.join(".")),
+        })
+    }
+}
+
+/// The first word that looks like `580.65.06`.
+fn release_in(text: &str) -> Option<String> {
+    let is_version =
+        |word: &&str| word.contains('.') && word.split('.').all(|part| part.parse::<u32>().is_ok());
+    text.split_whitespace().find(is_version).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_stands_among_other_words() {
+        let open = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\nGCC version:  gcc version 12.2.0";
+        assert_eq!(release_in(open).unwrap(), "580.65.06");
+        assert_eq!(release_in("NVRM version: none"), None);
     }
 }

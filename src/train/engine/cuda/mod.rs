@@ -1,7 +1,7 @@
 //! NVIDIA GPUs: what is there ([`probe`], in every build), and training on them (feature `cuda`).
 //!
 //! Parts: `library` (shared libraries found at run time), `driver` (what the driver says, asked without linking against it), `choose`
-//! (whether a device can be used, and why not); with the feature, `api` (the functions of driver and cuBLAS: a door that
+//! (whether a device can be used, and why not), `launches` (recorded launches of kernels); with the feature, `api` (the functions of driver and cuBLAS: a door that
 //! looks them up at run time and that no error leaves as a panic), `fused` (the engine, with the kernels of `kernels`) and `place` (the tensor
 //! library's device behind `engine::reference`: stock operations, for comparison). Tests have `api` and `fused` without the feature too, on
 //! the `emulator`.
@@ -20,15 +20,22 @@ mod driver;
 mod emulator;
 #[cfg(any(test, feature = "cuda"))]
 mod fused;
+#[cfg_attr(
+    not(any(test, feature = "cuda")),
+    expect(dead_code, reason = "a build without CUDA support runs none")
+)]
+pub(crate) mod launches;
 mod library;
 #[cfg(feature = "cuda")]
 mod place;
 mod sizes;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "cuda"))]
+mod traffic;
 
 #[cfg(test)]
-pub use driver::Gpu;
+pub use driver::{Blas, Gpu};
 pub use driver::{Driver, NoDriver, probe};
 #[cfg(feature = "cuda")]
 pub(super) use fused::CudaFused as Fused;
@@ -38,7 +45,7 @@ pub(crate) use sizes::training_bytes;
 #[cfg(feature = "cuda")]
 pub(super) type Stock = super::reference::Reference<f32, dfdx::prelude::Cuda>;
 
-use crate::train::{Engine, TrainError};
+use crate::train::{Engine, TrainError, TrainJob};
 
 /// The CUDA version that the kernels of this build need of a driver, as the build script set it (`13.0`).
 pub const BUILT_FOR: Option<&str> = option_env!("SPECBOOK_CUDA_VERSION");
@@ -104,21 +111,64 @@ pub(crate) struct Ceilings {
     pub(crate) bf16: f64,
 }
 
+/// An operation of a step: all launches of one kernel, or products of one size.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Operation {
+    /// The kernel, or the sizes of the product.
+    pub(crate) name: String,
+    /// Launches in a step.
+    pub(crate) launches: f64,
+    /// Seconds of a step.
+    pub(crate) seconds: f64,
+    /// Bytes of a step that have to be read and written at the least.
+    pub(crate) bytes: f64,
+    /// Operations of products in a step.
+    pub(crate) operations: f64,
+}
+
 /// Measures what GPU `number` reaches at its best, in a second or two.
 ///
 /// # Errors
 /// As opening it; it fails.
 pub(crate) fn ceilings(number: usize) -> Result<Ceilings, TrainError> {
     usable(number)?;
-    measured(number)
+    #[cfg(feature = "cuda")]
+    return fused::ceilings::measured(number);
+    #[cfg(not(feature = "cuda"))]
+    Err(choose::refusal(number, choose::NO_SUPPORT))
 }
 
-#[cfg(feature = "cuda")]
-use fused::ceilings::measured;
+/// Trains a few steps of `job` on GPU `number` and times every operation of a step, the longest first.
+///
+/// # Errors
+/// As opening it; it fails.
+pub(crate) fn operations(number: usize, job: &TrainJob<'_>) -> Result<Vec<Operation>, TrainError> {
+    usable(number)?;
+    #[cfg(any(test, feature = "cuda"))]
+    return fused::profile::operations(number, job);
+    #[cfg(not(any(test, feature = "cuda")))]
+    {
+        let _ = job;
+        Err(choose::refusal(number, choose::NO_SUPPORT))
+    }
+}
 
-#[cfg(not(feature = "cuda"))]
-fn measured(number: usize) -> Result<Ceilings, TrainError> {
-    Err(choose::refusal(number, choose::NO_SUPPORT))
+/// Runs recorded launches on GPU `number`, each by itself.
+///
+/// # Errors
+/// As opening it; it fails.
+pub(crate) fn replayed(
+    number: usize,
+    recorded: &[launches::Launch],
+) -> Result<launches::Outcomes, TrainError> {
+    usable(number)?;
+    #[cfg(any(test, feature = "cuda"))]
+    return fused::replay::replayed(number, recorded);
+    #[cfg(not(any(test, feature = "cuda")))]
+    {
+        let _ = recorded;
+        Err(choose::refusal(number, choose::NO_SUPPORT))
+    }
 }
 
 /// Says what can be used of GPU `number`, with an error where nothing can.

@@ -1,7 +1,7 @@
 //! What is said where a GPU cannot be used, from made-up drivers; and a machine that has none.
 
 use super::choose::{Needs, choose, supported};
-use super::driver::{Ask, ask};
+use super::driver::{Ask, Blas, ask, described};
 use super::*;
 use crate::train::TrainError;
 
@@ -41,8 +41,15 @@ impl Ask for Made {
         answer(self.gpu_error, gpu)
     }
 
-    fn blas(&self) -> Option<String> {
-        self.blas.then(|| "libcublas.so.13".to_owned())
+    fn release(&self) -> Option<String> {
+        Some("580.65.06".to_owned())
+    }
+
+    fn blas(&self) -> Option<Blas> {
+        self.blas.then(|| Blas {
+            library: "libcublas.so.13".to_owned(),
+            version: Some("13.1.0".to_owned()),
+        })
     }
 }
 
@@ -90,6 +97,27 @@ fn a_good_driver_gives_the_device_that_was_asked_for() {
     };
     let refused = choose(0, Ok(&driver), newer).unwrap_err();
     insta::assert_snapshot!(refused, @"device `cuda:0` cannot be used: GPU 0 has compute capability 9.0, this build needs 10.0; build with a lower CUDA_COMPUTE_CAP");
+}
+
+#[test]
+fn records_say_on_what_their_bits_depend() {
+    let driver = ask(&good()).unwrap();
+    let isa = described(&driver, 1).unwrap();
+    insta::assert_snapshot!(isa, @"sm_90 GPU 1, cuBLAS 13.1.0, one stream, workspace of 32 MiB+driver 580.65.06");
+    assert_eq!(described(&driver, 2), None);
+    // Another driver computes the same; another cuBLAS, or another GPU, does not promise to.
+    for dtype in ["f32", "bf16"] {
+        let numerics = |isa: &str| crate::record::Numerics {
+            engine: "cuda".to_owned(),
+            recipe: 1,
+            isa: isa.to_owned(),
+            dtype: dtype.to_owned(),
+        };
+        let agrees = |from, to| numerics(&isa).agrees_with(&numerics(&isa.replace(from, to)));
+        assert!(agrees("580.65.06", "590.1"));
+        assert!(!agrees("13.1.0", "13.2.0"));
+        assert!(!agrees("GPU 1", "GPU 2"));
+    }
 }
 
 #[test]

@@ -12,9 +12,9 @@ mod kernels;
 mod products;
 #[cfg(feature = "cuda")]
 mod tests;
-mod traffic;
 
 use super::api::{self, Calls};
+use super::traffic;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -206,7 +206,7 @@ unsafe extern "C" fn launch(
     let name = unsafe { CStr::from_ptr(function.cast::<c_char>()) };
     let name = name.to_str().unwrap_or_default();
     // SAFETY: the fused engine gives the parameters that its kernel of this name has; others are not looked at.
-    let moved = unsafe { traffic::of(name, [grid_x, grid_y], parameters) };
+    let moved = unsafe { traffic::bytes(name, [grid_x, grid_y], parameters) };
     look(|gpu| {
         *gpu.launches.entry(name.to_owned()).or_default() += 1;
         gpu.moved += moved;

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// The widest head that the kernels have room for.
-pub(super) const WIDEST: usize = 128;
+pub(super) const WIDEST: usize = 256;
 
 /// An attention as the kernels take it.
 #[derive(Clone, Copy)]
@@ -50,8 +50,10 @@ impl Tiling {
     fn of(width: usize, low: bool) -> Self {
         let padded = width.next_power_of_two().clamp(16, WIDEST);
         let (rows, threads) = match (low, padded) {
+            // Too wide for the fragments of tensor cores.
+            (_, 256) => (8, 32),
             (true, _) => (64, 128),
-            (false, WIDEST) => (16, 64),
+            (false, 128) => (16, 64),
             (false, _) => (32, 128),
         };
         Self {

@@ -3,6 +3,7 @@
 use super::super::api::{self, Handle};
 use super::super::sizes::WORKSPACE;
 use super::memory::{Buffer, Pool, Staging, Table};
+use super::profile;
 use crate::spec::Dtype;
 use crate::train::TrainError;
 use crate::train::engine::fused::memory::Sizes;
@@ -126,19 +127,24 @@ impl Gpu {
         self.pool.clear();
     }
 
+    /// Room for `len` bytes.
+    pub(super) fn bytes(&self, len: usize) -> Rc<Buffer> {
+        Rc::new(self.pool.buffer(len))
+    }
+
     /// Room for `len` numbers in f32.
     pub(super) fn floats(&self, len: usize) -> Rc<Buffer> {
-        Rc::new(self.pool.buffer(4 * len))
+        self.bytes(4 * len)
     }
 
     /// Room for `len` numbers in f64.
     pub(super) fn doubles(&self, len: usize) -> Rc<Buffer> {
-        Rc::new(self.pool.buffer(8 * len))
+        self.bytes(8 * len)
     }
 
     /// Room for `len` numbers of activations: f32, or bfloat16.
     pub(super) fn activations(&self, len: usize) -> Rc<Buffer> {
-        Rc::new(self.pool.buffer(if self.low { 2 } else { 4 } * len))
+        self.bytes(if self.low { 2 } else { 4 } * len)
     }
 
     /// Numbers that are 0.
@@ -175,22 +181,13 @@ impl Gpu {
         });
         let (x, y) = (blocks.0 as u32, blocks.1 as u32);
         let (stream, extra) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let parameters = parameters.as_mut_ptr();
         // SAFETY: as the caller promises; the driver copies the parameters.
-        unsafe {
+        profile::launch(name, [x, y], parameters, || unsafe {
             api::cuLaunchKernel(
-                function,
-                x,
-                y,
-                1,
-                threads,
-                1,
-                1,
-                0,
-                stream,
-                parameters.as_mut_ptr(),
-                extra,
+                function, x, y, 1, threads, 1, 1, 0, stream, parameters, extra,
             );
-        }
+        });
     }
 
     /// `to (+)= a · b`: `to` is `(rows, columns)` row-major, of activations or (`wide`) in f32; `inner` is the length of the sums.
@@ -211,9 +208,13 @@ impl Gpu {
         let pointer = |at: u64| std::ptr::with_exposed_provenance_mut::<c_void>(at as usize);
         let (m, n, k) = (columns as c_int, rows as c_int, inner as c_int);
         let (lda, ldb) = (b.columns as c_int, a.columns as c_int);
+        let bytes = [
+            if self.low { 2 } else { 4 },
+            if self.low && !wide { 2 } else { 4 },
+        ];
         // cuBLAS has columns first: its first factor is our second one.
         // SAFETY: the factors and the result have these sizes; the numbers by address are of the host and read in the call.
-        unsafe {
+        profile::product([rows, columns, inner], bytes, || unsafe {
             if self.low {
                 api::cublasGemmEx(
                     self.blas,
@@ -254,7 +255,7 @@ impl Gpu {
                     m,
                 );
             }
-        }
+        });
     }
 
     /// `to += from`, in f32.
@@ -273,7 +274,7 @@ impl Gpu {
     /// Puts small things onto the GPU without waiting for it.
     pub(super) fn send<T: Copy>(&self, values: &[T]) -> Rc<Buffer> {
         let bytes = size_of_val(values);
-        let buffer = Rc::new(self.pool.buffer(bytes));
+        let buffer = self.bytes(bytes);
         let Some(room) = (bytes > 0)
             .then(|| self.staging.borrow_mut().room(bytes))
             .flatten()

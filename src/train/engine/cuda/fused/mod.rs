@@ -20,6 +20,8 @@ mod layers;
 mod linear;
 mod memory;
 mod optimizer;
+pub(super) mod profile;
+pub(super) mod replay;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,6 @@
 //! The engine on the emulated GPU, whose kernels are the real ones compiled for the CPU.
 
+mod alone;
 mod dry;
 
 use super::super::emulator::{Emulated, compiled, with};
@@ -400,7 +401,7 @@ fn no_bytes_are_allocated_as_one_and_filled_not_at_all() {
 #[test]
 fn heads_that_are_too_wide_are_refused() {
     let mut setting = setting(Arch::Llama, Dtype::F32);
-    (setting.model.dim, setting.model.n_heads) = (1024, 4);
+    (setting.model.dim, setting.model.n_heads) = (1024, 2);
     let refused = engine().unsupported(&setting.model, &setting.train);
-    insta::assert_snapshot!(refused.unwrap(), @"heads 256 wide (`dim` / `n_heads`; up to 128 on a GPU)");
+    insta::assert_snapshot!(refused.unwrap(), @"heads 512 wide (`dim` / `n_heads`; up to 256 on a GPU)");
 }

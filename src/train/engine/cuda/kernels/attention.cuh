@@ -1,7 +1,7 @@
 // Causal attention: in tiles, with the logarithm of the sum of exponentials kept and the probabilities computed again on the way back.
 //
 // qkv is (sequences · length, (heads + 2 · kv_heads) · width): queries, keys, values, head after head. Query head h reads key head
-// h / (heads / kv_heads). WIDTH is the head's width rounded up to 16, 32, 64 or 128; what is beyond `width` is zeros in shared memory.
+// h / (heads / kv_heads). WIDTH is the head's width rounded up to 16, 32, 64, 128 or 256; what is beyond `width` is zeros in shared memory.
 // Nothing is added up by two blocks: one kernel makes the gradients of queries, another those of keys and values, over all heads of a group in order.
 #pragma once
 #include "device.cuh"
@@ -20,17 +20,17 @@ struct Place {
 __device__ __forceinline__ int stride_of(const Attention &a) { return (a.heads + 2 * a.kv_heads) * a.width; }
 
 // Rows `first` … `first + ROWS − 1` of a head into shared memory, row-major with `LD` numbers a row. `at` is row 0 of the sequence.
-template <class T, int ROWS, int WIDTH, int LD, int THREADS>
-__device__ __forceinline__ void load_rows(T *tile, const T *at, int first, int length, int stride, int width) {
+template <int ROWS, int WIDTH, int LD, int THREADS, class S, class T>
+__device__ __forceinline__ void load_rows(S *tile, const T *at, int first, int length, int stride, int width) {
   for (int i = threadIdx.x; i < ROWS * WIDTH; i += THREADS) {
     const int row = i / WIDTH, d = i % WIDTH;
-    tile[row * LD + d] = first + row < length && d < width ? at[size_t(first + row) * stride + d] : narrow<T>(0.f);
+    tile[row * LD + d] = narrow<S>(first + row < length && d < width ? to_f32(at[size_t(first + row) * stride + d]) : 0.f);
   }
 }
 // The same, 16 bytes at a time where the width allows it.
 template <int ROWS, int WIDTH, int LD, int THREADS>
 __device__ __forceinline__ void load_fast(bf16 *tile, const bf16 *at, int first, int length, int stride, int width) {
-  if (width % 8) return load_rows<bf16, ROWS, WIDTH, LD, THREADS>(tile, at, first, length, stride, width);
+  if (width % 8) return load_rows<ROWS, WIDTH, LD, THREADS>(tile, at, first, length, stride, width);
   for (int i = threadIdx.x; i < ROWS * WIDTH / 8; i += THREADS) {
     const int row = i / (WIDTH / 8), d = i % (WIDTH / 8) * 8;
     uint4 v;
@@ -61,9 +61,10 @@ template <class T> __device__ __forceinline__ void attention_delta_of(ATTENTION_
 }
 BOTH(attention_delta, 256, ATTENTION_DELTA, y, dy, delta, rows, a)
 
-// ---------------------------------------------------------------- f32: four threads a row, TILE rows a block
+// ---------------------------------------------------------------- computed in f32: four threads a row, TILE rows a block
+// For activations in f32; and for those in bf16 where a head is so wide that fragments of tensor cores have no room in registers.
 template <int WIDTH> struct Plain {
-  static constexpr int TILE = WIDTH > 64 ? 16 : 32, LD = WIDTH + 1, THREADS = 4 * TILE, KEYS = TILE / 4, OWN = WIDTH / 4;
+  static constexpr int TILE = WIDTH > 128 ? 8 : WIDTH > 64 ? 16 : 32, LD = WIDTH + 1, THREADS = 4 * TILE, KEYS = TILE / 4, OWN = WIDTH / 4;
 };
 __device__ __forceinline__ float four_sum(float v) {
   v += __shfl_xor_sync(EVERY_LANE, v, 1);
@@ -95,7 +96,7 @@ template <int WIDTH> __device__ __forceinline__ void row_mix(const float *p, con
 }
 
 #define ATTENTION_FORWARD(T) const T *__restrict__ qkv, T *__restrict__ y, float *__restrict__ lse, int tiles, Attention a, Dropout dropout
-template <int WIDTH> __device__ __forceinline__ void plain_forward(ATTENTION_FORWARD(float)) {
+template <int WIDTH, class T> __device__ __forceinline__ void plain_forward(ATTENTION_FORWARD(T)) {
   typedef Plain<WIDTH> P;
   SHARED(float, queries, P::TILE * P::LD);
   SHARED(float, tile, P::TILE * P::LD);  // keys, then values
@@ -103,15 +104,15 @@ template <int WIDTH> __device__ __forceinline__ void plain_forward(ATTENTION_FOR
   const Place at(a, tiles, a.heads);
   const int stride = stride_of(a), first = (tiles - 1 - at.tile) * P::TILE, r = threadIdx.x >> 2, c = threadIdx.x & 3, i = first + r;
   const int kv = at.head / (a.heads / a.kv_heads);
-  const float *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + kv) * a.width, *v = k + a.kv_heads * a.width;
-  load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(queries, q + at.head * a.width, first, a.length, stride, a.width);
+  const T *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + kv) * a.width, *v = k + a.kv_heads * a.width;
+  load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(queries, q + at.head * a.width, first, a.length, stride, a.width);
   float out[P::OWN], s[P::KEYS], most = -INFINITY, sum = 0.f;
 #pragma unroll
   for (int n = 0; n < P::OWN; n++) out[n] = 0.f;
   Mask mask(dropout);
   for (int from = 0; from <= first; from += P::TILE) {
     __syncthreads();
-    load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, k, from, a.length, stride, a.width);
+    load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(tile, k, from, a.length, stride, a.width);
     __syncthreads();
     row_products<WIDTH>(queries, tile, s);
     float top = most;
@@ -136,7 +137,7 @@ template <int WIDTH> __device__ __forceinline__ void plain_forward(ATTENTION_FOR
     }
     sum += four_sum(part);
     __syncthreads();  // scores are read, shares are written
-    load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, v, from, a.length, stride, a.width);
+    load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(tile, v, from, a.length, stride, a.width);
     __syncthreads();
     row_mix<WIDTH>(shares, tile, out);
   }
@@ -144,13 +145,13 @@ template <int WIDTH> __device__ __forceinline__ void plain_forward(ATTENTION_FOR
   const size_t row = (size_t(at.sequence) * a.length + i) * a.heads + at.head;
 #pragma unroll
   for (int n = 0; n < P::OWN; n++)
-    if (c + 4 * n < a.width) y[row * a.width + c + 4 * n] = out[n] / sum;
+    if (c + 4 * n < a.width) y[row * a.width + c + 4 * n] = narrow<T>(out[n] / sum);
   if (c == 0) lse[(size_t(at.sequence) * a.heads + at.head) * a.length + i] = most + logf(sum);
 }
 
 // Gradients of the queries, written to their columns of dqkv.
 #define ATTENTION_BACKWARD(T) const T *__restrict__ qkv, const T *__restrict__ dy, const float *__restrict__ lse, const float *__restrict__ delta, T *__restrict__ dqkv, int tiles, Attention a, Dropout dropout
-template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BACKWARD(float)) {
+template <int WIDTH, class T> __device__ __forceinline__ void plain_queries(ATTENTION_BACKWARD(T)) {
   typedef Plain<WIDTH> P;
   SHARED(float, queries, P::TILE * P::LD);
   SHARED(float, gradients, P::TILE * P::LD);
@@ -159,9 +160,9 @@ template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BAC
   const Place at(a, tiles, a.heads);
   const int stride = stride_of(a), first = (tiles - 1 - at.tile) * P::TILE, r = threadIdx.x >> 2, c = threadIdx.x & 3, i = first + r;
   const int kv = at.head / (a.heads / a.kv_heads), dim = a.heads * a.width;
-  const float *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + kv) * a.width, *v = k + a.kv_heads * a.width;
-  load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(queries, q + at.head * a.width, first, a.length, stride, a.width);
-  load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + at.head * a.width, first, a.length, dim, a.width);
+  const T *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + kv) * a.width, *v = k + a.kv_heads * a.width;
+  load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(queries, q + at.head * a.width, first, a.length, stride, a.width);
+  load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + at.head * a.width, first, a.length, dim, a.width);
   const size_t known = (size_t(at.sequence) * a.heads + at.head) * a.length + (i < a.length ? i : 0);
   const float log_sum = lse[known], own = delta[known];
   float out[P::OWN], s[P::KEYS], d[P::KEYS];
@@ -170,11 +171,11 @@ template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BAC
   Mask mask(dropout);
   for (int from = 0; from <= first; from += P::TILE) {
     __syncthreads();
-    load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, v, from, a.length, stride, a.width);
+    load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(tile, v, from, a.length, stride, a.width);
     __syncthreads();
     row_products<WIDTH>(gradients, tile, d);
     __syncthreads();
-    load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, k, from, a.length, stride, a.width);
+    load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(tile, k, from, a.length, stride, a.width);
     __syncthreads();
     row_products<WIDTH>(queries, tile, s);
 #pragma unroll
@@ -188,14 +189,14 @@ template <int WIDTH> __device__ __forceinline__ void plain_queries(ATTENTION_BAC
     row_mix<WIDTH>(shares, tile, out);
   }
   if (i >= a.length) return;
-  float *to = dqkv + (size_t(at.sequence) * a.length + i) * stride + at.head * a.width;
+  T *to = dqkv + (size_t(at.sequence) * a.length + i) * stride + at.head * a.width;
 #pragma unroll
   for (int n = 0; n < P::OWN; n++)
-    if (c + 4 * n < a.width) to[c + 4 * n] = out[n];
+    if (c + 4 * n < a.width) to[c + 4 * n] = narrow<T>(out[n]);
 }
 
 // Gradients of keys and values: a block's rows are keys.
-template <int WIDTH> __device__ __forceinline__ void plain_keys(ATTENTION_BACKWARD(float)) {
+template <int WIDTH, class T> __device__ __forceinline__ void plain_keys(ATTENTION_BACKWARD(T)) {
   typedef Plain<WIDTH> P;
   SHARED(float, keys, P::TILE * P::LD);
   SHARED(float, tile, P::TILE * P::LD);  // queries
@@ -204,21 +205,21 @@ template <int WIDTH> __device__ __forceinline__ void plain_keys(ATTENTION_BACKWA
   const Place at(a, tiles, a.kv_heads);
   const int stride = stride_of(a), first = at.tile * P::TILE, r = threadIdx.x >> 2, c = threadIdx.x & 3, j = first + r, dim = a.heads * a.width;
   const int group = a.heads / a.kv_heads;
-  const float *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + at.head) * a.width, *v = k + a.kv_heads * a.width;
-  load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(keys, k, first, a.length, stride, a.width);
+  const T *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + at.head) * a.width, *v = k + a.kv_heads * a.width;
+  load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(keys, k, first, a.length, stride, a.width);
   float to_key[P::OWN], to_value[P::OWN], own[P::OWN], s[P::KEYS], d[P::KEYS];
 #pragma unroll
   for (int n = 0; n < P::OWN; n++) {
     to_key[n] = to_value[n] = 0.f;
-    own[n] = j < a.length && c + 4 * n < a.width ? v[size_t(j) * stride + c + 4 * n] : 0.f;  // four threads share a row of values
+    own[n] = j < a.length && c + 4 * n < a.width ? to_f32(v[size_t(j) * stride + c + 4 * n]) : 0.f;  // four threads share a row of values
   }
   Mask mask(dropout);
   for (int head = at.head * group; head < (at.head + 1) * group; head++) {
     const size_t known = (size_t(at.sequence) * a.heads + head) * a.length;
     for (int from = first; from < a.length; from += P::TILE) {
       __syncthreads();
-      load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(tile, q + head * a.width, from, a.length, stride, a.width);
-      load_rows<float, P::TILE, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + head * a.width, from, a.length, dim, a.width);
+      load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(tile, q + head * a.width, from, a.length, stride, a.width);
+      load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + head * a.width, from, a.length, dim, a.width);
       __syncthreads();
       row_products<WIDTH>(keys, tile, s);
       // Σ_d v dy for all queries of the tile: each of the four threads has a quarter of the columns.
@@ -249,24 +250,30 @@ template <int WIDTH> __device__ __forceinline__ void plain_keys(ATTENTION_BACKWA
     }
   }
   if (j >= a.length) return;
-  float *to = dqkv + (size_t(at.sequence) * a.length + j) * stride + (a.heads + at.head) * a.width;
+  T *to = dqkv + (size_t(at.sequence) * a.length + j) * stride + (a.heads + at.head) * a.width;
 #pragma unroll
   for (int n = 0; n < P::OWN; n++)
     if (c + 4 * n < a.width) {
-      to[c + 4 * n] = to_key[n];
-      to[a.kv_heads * a.width + c + 4 * n] = to_value[n];
+      to[c + 4 * n] = narrow<T>(to_key[n]);
+      to[a.kv_heads * a.width + c + 4 * n] = narrow<T>(to_value[n]);
     }
 }
 
-#define FOR_WIDTHS(name, PARAMETERS, T, suffix, threads, body, ...)                                                                              \
-  extern "C" __global__ void __launch_bounds__(threads) name##_16_##suffix(PARAMETERS(T)) { body<16>(__VA_ARGS__); }                            \
-  KERNEL(name##_16_##suffix)                                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(threads) name##_32_##suffix(PARAMETERS(T)) { body<32>(__VA_ARGS__); }                            \
-  KERNEL(name##_32_##suffix)                                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(threads) name##_64_##suffix(PARAMETERS(T)) { body<64>(__VA_ARGS__); }                            \
-  KERNEL(name##_64_##suffix)                                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(threads) name##_128_##suffix(PARAMETERS(T)) { body<128>(__VA_ARGS__); }                          \
-  KERNEL(name##_128_##suffix)
+// A kernel for heads of a width, out of `body`.
+#define FOR_WIDTH(name, width, PARAMETERS, T, suffix, threads, body, ...)                                                            \
+  extern "C" __global__ void __launch_bounds__(threads) name##_##width##_##suffix(PARAMETERS(T)) { body<width>(__VA_ARGS__); }      \
+  KERNEL(name##_##width##_##suffix)
+#define FOR_WIDTHS(name, PARAMETERS, T, suffix, threads, body, ...)                                                                  \
+  FOR_WIDTH(name, 16, PARAMETERS, T, suffix, threads, body, __VA_ARGS__)                                                             \
+  FOR_WIDTH(name, 32, PARAMETERS, T, suffix, threads, body, __VA_ARGS__)                                                             \
+  FOR_WIDTH(name, 64, PARAMETERS, T, suffix, threads, body, __VA_ARGS__)                                                             \
+  FOR_WIDTH(name, 128, PARAMETERS, T, suffix, threads, body, __VA_ARGS__)
 FOR_WIDTHS(attention_forward, ATTENTION_FORWARD, float, f32, 128, plain_forward, qkv, y, lse, tiles, a, dropout)
 FOR_WIDTHS(attention_queries, ATTENTION_BACKWARD, float, f32, 128, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
 FOR_WIDTHS(attention_keys, ATTENTION_BACKWARD, float, f32, 128, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
+FOR_WIDTH(attention_forward, 256, ATTENTION_FORWARD, float, f32, 32, plain_forward, qkv, y, lse, tiles, a, dropout)
+FOR_WIDTH(attention_queries, 256, ATTENTION_BACKWARD, float, f32, 32, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
+FOR_WIDTH(attention_keys, 256, ATTENTION_BACKWARD, float, f32, 32, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
+FOR_WIDTH(attention_forward, 256, ATTENTION_FORWARD, bf16, bf16, 32, plain_forward, qkv, y, lse, tiles, a, dropout)
+FOR_WIDTH(attention_queries, 256, ATTENTION_BACKWARD, bf16, bf16, 32, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
+FOR_WIDTH(attention_keys, 256, ATTENTION_BACKWARD, bf16, bf16, 32, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout)

@@ -172,6 +172,14 @@ fn counted(setting: &Setting) -> ([Counts; 2], usize) {
 fn a_step_at_the_published_shapes_has_few_calls_and_waits_once() {
     let shapes = include_str!("../../../../../bench/shapes.json");
     let shapes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(shapes).unwrap();
+    let mut shapes: Vec<(String, serde_json::Value)> = shapes.into_iter().collect();
+    // The published grid has its widest model with 2 heads of 256 and with 4, too.
+    for heads in [2, 4] {
+        let widest = shapes.iter().find(|(name, _)| name == "grid-512-8-512");
+        let mut shape = widest.unwrap().1.clone();
+        shape["n_heads"] = heads.into();
+        shapes.push((format!("{heads} heads"), shape));
+    }
     println!(
         "shape              dtype  kernels products copies  GB moved  of the least  GiB at most"
     );
@@ -200,9 +208,9 @@ fn a_step_at_the_published_shapes_has_few_calls_and_waits_once() {
             assert!((1.0..1.3).contains(&times), "{name}: {times} of {least}");
             assert_eq!(step.waits, 1, "{name}");
             assert_eq!([second.allocations, step.allocations], [0; 2], "{name}");
-            if setting.model.n_layers <= 8 {
-                assert!(step.launches() <= 300, "{name}: {step:?}");
-            }
+            // At L and whatever else has 8 layers; 12 layers have 12 / 8 of what a layer needs.
+            let layers = setting.model.n_layers.max(8) as u64;
+            assert!(8 * step.launches() <= 300 * layers, "{name}: {step:?}");
         }
     }
 }

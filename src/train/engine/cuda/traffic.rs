@@ -1,6 +1,6 @@
-//! Bytes that a launch of the fused engine's kernels reads and writes at the least: each number once, tables and small vectors left out.
+//! What a launch of the engine's kernels has to do at the least: bytes to read and write, each number once, tables and small vectors left out; and
+//! of attention the operations of its products.
 
-use super::look;
 use std::ffi::c_void;
 
 /// Sizes of an attention, the first numbers of what kernels get by value.
@@ -17,7 +17,7 @@ struct Attention {
 const PIECE: u64 = 1 << 14;
 
 /// The bytes of a launch; 0 for kernels that are not the engine's.
-pub(super) unsafe fn of(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c_void) -> u64 {
+pub(super) unsafe fn bytes(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c_void) -> u64 {
     // SAFETY: each kernel has the parameters that are read for its name.
     let int = |at: usize| u64::from(unsafe { read::<i32>(parameters, at) }.unsigned_abs());
     // SAFETY: as above.
@@ -33,14 +33,8 @@ pub(super) unsafe fn of(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c_vo
     }
     match base {
         "embed_forward" => x * int(5) * if address(1) == 0 { 8 } else { 12 },
-        "embed_backward" => {
-            let rows = look(|gpu| {
-                gpu.sizes
-                    .get(&address(1))
-                    .map_or(0, |size| *size as u64 / 4)
-            });
-            (rows + 2 * x) * int(5) * 4
-        }
+        // The beginnings of the runs lie behind the list of all rows.
+        "embed_backward" => ((address(2) - address(1)) / 4 + 2 * x) * int(5) * 4,
         "gather_rows" => x * int(3) * 8,
         "norm_forward" => x * int(5) * (4 + element),
         "norm_backward" => {
@@ -65,6 +59,36 @@ pub(super) unsafe fn of(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c_vo
         "add_to" => address(2) * 12,
         _ => 0,
     }
+}
+
+/// Operations of the products within an attention: a multiplication and an addition for each query, earlier key and column; 0 for other kernels.
+pub(super) unsafe fn operations(name: &str, [x, _]: [u32; 2], parameters: *mut *mut c_void) -> f64 {
+    let Some(part) = name.strip_prefix("attention_") else {
+        return 0.0;
+    };
+    // Products with queries or their slopes, keys and values.
+    let (products, at) = match part.split('_').next() {
+        Some("forward") => (2.0, 3),
+        Some("queries") => (3.0, 5),
+        Some("keys") => (4.0, 5),
+        _ => return 0.0,
+    };
+    // SAFETY: these are the places of the kernel's parameters.
+    let (tiles, shape) = unsafe {
+        (
+            read::<i32>(parameters, at),
+            read::<Attention>(parameters, at + 1),
+        )
+    };
+    let [length, width] = [shape.length, shape.width].map(f64::from);
+    // A block of the gradients of keys goes over all heads of its group.
+    let group = if products > 3.0 {
+        f64::from(shape.heads / shape.kv_heads.max(1))
+    } else {
+        1.0
+    };
+    let heads = f64::from(x) / f64::from(tiles.max(1)) * group;
+    products * heads * length * (length + 1.0) * width
 }
 
 /// Each of queries, keys, values, outputs and their slopes once.
