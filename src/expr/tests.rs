@@ -477,6 +477,11 @@ fn a_spread_is_over_seeds_or_over_the_entries_of_a_list() {
     assert_eq!(shown("{{ run('a').val_loss | pm }}"), "8.5\u{a0}±\u{a0}2.5");
     assert_eq!(shown("{{ [1, 2, 3, 4, 5] | pm }}"), "3.0\u{a0}±\u{a0}2.0");
     assert_eq!(shown("{{ [1, 2] | pm }}"), "1.500", "two decide nothing");
+    // A list of one varies as its entry does.
+    assert_eq!(
+        shown("{{ [run('a').val_loss] | pm }}"),
+        "8.5\u{a0}±\u{a0}2.5"
+    );
     let session = Session::new(results.clone());
     let nested = session.text("{{ [1 | pm, 2][1] }}").unwrap();
     assert!(nested.missing[0].contains("at the end"), "{nested:?}");

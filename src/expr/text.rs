@@ -74,7 +74,8 @@ fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
         let reason = format!("a value is {mean}");
         return Err(ExprError::NoValue { reason });
     }
-    let samples = match all.is_list {
+    // A list of one, as a single matched pair, varies as its only entry does.
+    let samples = match all.is_list && all.values.len() > 1 {
         true => vec![all.values],
         false => {
             let seeds: Vec<Scope> = all.seeds.into_iter().map(Scope::Seed).collect();

@@ -252,12 +252,12 @@ pub fn ngram_mark(beats_ngrams: f64) -> Option<(char, &'static str)> {
     if beats_ngrams < 1.0 {
         Some((
             '†',
-            "learned no more than the word frequencies of its own training text tell",
+            "learned no more than the word frequencies of its own training text",
         ))
     } else if beats_ngrams < 2.0 {
         Some((
             '‡',
-            "learned no more than the frequencies of words and pairs tell",
+            "learned no more than the frequencies of words and word pairs in its training text",
         ))
     } else {
         None

@@ -33,6 +33,16 @@ impl Bibliography {
         })
     }
 
+    /// The keys of all works.
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        self.entries.iter().map(|work| work.key.as_str()).collect()
+    }
+
+    /// Whether there are works beside the study that the spec reruns.
+    pub(crate) fn has_file(&self) -> bool {
+        self.entries.iter().any(|work| work.key != "source")
+    }
+
     /// A work by its key.
     pub(crate) fn get(&self, key: &str) -> Option<&Work> {
         self.entries.iter().find(|work| work.key == key)

@@ -385,6 +385,9 @@ fn cells(spec: &Spec, builder: &mut Builder<'_, '_>) -> Result<Vec<CellView>, Re
     Ok(views)
 }
 
+/// Longest caption, in characters, that the contents give beyond its first clause.
+const CLAUSE: usize = 45;
+
 fn contents(cells: &[CellView]) -> Vec<Entry> {
     let entry = |anchor: &str, title: String, is_minor| Entry {
         anchor: anchor.to_owned(),
@@ -395,7 +398,11 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
     let titled = |kind: &str, number: usize, caption: &str| {
         let first = caption.split(['.', ';', ':']).next().unwrap_or_default();
         let plain = one_line(&first.replace('`', ""));
-        format!("{kind} {number}. {}", shorten_words(&plain, 60))
+        let short = match plain.split_once(", ") {
+            Some((clause, _)) if plain.chars().count() > CLAUSE => clause,
+            _ => &plain,
+        };
+        format!("{kind} {number}. {}", shorten_words(short, 60))
     };
     let mut contents = Vec::new();
     for cell in cells {
@@ -414,7 +421,13 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
                     let title = titled("Table", number, &table.caption.markdown);
                     entry(&table.anchor, title, true)
                 })),
-                Block::Prose(_) | Block::Cards(_) | Block::Tally(_) | Block::Fold(_) => {}
+                Block::Prose(prose) => {
+                    let tables = cell::captions(&prose.markdown);
+                    contents.extend(tables.map(|(number, caption)| {
+                        entry(&cell.anchor, titled("Table", number, caption), true)
+                    }));
+                }
+                Block::Cards(_) | Block::Tally(_) | Block::Fold(_) => {}
             }
         }
     }

@@ -22,6 +22,16 @@ pub(crate) struct Metric {
 }
 
 impl Metric {
+    /// The same as the name of an axis, which begins with a small letter: `validation loss (nats)`.
+    pub(crate) fn on_axis(&self) -> String {
+        let mut name = self.with_unit();
+        let is_word = name.chars().nth(1).is_some_and(char::is_lowercase);
+        if let Some(first) = name.get_mut(0..1).filter(|_| is_word) {
+            first.make_ascii_lowercase();
+        }
+        name
+    }
+
     /// The label with its unit: `Validation loss (nats)`.
     pub(crate) fn with_unit(&self) -> String {
         match self.unit {
@@ -93,12 +103,12 @@ fn label(name: &str) -> String {
         "val_ce" => "Validation cross-entropy",
         "val_loss_batch_mean" => "Validation loss, mean of batches",
         "nll" => "Negative log-likelihood",
-        "nll_unigram" => "NLL by words",
-        "nll_bigram" => "NLL by pairs",
-        "nll_trigram" => "NLL by triples",
-        "val_unigram" => "Validation loss by words",
-        "val_bigram" => "Validation loss by pairs",
-        "val_trigram" => "Validation loss by triples",
+        "nll_unigram" => "Unigram NLL",
+        "nll_bigram" => "Bigram NLL",
+        "nll_trigram" => "Trigram NLL",
+        "val_unigram" => "Unigram loss",
+        "val_bigram" => "Bigram loss",
+        "val_trigram" => "Trigram loss",
         "beats_ngrams" => "N-grams beaten",
         "perplexity_median" => "Median perplexity",
         "perplexity_mean" => "Mean perplexity",

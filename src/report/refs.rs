@@ -152,12 +152,27 @@ impl Targets {
                     "unknown reference `@{name}`, expected one of `@{}`",
                     known.join("`, `@")
                 ));
+            } else if is_citation(&text[..at]) && self.works.has_file() {
+                return Err(format!(
+                    "unknown citation `@{name}`, expected one of `@{}`",
+                    self.works.keys().join("`, `@")
+                ));
             } else {
                 continue;
             };
             changes.push((range.start + whole.start..range.start + whole.end, with));
         }
         Ok(())
+    }
+}
+
+/// Whether what follows stands in brackets that cite: `[@one; @two`.
+fn is_citation(before: &str) -> bool {
+    match before.rsplit_once('[') {
+        Some((_, inside)) => {
+            !inside.contains(']') && (inside.is_empty() || inside.starts_with('@'))
+        }
+        None => false,
     }
 }
 
@@ -188,6 +203,17 @@ mod tests {
             "A[^cell-1-1] $x@fig-y$.\n\n[^cell-1-1]: Note."
         );
         assert!(resolve("@fig-none").unwrap_err().contains("`@fig-width`"));
+        for unknown in ["So [@a2].", "So [@a1; @a2]."] {
+            assert!(
+                resolve(unknown)
+                    .unwrap_err()
+                    .contains("`@a2`, expected one of `@a1`")
+            );
+        }
+        assert_eq!(
+            resolve("Write to @somebody.").unwrap(),
+            "Write to @somebody."
+        );
         assert_eq!(targets.cited().len(), 1);
     }
 }

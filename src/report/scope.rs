@@ -5,7 +5,7 @@ use super::chart::{Colours, same};
 use super::metric::{self, Metric};
 use super::text::{one_line, shorten, slug};
 use crate::expr::{Estimate, Session};
-use crate::record::{Results, RunResult, same_run};
+use crate::record::{REPLICATE_AXES, Results, RunResult, same_run};
 use crate::spec::{Filter, Selection, Spec};
 use crate::stats;
 use serde_json::Value;
@@ -209,8 +209,42 @@ impl<'a> Scope<'a> {
     }
 
     /// A setting (a run, its seed aside) in words.
-    pub(crate) fn setting_name(&self, group: &str) -> String {
-        self.label(group).unwrap_or_else(|| one_line(group))
+    pub(crate) fn setting_name(&self, group: &Group<'_>) -> String {
+        let run = group.runs.first();
+        let words = run.and_then(|run| self.words(run));
+        words.unwrap_or_else(|| one_line(&group.name))
+    }
+
+    /// A run in words: its setting, and which of the replicates it is. Its name, where the spec has no words for it.
+    pub(crate) fn run_name(&self, run: &RunResult) -> String {
+        let Some(mut words) = self.words(run) else {
+            return one_line(&run.name);
+        };
+        for part in run.name.split(',') {
+            if let Some((axis, value)) = part.split_once('=')
+                && REPLICATE_AXES.contains(&axis)
+            {
+                words += &format!(", {axis} {value}");
+            }
+        }
+        words
+    }
+
+    /// The label of a run's setting, or the values of its axes where the spec has words for one of them.
+    fn words(&self, run: &RunResult) -> Option<String> {
+        let of_axes = || {
+            let axes = run.axes.iter();
+            let axes = axes.filter(|(axis, _)| !REPLICATE_AXES.contains(&axis.as_str()));
+            let is_named = |(axis, value): &(String, Value)| {
+                self.label(axis).is_some() || self.value_name(axis, value) != value_text(value)
+            };
+            let titles = axes
+                .clone()
+                .map(|(axis, value)| self.value_title(axis, value));
+            let has_words = axes.clone().any(is_named);
+            has_words.then(|| titles.collect::<Vec<_>>().join(", "))
+        };
+        self.label(&run.group).or_else(of_axes)
     }
 
     /// A value of an axis in words.

@@ -56,6 +56,36 @@ pub(crate) fn shorten_words(text: &str, limit: usize) -> String {
     }
 }
 
+/// Sets plain text as a typesetter would: curved apostrophes and quotation marks, a number on one line with its per cent sign.
+pub(crate) fn typeset(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in with_signs(text).chars() {
+        let before = out.chars().next_back();
+        let opens = before.is_none_or(|c| c.is_whitespace() || "([–—".contains(c));
+        out.push(match c {
+            '"' if opens => '“',
+            '"' => '”',
+            '\'' if opens => '‘',
+            '\'' => '’',
+            c => c,
+        });
+    }
+    out
+}
+
+/// Keeps the per cent sign on the line of its number, and a value with its half-width.
+fn with_signs(text: &str) -> String {
+    let text = text.replace(" ± ", "\u{a0}±\u{a0}");
+    let mut parts = text.split(" %");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_number = out.ends_with(|c: char| c.is_ascii_digit());
+        out.push_str(if is_number { "\u{a0}%" } else { " %" });
+        out.push_str(part);
+    }
+    out
+}
+
 /// Escapes for HTML and XML, in text and in quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -128,12 +158,15 @@ fn is_safe_link(target: &str) -> bool {
 }
 
 /// Turns Markdown into HTML. Raw HTML is shown as text; pictures that `picture` has (as `data:` addresses) are shown, others become links
-/// (a page loads nothing); formulas become MathML; headings stand at level 2 or lower, under the page's own.
+/// (a page loads nothing); formulas become MathML; quotation marks and apostrophes are set as such; headings stand at level 2 or lower, under the page's own.
 pub(crate) fn markdown_to_html(markdown: &str, picture: &dyn Fn(&str) -> Option<String>) -> String {
     let cleaned = clean(markdown);
     let mut dropped_links = Vec::new();
     let mut shown: Vec<bool> = Vec::new();
-    let options = EXTENSIONS.union(Options::ENABLE_MATH);
+    let mut is_code = false;
+    let options = EXTENSIONS
+        .union(Options::ENABLE_MATH)
+        .union(Options::ENABLE_SMART_PUNCTUATION);
     let events = Parser::new_ext(&cleaned, options).filter_map(|event| match event {
         Event::InlineMath(formula) => Some(Event::InlineHtml(mathml(&formula, false).into())),
         Event::DisplayMath(formula) => Some(Event::InlineHtml(mathml(&formula, true).into())),
@@ -193,6 +226,15 @@ pub(crate) fn markdown_to_html(markdown: &str, picture: &dyn Fn(&str) -> Option<
             attrs: Vec::new(),
         })),
         Event::End(TagEnd::Heading(old)) => Some(Event::End(TagEnd::Heading(nested(old)))),
+        Event::Start(Tag::CodeBlock(kind)) => {
+            is_code = true;
+            Some(Event::Start(Tag::CodeBlock(kind)))
+        }
+        Event::End(TagEnd::CodeBlock) => {
+            is_code = false;
+            Some(Event::End(TagEnd::CodeBlock))
+        }
+        Event::Text(words) if !is_code => Some(Event::Text(with_signs(&words).into())),
         other => Some(other),
     });
     let mut out = String::with_capacity(markdown.len() * 5 / 4);
@@ -413,6 +455,23 @@ mod tests {
         insta::assert_snapshot!(inert_markdown(text), @r"[the rig](../rig.png) [far](https://x.org/y.png) \[no](data:image/png,x)");
         let nested = html("[![a](b.png)](https://x.org)");
         assert_eq!(nested, "<p><a href=\"https://x.org\">a</a></p>\n");
+    }
+
+    #[test]
+    fn prose_is_typeset_and_code_is_not() {
+        let page = html("The grid's \"best\" has 95 % of it; `a's 5 %`\n\n```\nb's 5 %\n```\n");
+        assert!(
+            page.contains("The grid’s “best” has 95\u{a0}% of it"),
+            "{page}"
+        );
+        assert!(
+            page.contains("a's 5 %") && page.contains("b's 5 %"),
+            "{page}"
+        );
+        assert_eq!(
+            typeset("a \"b\" ('c'), d's 5 ± 1 %, 5 % % e"),
+            "a “b” (‘c’), d’s 5\u{a0}±\u{a0}1\u{a0}%, 5\u{a0}% % e"
+        );
     }
 
     #[test]

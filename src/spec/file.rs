@@ -54,7 +54,7 @@ pub(crate) struct SpecFile {
     #[serde(default)]
     max_runs: Option<usize>,
     /// The experiment at other scales: overrides by name. They may also set `seeds`, `vary`, `cases`, `exclude` and `max_runs`, and
-    /// replace `title`, `summary`, `finding` and `cells`.
+    /// replace `title`, `summary`, `finding`, `labels` and `cells`.
     #[serde(default)]
     profiles: BTreeMap<String, BTreeMap<String, Value>>,
     /// Published statements and how they are checked.

@@ -12,7 +12,7 @@ pub(crate) const SECTIONS: [&str; 4] = ["data", "model", "train", "eval"];
 /// Keys that a profile and `--set` may name beside settings.
 pub(crate) const EXTRAS: [&str; 5] = ["seeds", "vary", "cases", "exclude", "max_runs"];
 /// What a profile says in its own words: its report need not be that of the base.
-pub(crate) const TEXTS: [&str; 4] = ["title", "summary", "finding", "cells"];
+pub(crate) const TEXTS: [&str; 5] = ["title", "summary", "finding", "labels", "cells"];
 
 /// A value for a setting.
 #[derive(Clone, Debug)]

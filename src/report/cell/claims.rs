@@ -277,7 +277,7 @@ fn row(judged: &Judged, shown: Option<String>, are_published: bool) -> RowView {
             },
             match (shown, judged.ours) {
                 (Some(shown), _) => ValueView::text(shown),
-                (None, Some(ours)) => ours_view(ours, judged),
+                (None, Some(ours)) => in_words(ours, judged),
                 (None, None) => dash(),
             },
             published.map_or_else(dash, |published| {
@@ -286,6 +286,20 @@ fn row(judged: &Judged, shown: Option<String>, are_published: bool) -> RowView {
         ],
         details: Some(details(judged)),
     }
+}
+
+/// A value in words: with its half-width and its unit.
+fn in_words(ours: f64, judged: &Judged) -> ValueView {
+    let mut view = ours_view(ours, judged);
+    if let Some(spread) = view.spread.take() {
+        view.text += &format!("\u{a0}±\u{a0}{spread}");
+    }
+    match judged.unit.as_str() {
+        "" if judged.test == ClaimType::Trend => view.text.insert_str(0, "rank correlation "),
+        "" => {}
+        unit => view.text += &format!(" {}", one_line(unit)),
+    }
+    view
 }
 
 /// What stands below a decision: its probability among all findings, and the decision where that changes it.

@@ -47,7 +47,10 @@ pub(super) fn drop_repeats(table: &mut TableView) -> Vec<(String, String)> {
         let is_alike = |earlier: usize| {
             let mut rows = table.rows.iter();
             let is_result = table.columns[place].is_number && table.columns[earlier].is_number;
-            is_result && rows.all(|row| row.cells[place].text == row.cells[earlier].text)
+            // What is the same in all rows is no repeat of another such column, only as constant.
+            let first = &table.rows[0].cells[place].text;
+            let varies = table.rows.iter().any(|row| row.cells[place].text != *first);
+            is_result && varies && rows.all(|row| row.cells[place].text == row.cells[earlier].text)
         };
         let Some(earlier) = (1..place).find(|earlier| is_alike(*earlier)) else {
             place += 1;

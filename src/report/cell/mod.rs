@@ -20,7 +20,7 @@ use super::context::{Block, CellView, FigureView, LegendView, PanelView, Prose};
 use super::scope::Scope;
 use super::text::{
     clean, closed, escape, escape_markdown, inert_but, inert_markdown, markdown_to_html, one_line,
-    slug,
+    slug, typeset,
 };
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
@@ -110,7 +110,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             let anchor = format!("ref-{}", slug(&work.key));
             let (long, address) = (clean(&work.long), clean(&work.address));
             let is_web = address.starts_with("https://") || address.starts_with("http://");
-            let _ = write!(html, "<li id=\"{anchor}\">{}", escape(&long));
+            let _ = write!(html, "<li id=\"{anchor}\">{}", escape(&typeset(&long)));
             let inert = escape_markdown(&long);
             let _ = write!(markdown, "- <a id=\"{anchor}\"></a>{inert}");
             if is_web {
@@ -351,6 +351,14 @@ fn numbered(text: &str, numbers: &[usize]) -> String {
         }
     };
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The tables of a numbered text: number and caption.
+pub(crate) fn captions(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().filter_map(|line| {
+        let (number, caption) = line.strip_prefix("**Table ")?.split_once(".** ")?;
+        Some((number.parse().ok()?, caption))
+    })
 }
 
 /// The mistakes of the texts beside the cells: the finding, and what claims show.

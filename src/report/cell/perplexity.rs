@@ -121,7 +121,7 @@ impl Builder<'_, '_> {
         let mut rows: Vec<RowView> = Vec::new();
         for (run, eval) in scored {
             let anchor = self.scope.anchor(run);
-            let mut cells = vec![ValueView::of_run(one_line(&run.name), &anchor)];
+            let mut cells = vec![ValueView::of_run(self.scope.run_name(run), &anchor)];
             let mut fields = vec![run.name.clone()];
             for (name, _) in &shown {
                 let value = value(run, eval, name);
@@ -202,7 +202,7 @@ impl Builder<'_, '_> {
                 human::count(document.tokens),
                 beginning(&document.excerpt),
             ];
-            let mut cells = vec![ValueView::of_run(one_line(&run.name), &anchor)];
+            let mut cells = vec![ValueView::of_run(self.scope.run_name(run), &anchor)];
             cells.extend(texts.map(ValueView::text));
             RowView {
                 cells,

@@ -55,14 +55,14 @@ impl Builder<'_, '_> {
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
             rows.push(self.plan_row(run));
-            let estimate = run.estimate;
+            let [params, steps, tokens] = sizes(run).map(|size| size.to_string());
             let fields = [
                 run.name.clone(),
                 run.id.to_string(),
                 run.seed.to_string(),
-                estimate.params.to_string(),
-                estimate.steps.to_string(),
-                estimate.tokens.to_string(),
+                params,
+                steps,
+                tokens,
                 status(run).to_owned(),
                 run.metrics
                     .get("beats_ngrams")
@@ -93,14 +93,13 @@ impl Builder<'_, '_> {
 
     fn plan_row(&self, run: &RunResult) -> RowView {
         let anchor = self.scope.anchor(run);
-        let counts = run.record.as_ref().map(|record| record.counts);
-        let estimate = run.estimate;
+        let [params, steps, tokens] = sizes(run).map(human::count);
         let texts = [
             one_line(&run.name),
             run.id.0.short(),
-            human::count(counts.map_or(estimate.params, |counts| counts.params)),
-            human::count(counts.map_or(estimate.steps, |counts| counts.steps)),
-            human::count(counts.map_or(estimate.tokens, |counts| counts.tokens)),
+            params,
+            steps,
+            tokens,
             status(run).to_owned(),
         ];
         let mut cells = texts.map(ValueView::text).to_vec();
@@ -111,6 +110,16 @@ impl Builder<'_, '_> {
             ..RowView::default()
         }
     }
+}
+
+/// Parameters, steps and tokens: counted where a run has finished, else estimated.
+fn sizes(run: &RunResult) -> [u64; 3] {
+    let estimate = run.estimate;
+    let counts = run.record.as_ref().map(|record| record.counts);
+    counts.map_or(
+        [estimate.params, estimate.steps, estimate.tokens],
+        |counts| [counts.params, counts.steps, counts.tokens],
+    )
 }
 
 /// The mark of runs, with a space before it; empty where there is none.
@@ -284,11 +293,11 @@ fn repeats_told(repeats: &[(String, String)]) -> Option<String> {
     let is_of_words = |(name, of): &&(String, String)| !name.eq_ignore_ascii_case(of);
     let each = repeats.iter().filter(is_of_words);
     let each: Vec<String> = each
-        .map(|(name, of)| format!("{} as {}", code(name), code(of)))
+        .map(|(name, of)| format!("{} (as {})", code(name), code(of)))
         .collect();
     (!each.is_empty()).then(|| {
         let each = each.join(", ");
-        format!("Columns that are the same in all runs as another one are left out: {each}.")
+        format!("Columns identical to another one are left out: {each}.")
     })
 }
 

@@ -78,7 +78,8 @@ impl Builder<'_, '_> {
     }
 }
 
-/// Names of the runs whose samples are shown at once: all of few, else those with the lowest and the highest loss.
+/// Names of the runs whose samples are shown at once: all of few, else those with the lowest and the highest loss of the ones
+/// that had room to write.
 fn best_and_worst<'a>(runs: &[&'a RunResult]) -> Vec<&'a str> {
     let loss = |run: &RunResult| {
         let metrics = ["nll", "val_ce", "val_loss"];
@@ -87,18 +88,27 @@ fn best_and_worst<'a>(runs: &[&'a RunResult]) -> Vec<&'a str> {
             .find_map(|name| run.metrics.get(*name))
             .copied()
     };
-    let mut ranked: Vec<(f64, &str)> = runs
-        .iter()
-        .filter(|run| {
-            run.eval
-                .as_ref()
-                .is_some_and(|eval| !eval.samples.is_empty())
-        })
+    let sampled = |run: &&&RunResult| {
+        run.eval
+            .as_ref()
+            .is_some_and(|eval| !eval.samples.is_empty())
+    };
+    let sampled: Vec<&&RunResult> = runs.iter().filter(sampled).collect();
+    if sampled.len() <= AT_ONCE {
+        return sampled.iter().map(|run| run.name.as_str()).collect();
+    }
+    let wrote = |run: &RunResult| {
+        let first = run.eval.as_ref().and_then(|eval| eval.samples.first());
+        first.is_some_and(|sample| sample.new_tokens > 0)
+    };
+    let mut ranked: Vec<(f64, &str)> = sampled
+        .into_iter()
+        .filter(|run| wrote(run))
         .map(|run| (loss(run).unwrap_or(f64::INFINITY), run.name.as_str()))
         .collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     match ranked.as_slice() {
-        [(_, best), .., (_, worst)] if ranked.len() > AT_ONCE => vec![*best, *worst],
+        [(_, best), .., (_, worst)] => vec![*best, *worst],
         few => few.iter().map(|(_, name)| *name).collect(),
     }
 }
@@ -139,7 +149,7 @@ fn card(scope: &Scope<'_>, run: &RunResult, sample: &Sample) -> CardView {
         _ => format!("{count}, stopped at the token limit"),
     };
     CardView {
-        title: one_line(&run.name),
+        title: scope.run_name(run),
         target: scope.anchor(run),
         note,
         markdown: format!("{fence}text\n{}\n{fence}", whole.trim_end()),

@@ -136,7 +136,7 @@ impl<'a> Builder<'a, '_> {
                 .map(|group| Row {
                     heads: match group.runs.first() {
                         Some(run) if !axes.is_empty() => head(run),
-                        _ => vec![self.scope.setting_name(&group.name)],
+                        _ => vec![self.scope.setting_name(&group)],
                     },
                     name: one_line(&group.name),
                     runs: group.runs,

@@ -25,7 +25,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
     let mut rows: Vec<(String, Vec<&RunResult>)> = match cell.rows.as_str() {
         "run" => groups(&runs)
             .into_iter()
-            .map(|group| (scope.setting_name(&group.name), group.runs))
+            .map(|group| (scope.setting_name(&group), group.runs))
             .collect(),
         axis => scope
             .values(axis, &runs)
@@ -88,7 +88,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
     Ok(Figure {
         x: Axis {
             is_padded: true,
-            ..Axis::new(&about.with_unit().to_lowercase())
+            ..Axis::new(&about.on_axis())
         },
         alt: format!(
             "Bars of {} by {}.",

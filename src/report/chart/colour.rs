@@ -68,8 +68,11 @@ impl Colours {
     }
 }
 
+/// How many lines of one colour can be told apart.
+pub(super) const MOST_LINES: usize = 4;
+
 /// The lines of one colour that can be told apart.
-const OURS: [Style; 4] = [Style::Line, Style::Broken, Style::DashDot, Style::Short];
+const OURS: [Style; MOST_LINES] = [Style::Line, Style::Broken, Style::DashDot, Style::Short];
 
 /// The lines of published curves.
 const PUBLISHED: [Style; 5] = [

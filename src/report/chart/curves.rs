@@ -1,8 +1,8 @@
 //! Learning curves: panels by one axis, colours by another, means and bands over seeds, published curves beside ours.
 
-use super::colour::{our_style, published_style};
+use super::colour::{MOST_LINES, our_style, published_style};
 use super::{Axis, Colour, Drawn, Figure, Key, Look, Panel, Series, Style, reduce, same};
-use crate::record::RunResult;
+use crate::record::{REPLICATE_AXES, RunResult};
 use crate::report::ReportError;
 use crate::report::metric::{CURVES, at, curve_label};
 use crate::report::scope::{Group, Scope, axis_value, groups, value_text};
@@ -48,6 +48,7 @@ pub(crate) fn curves(
     let mut builder = Builder {
         scope,
         cell,
+        lines: lines(scope, cell, &runs),
         legend: Vec::new(),
         most_runs: 1,
         has_draws: false,
@@ -101,6 +102,20 @@ pub(crate) fn curves(
     figure.tell_what_is_hidden();
     figure.label_ends();
     Ok(figure)
+}
+
+/// The axis whose values lines of one colour stand for, and its values: the only one that neither panels nor colours show.
+fn lines(scope: &Scope<'_>, cell: &PlotCell, runs: &[&RunResult]) -> Option<(String, Vec<Value>)> {
+    let colours = cell.colours.as_ref().filter(|_| cell.curves.len() == 1)?;
+    let axes = runs.first()?.axes.iter().map(|(axis, _)| axis);
+    let hidden = axes.filter(|axis| {
+        let is_shown = *axis == colours || cell.panels.as_ref() == Some(*axis);
+        !is_shown && !REPLICATE_AXES.contains(&axis.as_str())
+    });
+    let values = hidden.map(|axis| (axis.clone(), scope.values(axis, runs)));
+    let mut several = values.filter(|(_, values)| values.len() > 1);
+    let only = several.next().filter(|_| several.next().is_none());
+    only.filter(|(_, values)| values.len() <= MOST_LINES)
 }
 
 fn y_label(scope: &Scope<'_>, curves: &[String]) -> String {
@@ -180,6 +195,8 @@ fn classes(runs: &[&RunResult]) -> Option<u64> {
 struct Builder<'a, 'b> {
     scope: &'b Scope<'a>,
     cell: &'b PlotCell,
+    /// The axis that lines of one colour stand for, where there is one, and its values.
+    lines: Option<(String, Vec<Value>)>,
     legend: Vec<Key>,
     most_runs: usize,
     /// Whether some of them have other draws of documents.
@@ -241,6 +258,9 @@ impl Builder<'_, '_> {
         let title = self.scope.value_title(axis, &value.unwrap_or(Value::Null));
         let (colour, repeated) = self.scope.colours.of(&title);
         self.key(&title, Look::new(colour, our_style(repeated)));
+        if let Some(line) = self.line(group) {
+            return Look::new(colour, our_style(repeated + line));
+        }
         let is_train = |curve: &&String| curve.starts_with("train/");
         let (thin, full): (Vec<&String>, Vec<&String>) =
             self.cell.curves.iter().partition(is_train);
@@ -257,6 +277,16 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Which of the lines of its colour a group has; the legend tells it in ink.
+    fn line(&mut self, group: &Group<'_>) -> Option<usize> {
+        let (axis, values) = self.lines.clone()?;
+        let value = axis_value(group.runs.first()?, &axis)?;
+        let place = values.iter().position(|known| same(known, &value))?;
+        let title = self.scope.value_title(&axis, &value);
+        self.key(&title, Look::new(Colour::Ink, our_style(place)));
+        Some(place)
+    }
+
     fn series(&mut self, curve: &str, group: &Group<'_>, out: &mut Vec<Series>) {
         let look = self.look(curve, group);
         let (points, band) = replicates(&group.runs, curve, self.cell.x);
@@ -267,7 +297,7 @@ impl Builder<'_, '_> {
         self.has_draws |= group.runs.iter().any(|run| run.draw() != 0);
         let label = format!(
             "{}, {}",
-            self.scope.setting_name(&group.name),
+            self.scope.setting_name(group),
             self.scope.curve_name(curve)
         );
         let run = group.runs.first().map(|run| self.scope.anchor(run));

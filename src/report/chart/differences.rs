@@ -5,7 +5,7 @@ use super::{Axis, Colour, Drawn, Figure, Kind, Look, Panel, Remark, Series, Styl
 use crate::expr::Estimate;
 use crate::human;
 use crate::record::{REPLICATE_AXES, RunResult};
-use crate::report::metric;
+use crate::report::metric::{self, Shape};
 use crate::report::scope::{Scope, axis_value};
 use crate::report::{ReportError, csv};
 use crate::spec::{DifferencesCell, Pairing};
@@ -84,7 +84,8 @@ pub(crate) fn differences(
             is_inside: false,
             y: place,
             text: format!(
-                "{estimate} · {}",
+                "{} · {}",
+                told(estimate, about.shape),
                 human::counted(change.values.len() as u64, change.unit)
             ),
         });
@@ -105,7 +106,7 @@ pub(crate) fn differences(
     Ok(Figure {
         x: Axis {
             is_padded: true,
-            ..Axis::new(&format!("change of {}", about.with_unit().to_lowercase()))
+            ..Axis::new(&format!("change of {}", about.on_axis()))
         },
         alt: format!(
             "Differences of {} by {}{}.",
@@ -202,6 +203,14 @@ fn change(
         values,
         estimate: scope.session().change(&matched, &cell.metric),
         unit,
+    }
+}
+
+/// A difference as text: without an interval, with the digits that its metric has in tables.
+fn told(estimate: Estimate, shape: Shape) -> String {
+    match (estimate.half, shape) {
+        (None, Shape::Loss) => human::fixed(estimate.mean, 3),
+        _ => estimate.to_string(),
     }
 }
 

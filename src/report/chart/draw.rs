@@ -111,7 +111,11 @@ fn horizontal(figure: &Figure, panel: &Panel, size: Size) -> Scale {
             .chain(bars)
             .chain(spans.flat_map(|[a, _, b, _]| [*a, *b]))
     });
-    let wanted = if size.width > 450 { 7 } else { 4 };
+    // Names leave less room beside them.
+    let wanted = match size.width > 450 && figure.y.names.is_empty() {
+        true => 7,
+        false => 4,
+    };
     let scale = Scale::new(
         xs,
         figure.x.range,
@@ -178,7 +182,10 @@ fn draw_panel(
             axes(&root, &mut chart, x, y, figure)?;
             // The vertical label lies flat above its axis, where it can be read; panels share it.
             let above = Some(&figure.y.label).filter(|_| place == 0);
-            let middle = ((width - right + left) / 2) as i32;
+            // Below the middle of the axis, or as near to it as the larger type of narrow screens has room.
+            let half = text_width(&figure.x.label, NARROW) / 2;
+            let middle = ((width - right + left) / 2).min(width.saturating_sub(half));
+            let middle = middle as i32;
             let labels = [
                 ((40, 140), HPos::Left, above),
                 (
@@ -230,7 +237,7 @@ fn end_labels(
     x: &Scale,
     y: &Scale,
 ) -> Result<(), Failure> {
-    const GAP: i32 = 160;
+    const GAP: i32 = 185;
     let (right, bottom) = chart.backend_coord(&(x.high, y.low));
     let (_, top) = chart.backend_coord(&(x.low, y.high));
     let mut ends = Vec::new();

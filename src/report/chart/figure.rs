@@ -260,7 +260,7 @@ pub(crate) fn reduce(points: &[[f64; 2]], buckets: usize) -> Vec<usize> {
 }
 
 /// Characters of the words at the end of a line, where panels are wide and where they are narrow.
-const END: [usize; 2] = [26, 12];
+const END: [usize; 2] = [30, 12];
 
 /// Most lines of a panel that are named at their ends.
 const NAMED: usize = 7;

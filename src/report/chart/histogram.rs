@@ -29,7 +29,7 @@ pub(crate) fn document_tokens(
         let values: Vec<f64> = run.document_tokens.iter().map(|n| f64::from(*n)).collect();
         if values.is_empty() {
             if is_finished(run) {
-                unknown.push(escape_markdown(&scope.setting_name(&group.name)));
+                unknown.push(escape_markdown(&scope.setting_name(&group)));
             }
             continue;
         }
@@ -39,13 +39,9 @@ pub(crate) fn document_tokens(
         {
             Some((label, _, _)) => {
                 label.push_str(", ");
-                label.push_str(&scope.setting_name(&group.name));
+                label.push_str(&scope.setting_name(&group));
             }
-            None => populations.push((
-                scope.setting_name(&group.name),
-                Some(scope.anchor(run)),
-                values,
-            )),
+            None => populations.push((scope.setting_name(&group), Some(scope.anchor(run)), values)),
         }
     }
     if !cell.first.is_empty() {
@@ -103,7 +99,7 @@ pub(crate) fn perplexity(scope: &Scope<'_>, runs: &[&RunResult], cell: &Histogra
                 .flat_map(|eval| eval.documents.iter().map(|document| document.perplexity))
                 .collect();
             let anchor = group.runs.first().map(|run| scope.anchor(run));
-            (!values.is_empty()).then(|| (scope.setting_name(&group.name), anchor, values))
+            (!values.is_empty()).then(|| (scope.setting_name(group), anchor, values))
         })
         .collect();
     histogram(
@@ -137,7 +133,11 @@ fn histogram(
             1 => Colour::Series(0),
             // Beginnings of a text are no settings.
             _ if !cell.first.is_empty() => Colour::Series(0),
-            _ => scope.colours.of(label).0,
+            // A colour means one setting: those beyond the last colour have none.
+            _ => match scope.colours.of(label) {
+                (colour, 0) => colour,
+                _ => Colour::Ink,
+            },
         };
         Look::new(colour, Style::Bars)
     };

@@ -55,7 +55,7 @@ pub(crate) fn scatter(
     };
     let named = |name: &str| match scope.is_axis(name) {
         true => scope.axis_name(name),
-        false => scope.metric(name).with_unit(),
+        false => scope.metric(name).on_axis(),
     };
     let count: usize = panels
         .iter()
@@ -151,7 +151,7 @@ fn panel(
         let mut drawn = Series {
             run: Some(scope.anchor(first)),
             ..Series::new(
-                &scope.setting_name(&groups[0].name),
+                &scope.setting_name(&groups[0]),
                 Look {
                     is_thin: cell.join,
                     ..Look::new(colour, style)

@@ -134,6 +134,7 @@ fn environment(own: &BTreeMap<String, String>) -> Result<Environment<'static>, B
     environment.set_syntax(syntax);
     environment.add_filter("md", |text: &str| text::escape_markdown(text));
     environment.add_filter("code", |text: &str| text::code(text));
+    environment.add_filter("typeset", |text: &str| text::typeset(text));
     // By its hash, the page's own script is the only one that a browser runs.
     environment.add_filter("csp_hash", |text: &str| {
         let hash = base64::encode(Sha256Hex::of(text.as_bytes()).bytes());

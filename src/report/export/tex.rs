@@ -41,7 +41,14 @@ pub(in crate::report) fn files(report: &ReportContext) -> Result<Vec<ReportFile>
         let name = format!("figures/{}.tex", figure.anchor);
         files.push(ReportFile::new(&name, picture(&figure.figure).into_bytes()));
     }
+    let pictures = report.pictures.iter().cloned();
+    files.extend(pictures.filter(|picture| is_included(&picture.path)));
     Ok(files)
+}
+
+/// Whether LaTeX reads a picture: SVG and WebP have to be converted first, and words stand in their place.
+fn is_included(file: &str) -> bool {
+    [".png", ".jpg"].iter().any(|ending| file.ends_with(ending))
 }
 
 /// A macro for each number: `\specbook{EF-3}`, `\specbook{25x100/val_loss}`.
@@ -219,9 +226,7 @@ impl Dialect for Tex {
     }
 
     fn picture(&self, file: &str, inner: &str) -> String {
-        // SVG and WebP have to be converted first; the words stand in their place.
-        let is_known = [".png", ".jpg"].iter().any(|ending| file.ends_with(ending));
-        if is_known {
+        if is_included(file) {
             format!("\\includegraphics[width=\\linewidth]{{{file}}}")
         } else {
             inner.to_owned()

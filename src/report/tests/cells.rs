@@ -165,8 +165,98 @@ fn runs_that_learned_no_more_than_n_grams_are_marked() {
     let narrow = 6 * 3 + 1;
     // In the table, in the list of all runs, and once in the caption of each.
     assert_eq!(page.matches('‡').count(), narrow + 2, "{page}");
-    assert!(page.contains("‡ learned no more than the frequencies of words and pairs tell."));
+    assert!(page.contains(
+        "‡ learned no more than the frequencies of words and word pairs in its training text."
+    ));
     assert!(!page.contains('†'));
+}
+
+#[test]
+fn runs_have_the_words_of_the_spec() {
+    let mut fixture = grid();
+    let name = |fixture: &Fixture| {
+        Scope::new(&fixture.spec, &fixture.results).run_name(&fixture.results.runs[1])
+    };
+    let plain = "dim=128,n_layers=2,n_heads=2,max_seq_len=512,seed=1";
+    assert_eq!(name(&fixture), plain);
+    let label = |fixture: &mut Fixture, name: &str, words: &str| {
+        fixture
+            .spec
+            .labels
+            .insert(name.to_owned(), words.to_owned());
+    };
+    label(&mut fixture, "dim", "width");
+    label(&mut fixture, "max_seq_len", "length");
+    let words = "width 128, n_layers = 2, n_heads = 2, length 512, seed 1";
+    assert_eq!(name(&fixture), words);
+    label(
+        &mut fixture,
+        plain.trim_end_matches(",seed=1"),
+        "the smallest",
+    );
+    assert_eq!(name(&fixture), "the smallest, seed 1");
+}
+
+#[test]
+fn the_samples_shown_first_are_of_models_that_had_room_to_write() {
+    let mut fixture = fixture::grid(1);
+    for run in &mut fixture.results.runs {
+        let dim = axis_value(run, "dim").and_then(|v| v.as_f64()).unwrap();
+        let heads = axis_value(run, "n_heads").and_then(|v| v.as_f64()).unwrap();
+        run.metrics
+            .insert("nll".to_owned(), 9.0 - dim / 512.0 + heads / 100.0);
+        // The best and the worst have none.
+        if let Some(eval) = run
+            .eval
+            .as_mut()
+            .filter(|_| (dim == 512.0) == (heads == 2.0))
+        {
+            for sample in &mut eval.samples {
+                sample.new_tokens = 0;
+            }
+        }
+    }
+    fixture.spec.cells = cells(json!([{"samples": {"runs": "all"}}]))
+        .into_iter()
+        .map(|value| Located { value, line: 1 })
+        .collect();
+    let page = text(&files(&fixture), "index.html");
+    let (shown, _) = page.split_once("more for the same prompt").unwrap();
+    assert_eq!(shown.matches("<article").count(), 2);
+    assert!(!shown.contains("no room for a continuation"), "{shown}");
+}
+
+#[test]
+fn constant_columns_do_not_repeat_each_other() {
+    let mut fixture = grid();
+    for run in &mut fixture.results.runs {
+        run.metrics.insert("beats_ngrams".to_owned(), 0.0);
+        run.metrics.insert("repetition".to_owned(), 0.0);
+        run.metrics
+            .insert("val_ce".to_owned(), run.metrics["val_loss"]);
+    }
+    let page = page(&mut fixture, json!({"rows": "dim", "columns": ["nll"]}));
+    assert!(
+        page.contains("<code>val_ce</code> (as <code>val_loss</code>)"),
+        "{page}"
+    );
+    assert!(!page.contains("(as <code>beats_ngrams</code>)"), "{page}");
+}
+
+#[test]
+fn the_plan_and_its_file_have_the_same_sizes() {
+    let mut fixture = grid();
+    fixture.spec.cells = cells(json!([{"plan": "all"}]))
+        .into_iter()
+        .map(|value| Located { value, line: 1 })
+        .collect();
+    let run = &fixture.results.runs[0];
+    let counts = run.record.as_ref().unwrap().counts;
+    assert_ne!(counts.tokens, run.estimate.tokens);
+    let made = files(&fixture);
+    let tokens = format!(",{},finished", counts.tokens);
+    assert!(text(&made, "data/table-1.csv").contains(&tokens));
+    assert!(text(&made, "index.html").contains(&crate::human::count(counts.tokens)));
 }
 
 #[test]

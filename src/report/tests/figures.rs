@@ -76,6 +76,29 @@ fn colours_are_those_of_the_axis_whatever_is_filtered() {
 }
 
 #[test]
+fn lines_of_one_colour_stand_for_the_axis_that_is_left() {
+    let fixture = fixture::grid(1);
+    let json = |filter| json!({"curves": ["val/loss"], "panels": "max_seq_len", "colours": "dim", "filter": filter});
+    let figure = curves(&fixture, json(json!({"n_heads": 8})));
+    for panel in &figure.panels {
+        let mut looks: Vec<String> = panel.series.iter().map(|one| one.look.class()).collect();
+        looks.sort();
+        looks.dedup();
+        assert_eq!((panel.series.len(), looks.len()), (4, 4), "{looks:?}");
+    }
+    let keys = figure.legend.iter().map(|key| key.label.as_str());
+    assert_eq!(keys.collect::<Vec<_>>(), ["n_layers = 2", "n_layers = 8"]);
+    // Of two axes that are left, no line could tell both.
+    let crowded = curves(&fixture, json(json!({})));
+    assert!(
+        crowded
+            .legend
+            .iter()
+            .all(|key| !key.label.contains("n_layers"))
+    );
+}
+
+#[test]
 fn a_smoothed_curve_keeps_the_raw_one_behind() {
     let figure = curves(
         &fixture::three_runs(),

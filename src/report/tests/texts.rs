@@ -48,7 +48,13 @@ fn texts_have_pictures_formulas_references_and_footnotes() {
     let words = "![the rig](rig.png)  \nas in @fig-ends and @claim-EF-3 [@lee], $\\sqrt{d_k}$.[^1]\n\n[^1]: A note.";
     let mut fixture = fixture(folder.path(), words);
     fixture.spec.bibliography = "works.bib".to_owned();
-    let files = built(&fixture).unwrap().files().unwrap();
+    let report = built(&fixture).unwrap();
+    for paper in [Paper::Tex, Paper::Typst] {
+        let files = report.paper(paper).unwrap();
+        let picture = |file: &&crate::report::ReportFile| file.path.ends_with(".png");
+        assert_eq!(files.iter().filter(picture).count(), 1, "{paper:?}");
+    }
+    let files = report.files().unwrap();
     let page = text(&files, "index.html");
     for part in [
         "<img src=\"data:image/png;base64,iVBOR",
@@ -212,6 +218,10 @@ fn tables_of_texts_are_numbered_with_the_others() {
     let page = text(&files, "index.html");
     assert!(
         page.contains("<strong>Table 1.</strong> Two values of <em>ours</em>."),
+        "{page}"
+    );
+    assert!(
+        page.contains(">Table 1. Two values of *ours*</a>"),
         "{page}"
     );
 }
