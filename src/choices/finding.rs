@@ -1,4 +1,4 @@
-//! What is wrong with a setting, as plain data.
+//! Problems of settings, as plain data.
 
 use std::ops::RangeInclusive;
 
@@ -59,7 +59,7 @@ impl Findings {
         }
     }
 
-    /// Requires a finite number for which `holds`; `range` says in words when it does.
+    /// Requires a finite number that satisfies `holds`; `range` is that condition in words.
     pub fn number(&mut self, path: &str, value: f64, holds: bool, range: &str) {
         if !holds || !value.is_finite() {
             let message = format!("`{path}` is {value}; it has to be {range}");

@@ -1,17 +1,17 @@
 //! The choices of a run: its loss, learning-rate schedule, initialiser and architecture.
 //!
-//! Every value of a choice is one file of plain data and functions. The file holds
+//! Every value of a choice is one file of plain data and functions, which holds
 //!
 //! 1. `ABOUT`, one sentence for the JSON Schema and the documentation;
-//! 2. its settings as a struct with defaults and units and an `EXAMPLE` of it, or a unit struct where there are none;
-//! 3. an implementation of the choice's trait: its check and what it computes (a formula, a rate, tensors).
+//! 2. its settings as a struct with defaults, units and an `EXAMPLE`, or a unit struct if there are none;
+//! 3. an implementation of the choice's trait: its check and its computation (a formula, a rate, tensors).
 //!
 //! `choices!` in the choice's `mod.rs` lists the values, one line each: it declares the module, the enum variant and its schema.
-//! Everything else asks the trait and never matches on the variants, so that nothing can forget a new value. To add one, write
-//! its file and its line. The choices of `text` (source, tokenizer,
-//! sequence policy) follow the same pattern.
+//! All other code uses the trait and never matches on the variants, so no place can miss a new value. To add one, write
+//! its file and its line. The choices of `text` (source, tokenizer, sequence policy) follow the same pattern.
 //!
-//! Nothing here knows a spec file, a tensor or a corpus. A check reports [`Finding`]s, which the spec turns into messages.
+//! Nothing here depends on spec files, tensors or corpora. A check reports [`Finding`]s, which the spec turns into
+//! messages.
 
 pub mod arch;
 mod finding;
@@ -27,9 +27,10 @@ pub use loss::{ClassWeight, Loss, Reduction};
 pub use model::{ModelConfig, ModelSettings};
 pub use schedule::Schedule;
 
-/// Declares a choice from its values: `file: Variant`, or `file: Variant(Settings)` where it has settings.
+/// Declares a choice from its values: `file: Variant`, or `file: Variant(Settings)` for a value with settings.
 ///
-/// The enum gets `examples` for tests, `name` and `about` for documentation, and `get`: the value as the choice's trait sees it.
+/// The enum gets `examples` for tests, `name` and `about` for documentation, and `get` for access to the choice's
+/// trait.
 macro_rules! choices {
     (
         $(#[$meta:meta])*
@@ -58,7 +59,7 @@ macro_rules! choices {
                 vec![$(Self::$variant $(({ let example: &$file::$settings = &$file::EXAMPLE; example.clone() }))?,)+]
             }
 
-            /// What it is, in one sentence.
+            /// A description in one sentence.
             pub fn about(&self) -> &'static str {
                 match self {
                     $(Self::$variant { .. } => $file::ABOUT,)+
@@ -72,7 +73,7 @@ macro_rules! choices {
                 }
             }
 
-            /// The value with what it computes.
+            /// The value as the choice's trait.
             pub fn get(&self) -> &dyn $kind {
                 match self {
                     $(Self::$variant $(($crate::choices::choices!(@bind settings $settings)))? => {

@@ -1,4 +1,4 @@
-//! Model settings: as a spec writes them ([`ModelSettings`]) and as a run uses them ([`ModelConfig`]).
+//! Model settings: as written in a spec ([`ModelSettings`]) and as used by a run ([`ModelConfig`]).
 
 use super::Findings;
 use super::arch::{Arch, Slot};
@@ -6,7 +6,7 @@ use super::init::Init;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The section `model` of a spec. What is not written follows from the architecture (see [`ModelSettings::resolve`]).
+/// The section `model` of a spec. Missing settings follow from the architecture (see [`ModelSettings::resolve`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
@@ -25,7 +25,7 @@ pub struct ModelSettings {
     /// Width of the feed-forward layer; default: `llama` 2/3 of 4·dim rounded up to `multiple_of`, `gpt2` 4·dim.
     #[serde(default)]
     pub hidden_dim: Option<usize>,
-    /// The SwiGLU width is rounded up to a multiple of this; default 256. Not allowed beside `hidden_dim`.
+    /// The SwiGLU width is rounded up to a multiple of this; default 256. Not allowed together with `hidden_dim`.
     #[serde(default)]
     pub multiple_of: Option<usize>,
     /// Longest sequence in tokens (GPT-2: `block_size`); sizes the position table.
@@ -39,7 +39,7 @@ pub struct ModelSettings {
     /// Biases in linear and LayerNorm layers; default false. `gpt2` only.
     #[serde(default)]
     pub biases: bool,
-    /// Whether the output matrix is the embedding; default: `llama` false, `gpt2` true.
+    /// Whether the output matrix is tied to the embedding; default: `llama` false, `gpt2` true.
     #[serde(default)]
     pub tied_output: Option<bool>,
     /// Probability in [0, 1) that an activation is dropped in training. `gpt2` only.
@@ -48,10 +48,12 @@ pub struct ModelSettings {
     /// Initialiser; default: `llama` xavier_normal, `gpt2` gpt2.
     #[serde(default)]
     pub init: Option<Init>,
-    /// Rows of the embedding are padded up to a multiple of this (nanoGPT: 64 makes 50,304 of 50,257); default 1.
+    /// The embedding is padded to a multiple of this many rows (nanoGPT: 64, for 50,304 rows instead of 50,257);
+    /// default 1.
     #[serde(default = "default_vocab_multiple")]
     pub pad_vocab_to_multiple: usize,
-    /// Entries that the tokenizer must have, so that another one is refused and `plan` can size the model without its file.
+    /// Required number of tokenizer entries: other tokenizers are refused, and `plan` can size the model without the
+    /// tokenizer file.
     #[serde(default)]
     pub vocab_size: Option<usize>,
 }
@@ -68,7 +70,7 @@ fn default_vocab_multiple() -> usize {
     1
 }
 
-/// A model with everything decided: what the engine builds and what the run's identity holds.
+/// A fully resolved model, as built by the engine and hashed into the run's identity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
@@ -86,7 +88,7 @@ pub struct ModelConfig {
     pub hidden_dim: usize,
     /// Longest sequence in tokens.
     pub max_seq_len: usize,
-    /// Rows of the embedding and classes of the output, padding included.
+    /// Rows of the embedding and classes of the output, including padding.
     pub vocab_size: usize,
     /// Epsilon of the norms.
     pub norm_eps: f64,
@@ -94,7 +96,7 @@ pub struct ModelConfig {
     pub rope_theta: f64,
     /// Whether linear and norm layers have biases.
     pub biases: bool,
-    /// Whether the output matrix is the embedding.
+    /// Whether the output matrix is tied to the embedding.
     pub tied_output: bool,
     /// Dropout probability.
     pub dropout: f64,
@@ -103,7 +105,7 @@ pub struct ModelConfig {
 }
 
 impl ModelSettings {
-    /// Decides everything left open, for a tokenizer of `vocab_size` entries.
+    /// Resolves everything left open, for a tokenizer with `vocab_size` entries.
     pub fn resolve(&self, vocab_size: usize) -> ModelConfig {
         let arch = self.arch.get();
         let defaults = arch.defaults(self);
@@ -130,7 +132,7 @@ impl ModelSettings {
         }
     }
 
-    /// Checks sizes, ranges and what the architecture allows.
+    /// Checks sizes, ranges and the restrictions of the architecture.
     pub fn check(&self, findings: &mut Findings) {
         const MOST: usize = 1 << 20;
         findings.count("model.dim", self.dim, 1..=MOST);
@@ -212,13 +214,13 @@ impl ModelConfig {
         self.arch.get().tensors(self)
     }
 
-    /// Rows and columns of every matrix that a position is multiplied by, the output matrix included.
+    /// Rows and columns of every matrix that multiplies a position, including the output matrix.
     pub fn products(&self) -> impl Iterator<Item = (usize, usize)> {
         let slots = self.tensors().into_iter();
         slots.filter(|slot| slot.is_product).map(|slot| slot.shape)
     }
 
-    /// Number of trained parameters, learned positions included; a tied output counts once.
+    /// Number of trained parameters, including learned positions; a tied output counts once.
     pub fn parameters(&self) -> usize {
         let size = |slot: &Slot| slot.shape.0 * slot.shape.1;
         self.tensors().iter().map(size).sum()
@@ -248,7 +250,7 @@ mod tests {
             .resolve(50_257)
     }
 
-    // docs/studies.md#a0 and #a5; the GPT-2 counts leave the learned positions out, as nanoGPT prints them.
+    // docs/studies.md#a0 and #a5; the GPT-2 counts exclude learned positions, as nanoGPT prints them.
     #[test]
     fn parameter_counts_are_the_published_ones() {
         assert_eq!(llama(128, 2, 128).parameters(), 8_618_624);

@@ -1,8 +1,9 @@
-//! Numbers of settings with half of the widest of their 95 % intervals: what stands behind every ± of a report.
+//! Numbers of settings with the half-width of their widest 95 % interval: the source of every ± in a report.
 //!
-//! Sources of variation: seeds (draws averaged), draws of documents (seeds averaged), or settings where there are several matched
-//! pairs, each by Student's t from [`ENOUGH`] values on; and with one of these the held-out documents ([`HeldOut`]), where the
-//! number follows from their scores. Documents alone do not tell how much another training would differ.
+//! Sources of variation: seeds (draws averaged), draws of documents (seeds averaged), or settings if there are several
+//! matched pairs, each by Student's t from [`ENOUGH`] values on; and, in addition to one of these, the held-out
+//! documents ([`HeldOut`]) if the number follows from their scores. Documents alone do not show how much another
+//! training run would differ.
 
 use super::held_out::HeldOut;
 use super::runs::RunData;
@@ -11,15 +12,15 @@ use crate::rng::{Purpose, Stream};
 use crate::{human, stats};
 use std::collections::BTreeSet;
 
-/// Seeds, draws or entries from which on there is an interval.
+/// Minimum number of seeds, draws or entries for an interval.
 pub(super) const ENOUGH: usize = 3;
 
-/// A number, and half of its widest 95 % interval where there is one.
+/// A number and the half-width of its widest 95 % interval, if any.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The mean: over the seeds of each draw of documents, over the draws, over the settings.
+    /// The mean over the seeds of each document draw, then over the draws, then over the settings.
     pub mean: f64,
-    /// Half of the interval; 0 where all values are the same but for rounding.
+    /// Half-width of the interval; 0 if all values are equal up to rounding.
     pub half: Option<f64>,
 }
 
@@ -43,7 +44,8 @@ impl std::fmt::Display for Estimate {
     }
 }
 
-/// Half of the widest interval over one of `samples` and over `documents`, in whose scopes `each` gives the number again.
+/// Half-width of the widest interval over one of `samples` and over `documents`; `each` recomputes the number in a
+/// scope of the latter.
 pub(super) fn widest(
     samples: &[Vec<f64>],
     documents: Option<HeldOut>,
@@ -89,7 +91,7 @@ impl Observation<'_> {
 }
 
 impl Session {
-    /// `metric` over runs that are replicates of one setting; `None` where none of them has it.
+    /// `metric` over replicates of one setting; `None` if none of them has it.
     pub fn estimate<'r>(
         &self,
         runs: impl IntoIterator<Item = &'r str>,
@@ -100,7 +102,8 @@ impl Session {
         of_settings(&[runs.map(alone).collect()], metric)
     }
 
-    /// What `metric` changes from the first run of each pair to the second; the pairs of one list are replicates of one change.
+    /// Change of `metric` from the first run of each pair to the second; the pairs in one list are replicates of one
+    /// change.
     pub fn change(&self, settings: &[Vec<[&str; 2]>], metric: &str) -> Option<Estimate> {
         let pair = |[run, partner]: &[&str; 2]| {
             Some(Observation {
@@ -158,7 +161,7 @@ fn of_settings(settings: &[Vec<Observation<'_>>], metric: &str) -> Option<Estima
     };
     let fewest = documents.and_then(|all| all.into_iter().min());
     let half = widest(&samples, fewest, each);
-    // Rounding is no spread: what is the same in every run has a half-width of 0.
+    // Rounding is no spread: values equal in every run have a half-width of 0.
     let is_spread = |half: f64| half > 1e-12 * mean.abs();
     Some(Estimate {
         mean,
@@ -166,8 +169,8 @@ fn of_settings(settings: &[Vec<Observation<'_>>], metric: &str) -> Option<Estima
     })
 }
 
-/// Parts of `n` seeds in which two settings exchange their values, as bits: all of them but those whose rest is in the list, which
-/// only turn the sign of a comparison; or `most` by chance, the empty one among them.
+/// Subsets of `n` seeds in which two settings exchange their values, as bits: one of each complementary pair, since the
+/// other only flips the sign of a comparison; or `most` random ones, including the empty subset.
 pub fn exchanges(n: usize, most: u64) -> Vec<u64> {
     let every = (1_u64 << n) - 1;
     let half = every >> 1;
@@ -179,7 +182,7 @@ pub fn exchanges(n: usize, most: u64) -> Vec<u64> {
     std::iter::once(0).chain(random).collect()
 }
 
-/// The means by the first number of `values`, over the second numbers that occur with every first one.
+/// Means grouped by the first number of `values`, over the second numbers that occur with every first number.
 fn along(values: &[(u64, u64, f64)]) -> Vec<f64> {
     let firsts: BTreeSet<u64> = values.iter().map(|(first, _, _)| *first).collect();
     let seconds: BTreeSet<u64> = values.iter().map(|(_, second, _)| *second).collect();
@@ -244,7 +247,7 @@ mod tests {
         assert!((0.36..0.50).contains(&half), "{half}");
         let text = session(24).text("{{ run('a').nll | pm }}").unwrap().text;
         assert_eq!(text, of_documents.to_string());
-        // Two seeds tell nothing, with or without documents.
+        // Two seeds give no interval, with or without documents.
         assert_eq!(
             session(24)
                 .estimate(all[..2].iter().copied(), "nll")
@@ -267,7 +270,7 @@ mod tests {
             (change.mean - 0.5).abs() < 1e-12 && change.half.unwrap() < 1e-9,
             "{change:?}"
         );
-        // Each pair as a setting of its own: three entries.
+        // Each pair as a separate setting: three entries.
         let entries = pairs.map(|pair| vec![pair]);
         let change = session(0).change(&entries, "nll").unwrap();
         assert!(

@@ -1,4 +1,4 @@
-//! The functions and filters of expressions. Argument errors name the function and what it takes.
+//! The functions and filters of expressions. Argument errors name the function and its parameters.
 
 use super::list::FUNCTIONS;
 use super::runs::{Found, RunData};
@@ -11,7 +11,7 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 
 type Answer = Result<Value, ExprError>;
 
-/// Installs what `expression` names; functions note typed errors in `context`.
+/// Installs the functions and filters named in `expression`; functions record typed errors in `context`.
 pub(super) fn install(environment: &mut Environment<'static>, expression: &str, context: &Context) {
     let mut add = |name: &'static str, function: fn(&Context, &[Value], &Kwargs) -> Answer| {
         if !expression.contains(name) {
@@ -86,7 +86,7 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
     });
 }
 
-/// The arguments of `function` are not those that it takes.
+/// Error: wrong arguments for `function`.
 pub(super) fn refused(function: &str) -> ExprError {
     let known = FUNCTIONS.iter().find(|known| known.name == function);
     wrong(
@@ -95,7 +95,7 @@ pub(super) fn refused(function: &str) -> ExprError {
     )
 }
 
-/// Axis values fit `count` settings where one is needed.
+/// Error: axis values match `count` settings instead of one.
 pub(super) fn several(count: usize) -> ExprError {
     let reason = format!("`run` needs one setting, these axis values have {count}: use `runs`");
     ExprError::Invalid { reason }
@@ -175,7 +175,7 @@ fn extreme(function: &str, args: &[Value], pick: fn(f64, f64) -> f64) -> Answer 
     not_empty(function, value)
 }
 
-/// The places of the settings whose axes have the values of `kwargs`, in plan order.
+/// Indices of the settings whose axes have the values of `kwargs`, in plan order.
 fn filtered(context: &Context, kwargs: &Kwargs) -> Result<Vec<usize>, ExprError> {
     let mut wanted = Vec::new();
     for axis in kwargs.args() {
@@ -226,7 +226,7 @@ fn run(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     }
 }
 
-/// Each setting once: its replicates averaged.
+/// Each setting once, with its replicates averaged.
 fn settings(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     if !args.is_empty() {
         return Err(refused("settings"));
@@ -242,7 +242,7 @@ fn settings(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     }))
 }
 
-/// Every run by itself: replicates are not averaged.
+/// Every run separately, without averaging replicates.
 fn runs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     if !args.is_empty() {
         return Err(refused("runs"));
@@ -359,7 +359,7 @@ fn spearman(_: &Context, args: &[Value], _: &Kwargs) -> Answer {
         .ok_or(ExprError::NotAvailable { what })
 }
 
-/// Spearman's correlation of a list with its positions; 0 where there is no trend to speak of (short, constant).
+/// Spearman's rank correlation of a list with its positions; 0 if the list is too short or constant.
 fn trend(list: &[f64]) -> f64 {
     let positions: Vec<f64> = (0..list.len()).map(|index| index as f64).collect();
     if list.iter().any(|value| value.is_nan()) {

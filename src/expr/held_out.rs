@@ -1,24 +1,24 @@
-//! The error that comes from which documents were held out: a paired bootstrap and a jackknife over them.
+//! Standard errors due to the choice of held-out documents: a paired bootstrap and a jackknife over them.
 
 use super::Scope;
 use crate::stats;
 
-/// Resamples of the bootstrap: their spread is wanted, not its tails.
+/// Resamples of the bootstrap: enough for a standard deviation, not for tails.
 pub(super) const RESAMPLES: u64 = 200;
-/// Groups of the jackknife, where there are as many documents.
+/// Groups of the jackknife, if there are as many documents.
 const GROUPS: usize = 40;
 
-/// The held-out documents that a number follows from.
+/// The held-out documents that determine a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeldOut {
-    /// How many documents of one length would tell as much: (Σ tokens)² / Σ tokens², rounded down.
+    /// Effective number of documents: (Σ tokens)² / Σ tokens², rounded down.
     pub effective: usize,
-    /// How many there are.
+    /// Number of documents.
     pub count: usize,
 }
 
 impl HeldOut {
-    /// Of documents with these tokens; `None` for fewer than two.
+    /// From the tokens of each document; `None` for fewer than two documents.
     pub(super) fn of(tokens: impl Iterator<Item = u64>) -> Option<Self> {
         let (mut count, mut sum, mut squares) = (0, 0.0, 0.0);
         for tokens in tokens {
@@ -34,10 +34,10 @@ impl HeldOut {
         self.effective.max(2) - 1
     }
 
-    /// Standard errors of the numbers that `measure` gives in each scope, resampled in pairs; `None` where it gives none.
+    /// Standard errors of the numbers `measure` gives, from resamples paired across runs; `None` if it gives none.
     ///
-    /// The larger of two: the spread over resamples, widened by what a resample of few documents loses, and the jackknife's,
-    /// which errs to the other side. Few or unequal documents make the first too small.
+    /// The larger of two: the spread over resamples, corrected for a small number of documents, and the jackknife's.
+    /// The first is too small for few or unequal documents; the second errs on the other side.
     pub fn errors(self, measure: impl Fn(&[Scope]) -> Option<Vec<Vec<f64>>>) -> Option<Vec<f64>> {
         let resamples: Vec<Scope> = (0..RESAMPLES).map(Scope::Documents).collect();
         let groups = self.count.min(GROUPS);

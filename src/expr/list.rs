@@ -1,15 +1,15 @@
-//! Every function and filter of expressions: what it takes, what it gives, and an example of it.
+//! Every function and filter of expressions: its parameters, its result and an example.
 
 /// A function or filter of expressions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Function {
     /// As written.
     pub(crate) name: &'static str,
-    /// Its arguments, as an error message lists them.
+    /// Its parameters, as listed in error messages.
     pub(crate) takes: &'static str,
-    /// What it gives, in one sentence.
+    /// Its result, in one sentence.
     pub(crate) about: &'static str,
-    /// An expression with it, over runs with the axes `dim` and `n_layers`.
+    /// An example expression, over runs with the axes `dim` and `n_layers`.
     pub(crate) example: &'static str,
 }
 

@@ -1,13 +1,14 @@
 //! Expressions over results: the measures of claims and the `{{ }}` of text cells. Built on minijinja, limited by fuel.
 //!
-//! An expression sees [`Results`] only: no file, no clock, no other template. Corpus and sample texts are values, never
-//! templates. Statements (`{% %}`) are not available, so nothing can loop; lengths, fuel and output are bounded all the same.
+//! An expression can access only [`Results`]: no files, no clock, no other template. Corpus and sample texts are
+//! values, never templates. Statements (`{% %}`) are not available, so nothing can loop; lengths, fuel and output are
+//! bounded as well.
 //!
-//! [`FUNCTIONS`] and [`FILTERS`] list what there is.
+//! See [`FUNCTIONS`] and [`FILTERS`].
 //!
-//! Replicates of a setting differ in their seed or in their draw of documents. [`Scope::Mean`] averages every metric over the
-//! seeds of each draw and then over the draws, and every series point by point; [`Scope::Seed`] and [`Scope::Draw`] take the
-//! replicates with that seed or draw. `run('25x100,seed=1')` is that replicate in any scope.
+//! Replicates of a setting differ in their seed or document draw. [`Scope::Mean`] averages every metric over the seeds
+//! of each draw and then over the draws, and every series point by point; [`Scope::Seed`] and [`Scope::Draw`] take the
+//! replicates with that seed or draw. `run('25x100,seed=1')` is the same replicate in any scope.
 
 mod estimate;
 mod functions;
@@ -38,54 +39,56 @@ const MAX_LIST: usize = 1_000_000;
 /// Virtual machine steps per expression.
 const FUEL: u64 = 20_000;
 
-/// Which replicates an expression sees.
+/// The replicates an expression uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The mean over all of them.
+    /// The mean over all replicates.
     Mean,
-    /// Those with this seed, of the draws that have every seed.
+    /// Replicates with this seed, from the draws that have every seed.
     Seed(u64),
-    /// Those with another seed.
+    /// Replicates with any other seed.
     WithoutSeed(u64),
-    /// Those of this draw of documents, with the seeds that every draw has.
+    /// Replicates of this document draw, with the seeds that every draw has.
     Draw(u64),
-    /// All of them; metrics that follow from the scores of held-out documents are taken over the n-th resample of these.
+    /// All replicates; metrics that follow from the scores of held-out documents are computed on the n-th resample of
+    /// the documents.
     Documents(u64),
-    /// All of them; such metrics are taken without one of so many groups of documents.
+    /// All replicates; such metrics are computed without one group of documents.
     WithoutDocuments {
-        /// The group that is left out: documents `part`, `part + groups` and so on.
+        /// The omitted group: documents `part`, `part + groups` and so on.
         part: usize,
-        /// How many groups there are.
+        /// Number of groups.
         groups: usize,
     },
-    /// All of them; two settings exchange their values in some of their common seeds, each moved by the difference of their medians.
+    /// All replicates; two settings exchange their values in some of their common seeds, each shifted by the difference
+    /// of their medians.
     Exchanged {
-        /// Places of the settings.
+        /// Indices of the settings.
         settings: [usize; 2],
-        /// Bit n: in the n-th common seed.
+        /// Bit n: exchange in the n-th common seed.
         seeds: u64,
     },
 }
 
-/// Why an expression gives nothing.
+/// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ExprError {
-    /// A run, metric or step that is not there (yet): the expression is right, the results lack it.
+    /// A run, metric or step missing from the results; the expression is valid.
     #[error("{what}")]
     NotAvailable {
         /// What is missing and why.
         what: String,
     },
-    /// A name that nothing has.
+    /// An unknown name.
     #[error("unknown {kind} `{name}`{}", hint(.near, *.all))]
     Unknown {
         /// `run`, `metric`, `series`, `axis`, `function`, `filter`.
         kind: &'static str,
         /// As written.
         name: String,
-        /// Names it could be, nearest first where there are many.
+        /// Candidate names, nearest first if there are many.
         near: Vec<String>,
-        /// Whether `near` is all there is.
+        /// Whether `near` is complete.
         all: bool,
     },
     /// The expression cannot be read or evaluated.
@@ -94,13 +97,13 @@ pub enum ExprError {
         /// What is wrong.
         reason: String,
     },
-    /// The expression is right, but has no value over these results: it divides by a measured zero, for example.
+    /// The expression is valid but has no value over these results, for example because it divides by a measured zero.
     #[error("{reason}")]
     NoValue {
         /// Why not.
         reason: String,
     },
-    /// It asks for more work or text than is allowed.
+    /// The expression exceeds a limit on work or text.
     #[error("the expression is too costly: {limit}")]
     TooCostly {
         /// Which limit.
@@ -127,7 +130,7 @@ fn hint(near: &[String], all: bool) -> String {
 }
 
 impl ExprError {
-    /// Whether only results are missing: the claim is then `not checkable here`.
+    /// Whether only results are missing; the claim is then `not checkable here`.
     pub fn is_not_available(&self) -> bool {
         match self {
             Self::NotAvailable { .. } => true,
@@ -136,7 +139,7 @@ impl ExprError {
         }
     }
 
-    /// Whether the results at hand are to blame, and not the expression.
+    /// Whether the cause is the available results, not the expression.
     pub(crate) fn is_without_value(&self) -> bool {
         self.is_not_available() || matches!(self, Self::NoValue { .. })
     }
@@ -148,7 +151,7 @@ impl ExprError {
     ) -> Self {
         let mut near: Vec<&str> = known.into_iter().collect();
         near.dedup();
-        // Few names are all shown; of many, the likest: those that hold the word first.
+        // A short list is shown completely; of a long one, the most similar names, those that contain the word first.
         let all = near.len() <= 6;
         if !all {
             near.sort_unstable();
@@ -165,35 +168,35 @@ impl ExprError {
     }
 }
 
-/// What an expression gave, and what it looked at on the way.
+/// The result of an expression, and what it read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// The number, or the numbers of a list.
     pub values: Vec<f64>,
-    /// Whether it gave a list.
+    /// Whether the result is a list.
     pub is_list: bool,
-    /// Seeds that every setting it read has (settings pinned to one replicate do not count); empty where it read none.
+    /// Seeds common to all settings it read (settings pinned to one replicate do not count); empty if it read none.
     pub seeds: Vec<u64>,
-    /// Draws of documents that every setting has.
+    /// Document draws common to all settings.
     pub draws: Vec<u64>,
-    /// Places of the settings it read.
+    /// Indices of the settings it read.
     pub settings: Vec<usize>,
     /// The metrics and series it read that vary with the seed.
     pub varying: Vec<String>,
-    /// The held-out documents there are to resample, where all that varies follows from their scores.
+    /// The held-out documents to resample, if everything that varies follows from their scores.
     pub documents: Option<HeldOut>,
 }
 
-/// A text with its values.
+/// A text with its values filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filled {
     /// The text.
     pub text: String,
-    /// Why values are missing, each reason once.
+    /// Reasons for missing values, each once.
     pub missing: Vec<String>,
 }
 
-/// Results prepared for many expressions.
+/// Results prepared for evaluating many expressions.
 pub struct Session {
     runs: Arc<runs::Runs>,
 }
@@ -206,7 +209,7 @@ impl Session {
         }
     }
 
-    /// Prepares `expression` to be evaluated in several scopes.
+    /// Prepares `expression` for evaluation in several scopes.
     ///
     /// # Errors
     /// An expression that cannot be read.
@@ -220,8 +223,8 @@ impl Session {
         })
     }
 
-    /// Knows the names of the runs and settings of all profiles: one that the profile at hand lacks is missing, one that no
-    /// profile has is a mistake.
+    /// Adds the names of the runs and settings of all profiles: a name that only the current profile lacks is missing,
+    /// a name that no profile has is an error.
     pub fn with_all_names(
         mut self,
         names: impl FnOnce() -> BTreeSet<String> + Send + 'static,
@@ -232,8 +235,7 @@ impl Session {
         self
     }
 
-    /// Replaces every `{{ expression }}` of `template` by its value ([`Scope::Mean`]), and by a dash where these results
-    /// give it none.
+    /// Replaces every `{{ expression }}` in `template` by its value ([`Scope::Mean`]), or by a dash if it has none.
     ///
     /// # Errors
     /// [`ExprError::InText`] with the line inside the text.
@@ -250,10 +252,10 @@ pub struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    /// The number or the list of numbers that the expression gives in each of `scopes`.
+    /// The number or list of numbers given by the expression in each of `scopes`.
     ///
     /// # Errors
-    /// See [`ExprError`]; also where the result is neither. NaN is a number here.
+    /// See [`ExprError`]; also if the result is neither. NaN counts as a number.
     pub fn measure(&self, scopes: &[Scope]) -> Result<Vec<Measured>, ExprError> {
         let compiled = self.environment.compile_expression(self.expression);
         let compiled = compiled.map_err(|error| invalid(&error))?;
@@ -299,7 +301,7 @@ fn environment(expression: &str, context: &Context) -> Environment<'static> {
     environment
 }
 
-/// Evaluates `expression`; what the context noted as missing goes before any other error.
+/// Evaluates `expression`; a missing result noted in the context takes precedence over any other error.
 fn evaluate(expression: &str, context: &Context) -> Result<Value, ExprError> {
     checked_length(expression)?;
     let environment = environment(expression, context);
@@ -309,7 +311,7 @@ fn evaluate(expression: &str, context: &Context) -> Result<Value, ExprError> {
     settled(expression, context, compiled.eval(()))
 }
 
-/// The value, or the error that tells most.
+/// The value, or the most informative error.
 fn settled(
     expression: &str,
     context: &Context,
@@ -327,7 +329,7 @@ fn settled(
             },
         )),
         Ok(value) => Ok(value),
-        // An unknown function is only seen when it is called: say its name and what there is.
+        // An unknown function is found only when called: report its name and the available ones.
         Err(error) => {
             let detail = error.detail().map(str::to_owned);
             let error = match invalid(&error) {
@@ -354,7 +356,7 @@ fn invalid(error: &minijinja::Error) -> ExprError {
     ExprError::Invalid { reason }
 }
 
-/// Numbers and truth values (1 and 0).
+/// A number, or a boolean as 1 or 0.
 fn number_of(value: &Value) -> Option<f64> {
     match value.kind() {
         minijinja::value::ValueKind::Number => f64::try_from(value.clone()).ok(),
@@ -363,7 +365,7 @@ fn number_of(value: &Value) -> Option<f64> {
     }
 }
 
-/// A number, or all numbers of a list, and whether it was a list.
+/// The number, or all numbers of a list, and whether it was a list.
 fn numbers_of(value: &Value) -> Option<(Vec<f64>, bool)> {
     if let Some(number) = number_of(value) {
         return Some((vec![number], false));

@@ -1,6 +1,7 @@
-//! Whether an expression names only what there is, in whichever branch it stands: read from its syntax, without results.
+//! Checks the names in all branches of an expression, from its syntax alone.
 //!
-//! Nothing is evaluated, so no value can make a right expression look wrong. What the syntax leaves open is let through.
+//! Nothing is evaluated, so no value can make a valid expression look wrong. Anything the syntax leaves open is
+//! accepted.
 
 use super::list::{FILTERS, FUNCTIONS, Function};
 use super::runs::Runs;
@@ -13,7 +14,7 @@ use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, GetAttr, UnaryOp
 use minijinja::machinery::parse_expr;
 use minijinja::value::ValueKind;
 
-/// What an expression gives, as far as its syntax tells.
+/// The kind of result of an expression, as far as its syntax determines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Number,
@@ -21,7 +22,7 @@ enum Kind {
     List,
     /// One setting.
     Run,
-    /// Several.
+    /// Several settings.
     Runs,
     Pairs,
     Open,
@@ -30,11 +31,11 @@ enum Kind {
 type Checked = Result<Kind, ExprError>;
 
 impl Session {
-    /// Checks the measure of a claim: an expression that gives a number, or a list of numbers where the claim's type takes
-    /// `lists`; `more` are metrics that it may name besides the usual ones.
+    /// Checks the measure of a claim: an expression that gives a number or, with `lists`, a list of numbers; `more` are
+    /// metrics it may name besides the usual ones.
     ///
     /// # Errors
-    /// The first mistake: an unknown name, a wrong argument, or a result that is neither.
+    /// The first mistake: an unknown name, a wrong argument, or another kind of result.
     pub fn check_measure(
         &self,
         expression: &str,
@@ -50,7 +51,7 @@ impl Session {
         }
     }
 
-    /// Checks every `{{ expression }}` of a text; gives the first mistake of each as an [`ExprError::InText`].
+    /// Checks every `{{ expression }}` in a text; returns the first mistake of each as an [`ExprError::InText`].
     pub fn check_text(&self, template: &str) -> Vec<ExprError> {
         text::each_expression(template, |source| match self.kind(source, &[])? {
             kind @ (Kind::List | Kind::Runs | Kind::Pairs) => Err(ExprError::Invalid {
@@ -87,12 +88,12 @@ impl Kind {
         }
     }
 
-    /// Whether one of `kinds` may come of it.
+    /// Whether the result may be one of `kinds`.
     fn may_be(self, kinds: &[Self]) -> bool {
         self == Self::Open || kinds.contains(&self)
     }
 
-    /// Either of two.
+    /// Either of two kinds.
     fn or(self, other: Self) -> Self {
         if self == other { self } else { Self::Open }
     }
@@ -105,7 +106,7 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn expr(&self, expr: &Expr<'_>) -> Checked {
-        // A row of signs may be long: no recursion.
+        // A sequence of signs may be long: no recursion.
         if matches!(expr, Expr::UnaryOp(_)) {
             let (mut inner, mut is_negative) = (expr, false);
             while let Expr::UnaryOp(operation) = inner {
@@ -214,7 +215,7 @@ impl Names<'_> {
             | BinOpKind::FloorDiv
             | BinOpKind::Rem
             | BinOpKind::Pow => {
-                // A text can be joined and repeated.
+                // Strings can be concatenated and repeated.
                 let is_number = !matches!(operation, BinOpKind::Add | BinOpKind::Mul);
                 for kind in [left, right] {
                     calculable(kind, is_number)?;
@@ -272,7 +273,7 @@ impl Names<'_> {
         Err(ExprError::unknown("axis", name, known))
     }
 
-    /// The kinds of the arguments that stand by position.
+    /// The kinds of the positional arguments.
     fn args(&self, args: &[CallArg<'_>]) -> Result<Vec<Kind>, ExprError> {
         let mut kinds = Vec::new();
         for arg in args {
@@ -375,7 +376,7 @@ impl Names<'_> {
         Ok(result)
     }
 
-    /// Checks the axes that keyword arguments name.
+    /// Checks the axes named by keyword arguments.
     fn axes(&self, call: &Call<'_>) -> Result<(), ExprError> {
         let mut names = call.args.iter().filter_map(|arg| match arg {
             CallArg::Kwarg(name, _) => Some(*name),
@@ -423,7 +424,7 @@ impl Names<'_> {
     }
 }
 
-/// The argument, where it stands by position.
+/// The argument, if positional.
 fn positional<'e, 's>(arg: &'e CallArg<'s>) -> Option<&'e Expr<'s>> {
     match arg {
         CallArg::Pos(expr) => Some(expr),
@@ -437,7 +438,7 @@ impl Kind {
     }
 }
 
-/// Runs are no numbers; neither are texts where a number is needed.
+/// Refuses runs in arithmetic, and strings where a number is needed.
 fn calculable(kind: Kind, is_number: bool) -> Result<(), ExprError> {
     let what = kind.word();
     let reason = match kind {
@@ -452,7 +453,7 @@ fn calculable(kind: Kind, is_number: bool) -> Result<(), ExprError> {
     Err(ExprError::Invalid { reason })
 }
 
-/// The text, where the expression is one.
+/// The string, if the expression is a string constant.
 fn text_of<'e>(expr: &'e Expr<'_>) -> Option<&'e str> {
     match expr {
         Expr::Const(constant) => constant.value.as_str(),
@@ -460,7 +461,7 @@ fn text_of<'e>(expr: &'e Expr<'_>) -> Option<&'e str> {
     }
 }
 
-/// Whether some run may have the metric: one of the list, or one that follows from the curves.
+/// Whether a run may have the metric: a listed one, or one derived from curves.
 fn is_metric(name: &str) -> bool {
     let point = MetricPoint {
         val_loss: Some(1.0),
@@ -483,7 +484,8 @@ fn unknown_function(name: &str) -> ExprError {
     ExprError::unknown("function", name, names_of(FUNCTIONS))
 }
 
-/// The unknown function or filter of an expression that failed with `error`; minijinja sees it only when it is called.
+/// The unknown function or filter in an expression that failed with `error`, otherwise `error`; minijinja finds it only
+/// when called.
 pub(super) fn unknown_or(expression: &str, runs: &Runs, error: ExprError) -> ExprError {
     let names = Names { runs, more: &[] };
     let checked = parse_expr(expression).map(|syntax| names.expr(&syntax));

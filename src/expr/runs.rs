@@ -1,4 +1,4 @@
-//! The runs that expressions see, and which of them are replicates of one setting.
+//! The runs available to expressions, grouped into replicates of settings.
 
 use super::ExprError;
 use super::Scope;
@@ -15,31 +15,31 @@ use crate::stats;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
-/// What is made when an expression first asks for it.
+/// A value computed on first use.
 pub(super) type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
 
-/// What expressions see of a run.
+/// The data of a run available to expressions.
 #[derive(Debug)]
 pub(super) struct RunData {
     pub(super) name: String,
     pub(super) group: String,
     pub(super) axes: Vec<(String, serde_json::Value)>,
     pub(super) seed: u64,
-    /// Which draw of documents.
+    /// The document draw.
     pub(super) draw: u64,
     pub(super) key: Lazy<serde_json::Value>,
-    /// Why there are no results; `None` where there are.
+    /// Why there are no results; `None` if there are.
     pub(super) absent: Option<String>,
     pub(super) metrics: Arc<BTreeMap<String, f64>>,
-    /// What follows from the curves alone, worked out when it is first asked for.
+    /// Metrics derived from the curves alone, computed on first use.
     pub(super) of_curves: OnceLock<BTreeMap<String, f64>>,
     pub(super) series: Arc<Vec<MetricPoint>>,
     pub(super) document_tokens: Arc<Vec<u32>>,
     /// Scores of the held-out documents.
     pub(super) documents: Arc<Vec<DocumentScore>>,
-    /// Scores of the validation documents, as the run is validated: tokens and nats.
+    /// Scores of the validation documents in the run's validation: tokens and nats.
     validation: Arc<Vec<(u64, f64)>>,
-    /// Metrics over every resample of the documents, worked out when one is first asked for.
+    /// Metrics on every resample of the documents, computed on first use.
     resampled: Mutex<BTreeMap<String, Arc<Vec<Option<f64>>>>>,
 }
 
@@ -98,7 +98,7 @@ impl RunData {
         }
     }
 
-    /// The documents that a metric follows from; `None` where it follows from other things.
+    /// The documents that determine a metric; `None` if it depends on anything else.
     pub(super) fn held_out(&self, name: &str) -> Option<HeldOut> {
         if DOCUMENT_METRICS.contains(&name) {
             HeldOut::of(self.documents.iter().map(|document| document.tokens))
@@ -109,7 +109,8 @@ impl RunData {
         }
     }
 
-    /// A metric over the documents that `scope` asks for; `None` where it asks for none, or the metric does not follow from them.
+    /// A metric on the documents selected by `scope`; `None` if it selects none, or if the metric does not follow from
+    /// them.
     fn over_documents(&self, name: &str, scope: Scope) -> Option<f64> {
         match scope {
             Scope::Documents(resample) => {
@@ -136,7 +137,7 @@ impl RunData {
 
     fn over_resample(&self, name: &str, resample: u64) -> Option<f64> {
         let count = self.held_out(name)?.count as u64;
-        // Runs of one draw have the same documents, and so the same resample: differences are paired.
+        // Runs of one draw have the same documents and the same resample: differences are paired.
         let draws = Stream::new(self.draw, Purpose::Bootstrap, resample);
         let places = (0..count).map(|index| draws.below(index, count) as usize);
         self.over_places(name, &places.collect::<Vec<usize>>())
@@ -150,13 +151,13 @@ impl RunData {
         of_documents(name, &self.documents, places)
     }
 
-    /// A metric in `scope`: over the documents that it asks for, else as it is.
+    /// A metric in `scope`: on the documents it selects, otherwise as recorded.
     pub(super) fn in_scope(&self, name: &str, scope: Scope) -> Option<f64> {
         self.over_documents(name, scope)
             .or_else(|| self.metric(name))
     }
 
-    /// A metric as recorded, else as its curves give it, else as it follows from settings and documents.
+    /// A metric as recorded, otherwise from the curves, otherwise from settings and documents.
     pub(super) fn metric(&self, name: &str) -> Option<f64> {
         let of_curves = || {
             self.of_curves
@@ -179,10 +180,10 @@ pub(super) fn without_replicates(
     axes
 }
 
-/// What a name stands for.
+/// What a name refers to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
-    /// Place of a setting.
+    /// Index of a setting.
     Setting(usize),
     /// Index of one of its runs.
     Replicate(usize),
@@ -196,19 +197,20 @@ pub(super) struct Group {
     pub(super) members: Vec<usize>,
 }
 
-/// All runs, and which of them are replicates of one setting.
+/// All runs, grouped into replicates of settings.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     pub(super) all: Vec<RunData>,
     /// Settings in plan order.
     pub(super) groups: Vec<Group>,
-    /// Where in `groups` a setting stands.
+    /// Index of a setting in `groups`.
     places: BTreeMap<String, usize>,
-    /// Names of all axes but those of replicates.
+    /// Names of all axes except those of replicates.
     pub(super) axes: BTreeSet<String>,
-    /// The profile, where it is not the default one: that has to have every run which a notebook names, others a part of them.
+    /// The profile, if not the default one. The default must have every run that a notebook names; others may lack
+    /// some.
     part: Option<String>,
-    /// Names of the runs and settings of all profiles, where they are known.
+    /// Names of the runs and settings of all profiles, if known.
     pub(super) everywhere: Option<Lazy<BTreeSet<String>>>,
 }
 
@@ -243,7 +245,7 @@ impl Runs {
         new
     }
 
-    /// Why there is no run or setting `name`: a mistake, or only this profile has none.
+    /// The error for a missing run or setting `name`: unknown, or missing only in this profile.
     pub(super) fn without(&self, name: &str) -> ExprError {
         let everywhere = self.everywhere.as_deref();
         match (&self.part, everywhere) {
@@ -264,7 +266,8 @@ impl Runs {
         self.all.iter()
     }
 
-    /// A metric of a run where two settings have exchanged their values in some of their common seeds ([`Scope::Exchanged`]).
+    /// A metric of a run after two settings exchanged their values in some of their common seeds
+    /// ([`Scope::Exchanged`]).
     pub(super) fn exchanged(
         &self,
         index: usize,
@@ -298,13 +301,13 @@ impl Runs {
         Some(partner.metric(name)? - middle(other)? + middle(own)?)
     }
 
-    /// The finished run of this name.
+    /// The finished run with this name.
     pub(super) fn named(&self, name: &str) -> Option<&RunData> {
         let is_it = |run: &&RunData| run.name == name && run.absent.is_none();
         self.all.iter().find(is_it)
     }
 
-    /// The setting or replicate that is called `name`.
+    /// The setting or replicate named `name`.
     pub(super) fn find(&self, name: &str) -> Option<Found> {
         let setting = self.places.get(name).copied().map(Found::Setting);
         let exact = || self.all.iter().position(|run| run.name == name);
@@ -321,7 +324,7 @@ impl Runs {
         self.groups.iter().map(|group| &self.all[group.members[0]])
     }
 
-    /// The first replicate of the setting at `place`.
+    /// The first replicate of the setting at index `place`.
     pub(super) fn first_at(&self, place: usize) -> &RunData {
         &self.all[self.groups[place].members[0]]
     }

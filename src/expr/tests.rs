@@ -25,7 +25,7 @@ fn text(template: &str, results: &Results) -> Result<String, ExprError> {
     Ok(filled.text)
 }
 
-/// What the syntax of `expression` tells, over the names of a grid without results.
+/// Checks the syntax of `expression` against the names of a grid without results.
 fn check(expression: &str) -> Result<(), ExprError> {
     let mut names = grid(&[0, 1]);
     for run in &mut names.runs {
@@ -77,7 +77,7 @@ fn lengths_of_training_documents_are_a_list() {
     );
 }
 
-/// The profile `desk` has to have every run; another may have a part of them.
+/// The profile `desk` must have every run; others may lack some.
 #[test]
 fn a_run_that_another_profile_lacks_is_missing_and_no_mistake() {
     let mut part = grid(&[0]);
@@ -198,7 +198,7 @@ fn draws_and_seeds_vary_one_at_a_time() {
         results.runs.push(own);
     }
     let at = |scope| number("run('a').nll", &results, scope).unwrap();
-    // Over the seeds of each draw, then over the draws.
+    // Mean over the seeds of each draw, then over the draws.
     assert_eq!(at(Scope::Mean), 4.0);
     assert_eq!([at(Scope::Seed(0)), at(Scope::Seed(1))], [1.0, 3.0]);
     assert_eq!([at(Scope::Draw(0)), at(Scope::Draw(1))], [1.0, 6.0]);
@@ -249,7 +249,7 @@ fn documents_are_resampled_in_pairs() {
     assert_eq!(documents.map(|all| all.count), Some(20));
     assert!(spread < 1e-12, "{spread}");
     assert!(over("run('a').nll").1 > 0.1 && over("run('a').accuracy").1 > 0.01);
-    // Not all of this follows from documents.
+    // Part of this does not follow from documents.
     assert_eq!(over("run('a').nll + run('a').ece").0, None);
 }
 
@@ -268,7 +268,7 @@ fn missing_results_have_their_own_error() {
     assert_snapshot!(error("run(dim=128, n_layers=8).accuracy"), @"run `dim=128,n_layers=8,seed=0` has no `accuracy`");
     assert_snapshot!(error("first_step_below(run(dim=512, n_layers=2), 'val/loss', 1)"), @"`val/loss` never falls below 1");
     assert_snapshot!(error("mean([])"), @"`mean` of no values");
-    // A missing value is never talked away.
+    // A missing value is never hidden by `or`.
     assert_snapshot!(error("run(dim=128, n_layers=8).accuracy or 1"), @"run `dim=128,n_layers=8,seed=0` has no `accuracy`");
 }
 
@@ -582,7 +582,7 @@ fn validation_losses_follow_from_their_documents() {
     for (group, shift) in [("a", 0.0), ("b", 0.5)] {
         let mut own = run(group, &[], 0, 0.1);
         own.key["train"]["batch_size"] = 2.into();
-        // Documents of 10 and 30 targets by turns: all together they are worth 16 of 20.
+        // Documents alternate between 10 and 30 targets: the effective number of the 20 is 16.
         let validation = (0..20u32).map(|document| {
             let tokens = 10 + 20 * (document % 2);
             let loss = 2.0 + f64::from(document * 7 % 5) + shift;
@@ -612,14 +612,15 @@ fn validation_losses_follow_from_their_documents() {
         let paired = measured(difference, scope).values[0];
         assert!((paired - 0.5).abs() < 1e-12, "{scope:?}: {paired}");
     }
-    // Without the second document of losses 2, 4, 6, 3, 5, …: 400 targets with 1,600 nats less 30 with 120.
+    // Without the second document of losses 2, 4, 6, 3, 5, …: 400 targets with 1,600 nats minus 30 with
+    // 120.
     let without = Scope::WithoutDocuments {
         part: 1,
         groups: 20,
     };
     let own = measured("run('a').val_loss", without).values[0];
     assert!((own - (1600.0 - 120.0) / 370.0).abs() < 1e-12, "{own}");
-    // The minimum over a curve follows from more than the last scores.
+    // The minimum of a curve depends on more than the final scores.
     let minimum = measured("run('a').val_loss_min + run('a').val_loss", Scope::Mean);
     assert_eq!(minimum.documents, None);
 }

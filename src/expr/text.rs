@@ -1,4 +1,4 @@
-//! Text cells: finds `{{ expression }}` and puts its value there. Everything else stays as it is.
+//! Text cells: replaces each `{{ expression }}` by its value. Everything else is unchanged.
 
 use super::estimate::{Estimate, widest};
 use super::value::Context;
@@ -19,7 +19,7 @@ enum Piece<'a> {
     Expression { source: &'a str, line: usize },
 }
 
-/// Fills `template`; a dash stands for what the results do not give.
+/// Fills `template`; missing values become a dash.
 pub(super) fn render(template: &str, context: &Context) -> Result<Filled, ExprError> {
     let mut filled = Filled::default();
     for piece in pieces(template)? {
@@ -54,8 +54,9 @@ fn with_spread(source: &str) -> Option<&str> {
     (filter.trim() == "pm").then_some(inner.trim())
 }
 
-/// A number or the mean of a list ± half of its widest 95 % interval: over seeds and draws of documents, or over the entries of the
-/// list, and over held-out documents; alone where there are too few seeds, draws or entries ([`super::estimate`]).
+/// A number or the mean of a list ± the half-width of its widest 95 % interval: over seeds and document draws, or over
+/// the entries of the list, and over held-out documents. Without ± if there are too few seeds, draws or entries
+/// ([`super::estimate`]).
 fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
     let context = Context::new(Arc::clone(&context.runs), Scope::Mean);
     let prepared = Prepared {
@@ -88,7 +89,7 @@ fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
     Ok(Estimate { mean, half }.to_string())
 }
 
-/// Whether a text may have so many bytes.
+/// Refuses a text of more than [`MAX_TEXT`] bytes.
 fn fits(length: usize) -> Result<(), ExprError> {
     if length > MAX_TEXT {
         let limit = format!("a text of more than {MAX_TEXT} bytes");
@@ -97,7 +98,7 @@ fn fits(length: usize) -> Result<(), ExprError> {
     Ok(())
 }
 
-/// Gives every expression of `template` to `look`; all errors, each with its line and expression.
+/// Calls `look` with every expression in `template`; returns all errors, each with its line and expression.
 pub(super) fn each_expression(
     template: &str,
     mut look: impl FnMut(&str) -> Result<(), ExprError>,
@@ -123,7 +124,7 @@ fn at(line: usize, expression: &str, source: ExprError) -> ExprError {
     }
 }
 
-/// Numbers in their shortest form, up to six decimals; texts and truth values as they are.
+/// Numbers in their shortest form with up to six decimals; strings and booleans unchanged.
 pub(super) fn shown(value: &Value) -> Result<String, ExprError> {
     let text = match value.kind() {
         ValueKind::Number if value.is_integer() => value.to_string(),
@@ -134,7 +135,7 @@ pub(super) fn shown(value: &Value) -> Result<String, ExprError> {
                 return Err(ExprError::NoValue { reason });
             }
             if number != 0.0 && number.abs() < 1e-3 {
-                // Four significant digits; decimals would show 0.
+                // Four significant digits: fixed decimals would show 0.
                 return Ok(rounded_small(number));
             }
             let text = human::ungrouped(number, 6);
@@ -206,7 +207,7 @@ fn pieces(template: &str) -> Result<Vec<Piece<'_>>, ExprError> {
     Ok(pieces)
 }
 
-/// Bytes before the closing `}}`.
+/// Length in bytes up to the closing `}}`.
 fn expression_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut quote, mut index) = (None, 0);

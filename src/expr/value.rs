@@ -1,4 +1,4 @@
-//! What expressions handle: runs, lists of runs, pairs of runs.
+//! Values in expressions: runs, lists of runs, pairs of runs.
 
 use super::held_out::HeldOut;
 use super::runs::{RunData, Runs};
@@ -11,23 +11,23 @@ use minijinja::{Error, ErrorKind, State, Value};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A source of variation of a run: its seed, or its draw of documents.
+/// A source of variation of a run: its seed or document draw.
 type Source = fn(&RunData) -> u64;
 
 #[derive(Debug, Default)]
 struct Seen {
     error: Option<ExprError>,
-    /// Places of settings.
+    /// Indices of settings.
     groups: BTreeSet<usize>,
     /// Metrics and series that vary with the seed.
     varying: BTreeSet<String>,
-    /// Whether all of them follow from the scores of single documents.
+    /// Whether any of them depends on more than the scores of single documents.
     other_than_documents: bool,
-    /// The documents of the run that has the fewest.
+    /// The documents of the run with the fewest.
     documents: Option<HeldOut>,
 }
 
-/// Results, scope, and what an evaluation looked at. Cheap to clone; clones share their notes.
+/// Results, scope, and notes on what an evaluation read. Cheap to clone; clones share their notes.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     pub(super) runs: Arc<Runs>,
@@ -48,7 +48,7 @@ impl Context {
         *self.scope.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins an evaluation in another scope, with nothing noted.
+    /// Begins an evaluation in another scope, with empty notes.
     pub(super) fn enter(&self, scope: Scope) {
         *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = scope;
         *self.seen() = Seen::default();
@@ -58,7 +58,7 @@ impl Context {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the first error with its type; minijinja carries only its text.
+    /// Records the first error with its type; minijinja carries only its text.
     pub(super) fn fail(&self, error: ExprError) -> Error {
         let text = error.to_string();
         self.seen().error.get_or_insert(error);
@@ -74,23 +74,23 @@ impl Context {
         self.seen().varying.clone()
     }
 
-    /// The held-out documents of the run that has the fewest, where all that varies follows from the scores of documents.
+    /// The held-out documents of the run with the fewest, if everything that varies follows from document scores.
     pub(super) fn documents(&self) -> Option<HeldOut> {
         let seen = self.seen();
         seen.documents.filter(|_| !seen.other_than_documents)
     }
 
-    /// The seeds that all settings have which were read.
+    /// The seeds common to all settings that were read.
     pub(super) fn common_seeds(&self) -> Vec<u64> {
         self.common(|run| run.seed)
     }
 
-    /// The draws of documents that all settings have which were read.
+    /// The document draws common to all settings that were read.
     pub(super) fn common_draws(&self) -> Vec<u64> {
         self.common(|run| run.draw)
     }
 
-    /// The places of the settings which were read.
+    /// The indices of the settings that were read.
     pub(super) fn settings(&self) -> Vec<usize> {
         self.seen().groups.iter().copied().collect()
     }
@@ -111,7 +111,7 @@ impl Context {
         common.unwrap_or_default().into_iter().collect()
     }
 
-    /// The `value`s whose runs have every one of the `other`s that a run of the setting has.
+    /// The `value`s that occur together with every `other` of the setting's runs.
     fn full(
         &self,
         members: &[usize],
@@ -129,7 +129,7 @@ impl Context {
         values.into_iter().filter(has_all).collect()
     }
 
-    /// The replicates of the setting at `place` that the scope asks for.
+    /// The replicates of the setting at index `place` selected by the scope.
     pub(super) fn select(&self, place: usize) -> Result<Setting, ExprError> {
         let group = &self.runs.groups[place];
         let all = &self.runs.all;
@@ -173,7 +173,7 @@ impl Context {
         })
     }
 
-    /// Whether a run has this axis.
+    /// Whether any run has this axis.
     pub(super) fn has_axis(&self, name: &str) -> bool {
         self.runs.axes.contains(name)
     }
@@ -183,7 +183,7 @@ impl Context {
         self.runs.axes.iter().map(String::as_str)
     }
 
-    /// Notes what was read, where it varies with the seed; `documents` that it follows from, if any.
+    /// Records that `name` was read, if it varies with the seed; `documents` are those that determine it, if any.
     fn note(&self, name: &str, documents: Option<HeldOut>) {
         let mut seen = self.seen();
         seen.varying.insert(name.to_owned());
@@ -195,7 +195,7 @@ impl Context {
     }
 }
 
-/// One setting in a scope: one replicate, or several to be averaged.
+/// One setting in a scope: one replicate, or several to average.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
     pub(super) context: Context,
@@ -343,7 +343,7 @@ impl Setting {
     }
 }
 
-/// A setting or axis value: scalars as they are, lists and maps as JSON text.
+/// A setting or axis value: scalars unchanged, lists and maps as JSON text.
 pub(super) fn plain(value: &serde_json::Value) -> Value {
     match value {
         serde_json::Value::Null => Value::from(()),
@@ -357,7 +357,7 @@ pub(super) fn plain(value: &serde_json::Value) -> Value {
     }
 }
 
-/// Whether the expression's `value` is [`plain`] of the axis value `own`.
+/// Whether the expression's `value` equals [`plain`] of the axis value `own`.
 pub(super) fn is_plain(own: &serde_json::Value, value: &Value) -> bool {
     match (own, value.as_str()) {
         (serde_json::Value::String(own), Some(text)) => own == text,
@@ -366,7 +366,7 @@ pub(super) fn is_plain(own: &serde_json::Value, value: &Value) -> bool {
     }
 }
 
-/// The one text argument of a method.
+/// The single string argument of a method.
 fn one_text(method: &str, args: &[Value]) -> Result<String, ExprError> {
     match args {
         [name] if name.as_str().is_some() => Ok(name.to_string()),
@@ -424,12 +424,12 @@ impl Object for Setting {
 pub(super) struct Many {
     pub(super) context: Context,
     pub(super) first: Vec<Setting>,
-    /// The other halves of pairs; as many as `first`.
+    /// The second settings of pairs; as many as `first`.
     pub(super) second: Option<Vec<Setting>>,
 }
 
 impl Many {
-    /// `read` of every setting; of pairs: first − second.
+    /// `read` of every setting; for pairs, first − second.
     pub(super) fn each(
         &self,
         read: impl Fn(&Setting) -> Result<f64, ExprError>,

@@ -1,4 +1,4 @@
-//! Semantic differences between keys: which settings changed, from what to what.
+//! Semantic differences between keys: changed settings with their old and new values.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Change {
     /// Dot path (`train.optimizer.adamw.learning_rate`).
     pub path: String,
-    /// Value on the first side; `None` where the setting is absent.
+    /// Value on the first side; `None` if the setting is absent.
     pub from: Option<Value>,
     /// Value on the second side.
     pub to: Option<Value>,
@@ -31,7 +31,7 @@ fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The settings in which two keys differ, in the order of the first key, then those only the second has.
+/// The settings in which two keys differ, in the order of the first key, followed by those that only the second has.
 pub fn changes(from: &Value, to: &Value) -> Vec<Change> {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     flatten("", from, &mut before);
@@ -79,13 +79,13 @@ fn flatten<'a>(path: &str, value: &'a Value, into: &mut Vec<(String, &'a Value)>
     }
 }
 
-/// Keys that others are compared with: each setting is a column and each of its values a number, so that ten thousand keys find their
-/// nearest among ten thousand in seconds.
+/// Keys to compare others with. Each setting is a column and each of its values a number, so that the nearest
+/// neighbours of 10,000 keys among 10,000 are found in seconds.
 #[derive(Debug, Default)]
 pub struct Nearest {
-    /// By path: the column, and the number of each value (from 1; 0: the key has no such setting).
+    /// By path: the column and the number of each value (from 1; 0: the key lacks the setting).
     columns: HashMap<String, (usize, HashMap<String, u32>)>,
-    /// A row a key.
+    /// One row per key.
     rows: Vec<Vec<u32>>,
 }
 
@@ -114,12 +114,12 @@ impl Nearest {
         all
     }
 
-    /// Index of the key with the fewest [`changes`] to `key`; the first of several.
+    /// Index of the key with the fewest [`changes`] from `key`; the first if there are several.
     pub fn of(&self, key: &Value) -> Option<usize> {
         let mut settings = Vec::new();
         flatten("", key, &mut settings);
         let mut wanted = vec![0; self.columns.len()];
-        // A setting that none of the keys has differs from all of them.
+        // A setting that no key has differs from all of them.
         for (path, value) in settings {
             if let Some((column, values)) = self.columns.get(&path) {
                 let number = values.get(&value.to_string()).copied();

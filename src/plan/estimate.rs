@@ -1,11 +1,11 @@
-//! What a run will cost, from its settings alone.
+//! The estimated cost of a run, from its settings alone.
 
 use super::memory::{Held, peak_rss};
 use crate::data::batch::Length;
 use crate::record::Estimate;
 use crate::spec::{Every, Keep, ModelConfig, Settings, TrainSettings};
 
-/// What is known of the data before it is read.
+/// Sizes of the data, known or estimated before it is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DataCounts {
     /// Training sequences; `None` for a stream.
@@ -14,25 +14,25 @@ pub struct DataCounts {
     pub validation: usize,
     /// Positions of a full sequence.
     pub seq_len: usize,
-    /// Positions of a training sequence, on average.
+    /// Mean positions per training sequence.
     pub training_len: f64,
-    /// Positions of a validation sequence, on average.
+    /// Mean positions per validation sequence.
     pub validation_len: f64,
     /// Steps and epochs.
     pub length: Length,
-    /// What is in memory.
+    /// The data held in memory.
     pub held: Held,
 }
 
 impl DataCounts {
-    /// Positions of all training and validation sequences; of a stream, of the validation alone.
+    /// Positions of all training and validation sequences; for a stream, only of validation.
     pub(super) fn positions_in_all(&self) -> f64 {
         self.sequences.unwrap_or(0) as f64 * self.training_len
             + self.validation as f64 * self.validation_len
     }
 }
 
-/// Estimates the cost of training `model` by `settings`.
+/// Estimates the cost of training `model` with `settings`.
 pub fn estimate(model: &ModelConfig, settings: &Settings, data: DataCounts) -> Estimate {
     let train = &settings.train;
     let length = data.length;
@@ -71,7 +71,7 @@ pub fn estimate(model: &ModelConfig, settings: &Settings, data: DataCounts) -> E
     }
 }
 
-/// Length of a line of `metrics.jsonl` and its line of `timing.jsonl`.
+/// Length of a line in `metrics.jsonl` plus its line in `timing.jsonl`.
 const METRIC_LINE_BYTES: u64 = 330;
 
 fn validations(train: &TrainSettings, length: &Length, tokens: u64) -> u64 {
@@ -84,7 +84,7 @@ fn validations(train: &TrainSettings, length: &Length, tokens: u64) -> u64 {
     }
 }
 
-/// Operations of one forward pass per position: two per weight of every matrix product, and the attention.
+/// FLOPs of one forward pass per position: two per weight of every matrix product, plus attention.
 pub fn forward_flops(model: &ModelConfig, seq_len: usize) -> f64 {
     // Causal: half of 2 · T · d for the scores, half for the mixing.
     let attention = model.n_layers * model.dim * (seq_len + 1);
@@ -183,7 +183,7 @@ mod tests {
         );
         let stream = "max_steps: 7, grad_accum_steps: 2, validate: {every: end}";
         assert_eq!(cost(None, stream), (7, 7 * 2 * 16 * 64));
-        // Batches of 16 and 9 sequences: 1,600 tokens a pass, then 1,024 of the next one and 176 more.
+        // Batches of 16 and 9 sequences: 1,600 tokens per pass, then 1,024 of the next one and 176 more.
         let tokens = "max_tokens: 2800, validate: {every: end}";
         assert_eq!(cost(Some(25), tokens), (4, 2800));
         assert_eq!(cost(None, tokens), (3, 2800));

@@ -1,4 +1,4 @@
-//! What an evaluation's identity is made of: the run and the evaluation settings. A new prompt never retrains.
+//! The identity of an evaluation, made of the run and the evaluation settings. A new prompt never retrains.
 
 use crate::data::identity::SliceKey;
 use crate::digest::Sha256Hex;
@@ -6,7 +6,7 @@ use crate::record::{EvalId, RunId};
 use crate::spec::EvalSettings;
 use serde::{Deserialize, Serialize};
 
-/// Number of the evaluation mathematics; raised by whoever changes a number that evaluations give.
+/// Version of the evaluation computations; raise it with every change of an evaluation's numbers.
 pub const EVAL_RECIPE: u32 = 5;
 
 const DOMAIN: &[u8] = b"specbook.eval.v1\n";
@@ -21,7 +21,7 @@ pub struct EvalKey {
     pub run: RunId,
     /// Perplexity sets, samples, random windows.
     pub eval: EvalSettings,
-    /// The test slice, where it is scored (the validation slice is in the run's key).
+    /// The test slice, if scored (the validation slice is in the run's key).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<SliceKey>,
 }

@@ -1,4 +1,4 @@
-//! From a checked spec to runs with identities.
+//! Expands a checked spec into runs with identities.
 
 use super::estimate::{DataCounts, estimate};
 use super::eval_key::{EVAL_RECIPE, EvalKey};
@@ -32,11 +32,11 @@ pub enum PlanError {
     },
 }
 
-/// Settings of data of a plan for which documents are looked at that were never tokenised: some seconds.
+/// Maximum number of data settings per plan whose untokenised documents are sampled, to keep this within seconds.
 const SAMPLED: usize = 32;
 
-/// Gives every run of `spec` its identity and its estimate. Reads input files only to digest them and, where a slice was never tokenised,
-/// to look at its first documents.
+/// Gives every run of `spec` its identity and its estimate. Reads input files only to digest them and to sample the
+/// first documents of slices that were never tokenised.
 ///
 /// # Errors
 /// A corpus or tokenizer that is missing, damaged or too small for the slices.
@@ -44,7 +44,7 @@ pub fn expand(spec: &Spec, context: &DataContext) -> Result<Plan, PlanError> {
     expand_known(spec, context, &KnownPlan::new())
 }
 
-/// The same, where what is `known` of an earlier plan stands for files that are not there.
+/// As [`expand`], with data `known` from an earlier plan in place of missing files.
 ///
 /// # Errors
 /// As [`expand`].
@@ -103,10 +103,10 @@ pub fn expand_known(
     })
 }
 
-/// What plans know of data, by what the settings say of it.
+/// Known data, by the data settings.
 pub type KnownPlan = BTreeMap<String, KnownData>;
 
-/// The name of what the settings say of data in a [`KnownPlan`].
+/// The key of the data settings in a [`KnownPlan`].
 fn known_name(settings: &Settings) -> String {
     Sha256Hex::of(memo_key(settings).as_bytes()).short()
 }
@@ -119,7 +119,7 @@ fn data_error(spec: &Spec, run: &str, source: DataError) -> PlanError {
     }
 }
 
-/// The spec with every `data.split` turned into slices of documents.
+/// The spec with every `data.split` replaced by slices of documents.
 fn with_slices<'a>(
     spec: &'a Spec,
     context: &DataContext,
@@ -141,7 +141,7 @@ fn with_slices<'a>(
     Ok(spec)
 }
 
-/// Everything that `identify` and `survey` look at.
+/// All settings that `identify` and `survey` read.
 fn memo_key(settings: &Settings) -> String {
     serde_json::to_string(&(&settings.data, settings.model.max_seq_len))
         .expect("settings hold only strings and finite numbers")
@@ -190,7 +190,7 @@ fn planned(
     }
 }
 
-/// The settings with the one default written out that depends on another setting.
+/// The settings with the one default that depends on another setting written out.
 fn with_defaults(train: &TrainSettings) -> TrainSettings {
     let is_open = train.max_steps.is_none() && train.max_tokens.is_none();
     let epochs = train.epochs.or(is_open.then_some(1));
@@ -200,7 +200,7 @@ fn with_defaults(train: &TrainSettings) -> TrainSettings {
     }
 }
 
-/// What only the text tells of a run with these `settings`, where so much is known of it.
+/// The estimates of a run that need the text and are not known from `survey`.
 pub(super) fn uncounted(settings: &Settings, survey: &Survey) -> Uncounted {
     let (data, train) = (&settings.data, &settings.train);
     let shape = data.sequence.get().shape();
@@ -219,8 +219,8 @@ pub(super) fn uncounted(settings: &Settings, survey: &Survey) -> Uncounted {
     }
 }
 
-/// The cost of training `model`; where nothing is known of the text, sequences count as one a document and a length of `shortest` as the
-/// longest possible.
+/// The cost of training `model`. If nothing is known of the text, it assumes one sequence per document and the longest
+/// possible length for `shortest`.
 pub(super) fn estimated(settings: &Settings, model: &ModelConfig, survey: &Survey) -> Estimate {
     let data = &settings.data;
     let is_endless = data.sequence.get().shape() == Shape::Stream;
@@ -266,7 +266,7 @@ fn mean(lengths: Option<&[u32]>) -> Option<f64> {
 }
 
 impl Run {
-    /// The estimate by what was counted when the run was trained.
+    /// The estimate from the counts of the trained run.
     pub fn estimate_of(&self, counts: &Counts) -> Estimate {
         let sequences = Some(counts.sequences as usize);
         let of_length = |seq_len| {
@@ -278,7 +278,7 @@ impl Run {
             estimated(&self.settings, &self.model, &counted)
         };
         let train = &self.settings.train;
-        // So many sequences; targets that the loss ignores are not among the tokens.
+        // Number of sequences; targets ignored by the loss are not among the tokens.
         let trained = match train.max_tokens {
             Some(_) => counts.steps * (train.batch_size * train.grad_accum_steps) as u64,
             None => of_length(1).tokens,

@@ -1,4 +1,4 @@
-//! The highest resident memory of a run, within 30 % from 50 MB on: one formula in bytes.
+//! The peak resident memory of a run in bytes, by one formula; accurate within 30 % above 50 MB.
 //!
 //! ```text
 //! peak    = program + tokenizer + data + max(training, evaluation)
@@ -7,52 +7,52 @@
 //! data       = 8 a position of all sequences + text
 //! ```
 //!
-//! Activations are sums over the products of the model: what goes into each and what comes out of it. The constants are measured:
-//! `cargo bench --bench memory` compares estimates with peaks.
+//! Activations are sums over the inputs and outputs of the model's matrix products. The constants are measured: `cargo
+//! bench --bench memory` compares estimates with peaks.
 
 use super::estimate::DataCounts;
 use crate::data::batch::scored_together;
 use crate::spec::{Keep, ModelConfig, Settings};
 
-/// Bytes of a program that trains, with its threads.
+/// Bytes of the training program with its threads.
 const PROGRAM: u64 = 16_000_000;
-/// Bytes of an open tokenizer for each entry of the vocabulary.
+/// Bytes of a loaded tokenizer per vocabulary entry.
 const TOKENIZER_ENTRY: u64 = 400;
-/// Bytes of an evaluation beside the model: texts and scores.
+/// Bytes of an evaluation besides the model: texts and scores.
 const EVALUATION: u64 = 4_000_000;
-/// Bytes that a position of the data takes: its input and its target.
+/// Bytes per position of the data: input and target.
 const POSITION: f64 = 8.0;
-/// Bytes of text that are about one id.
+/// Approximate bytes of text per id.
 const TEXT_OF_ID: u64 = 4;
-/// Bytes that tokenising takes and does not give back: for each id, and for each byte of text that is held together.
+/// Bytes that tokenising takes and does not free, per id and per byte of text held at once.
 const TOKENISED: [u64; 2] = [4, 2];
-/// Most bytes of text that are tokenised together.
+/// Maximum bytes of text tokenised at once.
 const TEXT_TOGETHER: u64 = 4 << 20;
-/// Bytes for each byte of text that a corpus generates together.
+/// Bytes per byte of text that a corpus generates at once.
 const GENERATED: f64 = 9.0;
-/// Rows of logits the head holds at once (see the engine's head operation).
+/// Rows of logits held at once (see the engine's head operation).
 const HEAD_ROWS: usize = 512;
 
-/// What of the data is in memory.
+/// The data held in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Held {
     /// Positions of the longest training and of the longest validation sequence.
     pub longest: [usize; 2],
     /// Ids of all training documents.
     pub ids: u64,
-    /// Whether the text is still to be tokenised.
+    /// Whether the text must still be tokenised.
     pub is_text: bool,
-    /// Share of a generated corpus that is generated together; 0 for files.
+    /// Share of a generated corpus that is generated at once; 0 for files.
     pub together: f64,
 }
 
-/// Highest resident memory in bytes.
+/// Peak resident memory in bytes.
 pub(super) fn peak_rss(model: &ModelConfig, settings: &Settings, counts: &DataCounts) -> u64 {
     let working = training(model, settings, counts).max(evaluation(model, settings));
     PROGRAM + TOKENIZER_ENTRY * model.vocab_size as u64 + data(counts) + working
 }
 
-/// Parameters, gradients and two moments, and what a pass keeps for its way back.
+/// Parameters, gradients, two moments, and the activations kept for the backward pass.
 fn training(model: &ModelConfig, settings: &Settings, counts: &DataCounts) -> u64 {
     let parameters = model.parameters();
     let best = match settings.train.keep {
@@ -70,7 +70,8 @@ fn training(model: &ModelConfig, settings: &Settings, counts: &DataCounts) -> u6
     4 * (4 * parameters + best + training.max(validation)) as u64
 }
 
-/// The weights at hand and on the device, and a batch that is scored or the keys and values of all samples; 0 without either.
+/// The weights in host and device memory, plus a scored batch or the keys and values of all samples; 0 without
+/// evaluation.
 fn evaluation(model: &ModelConfig, settings: &Settings) -> u64 {
     let eval = &settings.eval;
     let windows = eval.random_windows.map(|windows| windows.tokens);
@@ -88,7 +89,7 @@ fn evaluation(model: &ModelConfig, settings: &Settings) -> u64 {
     4 * (2 * model.parameters() + scores.max(kept)) as u64 + EVALUATION
 }
 
-/// The sequences; the ids of a stream; and what is left of their text where that is still to be tokenised.
+/// The sequences, the ids of a stream, and the text if it must still be tokenised.
 fn data(counts: &DataCounts) -> u64 {
     let held = counts.held;
     let sequences = (POSITION * counts.positions_in_all()) as u64;
@@ -105,7 +106,7 @@ fn data(counts: &DataCounts) -> u64 {
     ids + tokenised + (GENERATED * held.together * text as f64) as u64
 }
 
-/// Numbers per position that go into and come out of the products: of all blocks, and of one.
+/// Inputs and outputs of the products per position, as counts of numbers: of all blocks, and of one.
 fn activations(model: &ModelConfig) -> (usize, usize) {
     let output = (model.vocab_size, model.dim);
     let products = model.products().filter(|shape| *shape != output);
@@ -113,7 +114,7 @@ fn activations(model: &ModelConfig) -> (usize, usize) {
     (all + 4 * model.dim, all / model.n_layers.max(1))
 }
 
-/// Numbers of the logits that exist at once.
+/// Number of logits held at once.
 fn logits(model: &ModelConfig, positions: usize) -> usize {
     positions.min(HEAD_ROWS) * model.vocab_size
 }

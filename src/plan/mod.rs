@@ -1,4 +1,4 @@
-//! From a spec to runs with identities. Pure: trains nothing, renders nothing; reads inputs only to digest them.
+//! Turns a spec into runs with identities. Trains and renders nothing; reads inputs only to digest and sample them.
 
 mod diff;
 mod estimate;
@@ -33,7 +33,7 @@ pub struct Plan {
     pub profile: String,
     /// Runs in plan order; two runs may share an id.
     pub runs: Vec<Run>,
-    /// What is known of their data: enough to make the plan again without the text.
+    /// What is known about their data: enough to rebuild the plan without the text.
     pub data: KnownPlan,
 }
 
@@ -44,51 +44,52 @@ pub struct Run {
     pub id: RunId,
     /// Identity of its evaluation (run and evaluation settings).
     pub eval_id: EvalId,
-    /// Stable human name, unique in the plan.
+    /// Stable readable name, unique in the plan.
     pub name: String,
-    /// Axis names and values, in axis order, `seed` included where there are several.
+    /// Axis names and values, in axis order, including `seed` if there are several.
     pub axes: Vec<(String, serde_json::Value)>,
     /// Seed.
     pub seed: u64,
-    /// What the identity is made of.
+    /// The key behind the identity.
     pub key: RunKey,
-    /// What its evaluation's identity is made of.
+    /// The key behind the evaluation's identity.
     pub eval_key: EvalKey,
     /// Decoded settings.
     pub settings: Settings,
-    /// The model, decided.
+    /// The resolved model.
     pub model: ModelConfig,
-    /// What it will cost.
+    /// Estimated cost.
     pub estimate: Estimate,
-    /// What of the estimate is a guess.
+    /// The parts of the estimate that are guesses.
     pub uncounted: Uncounted,
 }
 
-/// What only the text tells and has not been counted yet.
+/// Quantities that need the text and have not been counted yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uncounted {
-    /// How many sequences there are, or in how many steps a budget of tokens is spent.
+    /// The number of sequences, or of steps within a token budget.
     pub sequences: bool,
-    /// How long sequences are that may be shorter than the full length.
+    /// The lengths of sequences that may be shorter than the full length.
     pub lengths: bool,
-    /// Whether the estimate has lengths like those of the first documents; else it has one full sequence a document.
+    /// Whether the estimate uses the lengths of the first documents; otherwise it assumes one full sequence per
+    /// document.
     pub is_sampled: bool,
 }
 
 impl Uncounted {
-    /// Whether anything is.
+    /// Whether anything is uncounted.
     pub fn any(self) -> bool {
         self.sequences || self.lengths
     }
 }
 
 impl Run {
-    /// Name without draw and seed: equal for the replicates of one setting.
+    /// Name without draw and seed, shared by the replicates of one setting.
     pub fn group(&self) -> &str {
         crate::record::setting_of(&self.name, self.settings.data.draw, self.seed)
     }
 
-    /// The imported model that it begins with.
+    /// The imported model it starts from.
     pub fn init_from(&self) -> Option<crate::digest::Sha256Hex> {
         self.settings.train.init_from
     }

@@ -1,4 +1,4 @@
-//! What an imported model's identity is made of.
+//! The identity of an imported model.
 
 use crate::digest::Sha256Hex;
 use crate::spec::ModelConfig;
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 const DOMAIN: &[u8] = b"specbook.model.v1\n";
 
-/// A model that somebody else trained: what it computes, with which weights, on which ids.
+/// An imported model: its configuration, weights and tokenizer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelKey {
-    /// The model, decided.
+    /// The resolved model.
     pub model: ModelConfig,
     /// Digest of its weights (names, shapes and values, in the model's order).
     pub weights: Sha256Hex,

@@ -1,5 +1,5 @@
-//! The runs of a spec whose input is not at hand: names and costs, as far as settings tell them. No identities: those need
-//! the text.
+//! The runs of a spec whose input is missing: names and, as far as settings determine them, costs. Identities need the
+//! text.
 
 use super::Uncounted;
 use super::expand::{PlanError, estimated, uncounted};
@@ -10,14 +10,14 @@ use crate::text::remote::is_address;
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// What can be said of a spec without its input.
+/// The outline of a spec without its input.
 #[derive(Clone, Debug)]
 pub struct Outline {
     /// Name of the spec.
     pub spec: String,
     /// Profile.
     pub profile: String,
-    /// What is not there, in words.
+    /// The missing inputs, in words.
     pub missing: Vec<String>,
     /// Runs in plan order.
     pub runs: Vec<Outlined>,
@@ -26,22 +26,22 @@ pub struct Outline {
 /// A run without an identity.
 #[derive(Clone, Debug)]
 pub struct Outlined {
-    /// Stable human name, unique in the plan.
+    /// Stable readable name, unique in the plan.
     pub name: String,
-    /// Axis names and values, as a planned run has them.
+    /// Axis names and values, as in a planned run.
     pub axes: Vec<(String, Value)>,
     /// Seed.
     pub seed: u64,
-    /// What it will cost; `None` where neither `model.vocab_size` nor a trained tokenizer says how large the model is.
+    /// Estimated cost; `None` if neither `model.vocab_size` nor a trained tokenizer gives the size of the model.
     pub estimate: Option<Estimate>,
-    /// What of the estimate is a guess.
+    /// The parts of the estimate that are guesses.
     pub uncounted: Uncounted,
 }
 
-/// Lists the runs of `spec`, for which `reason` is why it cannot be planned.
+/// Lists the runs of `spec`; `reason` is why it cannot be planned.
 ///
 /// # Errors
-/// `reason` itself, where the input is there but something is wrong with it.
+/// `reason` itself, if the input exists but is invalid.
 pub fn outline(
     spec: &Spec,
     context: &DataContext,
@@ -82,7 +82,7 @@ pub fn outline(
     })
 }
 
-/// Files and folders of all runs that do not exist, each once, in the order of their first use.
+/// Missing files and folders of all runs, each once, in order of first use.
 fn absent_files(spec: &Spec, context: &DataContext) -> Vec<PathBuf> {
     let mut absent: Vec<PathBuf> = Vec::new();
     for run in &spec.runs {

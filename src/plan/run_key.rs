@@ -1,7 +1,7 @@
-//! What a run's identity is made of.
+//! The identity of a run.
 //!
 //! RunId = sha256(`specbook.run.v1\n` + compact JSON of [`RunKey`], fields in declared order, defaults written out).
-//! A field added after v1 is skipped while it has the value that equals the old behaviour, so that old ids live on.
+//! A field added after v1 is omitted while its value gives the old behaviour, so that old ids stay valid.
 //!
 //! | In the key (changes weights or recorded metrics) | Recorded beside it | Neither |
 //! |---|---|---|
@@ -26,7 +26,7 @@ pub struct RunKey {
     pub recipe: u32,
     /// What is trained on.
     pub data: DataKey,
-    /// The model, decided.
+    /// The resolved model.
     pub model: ModelConfig,
     /// Loss, optimizer, length, validation, seed.
     pub train: TrainSettings,

@@ -42,7 +42,7 @@ fn ids(overrides: &[&str]) -> (crate::record::RunId, crate::record::EvalId) {
     (plan.runs[0].id, plan.runs[0].eval_id)
 }
 
-/// Every setting of the key, and a value that differs from its default (with what else the value needs).
+/// Every setting of the key with a non-default value (and further settings that the value needs).
 const IN_THE_KEY: &[&[&str]] = &[
     &[
         "data.corpus.documents.version=1",
@@ -168,7 +168,7 @@ fn evaluation_settings_change_the_evaluation_alone() {
     }
 }
 
-/// A changed id means that every user's cache is lost: raise `RECIPE` and say why in the CHANGELOG.
+/// A changed id invalidates every user's cache: raise `RECIPE` and explain why in the CHANGELOG.
 #[test]
 fn golden_ids() {
     let short = |overrides: &[&str]| ids(overrides).0.0.short();
@@ -178,7 +178,7 @@ fn golden_ids() {
     insta::assert_snapshot!(ids(&[]).1.0.short(), @"26b86a2814f2");
 }
 
-/// The key is what the table in `run_key.rs` says: a new field must be put into the table and into the lists above.
+/// The key matches the table in `run_key.rs`: add a new field to the table and to the lists above.
 #[test]
 fn the_key_holds_these_settings() {
     fn paths(prefix: &str, value: &serde_json::Value, into: &mut Vec<String>) {

@@ -1,11 +1,11 @@
-//! Other names of settings, as nanoGPT, llama2.c, LitGPT and Hugging Face have them. They are replaced on the tree, before
-//! anything is checked or hashed, so that both spellings are one run.
+//! The names that nanoGPT, llama2.c, LitGPT and Hugging Face use for our settings. They are replaced in the tree before
+//! anything is checked or hashed, so both spellings give the same run.
 
 use super::error::{Problem, Problems};
 use super::tree::{Key, Node, Value, join_path};
 use serde_json::Number;
 
-/// A section, another name of a setting in it, and the setting's own path from there.
+/// A section, an alias of a setting in it, and the setting's own path below the section.
 type Alias = (
     &'static [&'static str],
     &'static str,
@@ -17,7 +17,8 @@ const TRAIN: &[&str] = &["train"];
 const ADAMW: &[&str] = &["train", "optimizer", "adamw"];
 const COSINE: &[&str] = &["train", "schedule", "cosine"];
 
-/// All aliases. `train.lr` and its like lead into the optimizer and the schedule, which nanoGPT's flat names do not know.
+/// All aliases. `train.lr` and similar names point into the optimizer and the schedule, which nanoGPT's flat names do
+/// not have.
 const ALIASES: &[Alias] = &[
     (MODEL, "n_embd", &["dim"]),
     (MODEL, "hidden_size", &["dim"]),
@@ -87,10 +88,10 @@ const ALIASES: &[Alias] = &[
     (COSINE, "min_learning_rate", &["min_lr"]),
 ];
 
-/// Other names of losses, with the weight of the correct class.
+/// Aliases of losses, with the weight of the correct class.
 const LOSSES: &[(&str, u64)] = &[("mse", 1), ("scaled_mse", 100)];
 
-/// The settings that `name` is another name of.
+/// The settings that `name` is an alias of.
 pub(crate) fn meant_by(name: &str) -> Vec<String> {
     let called = ALIASES.iter().filter(|(_, alias, _)| *alias == name);
     let own = called.map(|(section, _, own)| [*section, *own].concat().join("."));
@@ -113,7 +114,8 @@ pub(crate) fn canonical_path(path: &mut Vec<String>) {
     }
 }
 
-/// Replaces aliases in `node`, which stands at `path` of `base`. Two names of one setting that disagree are a problem.
+/// Replaces aliases in `node`, found at `path` below `base`. Reports a setting given under two names with different
+/// values.
 pub(crate) fn canonicalize(node: &mut Node, path: &[String], problems: &mut Problems) {
     for (section, alias, own) in ALIASES {
         let starts = section.iter().zip(path).all(|(name, part)| name == part);
@@ -147,7 +149,7 @@ fn descend<'a>(node: &'a mut Node, path: &[&str]) -> Option<&'a mut Node> {
     descend(child, rest)
 }
 
-/// Puts `value`, written as `key`, to the path `own` below `map`.
+/// Moves `value`, written as `key`, to the path `own` below `map`.
 fn move_to(
     map: &mut Node,
     key: Key,
@@ -183,7 +185,7 @@ fn move_to(
     }
 }
 
-/// The map at `way` below `node`, made where it is not there; or what stands in the way.
+/// The map at `way` below `node`, created if absent; otherwise the value that stands in the way.
 fn enter<'a>(mut node: &'a mut Node, way: &[&str], key: &Key) -> Result<&'a mut Node, String> {
     for part in way {
         if node.get(part).is_none() {
@@ -232,7 +234,7 @@ fn canonicalize_loss(node: &mut Node) {
     *node = map(vec![("square", parameters)]);
 }
 
-/// Where a setting that is written in the wrong section belongs.
+/// The correct path of a setting written in the wrong section.
 pub(crate) fn elsewhere(name: &str) -> Option<String> {
     let (section, _, own) = ALIASES
         .iter()

@@ -6,16 +6,16 @@ use super::tree::{Key, Node, Span, Value, join_path};
 use super::{Axis, tree};
 use std::collections::BTreeMap;
 
-/// Most runs where the spec does not say `max_runs`.
+/// Maximum number of runs when the spec does not set `max_runs`.
 const DEFAULT_MAX_RUNS: u64 = 10_000;
-/// Most runs that `max_runs` can allow.
+/// Largest allowed `max_runs`.
 const LARGEST_MAX_RUNS: u64 = 100_000;
 
-/// The axes of an experiment, in the order of the walk: the first is the outermost.
+/// The axes of an experiment, outermost first.
 #[derive(Debug)]
 pub(crate) struct Axes {
     pub(crate) list: Vec<AxisPlan>,
-    /// Combinations that are left out: axes, each with the values that are.
+    /// Excluded combinations: axes, each with its excluded values.
     excluded: Vec<Vec<(usize, Vec<usize>)>>,
 }
 
@@ -23,14 +23,14 @@ pub(crate) struct Axes {
 #[derive(Debug)]
 pub(crate) struct AxisPlan {
     pub(crate) axis: Axis,
-    /// The setting: its dot path.
+    /// Dot path of the setting.
     path: String,
-    /// The values as they stand in a run's name; unique.
+    /// The values as written in run names; unique.
     labels: Vec<String>,
     pub(crate) kind: AxisKind,
 }
 
-/// What an axis sets.
+/// The setting an axis controls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AxisKind {
     Case,
@@ -40,14 +40,14 @@ pub(crate) enum AxisKind {
 }
 
 impl AxisPlan {
-    /// Whether its values are replicates of one setting: seeds, or draws of documents.
+    /// Whether its values are replicates of one setting: seeds or document draws.
     fn is_of_replicates(&self) -> bool {
         self.kind == AxisKind::Seed || self.path == "data.draw"
     }
 }
 
 impl Axes {
-    /// Lays out the axes of `experiment`; `None` where they cannot be walked.
+    /// Lays out the axes of `experiment`; `None` if they cannot be walked.
     pub(crate) fn new(experiment: &Experiment, problems: &mut Problems) -> Option<Self> {
         if !fits(experiment, problems) {
             return None;
@@ -96,14 +96,14 @@ impl Axes {
         (problems.len() == before).then_some(axes)
     }
 
-    /// Number of combinations before any is left out.
+    /// Number of combinations before exclusions.
     fn product(&self) -> u128 {
         self.list.iter().fold(1, |product: u128, axis| {
             product.saturating_mul(axis.axis.values.len() as u128)
         })
     }
 
-    /// Reads `exclude`. One that a profile or `--set` inherits may name values that it has not.
+    /// Reads `exclude`. An inherited one may name values that the profile or `--set` has removed.
     fn exclude(&mut self, experiment: &Experiment, problems: &mut Problems) {
         for exclude in &experiment.exclude {
             let mut pairs = Vec::new();
@@ -155,7 +155,7 @@ impl Axes {
         })
     }
 
-    /// The axis of that name or path.
+    /// The axis with this name or path.
     fn find(&self, name: &str) -> Option<usize> {
         let mut path = tree::split_path(name)?;
         super::alias::canonical_path(&mut path);
@@ -166,7 +166,7 @@ impl Axes {
     }
 }
 
-/// Whether the product of the axes is within bounds; nothing has been built from it yet.
+/// Whether the product of the axes is within bounds; called before anything is built from it.
 fn fits(experiment: &Experiment, problems: &mut Problems) -> bool {
     let (place, most) = match experiment.max_runs {
         Some((place, most)) => (Some(place), most),
@@ -212,7 +212,8 @@ fn fits(experiment: &Experiment, problems: &mut Problems) -> bool {
     false
 }
 
-/// The `index`-th axis of `vary`. Its name is the last part of its path, or the whole path where another axis ends alike.
+/// The `index`-th axis of `vary`. Its name is the last part of its path, or the whole path if another axis has the same
+/// last part.
 fn varied(experiment: &Experiment, index: usize, problems: &mut Problems) -> AxisPlan {
     let varied = &experiment.vary[index];
     let last = varied.path.last().map_or("", String::as_str);
@@ -235,7 +236,7 @@ fn varied(experiment: &Experiment, index: usize, problems: &mut Problems) -> Axi
     }
 }
 
-/// Labels of values: a choice stands by its name alone where that is enough.
+/// Labels of values: a choice is written by its name alone where that is unambiguous.
 fn labels(axis: &str, values: &[Node], problems: &mut Problems) -> Vec<String> {
     let short = |node: &Node| match &node.value {
         Value::Map(entries) if entries.len() == 1 => entries[0].0.name.clone(),
@@ -269,12 +270,12 @@ fn labels(axis: &str, values: &[Node], problems: &mut Problems) -> Vec<String> {
 /// One combination of axis values.
 pub(crate) struct Combination<'a> {
     axes: &'a Axes,
-    /// The value taken of each axis.
+    /// Index of the value on each axis.
     pub(crate) values: Vec<usize>,
 }
 
 impl Axes {
-    /// Walks the product in order, without what is left out.
+    /// Walks the product in order, skipping excluded combinations.
     pub(crate) fn walk(&self) -> impl Iterator<Item = Combination<'_>> {
         let all = self.product() as usize;
         (0..all).filter_map(|number| {
@@ -294,7 +295,8 @@ impl Axes {
 }
 
 impl Combination<'_> {
-    /// The run's name: `25x100`, `dim=512,n_layers=8`, and `,draw=1,seed=1` where there are several draws and seeds.
+    /// The run's name: `25x100`, `dim=512,n_layers=8`, followed by `,draw=1,seed=1` if there are several draws and
+    /// seeds.
     pub(crate) fn name(&self) -> String {
         let mut name = self.group();
         for (axis, value) in self.axes.list.iter().zip(&self.values) {
@@ -305,7 +307,7 @@ impl Combination<'_> {
         name
     }
 
-    /// The values of all axes but the seed: what the settings to be checked follow from.
+    /// The values of all axes but the seed: they determine the settings to check.
     pub(crate) fn without_seed(&self) -> Vec<usize> {
         let axes = self.axes.list.iter().zip(&self.values);
         axes.filter(|(axis, _)| axis.kind != AxisKind::Seed)

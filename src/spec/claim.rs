@@ -11,37 +11,38 @@ pub struct Claim {
     pub id: String,
     /// The statement, in our words.
     pub says: String,
-    /// What the statement is about; default `finding`. Only findings are counted and corrected for their number.
+    /// Kind of statement; default `finding`. Only findings are counted, and corrected for multiple testing.
     #[serde(default)]
     pub kind: ClaimKind,
     /// How the measure is tested; default `difference`.
     #[serde(default, rename = "type")]
     pub test: ClaimType,
-    /// Where the study makes it.
+    /// Where the study makes the statement.
     #[serde(default, rename = "where")]
     pub place: String,
-    /// What was published.
+    /// The published value.
     #[serde(default)]
     pub published: Option<Published>,
-    /// What the measure measures, in words.
+    /// The measured quantity, in words.
     #[serde(default)]
     pub quantity: Option<String>,
     /// Unit of the measure (`nats`, `steps`); default: a pure number.
     #[serde(default)]
     pub unit: String,
-    /// A minijinja expression that gives one number; of the types `order`, `trend`, `difference`, `equivalence` and `within` also a list.
+    /// A minijinja expression that gives a number or, for the tests `order`, `trend`, `difference`, `equivalence` and
+    /// `within`, a list.
     #[serde(default)]
     pub measure: Option<String>,
-    /// What the number has to be. Required beside `measure`.
+    /// What the number must be. Required with `measure`.
     #[serde(default)]
     pub expect: Option<Expect>,
-    /// What our runs show, as a reader would write it beside the published value: a text with expressions and its unit.
+    /// Our result as a reader would write it beside the published value: text with expressions and a unit.
     #[serde(default)]
     pub show: Option<String>,
-    /// What makes the claim checkable; default: everywhere.
+    /// Conditions for checking the claim; default: none.
     #[serde(default)]
     pub needs: Needs,
-    /// Why the source contradicts itself: gives the verdict `source inconsistent`.
+    /// Why the source contradicts itself; sets the verdict `source inconsistent`.
     #[serde(default)]
     pub inconsistent: Option<String>,
     /// A remark shown beside the verdict (our treatment of an error, a confound).
@@ -52,18 +53,18 @@ pub struct Claim {
     pub line: usize,
 }
 
-/// What a claim is about.
+/// The kind of a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimKind {
-    /// What a study found out.
+    /// A result of the study.
     #[default]
     Finding,
-    /// What was done: sizes, counts, steps.
+    /// The setup: sizes, counts, steps.
     Setting,
-    /// What follows by arithmetic, whatever was trained.
+    /// Arithmetic that holds whatever was trained.
     Formula,
-    /// Ours: it checks what a finding rests on.
+    /// Our own check of an assumption behind a finding.
     Control,
 }
 
@@ -78,26 +79,29 @@ impl std::fmt::Display for ClaimKind {
     }
 }
 
-/// How a measure is tested. A list is of matched pairs (`difference`, `equivalence`, `within`: their mean is tested) or ordered.
+/// How a measure is tested. A list holds matched pairs (`difference`, `equivalence`, `within`: their mean is tested) or
+/// is ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimType {
     /// Above or below a bound: the 95 % interval lies on that side.
     #[default]
     Difference,
-    /// A list rises (`expect: {increasing: gap}`) or falls: every later value differs from every earlier one by more than the gap.
+    /// A list rises (`expect: {increasing: gap}`) or falls (`decreasing`): every later value differs from every earlier
+    /// one by more than the gap.
     Order,
     /// No difference that matters: two one-sided tests against `expect: {within: [centre, bound]}`, each at 5 %.
     Equivalence,
-    /// A list that rises or falls by trend: Spearman's correlation of the values with their places, above or below a bound.
+    /// A list with a trend: Spearman's rank correlation of the values with their positions is above or below a bound.
     Trend,
     /// A number as published: the 95 % interval lies within the tolerance.
     Within,
-    /// The spread over the seeds: the measure is a statistic of all of them, tested by the jackknife over seeds, two spreads also by exchanging seeds.
+    /// A spread over seeds: the measure is a statistic of all seeds, tested by a jackknife over seeds, and for two
+    /// spreads also by exchanging seeds.
     Spread,
     /// A count or an identity: compared, not tested.
     Exact,
-    /// For a reader.
+    /// For a human reader.
     Reading,
 }
 
@@ -129,7 +133,7 @@ impl std::fmt::Display for ClaimType {
 pub struct Published {
     /// As text, as published.
     pub value: String,
-    /// How we know it.
+    /// How the value is known.
     pub mark: Mark,
 }
 
@@ -147,7 +151,7 @@ pub enum Mark {
     Derived,
 }
 
-/// What a measure has to be.
+/// What a measure must be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
@@ -159,13 +163,13 @@ pub enum Expect {
     Within([f64; 2]),
     /// Exactly the value.
     Equals(f64),
-    /// Of a list: every later value exceeds every earlier one by more than this.
+    /// For a list: every later value exceeds every earlier one by more than this.
     Increasing(f64),
-    /// Of a list: every later value lies below every earlier one by more than this.
+    /// For a list: every later value is below every earlier one by more than this.
     Decreasing(f64),
 }
 
-/// What makes a claim checkable.
+/// Conditions for checking a claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
@@ -175,10 +179,11 @@ pub struct Needs {
     /// Only with this kind of data: `stories`, `documents` (embedded) or `files`.
     #[serde(default)]
     pub data: Option<String>,
-    /// Needs a reader: never decided by the program.
+    /// Needs a human reader: never decided by the program.
     #[serde(default)]
     pub reading: bool,
-    /// Measures wall-clock time (`train_seconds`, `validation_seconds`): decided in `timing.json` only, since no rerun gives it again.
+    /// Measures wall-clock time (`train_seconds`, `validation_seconds`): decided only in `timing.json`, since it is not
+    /// reproducible.
     #[serde(default)]
     pub timing: bool,
 }

@@ -12,30 +12,31 @@ pub struct DataSettings {
     pub corpus: Corpus,
     /// How text becomes ids.
     pub tokenizer: Tokenizer,
-    /// Documents to train on: a number, or `{skip, take, corpus}`.
+    /// Training documents: a number, or `{skip, take, corpus}`.
     #[serde(default)]
     pub train: Slice,
     /// Documents for the validation loss.
     #[serde(default)]
     pub validation: Slice,
-    /// Share of the documents to train on, from the first on, as in `split: 0.9`; the others are for the validation loss. In place of
-    /// `train` and `validation`, for corpora of files.
+    /// Share of the documents to train on, counted from the first (`split: 0.9`); the rest are for the validation loss.
+    /// Replaces `train` and `validation`; only for corpora of files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<f64>,
-    /// Documents kept for tests; default none.
+    /// Test documents; default none.
     #[serde(default)]
     pub test: Slice,
     /// How documents become sequences.
     #[serde(default)]
     pub sequence: Sequence,
-    /// Length of a sequence in tokens, BOS counted; default: `model.max_seq_len`.
+    /// Sequence length in tokens, including BOS; default: `model.max_seq_len`.
     #[serde(default)]
     pub seq_len: SeqLen,
     /// 1: predict the next token; 2: the one after it (the off-by-one of the grid and scale-up runs, docs/studies.md#a0).
     #[serde(default = "default_target_shift")]
     pub target_shift: usize,
-    /// Which draw of documents: 0 takes the slices as they stand, `n` those that begin `n` times as far on as the slices reach. The
-    /// tokenizer stays the same. As an axis (`vary: {data.draw: [0, 1, 2]}`) its runs are replicates, as those of `seeds` are.
+    /// Draw of documents: 0 takes the slices as written, `n` shifts them by `n` times the documents they span. The
+    /// tokenizer stays the same. As an axis (`vary: {data.draw: [0, 1, 2]}`), its runs are replicates, like those of
+    /// `seeds`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub draw: usize,
 }
@@ -50,14 +51,15 @@ fn default_target_shift() -> usize {
 
 /// A range of documents of a corpus.
 ///
-/// Written as a number, or as a map. Without `skip`, held-out documents come first: validation takes the corpus's first
-/// documents, test the next, and training those after them, so that runs with different `train` share their held-out sets.
+/// Written as a number or a map. Without `skip`, held-out documents come first: validation takes the first documents of
+/// the corpus, test the next, and training those after them, so that runs with different `train` share their held-out
+/// sets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slice {
-    /// First document, counted from 0; `None`: by the rule above.
+    /// First document, counted from 0; `None`: the rule above.
     pub skip: Option<usize>,
-    /// How many documents.
+    /// Number of documents.
     pub take: usize,
-    /// Another corpus than `data.corpus`.
+    /// Corpus to use instead of `data.corpus`.
     pub corpus: Option<Corpus>,
 }

@@ -1,11 +1,11 @@
-//! Settings that no run would use: refused, because nothing of a spec is silently ignored.
+//! Settings that no run would use. They are refused: no part of a spec is silently ignored.
 
 use super::error::{Problem, Problems};
 use super::experiment::{Case, Experiment, Varied};
 use super::setting::{Setting, report_covered};
 use super::tree::join_path;
 
-/// Reports what is laid over by something else in every run; `overrides` are those of the profile.
+/// Reports settings overridden in every run; `overrides` are those of the profile.
 pub(crate) fn report_dead(experiment: &Experiment, overrides: &[Setting], problems: &mut Problems) {
     for (index, axis) in experiment.vary.iter().enumerate() {
         under_another_axis(axis, &experiment.vary[..index], problems);
@@ -19,7 +19,7 @@ pub(crate) fn report_dead(experiment: &Experiment, overrides: &[Setting], proble
     }
 }
 
-/// Whether one path leads to the other.
+/// Whether one path is a prefix of the other.
 fn overlap(a: &[String], b: &[String]) -> bool {
     a.starts_with(b) || b.starts_with(a)
 }

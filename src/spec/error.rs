@@ -1,20 +1,20 @@
-//! What is wrong with a spec: every problem at once, each with the line that caused it, what is allowed and the nearest name.
+//! Problems of a spec: all at once, each with the line that caused it, the allowed values and the nearest name.
 
 use super::tree::{Span, shorten};
 use std::fmt;
 use std::path::PathBuf;
 use unicode_width::UnicodeWidthStr as _;
 
-/// Most problems that are shown.
+/// Maximum number of problems shown.
 const SHOWN: usize = 20;
-/// Most problems that are gathered.
+/// Maximum number of problems gathered.
 const GATHERED: usize = 1000;
-/// Most names that one is compared with to find the nearest.
+/// Maximum number of names compared to find the nearest.
 const COMPARED: usize = 500;
-/// Widest line of source that is shown, in characters.
+/// Widest source line shown, in characters.
 const WIDTH: usize = 120;
 
-/// How a `--set` argument is called where a file would be named.
+/// Name of a `--set` argument where messages would name a file.
 const SET: &str = "--set";
 
 /// Why a spec cannot be used.
@@ -45,10 +45,10 @@ pub enum SpecError {
         /// Line with the first bad byte, from 1.
         line: usize,
     },
-    /// The file has another format number: it is written for a newer specbook.
+    /// The file has a different format number: it was written for a newer specbook.
     #[error("{problem}")]
     Format {
-        /// The number that stands in the file.
+        /// The number in the file.
         found: u64,
         /// Where.
         problem: Box<SpecProblem>,
@@ -70,11 +70,11 @@ pub struct SpecProblems {
 pub struct SpecProblem {
     /// What is wrong: `model.dmi: unknown key`.
     pub message: String,
-    /// The text that caused it, where there is one.
+    /// The text that caused it, if any.
     pub place: Option<Place>,
     /// What is allowed.
     pub allowed: Option<String>,
-    /// Which runs, what else is involved.
+    /// Runs and other places involved.
     pub notes: Vec<String>,
     /// What to do.
     pub hint: Option<String>,
@@ -165,7 +165,7 @@ impl Place {
     }
 }
 
-/// A problem while it is gathered: its place is still a [`Span`].
+/// A problem being gathered: its place is still a [`Span`].
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     message: String,
@@ -173,7 +173,7 @@ pub(crate) struct Problem {
     allowed: Option<String>,
     notes: Vec<String>,
     hint: Option<String>,
-    /// Runs in which it was met.
+    /// Runs in which it occurs.
     runs: Vec<String>,
 }
 
@@ -187,12 +187,12 @@ impl From<crate::choices::Finding> for Problem {
     }
 }
 
-/// How the problem of a text that is no YAML begins.
+/// Start of the message for text that is not YAML.
 pub(crate) const NO_YAML: &str = "not valid YAML: ";
 
-/// More names than this are not all listed.
+/// Longest list of names shown in full.
 const MANY: usize = 20;
-/// So many of them are.
+/// Number of names shown from a longer list.
 const NEAR: usize = 5;
 
 impl Problem {
@@ -212,7 +212,7 @@ impl Problem {
         self
     }
 
-    /// The line, and what the parser says, of a text that is no YAML.
+    /// Line and parser message, if the text is not YAML.
     pub(crate) fn syntax(&self) -> Option<(usize, &str)> {
         let said = self.message.strip_prefix(NO_YAML)?;
         self.span.map(|span| (span.line as usize, said))
@@ -233,18 +233,18 @@ impl Problem {
         self
     }
 
-    /// Adds what to do where nothing better was said.
+    /// Adds a hint unless there is one.
     pub(crate) fn or_hint(mut self, hint: &str) -> Self {
         self.hint.get_or_insert_with(|| hint.to_owned());
         self
     }
 
-    /// Names what is allowed and, where one is near to `given`, which was probably meant.
+    /// Lists the allowed names and suggests the one nearest to `given`, if any is near.
     pub(crate) fn choices<'a>(self, given: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         self.choices_of(given, names, false)
     }
 
-    /// The same of names that are only some of those that there are.
+    /// As [`Self::choices`], for an incomplete list of names.
     pub(crate) fn choices_of<'a>(
         mut self,
         given: &str,
@@ -290,7 +290,7 @@ impl Problem {
     }
 }
 
-/// `a`, `b`, `c`; long lists are cut.
+/// `a`, `b`, `c`; long lists are truncated.
 pub(crate) fn list(names: &[&str]) -> String {
     const MOST: usize = 40;
     let mut text = names
@@ -307,7 +307,7 @@ pub(crate) fn list(names: &[&str]) -> String {
     text
 }
 
-/// The name nearest to `given`, if any is near enough to be a slip of the finger.
+/// The name nearest to `given`, if one is near enough for `given` to be a typo.
 pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
     if given.parse::<f64>().is_ok() || names.len() > COMPARED {
         return None;
@@ -335,12 +335,12 @@ pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
         })
 }
 
-/// Problems while they are gathered; each is kept once, with the runs in which it was met.
+/// Problems being gathered; each is kept once, with the runs in which it occurs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Problems {
     list: Vec<Problem>,
     index: std::collections::BTreeMap<(Option<Span>, String), usize>,
-    /// How many runs were checked: a problem of all of them names none.
+    /// Number of runs checked: a problem of all runs lists none.
     pub(crate) checked_runs: usize,
 }
 
@@ -348,7 +348,7 @@ impl Problems {
     pub(crate) fn push(&mut self, problem: Problem) {
         let key = (problem.span, problem.message.clone());
         if let Some(&index) = self.index.get(&key) {
-            // met without a run first: it stands in the base
+            // first reported without a run: it is in the base
             if !self.list[index].runs.is_empty() {
                 self.list[index].runs.extend(problem.runs);
             }
@@ -373,7 +373,7 @@ impl Problems {
         self.list.len()
     }
 
-    /// All of them, those of the spec first, each source in the order of its lines.
+    /// All problems, those of the spec first, each source in line order.
     pub(crate) fn finish(mut self, sources: &Sources) -> SpecProblems {
         self.list.sort_by_key(|problem| problem.span);
         for problem in &mut self.list {
@@ -394,7 +394,7 @@ impl Problems {
 /// The texts that were read: the spec and the `--set` arguments.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// Name and lines of each.
+    /// Name and lines of each text.
     texts: Vec<(String, Vec<String>)>,
 }
 
@@ -408,7 +408,7 @@ impl Sources {
 
     fn place(&self, span: Span) -> Place {
         let (file, lines) = &self.texts[span.source as usize];
-        // the end of the text is a place too
+        // the end of the text is a valid place too
         let (line, column) = if span.line as usize > lines.len() {
             let end = lines
                 .last()

@@ -13,25 +13,26 @@ pub struct EvalSettings {
     /// Sampled continuations; default none.
     #[serde(default)]
     pub samples: Option<SampleSettings>,
-    /// The studies' own procedure over random windows (docs/studies.md#e8); default none.
+    /// The studies' procedure over random windows (docs/studies.md#e8); default none.
     #[serde(default)]
     pub random_windows: Option<RandomWindows>,
 }
 
-/// Which held-out documents are scored.
+/// The held-out documents to score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PerplexitySettings {
-    /// How many documents of `split`, from its start.
+    /// Number of documents, from the start of `split`.
     pub documents: usize,
     /// `validation` (default) or `test`.
     #[serde(default)]
     pub split: Split,
-    /// Whether scores for losses that do not give probabilities are computed (calibrated and clipped-linear perplexity, E7).
+    /// Whether to compute scores for losses that do not give probabilities (calibrated and clipped-linear perplexity,
+    /// E7).
     #[serde(default)]
     pub calibrated: bool,
-    /// Whether results and reports show how each document begins (the default). `false`: only its number and the beginning of its SHA-256,
-    /// for text of others.
+    /// Whether results and reports quote the beginning of each document (default true). `false` shows only its number
+    /// and a SHA-256 prefix, for text that must not be published.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub quote: bool,
 }
@@ -55,18 +56,18 @@ pub enum Split {
     Test,
 }
 
-/// How text is sampled.
+/// Sampling settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleSettings {
     /// Texts to continue.
     pub prompts: Vec<String>,
-    /// Longest continuation in tokens.
+    /// Maximum length of a continuation in tokens.
     pub max_new_tokens: usize,
-    /// 0 takes the likeliest token; default 1.
+    /// 0 takes the most likely token; default 1.
     #[serde(default = "unit")]
     pub temperature: f64,
-    /// Sample among the k likeliest tokens; default: all.
+    /// Sample from the k most likely tokens; default: all.
     #[serde(default)]
     pub top_k: Option<usize>,
     /// Sample from the smallest set whose probability exceeds this, in (0, 1]; default: all.

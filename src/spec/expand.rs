@@ -1,4 +1,4 @@
-//! From an experiment to runs: for each combination of axis values the sections are put together, checked and decoded.
+//! Expands an experiment into runs: for each combination of axis values, assembles, checks and decodes the sections.
 
 use super::axes::{Axes, AxisKind, Combination};
 use super::error::{Problem, Problems, nearest};
@@ -12,7 +12,7 @@ use super::{Settings, SpecRun};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// Makes the runs of `experiment`; problems name the runs they were met in.
+/// Makes the runs of `experiment`; problems name the runs they occur in.
 pub(crate) fn runs(
     experiment: &Experiment,
     axes: &Axes,
@@ -25,7 +25,7 @@ pub(crate) fn runs(
         base_place,
     };
     let mut runs = Vec::new();
-    // The seed is the innermost axis: runs that differ in it alone follow each other and are checked once.
+    // The seed is the innermost axis: runs that differ only in their seed are adjacent and checked once.
     let mut last: Option<(Vec<usize>, Option<Settings>)> = None;
     for combination in axes.walk() {
         problems.checked_runs += 1;
@@ -61,12 +61,12 @@ fn seeded(mut settings: Settings, axes: &Axes, combination: &Combination<'_>) ->
 struct Maker<'a> {
     experiment: &'a Experiment,
     axes: &'a Axes,
-    /// Where the key `base` stands.
+    /// Place of the key `base`.
     base_place: Span,
 }
 
 impl Maker<'_> {
-    /// The settings of a combination but for its seed; `None` where something is wrong anywhere.
+    /// The settings of a combination except its seed; `None` if anything is wrong.
     fn settings(&self, combination: &Combination<'_>, problems: &mut Problems) -> Option<Settings> {
         let tree = self.tree(combination);
         let name = combination.name();
@@ -117,7 +117,7 @@ impl Maker<'_> {
                 let message = format!("`base` lacks the section `{name}`");
                 problems.push(Problem::new(message).at(self.base_place));
             }
-            // An optional section has nothing but defaults.
+            // An optional section has only defaults.
             return serde_json::from_str("{}").ok().filter(|_| !field.required);
         };
         let before = problems.len();
@@ -138,7 +138,7 @@ impl Maker<'_> {
         decoded.ok()
     }
 
-    /// The base with everything laid over it, in order: case, axes, `--set`.
+    /// The base with all overrides applied in order: case, axes, `--set`.
     fn tree(&self, combination: &Combination<'_>) -> Node {
         let mut tree = self.experiment.base.clone();
         let mut lay = |setting: &Setting| set(&mut tree, schema::settings(), setting);

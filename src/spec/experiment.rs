@@ -1,4 +1,4 @@
-//! The part of a spec that makes runs: base, cases, axes, seeds; and the overrides that profiles and `--set` lay over it.
+//! The part of a spec that defines runs: base, cases, axes and seeds, with the overrides of profiles and `--set`.
 
 use super::alias;
 use super::error::{Problem, Problems};
@@ -6,7 +6,7 @@ use super::schema::{self, Shape};
 use super::setting::{EXTRAS, Setting, TEXTS, check, not_a_path, read_settings, set};
 use super::tree::{Key, Node, Span, Value, join_path, split_path};
 
-/// A named bundle of settings.
+/// A named group of settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -14,7 +14,7 @@ pub(crate) struct Case {
     pub(crate) settings: Vec<Setting>,
 }
 
-/// A setting and the values it takes in turn.
+/// A setting and the values it takes.
 #[derive(Clone, Debug)]
 pub(crate) struct Varied {
     pub(crate) path: Vec<String>,
@@ -22,23 +22,23 @@ pub(crate) struct Varied {
     pub(crate) values: Vec<Node>,
 }
 
-/// What runs are made from.
+/// Everything runs are made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Experiment {
     pub(crate) base: Node,
     pub(crate) cases: Vec<Case>,
     pub(crate) vary: Vec<Varied>,
-    /// Seeds, where written, and their place.
+    /// Seeds, if written, and their place.
     pub(crate) seeds: Option<(Span, Vec<Node>)>,
     pub(crate) exclude: Vec<Node>,
     /// Whether `exclude` was written for these axes, not inherited.
     pub(crate) own_exclude: bool,
     pub(crate) max_runs: Option<(Span, u64)>,
-    /// Settings of `--set`, laid over everything.
+    /// Settings from `--set`; they override everything else.
     pub(crate) sets: Vec<Setting>,
 }
 
-/// Who overrides.
+/// The source of an override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layer {
     Profile,
@@ -46,7 +46,7 @@ pub(crate) enum Layer {
 }
 
 impl Experiment {
-    /// Reads the keys of the spec; what cannot be read is reported and left out.
+    /// Reads the keys of the spec; unreadable values are reported and left out.
     pub(crate) fn read(root: &Node, problems: &mut Problems) -> Self {
         let mut base = root.get("base").cloned().unwrap_or(Node {
             value: Value::Map(Vec::new()),
@@ -74,9 +74,9 @@ impl Experiment {
         experiment
     }
 
-    /// Lays one override over the experiment.
+    /// Applies one override to the experiment.
     ///
-    /// Gives the setting of `base` that it was, if it was one.
+    /// Returns the override as a setting of `base`, if it is one.
     pub(crate) fn apply(
         &mut self,
         key: &Key,
@@ -105,7 +105,7 @@ impl Experiment {
         Some(setting)
     }
 
-    /// Whether cases, axes, seeds, exclusions and limit are the same.
+    /// Whether cases, axes, seeds, exclusions and limit are equal.
     pub(crate) fn same_runs(&self, other: &Self) -> bool {
         let nodes =
             |a: &[Node], b: &[Node]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
@@ -189,7 +189,7 @@ impl Experiment {
         }
     }
 
-    /// Sets, adds or (with nothing as its values) removes an axis.
+    /// Sets, adds or (with null values) removes an axis.
     fn axis(&mut self, path: &[String], key: &Key, node: &Node, problems: &mut Problems) {
         let mut path = path.to_vec();
         alias::canonical_path(&mut path);
@@ -243,7 +243,7 @@ impl Experiment {
                 let shape = schema::file().child("cases").unwrap_or(&Shape::Any);
                 if check(node, shape, &["cases".to_owned()], key.span, true, problems) {
                     for (key, node) in node.entries() {
-                        // the keys of a map differ: there is no case to replace
+                        // the keys of a map are unique: there is no case to replace
                         self.whole_case(&key.name, None, key, node, problems);
                     }
                 }
@@ -267,7 +267,7 @@ impl Experiment {
         }
     }
 
-    /// Sets, adds or (with nothing as its settings) removes a case; `old` is where one of that name stands.
+    /// Sets, adds or (with null settings) removes a case; `old` is the index of an existing case with that name.
     fn whole_case(
         &mut self,
         name: &str,

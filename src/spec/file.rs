@@ -1,4 +1,4 @@
-//! The spec file as a type: what the JSON Schema describes and the structure check holds.
+//! The spec file as a type, from which the JSON Schema and the structure check are derived.
 
 use super::{Cell, Claim, Settings, Source};
 use schemars::JsonSchema;
@@ -18,43 +18,45 @@ pub(crate) struct SpecFile {
     /// Title of the report; default: the name.
     #[serde(default)]
     title: String,
-    /// The study and the section that the experiment reruns.
+    /// The study and section that the experiment reruns.
     #[serde(default)]
     source: Source,
     /// Markdown paragraph below the title.
     #[serde(default)]
     summary: String,
-    /// What came out, below the title: one to three sentences of Markdown with minijinja expressions over the results.
+    /// The result, shown below the title: one to three sentences of Markdown with minijinja expressions over the
+    /// results.
     #[serde(default)]
     finding: String,
-    /// Words for what figures and tables show: by the name of a run, case, axis, value (`dim=128`), metric or curve.
+    /// Display names in figures and tables, by the name of a run, case, axis, value (`dim=128`), metric or curve.
     #[serde(default)]
     labels: BTreeMap<String, String>,
-    /// BibTeX file whose works texts cite (`@key`, `[@key]`), relative to the spec.
+    /// BibTeX file, relative to the spec, for citations in texts (`@key`, `[@key]`).
     #[serde(default)]
     bibliography: String,
-    /// Colours and type of the page: CSS variables such as `link`, `ink`, `paper`, `s0` or `serif`; with `dark-` those of dark screens.
+    /// Colours and fonts of the page: CSS variables such as `link`, `ink`, `paper`, `s0` or `serif`; prefix `dark-` for
+    /// dark mode.
     #[serde(default)]
     theme: BTreeMap<String, String>,
-    /// The settings that every run starts from: the profile `desk`.
+    /// The settings every run starts from: the profile `desk`.
     base: Settings,
-    /// Named settings: each is a map from dot paths to values, and one setting of the axis `case`.
+    /// Named groups of settings, each a map from dot paths to values; they are the values of the axis `case`.
     #[serde(default)]
     cases: BTreeMap<String, BTreeMap<String, Value>>,
-    /// Axes that are crossed, in written order: a dot path and the list of its values.
+    /// Axes to cross, in written order: a dot path and its list of values.
     #[serde(default)]
     vary: BTreeMap<String, Vec<Value>>,
     /// Seeds: the innermost axis, `train.seed`; default: the base's seed.
     #[serde(default)]
     seeds: Vec<u64>,
-    /// Combinations that are left out: maps from axes to values, or to lists of them.
+    /// Excluded combinations: maps from axes to a value or a list of values.
     #[serde(default)]
     exclude: Vec<BTreeMap<String, Value>>,
-    /// Most runs the axes may multiply to; default 10000.
+    /// Maximum number of runs the axes may multiply to; default 10000.
     #[serde(default)]
     max_runs: Option<usize>,
-    /// The experiment at other scales: overrides by name. They may also set `seeds`, `vary`, `cases`, `exclude` and `max_runs`, and
-    /// replace `title`, `summary`, `finding`, `labels` and `cells`.
+    /// The experiment at other scales: named sets of overrides. They may also set `seeds`, `vary`, `cases`, `exclude`
+    /// and `max_runs`, and replace `title`, `summary`, `finding`, `labels` and `cells`.
     #[serde(default)]
     profiles: BTreeMap<String, BTreeMap<String, Value>>,
     /// Published statements and how they are checked.

@@ -1,6 +1,6 @@
-//! What is likely wrong with a text that is no YAML: nearly always its indentation, or a text that needs quotes.
+//! Likely causes when text is not YAML: nearly always the indentation, or a string that needs quotes.
 
-/// A line, from 1, and what to do there.
+/// A line, from 1, and a hint.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Advice {
     pub(super) line: usize,
@@ -8,7 +8,7 @@ pub(super) struct Advice {
     pub(super) hint: String,
 }
 
-/// Looks for the first line up to `line`, where reading failed, that does not stand below what is around it.
+/// Finds the first badly indented line up to `line`, where parsing failed.
 pub(super) fn advice(text: &str, line: usize, message: &str) -> Option<Advice> {
     let found = indented(text, line);
     found.or_else(|| colons(text, line, message)).or_else(|| {
@@ -22,7 +22,7 @@ pub(super) fn advice(text: &str, line: usize, message: &str) -> Option<Advice> {
     })
 }
 
-/// What the parser says where something before is not closed, or not of the kind that the line before is.
+/// Parser messages for something left open above, or of another kind than the line above.
 const OPEN: [(&str, &str); 5] = [
     (
         "flow mapping",
@@ -46,10 +46,10 @@ const OPEN: [(&str, &str); 5] = [
     ),
 ];
 
-/// A text with a colon in it, or a key without one.
+/// A string that contains a colon, or a key without one.
 fn colons(text: &str, line: usize, message: &str) -> Option<Advice> {
     if message.contains("simple key") {
-        // The parser notices it where the next key begins.
+        // The parser reports it at the next key.
         let mut before = text
             .lines()
             .zip(1..line)
@@ -79,17 +79,17 @@ fn colons(text: &str, line: usize, message: &str) -> Option<Advice> {
     })
 }
 
-/// Levels that are open, outermost first, and what the line before ended with.
+/// Open levels, outermost first, and how the line before ended.
 #[derive(Default)]
 struct Levels {
     open: Vec<usize>,
-    /// Whether something may stand deeper than the line before.
+    /// Whether the next line may be indented deeper.
     opens: bool,
-    /// Lines deeper than this belong to a text of several lines.
+    /// Lines indented deeper than this belong to a multi-line string.
     block: Option<usize>,
-    /// Brackets that are open.
+    /// Number of open brackets.
     brackets: isize,
-    /// The quote of a text of several lines.
+    /// Quote character of an open multi-line string.
     quote: Option<char>,
 }
 
@@ -107,7 +107,7 @@ fn indented(text: &str, until: usize) -> Option<Advice> {
 }
 
 impl Levels {
-    /// Takes the next line; tells where it cannot stand.
+    /// Takes the next line; returns a hint if it is badly indented.
     fn take(&mut self, line: &str) -> Option<String> {
         let content = line.trim_start_matches(' ');
         let indent = line.len() - content.len();
@@ -134,7 +134,7 @@ impl Levels {
         let top = self.open.last().copied().unwrap_or(0);
         let is_entry = text.contains(": ") || text.ends_with(':') || text.starts_with("- ");
         if indent > top && !self.opens {
-            // Else the line before goes on.
+            // Otherwise it continues the line before.
             let hint = format!(
                 "it is indented by {indent} spaces, the line before it by {top}, which has its value already"
             );
@@ -148,7 +148,7 @@ impl Levels {
             ));
         }
         self.level(indent);
-        // The key behind a dash is a level of its own.
+        // The key after a dash opens its own level.
         let mut inner = text;
         while let Some(rest) = inner.strip_prefix("- ") {
             inner = rest.trim_start();
@@ -249,7 +249,7 @@ mod tests {
         );
     }
 
-    /// Whatever specs have that is in order is not blamed.
+    /// Valid constructs that specs use are not reported.
     #[test]
     fn what_is_in_order_is_not_blamed() {
         for text in [

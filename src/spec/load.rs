@@ -1,7 +1,7 @@
-//! From text to a tree with places: the only user of `serde_yaml` (values) and of `saphyr-parser` (marks).
+//! Parses text into a tree with places: the only user of `serde_yaml` (values) and `saphyr-parser` (marks).
 //!
-//! The marks come first, because the event parser can be stopped: text that nests deeply or whose aliases multiply is refused
-//! before anything is built from it. Then the values are read along the marks; where the two differ, the file is refused.
+//! The marks come first because the event parser can be stopped: deeply nested text and multiplying aliases are refused
+//! before anything is built. The values are then read along the marks; if the two differ, the file is refused.
 
 use super::error::{NO_YAML, Problem, Problems};
 use super::indentation;
@@ -12,21 +12,21 @@ use serde_json::Number;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Largest spec in bytes.
+/// Maximum size of a spec in bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// Deepest nesting of maps and lists.
 const MAX_DEPTH: usize = 32;
-/// Most values that aliases (`*name`) may add.
+/// Maximum number of values that aliases (`*name`) may add.
 const MAX_ALIASED: usize = 100_000;
 
-/// Where a text stands: its number and the column of its first character, from 0.
+/// Origin of a text: its number and the column of its first character, from 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Origin {
     pub(crate) source: u32,
     pub(crate) column: u32,
 }
 
-/// Parses `text`; gives `None` where no tree can be had, and always the problems that were met.
+/// Parses `text` and gathers its problems; `None` if no tree can be built.
 pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) -> Option<Node> {
     if let Some(problem) = forbidden(text, origin) {
         problems.push(problem);
@@ -58,7 +58,7 @@ pub(crate) fn parse_tree(text: &str, origin: Origin, problems: &mut Problems) ->
     }
 }
 
-/// The problem of a text that is no YAML, where it most likely is.
+/// The problem of text that is not YAML, moved to its likely place.
 fn advised(problem: Problem, text: &str, origin: Origin) -> Problem {
     let Some((line, message)) = problem.syntax() else {
         return problem;
@@ -71,7 +71,7 @@ fn advised(problem: Problem, text: &str, origin: Origin) -> Problem {
     }
 }
 
-/// The first character that YAML does not allow anywhere, comments included.
+/// The first character that YAML allows nowhere, not even in comments.
 fn forbidden(text: &str, origin: Origin) -> Option<Problem> {
     let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
     let (at, found) = text.char_indices().find(|(_, c)| !allowed(*c))?;
@@ -89,7 +89,7 @@ fn forbidden(text: &str, origin: Origin) -> Option<Problem> {
 }
 
 impl Origin {
-    /// A place; `column` counts from 0.
+    /// A place, from a `column` that counts from 0.
     fn span(self, line: usize, column: usize, len: usize) -> Span {
         let shift = if line <= 1 { self.column as usize } else { 0 };
         Span {
@@ -110,10 +110,10 @@ struct Mark {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    /// Text as written (escapes and folding decided) and whether it stands without quotes.
+    /// Text with escapes and folding resolved, and whether it is unquoted.
     Scalar(String, bool),
     List(Vec<Mark>),
-    /// Keys and values in turn.
+    /// Keys and values, alternating.
     Map(Vec<Mark>),
 }
 
@@ -126,7 +126,7 @@ impl Mark {
     }
 }
 
-/// Builds the mark tree from events, without recursion.
+/// Builds the mark tree from events without recursion.
 struct Marks<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     origin: Origin,
@@ -157,7 +157,7 @@ impl<'a> Marks<'a> {
             let (event, place) = event.map_err(|error| {
                 let at = error.marker();
                 let span = self.origin.span(at.line(), at.col(), 1);
-                // the scanner has a depth limit of its own, which it meets when it looks ahead
+                // the scanner has its own depth limit, which it can hit while looking ahead
                 let message = match error.info() {
                     "recursion limit exceeded" => {
                         format!("nested more than {MAX_DEPTH} levels deep")
@@ -243,7 +243,7 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// Makes the node of a mark from what `serde_yaml` reads at the same place; `None` where no tree can be had.
+/// Joins a mark with the value `serde_yaml` reads at the same place; `None` if no tree can be built.
 struct Joined<'a> {
     mark: Mark,
     problems: &'a mut Problems,
@@ -268,7 +268,7 @@ impl Joined<'_> {
     }
 }
 
-/// The two parsers see two different things.
+/// The two parsers disagree.
 fn ambiguous(span: Span, problems: &mut Problems) -> Option<Node> {
     let message = "this can be read in two ways; quote the texts around it";
     problems.push(Problem::new(message).at(span));
@@ -315,7 +315,7 @@ impl<'de> Visitor<'de> for Joined<'_> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Option<Node>, E> {
-        // `-0.0 + 0.0` is `0.0`: one zero, so that both spellings give one run
+        // `-0.0 + 0.0` is `0.0`: a single zero, so both spellings give the same run
         Ok(match Number::from_f64(number + 0.0) {
             Some(number) => self.scalar(Value::Number(number)),
             None => self.unfit(),
@@ -323,7 +323,7 @@ impl<'de> Visitor<'de> for Joined<'_> {
     }
 
     fn visit_str<E>(mut self, text: &str) -> Result<Option<Node>, E> {
-        // The mark has the same text, which saves a copy.
+        // The mark has the same text: taking it saves a copy.
         let text = match &mut self.mark.kind {
             Kind::Scalar(own, _) if own == text => std::mem::take(own),
             _ => text.to_owned(),
@@ -385,7 +385,7 @@ impl<'de> Visitor<'de> for Joined<'_> {
     }
 }
 
-/// The entries of a map, its keys checked.
+/// The entries of a map, with checked keys.
 fn map(read: Vec<(Mark, Option<Node>)>, problems: &mut Problems) -> Option<Vec<(Key, Node)>> {
     let mut entries: Vec<(Key, Node)> = Vec::with_capacity(read.len());
     for (key, node) in read {
@@ -420,7 +420,7 @@ fn map(read: Vec<(Mark, Option<Node>)>, problems: &mut Problems) -> Option<Vec<(
     Some(first.map(|(_, entry)| entry).collect())
 }
 
-/// Entries whose key stands further up already, in their order, each with the first one.
+/// Entries with a repeated key, in order, each with the first occurrence.
 fn repeated(entries: &[(Key, Node)]) -> Vec<(usize, usize)> {
     let name = |index: usize| &entries[index].0.name;
     let mut order: Vec<usize> = (0..entries.len()).collect();
@@ -433,7 +433,7 @@ fn repeated(entries: &[(Key, Node)]) -> Vec<(usize, usize)> {
     repeated
 }
 
-/// The values of a YAML text, without their places; `None` where it is none.
+/// The values of a YAML text without places; `None` if it is not YAML.
 pub(crate) fn values(text: &str) -> Option<Json> {
     serde_yaml::from_str(text).ok()
 }

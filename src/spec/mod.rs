@@ -1,29 +1,29 @@
 //! The spec: an experiment as data. YAML in, [`Spec`] out, or every problem at once with its line and column.
 //!
-//! `load` reads a text twice (values by one parser, places by another) into one `tree`; `alias` replaces other tools' names on
-//! it; `experiment` lays the profile over the base; `axes` and `expand` make the runs; `structure` holds every section against
-//! the shape in `schema`, serde makes settings of it, `validate` and `refs` check what types cannot. Nothing here opens a
-//! corpus or trains.
+//! `load` parses a text twice (values by one parser, places by another) into one `tree`; `alias` replaces other tools'
+//! names in it; `experiment` applies the profile to the base; `axes` and `expand` make the runs; `structure` checks
+//! every section against the shape in `schema`, serde decodes it into settings, and `validate` and `refs` check what
+//! types cannot. Nothing here opens a corpus or trains.
 //!
 //! # Overrides
 //!
-//! A setting is named by its dot path below `base`: `model.dim`, `train.optimizer.adamw.learning_rate`. An override replaces
-//! the value at its path whole; one through a choice takes that choice (`data.corpus.jsonl.path` turns `documents` into
-//! `jsonl`), and one into a slice keeps its number as `take`. `null` removes an optional setting. A part that holds a dot
-//! stands in double quotes: `cases."v1.5".train.epochs`.
+//! A setting is named by its dot path below `base`: `model.dim`, `train.optimizer.adamw.learning_rate`. An override
+//! replaces the whole value at its path; a path through a choice selects that choice (`data.corpus.jsonl.path` turns
+//! `documents` into `jsonl`), and a path into a slice keeps its number as `take`. `null` removes an optional setting. A
+//! part that contains a dot is double-quoted: `cases."v1.5".train.epochs`.
 //!
-//! Later wins: base, profile, case, `vary`, `seeds`, `--set`. What would win over everything and so silence something else
-//! (a profile's value under an axis, two axes on one setting) is refused. Profiles and `--set` may also name `seeds`,
-//! `exclude`, `max_runs`, `vary` or `vary.<path>`, `cases`, `cases.<name>` or `cases.<name>.<path>`; `null` removes an axis or a
-//! case. An inherited `exclude` is ignored where the profile's axes lack the values that it names.
+//! Later wins: base, profile, case, `vary`, `seeds`, `--set`. A setting that is overridden in every run (a profile's
+//! value under an axis, two axes on one setting) is refused. Profiles and `--set` may also name `seeds`, `exclude`,
+//! `max_runs`, `vary` or `vary.<path>`, `cases`, `cases.<name>` or `cases.<name>.<path>`; `null` removes an axis or a
+//! case. An inherited `exclude` is ignored if the profile's axes lack the values it names.
 //!
 //! # Names
 //!
-//! The axes are `case` (where there are cases), those of `vary` in written order, and `seed` (where there are `seeds`); the
-//! first is the outermost. An axis is called by the last part of its path, or by the whole path where another ends alike. A
-//! run is called by its case and its values: `25x100`, `dim=512,n_layers=8`, `,seed=1` only where there are several seeds, and
-//! `base` where there is no axis. A choice stands in a name without its parameters where that is unique:
-//! `loss=squentropy`, else `loss=square{k=100}`.
+//! The axes are `case` (if there are cases), those of `vary` in written order, and `seed` (if there are `seeds`); the
+//! first is the outermost. An axis is named after the last part of its path, or the whole path if another axis has the
+//! same last part. A run is named after its case and values: `25x100`, `dim=512,n_layers=8`, with `,seed=1` only if
+//! there are several seeds, and `base` if there is no axis. A choice appears in a name without its parameters where
+//! that is unique: `loss=squentropy`, otherwise `loss=square{k=100}`.
 
 mod alias;
 mod axes;
@@ -74,7 +74,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The settings of one run, all sections decided.
+/// The settings of one run, all sections resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -89,7 +89,7 @@ pub struct Settings {
     pub eval: EvalSettings,
 }
 
-/// An experiment, checked: every run's settings decoded, profile and overrides applied.
+/// A checked experiment: profile and overrides applied, every run's settings decoded.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// File it came from, as given (never part of an identity).
@@ -106,11 +106,11 @@ pub struct Spec {
     pub source: Source,
     /// Markdown paragraph below the title.
     pub summary: String,
-    /// What came out: a text with expressions, below the title.
+    /// The result: text with expressions, shown below the title.
     pub finding: Option<Located<String>>,
-    /// Words for the names of runs, cases, axes, values, metrics and curves.
+    /// Display names of runs, cases, axes, values, metrics and curves.
     pub labels: BTreeMap<String, String>,
-    /// BibTeX file, relative to the spec; may be empty.
+    /// BibTeX file, relative to the spec; empty for none.
     pub bibliography: String,
     /// CSS variables of the page and their values.
     pub theme: BTreeMap<String, String>,
@@ -137,13 +137,13 @@ pub struct Spec {
 pub struct RunNames(Arc<refs::Names>);
 
 impl RunNames {
-    /// Works the names out: of the runs, and of the settings without their seeds.
+    /// Computes the names of the runs, and of the settings without seeds.
     pub fn all(&self) -> BTreeSet<String> {
         self.0.runs()
     }
 }
 
-/// The variables of a page's style sheet, which a spec's `theme` may set.
+/// The CSS variables that a spec's `theme` may set.
 pub(crate) const THEME: [&str; 26] = [
     "paper",
     "raised",
@@ -187,7 +187,7 @@ pub struct Source {
 /// A named axis and its values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Axis {
-    /// `case`, `seed`, or the dot path's last part (the whole path where that is not unique).
+    /// `case`, `seed`, or the last part of the dot path (the whole path if that is not unique).
     pub name: String,
     /// Values in written order.
     pub values: Vec<serde_json::Value>,
@@ -196,7 +196,7 @@ pub struct Axis {
 /// One run of a spec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpecRun {
-    /// Stable human name: `dim=512,n_layers=8` or the case's name; `,seed=1` is added where there are several seeds.
+    /// Stable readable name: `dim=512,n_layers=8` or the case's name, with `,seed=1` if there are several seeds.
     pub name: String,
     /// Axis name and value, in axis order.
     pub axes: Vec<(String, serde_json::Value)>,
@@ -204,7 +204,7 @@ pub struct SpecRun {
     pub settings: Arc<Settings>,
 }
 
-/// A value and the line of the spec it stands at (1-based).
+/// A value and its line in the spec (1-based).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Located<T> {
     /// The value.

@@ -20,18 +20,18 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Format of spec files that this version reads.
+/// Spec file format that this version reads.
 const FORMAT: u64 = 1;
-/// Most profiles of a spec.
+/// Maximum number of profiles.
 const MAX_PROFILES: usize = 64;
 
-/// Which profile of a spec is wanted, and what is changed on the command line.
+/// The requested profile and the overrides of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadRequest {
     /// Profile; `None` and `desk`: the base as written.
     pub profile: Option<String>,
-    /// `--set` arguments in order, `path=value`, the value as YAML. They win over profile and cases; axes they cannot change
-    /// (`vary.<path>=[…]` can).
+    /// `--set` arguments in order, `path=value`, the value as YAML. They override profile and cases, but not axes
+    /// (`vary.<path>=[…]` does).
     pub overrides: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct SpecText {
     path: PathBuf,
     digest: Sha256Hex,
     text: Arc<str>,
-    /// `None` where there is no tree: `problems` says why.
+    /// `None` if there is no tree; `problems` then holds the reason.
     root: Option<Node>,
     problems: Problems,
 }
@@ -66,7 +66,7 @@ impl SpecText {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// A file that cannot be read, is no text, or has more than 1 MiB.
+    /// A file that cannot be read, is not UTF-8, or is larger than 1 MiB.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
         let read = |source| SpecError::Read {
             path: path.to_owned(),
@@ -74,7 +74,7 @@ impl SpecText {
         };
         let file = File::open(path).map_err(read)?;
         let mut bytes = Vec::new();
-        // Devices and files that grow say nothing true about their size.
+        // The reported size is wrong for devices and growing files.
         file.take(MAX_BYTES as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(read)?;
@@ -98,7 +98,7 @@ impl SpecText {
     /// Parses `text`; `path` is named in messages and kept in specs.
     ///
     /// # Errors
-    /// A text of more than 1 MiB.
+    /// A text larger than 1 MiB.
     pub fn new(text: String, path: &Path) -> Result<Self, SpecError> {
         if text.len() > MAX_BYTES {
             return Err(too_large(path));
@@ -118,15 +118,16 @@ impl SpecText {
         &self.path
     }
 
-    /// Reads the spec in the profile that `request` names, `--set` laid over it.
+    /// Reads the spec in the requested profile, with `--set` applied.
     ///
     /// # Errors
-    /// Another format number, or problems: all of them at once.
+    /// A different format number, or problems: all at once.
     pub fn spec(&self, request: &LoadRequest) -> Result<Spec, SpecError> {
         self.with_profiles(request).map(|(spec, _)| spec)
     }
 
-    /// The same, and all profiles as they are laid out, so that their runs can be made too. `--set` changes only the one asked for.
+    /// As [`Self::spec`], and also lays out all profiles, so that their runs can be made. `--set` changes only the
+    /// requested one.
     ///
     /// # Errors
     /// As [`Self::spec`].
@@ -164,14 +165,14 @@ impl SpecText {
     }
 }
 
-/// The profiles of a text without problems of its own: what their runs are made from.
+/// The laid-out profiles of a spec without problems.
 #[derive(Debug)]
 pub struct Profiles<'a> {
     text: &'a SpecText,
     laid_out: Vec<LaidOut>,
 }
 
-/// A profile laid over the base.
+/// A profile applied to the base.
 #[derive(Debug)]
 struct LaidOut {
     profile: String,
@@ -180,10 +181,10 @@ struct LaidOut {
 }
 
 impl Profiles<'_> {
-    /// Makes the runs of `profile`; none where there is no such profile.
+    /// Makes the runs of `profile`; none if there is no such profile.
     ///
     /// # Errors
-    /// What is wrong with them, all at once.
+    /// All problems of the runs at once.
     pub fn runs(&self, profile: &str) -> Result<Vec<SpecRun>, SpecError> {
         let mut all = self.laid_out.iter();
         let laid_out = all.find(|one| one.profile == profile);
@@ -219,12 +220,12 @@ fn too_large(path: &Path) -> SpecError {
     }
 }
 
-/// The text after its byte order mark, where it has one.
+/// The text without a leading byte order mark.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// A whole format number other than ours.
+/// An integer format number other than ours.
 fn other_format(root: &Node) -> Option<(u64, Problem)> {
     let (_, node) = root.entry("specbook")?;
     let Value::Number(number) = &node.value else {
@@ -322,7 +323,7 @@ fn read(
     Some((spec, laid_out))
 }
 
-/// The spec with the words of a profile in the place of its own.
+/// The spec with its texts replaced by those of a profile.
 fn with_texts_of(root: &Node, profile: &str) -> Node {
     let mut own = root.clone();
     let texts = root.get("profiles").and_then(|all| all.get(profile));
@@ -334,7 +335,8 @@ fn with_texts_of(root: &Node, profile: &str) -> Node {
     own
 }
 
-/// Lays every profile over the base, so that all of them are checked, and `--set` over the wanted one; gives those that have axes.
+/// Applies every profile to the base, so that all are checked, and `--set` to the requested one; returns those with
+/// axes.
 fn lay_out(
     root: &Node,
     request: &LoadRequest,
@@ -364,7 +366,7 @@ fn lay_out(
             apply_sets(&mut experiment, &request.overrides, problems);
         }
         report_dead(&experiment, &overrides, problems);
-        // axes that fail in the base would fail again here, in the same words
+        // axes that fail in the base would fail again here with the same message
         let axes = base_has_axes
             .then(|| Axes::new(&experiment, problems))
             .flatten();
@@ -381,7 +383,7 @@ fn lay_out(
     laid_out
 }
 
-/// Checks the keys of the file; `base` and what makes runs are checked where they are read.
+/// Checks the keys of the file; `base` and the keys that define runs are checked where they are read.
 fn check_top(root: &Node, problems: &mut Problems) {
     let later = ["base", "vary", "cases", "seeds", "exclude", "max_runs"];
     let mut check = Check {
@@ -413,7 +415,7 @@ fn read_name(root: &Node, problems: &mut Problems) -> String {
     name.to_owned()
 }
 
-/// Names that Windows gives to devices in every folder.
+/// Device names that Windows reserves in every folder.
 fn is_device(name: &str) -> bool {
     let port = name.strip_prefix("com").or(name.strip_prefix("lpt"));
     matches!(name, "con" | "prn" | "aux" | "nul")
@@ -457,7 +459,7 @@ fn profile_names(root: &Node, request: &LoadRequest, problems: &mut Problems) ->
     names
 }
 
-/// Lays a profile over the experiment; gives its settings of `base`.
+/// Applies a profile to the experiment; returns its settings of `base`.
 fn apply_profile(
     experiment: &mut Experiment,
     key: &Key,
@@ -475,7 +477,7 @@ fn apply_profile(
     settings
 }
 
-/// Whether a profile leaves everything as it was.
+/// Whether a profile changes nothing.
 fn sets_nothing(before: &Experiment, after: &Experiment) -> bool {
     before.base.same(&after.base) && before.same_runs(after)
 }
@@ -526,7 +528,7 @@ fn apply_sets(experiment: &mut Experiment, arguments: &[String], problems: &mut 
     }
 }
 
-/// Decodes a list item by item; `None` for what does not decode (its problem is known).
+/// Decodes a list item by item; `None` for items that do not decode (already reported).
 fn read_list<T: DeserializeOwned>(
     root: &Node,
     key: &str,
@@ -537,7 +539,7 @@ fn read_list<T: DeserializeOwned>(
         Some(Shape::List(item, _)) => item,
         _ => &Shape::Any,
     };
-    // A list would be decoded as a record, its items in the order of the fields.
+    // serde would decode a list as a record, with its items as the fields in order.
     let one = |(index, item): (usize, &Node)| match item.decode() {
         _ if !is_sound(item, shape) => None,
         Ok(value) => Some(Located {

@@ -1,4 +1,4 @@
-//! One setting of `base` by its dot path: read from an override, and laid over a tree.
+//! One setting of `base` by its dot path: read from an override and applied to a tree.
 
 use super::alias;
 use super::error::{Problem, Problems, nearest};
@@ -9,9 +9,9 @@ use std::borrow::Cow;
 
 /// Sections of `base`.
 pub(crate) const SECTIONS: [&str; 4] = ["data", "model", "train", "eval"];
-/// Keys that a profile and `--set` may name beside settings.
+/// Keys that a profile and `--set` may set besides settings.
 pub(crate) const EXTRAS: [&str; 5] = ["seeds", "vary", "cases", "exclude", "max_runs"];
-/// What a profile says in its own words: its report need not be that of the base.
+/// Texts that a profile may replace: its report need not be that of the base.
 pub(crate) const TEXTS: [&str; 5] = ["title", "summary", "finding", "labels", "cells"];
 
 /// A value for a setting.
@@ -19,13 +19,13 @@ pub(crate) const TEXTS: [&str; 5] = ["title", "summary", "finding", "labels", "c
 pub(crate) struct Setting {
     /// Path into `base`, aliases replaced.
     pub(crate) path: Vec<String>,
-    /// Where it is written.
+    /// Its place.
     pub(crate) place: Span,
     /// The value.
     pub(crate) node: Node,
 }
 
-/// Reads the settings of a case; a path that replaces what an earlier one set is a problem.
+/// Reads the settings of a case; reports a path that replaces an earlier one.
 pub(crate) fn read_settings(entries: &[(Key, Node)], problems: &mut Problems) -> Vec<Setting> {
     let mut settings: Vec<Setting> = Vec::new();
     for (key, node) in entries {
@@ -44,7 +44,7 @@ pub(crate) fn read_settings(entries: &[(Key, Node)], problems: &mut Problems) ->
     settings
 }
 
-/// Reports a setting of `earlier` that `setting`, written after it, replaces whole.
+/// Reports a setting in `earlier` that the later `setting` replaces completely.
 pub(crate) fn report_covered(earlier: &[Setting], setting: &Setting, problems: &mut Problems) {
     if let Some(old) = earlier
         .iter()
@@ -142,7 +142,7 @@ fn is_alias(name: &str) -> bool {
     alias::elsewhere(name).is_some()
 }
 
-/// The setting whose whole path is nearest to `path`, as a hint.
+/// The setting with the path nearest to `path`, as a hint.
 fn nearest_path(path: &str) -> Option<String> {
     let below = |section: &&str| {
         let keys = schema::settings().child(section).map(Shape::keys);
@@ -175,7 +175,7 @@ pub(crate) fn not_a_path(key: &Key) -> Problem {
         .allowed("names joined by dots, such as `model.dim`; a name that holds a dot stands in double quotes")
 }
 
-/// Holds `node` against `shape`; whether it fits.
+/// Checks `node` against `shape`; returns whether it fits.
 pub(crate) fn check(
     node: &Node,
     shape: &Shape,
@@ -202,7 +202,7 @@ pub(crate) fn check(
     fits
 }
 
-/// Puts a setting into `node`, the tree of `shape`. A path through a choice takes that choice.
+/// Puts a setting into `node`, the tree of `shape`. A path through a choice selects that choice.
 pub(crate) fn set(node: &mut Node, shape: &Shape, setting: &Setting) {
     put(node, shape, &setting.path, setting);
 }

@@ -1,11 +1,12 @@
-//! Holds a tree against its shape: unknown and missing keys, wrong types, unknown choices; all of them, by place.
+//! Checks a tree against its shape: unknown and missing keys, wrong types, unknown choices; reports all, each
+//! with its place.
 
 use super::error::{Problem, Problems, nearest};
 use super::schema::{Field, Shape, Variant};
 use super::tree::{Key, Node, Span, Value, join_path};
 use std::borrow::Cow;
 
-/// Where a check is: the keys on the way, and places in lists as `[2]`.
+/// Position of a check: keys, and list indices as `[2]`.
 type Path<'n> = Vec<Cow<'n, str>>;
 
 /// A structure check in progress.
@@ -13,14 +14,14 @@ pub(crate) struct Check<'a> {
     /// Whether missing keys are reported (not for a base that cases or profiles complete).
     pub(crate) complete: bool,
     pub(crate) problems: &'a mut Problems,
-    /// What the whole is called: `the spec`, `base`.
+    /// Name of the root: `the spec`, `base`.
     pub(crate) root: &'static str,
-    /// Name of the run that is checked.
+    /// Name of the run being checked.
     pub(crate) run: Option<&'a str>,
 }
 
 impl Check<'_> {
-    /// Checks `node`, which stands at `path`; `place` is where its key stands.
+    /// Checks `node` at `path`; `place` is the place of its key.
     pub(crate) fn node<'n>(
         &mut self,
         node: &'n Node,
@@ -70,7 +71,7 @@ impl Check<'_> {
         }
     }
 
-    /// Checks the whole file, but of the keys `only_present` no more than that they are known or there.
+    /// Checks the whole file; of the keys in `only_present`, only that they are present.
     pub(crate) fn file(&mut self, root: &Node, shape: &Shape, only_present: &[&str]) {
         let Shape::Record(fields) = shape else {
             return;
@@ -291,7 +292,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether nothing is wrong with the structure of `node`.
+/// Whether the structure of `node` has no problems.
 pub(crate) fn is_sound(node: &Node, shape: &Shape) -> bool {
     let mut problems = Problems::default();
     let mut check = Check {
@@ -304,7 +305,7 @@ pub(crate) fn is_sound(node: &Node, shape: &Shape) -> bool {
     problems.is_empty()
 }
 
-/// A value as it can stand inside brackets; quotes where a text might be read otherwise.
+/// A value as written inside brackets, quoted if a string could be read otherwise.
 fn flow(node: &Node) -> String {
     match &node.value {
         Value::String(text)
@@ -317,7 +318,7 @@ fn flow(node: &Node) -> String {
     }
 }
 
-/// `10_000` and its like.
+/// Whether `text` is a number like `10_000`.
 fn is_grouped(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
         && text
@@ -325,7 +326,7 @@ fn is_grouped(text: &str) -> bool {
             .all(|c| c.is_ascii_digit() || c == '_' || c == ',')
 }
 
-/// `model.dim`; list items stand without a dot: `claims[2].id`.
+/// `model.dim`; list indices are written without a dot: `claims[2].id`.
 pub(crate) fn show<S: AsRef<str>>(path: &[S]) -> String {
     join_path(path).replace(".[", "[")
 }

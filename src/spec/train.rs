@@ -5,7 +5,7 @@ use crate::digest::Sha256Hex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The section `train` of a spec. It holds nothing that follows from other sections, so it enters the run's identity as it is.
+/// The section `train` of a spec. Nothing in it follows from other sections, so it enters the run's identity unchanged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSettings {
@@ -14,39 +14,39 @@ pub struct TrainSettings {
     /// Micro-batches whose gradients are averaged before a step; default 1.
     #[serde(default = "one")]
     pub grad_accum_steps: usize,
-    /// Passes over the training sequences; default 1 where neither `max_steps` nor `max_tokens` is given.
+    /// Passes over the training sequences; default 1 if neither `max_steps` nor `max_tokens` is given.
     #[serde(default)]
     pub epochs: Option<usize>,
     /// Optimizer steps; exclusive with `epochs`. Required for `data.sequence: stream`.
     #[serde(default)]
     pub max_steps: Option<usize>,
-    /// Scored targets in all, exclusive with `epochs` and `max_steps`: of the last step only as many targets count as are left.
+    /// Total scored targets; exclusive with `epochs` and `max_steps`. The last step counts only the remaining targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
-    /// Stops each epoch after so many micro-batches.
+    /// Stops each epoch after this many micro-batches.
     #[serde(default)]
     pub max_batches: Option<usize>,
-    /// Whether sequences are put into a new order each epoch; default true.
+    /// Whether sequences are reshuffled each epoch; default true.
     #[serde(default = "yes")]
     pub shuffle: bool,
-    /// What happens to an incomplete last batch; default keep.
+    /// Whether an incomplete last batch is kept or dropped; default keep.
     #[serde(default)]
     pub last_batch: LastBatch,
     /// The loss.
     #[serde(default)]
     pub loss: Loss,
-    /// How the square terms are reduced over classes; default mean_classes.
+    /// Reduction of the square terms over classes; default mean_classes.
     #[serde(default)]
     pub reduction: Reduction,
-    /// Targets equal to this id are not scored. Only for runs as published: padding is masked by position anyway.
+    /// Targets equal to this id are not scored. Only for runs as published; padding is always masked by position.
     #[serde(default)]
     pub ignore_index: Option<u32>,
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// How the learning rate changes over the steps; default constant.
+    /// Learning-rate schedule; default constant.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Largest global gradient norm; default: no clipping.
+    /// Maximum global gradient norm; default: no clipping.
     #[serde(default)]
     pub grad_clip: Option<f64>,
     /// Number format of the matrix products; default f32.
@@ -54,14 +54,14 @@ pub struct TrainSettings {
     pub dtype: Dtype,
     /// When the validation loss is measured. Required: it can cost more than the training.
     pub validate: Validate,
-    /// Which weights are kept; default last.
+    /// Which weights to keep; default last.
     #[serde(default)]
     pub keep: Keep,
-    /// Seed of all randomness of a run; `seeds` makes it an axis. Default 0.
+    /// Seed of all randomness in a run; `seeds` makes it an axis. Default 0.
     #[serde(default)]
     pub seed: u64,
-    /// Id of the imported model (`specbook import`) whose weights the run begins with, all 64 digits; default: drawn by `model.init`.
-    /// With `max_steps: 0` the model is only evaluated.
+    /// Full 64-digit id of an imported model (`specbook import`) whose weights the run starts from; default: drawn by
+    /// `model.init`. With `max_steps: 0` the model is only evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub init_from: Option<Sha256Hex>,
@@ -75,14 +75,14 @@ fn yes() -> bool {
     true
 }
 
-/// What happens to an incomplete last batch of an epoch.
+/// Treatment of an incomplete last batch of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LastBatch {
-    /// It is used as it is.
+    /// It is used.
     #[default]
     Keep,
-    /// It is left out.
+    /// It is dropped.
     Drop,
 }
 
@@ -130,7 +130,7 @@ fn default_weight_decay() -> f64 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
-    /// Every tensor, norms too (the library default that the LLaMA study used).
+    /// All tensors, including norms (the library default, used by the LLaMA study).
     #[default]
     All,
     /// Matrices and embeddings only (nanoGPT).
@@ -166,14 +166,14 @@ pub enum Every {
     Step,
     /// After the first step, each n-th step and the last.
     Steps(usize),
-    /// After the first step, each step that completes another n scored training targets, and the last: the same places for runs
-    /// of other batches and epochs.
+    /// After the first step, each step that completes another n scored training targets, and the last: the same points
+    /// for any batch size and number of epochs.
     Tokens(usize),
     /// After the last step only.
     End,
 }
 
-/// Which weights are kept.
+/// The weights to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {

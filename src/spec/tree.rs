@@ -1,12 +1,13 @@
-//! The document as one tree, every node with its place: a line of the spec or a `--set` argument.
+//! The document as a tree; every node has its place in the spec or a `--set` argument.
 //!
-//! Profiles, axes, cases and aliases are decided on this tree, so that a message can point at the text that caused it.
+//! Profiles, axes, cases and aliases are resolved on this tree, so that messages can point at the text that caused
+//! them.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number};
 use std::fmt::Write as _;
 
-/// A place in one of the texts that were read.
+/// A place in one of the source texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Span {
     /// 0: the spec; n: the n-th `--set` argument.
@@ -22,9 +23,9 @@ pub(crate) struct Span {
 /// A value and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// What it is.
+    /// The value.
     pub(crate) value: Value,
-    /// Where it stands.
+    /// Its place.
     pub(crate) span: Span,
 }
 
@@ -33,15 +34,15 @@ pub(crate) struct Node {
 pub(crate) struct Key {
     /// As written.
     pub(crate) name: String,
-    /// Where it stands.
+    /// Its place.
     pub(crate) span: Span,
 }
 
-/// A YAML value; maps keep their written order and hold every key once.
+/// A YAML value; maps keep their written order and have unique keys.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Null,
-    /// Stands where a value was refused, so that nothing else is said about it.
+    /// Replaces a refused value, so that it is not reported again.
     Refused,
     Bool(bool),
     Number(Number),
@@ -51,7 +52,7 @@ pub(crate) enum Value {
 }
 
 impl Node {
-    /// The entry `name`, where this is a map that has it.
+    /// The value of the entry `name`, if this is a map with one.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         Some(&self.entry(name)?.1)
     }
@@ -61,7 +62,7 @@ impl Node {
         self.entries().iter().find(|(key, _)| key.name == name)
     }
 
-    /// The entries of a map; none of anything else.
+    /// The entries of a map; otherwise empty.
     pub(crate) fn entries(&self) -> &[(Key, Self)] {
         match &self.value {
             Value::Map(entries) => entries,
@@ -69,7 +70,7 @@ impl Node {
         }
     }
 
-    /// The items of a list; none of anything else.
+    /// The items of a list; otherwise empty.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
@@ -77,7 +78,7 @@ impl Node {
         }
     }
 
-    /// The text, where this is a string.
+    /// The text, if this is a string.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
@@ -85,7 +86,7 @@ impl Node {
         }
     }
 
-    /// Takes the entry `name` out of a map.
+    /// Removes the entry `name` from a map.
     pub(crate) fn take(&mut self, name: &str) -> Option<(Key, Self)> {
         let Value::Map(entries) = &mut self.value else {
             return None;
@@ -94,7 +95,7 @@ impl Node {
         Some(entries.remove(index))
     }
 
-    /// Puts `node` at `name` of a map (anything else becomes a map), in place of what was there.
+    /// Sets the entry `key` of a map, replacing any old value; anything else becomes a map.
     pub(crate) fn put(&mut self, key: Key, node: Self) {
         if !matches!(self.value, Value::Map(_)) {
             self.value = Value::Map(Vec::new());
@@ -126,12 +127,12 @@ impl Node {
         }
     }
 
-    /// The settings that the value stands for; its structure has been checked.
+    /// Decodes the value into settings; its structure must have been checked.
     pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_value(self.to_json())
     }
 
-    /// Whether both hold the same value, wherever it stands and in whatever order the keys are.
+    /// Whether both hold the same value, ignoring places and key order.
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (Value::Null, Value::Null) => true,
@@ -150,7 +151,7 @@ impl Node {
         }
     }
 
-    /// The place of `path`: of the last key on the way that exists, or of its value where `value` is wanted.
+    /// The place of `path`: of the last existing key on it, or of that key's value if `value` is set.
     pub(crate) fn place(&self, path: &[&str], value: bool) -> Span {
         let mut node = self;
         let mut span = self.span;
@@ -169,7 +170,7 @@ impl Node {
         span
     }
 
-    /// What it is, with its value where that is short: `text `abc``, `number 3`, `a list`.
+    /// The kind of value, with the value if short: `text `abc``, `number 3`, `a list`.
     pub(crate) fn describe(&self) -> String {
         match &self.value {
             Value::Null | Value::Refused => "nothing".to_owned(),
@@ -222,7 +223,7 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     }
 }
 
-/// Splits a dot path; a part in double quotes is taken as it is (`cases."v1.5".train.epochs`).
+/// Splits a dot path; a double-quoted part is taken literally (`cases."v1.5".train.epochs`).
 pub(crate) fn split_path(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -247,7 +248,7 @@ pub(crate) fn split_path(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Joins path parts; a part that holds a dot is quoted.
+/// Joins path parts; a part that contains a dot is quoted.
 pub(crate) fn join_path<S: AsRef<str>>(parts: &[S]) -> String {
     let parts: Vec<String> = parts
         .iter()

@@ -1,4 +1,4 @@
-//! Settings that a spec may write in two ways (a number or a map, a word or a list). Each is written back in its short form.
+//! Settings with two written forms (a number or a map, a word or a list). Each is serialised in its short form.
 
 use super::{Corpus, Selection, Slice};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -14,9 +14,9 @@ struct SliceMap {
     /// First document, counted from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     skip: Option<usize>,
-    /// How many documents.
+    /// Number of documents.
     take: usize,
-    /// Another corpus than `data.corpus`.
+    /// Corpus to use instead of `data.corpus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     corpus: Option<Corpus>,
 }

@@ -1,5 +1,5 @@
-//! GPT-2 (Radford et al. 2019) in nanoGPT's variant: learned positions, LayerNorm before each part, exact GELU, biases optional,
-//! dropout.
+//! GPT-2 (Radford et al. 2019) in nanoGPT's variant: learned positions, LayerNorm before each sublayer, exact GELU,
+//! optional biases, dropout.
 
 use super::{ArchKind, Defaults, Slot, Start, refuse};
 use crate::choices::{Findings, Init, ModelConfig, ModelSettings};
@@ -41,8 +41,8 @@ impl ArchKind for Gpt2 {
             .then(|| "`model.n_kv_heads` with `arch: gpt2`".to_owned())
     }
 
-    /// Token embedding, positions; per block ln_1, c_attn, c_proj, ln_2, c_fc, c_proj; ln_f; output matrix unless tied. Each
-    /// weight is followed by its bias where the model has biases. Linear weights are `(out, in)`, as in nanoGPT.
+    /// Token embedding, positions; per block ln_1, c_attn, c_proj, ln_2, c_fc, c_proj; ln_f; output matrix unless tied.
+    /// If the model has biases, each weight is followed by its bias. Linear weights are `(out, in)`, as in nanoGPT.
     fn tensors(&self, config: &ModelConfig) -> Vec<Slot> {
         let (d, f, vocabulary) = (config.dim, config.hidden_dim, config.vocab_size);
         let root = |part: &str| format!("transformer.{part}.weight");

@@ -1,6 +1,7 @@
-//! The architectures: which settings they allow, what they set by default, and their tensors.
+//! The architectures: their allowed settings, defaults and tensors.
 //!
-//! Parameters, work and memory of a model are sums over its tensors; the forward passes are the engine's.
+//! A model's parameter count, FLOPs and memory are sums over its tensors; the forward passes belong to
+//! the engine.
 
 use super::{Findings, Init, ModelConfig, ModelSettings, choices};
 
@@ -9,7 +10,7 @@ mod tensor;
 pub use tensor::{Slot, Start, Tensor};
 
 choices! {
-    /// Which family of transformer is trained.
+    /// The transformer family.
     #[derive(Copy, Eq, Default)]
     Arch: ArchKind {
         #[default]
@@ -18,36 +19,36 @@ choices! {
     }
 }
 
-/// What an architecture is made of and which settings it allows.
+/// The tensors of an architecture and the settings it allows.
 pub trait ArchKind {
-    /// What follows from the architecture where the settings leave it open.
+    /// Defaults of the architecture for settings left open.
     fn defaults(&self, settings: &ModelSettings) -> Defaults;
 
-    /// Whether queries and keys are rotated by their positions, in pairs of numbers.
+    /// Whether queries and keys are rotated by position (rotary embedding).
     fn is_rotary(&self) -> bool;
 
-    /// Checks for settings that mean nothing to it.
+    /// Reports settings that the architecture does not have.
     fn check(&self, settings: &ModelSettings, findings: &mut Findings);
 
-    /// What of a decided model it cannot build; for models that no spec has checked.
+    /// The first setting of a resolved model that it cannot build; for models that no spec has checked.
     fn unsupported(&self, config: &ModelConfig) -> Option<String>;
 
     /// The tensors in the model's fixed order, as the engine stacks them.
     fn tensors(&self, config: &ModelConfig) -> Vec<Slot>;
 }
 
-/// The settings that an architecture decides.
+/// Settings with architecture-specific defaults.
 #[derive(Clone, Copy, Debug)]
 pub struct Defaults {
     /// Width of the feed-forward layer.
     pub hidden_dim: usize,
-    /// Whether the output matrix is the embedding.
+    /// Whether the output matrix is tied to the embedding.
     pub tied_output: bool,
     /// Initialiser.
     pub init: Init,
 }
 
-/// Reports that `path` means nothing to the architecture `arch`, but something to `other`.
+/// Reports that `path` is a setting of `other`, not of `arch`.
 fn refuse(findings: &mut Findings, path: &str, arch: &str, other: &str) {
     let message = format!("`{path}` has no meaning for the `{arch}` architecture");
     let hint = format!("remove it, or set `model.arch: {other}`");

@@ -1,9 +1,9 @@
-//! Named tensors, and how the engine stacks them in matrices.
+//! Named tensors and how the engine stacks them in matrices.
 //!
-//! The engine keeps matrices that one product reads as one: queries, keys and values stacked, gate and up stacked. All are row-major
-//! `(out, in)`, so stacking rows is appending values, and a [`Slot`] is the concatenation of its [`Tensor`]s.
+//! Matrices that share one product are stacked: queries, keys and values; gate and up. All are row-major `(out, in)`,
+//! so stacking appends values, and a [`Slot`] is the concatenation of its [`Tensor`]s.
 
-/// How a tensor starts.
+/// Initial values of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// All 0 (biases).
@@ -12,7 +12,7 @@ pub enum Start {
     Ones,
     /// Drawn from a normal distribution.
     Normal,
-    /// Drawn; a projection into the residual stream.
+    /// Drawn from a normal distribution; a projection into the residual stream.
     NormalResidual,
 }
 
@@ -23,7 +23,7 @@ pub struct Tensor {
     pub name: String,
     /// Its shape in files: one size, or `[out, in]`.
     pub shape: Vec<usize>,
-    /// How it starts.
+    /// Its initial values.
     pub start: Start,
 }
 
@@ -39,7 +39,7 @@ impl Tensor {
 pub struct Slot {
     /// Rows and columns.
     pub shape: (usize, usize),
-    /// Whether every position is multiplied by it; else it is added, scales, or is looked up.
+    /// Whether every position is multiplied by it; otherwise it is a bias, a scale or a lookup table.
     pub is_product: bool,
     /// The named tensors whose values it holds, one after another.
     pub tensors: Vec<Tensor>,
@@ -59,7 +59,7 @@ impl Slot {
         }
     }
 
-    /// Matrices of `cols` columns that one product reads, stacked.
+    /// Stacked matrices with `cols` columns that share one product.
     pub fn stacked(tensors: Vec<(String, usize)>, cols: usize, start: Start) -> Self {
         let tensors: Vec<Tensor> = tensors
             .into_iter()
@@ -76,12 +76,12 @@ impl Slot {
         }
     }
 
-    /// The matrix of a product.
+    /// A matrix of one product.
     pub fn matrix(name: String, rows: usize, cols: usize, start: Start) -> Self {
         Self::stacked(vec![(name, rows)], cols, start)
     }
 
-    /// A table whose rows are looked up; the embedding is also the output matrix where `is_product`.
+    /// A lookup table of rows; with `is_product`, it is also the output matrix.
     pub fn table(name: String, rows: usize, cols: usize, is_product: bool) -> Self {
         Self {
             is_product,
@@ -89,7 +89,7 @@ impl Slot {
         }
     }
 
-    /// Whether it is a matrix (which `decay: matrices` lets decay).
+    /// Whether it is a matrix, and so decays under `decay: matrices`.
     pub fn is_matrix(&self) -> bool {
         self.tensors.iter().any(|tensor| tensor.shape.len() > 1)
     }

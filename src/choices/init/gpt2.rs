@@ -1,4 +1,4 @@
-//! GPT-2's initialiser (Radford et al. 2019), as nanoGPT has it.
+//! GPT-2's initialiser (Radford et al. 2019), as in nanoGPT.
 
 use super::InitKind;
 

@@ -3,7 +3,7 @@
 use super::choices;
 
 choices! {
-    /// How weights start.
+    /// The initialisation of weights.
     #[derive(Copy, Eq)]
     Init: InitKind {
         xavier_normal: XavierNormal,
@@ -11,9 +11,9 @@ choices! {
     }
 }
 
-/// What an initialiser computes.
+/// The computation of an initialiser.
 pub trait InitKind {
-    /// Standard deviation of the initial values of a drawn tensor with `rows` and `cols`, in a model of `n_layers` blocks;
-    /// `residual` where it projects into the residual stream.
+    /// Standard deviation of the initial values of a drawn `(rows, cols)` tensor in a model with `n_layers` blocks;
+    /// `residual` for projections into the residual stream.
     fn deviation(&self, rows: usize, cols: usize, residual: bool, n_layers: usize) -> f64;
 }

@@ -1,4 +1,4 @@
-//! Xavier's normal initialiser (Glorot and Bengio 2010), on the embedding too.
+//! Xavier's normal initialiser (Glorot and Bengio 2010), also for the embedding.
 
 use super::InitKind;
 

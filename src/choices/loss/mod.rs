@@ -13,8 +13,8 @@
 //! | `squentropy` | yes | f | 0 | 0 | 1 / (C − 1) |
 //! | `squentropy_capstone {w}` | yes | f | w / C | 1 | 1 / C |
 //!
-//! `reduction: sum_classes` leaves out the divisions by C (and C − 1). A batch's loss is the mean over the N rows that count,
-//! with one mask and one N for every term; 0 where N = 0.
+//! `reduction: sum_classes` leaves out the divisions by C (and C − 1). A batch's loss is the mean over the N scored
+//! rows, with the same mask and N for every term; 0 if N = 0.
 
 use super::{Findings, choices};
 use schemars::JsonSchema;
@@ -37,16 +37,16 @@ choices! {
     }
 }
 
-/// What a loss computes and which settings it allows.
+/// The computation of a loss and the check of its settings.
 pub trait LossKind {
-    /// Its numbers for `classes` classes.
+    /// Its coefficients for `classes` classes.
     fn formula(&self, reduction: Reduction, classes: usize) -> Formula;
 
-    /// Checks its settings, which stand at `train.loss`.
+    /// Checks its settings, found at `train.loss`.
     fn check(&self, _: &mut Findings) {}
 }
 
-/// How square terms are reduced over classes.
+/// Reduction of square terms over classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
@@ -67,10 +67,10 @@ impl Reduction {
     }
 }
 
-/// A loss as numbers.
+/// A loss as coefficients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Formula {
-    /// Whether the cross-entropy term is there.
+    /// Whether the cross-entropy term is present.
     pub cross_entropy: bool,
     /// The square term.
     pub square: Option<SquareTerm>,
@@ -79,32 +79,32 @@ pub struct Formula {
 /// A square term.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SquareTerm {
-    /// Whether it is taken on the softmax probabilities instead of the logits.
+    /// Whether it applies to the softmax probabilities instead of the logits.
     pub on_probabilities: bool,
-    /// Factor of the correct class, reduction included.
+    /// Factor of the correct class, including the reduction.
     pub correct: f64,
     /// Target of the correct class.
     pub target: f64,
-    /// Factor of every other class, reduction included.
+    /// Factor of every other class, including the reduction.
     pub wrong: f64,
-    /// Where the correct class's value is not below this in size, its factor is that of every other class.
+    /// If the absolute value of the correct class is not below this, it gets the factor of the other classes.
     pub near: f64,
 }
 
 impl Formula {
-    /// The numbers of `loss` for `classes` classes.
+    /// The coefficients of `loss` for `classes` classes.
     pub fn new(loss: &Loss, reduction: Reduction, classes: usize) -> Self {
         loss.get().formula(reduction, classes)
     }
 
-    /// Whether logits estimate probabilities: a square loss on the logits alone.
+    /// Whether the logits estimate probabilities, as with a pure square loss on logits.
     pub fn is_linear(&self) -> bool {
         !self.cross_entropy && self.square.is_some_and(|term| !term.on_probabilities)
     }
 }
 
 impl SquareTerm {
-    /// The term with weight `correct` and goal `target` for the correct class and weight 1 for every other.
+    /// The term with weight `correct` and target `target` for the correct class and weight 1 for every other class.
     fn new(reduction: Reduction, classes: usize, [correct, target]: [f64; 2]) -> Self {
         Self {
             on_probabilities: false,

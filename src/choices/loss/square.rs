@@ -1,7 +1,7 @@
 //! The rescaled square loss of Hui and Belkin (arXiv:2006.07322), on raw logits: `ℓ = 1/C (k (f_y − m)² + Σ_{j≠y} f_j²)`.
 //!
-//! With `near`, the weight k counts only where `|f_y| < near`, and is 1 elsewhere: the loss jumps there, and its gradient is that of
-//! the side.
+//! With `near`, the weight is k where `|f_y| < near` and 1 elsewhere: the loss is discontinuous there, and its gradient
+//! is one-sided.
 
 use super::{Formula, LossKind, Reduction, SquareTerm};
 use crate::choices::Findings;
@@ -27,7 +27,7 @@ pub struct Square {
     /// Target of the correct class's logit; default 1.
     #[serde(default = "one")]
     pub m: f64,
-    /// The weight k counts only where the correct class's logit is below this in size; default: everywhere.
+    /// Apply the weight k only where the correct class's logit is below this in absolute value; default: everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near: Option<f64>,
 }

@@ -20,7 +20,7 @@ pub const EXAMPLE: SquareSoftmax = SquareSoftmax {
 pub struct SquareSoftmax {
     /// A number, or `{per_50304: x}`, which keeps x/50304 per class for any vocabulary.
     pub w: ClassWeight,
-    /// Factor of probabilities and targets before they are compared; default 1. Its square is the factor of the loss.
+    /// Factor applied to probabilities and targets before they are compared; default 1. Its square scales the loss.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub scale: f64,
 }

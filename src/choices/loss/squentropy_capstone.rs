@@ -1,5 +1,5 @@
-//! Squentropy as the capstone's code has it: cross-entropy plus the weighted square loss,
-//! `ℓ = ln Σ_j exp f_j − f_y + 1/C (w (f_y − 1)² + Σ_{j≠y} f_j²)`.
+//! Squentropy as in the capstone's code: cross-entropy plus the weighted square loss, `ℓ = ln Σ_j
+//! exp f_j − f_y + 1/C (w (f_y − 1)² + Σ_{j≠y} f_j²)`.
 
 use super::{ClassWeight, Formula, LossKind, Reduction, SquareTerm};
 use crate::choices::Findings;

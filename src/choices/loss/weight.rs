@@ -1,4 +1,4 @@
-//! The weight of the correct class, which several losses share.
+//! The weight of the correct class, shared by several losses.
 
 use crate::choices::Findings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// Weight of the correct class, absolute or in proportion to the number of classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ClassWeight {
-    /// As it is.
+    /// Independent of the number of classes.
     Absolute(f64),
     /// `x · C / 50304`.
     Per50304(f64),
@@ -25,7 +25,7 @@ impl ClassWeight {
         }
     }
 
-    /// Requires a weight above 0; it stands at `path`.
+    /// Requires a weight above 0; `path` is its setting.
     pub(super) fn check(&self, path: &str, findings: &mut Findings) {
         let (Self::Absolute(w) | Self::Per50304(w)) = *self;
         findings.number(path, w, w > 0.0, "above 0");

@@ -1,4 +1,4 @@
-//! The peak throughout.
+//! The peak rate throughout.
 
 use super::ScheduleKind;
 

@@ -1,4 +1,5 @@
-//! A linear warm-up, then half a cosine down to a least rate (Loshchilov and Hutter, arXiv:1608.03983, without restarts).
+//! A linear warm-up, then half a cosine down to a minimum rate (Loshchilov and Hutter, arXiv:1608.03983, without
+//! restarts).
 
 use super::ScheduleKind;
 use crate::choices::Findings;
@@ -15,7 +16,7 @@ pub const EXAMPLE: Cosine = Cosine {
     warmup_from: WarmupFrom::Next,
 };
 
-/// Lengths in steps and the least rate.
+/// Lengths in steps, and the minimum rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cosine {
@@ -31,11 +32,11 @@ pub struct Cosine {
     pub warmup_from: WarmupFrom,
 }
 
-/// Where a warm-up starts.
+/// Start of a warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarmupFrom {
-    /// Step t has `peak · t / warmup_steps`: the first step changes nothing (the fork that the capstone used).
+    /// Step t has `peak · t / warmup_steps`: the first step changes nothing (as in the fork used by the capstone).
     Zero,
     /// Step t has `peak · (t + 1) / (warmup_steps + 1)` (nanoGPT today).
     #[default]

@@ -1,9 +1,9 @@
-//! The schedules of the learning rate: pure functions of the step.
+//! Learning-rate schedules: pure functions of the step.
 
 use super::{Findings, choices};
 
 choices! {
-    /// How the learning rate changes over the steps.
+    /// The learning-rate schedule.
     #[derive(Copy, Default)]
     Schedule: ScheduleKind {
         #[default]
@@ -12,11 +12,11 @@ choices! {
     }
 }
 
-/// What a schedule computes and which settings it allows.
+/// The computation of a schedule and the check of its settings.
 pub trait ScheduleKind {
-    /// The learning rate of `step` (counted from 0) where the optimizer's is `peak`.
+    /// The learning rate at `step` (counted from 0) for the optimizer's learning rate `peak`.
     fn rate(&self, peak: f64, step: u64) -> f64;
 
-    /// Checks its settings, which stand at `train.schedule`.
+    /// Checks its settings, found at `train.schedule`.
     fn check(&self, _peak: f64, _: &mut Findings) {}
 }

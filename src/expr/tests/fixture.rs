@@ -1,4 +1,4 @@
-//! Made-up runs that expressions and claims are tested on.
+//! Synthetic runs for testing expressions and claims.
 
 use crate::digest::Sha256Hex;
 use crate::record::{
@@ -8,7 +8,7 @@ use crate::record::{
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A finished run whose curve falls from 10 by `slope` a step, over 10 steps.
+/// A finished run whose curve falls from 10 by `slope` per step, over 10 steps.
 pub(crate) fn run(
     group: &str,
     axes: &[(&str, serde_json::Value)],

@@ -22,7 +22,7 @@ pub static EXAMPLE: LazyLock<BarsCell> = LazyLock::new(|| BarsCell {
 pub struct BarsCell {
     /// The metric.
     pub metric: String,
-    /// Axis whose values get a bar each, or `run`.
+    /// Axis with one bar per value, or `run`.
     pub rows: String,
     /// Only runs with these axis values, as in a plot.
     #[serde(default)]

@@ -22,11 +22,11 @@ pub static EXAMPLE: LazyLock<DifferencesCell> = LazyLock::new(|| DifferencesCell
     id: None,
 });
 
-/// Differences between matched runs: a row for each change, its mean over the pairs that differ in nothing else.
+/// Differences between matched runs: one row per change, averaged over the pairs that differ in nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DifferencesCell {
-    /// The metric that is compared.
+    /// The metric to compare.
     pub metric: String,
     /// The changes, one row each.
     pub pairs: Vec<Pairing>,
@@ -50,7 +50,7 @@ pub struct Pairing {
     /// Its value before the change; default: the smallest.
     #[serde(default)]
     pub from: Option<serde_json::Value>,
-    /// Its value after it; default: the largest.
+    /// Its value after the change; default: the largest.
     #[serde(default)]
     pub to: Option<serde_json::Value>,
     /// Name of the row; default: the axis and its two values.

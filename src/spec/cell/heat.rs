@@ -17,15 +17,15 @@ pub static EXAMPLE: LazyLock<HeatCell> = LazyLock::new(|| HeatCell {
     id: None,
 });
 
-/// A metric by two axes, as shades with its values.
+/// A metric by two axes, as shaded cells with their values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeatCell {
     /// The metric.
     pub metric: String,
-    /// Axis across.
+    /// Horizontal axis.
     pub x: String,
-    /// Axis downwards.
+    /// Vertical axis, downwards.
     pub y: String,
     /// Only runs with these axis values, as in a plot.
     #[serde(default)]

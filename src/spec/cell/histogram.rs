@@ -24,7 +24,8 @@ pub static EXAMPLE: LazyLock<HistogramCell> = LazyLock::new(|| HistogramCell {
 pub struct HistogramCell {
     /// `document_tokens` (lengths of the training documents) or `perplexity` (per document).
     pub of: HistogramOf,
-    /// A panel each for the first so many training documents; default: one for all.
+    /// One panel for each number of training documents, counted from the first; default: one panel
+    /// for all.
     #[serde(default)]
     pub first: Vec<usize>,
     /// Number of bins; default 40.
@@ -45,11 +46,11 @@ fn forty() -> usize {
     40
 }
 
-/// What a histogram counts.
+/// The quantity a histogram shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HistogramOf {
-    /// Ids per training document.
+    /// Tokens per training document.
     DocumentTokens,
     /// Perplexity per held-out document.
     Perplexity,

@@ -1,4 +1,5 @@
-//! The notebook: cells in reading order. A cell's file holds its settings and checks what they name; `report` shows it.
+//! The notebook: cells in reading order. A cell's file holds its settings and checks the names in them; `report`
+//! renders it.
 
 use super::refs::Checker;
 use crate::choices::choices;
@@ -36,23 +37,23 @@ choices! {
     }
 }
 
-/// What a spec needs to know of a cell.
+/// What a spec needs to know about a cell.
 pub trait CellKind {
-    /// The name by which texts refer to its figure or table.
+    /// The name by which text cells refer to its figure or table.
     fn id(&self) -> Option<&str> {
         None
     }
 
-    /// Whether it shows the lengths of training documents, which are read only where one does.
+    /// Whether it shows the lengths of training documents, which are read only if some cell does.
     fn shows_lengths(&self) -> bool {
         false
     }
 
-    /// Checks what it names: axes, metrics, runs, claims.
+    /// Checks the axes, metrics, runs and claims it names.
     fn check(&self, checker: &mut Checker<'_, '_>);
 }
 
-/// `all`, or a list of names (of runs, cases or claims).
+/// `all`, or a list of names: runs, cases or claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
     /// Everything.
@@ -62,7 +63,7 @@ pub enum Selection {
     Only(Vec<String>),
 }
 
-/// Axes, and the value or list of values that runs have to have.
+/// Axes with the value, or list of values, that runs must have.
 pub type Filter = std::collections::BTreeMap<String, serde_json::Value>;
 
 /// An axis of a plot.

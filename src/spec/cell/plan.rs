@@ -1,4 +1,4 @@
-//! What was run.
+//! The planned runs.
 
 use super::{CellKind, Checker, Selection};
 use schemars::JsonSchema;

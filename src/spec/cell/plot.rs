@@ -33,19 +33,20 @@ pub struct PlotCell {
     /// `step` (default), `epoch` or `tokens`.
     #[serde(default)]
     pub x: PlotX,
-    /// Axis whose values get a panel each.
+    /// Axis with one panel per value.
     #[serde(default)]
     pub panels: Option<String>,
-    /// Axis whose values get a colour each; default: one colour per curve.
+    /// Axis with one colour per value; default: one colour per curve.
     #[serde(default)]
     pub colours: Option<String>,
-    /// Only runs with these axis values; `min` and `max` are the smallest and the largest of an axis of numbers.
+    /// Only runs with these axis values; `min` and `max` stand for the smallest and the largest value of a numeric
+    /// axis.
     #[serde(default)]
     pub filter: Filter,
     /// Logarithmic axes: `x`, `y`, or both.
     #[serde(default)]
     pub log: Vec<PlotAxis>,
-    /// Width of a moving mean in points; the raw curve stays behind it.
+    /// Window of a moving mean, in points; the raw curve stays visible behind it.
     #[serde(default)]
     pub smooth: Option<usize>,
     /// Lowest and highest y; default: from the data.
@@ -62,7 +63,7 @@ pub struct PlotCell {
     pub id: Option<String>,
 }
 
-/// What a plot's x axis shows.
+/// The quantity on a plot's x axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlotX {
@@ -86,11 +87,12 @@ pub struct PublishedCurve {
     pub panel: Option<String>,
     /// `[x, y]` points.
     pub points: Vec<[f64; 2]>,
-    /// Steps of the published run that x counts: the curve is scaled to the longest run of the plot. Default: drawn as it stands.
+    /// Length of the published run in the units of x; the curve is scaled to the longest run of the plot. Default: not
+    /// scaled.
     #[serde(default)]
     pub of_steps: Option<u64>,
-    /// Classes (vocabulary) of the published run: its losses are drawn as the same share of ln C that they were there, so that an
-    /// untrained model starts at one height. Default: drawn as they stand.
+    /// Classes (vocabulary size) of the published run: its losses are rescaled by the ratio of ln C, so that untrained
+    /// models start at the same height. Default: not rescaled.
     #[serde(default)]
     pub classes: Option<u64>,
 }

@@ -20,21 +20,21 @@ pub static EXAMPLE: LazyLock<ScatterCell> = LazyLock::new(|| ScatterCell {
     id: None,
 });
 
-/// Final values as points: one for each setting, its seeds together.
+/// Final values as points: one per setting, averaged over seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScatterCell {
-    /// Axis of numbers or metric (`params`) across.
+    /// Numeric axis or metric (`params`) on the x axis.
     pub x: String,
-    /// Metric upwards.
+    /// Metric on the y axis.
     pub y: String,
-    /// Axis whose values get a panel each.
+    /// Axis with one panel per value.
     #[serde(default)]
     pub panels: Option<String>,
-    /// Axis whose values get a colour each.
+    /// Axis with one colour per value.
     #[serde(default)]
     pub colours: Option<String>,
-    /// Whether a line joins the settings that differ in `x` alone.
+    /// Whether a line joins settings that differ only in `x`.
     #[serde(default)]
     pub join: bool,
     /// Only runs with these axis values, as in a plot.

@@ -30,19 +30,20 @@ pub struct TableCell {
     pub rows: String,
     /// Metrics, or `published: <text>` columns by name.
     pub columns: Vec<String>,
-    /// Axis that is spread over columns (one metric only).
+    /// Axis spread over columns (one metric only).
     #[serde(default)]
     pub pivot: Option<String>,
     /// Only runs with these axis values, as in a plot.
     #[serde(default)]
     pub filter: Filter,
-    /// Columns whose best value is bold; default: none. Name only columns whose rows can be compared.
+    /// Columns whose best value is set in bold; default: none. Name only columns whose rows are
+    /// comparable.
     #[serde(default)]
     pub best: Vec<String>,
-    /// Metric to sort by, ascending; default: order of the plan.
+    /// Metric to sort by, ascending; default: plan order.
     #[serde(default)]
     pub sort: Option<String>,
-    /// Published values by row name, shown in a column of their own.
+    /// Published values by row name, shown in a separate column.
     #[serde(default)]
     pub published: BTreeMap<String, String>,
     /// Sentence below the table.

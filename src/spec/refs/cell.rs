@@ -1,11 +1,11 @@
-//! What cells may refer to.
+//! References in cells.
 
 use super::Refs;
 use crate::record::{METRICS, metric, same_run};
 use crate::spec::error::Problem;
 use crate::spec::{Cell, Filter, Selection};
 
-/// Checks what one cell names. Paths are those below the cell's name.
+/// Checks the names in one cell. Paths are relative to the cell's name.
 pub struct Checker<'c, 'a> {
     refs: &'c mut Refs<'a>,
     index: usize,
@@ -87,7 +87,7 @@ impl Checker<'_, '_> {
         values.iter().all(|value| value.parse::<f64>().is_ok())
     }
 
-    /// An axis, or one of the words of `also`.
+    /// An axis, or one of the words in `also`.
     pub(crate) fn axis(&mut self, path: &[&str], name: &str, also: &[&str]) {
         let names = self.refs.names.axes();
         if self.refs.names.incomplete || names.contains(name) || also.contains(&name) {
@@ -103,7 +103,7 @@ impl Checker<'_, '_> {
         self.push(path, problem);
     }
 
-    /// Axes by setting, where they are given.
+    /// The given axes, by setting.
     pub(crate) fn axes(&mut self, axes: &[(&str, &Option<String>)]) {
         for (key, axis) in axes {
             if let Some(axis) = axis {
@@ -140,7 +140,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// A value of an axis, or several.
+    /// One or several values of an axis.
     pub(crate) fn value(&mut self, path: &[&str], axis: &str, value: &serde_json::Value) {
         if self.refs.names.incomplete || !self.has_axis(axis) {
             return;

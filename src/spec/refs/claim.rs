@@ -1,4 +1,4 @@
-//! What claims need, and what decides them.
+//! References in claims: their needs and their measures.
 
 use super::Refs;
 use crate::spec::error::Problem;
@@ -7,11 +7,11 @@ use crate::spec::{Claim, ClaimType, Expect, Needs};
 /// Kinds of data that a claim may need: an embedded corpus, or files.
 const DATA: [&str; 3] = ["stories", "documents", "files"];
 
-/// What `expect` may be.
+/// Allowed forms of `expect`.
 const EXPECT: &str = "`{above: x}`, `{below: x}`, `{within: [centre, tolerance]}`, `{equals: x}`, `{increasing: gap}`, `{decreasing: gap}`";
 
 impl Refs<'_> {
-    /// Checks a claim by itself.
+    /// Checks one claim.
     pub(super) fn claim(&mut self, index: usize, claim: &Claim) {
         let id = &claim.id;
         if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -44,7 +44,7 @@ impl Refs<'_> {
         }
     }
 
-    /// Each type tests against bounds of its own kind.
+    /// Each type of test takes its own kinds of bounds.
     fn expect_of_type(&mut self, index: usize, claim: &Claim) {
         let Some(expect) = claim.expect else { return };
         let (fits, allowed) = match claim.test {
@@ -75,7 +75,7 @@ impl Refs<'_> {
         }
     }
 
-    /// A measure and what it has to be belong together; without both, something else has to decide.
+    /// `measure` and `expect` belong together; without them, something else must decide the claim.
     fn measure_and_expect(&mut self, index: usize, claim: &Claim) {
         let id = &claim.id;
         let mut push = |path: &[&str], problem: Problem| self.push("claims", index, path, problem);

@@ -1,4 +1,5 @@
-//! What claims and cells refer to: ids, profiles, axes, runs, metrics. A name of any profile is known: a notebook serves all.
+//! References of claims and cells: ids, profiles, axes, runs, metrics. Names of any profile are known, since one
+//! notebook serves all.
 
 mod cell;
 mod claim;
@@ -17,12 +18,12 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     all: Vec<Arc<Axes>>,
-    /// Whether some could not be laid out; then no name is called unknown.
+    /// Whether some profile could not be laid out; no name is then reported as unknown.
     pub(crate) incomplete: bool,
 }
 
 impl Names {
-    /// Adds those of one profile.
+    /// Adds the axes of one profile.
     pub(crate) fn add(&mut self, axes: Arc<Axes>) {
         self.all.push(axes);
     }
@@ -86,7 +87,7 @@ pub(crate) fn check(
     }
 }
 
-/// Checks that labels name something: a run, a setting, an axis, a value of one, a metric or a curve.
+/// Checks that labels name something: a run, a setting, an axis or one of its values, a metric or a curve.
 pub(crate) fn labels(
     root: &Node,
     labels: &BTreeMap<String, String>,
@@ -113,7 +114,7 @@ pub(crate) fn labels(
     }
 }
 
-/// Checks that a theme sets variables that pages have, to values that cannot end a declaration.
+/// Checks that a theme sets existing CSS variables to values that cannot end a declaration.
 pub(crate) fn theme<'a>(
     root: &Node,
     theme: impl Iterator<Item = (&'a String, &'a String)>,

@@ -1,4 +1,4 @@
-//! Rules of the section `eval`, and rules between sections.
+//! Rules of the section `eval` and rules across sections.
 
 use crate::choices::Findings;
 use crate::spec::{
@@ -6,7 +6,7 @@ use crate::spec::{
 };
 use crate::text::sequence::Shape;
 
-/// Most of what only memory bounds.
+/// Bound of settings limited only by memory.
 const MOST: usize = usize::MAX;
 
 pub(super) fn eval_in_range(eval: &EvalSettings, findings: &mut Findings) {
@@ -51,7 +51,7 @@ fn samples_in_range(samples: &SampleSettings, findings: &mut Findings) {
     }
 }
 
-/// A window is scored by one pass of the model.
+/// A window must fit in one pass of the model.
 pub(super) fn windows_fit_model(
     eval: &EvalSettings,
     model: &ModelSettings,
@@ -68,7 +68,7 @@ pub(super) fn windows_fit_model(
     }
 }
 
-/// An input holds BOS and the content, so a sequence has at most `max_seq_len` positions.
+/// A sequence has at most `max_seq_len` positions, including BOS.
 pub(super) fn sequence_fits_model(
     data: &DataSettings,
     model: &ModelSettings,
@@ -125,7 +125,8 @@ pub(super) fn eval_fits_slices(data: &DataSettings, eval: &EvalSettings, finding
         Split::Validation => ("data.validation", &data.validation),
         Split::Test => ("data.test", &data.test),
     };
-    // How many documents a share leaves only the text tells; reading it tells what is missing.
+    // The number of documents in a share is known only after reading the text, which reports
+    // missing ones.
     let is_known = data.split.is_none() || perplexity.split == Split::Test;
     if is_known && perplexity.documents > slice.take {
         let message = format!(

@@ -41,7 +41,7 @@ pub(super) fn data_counts(data: &DataSettings, findings: &mut Findings) {
     }
 }
 
-/// A tokenizer has room for the bytes, and learns from text where it learns.
+/// A tokenizer has room for all bytes and, if it is trained, a corpus to train on.
 pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings) {
     data.tokenizer.check(findings);
     let Some(kind) = data.tokenizer.learns() else {
@@ -59,7 +59,7 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
     }
 }
 
-/// `split` takes the place of the slices.
+/// `split` replaces the slices.
 fn split_is_possible(data: &DataSettings, findings: &mut Findings) {
     let Some(split) = data.split else { return };
     let path = "data.split";
@@ -90,7 +90,7 @@ fn slices(data: &DataSettings) -> [(&'static str, &Slice, usize); 3] {
     ]
 }
 
-/// What is generated has no file's end: without a bound it would fill the memory.
+/// A generated corpus has no end of file: without a bound it would fill the memory.
 fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut Findings) {
     let Origin::Generated {
         generator, most, ..
@@ -108,7 +108,7 @@ fn generated_is_bounded(path: &str, take: usize, corpus: &Corpus, findings: &mut
     }
 }
 
-/// Explicit ranges of one corpus must not share a document: what is trained on is not held out.
+/// Explicit ranges of one corpus must not overlap: training documents are not held out.
 pub(super) fn slices_do_not_overlap(data: &DataSettings, findings: &mut Findings) {
     let all = slices(data);
     for (index, (path, slice, _)) in all.iter().enumerate() {

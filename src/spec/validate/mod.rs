@@ -1,4 +1,5 @@
-//! What types cannot say: ranges and rules between settings, each a named function. Nothing here changes a value.
+//! Checks that types cannot express: ranges and rules between settings, each a named function. Nothing here
+//! changes a value.
 
 mod across;
 mod data;
@@ -12,7 +13,7 @@ use across::{
 use data::{data_counts, slices_do_not_overlap, tokenizer_fits_corpus};
 use train::{choices_are_allowed, optimizer_in_range, train_counts};
 
-/// The sections of a run that could be decoded.
+/// The successfully decoded sections of a run.
 pub(crate) struct Sections<'a> {
     pub(crate) data: Option<&'a DataSettings>,
     pub(crate) model: Option<&'a ModelSettings>,

@@ -18,7 +18,7 @@ pub(super) fn train_counts(train: &TrainSettings, findings: &mut Findings) {
         .iter()
         .chain(&[("train.max_batches", train.max_batches)])
     {
-        // A model that somebody else trained can be evaluated as it is.
+        // An imported model can be evaluated without training.
         let none_is_fine = *path == "train.max_steps" && train.init_from.is_some();
         if let Some(value) = value {
             findings.count(path, *value, usize::from(!none_is_fine)..=MOST);
@@ -73,7 +73,8 @@ pub(super) fn optimizer_in_range(train: &TrainSettings, findings: &mut Findings)
     number("weight_decay", decay, decay >= 0.0, "at least 0");
 }
 
-/// The schedule and the loss allow their settings, and a reduction has something to reduce.
+/// The settings of schedule and loss are valid, and a reduction applies to a loss with square
+/// terms.
 pub(super) fn choices_are_allowed(train: &TrainSettings, findings: &mut Findings) {
     let Optimizer::Adamw(adamw) = &train.optimizer;
     train.schedule.get().check(adamw.learning_rate, findings);
