@@ -1,11 +1,11 @@
-//! Batches: which sequences each step sees. Pure functions of the settings and counters.
+//! Batches: the sequences of each step. Pure functions of settings and counters.
 
 use super::{SequenceSet, TrainingData};
 use crate::rng::{Purpose, Stream};
 use crate::spec::TrainSettings;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Right-padded sequences. Padding is a mask by position: the id under it is 0 and means nothing.
+/// Right-padded sequences. Padding is masked by position; the id under it is 0 and has no meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Sequences (B).
@@ -16,17 +16,17 @@ pub struct Batch {
     pub inputs: Vec<u32>,
     /// `(B, T)` targets.
     pub targets: Vec<u32>,
-    /// `(B, T)`: whether the target counts.
+    /// `(B, T)`: whether the target is scored.
     pub mask: Vec<bool>,
 }
 
 impl Batch {
-    /// Number of targets that count (N).
+    /// Number of scored targets (N).
     pub fn scored(&self) -> usize {
         self.mask.iter().filter(|counts| **counts).count()
     }
 
-    /// Lets only the first `targets` of those that count still count; rows after the last one that does are left out.
+    /// Keeps only the first `targets` scored targets; drops the rows after the last of them.
     fn keep_targets(&mut self, targets: usize) {
         let mut left = targets;
         let mut rows = 0;
@@ -49,7 +49,7 @@ impl Batch {
         self.mask.truncate(rows * self.cols);
     }
 
-    /// Pads `sequences` of `set` into one batch; targets equal to `ignore_index` do not count.
+    /// Pads `sequences` of `set` into one batch; targets equal to `ignore_index` are not scored.
     pub fn gather(set: &SequenceSet, sequences: &[usize], ignore_index: Option<u32>) -> Self {
         let cols = sequences
             .iter()
@@ -77,7 +77,7 @@ impl Batch {
     }
 }
 
-/// The course of a training job: how many steps, and the batch of each.
+/// The course of a training job: the number of steps and the batch of each.
 #[derive(Clone, Debug)]
 pub struct Course<'a> {
     data: &'a TrainingData,
@@ -86,7 +86,7 @@ pub struct Course<'a> {
     order: LastOrder,
 }
 
-/// The order of the epoch asked for last: steps of one epoch share it.
+/// The most recently computed epoch order, shared by the steps of an epoch.
 #[derive(Debug, Default)]
 struct LastOrder(Mutex<Option<(u64, Arc<[usize]>)>>);
 
@@ -98,7 +98,7 @@ impl Clone for LastOrder {
 
 impl LastOrder {
     fn get(&self, epoch: u64, make: impl FnOnce() -> Vec<usize>) -> Arc<[usize]> {
-        // A poisoned lock holds a whole value or none: orders are assigned in one piece.
+        // A poisoned lock still holds a complete value or none: orders are assigned at once.
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
             Some((of, order)) if *of == epoch => Arc::clone(order),
@@ -170,8 +170,8 @@ impl<'a> Course<'a> {
         batches
     }
 
-    /// The text that the course trains on as lines of ids: each sequence once, however many epochs there are, in file order; of a
-    /// stream, all of it. Targets are `shift` ids ahead.
+    /// The training text as lines of ids: each sequence once, regardless of epochs, in file order; for a stream, all of
+    /// it. Targets are `shift` ids ahead.
     pub fn lines(&self, shift: usize) -> Vec<Vec<u32>> {
         let set = match self.data {
             TrainingData::Stream { ids, .. } => return vec![ids.clone()],
@@ -255,15 +255,15 @@ fn order_of(train: &TrainSettings, sequences: usize, epoch: u64) -> Vec<usize> {
     }
 }
 
-/// Most positions of a batch that is scored (at least one sequence is taken).
+/// Maximum positions of a scoring batch (it has at least one sequence).
 const SCORED_POSITIONS: usize = 4096;
 
-/// How many sequences of one length fill a batch that is scored.
+/// Number of sequences of one length in a scoring batch.
 pub fn scored_together(length: usize) -> usize {
     (SCORED_POSITIONS / length.max(1)).max(1)
 }
 
-/// The batches in which sequences of these `lengths` are scored, in their order.
+/// Scoring batches for sequences of these `lengths`, in order.
 pub fn scoring_batches(lengths: &[usize]) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut first = 0;
     std::iter::from_fn(move || {

@@ -1,17 +1,19 @@
-//! The folder `tokens-v1`: what is costly to make again from documents. Everything in it can be deleted at any time.
+//! The folder `tokens-v1`: data that is costly to recompute from documents. Everything in it can be deleted at any
+//! time.
 //!
 //! | file | contents |
 //! |---|---|
-//! | `leases/<hash>.claim-<n>` | who makes a tokenizer or a slice |
+//! | `leases/<hash>.claim-<n>` | the process making a tokenizer or a slice |
 //! | `stat/<hash>.json` | digests of a file or slice, with the size, times and inode they belong to |
 //! | `bpe/<hash>.json`, `.sha256` | a trained `tokenizer.json` and its digest |
 //! | `slices/<2 digits>/<hash>.ids` | ids of a slice: magic, number of documents, lengths (u32), ids (u32), sha256 of all before |
-//! | `slices/<2 digits>/<hash>.lengths` | the lengths alone, in the same form, for plans; of the first documents where no more is known |
+//! | `slices/<2 digits>/<hash>.lengths` | the lengths alone, in the same format, for plans; only of the first documents
+//! if no more are known |
 //!
-//! All numbers are little-endian. The hash of a tokenizer or slice is over what its contents follow from: identities, never
-//! paths or times. That of a `stat` entry is over the path and the range. Tokenizers and slices are digested when they
-//! are read; a damaged entry counts as missing and is written again. Who makes a tokenizer or a slice has its lease: nobody else makes
-//! the same meanwhile. A cache that cannot be written is done without.
+//! All numbers are little-endian. The hash of a tokenizer or slice covers the identities that determine its contents,
+//! never paths or times. That of a `stat` entry covers the path and the range. Tokenizers and slices are verified when
+//! read; a damaged entry counts as missing and is rewritten. The process making a tokenizer or slice holds its lease,
+//! so that no other makes the same one meanwhile. A cache that cannot be written is not used.
 
 use super::source::Fingerprint;
 use super::{DataContext, DataError};
@@ -24,43 +26,43 @@ use std::time::{Duration, UNIX_EPOCH};
 
 const MAGIC: &[u8; 8] = b"sbtokens";
 const DIGEST_BYTES: usize = 64;
-/// Longest file of ids that is read, in bytes.
+/// Maximum size of a file of ids, in bytes.
 const MAX_SLICE: u64 = 16 << 30;
 /// Folder of the leases.
 const LEASES: &str = "leases";
-/// Longest file of facts that is read, in bytes.
+/// Maximum size of a file of facts, in bytes.
 const MAX_STAT: u64 = 1 << 20;
 
-/// How often an entry that another process makes is looked for.
+/// How often to check for an entry being made by another process.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The cache of one run; without a folder nothing is kept and nothing is found.
+/// The cache of one run; without a folder, nothing is stored or found.
 pub(super) struct Cache<'a> {
     folder: Option<&'a Path>,
-    /// Whether ids and tokenizers are taken from it.
+    /// Whether ids and tokenizers may be read from it.
     is_believed: bool,
     leases: LeaseTiming,
-    /// Waits for the disk.
+    /// Syncs to disk.
     fs: Arc<dyn Fs>,
-    /// Does not: for what is made again in a moment.
+    /// Does not sync: for entries that are quick to recompute.
     quick: Arc<dyn Fs>,
 }
 
-/// What becomes of the wish to make an entry that is not there.
+/// The result of trying to make a missing entry.
 pub(super) enum Turn<T> {
     /// Another process has made it.
     Made(T),
-    /// It is for us to make. Where the cache can be written, nobody else makes it while this is held.
+    /// This process must make it. If the cache is writable, no other process makes it while the lease is held.
     Ours(#[expect(dead_code, reason = "held")] Option<Lease>),
 }
 
-/// What a look into the cache gave.
+/// The result of a cache lookup.
 pub(super) enum Found<T> {
-    /// It is there and whole.
+    /// The entry, intact.
     Hit(T),
-    /// It is not there.
+    /// No entry.
     Miss,
-    /// It is there but damaged.
+    /// The entry is damaged.
     Damaged(PathBuf),
 }
 
@@ -75,7 +77,7 @@ struct StatEntry<T> {
 impl<'a> Cache<'a> {
     pub(super) fn new(context: &'a DataContext) -> Self {
         let folder = context.cache.as_deref();
-        // The folder's own place is the store's: no link there is followed either.
+        // The folder belongs to the store, so links in its place are not followed either.
         let root = folder.and_then(Path::parent).unwrap_or(Path::new(""));
         Self {
             folder,
@@ -86,13 +88,13 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Whether anything was ever kept; leases alone are nothing.
+    /// Whether anything was ever stored; leases alone do not count.
     pub(super) fn is_there(&self) -> bool {
         let kept = self.folder.and_then(|folder| self.fs.list(folder).ok());
         kept.is_some_and(|kept| kept.iter().any(|entry| entry.name != LEASES))
     }
 
-    /// What to tell of an entry that could not be kept.
+    /// The warning for an entry that could not be stored.
     pub(super) fn without(&self, error: &FsError) -> String {
         let folder = self.folder.unwrap_or(Path::new("")).display();
         let cause = &error.source;
@@ -101,8 +103,8 @@ impl<'a> Cache<'a> {
         )
     }
 
-    /// Facts about an unchanged file. They count only where the file is older than the entry: a file changed in the same
-    /// tick of the clock could not be told from the old one.
+    /// Facts about an unchanged file. They count only if the file is older than the entry: a change within the same
+    /// clock tick could not be detected.
     pub(super) fn stat<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -119,7 +121,7 @@ impl<'a> Cache<'a> {
         current.then_some(entry.facts)
     }
 
-    /// Remembers facts about a file.
+    /// Stores facts about a file.
     pub(super) fn put_stat<T: Serialize>(
         &self,
         what: &str,
@@ -138,10 +140,10 @@ impl<'a> Cache<'a> {
         write(self.quick.as_ref(), &path, text.as_bytes())
     }
 
-    /// Forgets all facts about files: one of them was wrong.
+    /// Deletes all facts about files, since one of them was wrong.
     pub(super) fn forget_stats(&self) {
         if let Some(folder) = self.folder {
-            // What cannot be removed stays wrong, and `--paranoid` is named.
+            // Facts that cannot be removed stay wrong; the message names `--paranoid`.
             let _ = self.fs.remove_dir_all(&folder.join("stat"));
         }
     }
@@ -159,18 +161,18 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Keeps a trained tokenizer. Gives the path of one that was there and is another.
+    /// Stores a trained tokenizer. Returns the path of an existing, different one.
     pub(super) fn put_tokenizer(&self, key: &str, bytes: &[u8]) -> FsResult<Option<PathBuf>> {
         let Some((path, digest_path)) = self.tokenizer_paths(key) else {
             return Ok(None);
         };
-        // The digest first: a process stopped between the two leaves a miss, not damage.
+        // The digest first: stopping between the two writes leaves a miss, not damage.
         let digest = Sha256Hex::of(bytes).to_string();
         self.replace(&digest_path, digest.as_bytes())?;
         self.replace(&path, bytes)
     }
 
-    /// Writes an entry, unless it is there already. Gives the path of one that was there and is another.
+    /// Writes an entry unless it already exists. Returns the path of an existing, different one.
     fn replace(&self, path: &Path, bytes: &[u8]) -> FsResult<Option<PathBuf>> {
         let was = match self.is_believed {
             true => None,
@@ -183,7 +185,8 @@ impl<'a> Cache<'a> {
         Ok(was.map(|_| path.to_path_buf()))
     }
 
-    /// Waits until nobody else makes the entry of `key`, whatever it is, and takes its lease. `look` tells whether it is there.
+    /// Waits until no other process is making the entry of `key`, then takes its lease. `look` checks whether it
+    /// exists.
     pub(super) fn turn<T>(
         &self,
         key: &str,
@@ -202,7 +205,7 @@ impl<'a> Cache<'a> {
             context.stop.check()?;
             let judge = Judge::Watching(&observed);
             match Lease::acquire(&self.fs, &name, self.leases, judge, 0) {
-                // It may have been made between the look and the lease.
+                // It may have been made between the check and the lease.
                 Ok(Some(lease)) => {
                     return Ok(look().map_or(Turn::Ours(Some(lease)), Turn::Made));
                 }
@@ -224,13 +227,13 @@ impl<'a> Cache<'a> {
         ))
     }
 
-    /// Ids of a slice, document by document; ids that a vocabulary of that size does not have are damage.
+    /// Ids of a slice, document by document; ids outside the vocabulary count as damage.
     pub(super) fn slice(&self, key: &str, vocab_size: usize) -> Found<Vec<Vec<u32>>> {
         if !self.is_believed {
             return Found::Miss;
         }
         let found = self.read_slice(key, vocab_size);
-        // Older lengths were written without waiting for the disk: a power loss could tear them and leave the ids.
+        // Older lengths were written without syncing: a power loss could corrupt them but not the ids.
         if let Found::Hit(documents) = &found
             && self.lengths(key).is_none()
         {
@@ -266,7 +269,7 @@ impl<'a> Cache<'a> {
         match found {
             Found::Hit(lengths) => Some(lengths),
             Found::Miss => None,
-            // They are known again when the slice is read; a cache that cannot be written stays as it is.
+            // They are rewritten when the slice is read; a read-only cache stays as it is.
             Found::Damaged(path) => {
                 let _ = self.fs.remove_file(&path);
                 None
@@ -274,7 +277,7 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Keeps lengths alone.
+    /// Stores lengths alone.
     pub(super) fn put_lengths(&self, key: &str, lengths: &[u32]) -> FsResult<()> {
         match self.slice_path(key, "lengths") {
             Some(path) => {
@@ -285,7 +288,7 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Keeps the ids of a slice. Gives the path of what was there and is something else.
+    /// Stores the ids of a slice. Returns the path of an existing, different entry.
     pub(super) fn put_slice(&self, key: &str, documents: &[Vec<u32>]) -> FsResult<Option<PathBuf>> {
         let Some(path) = self.slice_path(key, "ids") else {
             return Ok(None);
@@ -329,7 +332,7 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// Whether nothing is there, be it that a file stands where the cache's folder belongs.
+/// Whether the path is absent, including when a file is in place of the cache's folder.
 fn is_absent(error: &FsError) -> bool {
     error.is_not_found() || error.source.kind() == std::io::ErrorKind::NotADirectory
 }
@@ -350,7 +353,7 @@ fn read_tokenizer(fs: &dyn Fs, path: &Path, digest_path: &Path) -> Found<Vec<u8>
     }
 }
 
-/// Digest of the ids of a slice: that at the end of its file.
+/// Digest of the ids of a slice, as at the end of its file.
 pub(super) fn digest_of(documents: &[Vec<u32>]) -> Sha256Hex {
     let lengths: Vec<u32> = documents.iter().map(|ids| ids.len() as u32).collect();
     let mut hasher = Hasher::new();
@@ -362,12 +365,12 @@ pub(super) fn digest_of(documents: &[Vec<u32>]) -> Sha256Hex {
     hasher.finish()
 }
 
-/// Digest of the ids of a run: of those of its slices.
+/// Digest of the ids of a run, from the digests of its slices.
 pub(super) fn digest_of_slices(train: &Sha256Hex, validation: &Sha256Hex) -> Sha256Hex {
     Sha256Hex::of(format!("specbook.ids.v1\n{train}\n{validation}\n").as_bytes())
 }
 
-/// The beginning of a file: magic, number of documents, length of each.
+/// The header of a file: magic, number of documents, length of each.
 fn lengths_as_bytes(lengths: &[u32]) -> Vec<u8> {
     let count = (lengths.len() as u32).to_le_bytes();
     let lengths = lengths.iter().flat_map(|length| length.to_le_bytes());
@@ -380,7 +383,7 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// What is sealed between magic and digest, `None` where it is damaged.
+/// The content between magic and digest, `None` if damaged.
 fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
     let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST_BYTES)?)?;
     let contents = body.strip_prefix(MAGIC)?;
@@ -394,7 +397,7 @@ fn numbers(bytes: &[u8]) -> impl ExactSizeIterator<Item = u32> {
     chunks.iter().map(|chunk| u32::from_le_bytes(*chunk))
 }
 
-/// The lengths at the beginning, and what is behind them.
+/// The lengths at the beginning, and the rest.
 fn split_lengths(bytes: &[u8]) -> Option<(impl ExactSizeIterator<Item = u32>, &[u8])> {
     let (count, rest) = bytes.split_first_chunk()?;
     let count = 4 * u32::from_le_bytes(*count) as usize;
@@ -402,7 +405,7 @@ fn split_lengths(bytes: &[u8]) -> Option<(impl ExactSizeIterator<Item = u32>, &[
     Some((numbers(lengths), rest))
 }
 
-/// Writes a file so that a reader sees the old contents or the new, never a part. The one place where this module writes.
+/// Writes a file atomically: readers see the old contents or the new. All writes of this module go through here.
 fn write(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> FsResult<()> {
     fs.create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     fs.write_atomic(path, bytes)
@@ -416,7 +419,7 @@ mod tests {
     use super::*;
     use crate::fsx::FaultFs;
 
-    /// What stands under its name is whole, whatever power loss follows.
+    /// A file under its final name is complete, even after a power loss.
     #[test]
     fn lengths_wait_for_the_disk() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! Identity of data: what of a corpus and a tokenizer enters a run's key.
+//! Identity of data: the parts of a corpus and tokenizer that enter a run's key.
 //!
-//! Paths, compression and what a file holds beyond the slices are no part of it. Nothing is generated and nothing is
-//! tokenised here; a file is read only where its size, time or inode changed since it was last digested.
+//! Paths, compression and file contents outside the slices are not part of it. Nothing is generated or tokenised here;
+//! a file is read only if its size, times or inode changed since it was last digested.
 
 use super::cache::Cache;
 use super::sequence::{check_shift, sequence_length};
@@ -29,7 +29,7 @@ pub struct DataKey {
     pub tokenizer: TokenizerKey,
     /// Sequence policy.
     pub sequence: Sequence,
-    /// Sequence length, decided (`shortest` stays, its value follows from the data).
+    /// Resolved sequence length (`shortest` is kept, since its value follows from the data).
     pub seq_len: SeqLen,
     /// Distance from input to target.
     pub target_shift: usize,
@@ -70,19 +70,19 @@ pub enum TokenizerKey {
         /// Digest.
         sha256: Sha256Hex,
     },
-    /// What a tokenizer that learns follows from. Written as `{KIND: {…recipe, slice}}`.
+    /// Everything that determines a trained tokenizer. Written as `{KIND: {…recipe, slice}}`.
     Learnt {
         /// Name of its kind.
         kind: String,
-        /// What beside the documents decides it.
+        /// Everything besides the documents that determines it.
         recipe: Map<String, Value>,
-        /// What it learns from.
+        /// Its training documents.
         slice: SliceKey,
     },
 }
 
 impl TokenizerKey {
-    /// Of a tokenizer that learns from `slice`; `None` for one that needs no documents.
+    /// Key of a tokenizer trained on `slice`; `None` for one that needs no documents.
     pub fn learnt(tokenizer: &Tokenizer, slice: &SliceKey) -> Option<Self> {
         Some(Self::Learnt {
             recipe: tokenizer.learns()?.recipe(),
@@ -134,20 +134,20 @@ impl<'de> Deserialize<'de> for TokenizerKey {
     }
 }
 
-/// What is known of a run's data before it is loaded.
+/// Facts about a run's data known before loading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identified {
     /// Identity.
     pub key: DataKey,
-    /// Identity of the test slice, for evaluations that use it; `None` where it is empty.
+    /// Identity of the test slice, for evaluations that use it; `None` if it is empty.
     pub test: Option<SliceKey>,
-    /// Entries of the vocabulary, from which [`ModelSettings::resolve`] sizes the model. Of a `train_bpe`: as asked for.
+    /// Vocabulary size, from which [`ModelSettings::resolve`] sizes the model. For `train_bpe`, the requested size.
     pub vocab_size: usize,
-    /// Which documents each slice has.
+    /// The documents of each slice.
     pub(super) slices: Slices,
 }
 
-/// What a plan keeps of the data of its runs, so that it can be made again where the text is not.
+/// Facts about a run's data kept in the plan, so that it can be rebuilt without the text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownData {
@@ -156,15 +156,15 @@ pub struct KnownData {
     /// Identity of the test slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     test: Option<SliceKey>,
-    /// Entries of the vocabulary.
+    /// Vocabulary size.
     vocab_size: usize,
-    /// The settings with slices in the place of `split`, which only the text tells.
+    /// The settings with `split` replaced by slices, which needs the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resolved: Option<DataSettings>,
 }
 
 impl Identified {
-    /// What a plan keeps; `resolved` where the settings had a `split`.
+    /// The facts for a plan to keep; `resolved` is given if the settings had a `split`.
     pub(crate) fn known(&self, resolved: Option<DataSettings>) -> KnownData {
         KnownData {
             key: self.key.clone(),
@@ -176,7 +176,7 @@ impl Identified {
 }
 
 impl KnownData {
-    /// The same as [`identify`] gave for `settings` when the text was there.
+    /// The result that [`identify`] gave for `settings` when the text was available.
     pub(crate) fn identified(
         &self,
         settings: &DataSettings,
@@ -191,12 +191,12 @@ impl KnownData {
     }
 }
 
-/// Identifies the data of a run without loading it. Needs well under a millisecond where files are unchanged since the last
-/// time and `context` has a cache.
+/// Identifies the data of a run without loading it. Takes well under a millisecond if files are unchanged since the
+/// last call and `context` has a cache.
 ///
 /// # Errors
-/// Slices that overlap or are empty; missing or damaged files; fewer documents than the slices ask for; a sequence length,
-/// shift or vocabulary size that is not possible.
+/// Slices that overlap or are empty; missing or damaged files; fewer documents than the slices need; an impossible
+/// sequence length, shift or vocabulary size.
 pub fn identify(
     settings: &DataSettings,
     model: &ModelSettings,
@@ -229,7 +229,7 @@ pub fn identify(
             let key = key.expect("a tokenizer without facts learns from documents");
             let entries = match learns.and_then(|kind| kind.entries()) {
                 Some(entries) => entries,
-                // Only the documents tell. What happens to the cache is told when the data is loaded.
+                // The size is known only from the documents. Cache warnings are reported when the data is loaded.
                 None => load::learnt(&settings.tokenizer, &slices, &key, context, &mut Vec::new())?
                     .vocab_size(),
             };
@@ -253,7 +253,7 @@ pub fn identify(
     })
 }
 
-/// Whether the tokenizer is the one that the model was described for.
+/// Checks that the tokenizer has the size the model requires.
 fn check_vocabulary(model: &ModelSettings, found: usize) -> Result<(), DataError> {
     match model.vocab_size {
         Some(expected) if expected != found => Err(DataError::OtherVocabulary { expected, found }),
@@ -261,7 +261,7 @@ fn check_vocabulary(model: &ModelSettings, found: usize) -> Result<(), DataError
     }
 }
 
-/// What the ids of a slice follow from.
+/// Cache key of the ids of a slice.
 pub(super) fn slice_cache_key(slice: &SliceKey, tokenizer: &TokenizerKey) -> String {
     format!(
         "specbook.tokens.v1\n{}",
@@ -269,12 +269,12 @@ pub(super) fn slice_cache_key(slice: &SliceKey, tokenizer: &TokenizerKey) -> Str
     )
 }
 
-/// What a trained tokenizer follows from.
+/// Cache key of a trained tokenizer.
 pub(super) fn tokenizer_cache_key(tokenizer: &TokenizerKey) -> String {
     format!("specbook.bpe.v1\n{}", serde_json::json!(tokenizer))
 }
 
-/// What a plan needs to know of a `tokenizer.json`.
+/// Facts about a `tokenizer.json` that a plan needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenizerFacts {
@@ -284,7 +284,7 @@ pub(super) struct TokenizerFacts {
 }
 
 impl TokenizerFacts {
-    /// `None` for a tokenizer that is to be trained.
+    /// `None` for a tokenizer that must be trained.
     fn of(settings: &Tokenizer, context: &DataContext) -> Result<Option<Self>, DataError> {
         let opened = || {
             let opened = tokenizer::open(settings, context)?;
@@ -308,7 +308,7 @@ impl TokenizerFacts {
             return Ok(Some(facts));
         }
         let facts = opened()?;
-        // A cache that cannot be written makes the next look slower, no more.
+        // A cache that cannot be written only makes the next lookup slower.
         let _ = cache.put_stat(&what, &fingerprint, &facts);
         Ok(facts)
     }
@@ -331,7 +331,7 @@ impl From<&TextTokenizer> for TokenizerFacts {
     }
 }
 
-/// Keys of slices; each file is read at most once, and not at all where all its digests are known.
+/// Keys of slices; each file is read at most once, and not at all if all its digests are known.
 fn slice_keys(
     ranges: &[&DocumentRange],
     vocabulary: Option<BinVocabulary>,
@@ -374,7 +374,7 @@ fn slice_keys(
     Ok(keys.into_iter().flatten().collect())
 }
 
-/// A folder in the key of a cache entry: as text, or, where it is none, as bytes.
+/// A folder in the key of a cache entry: as text or, if not UTF-8, as bytes.
 fn folder_key(folder: &Path) -> serde_json::Value {
     match folder.to_str() {
         Some(text) => text.into(),
@@ -382,7 +382,7 @@ fn folder_key(folder: &Path) -> serde_json::Value {
     }
 }
 
-/// Number of documents of `data.corpus`; kept for unchanged files.
+/// Number of documents in `data.corpus`; cached for unchanged files.
 pub(super) fn count_documents(
     settings: &DataSettings,
     context: &DataContext,
@@ -421,7 +421,7 @@ fn file_digests(
     context: &DataContext,
 ) -> Result<Vec<Sha256Hex>, DataError> {
     let cache = Cache::new(context);
-    // Errors that a cached digest would hide: the file is gone; a `.bin` without the tokenizer that made it.
+    // Errors that a cached digest would hide: a missing file; a `.bin` without the tokenizer that made it.
     let Some(fingerprint) = source::fingerprint(corpus, context)? else {
         return Ok(Vec::new());
     };

@@ -1,4 +1,4 @@
-//! Loading: documents, through the tokenizer, to sequences. Tokenised slices are kept in the cache.
+//! Loading: turns documents into tokens and sequences. Tokenised slices are cached.
 
 use super::cache::{Cache, Found, Turn, digest_of, digest_of_slices};
 use super::identity::{
@@ -15,19 +15,19 @@ use crate::spec::{Corpus, DataSettings, ModelConfig, Sequence, Settings, Split, 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Documents of a slice that are decoded again, to see whether all characters come back.
+/// Documents of a slice that are decoded again, to check that no characters are lost.
 const FIRST_DOCUMENTS: usize = 64;
-/// Bytes of them.
+/// Maximum bytes of these documents.
 const FIRST_BYTES: usize = 1 << 18;
-/// Bytes of text that are read before they are counted or encoded together.
+/// Bytes of text to read before counting or encoding them at once.
 const TOGETHER_BYTES: usize = 4 << 20;
 
 /// The data of a run, ready to train on.
 #[derive(Clone, Debug)]
 pub struct LoadedData {
-    /// What is trained on.
+    /// The training data.
     pub training: TrainingData,
-    /// What the validation loss is measured on.
+    /// The validation sequences.
     pub validation: SequenceSet,
     /// The tokenizer.
     pub tokenizer: Arc<TextTokenizer>,
@@ -35,20 +35,20 @@ pub struct LoadedData {
     pub documents: usize,
     /// Training sequences; 0 for a stream.
     pub sequences: usize,
-    /// What a reader of the run should know: settings of the tokenizer file that were switched off, characters that are lost,
-    /// documents without text. The same for the same data.
+    /// Notes for readers of the run: disabled settings of the tokenizer file, lost characters, documents without text.
+    /// Deterministic for the same data.
     pub notes: Vec<String>,
-    /// What happened while it was read: damaged cache entries, a cache that cannot be written.
+    /// Warnings from reading: damaged cache entries, a cache that cannot be written.
     pub warnings: Vec<String>,
     /// Digest of the ids of the training and validation documents.
     pub ids: Sha256Hex,
 }
 
-/// Loads the data of a run, from the cache where it was tokenised before.
+/// Loads the data of a run, from the cache if it was tokenised before.
 ///
 /// # Errors
-/// As [`identify`]; documents that changed since; ids beyond the model's vocabulary; a policy that leaves nothing to train
-/// on.
+/// As [`identify`]; documents that changed since then; ids outside the model's vocabulary; a policy that leaves nothing
+/// to train on.
 pub fn load(
     settings: &Settings,
     model: &ModelConfig,
@@ -134,7 +134,7 @@ pub fn load(
     })
 }
 
-/// The documents of a stream: pieces of one text are joined again, so that no end of text stands between them.
+/// The documents of a stream: pieces of one text are rejoined, so that no end-of-text id separates them.
 pub(crate) fn stream_documents(
     sequence: Sequence,
     corpus: &Corpus,
@@ -147,7 +147,7 @@ pub(crate) fn stream_documents(
     }
 }
 
-/// Encodes and decodes the first documents of a slice: a note where characters do not come back.
+/// Encodes and decodes the first documents of a slice; returns a note if characters are lost.
 fn first_documents(
     slice: &DocumentRange,
     tokenizer: &TextTokenizer,
@@ -182,7 +182,7 @@ fn first_documents(
     Ok(fidelity.note(slice.slice))
 }
 
-/// Number of ids of each training document, from the cache where it was tokenised before. Adds to `warnings` what happened.
+/// Number of ids of each training document, from the cache if it was tokenised before. Adds any warnings to `warnings`.
 ///
 /// # Errors
 /// As [`load`].
@@ -207,7 +207,7 @@ pub fn document_lengths(
     Ok(train.iter().map(|ids| ids.len() as u32).collect())
 }
 
-/// The same of data that was tokenised before, whether or not its text is still there.
+/// As [`document_lengths`], for data tokenised before, even if its text is gone.
 pub fn kept_lengths(key: &DataKey, context: &DataContext) -> Option<Vec<u32>> {
     Cache::new(context).lengths(&slice_cache_key(&key.train, &key.tokenizer))
 }
@@ -215,7 +215,7 @@ pub fn kept_lengths(key: &DataKey, context: &DataContext) -> Option<Vec<u32>> {
 /// Texts of the first `count` documents of a held-out slice. Documents of a `.bin` file are decoded.
 ///
 /// # Errors
-/// Fewer documents than asked for; missing or damaged files.
+/// Fewer documents than requested; missing or damaged files.
 pub fn held_out(
     settings: &DataSettings,
     split: Split,
@@ -262,7 +262,7 @@ pub fn held_out(
     Ok(texts)
 }
 
-/// What a `.bin` file needs of the tokenizer that made it.
+/// The facts a `.bin` file needs about the tokenizer that made it.
 pub(super) fn bin_vocabulary(tokenizer: &TextTokenizer) -> BinVocabulary {
     BinVocabulary {
         eos: tokenizer.eos(),
@@ -295,7 +295,7 @@ fn open_tokenizer(
     Ok(tokenizer)
 }
 
-/// A tokenizer that learns from documents, with a note where they give fewer entries than asked for.
+/// A trained tokenizer, with a note if the documents give fewer entries than requested.
 pub(super) fn learnt(
     kind: &Tokenizer,
     slices: &Slices,
@@ -372,7 +372,7 @@ fn damaged(path: &Path) -> String {
     format!("the cache entry `{name}` was damaged and is made again")
 }
 
-/// Tells what became of an entry that was to be kept: a cache that cannot be written is done without.
+/// Warns if an entry could not be stored or differs from an existing one.
 fn kept(cache: &Cache<'_>, result: FsResult<Option<PathBuf>>, warnings: &mut Vec<String>) {
     match result {
         Ok(None) => {}
@@ -395,7 +395,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Ids of slices, from the cache or from their documents.
+    /// Ids of slices, from the cache or the documents.
     fn tokenised<const N: usize>(
         &self,
         slices: [(&DocumentRange, &SliceKey); N],
@@ -413,7 +413,7 @@ impl Loader<'_> {
             }
         };
         let mut found: [Option<Vec<Vec<u32>>>; N] = std::array::from_fn(&mut look);
-        // One after another in the order of their names, as every process takes them: nobody waits for somebody who waits for it.
+        // Leases are taken in the order of their names, in every process, so that there is no deadlock.
         let mut order: Vec<usize> = (0..N).filter(|i| found[*i].is_none()).collect();
         order.sort_by_key(|i| &cache_keys[*i]);
         order.dedup_by_key(|i| &cache_keys[*i]);
@@ -428,7 +428,7 @@ impl Loader<'_> {
             if found[i].is_some() {
                 continue;
             }
-            // Slices of one corpus are read together.
+            // Slices of one corpus are read in one pass.
             let together: Vec<usize> = (i..N)
                 .filter(|j| found[*j].is_none() && slices[*j].0.corpus == slices[i].0.corpus)
                 .collect();
@@ -447,7 +447,7 @@ impl Loader<'_> {
         Ok(found.map(Option::unwrap_or_default))
     }
 
-    /// Reads slices of one corpus and encodes them; what is read must be what was identified.
+    /// Reads and encodes slices of one corpus; fails if they differ from the identified ones.
     fn read(
         &self,
         slices: &[(&DocumentRange, &SliceKey)],
@@ -495,7 +495,7 @@ impl Loader<'_> {
     }
 }
 
-/// Texts that wait to be encoded together.
+/// Texts waiting to be encoded at once.
 struct Pending {
     numbers: Vec<usize>,
     texts: Vec<String>,

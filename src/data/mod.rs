@@ -1,4 +1,4 @@
-//! The data of a run: slices of documents with their identity, tokenised and kept, as batches. No model, no store.
+//! The data of a run: slices of documents with identities, tokenised, cached and batched. No model, no store.
 
 pub mod batch;
 mod cache;

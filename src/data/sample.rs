@@ -1,4 +1,4 @@
-//! What the first documents of a slice tell of all of them, before the slice is tokenised.
+//! Estimates the lengths of all documents of an untokenised slice from its first documents.
 
 use super::cache::{Cache, Found};
 use super::identity::{DataKey, SliceKey, slice_cache_key, tokenizer_cache_key};
@@ -10,30 +10,30 @@ use super::{DataContext, DataError};
 use crate::spec::DataSettings;
 use std::path::Path;
 
-/// Documents of a slice that are looked at.
+/// Number of documents to sample.
 pub(super) const DOCUMENTS: usize = 2048;
-/// Bytes of the beginnings of documents that are encoded; the document that reaches them is the last.
+/// Bytes of document beginnings to encode; the document that reaches this limit is the last.
 const ENCODED_BYTES: usize = 1 << 19;
-/// Bytes of a document that are encoded.
+/// Bytes to encode per document.
 const BEGINNING: usize = 1 << 16;
 
 /// The first documents of a slice.
 #[derive(Default)]
 pub(super) struct Sample {
-    /// Ids of each.
+    /// Number of ids of each.
     ids: Vec<u32>,
-    /// Bytes of the text of each; none where the file holds ids.
+    /// Bytes of the text of each; empty if the file holds ids.
     bytes: Vec<u32>,
 }
 
 impl Sample {
-    /// Ids of each of so many documents: those of the first ones, over and over.
+    /// Lengths in ids for `documents` documents: those of the sampled ones, repeated.
     pub(super) fn lengths(&self, documents: usize) -> Vec<u32> {
         self.ids.iter().copied().cycle().take(documents).collect()
     }
 }
 
-/// Samples the slices of a run, and keeps what it finds in the cache where there is one.
+/// Samples the slices of a run, and caches the results if there is a cache.
 pub(super) struct Sampler<'a> {
     settings: &'a DataSettings,
     key: &'a DataKey,
@@ -60,7 +60,7 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// Looks at the first documents of a slice.
+    /// Samples the first documents of a slice.
     pub(super) fn sample(
         &mut self,
         range: &DocumentRange,
@@ -83,7 +83,8 @@ impl<'a> Sampler<'a> {
             ids: first.lengths(tokenizer)?,
             bytes: first.bytes,
         };
-        // Looking makes no store; and a cache that cannot be written makes the next look slower, no more.
+        // Sampling creates no store, and a cache that cannot be written only makes the next lookup
+        // slower.
         if self.cache.is_there() {
             let kept = [&sample.ids[..], &sample.bytes].concat();
             let _ = self.cache.put_lengths(&cache_key, &kept);
@@ -91,7 +92,7 @@ impl<'a> Sampler<'a> {
         Ok(sample)
     }
 
-    /// The tokenizer of the run; one that is still to be trained is trained on a few of its documents.
+    /// The tokenizer of the run; an untrained one is trained on a few of its documents.
     fn likely_tokenizer(&self) -> Result<TextTokenizer, DataError> {
         let Some(kind) = self.settings.tokenizer.learns() else {
             let opened = tokenizer::open(&self.settings.tokenizer, self.context)?;
@@ -115,11 +116,11 @@ impl<'a> Sampler<'a> {
 /// The first documents of a slice, read.
 #[derive(Default)]
 struct First {
-    /// Beginnings of the first of them.
+    /// Beginnings of the encoded documents.
     beginnings: Vec<String>,
     /// Bytes of the text of each.
     bytes: Vec<u32>,
-    /// Ids of each, where the file holds ids.
+    /// Number of ids of each, if the file holds ids.
     ids: Vec<u32>,
 }
 
@@ -157,7 +158,7 @@ impl First {
         Ok(first)
     }
 
-    /// Ids of each: where not all of a text was encoded, in proportion to its bytes.
+    /// Number of ids of each, extrapolated by bytes where a text was not encoded completely.
     fn lengths(&self, tokenizer: &TextTokenizer) -> Result<Vec<u32>, DataError> {
         let encoded = tokenizer.encode_all(&self.beginnings)?;
         let ratio = |ids: usize, bytes: usize| ids as f64 / bytes.max(1) as f64;

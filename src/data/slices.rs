@@ -1,8 +1,8 @@
-//! Which documents of which corpus each slice has. Pure: opens nothing.
+//! The corpus and document range of each slice. Opens no file.
 //!
-//! Without `skip`, slices of one corpus stand one after another: validation, test, training. A slice with `skip` has
-//! exactly that range. A slice with its own `corpus` counts in that corpus. No two slices may share a document. With
-//! `data.draw: n` all slices but the tokenizer's stand `n` times as far on as the last of them in the same corpus ends.
+//! Without `skip`, slices of one corpus follow one another: validation, test, training. A slice with `skip` has exactly
+//! that range. A slice with its own `corpus` counts in that corpus. No two slices may share a document. `data.draw: n`
+//! shifts all slices but the tokenizer's by `n` times the end of the last slice in the same corpus.
 
 use super::source::{self, Origin};
 use super::{DataContext, DataError};
@@ -15,9 +15,9 @@ use std::path::PathBuf;
 pub(crate) struct DocumentRange {
     /// `train`, `validation` or `test` (for the tokenizer's documents: `train`).
     pub(crate) slice: &'static str,
-    /// Where they come from.
+    /// Their corpus.
     pub(crate) corpus: Corpus,
-    /// Which, from 0.
+    /// Indices, from 0.
     pub(crate) range: Range<usize>,
 }
 
@@ -30,12 +30,12 @@ pub(crate) struct Slices {
     pub(crate) validation: DocumentRange,
     /// `data.test`; may be empty.
     pub(crate) test: DocumentRange,
-    /// What a trained tokenizer learns from.
+    /// Training documents of a trained tokenizer.
     pub(crate) tokenizer: Option<DocumentRange>,
 }
 
 impl Slices {
-    /// Decides the ranges of `settings` and checks that they do not overlap.
+    /// Determines the ranges of `settings` and checks that they do not overlap.
     pub(crate) fn of(settings: &DataSettings, context: &DataContext) -> Result<Self, DataError> {
         let corpus_of = |slice: &Slice| {
             slice
@@ -89,7 +89,7 @@ impl Slices {
         Ok(slices)
     }
 
-    /// Moves the slices on to other documents of their corpora.
+    /// Shifts the slices to other documents of their corpora.
     fn draw(&mut self, draw: usize, context: &DataContext) {
         let slices = [&self.train, &self.validation, &self.test];
         let ends: Vec<(SourceKey, usize)> = slices
@@ -131,7 +131,7 @@ impl Slices {
             .collect();
         for second in 1..named.len() {
             for first in 0..second {
-                // The tokenizer learns from training documents by design.
+                // The tokenizer is trained on training documents by design.
                 if first == 0 && second == 3 || keys[first] != keys[second] {
                     continue;
                 }
@@ -151,7 +151,7 @@ impl Slices {
     }
 }
 
-/// How many documents of `corpus`, from its first on, the slices reach; `None` where they are not possible.
+/// Number of documents from the start of `corpus` to the end of the last slice; `None` if the slices are impossible.
 pub(crate) fn reach(
     settings: &DataSettings,
     corpus: &Corpus,
@@ -164,7 +164,7 @@ pub(crate) fn reach(
     Some(of_corpus.map(|slice| slice.range.end).max().unwrap_or(0))
 }
 
-/// What makes two corpora the same source of documents: spelling of the path does not count.
+/// Identifies a source of documents, regardless of how its path is written.
 #[derive(Clone, Debug, PartialEq)]
 enum SourceKey {
     Embedded(&'static str, u32, u64),
@@ -186,7 +186,7 @@ fn source_key(corpus: &Corpus, context: &DataContext) -> SourceKey {
     }
 }
 
-/// Turns `split: 0.9` into the slices that it stands for: the first documents are for training, the others for the validation loss.
+/// Turns `split: 0.9` into slices: the first documents for training, the rest for the validation loss.
 ///
 /// # Errors
 /// Missing or damaged files; a corpus too small to be split.

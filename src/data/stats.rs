@@ -1,4 +1,4 @@
-//! Count tables of the sequence policies, from document lengths alone: nothing is built or trained.
+//! Count tables of the sequence policies, from document lengths alone, without building sequences.
 
 use super::DataError;
 use super::sequence::{batches, sequence_length, sequences};
@@ -11,25 +11,25 @@ pub const TOLERANCES: [usize; 4] = [50, 100, 150, 200];
 /// One line of a count table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CountRow {
-    /// Name of the policy, as a spec writes it.
+    /// Name of the policy, as in specs.
     pub policy: String,
     /// Tolerance of an informed policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tol: Option<usize>,
-    /// Sequence length, BOS counted.
+    /// Sequence length, including BOS.
     pub seq_len: usize,
     /// Sequences (`data_length` in the study's table); `None` for a stream.
     pub sequences: Option<usize>,
-    /// Batches of an epoch.
+    /// Batches per epoch.
     pub batches: Option<usize>,
 }
 
-/// Document lengths in a few numbers.
+/// Summary of document lengths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LengthSummary {
     /// Documents.
     pub documents: usize,
-    /// Ids in all.
+    /// Total ids.
     pub tokens: u64,
     /// Ids of the shortest document.
     pub shortest: u32,
@@ -37,7 +37,7 @@ pub struct LengthSummary {
     pub median: u32,
     /// Ids of the longest document.
     pub longest: u32,
-    /// Ids per document.
+    /// Mean ids per document.
     pub mean: f64,
 }
 
@@ -63,10 +63,11 @@ pub fn summarise(lengths: &[u32]) -> LengthSummary {
     }
 }
 
-/// Counts every policy at `seq_len` for documents of these `lengths`; the naive pair stands at the shortest document's length too.
+/// Counts every policy at `seq_len` for documents of these `lengths`; the naive pair is also counted at the shortest
+/// document's length.
 ///
 /// # Errors
-/// A sequence length that is not possible.
+/// An impossible sequence length.
 pub fn count_table(
     lengths: &[u32],
     batch_size: usize,

@@ -1,5 +1,5 @@
-//! How long the documents of a run are, before the data is loaded: counted where a slice was tokenised before, else guessed from its
-//! first documents.
+//! Document lengths of a run before its data is loaded: counted if a slice was tokenised before, otherwise estimated
+//! from its first documents.
 
 use super::DataContext;
 use super::cache::Cache;
@@ -10,45 +10,45 @@ use super::slices::DocumentRange;
 use super::source::GENERATED_TOGETHER;
 use crate::spec::{DataSettings, ModelSettings};
 
-/// Documents of the largest slice whose lengths are guessed.
+/// Largest slice, in documents, whose lengths are estimated.
 const LARGEST: usize = 1 << 22;
-/// Ids of a document of which nothing is known.
+/// Assumed ids of an unknown document.
 const USUAL: u64 = 350;
 
-/// What is known of the lengths of a run's data.
+/// Known or estimated lengths of a run's data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Survey {
     /// Ids of each training document.
     pub training: Option<Vec<u32>>,
     /// Ids of each validation document.
     pub validation: Option<Vec<u32>>,
-    /// Whether the training documents were counted, all of them.
+    /// Whether all training documents were counted.
     pub is_counted: bool,
-    /// Positions of each training sequence; `None` for a stream too.
+    /// Positions of each training sequence; `None` also for a stream.
     pub training_inputs: Option<Vec<u32>>,
-    /// Positions of each validation sequence; `None` for a stream too.
+    /// Positions of each validation sequence; `None` also for a stream.
     pub validation_inputs: Option<Vec<u32>>,
-    /// Training sequences, where they follow from the settings or from the lengths; `None` for a stream.
+    /// Training sequences, if they follow from the settings or the lengths; `None` for a stream.
     pub sequences: Option<usize>,
-    /// Positions of a full sequence, where they follow from the settings or from the lengths.
+    /// Positions of a full sequence, if they follow from the settings or the lengths.
     pub seq_len: Option<usize>,
     /// Ids of all training documents.
     pub ids: u64,
-    /// Share of a generated corpus that is generated together; 0 for files.
+    /// Share of a generated corpus that is generated at once; 0 for files.
     pub together: f64,
 }
 
-/// How far a survey looks.
+/// The extent of a survey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// At what was counted before.
+    /// Only lengths counted before.
     Counts,
-    /// Also at the first documents of slices that were never tokenised, which takes a tenth of a second. What it finds is kept
-    /// in the cache where that has a folder already.
+    /// Also the first documents of untokenised slices, which takes about 0.1 s. The results are cached if the cache
+    /// folder exists.
     Documents,
 }
 
-/// Surveys the data of a run. Where a guess cannot be made, lengths are `None`: what is wrong is told when the data is loaded.
+/// Surveys the data of a run. Lengths that cannot be estimated are `None`: errors are reported when the data is loaded.
 pub fn survey(
     settings: &DataSettings,
     model: &ModelSettings,
@@ -89,17 +89,17 @@ pub fn survey(
     }
 }
 
-/// What is known of the documents of a slice.
+/// Known facts about the documents of a slice.
 enum Known {
-    /// Ids of each.
+    /// Number of ids of each.
     Counted(Vec<u32>),
-    /// The first ones.
+    /// A sample of the first documents.
     Sampled(Sample),
     Nothing,
 }
 
 impl Known {
-    /// Ids of each of so many documents.
+    /// Lengths in ids of `documents` documents.
     fn lengths(self, documents: usize) -> Option<Vec<u32>> {
         match self {
             Self::Counted(lengths) => Some(lengths),
@@ -110,7 +110,7 @@ impl Known {
 }
 
 impl Survey {
-    /// Documents of which nothing is known.
+    /// A survey of `documents` unknown documents.
     pub fn unknown(documents: usize) -> Self {
         Self {
             ids: USUAL.saturating_mul(documents as u64),
@@ -118,7 +118,7 @@ impl Survey {
         }
     }
 
-    /// What follows from the lengths of training and validation documents.
+    /// A survey from the lengths of training and validation documents.
     fn of(
         key: &DataKey,
         model: &ModelSettings,

@@ -1,8 +1,8 @@
-//! Format numbers of stored files: what is read, and what is said of files that are too old or too new.
+//! Format numbers of stored files, and the errors for files that are too old or too new.
 
 use serde::Deserialize;
 
-/// A file whose format number this version does not read.
+/// A file with an unsupported format number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// Written by a newer version.
@@ -14,10 +14,10 @@ pub enum FormatError {
         what: &'static str,
         /// Its number.
         found: u64,
-        /// The newest number that is read.
+        /// The newest supported number.
         known: u32,
     },
-    /// Written by a version whose files are no longer read.
+    /// Written by a version that is no longer supported.
     #[error(
         "{what} has format {found}, which is too old (this specbook reads from {oldest}); run again to make it anew"
     )]
@@ -26,21 +26,21 @@ pub enum FormatError {
         what: &'static str,
         /// Its number.
         found: u64,
-        /// The oldest number that is read.
+        /// The oldest supported number.
         oldest: u32,
     },
-    /// No format number, or no JSON object.
+    /// No format number, or not a JSON object.
     #[error("{what} cannot be read: {reason}")]
     Unreadable {
         /// Kind of file.
         what: &'static str,
-        /// The parser's words.
+        /// The parser's message.
         reason: String,
     },
 }
 
 impl FormatError {
-    /// Whether the file is sound, only not for this version.
+    /// Whether the file is valid but of another version.
     pub fn is_version(&self) -> bool {
         !matches!(self, Self::Unreadable { .. })
     }
@@ -51,16 +51,16 @@ struct Head {
     format: u64,
 }
 
-/// Parses a JSON file with a field `format`, whose number must be `known`.
+/// Parses a JSON file whose field `format` must be `known`.
 ///
 /// # Errors
-/// Another number (told apart by «too old» and «too new»), or text that does not parse.
+/// Another number («too old» or «too new»), or text that does not parse.
 pub fn parse<T: serde::de::DeserializeOwned>(
     what: &'static str,
     known: u32,
     bytes: &[u8],
 ) -> Result<T, FormatError> {
-    // The usual case is one parse; the number is looked at alone only where that fails or the number differs.
+    // The usual case is one parse; the number is read alone only if that fails or the number differs.
     let whole = serde_json::from_slice::<T>(bytes);
     let head = match (&whole, format_in(bytes)) {
         (_, Some(found)) => Some(found),
@@ -82,7 +82,7 @@ pub fn parse<T: serde::de::DeserializeOwned>(
     }
 }
 
-/// The number where the text begins with `{"format":n,`, as our own files do.
+/// The number, if the text begins with `{"format":n,` as our files do.
 fn format_in(bytes: &[u8]) -> Option<u64> {
     let rest = bytes.strip_prefix(b"{\"format\":")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();

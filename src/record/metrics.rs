@@ -1,4 +1,4 @@
-//! The names of all metrics: what `check` accepts, what expressions know, what reports explain.
+//! All metrics by name: accepted by `check`, known to expressions, explained in reports.
 
 /// A metric of a run or of its evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -247,7 +247,8 @@ pub fn metric(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)
 }
 
-/// The mark of a run by its `beats_ngrams`, where it learned no more than word or pair frequencies, and what the mark means.
+/// The mark, with its meaning, of a run whose `beats_ngrams` shows that it learned no more than word or pair
+/// frequencies.
 pub fn ngram_mark(beats_ngrams: f64) -> Option<(char, &'static str)> {
     if beats_ngrams < 1.0 {
         Some((

@@ -1,6 +1,6 @@
-//! What a finished run leaves behind: plain data, written by the scheduler, read by everything else.
+//! Records of finished runs: plain data, written by the scheduler and read by everything else.
 //!
-//! Everything here is reproducible except [`Timing`] and [`Provenance`], which no comparison looks at.
+//! Everything here is reproducible except [`Timing`] and [`Provenance`], which are never compared.
 
 pub mod format;
 mod metrics;
@@ -15,7 +15,7 @@ use crate::digest::Sha256Hex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Number of the training mathematics; raised by whoever changes the bits of a training run.
+/// Version of the training computations; raise it with every change of a training run's bits.
 pub const RECIPE: u32 = 2;
 
 /// Format number of `record.json`.
@@ -53,7 +53,7 @@ pub struct MetricPoint {
     pub epoch: f64,
     /// Scored training targets so far.
     pub tokens: u64,
-    /// Loss of the step's batch before the update, auxiliary terms included.
+    /// Loss of the step's batch before the update, including auxiliary terms.
     #[serde(rename = "train/loss")]
     pub train_loss: f64,
     /// Its cross-entropy part (equal to `train/loss` for plain cross-entropy).
@@ -62,7 +62,7 @@ pub struct MetricPoint {
     /// Its square part (0 for plain cross-entropy).
     #[serde(rename = "train/square")]
     pub train_square: f64,
-    /// Validation loss after the update, weighted by tokens, where it was due.
+    /// Validation loss after the update, weighted by tokens, if due.
     #[serde(rename = "val/loss", default, skip_serializing_if = "Option::is_none")]
     pub val_loss: Option<f64>,
     /// The cross-entropy part of the validation loss.
@@ -82,7 +82,7 @@ pub struct MetricPoint {
 }
 
 impl MetricPoint {
-    /// The series of a run: what counts, then the measured numbers of `metrics.jsonl`.
+    /// The series of a run: counters, followed by the measured numbers of `metrics.jsonl`.
     pub const SERIES: [&str; 10] = [
         "epoch",
         "tokens",
@@ -95,10 +95,10 @@ impl MetricPoint {
         "lr",
         "grad_norm",
     ];
-    /// The curves of a run: the series that are measured.
+    /// The curves of a run: the measured series.
     pub const CURVES: &[&str] = Self::SERIES.split_at(2).1;
 
-    /// What a series is, in one sentence; empty for an unknown name.
+    /// Description of a series in one sentence; empty for an unknown name.
     pub fn about(series: &str) -> &'static str {
         match series {
             "epoch" => "Passes over the training sequences so far, with fraction.",
@@ -117,7 +117,7 @@ impl MetricPoint {
         }
     }
 
-    /// The value of a series at this step; `None` where it was not measured, or for an unknown name.
+    /// The value of a series at this step; `None` if it was not measured or the name is unknown.
     pub fn value(&self, series: &str) -> Option<f64> {
         match series {
             "epoch" => Some(self.epoch),
@@ -139,13 +139,13 @@ impl MetricPoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Finished and whole.
+    /// Finished and intact.
     Cached,
-    /// Nothing there.
+    /// Not in the store.
     Missing,
-    /// A checkpoint to go on from.
+    /// Interrupted, with a checkpoint.
     Partial,
-    /// Claimed by a live process.
+    /// Leased by a live process.
     Running,
     /// Ended with an error.
     Failed,
@@ -167,20 +167,20 @@ pub struct RunRecord {
     pub status: RunStatus,
     /// The run's key, as in `key.json`.
     pub key: serde_json::Value,
-    /// What computed it.
+    /// The numerics that computed it.
     pub numerics: Numerics,
     /// Sizes.
     pub counts: Counts,
     /// Final metrics by name: `train_loss` (mean over the last epoch), `val_loss` (last), `val_loss_min`, … finite numbers only.
     pub metrics: BTreeMap<String, f64>,
-    /// Digests of what is compared.
+    /// Digests of the compared parts.
     pub digests: Digests,
-    /// Size and digest of every file of the run folder but this one.
+    /// Size and digest of every other file in the run folder.
     pub files: BTreeMap<String, FileEntry>,
-    /// What a reader should know about the data: settings of the tokenizer that were switched off, characters that are lost.
+    /// Notes on the data for readers: disabled settings of the tokenizer, lost characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Why it failed, where it did.
+    /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Wall-clock figures: never compared.
@@ -198,24 +198,25 @@ pub struct FileEntry {
     pub sha256: Sha256Hex,
 }
 
-/// What computed a run: recorded, not keyed.
+/// The numerics that computed a run: recorded, not part of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Numerics {
     /// `cpu-fused`, `cpu-reference`, `cuda`, `fake`.
     pub engine: String,
-    /// Number of the training mathematics.
+    /// Version of the training computations.
     pub recipe: u32,
-    /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64+neon`, …; of bf16 `x86_64+avx512bf16`, `x86_64+avx512+amx` or
-    /// `aarch64+neonbf16`. Of a GPU its type, cuBLAS, stream and workspace, then the driver.
+    /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64+neon`, …; for bf16, `x86_64+avx512bf16`,
+    /// `x86_64+avx512+amx` or `aarch64+neonbf16`. For a GPU: its
+    /// type, cuBLAS, stream and workspace, then the driver.
     pub isa: String,
     /// Number format of the matrix products.
     pub dtype: String,
 }
 
 impl Numerics {
-    /// Whether two descriptions of what computes promise the same course: all but what [`Numerics::decisive_isa`] leaves out of the
-    /// instruction set is equal. Only such runs continue or repeat each other.
+    /// Whether both guarantee the same course: all fields are equal, except for parts of the instruction set that
+    /// [`Numerics::decisive_isa`] ignores. Only such runs continue or reproduce each other.
     pub fn agrees_with(&self, other: &Self) -> bool {
         let course = |of: &Self| {
             let isa = of.decisive_isa().to_owned();
@@ -224,11 +225,12 @@ impl Numerics {
         course(self) == course(other)
     }
 
-    /// What of the instruction set results depend on. The fused kernels give the same bits in f32 on every processor; in bf16 the
-    /// instructions round in their own ways; other engines promise nothing beyond a processor family.
+    /// The part of the instruction set that results depend on. The fused kernels give the same bits in f32 on every
+    /// processor; in bf16, instruction sets round differently; other engines guarantee nothing beyond a processor
+    /// family.
     pub fn decisive_isa(&self) -> &str {
         match (self.engine.as_str(), self.dtype.as_str()) {
-            // Behind a `+` stands the driver.
+            // The driver follows a `+`.
             ("cuda", _) => self.isa.split('+').next().unwrap_or_default(),
             (_, "bf16") => &self.isa,
             ("cpu-fused", _) => "any processor",
@@ -263,7 +265,7 @@ pub struct Counts {
     pub sequences: u64,
 }
 
-/// Digests of what reruns are compared by.
+/// Digests for comparing reruns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Digests {
@@ -271,7 +273,7 @@ pub struct Digests {
     pub weights: Option<Sha256Hex>,
     /// Of `metrics.jsonl`.
     pub metrics: Sha256Hex,
-    /// Of the tokenizer that was used.
+    /// Of the tokenizer.
     pub tokenizer: Sha256Hex,
     /// Of the ids of the training and validation documents; `None` in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,7 +286,7 @@ pub struct Digests {
 pub struct Failure {
     /// The error as printed.
     pub message: String,
-    /// Last step whose loss was finite, where training had begun.
+    /// Last step with a finite loss, if training had begun.
     pub last_good_step: Option<u64>,
 }
 
@@ -292,18 +294,18 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timing {
-    /// Seconds of training, validation left out, over all sessions of the run.
+    /// Seconds of training without validation, over all sessions of the run.
     pub train_seconds: f64,
     /// Seconds of validation.
     pub validation_seconds: f64,
     /// Trained positions (batch · length) per second of training.
     pub train_tokens_per_second: f64,
-    /// Highest resident set of the process since the run before it ended (with `--jobs`: of all runs at that time), bytes.
+    /// Peak resident set of the process since the previous run ended (with `--jobs`, of all concurrent runs), bytes.
     pub peak_rss_bytes: u64,
 }
 
 impl Timing {
-    /// What claims over wall-clock time measure, in seconds.
+    /// The measures of claims about wall-clock time, in seconds.
     pub fn metrics(&self) -> [(&'static str, f64); 2] {
         [
             ("train_seconds", self.train_seconds),
@@ -326,7 +328,7 @@ pub struct Provenance {
     pub platform: String,
 }
 
-/// `result.json` of an evaluation, with what its other files hold.
+/// `result.json` of an evaluation, with the contents of its other files.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvalResult {
@@ -338,7 +340,7 @@ pub struct EvalResult {
     pub documents: Vec<DocumentScore>,
     /// Continuations in the order of the prompts.
     pub samples: Vec<Sample>,
-    /// Targets and nats of each validation document, as the run was validated; empty where documents share sequences.
+    /// Targets and nats of each validation document in the run's validation; empty if documents share sequences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validation: Vec<(u64, f64)>,
 }
@@ -355,7 +357,7 @@ pub struct DocumentScore {
     pub nll: f64,
     /// `exp(nll / tokens)`.
     pub perplexity: f64,
-    /// Targets that have the largest logit.
+    /// Targets with the largest logit.
     #[serde(default)]
     pub hits: Option<u64>,
     /// The first characters of the text.
@@ -372,22 +374,22 @@ pub struct Sample {
     pub continuation: String,
     /// Number of new tokens.
     pub new_tokens: usize,
-    /// Whether it ended by itself (end-of-text).
+    /// Whether it ended with end-of-text.
     pub ended: bool,
 }
 
-/// What a run will cost.
+/// Estimated cost of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// Trained parameters.
     pub params: u64,
     /// Optimizer steps.
     pub steps: u64,
-    /// Trained positions. Of a plan before the text was counted: guessed from the first documents.
+    /// Trained positions; estimated from the first documents if the text has not been counted.
     pub tokens: u64,
     /// Floating-point operations of training and validation.
     pub flops: f64,
-    /// Highest resident memory, bytes.
+    /// Peak resident memory, bytes.
     pub peak_rss_bytes: u64,
     /// Bytes the finished run leaves in the store.
     pub disk_bytes: u64,

@@ -1,4 +1,4 @@
-//! Names and values as people write them: numbers are compared as numbers.
+//! Names and values as users write them: numbers are compared as numbers.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ pub fn same_value(own: &Value, written: &str) -> bool {
     }
 }
 
-/// Whether `written` means the run or setting `name`: the same parts, their numbers compared as numbers.
+/// Whether `written` means the run or setting `name`: the same parts, with numbers compared as numbers.
 pub fn same_run(name: &str, written: &str) -> bool {
     let same_part = |(own, written): (&str, &str)| {
         own == written
@@ -26,7 +26,7 @@ pub fn same_run(name: &str, written: &str) -> bool {
         || name.split(',').count() == written.split(',').count() && parts().all(same_part)
 }
 
-/// The setting that the run `name` is a replicate of: the name without its draw of documents and its seed.
+/// The setting of the replicate `name`: its name without document draw and seed.
 pub fn setting_of(name: &str, draw: usize, seed: u64) -> &str {
     let strip = |name: &'_ str, last: String| name.strip_suffix(&last).map(str::len);
     let length = strip(name, format!("seed={seed}")).unwrap_or(name.len());

@@ -1,4 +1,4 @@
-//! What claims, expressions and reports see of a plan's runs: plain numbers, series and texts.
+//! Results of a plan's runs for claims, expressions and reports: plain numbers, series and texts.
 
 use super::{Estimate, EvalResult, MetricPoint, RunId, RunRecord, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -22,25 +22,25 @@ pub struct RunResult {
     pub id: RunId,
     /// Name in the plan (`25x100,seed=1`).
     pub name: String,
-    /// Name without draw and seed: equal for the replicates of one setting (`25x100`).
+    /// Name without draw and seed, shared by the replicates of one setting (`25x100`).
     pub group: String,
     /// Axis names and values.
     pub axes: Vec<(String, serde_json::Value)>,
     /// Seed.
     pub seed: u64,
-    /// What was planned to cost.
+    /// Its estimated cost.
     pub estimate: Estimate,
     /// The run's key, as in `key.json`.
     pub key: serde_json::Value,
     /// Finished, failed or missing.
     pub status: RunStatus,
-    /// The record, where finished or failed.
+    /// The record, if finished or failed.
     pub record: Option<RunRecord>,
     /// Metrics of the record and of the evaluation by name.
     pub metrics: BTreeMap<String, f64>,
     /// Steps.
     pub series: Vec<MetricPoint>,
-    /// Evaluation, where there is one.
+    /// Evaluation, if any.
     pub eval: Option<EvalResult>,
     /// Ids per training document (for length histograms).
     pub document_tokens: Vec<u32>,
@@ -50,7 +50,7 @@ pub struct RunResult {
 pub const REPLICATE_AXES: [&str; 2] = ["draw", "seed"];
 
 impl RunResult {
-    /// Which draw of documents it was trained on; 0 where the spec has no axis of draws.
+    /// The document draw it was trained on; 0 if the spec has no axis of draws.
     pub fn draw(&self) -> u64 {
         let draw = self.axes.iter().find(|(name, _)| name == "draw");
         draw.and_then(|(_, value)| value.as_u64()).unwrap_or(0)

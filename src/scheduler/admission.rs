@@ -1,41 +1,41 @@
-//! Which run starts next: plan order, memory, threads.
+//! Chooses the next run to start by plan order, memory and threads.
 
 use super::Options;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Permission to run, with what it takes.
+/// Permission to run, with the memory and threads it holds.
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) threads: usize,
     bytes: u64,
 }
 
-/// A thread that makes runs. The memory of a run that has ended stays with its thread, for the next one there: so whoever has made a run goes
-/// on before a fresh worker begins.
+/// A worker thread. The memory of a finished run stays with its thread for reuse, so a worker that has made a run goes
+/// before a fresh one.
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     has_run: bool,
 }
 
-/// What a worker does next.
+/// A worker's next action.
 pub(super) enum Next {
     Start(usize, Ticket),
     Done,
 }
 
 struct State {
-    /// Runs to start, in order: index, bytes, and not before when.
+    /// Runs to start, in order: index, bytes, earliest start.
     queue: VecDeque<(usize, u64, Option<Instant>)>,
     active: usize,
     bytes: u64,
     threads: usize,
-    /// Workers that have made a run, make none now, and will ask for another.
+    /// Idle workers that have made a run and will ask for another.
     rested: usize,
 }
 
-/// The runs that wait, and what the active ones take.
+/// The waiting runs, and the resources of the active ones.
 pub(super) struct Admission {
     state: Mutex<State>,
     changed: Condvar,
@@ -64,7 +64,7 @@ impl Admission {
         }
     }
 
-    /// Waits for a run that may start; `Done` where none is left or `halted`.
+    /// Waits for a run that may start; `Done` if none is left or `halted`.
     pub(super) fn next(
         &self,
         worker: &mut Worker,
@@ -83,7 +83,7 @@ impl Admission {
                 && let Some((index, bytes, _)) = state.queue.remove(place)
             {
                 state.rested -= usize::from(std::mem::replace(&mut worker.has_run, true));
-                // A fresh one may have waited for this worker.
+                // A fresh worker may have waited for this one.
                 self.changed.notify_all();
                 let ticket = self.ticket(&mut state, bytes);
                 return Next::Start(index, ticket);
@@ -93,7 +93,7 @@ impl Admission {
         }
     }
 
-    /// The first run of the queue that is due and fits; a large one is not overtaken, so that it starts at all.
+    /// The first queued run that is due and fits; a large run is not overtaken, so that it is not starved.
     fn startable(&self, state: &State) -> Option<usize> {
         let now = Instant::now();
         let due = |since: &Option<Instant>| since.is_none_or(|since| since <= now);
@@ -104,7 +104,7 @@ impl Admission {
         (state.active == 0 || fits).then_some(place)
     }
 
-    /// Divides the threads that are free among this run and those that could start beside it.
+    /// Divides the free threads among this run and those that could start beside it.
     fn ticket(&self, state: &mut State, bytes: u64) -> Ticket {
         let slots = (self.jobs - state.active.min(self.jobs - 1)).max(1);
         let shares = slots.min(state.queue.len() + 1);
@@ -115,12 +115,12 @@ impl Admission {
         Ticket { threads, bytes }
     }
 
-    /// Gives back what a run took.
+    /// Releases the resources of a run.
     pub(super) fn finish(&self, ticket: Ticket) {
         self.release(&ticket, None);
     }
 
-    /// Gives back what a run took that another process makes, and puts it to the end of the queue.
+    /// Releases the resources of a run that another process is making, and moves it to the end of the queue.
     pub(super) fn put_back(&self, index: usize, ticket: Ticket) {
         self.release(&ticket, Some((index, ticket.bytes)));
     }
@@ -148,7 +148,7 @@ mod tests {
         Admission::new(&runs, &options)
     }
 
-    /// What whoever may go on first would start.
+    /// The run that the first admissible worker would start.
     fn start(admission: &Admission) -> Option<(usize, Ticket)> {
         let has_run = admission.state.lock().unwrap().rested > 0;
         ask(admission, &mut Worker { has_run })
@@ -223,7 +223,7 @@ mod tests {
         let (third, ticket) = ask(&admission, &mut fresh).unwrap();
         assert_eq!((second, third), (1, 2));
         admission.finish(ticket);
-        // Who leaves holds nobody up.
+        // A worker that leaves holds up no other.
         let leaves = admission.next(&mut fresh, &|| true, Duration::from_millis(1));
         assert!(matches!(leaves, Next::Done));
         assert_eq!(ask(&admission, &mut other).unwrap().0, 3);

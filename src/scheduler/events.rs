@@ -1,26 +1,26 @@
-//! What a scheduler tells while it runs.
+//! Events a scheduler reports while it runs.
 
 use super::Base;
 use crate::record::{EvalResult, MetricPoint, RunRecord};
 use crate::train::StepTiming;
 use std::path::Path;
 
-/// Something that happened. `index` is the run's place in the plan.
+/// A progress event. `index` is the run's position in the plan.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The plan begins.
     Began {
         /// Runs of the plan.
         runs: usize,
-        /// Different runs of the plan.
+        /// Distinct runs of the plan.
         unique: usize,
     },
-    /// The run was found finished.
+    /// The run was already finished.
     Cached {
         /// Which run.
         index: usize,
     },
-    /// Another process makes the run. It is looked at again later, and told each time.
+    /// Another process is making the run. It is checked again later, with an event each time.
     Waiting {
         /// Which run.
         index: usize,
@@ -31,11 +31,11 @@ pub enum Event<'a> {
         index: usize,
         /// Steps already done, if it continues from a checkpoint.
         resumed_at: Option<u64>,
-        /// The shorter run whose checkpoint that is; `None` where it is its own.
+        /// The shorter run that the checkpoint comes from; `None` if it is its own.
         extends: Option<&'a Base>,
-        /// Steps in all.
+        /// Total steps.
         steps: u64,
-        /// Threads it has.
+        /// Its threads.
         threads: usize,
         /// Its log.
         log: &'a Path,
@@ -48,7 +48,7 @@ pub enum Event<'a> {
         point: &'a MetricPoint,
         /// Its wall time.
         timing: StepTiming,
-        /// Steps in all.
+        /// Total steps.
         steps: u64,
     },
     /// A long validation is in progress.
@@ -57,7 +57,7 @@ pub enum Event<'a> {
         index: usize,
         /// Sequences done.
         done: usize,
-        /// Of all.
+        /// Total sequences.
         all: usize,
     },
     /// A checkpoint was written.
@@ -68,7 +68,7 @@ pub enum Event<'a> {
         step: u64,
         /// Bytes written.
         bytes: u64,
-        /// Seconds that took.
+        /// Seconds taken.
         seconds: f64,
     },
     /// The run is trained and in the store.
@@ -84,7 +84,7 @@ pub enum Event<'a> {
         index: usize,
         /// Why.
         message: &'a str,
-        /// Its log, where there is one.
+        /// Its log, if any.
         log: Option<&'a Path>,
         /// The log's last lines.
         tail: &'a str,
@@ -93,7 +93,7 @@ pub enum Event<'a> {
     Stopped {
         /// Which run.
         index: usize,
-        /// Steps that are saved.
+        /// Saved steps.
         step: u64,
     },
     /// Evaluation begins.
@@ -108,13 +108,13 @@ pub enum Event<'a> {
         /// Its result.
         result: &'a EvalResult,
     },
-    /// Something that changes no result but should be known.
+    /// A warning that affects no result.
     Warning(&'a str),
 }
 
 /// Receives events, from several threads.
 pub trait Events: Sync {
-    /// Receives one.
+    /// Receives one event.
     fn on(&self, event: Event<'_>);
 }
 
@@ -124,7 +124,7 @@ impl<F: Fn(Event<'_>) + Sync> Events for F {
     }
 }
 
-/// Receives events and does nothing.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

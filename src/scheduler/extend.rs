@@ -1,8 +1,8 @@
 //! Longer runs that extend shorter ones.
 //!
-//! A run that differs from a finished one only in its length, and in a schedule that gave the same rates so far, takes the same
-//! steps at first. If the shorter run kept its final checkpoint, the longer one continues from there and ends with the same bits.
-//! What the end of the shorter run added to its last step (the validation that every end has) is taken away again.
+//! A run that differs from a finished one only in its length, and in a schedule that gave the same rates so far, begins
+//! with the same steps. If the shorter run kept its final checkpoint, the longer one continues from there and ends with
+//! the same bits. The final validation that the shorter run added to its last step is removed again.
 
 use crate::data::batch::Course;
 use crate::plan::{Run, RunKey};
@@ -27,14 +27,15 @@ pub struct Base {
 }
 
 impl Base {
-    /// What of a record is needed to continue from it; `None` for a run without a checkpoint.
+    /// The facts needed to continue from a record; `None` for a run without a checkpoint.
     fn of(record: &RunRecord) -> Option<Self> {
         let mut files = record.files.keys();
         let has_checkpoint = files.any(|name| name.starts_with("checkpoint/"));
         Self::without_checkpoint(record).filter(|_| has_checkpoint)
     }
 
-    /// The same, whether or not the checkpoint was kept; `None` for a run that failed, has no steps, or is of another version.
+    /// As [`Self::of`], whether or not the checkpoint was kept; `None` for a run that failed, has no steps, or was made
+    /// by another version.
     fn without_checkpoint(record: &RunRecord) -> Option<Self> {
         let steps = record.counts.steps;
         let per_epoch = steps as f64 / record.metrics.get("epochs")?;
@@ -49,9 +50,9 @@ impl Base {
         })
     }
 
-    /// Whether a run with this key and so many steps begins with the steps of this one.
+    /// Whether a run with this key and number of steps begins with the steps of this one.
     fn begins(&self, key: &RunKey, steps: u64) -> bool {
-        // The last step of a budget of tokens may be cut.
+        // A token budget may truncate the last step.
         if self.steps == 0 || self.steps >= steps || self.key.train.max_tokens.is_some() {
             return false;
         }
@@ -66,7 +67,7 @@ impl Base {
         let rate = |key: &RunKey, step| learning_rate(&key.train, step).to_bits();
         let same_rates = self.key.train.schedule == key.train.schedule
             || (0..self.steps).all(|step| rate(&self.key, step) == rate(key, step));
-        // The validation at the end of the shorter run may have chosen weights that the longer one never looks at.
+        // The validation at the end of the shorter run may have chosen weights that the longer one never validates.
         same_rates && (key.train.keep == Keep::Last || self.end_is_validated(key, steps))
     }
 
@@ -77,14 +78,14 @@ impl Base {
             step: self.steps - 1,
             steps,
             end_of_epoch: end_of_epoch && !is_stream,
-            // Not known of one step: a cadence in tokens says no.
+            // Unknown for one step: a token cadence then gives false.
             tokens: [0, 0],
         };
         validation_due(&key.train, place)
     }
 }
 
-/// Whether `run` begins with the steps of a finished run, which it could extend if that had kept its checkpoint.
+/// Whether `run` begins with the steps of a finished run, and could extend it had it kept its checkpoint.
 pub fn begins_like(record: &RunRecord, run: &Run) -> bool {
     let base = Base::without_checkpoint(record);
     base.is_some_and(|base| base.begins(&run.key, run.estimate.steps))
@@ -95,7 +96,7 @@ pub fn begins_like(record: &RunRecord, run: &Run) -> bool {
 pub struct Bases(Mutex<Option<Vec<Base>>>);
 
 impl Bases {
-    /// The longest finished run that `run`, of so many steps, begins with, where `numerics` promises its bits.
+    /// The longest finished run whose steps `run` begins with, if `numerics` guarantees the same bits.
     ///
     /// # Errors
     /// A store that cannot be read.
@@ -132,7 +133,7 @@ impl Bases {
         Ok(bases)
     }
 
-    /// Adds a run that was finished since.
+    /// Adds a newly finished run.
     pub(super) fn add(&self, record: &RunRecord) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bases) = &mut *known {
@@ -141,7 +142,8 @@ impl Bases {
     }
 }
 
-/// Makes a step of a shorter run what it is in the longer one, whose course is `course`; `before` are the tokens of the steps before it.
+/// Adapts a step of a shorter run to the longer one with the given `course`; `before` is the token count of the steps
+/// before it.
 pub(super) fn adapt(point: &mut MetricPoint, before: u64, run: &Run, course: &Course<'_>) {
     point.epoch = course.epochs_done(point.step);
     let place = Place {

@@ -1,6 +1,6 @@
-//! What survives: every file operation of a small sweep fails, or is the last one of the process.
+//! Fault injection: every file operation of a small sweep fails, or is the last one of the process.
 //!
-//! The usual test run takes every [`SAMPLED`]th operation, `cargo test faults -- --ignored` all of them.
+//! The default test run tries every [`SAMPLED`]th operation, `cargo test faults -- --ignored` all of them.
 
 use super::testing::*;
 use crate::fsx::{ClientFs, Fault, FaultFs, LeaseTiming, RealFs, Weather};
@@ -8,16 +8,16 @@ use crate::store::{GcOptions, gc, remove_garbage, verify};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One in so many operations is tried; odd, so that writes, syncs and renames, which follow one another in a rhythm, all are.
+/// Sampling interval; odd, so that the repeating pattern of writes, syncs and renames is covered.
 const SAMPLED: usize = 9;
-/// All operations are tried.
+/// Try all operations.
 const ALL: usize = 1;
 
 fn inner() -> Arc<RealFs> {
     Arc::new(RealFs::without_sync())
 }
 
-/// Operations of an undisturbed sweep, and what it leaves.
+/// Number of operations in an undisturbed sweep, and its results.
 fn undisturbed(runs: u64, steps: usize) -> (u64, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let fs = FaultFs::counting(inner());
@@ -28,7 +28,7 @@ fn undisturbed(runs: u64, steps: usize) -> (u64, Vec<String>) {
     (count, fingerprint(&store, &plan))
 }
 
-/// Lets one in `every` operations in turn suffer `fault`; then the next run must complete with the same digests.
+/// Injects `fault` into one in `every` operations in turn; the next run must then complete with the same digests.
 fn sweep(runs: u64, steps: usize, fault: Fault, every: usize) -> u64 {
     let (count, expected) = undisturbed(runs, steps);
     let plan = plan(runs, steps);
@@ -73,7 +73,7 @@ fn killed_at_every_operation() {
     sweep(2, 3, Fault::Kill, ALL);
 }
 
-/// One error, and a disk that is full from some moment on.
+/// Single errors, and a disk that becomes full.
 const ERRORS: [Fault; 3] = [Fault::Fail(5), Fault::Fail(13), Fault::FailFrom(28)];
 
 #[test]
@@ -124,7 +124,7 @@ fn killed_runs_go_on(every: usize) {
         let broken = store_on(dir.path(), Arc::new(fs.clone()));
         assert!(go(&broken, &plan).is_err());
         let heads = fs.log();
-        // The head of a checkpoint is in place once its folder was synced after the rename.
+        // The head of a checkpoint is durable once its folder is synced after the rename.
         let saved = heads
             .iter()
             .filter(|line| line.starts_with("rename") && line.contains("checkpoint.json"))
@@ -150,7 +150,7 @@ fn a_run_killed_at_any_operation_goes_on_from_its_checkpoint() {
     killed_runs_go_on(ALL);
 }
 
-/// What others do while a process is held up.
+/// Action of another process while one is delayed.
 #[derive(Clone, Copy, Debug)]
 enum Others {
     /// Another process makes all runs.
@@ -178,7 +178,7 @@ fn meanwhile(others: Others, dir: &std::path::Path, plan: &crate::plan::Plan) {
     }
 }
 
-/// A process that is held up before one in `every` operations, for longer than its lease lasts, ends as if nothing had been.
+/// A process delayed before one in `every` operations, for longer than its lease lasts, ends normally.
 fn held_up(every: usize) {
     for others in [Others::Run, Others::Clean] {
         let (count, expected) = undisturbed(2, 3);
@@ -215,7 +215,7 @@ fn held_up_before_any_operation_a_process_ends_quietly() {
     held_up(ALL);
 }
 
-/// 36 runs by eight processes on a file server whose clients suffer `weather`: what comes out is what one process makes alone.
+/// 36 runs by eight processes on a file server under `weather` give the results of a single process.
 fn on_a_file_server(weather: Weather) {
     let plan = plan(36, 3);
     let alone = tempfile::tempdir().unwrap();

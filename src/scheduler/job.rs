@@ -19,7 +19,7 @@ use crate::train::{Checkpoint, Engine, Finished, TrainError, TrainJob, Trained, 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-/// Lines of the log that a failure shows.
+/// Log lines shown with a failure.
 const TAIL_LINES: usize = 20;
 
 /// How a run ended.
@@ -56,29 +56,29 @@ pub(super) struct Job<'a> {
     pub(super) threads: usize,
 }
 
-/// What became of the training.
+/// Result of the training.
 enum Training {
-    /// The record is in the store; the weights are at hand where they were trained now.
+    /// The record is in the store; with the weights if they were trained now.
     Ready(Option<Weights>),
     Ended(Outcome),
 }
 
-/// What a second look at the data of a finished run gave.
+/// Result of rechecking the data of a finished run.
 enum Recheck {
     Sound,
-    /// It was trained on something else, and is gone.
+    /// It was trained on other data, and has been moved aside.
     Other,
     Ended(Outcome),
 }
 
 impl Job<'_> {
-    /// Makes the run, or finds it, and evaluates it.
+    /// Makes or finds the run, and evaluates it.
     pub(super) fn execute(&self) -> Result<Outcome, StoreError> {
         let mut steps = 0;
-        // A second round only where the weights of a cached run turn out to be damaged.
+        // A second round only if the weights of a cached run turn out to be damaged.
         for round in 0..2 {
             let (trained, weights) = match self.train(&mut steps) {
-                // Another process took the run over: it is there or on its way.
+                // Another process took over the run: it is finished or in progress.
                 Err(StoreError::LostLease { .. }) => return Ok(Outcome::Busy),
                 other => match other? {
                     Training::Ended(outcome) => return Ok(outcome),
@@ -137,7 +137,7 @@ impl Job<'_> {
                     match self.recheck(&record)? {
                         Recheck::Sound => {}
                         Recheck::Ended(outcome) => return Ok(Training::Ended(outcome)),
-                        // It is begun anew.
+                        // It starts again.
                         Recheck::Other => return Ok(Training::Ended(Outcome::Busy)),
                     }
                 }
@@ -156,8 +156,8 @@ impl Job<'_> {
         self.train_ours(work, steps)
     }
 
-    /// Reads and tokenises the data of a finished run again, without believing what is kept: what is damaged or gone is made anew. A run
-    /// that was trained on something else is moved aside.
+    /// Rereads and tokenises the data of a finished run, ignoring the cache and rewriting damaged or missing entries. A
+    /// run that was trained on other data is moved aside.
     fn recheck(&self, record: &RunRecord) -> Result<Recheck, StoreError> {
         let prepared = match self.work.prepare(self.run) {
             Ok(prepared) => prepared,
@@ -179,7 +179,7 @@ impl Job<'_> {
         Ok(Recheck::Other)
     }
 
-    /// Tells notes about data, each once.
+    /// Reports notes about data, each once.
     fn tell(&self, notes: &[String]) {
         for note in notes {
             if lock(self.told).insert(note.clone()) {
@@ -265,14 +265,15 @@ impl Job<'_> {
         }
     }
 
-    /// The run was stopped: it goes on from `step` when it is run again.
+    /// The run was stopped; it continues from `step` next time.
     fn stopped(&self, step: u64, steps: u64) -> Outcome {
         let index = self.index;
         self.events.on(Event::Stopped { index, step });
         Outcome::Stopped { steps }
     }
 
-    /// Where training begins: at the run's own checkpoint, else at the end of a shorter run, which is then named, else at nothing.
+    /// The starting point: the run's own checkpoint, otherwise the end of a shorter run (also returned), otherwise
+    /// none.
     fn start(
         &self,
         work: &mut store::Work,
@@ -288,7 +289,7 @@ impl Job<'_> {
         Ok((work.take_checkpoint(), base))
     }
 
-    /// Lets the run begin with the steps of a shorter one, where there is one that kept its checkpoint.
+    /// Starts the run with the steps of a shorter one, if there is one that kept its checkpoint.
     fn extend(
         &self,
         work: &mut store::Work,
@@ -309,7 +310,7 @@ impl Job<'_> {
                 work.log(&format!("continues from run {} `{}`", base.id, base.name))?;
                 Ok(Some(base))
             }
-            // It is gone or damaged: the run is trained from its start.
+            // It is missing or damaged: train from the start.
             Err(error @ (StoreError::Damaged { .. } | StoreError::NoSuchRun { .. })) => {
                 let text = format!(
                     "{}; `{}` begins at its first step",
@@ -323,7 +324,7 @@ impl Job<'_> {
         }
     }
 
-    /// The recorder met an error: numbers that cannot be stored fail the run, a failing store ends the plan.
+    /// Handles an error of the recorder: numbers that cannot be stored fail the run, a failing store ends the plan.
     fn interrupted(
         &self,
         work: store::Work,
@@ -333,7 +334,7 @@ impl Job<'_> {
         match error {
             StoreError::Unstorable { .. } => self.fail(work, error.chain(), None, Some(prepared)),
             error => {
-                // What can be saved still is; the error that came first is the one to tell.
+                // Save what can be saved; report the first error.
                 let _ = work.suspend();
                 Err(error)
             }
@@ -414,7 +415,7 @@ impl Job<'_> {
         Ok(into_kept(keep, finished))
     }
 
-    /// Remembers the speed, for estimates. Runs of less than a second say little.
+    /// Stores the speed for estimates. Runs of less than a second are too noisy.
     fn calibrate(&self, record: &RunRecord) {
         let seconds = record.timing.train_seconds + record.timing.validation_seconds;
         if seconds < 1.0 || self.run.estimate.flops <= 0.0 {
@@ -457,7 +458,7 @@ impl Job<'_> {
         if there {
             return Ok(false);
         }
-        // One that is there but does not fit is moved aside.
+        // An existing one that does not match is moved aside.
         self.store.eval(id)?;
         let weights = match weights {
             Some(weights) => weights,
@@ -483,11 +484,11 @@ impl Job<'_> {
 enum EvaluationError {
     Store(StoreError),
     Work(String),
-    /// The run is there, its evaluation is not.
+    /// The run is finished, its evaluation is not.
     Stopped,
 }
 
-/// Whether preparing or evaluating ended because it was asked to.
+/// Whether preparing or evaluating was stopped on request.
 fn is_stop(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(DataError::Stopped))
         || matches!(
@@ -505,7 +506,7 @@ impl From<StoreError> for EvaluationError {
     }
 }
 
-/// The weights that a record's digest is of, and those kept beside them.
+/// The weights covered by a record's digest, and those kept beside them.
 pub(super) fn kept_weights(keep: Keep, finished: &Finished) -> (&Weights, Option<&Weights>) {
     let best = finished.checkpoint.best.as_ref().map(|(_, best)| best);
     match (keep, best) {
@@ -515,7 +516,7 @@ pub(super) fn kept_weights(keep: Keep, finished: &Finished) -> (&Weights, Option
     }
 }
 
-/// The weights that a record's digest is of, without a copy.
+/// The weights covered by a record's digest, without a copy.
 fn into_kept(keep: Keep, finished: Finished) -> Weights {
     match (keep, finished.checkpoint.best) {
         (Keep::Best, Some((_, best))) => best,

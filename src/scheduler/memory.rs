@@ -1,8 +1,8 @@
-//! Memory of this process, as the system tells it.
+//! Memory of this process, as reported by the system.
 
-/// Highest resident set of this process so far (in a sweep: since the last run ended); 0 where the system does not tell.
+/// Peak resident set of this process (in a sweep, since the last run ended); 0 if the system does not report it.
 pub fn peak_rss_bytes() -> u64 {
-    // On Linux `getrusage` may give the peak of the process that started this one: it outlives `exec`.
+    // On Linux, `getrusage` may include the peak of the parent process, since it survives `exec`.
     #[cfg(target_os = "linux")]
     if let Some(bytes) = high_water_mark() {
         return bytes;
@@ -20,9 +20,9 @@ pub fn peak_rss_bytes() -> u64 {
     }
 }
 
-/// Begins to count the peak anew after a run, where the system can: the next run's peak is not that of this one.
+/// Resets the peak after a run, if the system can, so that the next run does not inherit it.
 pub(super) fn forget_peak() {
-    // Only Linux can; elsewhere a record has the highest of the process so far.
+    // Only Linux can; elsewhere, a record holds the peak of the process so far.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

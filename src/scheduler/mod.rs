@@ -1,10 +1,11 @@
 //! Runs a plan: skips cached runs, trains the rest, records failures and continues; writes after every run.
 //!
-//! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from lease to record), `admission` (which run may start: order,
-//! memory, threads), `extend` (longer runs that extend shorter ones), `reproduce` (a stored run trained again, to compare), [`Event`] (progress reports).
+//! Parts: [`Scheduler`] (the loop over workers), `job` (one run, from lease to record), `admission` (the next run to
+//! start), `extend` (longer runs that extend shorter ones), `reproduce` (retrains a stored run to compare), [`Event`]
+//! (progress reports).
 //!
-//! It knows neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to [`Events`]. Wall
-//! time is read here, for cadence and timing, and reaches only `timing.jsonl` and a record's `timing`.
+//! It depends on neither file formats nor terminals: data and evaluations come from [`Work`], progress goes to
+//! [`Events`]. It reads wall time for cadence and timing, which reaches only `timing.jsonl` and a record's `timing`.
 
 mod admission;
 mod events;
@@ -35,18 +36,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// An error of data or evaluation, whatever its kind.
+/// Any error of data or evaluation.
 pub type WorkError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where data and evaluations come from.
+/// The source of data and evaluations.
 pub trait Work: Sync {
-    /// Reads and prepares what `run` trains on. Runs on one slice may share it.
+    /// Reads and prepares the training data of `run`. Runs on the same slice may share it.
     ///
     /// # Errors
-    /// Missing or damaged input: the run fails, the others go on.
+    /// Missing or damaged input: the run fails, the others continue.
     fn prepare(&self, run: &Run) -> Result<Arc<Prepared>, WorkError>;
 
-    /// Scores and samples a finished run with at most `threads` threads; `None` where nothing is asked for.
+    /// Scores and samples a finished run with at most `threads` threads; `None` if nothing is requested.
     ///
     /// # Errors
     /// The run then counts as failed in the summary; its record stays.
@@ -61,7 +62,7 @@ pub trait Work: Sync {
     fn has_evaluation(&self, run: &Run) -> bool;
 }
 
-/// What a run trains on: plain data.
+/// The training data of a run, as plain data.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// Training sequences or stream.
@@ -74,9 +75,9 @@ pub struct Prepared {
     pub sequences: u64,
     /// Digest of the tokenizer.
     pub tokenizer: Sha256Hex,
-    /// What a reader of the run should know about its data; the record keeps it.
+    /// Notes on the data for readers of the run; kept in the record.
     pub notes: Vec<String>,
-    /// What happened while the data was read, such as a damaged cache entry; the record does not keep it.
+    /// Warnings from reading the data, such as a damaged cache entry; not kept in the record.
     pub warnings: Vec<String>,
     /// Digest of the ids of the training and validation documents.
     pub ids: Sha256Hex,
@@ -85,45 +86,45 @@ pub struct Prepared {
 /// A finished evaluation.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// What its id is made of.
+    /// The key of its id.
     pub key: serde_json::Value,
     /// Result.
     pub result: EvalResult,
 }
 
-/// How a plan is run. Nothing here changes a result.
+/// Options for running a plan. None of them changes a result.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Runs at a time, at most; ≥ 1.
+    /// Maximum number of concurrent runs; ≥ 1.
     pub jobs: usize,
-    /// Threads of all runs together; ≥ 1.
+    /// Total threads of all runs; ≥ 1.
     pub threads: usize,
-    /// Whether other runs go on after one has failed.
+    /// Whether other runs continue after one has failed.
     pub keep_going: bool,
-    /// Whether runs that failed before are tried again.
+    /// Whether to retry runs that failed before.
     pub retry_failed: bool,
-    /// Whether the final checkpoint of each run is kept.
+    /// Whether to keep the final checkpoint of each run.
     pub keep_checkpoints: bool,
     /// Whether a run may extend a shorter one that kept its final checkpoint.
     pub extend: bool,
     /// Wall time between checkpoints.
     pub checkpoint_every: Duration,
-    /// Largest share of the wall time that checkpoints may take: where writing one is slow, the interval grows.
+    /// Maximum share of wall time spent on checkpoints: if writing is slow, the interval grows.
     pub checkpoint_share: f64,
-    /// Whether every digest of a cached run is checked, not only its sizes.
+    /// Whether to check all digests of a cached run, not only its sizes.
     pub paranoid: bool,
-    /// Free memory in bytes: the estimates of runs at a time stay below it (one run always starts).
+    /// Free memory in bytes: bounds the summed estimates of concurrent runs (one run always starts).
     pub free_memory: Option<u64>,
     /// `cpu` or `cuda:0`, for the provenance.
     pub device: String,
-    /// How often a run that another process makes is looked at.
+    /// How often to check a run that another process is making.
     pub poll: Duration,
-    /// Whether such a run is waited for; else it is left to that process.
+    /// Whether to wait for such a run; otherwise it is left to that process.
     pub wait: bool,
 }
 
 impl Default for Options {
-    /// One run at a time, one thread, going on after failures, retrying, a checkpoint each 30 s.
+    /// One run at a time, one thread, continuing after failures, retrying, a checkpoint every 30 s.
     fn default() -> Self {
         Self {
             jobs: 1,
@@ -143,14 +144,14 @@ impl Default for Options {
     }
 }
 
-/// How a plan went. Runs that share an id count once.
+/// The outcome of a plan. Runs that share an id count once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Different runs of the plan.
+    /// Distinct runs of the plan.
     pub runs: usize,
     /// Trained now.
     pub trained: usize,
-    /// Found finished.
+    /// Already finished.
     pub cached: usize,
     /// Evaluated now.
     pub evaluated: usize,
@@ -158,34 +159,34 @@ pub struct Summary {
     pub steps: u64,
     /// Names and messages of runs that failed, in plan order.
     pub failed: Vec<(String, String)>,
-    /// Names of runs that were stopped or not begun, in plan order.
+    /// Names of runs that were stopped or not started, in plan order.
     pub stopped: Vec<String>,
-    /// Names of runs that were left to the processes that make them, in plan order.
+    /// Names of runs left to other processes, in plan order.
     pub left: Vec<String>,
 }
 
 impl Summary {
-    /// Whether every run is there and evaluated.
+    /// Whether every run is finished and evaluated.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.stopped.is_empty() && self.left.is_empty()
     }
 }
 
-/// What ends a plan before its runs have ended.
+/// An error that ends a plan before its runs.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
-    /// The store cannot be read or written. What was trained so far is in it, up to the last checkpoints.
+    /// The store cannot be read or written. It holds the work up to the last checkpoints.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// Runs plans into a store.
 pub struct Scheduler<'a> {
-    /// Where results go.
+    /// The store for results.
     pub store: &'a Store,
-    /// What trains.
+    /// The training engine.
     pub engine: &'a dyn Engine,
-    /// How.
+    /// The options.
     pub options: Options,
 }
 
@@ -193,7 +194,7 @@ impl Scheduler<'_> {
     /// Runs `plan`: every run is trained (or found) and evaluated once. When `stop` is set, runs save a checkpoint and end.
     ///
     /// # Errors
-    /// A store that cannot be read or written; a run that fails is no error but in the summary.
+    /// A store that cannot be read or written. A failed run is not an error; it is listed in the summary.
     pub fn run(
         &self,
         plan: &Plan,
@@ -244,8 +245,8 @@ impl Scheduler<'_> {
         ))
     }
 
-    /// Tells the runs that are trained and evaluated, as far as sizes show, from the others. A run that cannot be looked at is
-    /// left to its worker.
+    /// Separates the runs that are trained and evaluated, judging by file sizes, from the others. A run that cannot be
+    /// inspected is left to its worker.
     fn divide(
         &self,
         plan: &Plan,
@@ -328,7 +329,7 @@ impl Scheduler<'_> {
                     lock(&shared.outcomes).insert(index, outcome);
                 }
                 Err(error) => {
-                    // A store that cannot be written ends everything: hours of training would have nowhere to go.
+                    // A store that cannot be written ends everything, since results could not be saved.
                     shared.halt.store(true, Ordering::SeqCst);
                     lock(&shared.error).get_or_insert(error);
                 }
@@ -343,7 +344,7 @@ struct Shared {
     outcomes: Mutex<BTreeMap<usize, Outcome>>,
     error: Mutex<Option<StoreError>>,
     bases: Bases,
-    /// Notes about data that were shown: runs on the same data have the same ones.
+    /// Notes about data already shown: runs on the same data have the same notes.
     told: Mutex<BTreeSet<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! What the engine tells while it trains, written to the store: steps, times, checkpoints.
+//! Writes the engine's training events to the store: steps, times, checkpoints.
 
 use super::Event;
 use super::job::Job;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// How long a validation may go on after it was asked to stop.
+/// How long a validation may continue after a stop request.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A line of `timing.jsonl`.
@@ -21,18 +21,18 @@ struct TimingLine {
     positions: u64,
 }
 
-/// Writes what the engine tells.
+/// Writes the engine's events to the store.
 pub(super) struct Recorder<'a> {
     job: &'a Job<'a>,
     pub(super) work: Work,
-    /// Steps in all.
+    /// Total steps.
     all: u64,
     /// Steps of this session.
     pub(super) steps: u64,
     pub(super) saved_step: Option<u64>,
     saved_at: Instant,
     interval: Duration,
-    /// When a validation in progress first learnt that it should stop.
+    /// When a validation in progress first received the stop request.
     halted_at: Option<Instant>,
     pub(super) error: Option<StoreError>,
 }
@@ -116,7 +116,7 @@ impl Observer for Recorder<'_> {
                 return ControlFlow::Break(());
             }
             Err(error) => {
-                // The run goes on from an older checkpoint if it is killed; the disk may have room again by the end.
+                // If killed, the run continues from an older checkpoint; the disk may have space again by the end.
                 let text = format!(
                     "no checkpoint at step {}: {}",
                     checkpoint.step,
@@ -139,7 +139,7 @@ impl Observer for Recorder<'_> {
         if !(self.job.halted)() {
             return ControlFlow::Continue(());
         }
-        // A validation that ends soon ends its step, which is then saved; another one costs the step.
+        // If the validation ends soon, its step completes and is saved; otherwise the step is lost.
         let since = self.halted_at.get_or_insert_with(Instant::now);
         match since.elapsed() < PATIENCE {
             true => ControlFlow::Continue(()),

@@ -1,4 +1,4 @@
-//! Trains a stored run again, in memory, and compares: nothing is written.
+//! Retrains a stored run in memory and compares; writes nothing.
 
 use super::Prepared;
 use super::job::kept_weights;
@@ -11,47 +11,47 @@ use crate::train::{Checkpoint, Engine, Observer, StepTiming, TrainError, TrainJo
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How far apart the final training losses of two engines may lie, as a part of the stored one.
+/// Maximum difference between the final training losses of two engines, relative to the stored one.
 pub const LOSS_TOLERANCE: f64 = 0.02;
 
-/// How a run compares with its record after it was trained again.
+/// Comparison of a retrained run with its record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reproduction {
-    /// Weights and metrics have the digests of the record.
+    /// Weights and metrics match the digests of the record.
     Equal,
-    /// Computed by what should give the same bits, and did not.
+    /// The computation should give the same bits but did not.
     Differs(Difference),
-    /// Computed by something else: only the losses can be compared.
+    /// A different computation: only losses can be compared.
     NotComparable(Losses),
     /// Stopped before the end.
     Stopped,
 }
 
-/// Where two trainings part.
+/// The first difference between two training runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    /// The first step whose metrics differ; `None` where only the weights do.
+    /// The first step whose metrics differ; `None` if only the weights do.
     pub step: Option<u64>,
-    /// The metrics of that step that differ: name, stored value, value now; `None` where one has no such value.
+    /// The metrics that differ at that step: name, stored value, new value; `None` for a missing value.
     pub metrics: Vec<(String, Option<f64>, Option<f64>)>,
-    /// The first tensor that differs, where the weights do.
+    /// The first tensor that differs, if the weights do.
     pub tensor: Option<String>,
     /// Whether the weights differ.
     pub weights: bool,
-    /// Whether the run was trained on other token ids, or with another tokenizer, than its data gives now.
+    /// Whether the run was trained on other token ids, or with another tokenizer, than its data now gives.
     pub ids: bool,
 }
 
 /// Losses of two engines side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Losses {
-    /// What computed the record.
+    /// The numerics of the record.
     pub stored_by: Numerics,
-    /// What computed now.
+    /// The numerics of the retraining.
     pub now_by: Numerics,
-    /// Training loss of the last step: stored, now.
+    /// Training loss of the last step: stored, new.
     pub last: (f64, f64),
-    /// Largest difference of the training losses of any step, and its step.
+    /// Largest difference between training losses over all steps, and its step.
     pub largest: (f64, u64),
 }
 
@@ -71,15 +71,15 @@ pub enum ReproduceError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The model that it begins with.
+    /// The initial model cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
 }
 
-/// Trains `run` again with `threads` threads and compares with `record`, the record of the same run in `store`.
+/// Retrains `run` with `threads` threads and compares it with its `record` in `store`.
 ///
 /// # Errors
-/// Stored metrics or weights that cannot be read where they are needed to show a difference; training that fails.
+/// Stored metrics or weights that are needed to show a difference but cannot be read; failed training.
 pub fn reproduce(
     store: &Store,
     engine: &dyn Engine,
@@ -139,12 +139,12 @@ pub fn reproduce(
     Ok(Reproduction::Differs(difference))
 }
 
-/// Whether what computes gives its own bits again: a GPU's sums have no order.
+/// Whether the engine reproduces its own bits: on a GPU, the order of sums varies.
 fn repeats(numerics: &Numerics) -> bool {
     numerics.engine != "cuda"
 }
 
-/// Digest of what `metrics.jsonl` would hold.
+/// Digest of the corresponding `metrics.jsonl`.
 fn metrics_digest(points: &[MetricPoint]) -> Sha256Hex {
     let mut hasher = Hasher::new();
     for point in points {
@@ -249,7 +249,7 @@ mod tests {
         let run = &plan.runs[0];
         let mut record = store.record(&run.id).unwrap().unwrap();
         assert_eq!(again(&store, run, &record), Reproduction::Equal);
-        // The same run with another seed stands for a training whose bits changed.
+        // The same run with another seed simulates a training whose bits changed.
         let mut other = run.clone();
         other.settings.train.seed = 7;
         let Reproduction::Differs(difference) = again(&store, &other, &record) else {
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(names, ["train/loss", "train/ce"]);
         assert_eq!(difference.tensor.as_deref(), Some("fake.weight"));
         assert!(!difference.ids);
-        // On other ids, whatever computed it.
+        // Trained on other ids, by any engine.
         let mut forged = record.clone();
         forged.digests.ids = Some(Sha256Hex::of(b"other ids"));
         forged.numerics.engine = "another".to_owned();
@@ -268,7 +268,7 @@ mod tests {
             panic!("not noticed");
         };
         assert!(difference.ids && difference.step.is_none() && !difference.weights);
-        // An older record does not tell the digest of its ids.
+        // An older record lacks the digest of its ids.
         forged = record.clone();
         forged.digests.ids = None;
         assert_eq!(again(&store, run, &forged), Reproduction::Equal);

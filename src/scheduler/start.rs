@@ -1,22 +1,22 @@
-//! What a run begins with, where it is a model that somebody else trained.
+//! The initial weights of a run that starts from an imported model.
 
 use crate::plan::Run;
 use crate::spec::ModelConfig;
 use crate::store::{Store, StoreError};
 use crate::train::Weights;
 
-/// Why a run cannot begin with an imported model.
+/// Why a run cannot start from an imported model.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is not there, or it is another model.
+    /// It is missing or is a different model.
     #[error("{0}")]
     Model(String),
 }
 
-/// The weights that `train.init_from` names, and what a reader should know of them; `None` where the run draws its own.
+/// The weights named by `train.init_from`, with a note for readers; `None` if the run draws its own.
 ///
 /// # Errors
 /// A model that is not in the store, is damaged, or differs from that of the run.
@@ -52,7 +52,7 @@ pub(super) fn start(
     Ok(Some((store.model_weights(&record)?, note)))
 }
 
-/// What of two models differs, in words; how one is initialised and dropped from in training does not count.
+/// The settings in which two models differ, in words, ignoring initialiser and dropout.
 fn differing(ours: &ModelConfig, theirs: &ModelConfig) -> Vec<String> {
     let same = ModelConfig {
         dropout: ours.dropout,

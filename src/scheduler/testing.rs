@@ -10,7 +10,7 @@ use crate::store::LeaseTiming;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
-/// A plan of `runs` seeds with `steps` steps each (two an epoch).
+/// A plan of `runs` seeds with `steps` steps each (two per epoch).
 pub(crate) fn plan(runs: u64, steps: usize) -> Plan {
     let runs = (0..runs).map(|seed| run(seed, steps)).collect();
     Plan {
@@ -84,13 +84,13 @@ fn run(seed: u64, steps: usize) -> Run {
     }
 }
 
-/// Four sequences; an evaluation that depends on the weights; counts what it is asked for.
+/// Four sequences and an evaluation that depends on the weights; counts calls.
 #[derive(Default)]
 pub(crate) struct SmallWork {
     pub(crate) prepared: AtomicUsize,
     pub(crate) evaluated: AtomicUsize,
     pub(crate) missing_input: bool,
-    /// Whether preparing ends early, as it does after a signal.
+    /// Whether preparing ends early, as after a signal.
     pub(crate) stops: bool,
 }
 
@@ -151,7 +151,7 @@ impl Work for SmallWork {
     }
 }
 
-/// A store for tests: no waiting for the disk, leases stale after 3 ms without a beat.
+/// A store for tests: no syncing, leases stale after 3 ms without a heartbeat.
 pub(crate) fn store(dir: &Path) -> Store {
     store_on(dir, Arc::new(RealFs::without_sync()))
 }
@@ -192,7 +192,7 @@ pub(crate) fn go_with(
     .run(plan, work, &Silent, &AtomicBool::new(false))
 }
 
-/// What must be equal whatever happened on the way: digests and metrics of each run, and its evaluation.
+/// The results that must be equal after any faults: digests, metrics and evaluation of each run.
 pub(crate) fn fingerprint(store: &Store, plan: &Plan) -> Vec<String> {
     let of = |run: &Run| {
         let record = store.record(&run.id).unwrap().expect("a finished run");
@@ -205,7 +205,7 @@ pub(crate) fn fingerprint(store: &Store, plan: &Plan) -> Vec<String> {
     plan.runs.iter().map(of).collect()
 }
 
-/// All files of a folder.
+/// All files in a folder.
 pub(crate) fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {

@@ -156,7 +156,7 @@ fn a_failure_is_recorded_and_the_others_go_on() {
     assert_eq!(record.failure.unwrap().last_good_step, Some(2));
     assert_eq!(store.status(&id).unwrap(), RunStatus::Failed);
     assert_eq!(verify(&store).unwrap().problems, []);
-    // Without retrying, nothing is done; with it, and an engine that works, the run goes on from its checkpoint.
+    // Without retrying, nothing is done; with retrying and a working engine, the run continues from its checkpoint.
     let patient = Scheduler {
         options: Options {
             retry_failed: false,
@@ -292,7 +292,8 @@ fn a_former_owner_that_comes_back_discards_its_work() {
     let (dir, plan) = (temp(), plan(1, 4));
     let slow = store(dir.path());
     let events = |event: Event<'_>| {
-        // Between two steps the process is held up for longer than a lease lasts, and another one does all the work.
+        // Between two steps, the process is delayed for longer than a lease lasts, and another one does all the
+        // work.
         if matches!(event, Event::Step { point, .. } if point.step == 2) {
             assert!(go(&store(dir.path()), &plan).unwrap().is_complete());
         }

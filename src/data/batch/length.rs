@@ -1,4 +1,4 @@
-//! How long a course is: epochs, steps and the targets of the last one, from counts alone.
+//! Length of a course: epochs, steps and the targets of the last step, from counts alone.
 
 use super::order_of;
 use crate::spec::{LastBatch, TrainSettings};
@@ -12,13 +12,13 @@ pub struct Length {
     pub epochs: usize,
     /// Optimizer steps.
     pub steps: u64,
-    /// Targets of the last step that count; `None`: all.
+    /// Scored targets of the last step; `None`: all.
     pub last_targets: Option<usize>,
 }
 
 impl Length {
-    /// Length for `sequences` training sequences (`None`: a stream, which is one epoch). `targets` tells how many targets of a sequence (of
-    /// a stream: of each window) count; only `max_tokens` asks for it.
+    /// Length for `sequences` training sequences (`None`: a stream, which is one epoch). `targets` gives the scored
+    /// targets of a sequence (for a stream, of a window); only `max_tokens` uses it.
     pub fn of(
         sequences: Option<usize>,
         train: &TrainSettings,
@@ -76,7 +76,8 @@ impl Length {
         }
     }
 
-    /// Epochs like this one, each of which scores all sequences, until `tokens` targets are scored; the last step is cut there.
+    /// Repeats this epoch, which scores all sequences, until `tokens` targets are scored; truncates the last step
+    /// there.
     fn until(
         self,
         tokens: usize,
@@ -85,7 +86,7 @@ impl Length {
         targets: impl Fn(usize) -> usize,
     ) -> Self {
         let all: usize = (0..sequences).map(&targets).sum();
-        // Where nothing counts there is nothing to train.
+        // Without scored targets there is nothing to train.
         let Some(epoch) = (tokens - 1).checked_div(all) else {
             return Self {
                 epochs: 0,

@@ -34,7 +34,8 @@ fn course_rows(course: &Course<'_>, steps: std::ops::Range<u64>) -> Vec<u32> {
 #[test]
 fn published_numbers_of_steps() {
     let steps = |sequences, fields: &str| Length::of(Some(sequences), &train(fields), |_| 0).steps;
-    // EF-2: the same 2500 document visits take 300, 250 and 250 steps, since 25 is no multiple of 10.
+    // EF-2: the same 2500 document visits take 300, 250 and 250 steps, since 25 is not a multiple of
+    // 10.
     assert_eq!(steps(25, "batch_size: 10, epochs: 100"), 300);
     assert_eq!(steps(250, "batch_size: 10, epochs: 10"), 250);
     assert_eq!(steps(2500, "batch_size: 10, epochs: 1"), 250);
@@ -69,7 +70,7 @@ fn last_batch_is_kept_or_dropped() {
 
 #[test]
 fn a_budget_of_tokens_is_spent_to_the_token() {
-    // Five sequences of 1, 2, 3, 1 and 2 targets: 9 an epoch, in batches of 3, 4 and 2.
+    // Five sequences of 1, 2, 3, 1 and 2 targets: 9 per epoch, in batches of 3, 4 and 2.
     let data = data(5);
     let scored = |fields: &str| -> Vec<Vec<usize>> {
         let train = train(&format!("batch_size: 2, shuffle: false, {fields}"));
@@ -87,10 +88,10 @@ fn a_budget_of_tokens_is_spent_to_the_token() {
     assert_eq!(scored("max_tokens: 9"), [[3], [4], [2]]);
     assert_eq!(scored("max_tokens: 11"), [[3], [4], [2], [2]]);
     assert_eq!(scored("max_tokens: 1"), [[1]]);
-    // The second micro-batch of the second step is left out.
+    // The second micro-batch of the second step is omitted.
     let accumulated = scored("max_tokens: 11, grad_accum_steps: 2");
     assert_eq!(accumulated, [vec![3, 4], vec![2], vec![2]]);
-    // The id 0 is a target once an epoch.
+    // The id 0 is a target once per epoch.
     assert_eq!(
         scored("max_tokens: 9, ignore_index: 0"),
         [[2], [4], [2], [1]]
@@ -183,7 +184,7 @@ fn windows_of_a_stream_lie_inside_it() {
         }
     }
     assert_eq!(starts, (0..=31).collect());
-    // Of a budget of tokens the last window is cut: 64 a step.
+    // A token budget truncates the last window: 64 targets per step.
     let train = self::train("batch_size: 4, grad_accum_steps: 2, max_tokens: 165");
     let course = Course::new(&data, &train);
     let scored = |step| {
@@ -310,7 +311,7 @@ fn the_lines_of_a_course_are_what_it_trains_on() {
         lines.dedup();
         let missing = rows.iter().filter(|row| !lines.contains(row)).count();
         assert_eq!(missing, 0, "{fields}: {rows:?} {lines:?}");
-        // A budget of tokens may cut rows off the last step.
+        // A token budget may remove rows from the last step.
         assert!(lines.len() - rows.len() < 5, "{fields}: {rows:?} {lines:?}");
     }
     let stream = TrainingData::Stream {

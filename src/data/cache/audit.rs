@@ -1,4 +1,4 @@
-//! Every file of the cache read: what is damaged, and what is not what the runs of a store were trained on.
+//! Audits the cache: reads every file and finds damage and differences from the training data of the store's runs.
 
 use super::{
     Found, MAX_SLICE, MAX_STAT, StatEntry, digest_of_slices, read_tokenizer, split_lengths,
@@ -10,32 +10,32 @@ use crate::fsx::{Fs, FsResult};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What [`audit`] found.
+/// Result of [`audit`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheAudit {
     /// Files read.
     pub files: usize,
     /// Bytes of slices and tokenizers read.
     pub bytes: u64,
-    /// What is wrong, and where.
+    /// Paths and descriptions of problems.
     pub problems: Vec<(PathBuf, String)>,
 }
 
-/// What a run of a store says of its data.
+/// The data of a stored run, as recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedOn {
     /// Spec and name of the run.
     pub run: String,
     /// Its data.
     pub data: DataKey,
-    /// Digest of its ids; older runs have none.
+    /// Digest of its ids; missing in older runs.
     pub ids: Option<Sha256Hex>,
     /// Digest of its tokenizer.
     pub tokenizer: Sha256Hex,
 }
 
-/// Reads every file in the folders of the cache below `folder` (its own files, which are the store's, are left out). What the runs of
-/// a store say of their data is compared: the digests of ids, where they tell it, and tokenizer.
+/// Reads every file in the cache's subfolders of `folder` (files directly in it belong to the store and are skipped),
+/// and compares ids, where recorded, and tokenizers with the digests recorded by the runs.
 ///
 /// # Errors
 /// A folder that cannot be listed.
@@ -67,7 +67,7 @@ pub fn audit(folder: &Path, fs: &dyn Fs, known: &[TrainedOn]) -> FsResult<CacheA
     Ok(found)
 }
 
-/// Digests of entries, by their name and ending.
+/// Digests of entries, by name and extension.
 type Seals = BTreeMap<String, (Sha256Hex, PathBuf)>;
 
 impl CacheAudit {
@@ -79,7 +79,7 @@ impl CacheAudit {
     ) -> FsResult<()> {
         for entry in fs.list(dir)? {
             let path = dir.join(&entry.name);
-            // Files that are being written; `store gc` finds those that no longer are.
+            // Files being written; `store gc` finds abandoned ones.
             if entry.name.starts_with(".tmp") {
                 continue;
             }
@@ -138,7 +138,7 @@ impl CacheAudit {
         Ok(())
     }
 
-    /// Compares with what runs say of their data.
+    /// Compares with the data recorded by runs.
     fn compare(&mut self, known: &[TrainedOn], seals: &Seals) {
         let hash = |key: String| Sha256Hex::of(key.as_bytes());
         let mut told = std::collections::BTreeSet::new();
@@ -181,7 +181,7 @@ fn facts(fs: &dyn Fs, path: &Path) -> Result<(), String> {
         .map_err(|error| format!("it cannot be read: {error}"))
 }
 
-/// The hash and the ending of a file's name.
+/// The hash and the extension of a file name.
 fn ending(path: &Path) -> Result<(&str, &str), String> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(|name| name.split_once('.'))

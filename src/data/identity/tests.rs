@@ -50,7 +50,7 @@ fn lines(texts: &[&str]) -> String {
         .collect()
 }
 
-/// Sets a file's time back, so that a later look can trust the cache.
+/// Sets a file's time back, so that a later lookup can trust the cache.
 fn age(path: &Path, seconds: u64) {
     let file = std::fs::File::options().write(true).open(path).unwrap();
     file.set_modified(
@@ -88,7 +88,7 @@ fn only_the_documents_of_the_slices_count() {
     let dir = Dir::new();
     dir.write("a.jsonl", lines(&["v", "t1", "t2", "x"]));
     let key = dir.jsonl(SLICES).key;
-    // Compressed, spelled with escapes and another field order, as text, and with more documents behind.
+    // Compressed, with escapes and another field order, as text, and followed by more documents.
     dir.write(
         "a.jsonl.zst",
         compress_to_vec(
@@ -121,7 +121,7 @@ fn only_the_documents_of_the_slices_count() {
             .key,
         key
     );
-    // Any other document is another identity, and so is another border between two.
+    // Any changed document changes the identity, and so does a moved boundary between two documents.
     dir.write("a.jsonl", lines(&["v", "t1", "t3"]));
     assert_ne!(dir.jsonl(SLICES).key.train, key.train);
     assert_eq!(dir.jsonl(SLICES).key.validation, key.validation);
@@ -129,7 +129,7 @@ fn only_the_documents_of_the_slices_count() {
     assert_ne!(dir.jsonl(SLICES).key.train, key.train);
 }
 
-/// Replaces a digest in what is kept of files.
+/// Replaces a digest in the cached facts about files.
 fn replace_kept(dir: &Dir, from: &SliceKey, to: &SliceKey) {
     let digest = |key: &SliceKey| match key {
         SliceKey::Documents { sha256, .. } => sha256.to_string(),
@@ -147,7 +147,7 @@ fn unchanged_files_are_not_read_again() {
     let dir = Dir::new();
     let path = dir.write("a.jsonl", lines(&["v", "t1", "t2"]));
     age(&path, 0);
-    // What is kept counts only where it is younger than the file by a tick of the clock.
+    // A cached fact counts only if it is newer than the file by a clock tick.
     std::thread::sleep(std::time::Duration::from_millis(30));
     let key = dir.jsonl(SLICES).key;
     replace_kept(&dir, &key.train, &key.validation);
@@ -161,11 +161,11 @@ fn unchanged_files_are_not_read_again() {
     };
     assert_eq!(identify(&settings, &model(), &paranoid).unwrap().key, key);
     assert_eq!(dir.jsonl(SLICES).key, key, "and mended by a look inside");
-    // Other slices of the same file are digested on their own.
+    // Other slices of the same file are digested separately.
     assert_ne!(dir.jsonl("train: 1, validation: 1").key.train, key.train);
 }
 
-/// Same size, modification time and inode: only the time at which the file was changed tells, which nobody can set back.
+/// Same size, modification time and inode: only the change time differs, which cannot be set back.
 #[cfg(unix)]
 #[test]
 fn a_file_that_was_changed_in_place_and_set_back_is_read_again() {

@@ -224,7 +224,7 @@ fn a_changed_file_is_noticed() {
     );
     let context = cached(folder.path());
     identify(&settings.data, &settings.model, &context).unwrap();
-    // Where nothing tells that it changed: what is kept says that it is of the file as it is now.
+    // An undetectable change: the cached facts claim to describe the current file.
     std::fs::write(&path, "one\n---\ntwo\n---\nten").unwrap();
     age(1_700_000_000);
     let now = crate::data::source::fingerprint_of(std::slice::from_ref(&path)).unwrap();
@@ -237,11 +237,11 @@ fn a_changed_file_is_noticed() {
         std::fs::write(path, kept.to_string()).unwrap();
     }
     assert_snapshot!(load_with(&settings, &context).unwrap_err(), @"`a.txt` changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` where it kept its size and times)");
-    // What was wrong is forgotten, so planning again helps.
+    // The wrong facts are deleted, so planning again works.
     assert_eq!(load_with(&settings, &context).unwrap().documents, 2);
 }
 
-/// Several at once on one cache: one trains the tokenizer and encodes, the others wait and read.
+/// Several loads at once on one cache: one trains the tokenizer and encodes, the others wait and read.
 #[test]
 fn of_several_that_load_the_same_one_works() {
     let folder = tempfile::tempdir().unwrap();
@@ -304,7 +304,7 @@ fn a_cache_that_cannot_be_written_is_done_without_and_told() {
     assert_eq!((lengths.unwrap().len(), warnings.len()), (20, 1));
 }
 
-/// A cache that holds together and lies: it is found by what the runs say, and not believed by who believes nothing.
+/// A consistent but forged cache is detected by comparison with the runs, and ignored with `--paranoid`.
 #[test]
 fn a_forged_cache_is_found_and_made_anew() {
     let folder = tempfile::tempdir().unwrap();
@@ -347,7 +347,7 @@ fn a_forged_cache_is_found_and_made_anew() {
         reason.ends_with("not those that run a/b was trained on"),
         "{reason}"
     );
-    // An older run tells the digest of its tokenizer, not that of its ids.
+    // An older run records the digest of its tokenizer, not that of its ids.
     let of_before = crate::data::TrainedOn {
         ids: None,
         ..known.clone()
@@ -375,7 +375,7 @@ fn a_forged_cache_is_found_and_made_anew() {
     assert_eq!(mended.warnings.len(), 2, "{:?}", mended.warnings);
     assert_eq!(audit().problems, []);
     assert_eq!(load_with(&settings, &paranoid).unwrap().warnings, [""; 0]);
-    // Damage and strangers are told by name.
+    // Damaged and unknown files are reported by name.
     for (name, text) in [
         ("bpe/x.json", "{}"),
         ("slices/x", ""),
@@ -390,7 +390,7 @@ fn a_forged_cache_is_found_and_made_anew() {
     assert_eq!(audit().problems.len(), 5);
 }
 
-/// Ids that the tokenizer does not have are damage, however well their file holds together.
+/// Ids outside the vocabulary count as damage, even in a consistent file.
 #[test]
 fn ids_beyond_the_vocabulary_are_made_anew() {
     let folder = tempfile::tempdir().unwrap();
@@ -500,7 +500,8 @@ fn pile_documents_load_with_the_llama_tokenizer() {
     assert_eq!(input[1..], ids[..input.len() - 1]);
 }
 
-/// After a power loss the lengths may be torn while the ids are whole: whoever looks takes them away, whoever loads writes them again.
+/// After a power loss the lengths may be corrupt while the ids are intact: a lookup deletes them, and a load rewrites
+/// them.
 #[test]
 fn torn_lengths_heal_though_the_ids_are_whole() {
     let folder = tempfile::tempdir().unwrap();

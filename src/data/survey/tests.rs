@@ -5,7 +5,7 @@ use crate::data::sample::DOCUMENTS;
 use crate::data::test_support::{embedded, yaml};
 use crate::spec::Settings;
 
-/// A run with a cache of its own.
+/// A run with its own cache.
 struct Fixture {
     folder: tempfile::TempDir,
     settings: Settings,
@@ -41,7 +41,7 @@ impl Fixture {
         survey(data, model, &identified, &self.context(), Look::Documents)
     }
 
-    /// Lengths of the training documents, which are known from then on.
+    /// Tokenises the training documents and returns their lengths.
     fn tokenise(&self) -> Vec<u32> {
         document_lengths(&self.settings, &self.context(), &mut Vec::new()).unwrap()
     }
@@ -129,13 +129,13 @@ fn a_long_document_counts_in_proportion() {
 
 #[test]
 fn what_cannot_be_guessed_stays_open() {
-    // More documents than there could be lengths in memory.
+    // Too many documents to hold their lengths in memory.
     let large = Fixture::stories("train: 1000000000000, validation: 2").survey();
     assert_eq!((large.training, large.training_inputs), (None, None));
     assert_eq!(large.sequences, Some(1_000_000_000_000));
     assert!(large.validation.is_some());
 
-    // Nobody looked.
+    // Nothing was sampled.
     let fixture = Fixture::stories("train: 5, validation: 2");
     let Settings { data, model, .. } = &fixture.settings;
     let context = fixture.context();

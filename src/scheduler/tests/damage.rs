@@ -1,6 +1,6 @@
-//! Damage: any file of a store cut at any byte, or with one bit flipped, is noticed where it is used, and heals.
+//! Damage: any file of a store truncated at any byte, or with one bit flipped, is detected when used, and repaired.
 //!
-//! The usual test run takes some positions of every file, `cargo test damage -- --ignored` every byte.
+//! The default test run tries some positions in every file, `cargo test damage -- --ignored` every byte.
 
 use super::super::testing::*;
 use super::super::*;
@@ -10,7 +10,8 @@ use crate::train::FakeEngine;
 use std::fs;
 use std::path::Path;
 
-/// The text cut at a byte, or with one bit of it flipped; at about `tries` bytes of it, the first and the last among them.
+/// The text truncated at a byte, or with one of its bits flipped, at about `tries` positions including the first and
+/// the last.
 fn mutations(text: &[u8], tries: usize) -> Vec<(String, Vec<u8>)> {
     let step = text.len().div_ceil(tries).max(1);
     let mut places: Vec<usize> = (0..text.len()).step_by(step).collect();
@@ -22,7 +23,7 @@ fn mutations(text: &[u8], tries: usize) -> Vec<(String, Vec<u8>)> {
         let bit = (at * 5 + 2) % 8;
         let mut flipped = text.to_vec();
         flipped[at] ^= 1 << bit;
-        // A digit of a digest in upper case says the same; nothing is damaged.
+        // A digit of a digest in upper case means the same; nothing is damaged.
         let same = bit == 5 && text[at].is_ascii_lowercase();
         if !same {
             all.push((format!("bit {bit} of byte {at} flipped"), flipped));
@@ -31,7 +32,7 @@ fn mutations(text: &[u8], tries: usize) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// Runs the plan again; gives its summary and how many warnings there were.
+/// Runs the plan again; returns its summary and the number of warnings.
 fn again(dir: &Path, plan: &Plan, paranoid: bool) -> (Summary, usize) {
     let warned = Mutex::new(0);
     let events = |event: Event<'_>| {
@@ -98,7 +99,7 @@ fn damage_at_every_byte_of_a_finished_run_is_noticed_and_heals() {
     finished_files_heal(usize::MAX);
 }
 
-/// Leaves a run of four steps after its second one, with a checkpoint.
+/// Stops a run of four steps after its second, with a checkpoint.
 fn begun(dir: &Path, plan: &Plan) {
     let stop = AtomicBool::new(false);
     let events = |event: Event<'_>| {
@@ -137,7 +138,7 @@ fn begun_files_heal(tries: usize) {
             fs::write(dir.path().join(name), bytes).unwrap();
             let (summary, warned) = again(dir.path(), &plan, false);
             assert!(summary.is_complete(), "{context}");
-            // Nothing that cannot be trusted is gone on from; key, log and times hold nothing that results follow from.
+            // Training never continues from untrusted files; key, log and times do not affect results.
             let trusted = ["key.json", "log.txt", "timing.jsonl"]
                 .iter()
                 .any(|other| name.ends_with(other));
@@ -191,7 +192,7 @@ fn damaged_weights_are_noticed_when_an_evaluation_needs_them() {
         store(dir.path()).weights(&id),
         Err(StoreError::Damaged { .. })
     ));
-    // As long as nothing needs them, sizes are looked at alone.
+    // While nothing needs the contents, only sizes are checked.
     assert_eq!(again(dir.path(), &plan, false).0.trained, 0);
     fs::remove_dir_all(dir.path().join("evals-v1")).unwrap();
     let (summary, warned) = again(dir.path(), &plan, false);
