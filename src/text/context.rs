@@ -1,4 +1,4 @@
-//! Where relative paths start and where results of reading are kept.
+//! The base of relative paths and the place of caches.
 
 use super::DataError;
 use super::remote::Fetched;
@@ -7,30 +7,30 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether reading, generating, learning and tokenising should end early: a flag that somebody else sets, or none.
+/// An optional flag that ends reading, generating, training and tokenising early.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Option<Arc<AtomicBool>>);
 
 impl Stop {
-    /// Ends when `flag` is set.
+    /// Stops when `flag` is set.
     pub fn when(flag: Arc<AtomicBool>) -> Self {
         Self(Some(flag))
     }
 
-    /// Never ends.
+    /// Never stops.
     pub fn never() -> &'static Self {
         static NEVER: Stop = Stop(None);
         &NEVER
     }
 
-    /// Whether it is time to end.
+    /// Whether to stop.
     pub fn is_set(&self) -> bool {
         self.0
             .as_ref()
             .is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
-    /// Called between pieces of work of some milliseconds each.
+    /// Call this between pieces of work of a few milliseconds.
     ///
     /// # Errors
     /// [`DataError::Stopped`] once the flag is set.
@@ -42,31 +42,31 @@ impl Stop {
     }
 }
 
-/// Surroundings of a spec, as far as its data is concerned. Never part of an identity.
+/// The environment of a spec's data. Never part of an identity.
 #[derive(Clone, Debug, Default)]
 pub struct DataContext {
     /// Folder of the spec: relative paths start here.
     pub base: PathBuf,
-    /// Folder for tokenised slices, trained tokenizers and digests of unchanged files (`tokens-v1`); `None`: nothing is kept.
+    /// Folder for tokenised slices, trained tokenizers and digests of unchanged files (`tokens-v1`); `None`: no cache.
     pub cache: Option<PathBuf>,
-    /// Whether files are digested again even where size, times and inode are unchanged, and text is tokenised again even where its ids
-    /// are kept.
+    /// Whether to digest files again even if size, times and inode are unchanged, and to tokenise text again even if
+    /// its ids are cached.
     pub paranoid: bool,
-    /// Pace of the leases of who tokenises.
+    /// Timing of tokenisation leases.
     pub leases: LeaseTiming,
     /// Ends reading and preparing early.
     pub stop: Stop,
-    /// What addresses stand for, and where their files are.
+    /// The resolved addresses and their files.
     pub fetched: Arc<Fetched>,
 }
 
 impl DataContext {
-    /// `path` as the system needs it.
+    /// `path` relative to the spec's folder, ready to open.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         self.base.join(path)
     }
 
-    /// One spelling for every spelling of a path.
+    /// A canonical form of a path.
     pub(crate) fn same_file(&self, path: &Path) -> PathBuf {
         let full = self.resolve(path);
         full.canonicalize().unwrap_or_else(|_| {

@@ -1,4 +1,4 @@
-//! What can go wrong between a file and a batch.
+//! Errors of documents, tokenizers and sequences.
 
 use super::tokenizer::{MAX_BPE_VOCAB, MIN_BPE_VOCAB};
 use std::io;
@@ -16,7 +16,7 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
-    /// An address whose files are not on this machine.
+    /// An address whose files have not been downloaded.
     #[error(
         "`{address}` is not on this machine; `specbook data fetch SPEC` downloads it, `specbook run --fetch SPEC` as far as it is needed"
     )]
@@ -24,7 +24,7 @@ pub enum DataError {
         /// The address, or the name of a set.
         address: String,
     },
-    /// A line of a JSONL file is not what was expected.
+    /// An unexpected line in a JSONL file.
     #[error(
         "`{}`, line {line}: expected {expected}, found {found}; {} read before it",
         path.display(), count(*documents, "document")
@@ -34,9 +34,9 @@ pub enum DataError {
         path: PathBuf,
         /// Line, from 1.
         line: u64,
-        /// What should stand there.
+        /// The expected content.
         expected: String,
-        /// What stands there.
+        /// The actual content.
         found: String,
         /// Documents read before it.
         documents: usize,
@@ -63,7 +63,7 @@ pub enum DataError {
         /// Offset of the first bad byte (in the decompressed text).
         offset: u64,
     },
-    /// A compressed file that is cut off, damaged, or asks for too much memory.
+    /// A compressed file that is truncated, damaged, or needs too much memory.
     #[error(
         "`{}`: {}: {reason}; {decoded} decompressed bytes ({}) were read before it", path.display(),
         match (sound, truncated) {
@@ -80,7 +80,7 @@ pub enum DataError {
         format: &'static str,
         /// Whether the file ends too early.
         truncated: bool,
-        /// Whether the file is sound and only needs too much.
+        /// Whether the file is valid and only needs too much memory.
         sound: bool,
         /// Decompressed bytes before the problem.
         decoded: u64,
@@ -89,7 +89,7 @@ pub enum DataError {
         /// Reason given by the decoder.
         reason: String,
     },
-    /// A Parquet file that is damaged, or written in a way that is not read.
+    /// A Parquet file that is damaged or uses an unsupported feature.
     #[error(
         "`{}`: {}{reason}; {} read before it", path.display(), if *damaged { "the Parquet file is damaged: " } else { "" },
         count(*documents, "document")
@@ -114,7 +114,7 @@ pub enum DataError {
         /// Bits of an id.
         bits: usize,
     },
-    /// A `.bin` file whose ids are wider than it is read as.
+    /// A `.bin` file whose ids are wider than the given width.
     #[error(
         "`{}`: every second id of {bits} bits is 0, as where ids have {} bits; write `width: {}` where it holds such ids",
         path.display(), 2 * bits, 2 * bits
@@ -122,10 +122,10 @@ pub enum DataError {
     OtherWidth {
         /// The file.
         path: PathBuf,
-        /// Bits of an id, as it is read.
+        /// Bits of an id, as given.
         bits: usize,
     },
-    /// A `.bin` file without a tokenizer that made it.
+    /// A `.bin` file without the tokenizer that made it.
     #[error(
         "`{}` holds token ids, so `data.tokenizer` must be the `file` they were made with, not `train_bpe`", path.display()
     )]
@@ -133,7 +133,7 @@ pub enum DataError {
         /// The `.bin` file.
         path: PathBuf,
     },
-    /// An id that the vocabulary does not have.
+    /// An id outside the vocabulary.
     #[error(
         "{place}: token id {id} is beyond the vocabulary of {vocab_size} entries; the ids were made with another tokenizer"
     )]
@@ -145,7 +145,7 @@ pub enum DataError {
         /// Entries of the vocabulary.
         vocab_size: usize,
     },
-    /// A corpus with fewer documents than asked for.
+    /// A corpus with too few documents.
     #[error(
         "{corpus} has {}, but `data.{slice}` asks for documents {} to {}{hint}", count(*available, "document"), skip + 1, skip + take
     )]
@@ -156,37 +156,37 @@ pub enum DataError {
         slice: &'static str,
         /// First document.
         skip: usize,
-        /// Documents asked for.
+        /// Requested documents.
         take: usize,
-        /// Documents there are.
+        /// Available documents.
         available: usize,
-        /// Why that may be, and what to do; may be empty.
+        /// Likely cause and remedy; may be empty.
         hint: String,
     },
-    /// A share of a corpus that leaves one side without documents.
+    /// A split of a corpus that leaves one side empty.
     #[error("`data.split: {split}` leaves training or validation without documents: {corpus} has {}", count(*available, "document"))]
     Split {
         /// The share.
         split: f64,
         /// The corpus.
         corpus: String,
-        /// Documents there are.
+        /// Available documents.
         available: usize,
     },
-    /// A slice that would be empty.
+    /// An empty slice.
     #[error("`data.{slice}` takes no documents; at least 1 is needed")]
     EmptySlice {
         /// `train`, `validation` or `test`.
         slice: &'static str,
     },
-    /// More held-out documents asked for than the slice has.
+    /// More held-out documents requested than the slice has.
     #[error(
         "{asked} documents of `data.{slice}` were asked for, which has {available}; lower `eval.perplexity.documents` or raise `data.{slice}`"
     )]
     HeldOut {
         /// `validation` or `test`.
         slice: &'static str,
-        /// Documents asked for.
+        /// Requested documents.
         asked: usize,
         /// Documents of the slice.
         available: usize,
@@ -197,18 +197,18 @@ pub enum DataError {
         first_range.0 + 1, first_range.1, second_range.0 + 1, second_range.1
     )]
     Overlap {
-        /// Key of the one.
+        /// Key of the first slice.
         first: &'static str,
-        /// First document and the one after its last, from 0.
+        /// Its documents, from 0: first and one past the last.
         first_range: (usize, usize),
-        /// Key of the other.
+        /// Key of the second slice.
         second: &'static str,
-        /// First document and the one after its last, from 0.
+        /// Its documents, from 0: first and one past the last.
         second_range: (usize, usize),
         /// The corpus.
         corpus: String,
     },
-    /// The documents are not those that the plan saw.
+    /// The documents differ from the planned ones.
     #[error(
         "{corpus} changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` where it kept its size and times)"
     )]
@@ -224,7 +224,7 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
-    /// A tokenizer of another size than the model was described for.
+    /// A tokenizer whose size differs from `model.vocab_size`.
     #[error(
         "the tokenizer has {found} entries, but `model.vocab_size` says {expected}; give the tokenizer that is meant, or leave `model.vocab_size` out"
     )]
@@ -242,10 +242,10 @@ pub enum DataError {
         "`data.tokenizer.train_bpe.vocab_size` is {vocab_size}; allowed are {MIN_BPE_VOCAB} to {MAX_BPE_VOCAB} (256 bytes and one special token come first)"
     )]
     VocabSize {
-        /// Asked for.
+        /// Requested size.
         vocab_size: usize,
     },
-    /// A sequence length that leaves no room or does not fit the model.
+    /// A sequence length that leaves no room for content or does not fit the model.
     #[error("a sequence length of {seq_len} ({origin}) is not possible: {reason}")]
     SeqLen {
         /// The length.
@@ -258,7 +258,7 @@ pub enum DataError {
     /// A target shift that is not defined.
     #[error("`data.target_shift` is {0}; allowed are 1 (the next token) and 2 (the one after it)")]
     TargetShift(usize),
-    /// Somebody asked for an early end.
+    /// Stopped on request.
     #[error("stopped before the data was ready")]
     Stopped,
     /// A policy that leaves nothing to train on or to validate with.
@@ -276,7 +276,7 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// Whether nothing is wrong but that a file is not there.
+    /// Whether the only problem is a missing file.
     pub fn is_missing_file(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
@@ -285,7 +285,7 @@ impl DataError {
         }
     }
 
-    /// Whether nothing is wrong but that the input is not there, or not all of it.
+    /// Whether the only problem is missing or incomplete input.
     pub fn is_absence(&self) -> bool {
         match self {
             Self::TooFewDocuments { .. } => true,

@@ -1,5 +1,5 @@
-//! From documents to sequences: sources, tokenizers, sequence policies, each value of a choice in a file of its own. Knows no
-//! spec, no slices and no cache.
+//! From documents to sequences: sources, tokenizers and sequence policies, one file per value of a choice. Independent
+//! of specs, slices and caches.
 
 mod context;
 pub mod corpora;
@@ -17,14 +17,14 @@ pub use sequence::{SeqLen, Sequence};
 pub use source::Corpus;
 pub use tokenizer::{TextTokenizer, Tokenizer};
 
-/// Sequences of ids with their targets. Lengths differ; padding appears only in batches, as a mask by position.
+/// Sequences of ids with their targets. Lengths vary; padding exists only in batches, as a mask by position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SequenceSet {
     /// Inputs of all sequences, one after another.
     pub inputs: Vec<u32>,
     /// Targets, as many as inputs.
     pub targets: Vec<u32>,
-    /// Start of each sequence, and the total length at the end (`sequences + 1` entries; one entry where empty).
+    /// Start of each sequence, followed by the total length (`sequences + 1` entries).
     pub offsets: Vec<usize>,
 }
 
@@ -37,7 +37,7 @@ impl SequenceSet {
         }
     }
 
-    /// Appends a sequence; `input` and `target` have the same length.
+    /// Appends a sequence; `input` and `target` must have the same length.
     pub fn push(&mut self, input: &[u32], target: &[u32]) {
         debug_assert_eq!(input.len(), target.len());
         self.inputs.extend_from_slice(input);
@@ -50,7 +50,7 @@ impl SequenceSet {
         self.offsets.len().saturating_sub(1)
     }
 
-    /// Whether there is no sequence.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -61,15 +61,15 @@ impl SequenceSet {
         (&self.inputs[range.clone()], &self.targets[range])
     }
 
-    /// The ids of sequence `index`, whose targets are `shift` ids ahead: its input and what its target has beyond it (nothing where
-    /// the input is shorter than the shift: the ids between are not known).
+    /// The ids of sequence `index`, whose targets are `shift` ids ahead: its input, followed by the ids that only its
+    /// target has (none if the input is shorter than the shift, since the ids between are unknown).
     pub fn line(&self, index: usize, shift: usize) -> Vec<u32> {
         let (input, target) = self.get(index);
         let beyond = target.len().checked_sub(shift).map(|at| &target[at..]);
         [input, beyond.unwrap_or_default()].concat()
     }
 
-    /// Length of the longest sequence (0 where empty).
+    /// Length of the longest sequence (0 if empty).
     pub fn longest(&self) -> usize {
         self.offsets
             .windows(2)
@@ -79,12 +79,12 @@ impl SequenceSet {
     }
 }
 
-/// What a run trains on.
+/// The training data of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrainingData {
     /// Sequences, in file order.
     Sequences(SequenceSet),
-    /// One stream, from which windows of `window` inputs (and targets `shift` further) are drawn at random.
+    /// A stream from which windows of `window` inputs, with targets `shift` ids ahead, are drawn at random.
     Stream {
         /// All ids, end-of-text after each document.
         ids: Vec<u32>,

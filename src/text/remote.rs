@@ -1,14 +1,14 @@
-//! Files on the net: what a spec names as an address, and where on this machine its files are once they were fetched. Nothing here uses
-//! the network.
+//! Remote files: the addresses in a spec, and the local paths of their downloaded files. Nothing here uses the network.
 //!
-//! | address | is |
+//! | address | meaning |
 //! |---|---|
 //! | `https://HOST/PATH` | one file |
-//! | `hf://datasets/ORG/NAME@REVISION/PATTERN` | the files of a data set on the Hugging Face hub that the pattern matches |
-//! | `hf://ORG/NAME@REVISION/PATTERN` | the same of a model |
+//! | `hf://datasets/ORG/NAME@REVISION/PATTERN` | the files of a data set on the Hugging Face hub that match the pattern
+//! |
+//! | `hf://ORG/NAME@REVISION/PATTERN` | the same for a model |
 //!
-//! The lock beside a spec (`NAME.lock`) pins each file of an address by its size and SHA-256. A pinned file is looked for in the folders
-//! that the user names, in the cache of the Hugging Face hub, and among our own downloads.
+//! The lock beside a spec (`NAME.lock`) pins each file of an address by its size and SHA-256. A pinned file is searched
+//! for in the folders given by the user, in the Hugging Face cache, and among our own downloads.
 
 use super::DataError;
 use crate::digest::{Hasher, Sha256Hex};
@@ -18,14 +18,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// How deep a folder of the user is looked through.
+/// Search depth in a folder given by the user.
 const DEPTH: usize = 3;
 
-/// One file on the net, as it was when it was fetched.
+/// One remote file, as it was when downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
-    /// Its own address; of a hub with the revision that a branch stood for.
+    /// Its address; for a hub, with the commit that a branch pointed to.
     pub url: String,
     /// Bytes.
     pub size: u64,
@@ -33,7 +33,7 @@ pub struct Pin {
     pub sha256: Sha256Hex,
 }
 
-/// What the addresses of a spec stood for.
+/// The files that the addresses of a spec resolved to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
@@ -42,7 +42,7 @@ pub struct Lock {
     /// The files of each address, in order.
     #[serde(default)]
     pub sources: BTreeMap<String, Vec<Pin>>,
-    /// The first documents of addresses, where no more was fetched of them.
+    /// The first documents of addresses of which no more was downloaded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beginnings: BTreeMap<String, Beginning>,
 }
@@ -51,18 +51,18 @@ pub struct Lock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Beginning {
-    /// How many.
+    /// Number of documents.
     pub documents: usize,
     /// Digest of the JSON lines.
     pub sha256: Sha256Hex,
 }
 
-/// Pins, and where pinned files are looked for.
+/// Pins, and the places to search for pinned files.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
     /// The pins.
     pub lock: Lock,
-    /// Folders of the user, looked through for files with the pinned digest.
+    /// Folders given by the user, searched for files with the pinned digest.
     pub folders: Vec<PathBuf>,
     /// The cache of the Hugging Face hub.
     pub hub: Option<PathBuf>,
@@ -83,7 +83,7 @@ impl Fetched {
     /// The files of an address, in order.
     ///
     /// # Errors
-    /// [`DataError::NotFetched`] where one is not on this machine.
+    /// [`DataError::NotFetched`] if one is not on this machine.
     pub fn files(&self, address: &Path) -> Result<Vec<PathBuf>, DataError> {
         let text = address.to_string_lossy();
         let pins = self.lock.sources.get(text.as_ref());
@@ -97,13 +97,13 @@ impl Fetched {
             .ok_or_else(|| not_fetched(&text))
     }
 
-    /// Where the first documents of an address are kept.
+    /// Path of the stored first documents of an address.
     pub fn of_beginning(&self, beginning: &Beginning) -> Option<PathBuf> {
         let name = format!("{}.jsonl", beginning.sha256);
         Some(self.documents()?.join(name))
     }
 
-    /// Whether a file holds documents that were kept, as JSON lines, whatever file they came from.
+    /// Whether a file holds stored first documents, which are JSON lines whatever their source.
     pub fn holds_documents(&self, path: &Path) -> bool {
         self.documents()
             .is_some_and(|folder| path.starts_with(folder))
@@ -116,7 +116,7 @@ impl Fetched {
     /// The files of `pins`, in order.
     ///
     /// # Errors
-    /// As [`Self::files`]; `name` stands in the message.
+    /// As [`Self::files`]; the message names `name`.
     pub fn pinned(&self, name: &str, pins: &[Pin]) -> Result<Vec<PathBuf>, DataError> {
         let files = pins
             .iter()
@@ -124,7 +124,7 @@ impl Fetched {
         files.collect()
     }
 
-    /// Where a pinned file is.
+    /// Path of a pinned file, if present.
     pub fn find(&self, pin: &Pin) -> Option<PathBuf> {
         let own = [self.in_hub(pin), self.in_downloads(pin)];
         let has_size = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|m| m.len() == pin.size);
@@ -135,14 +135,14 @@ impl Fetched {
         })
     }
 
-    /// Where a file of a hub is kept, in the hub's own layout.
+    /// Path of a hub file in the cache, in the hub's layout.
     pub fn in_hub(&self, pin: &Pin) -> Option<PathBuf> {
         let place = HubPlace::of(&pin.url)?;
         let snapshots = self.hub.as_ref()?.join(place.folder()).join("snapshots");
         Some(snapshots.join(place.revision).join(place.path))
     }
 
-    /// Where a file of any other address is kept.
+    /// Path of a file from any other address.
     pub fn in_downloads(&self, pin: &Pin) -> Option<PathBuf> {
         if HubPlace::of(&pin.url).is_some() {
             return None;
@@ -167,18 +167,18 @@ fn not_fetched(address: &str) -> DataError {
 /// An address on the Hugging Face hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HubPlace<'a> {
-    /// Whether it is a data set, else a model.
+    /// Whether it is a data set; otherwise it is a model.
     pub is_dataset: bool,
     /// `ORG/NAME`.
     pub repository: &'a str,
     /// Branch, tag or commit.
     pub revision: &'a str,
-    /// File, or pattern of files.
+    /// File or pattern.
     pub path: &'a str,
 }
 
 impl<'a> HubPlace<'a> {
-    /// The parts of `hf://…`; `None` for any other address.
+    /// Parses `hf://…`; `None` for any other address.
     pub fn of(address: &'a str) -> Option<Self> {
         let rest = address.strip_prefix("hf://")?;
         let dataset = rest.strip_prefix("datasets/");
@@ -214,7 +214,7 @@ impl<'a> HubPlace<'a> {
     }
 }
 
-/// Looks for a file of the pinned size and digest.
+/// Searches for a file with the pinned size and digest.
 fn search(folder: &Path, pin: &Pin, depth: usize) -> Option<PathBuf> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
         .ok()?
@@ -233,7 +233,7 @@ fn search(folder: &Path, pin: &Pin, depth: usize) -> Option<PathBuf> {
     })
 }
 
-/// Digest of a file, taken once as long as it keeps its size and time.
+/// Digest of a file, memoised while its size and time are unchanged.
 fn digest(path: &Path) -> Option<Sha256Hex> {
     type Seen = HashMap<(PathBuf, u64, Option<std::time::SystemTime>), Sha256Hex>;
     static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
@@ -253,7 +253,7 @@ fn digest(path: &Path) -> Option<Sha256Hex> {
 /// Digest of a file.
 ///
 /// # Errors
-/// It cannot be read.
+/// The file cannot be read.
 pub fn digest_of_file(path: &Path) -> std::io::Result<Sha256Hex> {
     let (mut file, mut hasher) = (std::fs::File::open(path)?, Hasher::new());
     let mut piece = vec![0; 1 << 18];

@@ -1,16 +1,16 @@
-//! What tests of this module share.
+//! Shared test helpers of this module.
 
 use crate::spec::DataSettings;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 
-/// Decodes YAML the way sections of a spec are decoded.
+/// Decodes YAML as in sections of a spec.
 pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> T {
     let value: serde_json::Value = serde_yaml::from_str(text).unwrap();
     serde_json::from_value(value).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// The fields of a section `data`, written in one line.
+/// A section `data` from its fields on one line.
 pub(crate) fn data_settings(fields: &str) -> DataSettings {
     yaml(&format!("{{{fields}}}"))
 }
@@ -20,7 +20,7 @@ pub(crate) fn embedded() -> &'static str {
     "corpus: {stories: {version: 1}}"
 }
 
-/// A file of the real test data, `None` (with a message) where it is not there.
+/// A file of the real test data, `None` (with a message) if it is missing.
 pub(crate) fn real(path: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("SPECBOOK_TEST_DATA").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
@@ -39,17 +39,17 @@ thread_local! {
     static ENCODINGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Counts a tokenizer that this thread trained.
+/// Counts a tokenizer trained by this thread.
 pub(crate) fn count_training() {
     TRAININGS.set(TRAININGS.get() + 1);
 }
 
-/// Counts slices that this thread encoded.
+/// Counts slices encoded by this thread.
 pub(crate) fn count_encodings(slices: usize) {
     ENCODINGS.set(ENCODINGS.get() + slices);
 }
 
-/// How many tokenizers this thread has trained, and how many slices it has encoded.
+/// Numbers of tokenizers trained and slices encoded by this thread.
 pub(crate) fn trained_and_encoded() -> (usize, usize) {
     (TRAININGS.get(), ENCODINGS.get())
 }

@@ -4,7 +4,7 @@ use super::InitKind;
 
 /// For the documentation.
 pub const ABOUT: &str =
-    "Normal with standard deviation sqrt(2 / (rows + columns)) on every matrix, the embedding too.";
+    "Normal with standard deviation sqrt(2 / (rows + columns)) for every matrix, including the embedding.";
 
 /// The initialiser; it has no settings.
 pub struct XavierNormal;

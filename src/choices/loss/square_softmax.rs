@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// For the documentation.
 pub const ABOUT: &str =
-    "Square loss on the softmax probabilities, the correct class weighted by `w`.";
+    "Square loss on the softmax probabilities, with the correct class weighted by `w`.";
 /// An example.
 pub const EXAMPLE: SquareSoftmax = SquareSoftmax {
     w: ClassWeight::Absolute(20.0),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// For the documentation.
 pub const ABOUT: &str =
-    "Cross-entropy plus the weighted square loss, as the capstone's code has it.";
+    "Cross-entropy plus the weighted square loss, as in the capstone's code.";
 /// An example.
 pub const EXAMPLE: SquentropyCapstone = SquentropyCapstone {
     w: ClassWeight::Absolute(20.0),

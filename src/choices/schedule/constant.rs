@@ -3,7 +3,7 @@
 use super::ScheduleKind;
 
 /// For the documentation.
-pub const ABOUT: &str = "The peak throughout.";
+pub const ABOUT: &str = "The peak rate throughout.";
 
 /// The constant schedule; it has no settings.
 pub struct Constant;

@@ -6,7 +6,7 @@ pub(super) fn finish(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len() + 8);
     let mut capital = true;
     let mut quoted = false;
-    let mut previous = (0, 0); // the last word in `out`, where it was followed by exactly one space
+    let mut previous = (0, 0); // the last word in `out`, if followed by exactly one space
     let bytes = raw.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -58,7 +58,8 @@ pub(super) fn finish(raw: &str) -> String {
                     out.pop();
                 }
                 out.push(c as char);
-                // A stop inside a number or a name (`3.5`, `a.b`) is followed by no space and ends no sentence.
+                // A full stop inside a number or a name (`3.5`, `a.b`) is not followed by a space and does not end a
+                // sentence.
                 let next = bytes.get(at + 1).copied().unwrap_or(b' ');
                 if matches!(c, b'.' | b'!' | b'?') && matches!(next, b' ' | b'^' | b'\n') {
                     capital = true;
@@ -100,7 +101,7 @@ pub(super) fn sounds_as_vowel(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
     if word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase()) {
-        // Read letter by letter: an HTML page, a URL.
+        // Spelled letter by letter: an HTML page, a URL.
         return matches!(
             lower.as_bytes()[0],
             b'a' | b'e' | b'f' | b'h' | b'i' | b'l' | b'm' | b'n' | b'o' | b'r' | b's' | b'x'

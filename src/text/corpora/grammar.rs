@@ -1,4 +1,4 @@
-//! A small grammar language: rules with alternatives, memory, characters and speech. It knows no vocabulary.
+//! A small grammar language: rules with alternatives, memory, characters and speech. It contains no vocabulary.
 //!
 //! A rule is `name = alternative | alternative …`; lines that start with a space continue it, `#` starts a comment line.
 //! Inside an alternative: `[a|b|]` is a choice, `{rule}` another rule, `{$x=rule}` binds `x` to an expansion once per
@@ -31,7 +31,7 @@ enum Node {
 
 type Sequence = Vec<Node>;
 
-/// How a character is mentioned.
+/// Form of mentioning a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Subject,
@@ -48,18 +48,18 @@ pub(super) enum Form {
 /// Someone in a text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Character {
-    /// What the narrator calls them.
+    /// Name used by the narrator.
     pub name: String,
     /// Whether the pronoun is «she».
     pub female: bool,
-    /// Noun for their kind, such as «girl» or «fox».
+    /// Noun for the kind, such as «girl» or «fox».
     pub kind: String,
 }
 
-/// Subjects of which a text can treat: `{@n}` is the rule `n_` and the number of the text's subject.
+/// Number of subjects of texts: `{@n}` is the rule `n_` plus the number of the text's subject.
 pub(super) const SUBJECTS: usize = 6;
 
-/// Letters by which a grammar names characters.
+/// Letters that name characters in a grammar.
 const ROLES: &str = "HFEO";
 
 /// Rules, compiled.
@@ -71,8 +71,8 @@ pub(super) struct Grammar {
 }
 
 impl Grammar {
-    /// Compiles sources that belong together. The sources are constants of this crate, so a fault in one is a fault of the
-    /// program and panics with its place; a test compiles them all.
+    /// Compiles related sources. They are constants of this crate, so an error in one is a bug and panics with its
+    /// place; a test compiles all of them.
     pub(super) fn compile(sources: &[&str]) -> Self {
         let mut grammar = Self::default();
         let mut bodies: Vec<(usize, String)> = Vec::new();
@@ -239,7 +239,7 @@ fn form_of(field: &str) -> Form {
     }
 }
 
-/// Draws of one document: a stream and the running index into it.
+/// Random draws of one document: a stream and the current index into it.
 #[derive(Clone, Debug)]
 pub(super) struct Draws {
     stream: Stream,
@@ -252,23 +252,23 @@ impl Draws {
         Self { stream, next: 0 }
     }
 
-    /// A whole number in `0..bound`.
+    /// An integer in `0..bound`.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         self.next += 1;
         self.stream.below(self.next - 1, bound as u64) as usize
     }
 
-    /// Goes on `count` draws later.
+    /// Skips `count` draws.
     pub(super) fn skip(&mut self, count: u64) {
         self.next += count;
     }
 
-    /// A whole number in `low..=high`.
+    /// An integer in `low..=high`.
     pub(super) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
-    /// Whether an event of `percent` happens.
+    /// True with a probability of `percent`.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -285,20 +285,20 @@ impl Draws {
     }
 }
 
-/// A text in the making.
+/// A text being generated.
 pub(super) struct Writer<'g> {
     grammar: &'g Grammar,
-    /// Source of chance.
+    /// Source of randomness.
     pub draws: Draws,
-    /// What has been written.
+    /// The text so far.
     pub out: String,
     /// Characters by role: H, F, E, O.
     pub cast: [Character; 4],
-    /// What the text is about: `0..SUBJECTS`.
+    /// Subject of the text: `0..SUBJECTS`.
     pub subject: usize,
     bound: Vec<Option<String>>,
     recent: Vec<[u16; 2]>,
-    /// The character last mentioned as a subject, and mentions since the name.
+    /// The character last mentioned as a grammatical subject, and the mentions since its name.
     last: Option<(usize, u8)>,
     quoting: bool,
 }
@@ -329,14 +329,14 @@ impl<'g> Writer<'g> {
         self.expand(id);
     }
 
-    /// An expansion of the rule `name`, not written.
+    /// Returns an expansion of the rule `name` without writing it.
     pub(super) fn text(&mut self, name: &str) -> String {
         let held = std::mem::take(&mut self.out);
         self.rule(name);
         std::mem::replace(&mut self.out, held)
     }
 
-    /// Forgets every variable whose name starts with `prefix`.
+    /// Clears every variable whose name starts with `prefix`.
     pub(super) fn forget(&mut self, prefix: &str) {
         for (name, id) in &self.grammar.variables {
             if name.starts_with(prefix) {
@@ -352,7 +352,7 @@ impl<'g> Writer<'g> {
         let mut pick = self.draws.below(count);
         let recent = self.recent[rule];
         for _ in 0..2 {
-            // Two used picks are stepped over where enough others exist.
+            // The two most recent picks are avoided if there are enough others.
             if count > 3 && recent.contains(&(pick as u16)) {
                 pick = (pick + 1) % count;
             }
@@ -505,7 +505,7 @@ impl<'g> Writer<'g> {
                 self.out.push('.');
             }
         }
-        // What follows a quotation starts a sentence.
+        // Text after a quotation starts a sentence.
         self.out.push('^');
     }
 

@@ -1,8 +1,8 @@
 //! Two embedded corpora, generated: short stories for children and mixed documents.
 //!
-//! A document is a pure function of generator, version, seed and number, so that any slice can be made on its own and in
-//! any order. The text of a version never changes: a test pins its digest. What the corpora are *not*: a replacement of
-//! real text where a published number is to be met; `docs/corpora.md` compares them with real text.
+//! A document is a pure function of generator, version, seed and number, so any slice can be made separately and in any
+//! order. The text of a version never changes: a test pins its digest. The corpora do *not* replace real text for
+//! reproducing published numbers; `docs/corpora.md` compares them with real text.
 
 mod documents;
 mod finish;
@@ -17,12 +17,12 @@ use grammar::Draws;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Parameters of an embedded corpus. A slice takes at most 4,000,000 `stories` or 600,000 `documents`, each about 4 GiB of text:
-/// it is generated, learnt from and tokenised in memory.
+/// Parameters of an embedded corpus. A slice takes at most 4,000,000 `stories` or 600,000 `documents`, about 4 GiB of
+/// text each, since it is held in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Embedded {
-    /// Version of the generator: a changed text is a new version.
+    /// Version of the generator; any change of its text is a new version.
     pub version: u32,
     /// Seed of the generator; default 0.
     #[serde(default)]
@@ -34,7 +34,7 @@ pub struct Embedded {
 pub enum Generator {
     /// Short stories in a child's vocabulary.
     Stories,
-    /// Prose, code, lists, tables, letters and more, of log-normal lengths.
+    /// Prose, code, lists, tables, letters and more, with log-normal lengths.
     Documents,
 }
 
@@ -51,9 +51,10 @@ impl Generator {
     }
 }
 
-/// Document `index` of a corpus. Depends on nothing but its arguments; `parameters.version` is the caller's to check (the reader of a spec refuses others).
+/// Document `index` of a corpus. Depends only on its arguments; the caller must check `parameters.version` (specs with
+/// an unknown version are refused).
 pub fn document(generator: Generator, parameters: &Embedded, index: u64) -> String {
-    // The generator and the version are part of the seed, so that corpora of one seed have nothing in common.
+    // The generator and the version are part of the seed, so corpora with the same seed are independent.
     let salt = (generator as u64 + 1) << 56 | u64::from(parameters.version) << 40;
     let draws = Draws::new(Stream::new(parameters.seed ^ salt, Purpose::Corpus, index));
     match generator {

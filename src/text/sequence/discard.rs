@@ -1,11 +1,11 @@
-//! As `next_token`, and no padding is expected (the ablation's naive policy).
+//! As `next_token`, for documents that need no padding (the ablation's naive policy).
 
 use super::{Frame, Policy, Shape, next_token};
 use crate::text::TrainingData;
 
 /// For the documentation.
 pub const ABOUT: &str =
-    "As `next_token`, and no padding is expected (the ablation's naive policy).";
+    "As `next_token`, for documents that need no padding (the ablation's naive policy).";
 
 /// It has no settings.
 pub struct Discard;

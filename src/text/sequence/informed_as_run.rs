@@ -1,4 +1,4 @@
-//! As `impute_concat`, but a chunk is kept only where what is left of the buffer after it is shorter than `tol` (as run).
+//! As `impute_concat`, but a chunk is kept only if the rest of the buffer is shorter than `tol` (as run).
 
 use super::{Frame, Policy, Sequence, Shape, Tolerance, snaking};
 use crate::choices::Findings;
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// For the documentation.
-pub const ABOUT: &str = "As `impute_concat`, but a chunk is kept only where what is left of the buffer after it is shorter than `tol` (as run).";
+pub const ABOUT: &str = "As `impute_concat`, but a chunk is kept only if the rest of the buffer is shorter than `tol` (as run).";
 /// An example.
 pub const EXAMPLE: InformedAsRun = InformedAsRun { tol: 100 };
 
@@ -29,7 +29,7 @@ impl Policy for InformedAsRun {
     }
 
     fn sequences(&self, lengths: &[u32], m: u64) -> Option<u64> {
-        // With L = what is carried + n, q = floor(L / m) and r = L mod m: #{j in 0..q : r + m j < tol}.
+        // With L = carried + n, q = floor(L / m) and r = L mod m: #{j in 0..q : r + m j < tol}.
         let (mut carried, mut kept) = (0, 0);
         for n in lengths {
             let length = carried + u64::from(*n);

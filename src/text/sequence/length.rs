@@ -15,7 +15,7 @@ pub enum SeqLen {
     Max,
     /// The ids of the shortest document of the slice (the naive pair of the ablation, docs/studies.md#b).
     Shortest,
-    /// So many tokens.
+    /// A number of tokens.
     Tokens(usize),
 }
 
@@ -51,7 +51,8 @@ impl JsonSchema for SeqLen {
     }
 }
 
-/// Decides the sequence length for training documents of these `lengths`, and checks it against the model.
+/// Resolves the sequence length for training documents of these `lengths`, and checks it against the
+/// model.
 ///
 /// # Errors
 /// A length below 2 or above the model's.

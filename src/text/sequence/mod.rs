@@ -1,12 +1,12 @@
-//! From documents' ids to training sequences: the policies of `data.sequence` as pure functions, a file each.
+//! From documents' ids to training sequences: the policies of `data.sequence` as pure functions, one file each.
 //!
 //! With s the sequence length, a chunk of content has at most m = s - 1 ids. A chunk c becomes the line BOS, c, EOS; with
 //! shift k the input is the line without its last k ids and the target the line without its first k. So k = 1 predicts
 //! the next token, and k = 2 is the off-by-one of the published grid: the first content token is never a target.
-//! Every chunk has its own BOS and EOS, also one cut from the middle of a document. Padding exists only in batches.
+//! Every chunk has its own BOS and EOS, even one from the middle of a document. Padding exists only in batches.
 //!
-//! Validation has one rule for every policy, so that losses of different policies compare: each document by `next_token`
-//! with the run's sequence length and shift; for `stream` the validation stream in windows that do not overlap.
+//! Validation uses the same rule for every policy, so that their losses are comparable: each document by `next_token`
+//! with the run's sequence length and shift; for `stream`, the validation stream in non-overlapping windows.
 
 mod count;
 mod length;
@@ -17,12 +17,12 @@ pub use length::{SeqLen, sequence_length};
 use super::{DataError, SequenceSet, TrainingData};
 use crate::choices::{Findings, choices};
 
-/// A tolerance in tokens, and the policy with another one.
+/// A tolerance in tokens, and a constructor of the policy with another one.
 pub(crate) type Tolerance = (usize, fn(usize) -> Sequence);
 
 choices! {
-    /// How documents become sequences (docs/studies.md#a0 and #b). With s = `seq_len`, every content chunk has at most s - 1 ids;
-    /// the input is BOS and the chunk, the target the chunk and EOS.
+    /// How documents become sequences (docs/studies.md#a0 and #b). With s = `seq_len`, every content chunk has at most
+    /// s - 1 ids; the input is BOS followed by the chunk, the target is the chunk followed by EOS.
     #[derive(Copy, Default, Eq)]
     Sequence: Policy {
         #[default]
@@ -38,50 +38,51 @@ choices! {
     }
 }
 
-/// What a policy makes of documents.
+/// How a policy makes sequences from documents.
 pub trait Policy {
-    /// Which lengths its sequences have.
+    /// The lengths of its sequences.
     fn shape(&self) -> Shape;
 
-    /// What a run trains on.
+    /// The training data of a run.
     fn training(&self, documents: &[Vec<u32>], frame: Frame) -> TrainingData;
 
-    /// Number of sequences of documents of these `lengths`, with `m` ids of content each; `None` where training draws them without end.
+    /// Number of sequences from documents of these `lengths`, with `m` ids of content each; `None` if training draws
+    /// them endlessly.
     fn sequences(&self, lengths: &[u32], m: u64) -> Option<u64>;
 
-    /// Checks its settings, which stand at `path` (`data.sequence.informed_as_run`).
+    /// Checks its settings, found at `path` (`data.sequence.informed_as_run`).
     fn check(&self, _path: &str, _: &mut Findings) {}
 
-    /// Its tolerance in tokens, and the policy with another one, for tables of counts; `None` where it has none.
+    /// Its tolerance in tokens with a constructor for another one, for count tables; `None` if it has none.
     fn tolerance(&self) -> Option<Tolerance> {
         None
     }
 }
 
-/// Which lengths the sequences of a policy have.
+/// The lengths of a policy's sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One per document, cut to its first ids.
     Beginnings,
-    /// All are full.
+    /// Only full ones.
     Full,
-    /// Full ones, and what is left of a document where it has at least so many ids.
+    /// Full ones, and a document's remainder if it has at least `least` ids.
     Chunks {
-        /// Ids.
+        /// Minimum number of ids.
         least: usize,
     },
     /// Windows of one stream.
     Stream,
 }
 
-/// Ids that frame a sequence, and its lengths.
+/// The special ids and the lengths of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Begins every sequence.
     pub bos: u32,
     /// Ends every sequence.
     pub eos: u32,
-    /// Sequence length s, BOS counted; at least 2.
+    /// Sequence length s, including BOS; at least 2.
     pub seq_len: usize,
     /// Distance k from an input to its target: 1 or 2.
     pub shift: usize,
@@ -107,7 +108,7 @@ impl Frame {
 /// Checks a target shift.
 ///
 /// # Errors
-/// Anything but 1 and 2.
+/// Any shift other than 1 or 2.
 pub fn check_shift(shift: usize) -> Result<(), DataError> {
     if matches!(shift, 1 | 2) {
         Ok(())
@@ -116,7 +117,7 @@ pub fn check_shift(shift: usize) -> Result<(), DataError> {
     }
 }
 
-/// Builds what a run trains on.
+/// Builds the training data of a run.
 pub fn training(policy: Sequence, documents: &[Vec<u32>], frame: Frame) -> TrainingData {
     policy.get().training(documents, frame)
 }
@@ -133,7 +134,7 @@ pub fn validation(policy: Sequence, documents: &[Vec<u32>], frame: Frame) -> Seq
     }
 }
 
-/// One sequence per document, from its first ids. With shift 2 a document without ids gives none.
+/// One sequence per document, from its first ids. With shift 2, an empty document gives none.
 pub(super) fn next_token(documents: &[Vec<u32>], frame: Frame) -> SequenceSet {
     let mut set = SequenceSet::new();
     for ids in documents {
@@ -145,8 +146,8 @@ pub(super) fn next_token(documents: &[Vec<u32>], frame: Frame) -> SequenceSet {
     set
 }
 
-/// Runs one buffer over all documents, as the study's loop did: append a document's ids, and while the buffer holds a full chunk
-/// cut it off. A chunk is kept where `keeps` says so of the number of ids left behind it; what is left at the end is dropped.
+/// Runs one buffer over all documents, like the study's loop: appends a document's ids, then cuts off full chunks. A
+/// chunk is kept if `keeps` accepts the number of ids left in the buffer; the rest at the end is dropped.
 fn snaking(documents: &[Vec<u32>], frame: Frame, keeps: impl Fn(usize) -> bool) -> TrainingData {
     let (m, mut set, mut buffer) = (frame.content(), SequenceSet::new(), Vec::new());
     for ids in documents {
@@ -163,7 +164,7 @@ fn snaking(documents: &[Vec<u32>], frame: Frame, keeps: impl Fn(usize) -> bool) 
     TrainingData::Sequences(set)
 }
 
-/// Cuts each document into chunks on its own; a last one that is shorter is kept if it has at least `least` ids.
+/// Cuts each document into chunks separately; a shorter last chunk is kept if it has at least `least` ids.
 fn cut(documents: &[Vec<u32>], frame: Frame, least: usize) -> TrainingData {
     let (m, mut set) = (frame.content(), SequenceSet::new());
     documents
@@ -174,7 +175,7 @@ fn cut(documents: &[Vec<u32>], frame: Frame, least: usize) -> TrainingData {
     TrainingData::Sequences(set)
 }
 
-/// Number of chunks that [`cut`] keeps of documents of these `lengths`.
+/// Number of chunks that [`cut`] keeps from documents of these `lengths`.
 fn cut_count(lengths: &[u32], m: u64, least: usize) -> u64 {
     let kept = lengths.iter().map(|n| {
         let (full, rest) = (u64::from(*n) / m, u64::from(*n) % m);
@@ -183,7 +184,7 @@ fn cut_count(lengths: &[u32], m: u64, least: usize) -> u64 {
     kept.sum()
 }
 
-/// Windows of a stream that do not overlap; the last may be shorter. Every id but the first `shift` is a target once.
+/// Non-overlapping windows of a stream; the last may be shorter. Every id except the first `shift` is a target once.
 pub fn windows(ids: &[u32], window: usize, shift: usize) -> SequenceSet {
     let mut set = SequenceSet::new();
     let targets = ids.get(shift..).unwrap_or_default();
@@ -194,8 +195,8 @@ pub fn windows(ids: &[u32], window: usize, shift: usize) -> SequenceSet {
     set
 }
 
-/// Windows that score one whole document (docs/studies.md#e8): every id and EOS is a target exactly once, BOS never is. Each
-/// window begins with BOS, as every training sequence does, and has no context from the windows before it.
+/// Windows that score one whole document (docs/studies.md#e8): every id and EOS is a target exactly once, BOS never is.
+/// Each window begins with BOS, like every training sequence, and has no context from earlier windows.
 pub fn scoring_windows(ids: &[u32], bos: u32, eos: u32, max_seq_len: usize) -> SequenceSet {
     let targets = [ids, &[eos]].concat();
     let mut set = SequenceSet::new();

@@ -1,11 +1,11 @@
-//! Each document cut into chunks on its own, the last one padded (the ablation as described).
+//! Each document cut into chunks separately, with the last one padded (the ablation as described).
 
 use super::{Frame, Policy, Shape, cut, cut_count};
 use crate::text::TrainingData;
 
 /// For the documentation.
 pub const ABOUT: &str =
-    "Each document cut into chunks on its own, the last one padded (the ablation as described).";
+    "Each document cut into chunks separately, with the last one padded (the ablation as described).";
 
 /// It has no settings.
 pub struct PadImputePerDocument;

@@ -107,7 +107,7 @@ fn every_policy_on_one_example() {
             vec![13, 14]
         ]
     );
-    // Left behind the chunks: 2, 1, 3.
+    // Ids left after the chunks: 2, 1, 3.
     assert_eq!(as_run(2), [vec![4, 5, 6, 7]]);
     assert_eq!(as_run(3), snaked[..2]);
     assert_eq!(as_run(4), snaked);
@@ -153,7 +153,7 @@ fn scoring_counts_every_id_and_eos_once() {
         ["[B, 1, 2] -> [1, 2, 3]", "[B, 4, 5] -> [4, 5, E]"]
     );
     assert_eq!(shown(&scoring_windows(&[], 900, 901, 3)), ["[B] -> [E]"]);
-    // One token may begin and end a text: its last occurrence is still a target.
+    // The same token may begin and end a text: its last occurrence is still a target.
     assert_eq!(
         scoring_windows(&[1], 0, 0, 8).get(0),
         (&[0, 1][..], &[1, 0][..])
@@ -179,8 +179,8 @@ fn lengths_that_leave_no_room_are_refused() {
 
 /// 128 document lengths that satisfy every published total of docs/studies.md#b at once.
 ///
-/// Document d is written as (q, r): with m = 99 it completes q chunks and leaves r ids behind, so its length is
-/// 99 q + r - (what was left before it). 4 documents complete none, 8 complete one, 116 more; 72 leave fewer than 50 ids.
+/// Document d is written as (q, r): with m = 99 it completes q chunks and leaves r ids, so its length is 99 q + r -
+/// (ids left before it). 4 documents complete no chunk, 8 complete one, 116 more; 72 leave fewer than 50 ids.
 fn published_lengths() -> Vec<u32> {
     let mut shape = vec![(0, 39)];
     for _ in 0..3 {
@@ -233,7 +233,7 @@ fn published_counts_follow_from_one_list_of_lengths() {
     assert_eq!(informed, [(72, 9), (124, 16), (194, 25), (240, 30)]);
 }
 
-/// The study's loop, written as it stands in docs/studies.md#b: nothing shared with the code under test.
+/// The study's loop as written in docs/studies.md#b, sharing nothing with the code under test.
 fn informed_loop(lengths: &[u32], m: usize, tol: usize) -> usize {
     let (mut buffer, mut kept) = (0, 0);
     for n in lengths {
@@ -304,10 +304,11 @@ proptest! {
         // Every id once, none across documents.
         let per_document = contents(&set(Sequence::PadImputePerDocument, &documents, frame)).concat();
         prop_assert_eq!(&per_document, &all);
-        // Every id once but for a rest shorter than m at the very end.
+        // Every id once, except for a remainder shorter than m at the very end.
         let snaked = contents(&set(Sequence::ImputeConcat, &documents, frame)).concat();
         prop_assert_eq!(&snaked[..], &all[..all.len() - all.len() % m]);
-        // No tolerance drops everything that leaves anything; an endless one drops nothing more than impute does.
+        // With a tolerance of 0, every chunk that leaves ids is dropped; with an infinite one, no more is dropped than
+        // by impute.
         let informed = |tol| set(Sequence::InformedAsRun(InformedAsRun { tol }), &documents, frame);
         prop_assert_eq!(informed(0).len(), 0);
         prop_assert_eq!(contents(&informed(usize::MAX)).concat(), snaked);

@@ -1,5 +1,6 @@
-//! Documents of nanoGPT's `.bin` format: little-endian ids of 16 or 32 bits without a header. The end-of-text id ends each
-//! document and is not part of it; empty documents are none; ids after the last end-of-text are a document too.
+//! Documents of nanoGPT's `.bin` format: little-endian ids of 16 or 32 bits without a header. The end-of-text id ends
+//! each document and is not part of it; empty documents are skipped; ids after the last end-of-text form a document
+//! too.
 
 use super::input::{self, Input};
 use super::{BinVocabulary, DataError, Document, Documents, MAX_DOCUMENT, Origin, Paths, Source};
@@ -109,9 +110,9 @@ impl Source for BinFile {
     }
 }
 
-/// Pairs of ids that are looked at, to see whether a file holds wider ones than it is read as.
+/// Pairs of ids to inspect, to detect wider ids than the given width.
 const PAIRS: usize = 512;
-/// Fewest pairs that decide.
+/// Minimum number of pairs to decide.
 const LEAST_PAIRS: usize = 8;
 
 /// Reads the documents of a `.bin` file.
@@ -180,7 +181,7 @@ impl BinDocuments {
         Ok(Some(id))
     }
 
-    /// Looks at the first ids: every second one of a file of wider ids is the upper half of one, so 0 or hardly more.
+    /// Inspects the first ids: in a file of wider ids, every second one is an upper half, so 0 or small.
     fn check_width(&mut self) -> Result<(), DataError> {
         let bytes = self.width.bytes();
         let first = self.reader.fill_buf();

@@ -1,4 +1,4 @@
-//! Named public sets: where they are, how they are read, whose they are.
+//! Named public data sets: addresses, formats and licences.
 
 use super::{
     BinVocabulary, Corpus, DataError, Document, Documents, Jsonl, Origin, Source, TextFile,
@@ -12,51 +12,51 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// For the documentation.
-pub const ABOUT: &str = "A public set by its name, such as `tinystories`; `specbook help datasets` lists them, `specbook data fetch` downloads them.";
+pub const ABOUT: &str = "A public data set by name, such as `tinystories`; `specbook help datasets` lists them, `specbook data fetch` downloads them.";
 /// An example.
 pub static EXAMPLE: LazyLock<Dataset> = LazyLock::new(|| Dataset("tinystories".to_owned()));
 
-/// Name of a set.
+/// Name of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
 pub struct Dataset(pub String);
 
-/// A public set.
+/// A public data set.
 #[derive(Clone, Debug)]
 pub struct Set {
     /// Name in specs.
     pub name: &'static str,
-    /// What it is, in one sentence.
+    /// Description in one sentence.
     pub about: &'static str,
-    /// Licence of the publisher.
+    /// Its licence.
     pub licence: &'static str,
-    /// Whom to cite.
+    /// The work to cite.
     pub citation: &'static str,
-    /// Where it is: addresses that a lock pins.
+    /// Its addresses, pinned by a lock.
     pub addresses: &'static [&'static str],
-    /// Its files, where they never change: pinned here, in no lock.
+    /// Its files, if they never change: pinned here instead of in a lock.
     pub pins: Vec<Pin>,
-    /// How each file is read.
+    /// Format of each file.
     corpus: Corpus,
-    /// Whether only the first half of each file is taken, and all documents stand in the order of their SHA-256.
+    /// Whether only the first half of each file is used, and all documents are sorted by SHA-256.
     is_mixed: bool,
-    /// The same documents as one file that somebody has made of them already.
+    /// An existing single file with the same documents.
     copy: Option<(Pin, Corpus)>,
 }
 
 impl Set {
-    /// The set of a name.
+    /// The data set with this name.
     pub fn find(name: &str) -> Option<&'static Self> {
         SETS.iter().find(|set| set.name == name)
     }
 
-    /// All sets.
+    /// All data sets.
     pub fn all() -> &'static [Self] {
         &SETS
     }
 
-    /// Its files on this machine, in order: one that somebody has made of all of them, or all.
+    /// Its files on this machine, in order: the single copy, or all files.
     pub(super) fn files(&self, fetched: &Fetched) -> Result<Vec<PathBuf>, DataError> {
         if let Some(copy) = self.copy.as_ref().and_then(|(pin, _)| fetched.find(pin)) {
             return Ok(vec![copy]);
@@ -122,7 +122,7 @@ impl Source for Dataset {
         if !Set::find(&self.0).is_some_and(|set| set.is_mixed) {
             return documents;
         }
-        // Whatever comes after a failure is not asked for.
+        // Documents after a failure are not requested.
         let mut mixed: Vec<Result<Document, DataError>> = documents.collect();
         if let Some(at) = mixed.iter().position(Result::is_err) {
             mixed.swap(0, at);
@@ -136,7 +136,7 @@ impl Source for Dataset {
     }
 }
 
-/// Of a name that the check refuses.
+/// For a name that the check refuses.
 static UNKNOWN: LazyLock<super::Paths> = LazyLock::new(|| super::Paths::from("unknown set"));
 
 fn pin(url: &str, size: u64, sha256: &str) -> Pin {

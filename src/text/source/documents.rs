@@ -15,7 +15,7 @@ pub const EXAMPLE: Mixed = Mixed(Embedded {
 });
 /// The newest version of the generator.
 const NEWEST: u32 = 2;
-/// Most documents of a slice: about 4 GiB of text.
+/// Maximum documents per slice: about 4 GiB of text.
 const MOST: usize = 600_000;
 
 /// Version and seed.

@@ -1,4 +1,4 @@
-//! The files of a corpus: one, several, or all that a pattern matches, in order.
+//! The files of a corpus in order: one, several, or all that match a pattern.
 
 use super::Paths;
 use super::{DataError, Fingerprint, changed_nanos, inode, modified_nanos};
@@ -9,7 +9,7 @@ use glob::{MatchOptions, Pattern};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-/// Whether a path is a pattern unless a file has that very name.
+/// Whether a path is a pattern; a file with exactly this name takes precedence.
 fn is_pattern(path: &Path) -> bool {
     path.as_os_str()
         .as_encoded_bytes()
@@ -17,7 +17,7 @@ fn is_pattern(path: &Path) -> bool {
         .any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
-/// The files, in the order of the spec; those of a pattern in the order of their paths, compared byte by byte.
+/// The files, in the order of the spec; those of a pattern sorted by path, byte by byte.
 pub(super) fn list(paths: &Paths, context: &DataContext) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
     for path in paths.iter() {
@@ -49,7 +49,7 @@ pub(super) fn list(paths: &Paths, context: &DataContext) -> Result<Vec<PathBuf>,
     Ok(files)
 }
 
-/// Paths without a file, and patterns that match none.
+/// Paths without a file, and patterns without a match.
 pub(super) fn absent(paths: &Paths, context: &DataContext) -> Vec<PathBuf> {
     let full = paths.iter().map(|path| match is_address(path) {
         true => (path, path.clone()),
@@ -66,7 +66,8 @@ pub(super) fn absent(paths: &Paths, context: &DataContext) -> Vec<PathBuf> {
     absent.map(|(_, full)| full).collect()
 }
 
-/// The files below `base` that a pattern matches, in no order. Part by part, because `base` is no pattern, and need not be UTF-8.
+/// The files below `base` that match a pattern, in no particular order. Matched part by part, because `base` is not a
+/// pattern and need not be UTF-8.
 fn matches(base: &Path, pattern: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = vec![base.to_owned()];
     for part in pattern.components() {
@@ -105,7 +106,7 @@ fn matches(base: &Path, pattern: &Path) -> Result<Vec<PathBuf>, DataError> {
         .collect())
 }
 
-/// As in a shell: hidden files are matched only by a dot.
+/// As in a shell: hidden files match only a pattern that starts with a dot.
 fn fits(name: &Pattern, path: &Path) -> bool {
     let options = MatchOptions {
         case_sensitive: true,
@@ -116,7 +117,7 @@ fn fits(name: &Pattern, path: &Path) -> bool {
     name.matches_with(&found, options)
 }
 
-/// Adds a folder and those below it; hidden and linked ones are left out.
+/// Adds a folder and its subfolders, except hidden and linked ones.
 fn folders(folder: PathBuf, all: &mut Vec<PathBuf>) -> Result<(), DataError> {
     for path in entries(&folder)? {
         let is_hidden = path
@@ -132,7 +133,7 @@ fn folders(folder: PathBuf, all: &mut Vec<PathBuf>) -> Result<(), DataError> {
     Ok(())
 }
 
-/// What a folder holds; nothing, where it is none.
+/// The entries of a folder; empty if it is not a folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let list = match std::fs::read_dir(folder) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -151,7 +152,7 @@ fn failed(path: &Path, source: std::io::Error) -> DataError {
     DataError::Io { path, source }
 }
 
-/// Sizes, times and inodes of several files as one.
+/// One fingerprint of several files.
 pub(super) fn fingerprint<'a>(
     files: impl ExactSizeIterator<Item = (&'a [u8], &'a Path)>,
 ) -> Result<Fingerprint, DataError> {

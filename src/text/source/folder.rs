@@ -1,6 +1,6 @@
-//! Documents of a folder: every file is one, in the order of the paths relative to the folder, compared byte by byte with `/`
-//! between parts. Names that begin with a dot are left out. Linked files and folders are read; what cannot be read is
-//! refused, never left out.
+//! Documents of a folder: every file is one, sorted by path relative to the folder, byte by byte with `/` between
+//! parts. Names that begin with a dot are skipped. Linked files and folders are read; unreadable ones are an error,
+//! never skipped.
 
 use super::{
     BinVocabulary, DataError, Document, Documents, Fingerprint, MAX_DOCUMENT, Origin, Source,
@@ -50,19 +50,19 @@ impl Source for Folder {
     }
 }
 
-/// A file of a folder.
+/// A file in a folder.
 pub(super) struct Listed {
-    /// Path relative to the folder, parts joined by `/`: bytes, since names need not be UTF-8.
+    /// Path relative to the folder, with `/` between parts, as bytes since names need not be UTF-8.
     name: Vec<u8>,
     /// Path to open.
     pub(super) path: PathBuf,
 }
 
-/// A folder that is still to be read.
+/// A folder to be read.
 struct Pending {
     path: PathBuf,
     prefix: Vec<u8>,
-    /// The folders it is in, links resolved: a link to one of them would never end.
+    /// Its parent folders with links resolved, to detect link cycles.
     within: Vec<PathBuf>,
 }
 
@@ -73,7 +73,7 @@ fn refused(path: &Path, reason: impl Into<String>) -> DataError {
     }
 }
 
-/// Lists the files of `folder` that have `extension`, in order.
+/// Lists the files in `folder` with `extension`, in order.
 pub(super) fn list(folder: &Path, extension: Option<&str>) -> Result<Vec<Listed>, DataError> {
     let mut files = Vec::new();
     let mut pending = vec![Pending {
@@ -131,7 +131,7 @@ pub(super) fn list(folder: &Path, extension: Option<&str>) -> Result<Vec<Listed>
     Ok(files)
 }
 
-/// What a link that cannot be followed is told as.
+/// The error for a link that cannot be followed.
 fn dangling(path: &Path, error: io::Error) -> DataError {
     match std::fs::read_link(path) {
         Ok(target) if error.kind() == io::ErrorKind::NotFound => refused(
@@ -153,12 +153,12 @@ fn has_extension(path: &Path, extension: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| path.extension().is_some_and(|actual| actual == wanted))
 }
 
-/// Whether the name alone shows that a file is not asked for. Without an extension it could be a folder.
+/// Whether the name alone shows that a file is not wanted. A name without extension could be a folder.
 fn is_other_file(path: &Path, extension: Option<&str>) -> bool {
     path.extension().is_some() && !has_extension(path, extension)
 }
 
-/// Reads one file; its line ends become `\n`.
+/// Reads one file and normalises line ends to `\n`.
 fn document(path: &Path) -> Result<Document, DataError> {
     let mut bytes = Vec::new();
     input::open_text(path)?
@@ -184,7 +184,7 @@ fn document(path: &Path) -> Result<Document, DataError> {
     }))
 }
 
-/// Size, time and inode of all files.
+/// Fingerprint of all files.
 pub(super) fn fingerprint(listed: &[Listed]) -> Result<Fingerprint, DataError> {
     files::fingerprint(listed.iter().map(|file| (&file.name[..], &*file.path)))
 }

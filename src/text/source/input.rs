@@ -1,7 +1,8 @@
-//! Opening a file of a corpus: regular files only, decompressed by their first bytes, the byte order mark removed.
+//! Opening a file of a corpus: regular files only, decompressed according to their first bytes, without a byte order
+//! mark.
 //!
-//! A compressed file is read as it is decompressed. Of zstd, as much is held as its window is long, at most [`MAX_WINDOW`];
-//! of xz its dictionary, at most [`MAX_DICTIONARY`]; of gzip 32 KiB.
+//! A compressed file is decompressed as it is read. The memory needed is the window for zstd, at most [`MAX_WINDOW`];
+//! the dictionary for xz, at most [`MAX_DICTIONARY`]; 32 KiB for gzip.
 
 use super::zst::ZstReader;
 use super::{DataError, MAX_DICTIONARY};
@@ -16,7 +17,7 @@ const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 const XZ: [u8; 6] = [0xFD, b'7', b'z', b'X', b'Z', 0];
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What is wrong with a compressed file; travels inside an [`io::Error`].
+/// A problem with a compressed file; carried inside an [`io::Error`].
 #[derive(Debug)]
 pub(super) struct CompressionFailure {
     /// `zstd`, `gzip` or `xz`.
@@ -25,9 +26,9 @@ pub(super) struct CompressionFailure {
     pub(super) truncated: bool,
     /// Decompressed bytes before the problem.
     pub(super) decoded: u64,
-    /// Reason given by the decoder; a reason of our own where the file is sound but asks for too much.
+    /// Reason given by the decoder, or ours if the file is valid but needs too much memory.
     pub(super) reason: String,
-    /// Whether the file is sound.
+    /// Whether the file is valid.
     pub(super) sound: bool,
 }
 
@@ -48,7 +49,7 @@ pub(super) fn open_file(path: &Path) -> Result<File, DataError> {
         path: path.to_owned(),
         source,
     };
-    // Opening a pipe would wait for a writer for ever.
+    // Opening a pipe would block until there is a writer.
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if metadata.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
@@ -61,7 +62,7 @@ pub(super) fn open_file(path: &Path) -> Result<File, DataError> {
     File::open(path).map_err(failed)
 }
 
-/// Opens a file whose contents are bytes, not text.
+/// Opens a binary file.
 pub(super) fn open_bytes(path: &Path) -> Result<Input, DataError> {
     let failed = |source| DataError::Io {
         path: path.to_owned(),
@@ -113,7 +114,7 @@ pub(super) fn open_text(path: &Path) -> Result<Input, DataError> {
     Ok(input)
 }
 
-/// An error of reading, with what the decoder said.
+/// A read error, with the decoder's reason.
 pub(super) fn failure(path: &Path, error: io::Error, documents: usize) -> DataError {
     let path = path.to_owned();
     match error
@@ -136,7 +137,7 @@ pub(super) fn failure(path: &Path, error: io::Error, documents: usize) -> DataEr
     }
 }
 
-/// The format that a name promises where the first bytes are neither that nor text.
+/// The compression format suggested by the name, if the first bytes are neither that format nor text.
 fn named_as_compressed(path: &Path, first: &[u8]) -> Option<&'static str> {
     let extension = path.extension()?;
     let known = [("zst", "zstd"), ("gz", "gzip"), ("xz", "xz")];
@@ -150,7 +151,7 @@ fn is_skippable(first: &[u8]) -> bool {
     matches!(first, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..])
 }
 
-/// Formats that are recognised and not read.
+/// Recognised but unsupported formats.
 fn unread(first: &[u8]) -> Option<(&'static str, &'static str)> {
     let known: [(&[u8], &str, &str); 5] = [
         (
@@ -185,7 +186,7 @@ fn unread(first: &[u8]) -> Option<(&'static str, &'static str)> {
     found.map(|(_, name, advice)| (name, advice))
 }
 
-/// Counts what a decoder gives, so that its errors can name a place.
+/// Counts decoded bytes, so that errors can name a position.
 struct Counted<R> {
     inner: R,
     format: &'static str,

@@ -23,7 +23,7 @@ pub static EXAMPLE: LazyLock<Json> = LazyLock::new(|| {
     })
 });
 
-/// The settings of [`Jsonl`], for files that are one value.
+/// The settings of [`Jsonl`], for files that hold a single JSON value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
@@ -61,7 +61,7 @@ pub(super) struct JsonElements {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Start,
-    /// In an array or, where `true`, in an object.
+    /// In an array or, if `true`, in an object.
     Inside(bool),
     End,
 }
@@ -108,7 +108,7 @@ impl JsonElements {
         mismatch(&self.path, self.line, self.documents, problem)
     }
 
-    /// The bytes of one value, up to the comma or bracket behind it, which is given too.
+    /// The bytes of one value, and the comma or bracket after it.
     fn value(&mut self, first: u8) -> Result<(Vec<u8>, Option<u8>), DataError> {
         let (mut bytes, mut depth, mut quoted, mut escaped) = (Vec::new(), 0_usize, false, false);
         let mut next = Some(first);

@@ -1,4 +1,4 @@
-//! JSON lines: on each line an object with the text in a field.
+//! JSON lines: one object per line, with the text in a field.
 
 use super::input::Input;
 use super::lines::Lines;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 /// For the documentation.
-pub const ABOUT: &str = "JSON lines: on each line an object with the text in a field.";
+pub const ABOUT: &str = "JSON lines: one object per line, with the text in a field.";
 /// An example.
 pub static EXAMPLE: LazyLock<Jsonl> = LazyLock::new(|| Jsonl {
     path: "data/part-*.jsonl.zst".into(),
@@ -43,7 +43,7 @@ impl Jsonl {
     }
 }
 
-/// Documents that were kept of a download.
+/// Documents stored from a download.
 pub(super) fn kept(path: PathBuf) -> Result<Documents, DataError> {
     let reader = input::open_text(&path)?;
     Ok(Box::new(JsonLines::new(reader, path, default_field())))
@@ -64,7 +64,7 @@ impl Source for Jsonl {
     }
 }
 
-/// Reads the documents of a file of JSON lines. Blank lines are no documents.
+/// Reads the documents of a file of JSON lines. Blank lines are skipped.
 pub(super) struct JsonLines {
     lines: Lines<Input>,
     field: String,

@@ -1,7 +1,7 @@
-//! Streams of documents, one after another, from the embedded corpora and from files.
+//! Streams of documents from embedded corpora and files.
 //!
-//! A stream reads no further than it is asked to, never holds more than one document and one buffer, and refuses lines,
-//! documents and compression windows beyond the limits below: files are untrusted.
+//! A stream reads lazily, holds at most one document and one buffer, and refuses lines, documents and compression
+//! windows beyond the limits below, since files are untrusted.
 
 mod files;
 mod input;
@@ -41,15 +41,16 @@ choices! {
     }
 }
 
-/// Where the documents of a source are, and how a file of it is read.
+/// The location of a source's documents, and the reader for its files.
 pub trait Source {
-    /// Where its documents come from.
+    /// The origin of its documents.
     fn origin(&self) -> Origin<'_>;
 
-    /// Checks its settings, which stand at `path` (`data.corpus.text`); that files are named is checked for all alike.
+    /// Checks its settings, found at `path` (`data.corpus.text`), except for the presence of files, which is checked
+    /// for all sources.
     fn check(&self, _path: &str, _: &mut Findings) {}
 
-    /// The documents of one file; `vocabulary` is that of the tokenizer where it is known.
+    /// The documents of one file; `vocabulary` is that of the tokenizer, if known.
     ///
     /// # Errors
     /// A missing or damaged file.
@@ -59,51 +60,51 @@ pub trait Source {
         vocabulary: Option<BinVocabulary>,
     ) -> Result<Documents, DataError>;
 
-    /// The documents of all files in the order in which they count; usually that of the files.
+    /// The documents of all files in their final order, usually that of the files.
     fn arrange(&self, documents: Documents) -> Documents {
         documents
     }
 
-    /// Whether documents are pieces of one text, without an end between them.
+    /// Whether documents are pieces of one text, without end-of-text between them.
     fn is_one_text(&self) -> bool {
         false
     }
 
-    /// Whether documents are token ids already, which only the tokenizer that made them can read.
+    /// Whether documents are token ids, readable only with the tokenizer that made them.
     fn holds_ids(&self) -> bool {
         false
     }
 
-    /// Why its files may turn out to be one document or none, and what to do.
+    /// A hint why its files may hold only one document or none.
     fn hint_of_one(&self, _: Option<BinVocabulary>) -> Option<String> {
         None
     }
 }
 
-/// Where documents come from.
+/// Origin of documents.
 #[derive(Clone, Copy)]
 pub enum Origin<'a> {
-    /// They are made, as many as asked for.
+    /// Generated on demand.
     Generated {
-        /// What makes them.
+        /// Their generator.
         generator: Generator,
         /// Version and seed.
         parameters: &'a Embedded,
         /// The newest version.
         newest: u32,
-        /// Most documents of a slice.
+        /// Maximum documents per slice.
         most: usize,
     },
     /// Files, one after another.
     Files(&'a Paths),
     /// The files of a folder.
     Folder(&'a Folder),
-    /// The files of a public set.
+    /// The files of a public data set.
     Set(&'static Set),
 }
 
 impl Corpus {
-    /// The first file or the folder, as the spec writes it; `None` for an embedded corpus.
+    /// The first file or the folder, as written in the spec; `None` for an embedded corpus.
     pub fn path(&self) -> Option<&Path> {
         match self.get().origin() {
             Origin::Generated { .. } => None,
@@ -113,7 +114,7 @@ impl Corpus {
         }
     }
 
-    /// Checks its settings, which stand at `path` (`data.corpus`).
+    /// Checks its settings, found at `path` (`data.corpus`).
     pub fn check(&self, path: &str, findings: &mut Findings) {
         let name = self.name();
         let source = self.get();
@@ -144,7 +145,7 @@ impl Corpus {
         }
     }
 
-    /// The files that it names, in order; none for an embedded corpus.
+    /// Its files, in order; none for an embedded corpus.
     fn files(&self, context: &DataContext) -> Result<Vec<PathBuf>, DataError> {
         Ok(match self.get().origin() {
             Origin::Generated { .. } => Vec::new(),
@@ -160,27 +161,27 @@ impl Corpus {
     }
 }
 
-/// Longest line or document in bytes.
+/// Maximum line or document size in bytes.
 pub(crate) const MAX_DOCUMENT: usize = 64 << 20;
-/// Largest zstd window in bytes: what `zstd --long=31` needs.
+/// Maximum zstd window in bytes: enough for `zstd --long=31`.
 pub(crate) const MAX_WINDOW: u64 = 2 << 30;
-/// Largest xz dictionary in bytes: four times what `xz -9` needs.
+/// Maximum xz dictionary in bytes: four times that of `xz -9`.
 pub(crate) const MAX_DICTIONARY: u64 = 256 << 20;
 
-/// Documents of an embedded corpus that are made together.
+/// Documents of an embedded corpus to generate at once.
 pub(crate) const GENERATED_TOGETHER: usize = 256;
 
 /// One document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Document {
-    /// Text, to be encoded.
+    /// Text to encode.
     Text(String),
-    /// Ids that a `.bin` file holds already.
+    /// Ids from a `.bin` file.
     Ids(Vec<u32>),
 }
 
 impl Document {
-    /// Bytes that the identity of a slice is made of.
+    /// Bytes that enter the identity of a slice.
     pub(crate) fn identity_bytes(&self) -> std::borrow::Cow<'_, [u8]> {
         match self {
             Self::Text(text) => text.as_bytes().into(),
@@ -189,19 +190,19 @@ impl Document {
     }
 }
 
-/// What the reader of a `.bin` file needs from the tokenizer that made it.
+/// The facts that the reader of a `.bin` file needs about the tokenizer that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BinVocabulary {
     /// Id that ends a document.
     pub(crate) eos: u32,
-    /// Entries.
+    /// Vocabulary size.
     pub(crate) vocab_size: usize,
 }
 
 /// A stream of documents.
 pub type Documents = Box<dyn Iterator<Item = Result<Document, DataError>> + Send>;
 
-/// Opens a corpus of files at its first document; each file is opened when it is reached.
+/// Opens a corpus of files at its first document; each file is opened when reached.
 fn open(
     corpus: &Corpus,
     vocabulary: Option<BinVocabulary>,
@@ -219,16 +220,16 @@ fn open(
     Ok(corpus.get().arrange(Box::new(documents)))
 }
 
-/// A range of documents that somebody asked for under a name.
+/// A named range of requested documents.
 pub(crate) struct Wanted {
     /// `train`, `validation` or `test`.
     pub(crate) slice: &'static str,
-    /// Which documents.
+    /// The documents.
     pub(crate) range: Range<usize>,
 }
 
-/// Reads `corpus` once, as far as the last range needs, and hands each document to `take` with the number of every range
-/// that holds it. `take` gets documents of one range in order.
+/// Reads `corpus` once, up to the end of the last range, and passes each document to `take` with the number of every
+/// range that contains it. `take` gets the documents of each range in order.
 pub(crate) fn read_ranges(
     corpus: &Corpus,
     wanted: &[Wanted],
@@ -276,7 +277,7 @@ pub(crate) fn read_ranges(
     Ok(())
 }
 
-/// Makes the wanted documents of an embedded corpus, some at a time on all threads of the current pool.
+/// Generates the wanted documents of an embedded corpus, in groups, on all threads of the current pool.
 fn generate(
     generator: Generator,
     parameters: &Embedded,
@@ -286,7 +287,7 @@ fn generate(
 ) -> Result<(), DataError> {
     let is_wanted = |index: usize| wanted.iter().any(|w| w.range.contains(&index));
     let mut index = 0;
-    // From one wanted document to the next, over the gaps between ranges.
+    // Skips the gaps between ranges.
     while let Some(start) = wanted
         .iter()
         .filter(|w| w.range.end > index && !w.range.is_empty())
@@ -350,7 +351,7 @@ pub(crate) fn count(
     Ok(count)
 }
 
-/// Files, patterns and addresses of a corpus that are not there.
+/// Missing files, patterns and addresses of a corpus.
 pub(crate) fn absent_files(corpus: &Corpus, context: &DataContext) -> Vec<PathBuf> {
     match corpus.get().origin() {
         Origin::Generated { .. } => Vec::new(),
@@ -386,7 +387,7 @@ pub(crate) fn describe(corpus: &Corpus) -> String {
     }
 }
 
-/// Size, times and inode of what a corpus reads, with the latest time of all (nanoseconds).
+/// Fingerprint of the files of a corpus, with their latest time (nanoseconds).
 pub(crate) fn fingerprint(
     corpus: &Corpus,
     context: &DataContext,
@@ -401,7 +402,7 @@ pub(crate) fn fingerprint(
     }
 }
 
-/// Size, times and inode of files.
+/// Fingerprint of files.
 pub(crate) fn fingerprint_of(files: &[PathBuf]) -> Result<Fingerprint, DataError> {
     match files {
         [one] => Fingerprint::of(one),
@@ -414,17 +415,17 @@ pub(crate) fn fingerprint_of(files: &[PathBuf]) -> Result<Fingerprint, DataError
     }
 }
 
-/// What tells a changed file from an unchanged one without reading it.
+/// Detects changed files without reading them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     /// Size, times and inode as text.
     pub(crate) text: String,
-    /// Latest time of change, nanoseconds since 1970.
+    /// Latest modification time, nanoseconds since 1970.
     pub(crate) modified: u128,
 }
 
 impl Fingerprint {
-    /// Looks at a file.
+    /// Fingerprint of one file.
     pub(crate) fn of(path: &Path) -> Result<Self, DataError> {
         let metadata = std::fs::metadata(path).map_err(|source| DataError::Io {
             path: path.to_owned(),
@@ -442,7 +443,7 @@ impl Fingerprint {
     }
 }
 
-/// Modification time in nanoseconds since 1970; 0 where the system has none.
+/// Modification time in nanoseconds since 1970; 0 if the system has none.
 pub(crate) fn modified_nanos(metadata: &std::fs::Metadata) -> u128 {
     metadata
         .modified()
@@ -451,8 +452,8 @@ pub(crate) fn modified_nanos(metadata: &std::fs::Metadata) -> u128 {
         .map_or(0, |since| since.as_nanos())
 }
 
-/// When the file or what the system knows of it changed, in nanoseconds since 1970: nobody can set it back, as `touch` does with the
-/// modification time. 0 where the system has none.
+/// Inode change time in nanoseconds since 1970, which unlike the modification time cannot be set back by `touch`. 0 if
+/// the system has none.
 #[cfg(unix)]
 pub(crate) fn changed_nanos(metadata: &std::fs::Metadata) -> u128 {
     use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,5 @@
-//! Documents of Parquet: a column of texts, a document a row. A null is a document without text, which is told.
+//! Documents in Parquet: a text column with one document per row. A null is a document without text and is
+//! reported.
 
 use super::{
     BinVocabulary, DataError, Document, Documents, Jsonl, MAX_DOCUMENT, Origin, Source, input,
@@ -14,7 +15,7 @@ use std::sync::LazyLock;
 
 /// For the documentation.
 pub const ABOUT: &str =
-    "Parquet: a column of texts, a document a row; a null is a document without text.";
+    "Parquet: a text column with one document per row; a null is a document without text.";
 /// An example.
 pub static EXAMPLE: LazyLock<Parquet> = LazyLock::new(|| {
     Parquet(Jsonl {
@@ -43,7 +44,7 @@ impl Source for Parquet {
     }
 }
 
-/// Reads the documents of a Parquet file, a page at a time.
+/// Reads the documents of a Parquet file page by page.
 pub(super) struct ParquetDocuments {
     texts: Option<Texts<BufReader<File>>>,
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! The files that a source names.
+//! The files named by a source.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// Files, read in order: one path, or a list of paths. A path with `*`, `?` or `[…]` is a pattern, whose files are read in the
-/// order of their names. Files compressed with zstd, gzip or xz are recognised by their first bytes.
+/// Files, read in order: one path, or a list of paths. A path with `*`, `?` or `[…]` is a pattern; its files are read
+/// in the order of their names. Files compressed with zstd, gzip or xz are recognised by their first bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths(pub Vec<PathBuf>);
 
@@ -18,7 +18,7 @@ impl Paths {
         self.0.iter()
     }
 
-    /// The first one; empty where there is none.
+    /// The first path; empty if there is none.
     pub fn first(&self) -> &Path {
         self.0.first().map_or(Path::new(""), PathBuf::as_path)
     }

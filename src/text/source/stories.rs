@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// For the documentation.
-pub const ABOUT: &str = "Embedded generator of short stories, as many as asked for.";
+pub const ABOUT: &str = "Embedded generator of short stories, in any number.";
 /// An example.
 pub const EXAMPLE: Stories = Stories(Embedded {
     version: NEWEST,
@@ -15,7 +15,7 @@ pub const EXAMPLE: Stories = Stories(Embedded {
 });
 /// The newest version of the generator.
 const NEWEST: u32 = 1;
-/// Most documents of a slice: about 4 GiB of text.
+/// Maximum documents per slice: about 4 GiB of text.
 const MOST: usize = 4_000_000;
 
 /// Version and seed.

@@ -211,7 +211,7 @@ fn bad_lines_are_named() {
 
 #[test]
 fn only_what_is_needed_is_read() {
-    // The third line is broken, and nobody asks for it.
+    // The third line is invalid but not requested.
     let dir = Dir::new().with("a.jsonl", jsonl(&["x", "y"]) + "{broken");
     assert_eq!(dir.read("{jsonl: {path: a.jsonl}}", 2).unwrap().len(), 2);
     assert!(dir.read("{jsonl: {path: a.jsonl}}", 3).is_err());
@@ -271,7 +271,7 @@ fn windows_beyond_the_limit_are_refused() {
 
 #[test]
 fn a_bomb_stops_at_the_line_limit() {
-    // Blocks of type RLE: 4 bytes each make 128 KiB. 1,024 of them are 128 MiB of one endless line.
+    // Blocks of type RLE: 4 bytes each make 128 KiB. 1,024 of them are 128 MiB of one line.
     let mut bytes = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 10 << 3];
     let header = |last: u32| (((128 << 10) << 3) | (1 << 1) | last).to_le_bytes();
     for block in 0..1024 {
@@ -366,12 +366,12 @@ fn tiny_stories_are_cut_into_stories() {
             Ok(())
         })
     };
-    // 2,316 whole stories and one that is cut off.
+    // 2,316 complete stories and a truncated one.
     assert!(count(2317).is_ok());
     assert!(count(2318).is_err());
 }
 
-/// Reads everything there is; errors are fine, panics and endless loops are not.
+/// Reads everything; errors are fine, panics and endless loops are not.
 fn exhaust(documents: impl Iterator<Item = Result<Document, DataError>>) {
     for document in documents.take(2000) {
         if document.is_err() {
@@ -397,7 +397,7 @@ fn exhaust_all(bytes: &[u8]) {
     for width in [Width::Bits16, Width::Bits32] {
         exhaust(bin::BinDocuments::new(plain(), name(), width, VOCABULARY));
     }
-    // Compressed files of every kind, from the disk.
+    // Compressed files of every kind, read from disk.
     let dir = Dir::new().with("f", bytes);
     for corpus in [
         "{jsonl: {path: f}}",

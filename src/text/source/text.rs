@@ -1,6 +1,6 @@
 //! Documents of plain text files, cut at lines that hold a separator, at every line, at empty lines, or into pieces of equal
-//! length. White space around documents is removed (not around pieces); empty documents are none. What follows the last
-//! separator is a document too, and so does a document end where its file ends.
+//! length. White space around documents (but not pieces) is removed; empty documents are skipped. Text after the last
+//! separator is a document too, and a document ends at the end of its file.
 
 use super::input::{self, Input};
 use super::lines::Lines;
@@ -19,7 +19,7 @@ pub static EXAMPLE: LazyLock<TextFile> = LazyLock::new(|| TextFile {
     separator: "\n\n".to_owned(),
     pieces: None,
 });
-/// Most characters of a piece of text: a document has at most 64 MiB.
+/// Maximum characters per piece, since a document has at most 64 MiB.
 const MAX_PIECE: usize = 16 << 20;
 
 /// A text file.
@@ -28,11 +28,11 @@ const MAX_PIECE: usize = 16 << 20;
 pub struct TextFile {
     /// Path, or paths, relative to the spec's folder.
     pub path: Paths,
-    /// Line that ends a document; default `<|endoftext|>`. A line feed cuts at every line, two cut at empty lines. White space
-    /// around documents is removed, empty ones are dropped.
+    /// Line that ends a document; default `<|endoftext|>`. One line feed cuts at every line, two cut at empty lines.
+    /// White space around documents is removed; empty documents are dropped.
     #[serde(default = "default_separator")]
     pub separator: String,
-    /// Cuts the text into pieces of so many characters instead, whatever it holds: for one long text. `stream` joins them again.
+    /// For one long text: cut it into pieces of this many characters instead. `stream` rejoins them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pieces: Option<usize>,
 }
@@ -89,7 +89,7 @@ impl Source for TextFile {
     }
 }
 
-/// How a text is cut.
+/// How to cut a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Cut {
     /// A line equal to this ends a document.
@@ -98,7 +98,7 @@ enum Cut {
     Lines,
     /// Empty lines end a document.
     EmptyLines,
-    /// Pieces of so many characters.
+    /// Pieces of this many characters.
     Pieces(usize),
 }
 
@@ -117,7 +117,7 @@ impl Cut {
 pub(super) struct TextDocuments {
     lines: Lines<Input>,
     cut: Cut,
-    /// Text of pieces to come: from `start` on, so many characters.
+    /// Text of the next pieces, from `start` on.
     rest: String,
     start: usize,
     characters: usize,
@@ -186,7 +186,7 @@ impl TextDocuments {
             match self.lines.read_text()? {
                 None => {
                     self.ended = true;
-                    // The line end at the very end of a file is no text.
+                    // A line end at the very end of a file is not text.
                     self.characters -= usize::from(self.rest.pop().is_some());
                 }
                 Some(line) => {

@@ -1,4 +1,4 @@
-//! The text of one JSON value, with words for what stands there instead.
+//! Extracts the text of a JSON value, or describes what was found instead.
 
 use super::DataError;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -7,17 +7,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-/// Names that a message lists at most.
+/// Maximum number of names listed in a message.
 const LISTED: usize = 6;
 
-/// What was expected and what was found.
+/// Expected and found content.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) expected: String,
     pub(super) found: String,
 }
 
-/// The error for a `problem` of a line, after so many documents.
+/// The error for a `problem` in a line, after `documents` documents.
 pub(super) fn mismatch(path: &Path, line: u64, documents: usize, problem: Problem) -> DataError {
     DataError::Line {
         path: path.to_owned(),
@@ -28,7 +28,7 @@ pub(super) fn mismatch(path: &Path, line: u64, documents: usize, problem: Proble
     }
 }
 
-/// The text of a line: an object with the text in `field`.
+/// The text of a line, which is an object with the text in `field`.
 pub(super) fn text_of(line: &str, field: &str) -> Result<String, Problem> {
     let expected = || format!("a JSON object with the text in `{field}`");
     let value: &RawValue = serde_json::from_str(line).map_err(|error| Problem {
@@ -44,7 +44,7 @@ pub(super) fn text_of(line: &str, field: &str) -> Result<String, Problem> {
     }
 }
 
-/// The text of an element: a string, or an object with the text in `field`.
+/// The text of an element, which is a string or an object with the text in `field`.
 pub(super) fn text_of_element(text: &str, field: &str) -> Result<String, Problem> {
     if text.starts_with('{') {
         return text_of(text, field);
@@ -57,7 +57,7 @@ pub(super) fn text_of_element(text: &str, field: &str) -> Result<String, Problem
     string(value, expected)
 }
 
-/// Looks for `field`, then for its parts: `meta.text` is the field `text` of the object in `meta`.
+/// Looks up `field`, then its parts: `meta.text` is the field `text` of the object in `meta`.
 fn in_field(object: &RawValue, field: &str) -> Result<String, Problem> {
     let expected = || format!("a field `{field}`");
     let entries = Entries::of(object, expected)?;
@@ -113,7 +113,7 @@ fn kind(first: Option<u8>) -> &'static str {
     }
 }
 
-/// What is wrong with a text that is no JSON, with its column: the words of people who did not write the parser.
+/// The problem with invalid JSON and its column, in words for users.
 fn syntax(text: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
     let (what, column) = match message.split_once(" at line ") {
@@ -141,7 +141,7 @@ fn syntax(text: &str, error: &serde_json::Error) -> String {
     }
 }
 
-/// The first escape that is half of a pair.
+/// The first escape that is an unpaired surrogate.
 fn lone_surrogate(text: &str) -> Option<&str> {
     let unit = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -163,7 +163,7 @@ fn lone_surrogate(text: &str) -> Option<&str> {
     None
 }
 
-/// The entries of an object, values unread.
+/// The entries of an object, with unparsed values.
 struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Entries<'a> {
@@ -211,6 +211,6 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     }
 }
 
-/// A name, borrowed where it holds no escapes.
+/// A name, borrowed if it contains no escapes.
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);

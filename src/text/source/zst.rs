@@ -1,4 +1,4 @@
-//! Decompressed bytes of a zstd file: all frames, skippable ones left out, checksums compared, window bounded.
+//! Decompresses a zstd file: all frames except skippable ones, with verified checksums and a bounded window.
 
 use super::MAX_WINDOW;
 use super::input::CompressionFailure;
@@ -6,7 +6,7 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::io::{self, BufRead, Read};
 
-/// Decompresses as it is read, one block (at most 128 KiB) at a time.
+/// Decompresses on demand, one block (at most 128 KiB) at a time.
 pub(super) struct ZstReader<R> {
     source: R,
     decoder: FrameDecoder,

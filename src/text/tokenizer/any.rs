@@ -1,4 +1,4 @@
-//! Opening a tokenizer file by what it is called, for models that come with one.
+//! Opens a tokenizer file according to its name, for models that come with one.
 
 use super::head::Head;
 use super::text::read_bounded;
@@ -7,11 +7,11 @@ use crate::text::DataError;
 use std::path::Path;
 
 impl TextTokenizer {
-    /// Opens a tokenizer file by what it is called: `.json`, SentencePiece's `.model`, llama2.c's `.bin`, or a folder with GPT-2's
-    /// `vocab.json` and `merges.txt`.
+    /// Opens a tokenizer file according to its name: `.json`, SentencePiece's `.model`, llama2.c's `.bin`, or a folder
+    /// with GPT-2's `vocab.json` and `merges.txt`.
     ///
     /// # Errors
-    /// A missing or oversized file; contents that are not what the name promises.
+    /// A missing or oversized file; contents that do not match the name.
     pub(crate) fn open_any(path: &Path, ends: &Head) -> Result<Self, DataError> {
         let refused = |reason| super::refused(path, reason);
         let json = if path.is_dir() {
@@ -27,7 +27,7 @@ impl TextTokenizer {
             };
             match pieces {
                 Some(data) => data.map_err(refused)?.into_json(ends.clone()),
-                // One of our own keeps the names that it has.
+                // Our own files keep their names of tokens.
                 None if bytes.starts_with(super::head::HEAD) => bytes,
                 None => ends.write_into(bytes),
             }

@@ -1,6 +1,7 @@
 //! Every character of the training documents is a token, as in nanoGPT's first example.
 //!
-//! Entry 0 ends a text, entry 1 stands for all other characters, then come the characters in the order of their code points.
+//! Entry 0 ends a text, entry 1 stands for unknown characters, and the characters follow in the order of their code
+//! points.
 
 use super::train::END_OF_TEXT;
 use super::{Learning, Made, OfDocuments, TokenizerKind};
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 pub const ABOUT: &str = "Every character of the training documents is a token; others are unknown.";
 /// Version of the algorithm: part of a run's identity.
 const ALGORITHM: u32 = 1;
-/// Stands for characters that the training documents lack.
+/// Stands for characters missing in the training documents.
 const UNKNOWN: &str = "<unk>";
 
 /// It has no settings.

@@ -1,4 +1,5 @@
-//! A tokenizer for other programs: its `tokenizer.json` as they read it, the names of its special tokens, and its tokens one by one.
+//! Exports a tokenizer for other programs: a `tokenizer.json` they can read, the names of special tokens, and the
+//! tokens one by one.
 
 use super::TextTokenizer;
 use super::head::Head;
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 
 pub(crate) use super::sentencepiece::Kind as TokenKind;
 
-/// Texts that tokenizers cut otherwise where they differ at all.
+/// Texts that reveal differences between tokenizers.
 const PROBES: [&str; 12] = [
     "",
     "Once upon a time, there was a girl. She said: \"I'm 3!\"",
@@ -25,43 +26,43 @@ const PROBES: [&str; 12] = [
     "\0\u{7f}\u{fffd}",
 ];
 
-/// Names of the special tokens that a tokenizer has.
+/// Names of a tokenizer's special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     /// Begins a text.
     pub(crate) bos: Option<String>,
     /// Ends a text.
     pub(crate) eos: Option<String>,
-    /// Fills up batches.
+    /// Pads batches.
     pub(crate) pad: Option<String>,
-    /// Stands for what has no token.
+    /// Stands for text without a token.
     pub(crate) unknown: Option<String>,
 }
 
-/// The tokens of a tokenizer, and how text is cut into them.
+/// The tokens of a tokenizer, and how to cut text into them.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     /// Tokens by id.
     pub(crate) tokens: Vec<Token>,
-    /// Pairs that are merged, the first of them first.
+    /// Merges, in order.
     pub(crate) merges: Vec<[String; 2]>,
-    /// How the text is cut and written.
+    /// How text is cut and tokens are spelled.
     pub(crate) spelling: Spelling,
 }
 
 /// How tokens are spelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
-    /// Characters; `▁` is a space; bytes are named as in `<0x0A>`.
+    /// Characters, with `▁` for a space and bytes written as `<0x0A>`.
     Pieces {
-        /// Whether a space is put before a text.
+        /// Whether a space is prepended to a text.
         adds_space: bool,
-        /// Whether the best pair is merged first (else the most likely cut is taken).
+        /// Whether pairs are merged best first; otherwise the most likely cut is taken.
         merges: bool,
     },
-    /// A character for each byte, as GPT-2 has them.
+    /// One character per byte, as in GPT-2.
     Bytes {
-        /// The regular expression that cuts words; GPT-2's own where there is none.
+        /// The regular expression that cuts words; `None` for GPT-2's.
         words: Option<String>,
     },
 }
@@ -69,13 +70,13 @@ pub(crate) enum Spelling {
 /// A token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
-    /// As the tokenizer spells it.
+    /// Its spelling in the tokenizer.
     pub(crate) text: String,
-    /// The higher, the earlier it is made.
+    /// Higher scores are merged earlier.
     pub(crate) score: f32,
-    /// What it is.
+    /// Its kind.
     pub(crate) kind: TokenKind,
-    /// What it stands for in a text.
+    /// Its bytes in a text.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -106,11 +107,11 @@ impl TextTokenizer {
         (head, json)
     }
 
-    /// The `tokenizer.json` for other programs: without what only this one reads, and with the token that begins a text put before each
-    /// text, as every text begins here; and a note where it still gives other ids.
+    /// The `tokenizer.json` for other programs, without our own keys and with the begin-of-text token prepended to each
+    /// text, as every text begins here; and a note if it still gives different ids.
     ///
     /// # Errors
-    /// In words: a tokenizer that the library cannot stand in for.
+    /// A description, for a tokenizer that the library cannot represent.
     pub(crate) fn portable_json(&self) -> Result<(Vec<u8>, Option<String>), String> {
         let (head, mut json) = self.parsed();
         if let Some(data) = &head.sentencepiece {
@@ -139,7 +140,7 @@ impl TextTokenizer {
         Ok((bytes, note))
     }
 
-    /// Tells of a text to which the library gives other ids with the file `json`, or another text from its ids.
+    /// Describes a text for which the library, with the file `json`, gives other ids or decodes another text.
     fn differs_from(&self, json: &[u8], data: Option<&Data>) -> Result<Option<String>, String> {
         let theirs = tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
         let always = data.into_iter().flat_map(|data| &data.pieces);
@@ -170,7 +171,7 @@ impl TextTokenizer {
     /// The tokens, one by one.
     ///
     /// # Errors
-    /// In words: a kind of tokenizer whose tokens no other format can hold.
+    /// A description, for a kind of tokenizer whose tokens no other format can hold.
     pub(crate) fn table(&self) -> Result<Table, String> {
         let (head, json) = self.parsed();
         match &head.sentencepiece {
@@ -311,7 +312,7 @@ fn merges(list: &Value) -> Vec<[String; 2]> {
         .collect()
 }
 
-/// How the file's tokens are spelled, by what it does before its model.
+/// The spelling of the file's tokens, from its steps before the model.
 fn spelling(json: &Value) -> Result<Spelling, String> {
     let cut = &json["pre_tokenizer"];
     let steps = match cut["type"].as_str() {

@@ -1,16 +1,16 @@
-//! Whether text comes back from its ids. A tokenizer may drop characters that it has no entry for, and says nothing.
+//! Checks that text can be recovered from its ids. A tokenizer may silently drop characters that it has no entry for.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Examples that a note shows.
+/// Number of examples in a note.
 const SHOWN: usize = 6;
 
-/// Characters of one text that do not come back, with how often.
+/// Lost characters of one text, with counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost(BTreeMap<char, u64>);
 
-/// Compares a text with what its ids decode to. White space around the text, and the order of characters, do not count.
+/// Compares a text with the text decoded from its ids, ignoring surrounding white space and the order of characters.
 pub(super) fn lost(text: &str, back: &str) -> Option<Lost> {
     if text == back {
         return None;
@@ -29,7 +29,7 @@ pub(super) fn lost(text: &str, back: &str) -> Option<Lost> {
     (!missing.is_empty()).then_some(Lost(missing))
 }
 
-/// What is lost of several texts.
+/// Losses of several texts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fidelity {
     lost: BTreeMap<char, u64>,
@@ -38,7 +38,7 @@ pub(crate) struct Fidelity {
 }
 
 impl Fidelity {
-    /// Counts a text and what is lost of it.
+    /// Counts a text and its losses.
     pub(crate) fn add(&mut self, text: &str, lost: Option<Lost>) {
         self.texts += 1;
         self.characters += text.chars().count() as u64;
@@ -47,7 +47,7 @@ impl Fidelity {
         }
     }
 
-    /// A note where anything is lost.
+    /// A note, if anything is lost.
     pub(crate) fn note(&self, of: &str) -> Option<String> {
         let lost: u64 = self.lost.values().sum();
         if lost == 0 {

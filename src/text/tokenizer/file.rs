@@ -15,7 +15,7 @@ pub const ABOUT: &str = "A `tokenizer.json` of the Hugging Face `tokenizers` lib
 pub static EXAMPLE: LazyLock<File> =
     LazyLock::new(|| File(PathBuf::from("data/tokenizer.json").into()));
 
-/// Its path, and names of tokens.
+/// Its path and the names of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]

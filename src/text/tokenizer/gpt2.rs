@@ -15,12 +15,12 @@ pub const ABOUT: &str =
     "A folder with GPT-2's `vocab.json` and `merges.txt`, or `{path, bos, eos, pad}`.";
 /// An example.
 pub static EXAMPLE: LazyLock<Gpt2> = LazyLock::new(|| Gpt2(PathBuf::from("data/gpt2").into()));
-/// What the folder holds.
+/// The files of the folder.
 pub(super) const FILES: [&str; 2] = ["vocab.json", "merges.txt"];
 /// The token that ends a text in such files.
 const END_OF_TEXT: &str = "<|endoftext|>";
 
-/// Its path, and names of tokens.
+/// Its path and the names of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
@@ -48,7 +48,7 @@ impl OfFiles for Gpt2 {
     }
 }
 
-/// The `tokenizer.json` of a vocabulary and its merges.
+/// The `tokenizer.json` for a vocabulary and its merges.
 pub(super) fn to_json(vocabulary: &[u8], merges: &[u8]) -> Result<Vec<u8>, String> {
     let vocabulary: Map<String, Value> = serde_json::from_slice(vocabulary)
         .map_err(|error| format!("`vocab.json` is not an object of tokens and ids: {error}"))?;

@@ -1,31 +1,31 @@
-//! How much text a tokenizer file may make of a text. Its normalizers and decoders replace strings by others, one after another: 34 times `a` by
-//! `aa` takes all memory there is, which no guard against panics holds up.
+//! Limits the growth of text in a tokenizer file. Its normalizers and decoders replace strings one after another:
+//! replacing `a` by `aa` 34 times exhausts the memory, which catching panics cannot prevent.
 
 use super::tiktoken::base64;
 use crate::text::source::MAX_DOCUMENT;
 use serde_json::Value;
 use tokenizers::{DecoderWrapper, NormalizedString, Normalizer as _, NormalizerWrapper};
 
-/// Most bytes that a text may have after normalization, and that ids may be decoded to.
+/// Maximum bytes of a normalized text and of decoded ids.
 pub(super) const LIMIT: usize = 2 * MAX_DOCUMENT;
-/// Most bytes that one normalizer, or all of them in some place of a text, may make of one. Compatibility forms make 11 of one.
+/// Maximum growth factor of one normalizer, or of all of them at some place in a text. Compatibility forms reach 11.
 const FACTOR: usize = 64;
-/// Texts are measured in pieces of so many bytes.
+/// Texts are measured in pieces of this many bytes.
 const PIECE: usize = 1 << 14;
 
-/// What a tokenizer file can make of texts.
+/// Growth of texts in a tokenizer file.
 pub(super) struct Growth {
-    /// Bytes that normalization makes of one, at most.
+    /// Maximum growth factor of normalization.
     text: usize,
     /// Bytes of the longest entry, decoded.
     entry: usize,
 }
 
 impl Growth {
-    /// Looks at the normalizers and decoders of a file, and at the length of its longest entry.
+    /// Computes growth from the normalizers and decoders of a file and its longest entry.
     ///
     /// # Errors
-    /// One that makes far more of a text than any that is in use.
+    /// Growth far beyond that of any tokenizer in use.
     pub(super) fn of(
         normalizer: Option<&NormalizerWrapper>,
         decoder: Option<&DecoderWrapper>,
@@ -43,7 +43,7 @@ impl Growth {
         Ok(Self { text, entry })
     }
 
-    /// Refuses a text of which the normalizers would make too much.
+    /// Refuses a text that the normalizers would make too long.
     pub(super) fn check(
         &self,
         text: &str,
@@ -73,7 +73,7 @@ impl Growth {
         Ok(())
     }
 
-    /// Refuses ids that would be decoded to too much; `length` gives that of an entry.
+    /// Refuses ids whose decoded text would be too long; `length` gives the length of an entry.
     pub(super) fn check_ids(
         &self,
         ids: &[u32],
@@ -130,16 +130,16 @@ fn flat_decoders(decoder: Option<&DecoderWrapper>) -> Vec<&DecoderWrapper> {
     }
 }
 
-/// Bytes that a normalizer or decoder makes of one, at most.
+/// Maximum growth factor of a normalizer or decoder.
 fn factor(one: &Value) -> usize {
     let length = |field: &Value| field.as_str().map_or(0, str::len);
     match one["type"].as_str().unwrap_or_default() {
         "Replace" => match length(&one["pattern"]["String"]) {
-            // A pattern that may match between any two characters.
+            // An empty pattern may match between any two characters.
             0 => 1 + length(&one["content"]),
             pattern => length(&one["content"]).div_ceil(pattern).max(1),
         },
-        // Once, at the start: as much again as the shortest text.
+        // Once, at the start: relative to a text of one byte.
         "Prepend" => 1 + length(&one["prepend"]),
         "Precompiled" => {
             let rules = base64(one["precompiled_charsmap"].as_str().unwrap_or_default());
@@ -152,7 +152,7 @@ fn factor(one: &Value) -> usize {
     }
 }
 
-/// Length of the longest string that stands behind the trie of compiled rules.
+/// Length of the longest replacement string of the compiled rules.
 fn longest_rule(rules: &[u8]) -> usize {
     let strings = rules
         .split_first_chunk()

@@ -1,7 +1,7 @@
 //! The tokens that begin and end a text: found by their usual names, or named by the spec.
 //!
-//! A name that the spec gives is written into the `tokenizer.json` as its first key, `"specbook": {"bos": …}`. So the digest of
-//! that one file stays the whole identity of a tokenizer, and a stored run needs nothing beside it.
+//! A name given by the spec is written into the `tokenizer.json` as its first key, `"specbook": {"bos": …}`. So the
+//! digest of that one file is the whole identity of a tokenizer, and a stored run needs no other file.
 
 use super::Named;
 use super::sentencepiece;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use tokenizers::Tokenizer;
 
-/// Pairs of tokens that begin and end a text, in the order in which they are looked for.
+/// Pairs of tokens that begin and end a text, in order of preference.
 const USUAL: [(&str, &str); 8] = [
     ("<s>", "</s>"),
     ("<|begin_of_text|>", "<|end_of_text|>"),
@@ -20,25 +20,25 @@ const USUAL: [(&str, &str); 8] = [
     ("<eos>", "<eos>"),
     ("</s>", "</s>"),
 ];
-/// Most tokens that a message lists.
+/// Maximum number of tokens listed in a message.
 const LISTED: usize = 8;
-/// The first bytes of a `tokenizer.json` that carries names.
+/// The first bytes of a `tokenizer.json` with names.
 pub(super) const HEAD: &[u8] = b"{\"specbook\":";
 
-/// Names of tokens, where the spec gives them.
+/// Names of tokens given by the spec.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Head {
     /// Begins a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bos: Option<String>,
-    /// Head a text.
+    /// Ends a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) eos: Option<String>,
-    /// Fills up batches in other programs; nothing here uses it, an export names it.
+    /// Pads batches in other programs; only written into exports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pad: Option<String>,
-    /// The SentencePiece model that runs in place of the file's own.
+    /// The SentencePiece model used instead of the file's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sentencepiece: Option<sentencepiece::Data>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Chosen {
 }
 
 impl Head {
-    /// These names.
+    /// A head with these names.
     pub(crate) fn named(bos: Option<String>, eos: Option<String>, pad: Option<String>) -> Self {
         Self {
             bos,
@@ -61,12 +61,12 @@ impl Head {
         }
     }
 
-    /// What the spec names.
+    /// The names given by the spec.
     pub(crate) fn of(file: &Named) -> Self {
         Self::named(file.bos.clone(), file.eos.clone(), file.pad.clone())
     }
 
-    /// Puts the names into a `tokenizer.json`; without names its bytes stay as they are.
+    /// Writes the names into a `tokenizer.json`; without names its bytes are unchanged.
     pub(crate) fn write_into(&self, json: Vec<u8>) -> Vec<u8> {
         let rest = json.trim_ascii_start().strip_prefix(b"{");
         match rest {
@@ -91,7 +91,7 @@ impl Head {
         Ok((names.unwrap_or_default(), [b"{", json].concat().into()))
     }
 
-    /// Ids of the tokens that begin and end a text. Where a tokenizer has special tokens, no other one is taken unless it is
+    /// Ids of the tokens that begin and end a text. If a tokenizer has special tokens, an ordinary one is used only if
     /// named: `<s>` can be the HTML tag.
     pub(super) fn choose(&self, inner: &Tokenizer) -> Result<Chosen, String> {
         let id = |role: &str, name: &String| {
@@ -113,7 +113,7 @@ impl Head {
             eos.or(found.map(|ends| ends.eos)),
         ) {
             (Some(bos), Some(eos)) => Ok(Chosen { bos, eos }),
-            // One name is enough where nothing else is known: it both begins and ends a text.
+            // A single name without any other candidate both begins and ends a text.
             (Some(id), None) | (None, Some(id)) => Ok(Chosen { bos: id, eos: id }),
             (None, None) => Err(none_found(inner)),
         }

@@ -1,6 +1,7 @@
 //! llama2.c's `tokenizer.bin`: the length of the longest token; per id a score (f32), a length (i32) and the bytes.
 //!
-//! It is an export of a SentencePiece BPE: id 0 is unknown, 1 begins and 2 ends a text, 3 to 258 are the 256 bytes.
+//! It is exported from a SentencePiece BPE: id 0 is unknown, 1 begins and 2 ends a text, 3 to 258 are the 256
+//! bytes.
 
 use super::head::Head;
 use super::sentencepiece::{Algorithm, Data, Kind, SPACE};
@@ -18,7 +19,7 @@ pub const ABOUT: &str = "llama2.c's `tokenizer.bin`, such as `tok512.bin`; path 
 pub static EXAMPLE: LazyLock<Llama2c> =
     LazyLock::new(|| Llama2c(PathBuf::from("data/tok512.bin").into()));
 
-/// Its path, and names of tokens.
+/// Its path and the names of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
@@ -42,7 +43,7 @@ impl OfFiles for Llama2c {
     }
 }
 
-/// The SentencePiece model that it was exported from, as far as the file tells.
+/// The SentencePiece model it was exported from, as far as the file describes it.
 pub(super) fn parse(bytes: &[u8]) -> Result<Data, String> {
     let wrong = || "not a tokenizer of llama2.c: it is damaged or another kind of file".to_owned();
     let mut rest = bytes.get(4..).ok_or_else(wrong)?;

@@ -1,9 +1,9 @@
-//! Text to ids and back: the only user of `tokenizers`. Each kind of tokenizer is a file; all become one `tokenizer.json`, whose
-//! digest is the identity.
+//! Text to ids and back: the only user of `tokenizers`. Each kind of tokenizer has its own file; all become a
+//! `tokenizer.json`, whose digest is the identity.
 //!
-//! A `tokenizer.json` is an untrusted file: its size is bounded, and since the library can panic on contents that it does
-//! not expect (it indexes and unwraps while it builds its parts), every call into it is guarded by `catch_unwind`.
-//! Documents are ordinary text: `</s>` written in one is encoded letter by letter, never as the special token.
+//! A `tokenizer.json` is an untrusted file: its size is bounded, and since the library can panic on unexpected contents
+//! (it indexes and unwraps while building its parts), every call into it is guarded by `catch_unwind`. Documents are
+//! ordinary text: `</s>` in one is encoded letter by letter, never as the special token.
 
 mod any;
 mod export;
@@ -43,16 +43,16 @@ choices! {
     }
 }
 
-/// What a kind of tokenizer is made of.
+/// The basis of a kind of tokenizer.
 pub trait TokenizerKind {
-    /// Files, or documents that it learns from.
+    /// Files, or training documents.
     fn made(&self) -> Made<'_>;
 
-    /// Checks its settings, which stand at `path` (`data.tokenizer.train_bpe`).
+    /// Checks its settings, found at `path` (`data.tokenizer.train_bpe`).
     fn check(&self, _path: &str, _: &mut Findings) {}
 }
 
-/// What a tokenizer is made of.
+/// The basis of a tokenizer.
 pub enum Made<'a> {
     /// Files, or nothing at all.
     OfFiles(&'a dyn OfFiles),
@@ -62,7 +62,7 @@ pub enum Made<'a> {
 
 /// A tokenizer that needs no documents.
 pub trait OfFiles {
-    /// The file or folder that it is made of, as the spec writes it; `None` for one that needs none.
+    /// The file or folder it is made from, as written in the spec; `None` if it needs none.
     fn path(&self) -> Option<&Path>;
 
     /// The files of `path`.
@@ -70,7 +70,7 @@ pub trait OfFiles {
         vec![path]
     }
 
-    /// Entries of its vocabulary, where the settings tell.
+    /// Vocabulary size, if the settings determine it.
     fn entries(&self) -> Option<usize> {
         None
     }
@@ -78,43 +78,43 @@ pub trait OfFiles {
     /// The `tokenizer.json` of `files`.
     ///
     /// # Errors
-    /// A missing or oversized file; contents that are not what the kind promises.
+    /// A missing or oversized file; contents that do not match the kind.
     fn json(&self, files: &[PathBuf]) -> Result<Vec<u8>, DataError>;
 }
 
-/// A tokenizer that learns from the first training documents.
+/// A tokenizer trained on the first training documents.
 pub trait OfDocuments {
-    /// How many documents it learns from; `None`: all training documents.
+    /// Number of documents it is trained on; `None`: all training documents.
     fn documents(&self) -> Option<usize> {
         None
     }
 
-    /// Entries of its vocabulary, where the settings tell.
+    /// Vocabulary size, if the settings determine it.
     fn entries(&self) -> Option<usize> {
         None
     }
 
-    /// What beside its documents it follows from: part of a run's identity.
+    /// Everything besides its documents that determines it: part of a run's identity.
     fn recipe(&self) -> Map<String, Value>;
 
-    /// Checks what an identity is made of.
+    /// Checks the settings that enter an identity.
     ///
     /// # Errors
-    /// Settings that no tokenizer can have.
+    /// Impossible settings.
     fn is_possible(&self) -> Result<(), DataError> {
         Ok(())
     }
 
-    /// Begins to learn.
+    /// Starts training.
     fn learn(&self) -> Box<dyn Learning>;
 }
 
-/// A tokenizer that is being learnt. The same texts give the same bytes, whatever the number of threads and of calls.
+/// A tokenizer being trained. The same texts give the same bytes for any number of threads and calls.
 pub trait Learning {
-    /// Learns from some texts.
+    /// Trains on some texts.
     ///
     /// # Errors
-    /// [`DataError::Stopped`] when `stop` says so.
+    /// [`DataError::Stopped`] if `stop` is set.
     fn add(&mut self, texts: &[String], stop: &Stop) -> Result<(), DataError>;
 
     /// Its `tokenizer.json`.
@@ -125,7 +125,7 @@ pub trait Learning {
 }
 
 impl Tokenizer {
-    /// The file or folder that it is made of, as the spec writes it; `None` for one that needs none.
+    /// The file or folder it is made from, as written in the spec; `None` if it needs none.
     pub fn path(&self) -> Option<&Path> {
         match self.get().made() {
             Made::OfFiles(kind) => kind.path(),
@@ -133,7 +133,7 @@ impl Tokenizer {
         }
     }
 
-    /// How it learns; `None` for one that needs no documents.
+    /// Its training; `None` if it needs no documents.
     pub fn learns(&self) -> Option<&dyn OfDocuments> {
         match self.get().made() {
             Made::OfFiles(_) => None,
@@ -141,7 +141,7 @@ impl Tokenizer {
         }
     }
 
-    /// Entries of its vocabulary, where the settings tell.
+    /// Vocabulary size, if the settings determine it.
     pub fn entries(&self) -> Option<usize> {
         match self.get().made() {
             Made::OfFiles(kind) => kind.entries(),
@@ -149,7 +149,7 @@ impl Tokenizer {
         }
     }
 
-    /// Checks its settings, which stand at `data.tokenizer`.
+    /// Checks its settings, found at `data.tokenizer`.
     pub fn check(&self, findings: &mut Findings) {
         let path = format!("data.tokenizer.{}", self.name());
         self.get().check(&path, findings);
@@ -159,13 +159,13 @@ impl Tokenizer {
     }
 }
 
-/// Files that a tokenizer is made from; none where it is made from documents or from nothing.
+/// Files that a tokenizer is made from; empty if it is made from documents or from nothing.
 pub(crate) fn files(tokenizer: &Tokenizer, context: &DataContext) -> Vec<PathBuf> {
     match tokenizer.get().made() {
         Made::OfFiles(kind) => {
             kind.path()
                 .map_or_else(Vec::new, |path| match remote::is_address(path) {
-                    // One that is not here stands for itself, and is not found.
+                    // An address that was not downloaded is returned as it is and will not be found.
                     true => {
                         let here = context.fetched.files(path);
                         here.unwrap_or_else(|_| vec![path.to_owned()])
@@ -177,10 +177,10 @@ pub(crate) fn files(tokenizer: &Tokenizer, context: &DataContext) -> Vec<PathBuf
     }
 }
 
-/// Opens a tokenizer that needs no documents; `None` for one that learns from them.
+/// Opens a tokenizer that needs no documents; `None` for one that is trained.
 ///
 /// # Errors
-/// A missing or oversized file; contents that are not what the kind promises.
+/// A missing or oversized file; contents that do not match the kind.
 pub(crate) fn open(
     tokenizer: &Tokenizer,
     context: &DataContext,

@@ -1,4 +1,4 @@
-//! A file, and the names of its tokens that begin a text, end it and fill up batches.
+//! A file with the names of the tokens that begin and end a text and pad batches.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -16,7 +16,7 @@ pub struct Named {
     pub bos: Option<String>,
     /// Token that ends a text; default: found by its usual name among the special tokens.
     pub eos: Option<String>,
-    /// Token that other programs fill up batches with: written into exports, used nowhere else.
+    /// Token with which other programs pad batches; only written into exports.
     pub pad: Option<String>,
 }
 
@@ -32,7 +32,7 @@ struct NamedMap {
     /// Token that ends a text; default: found by its usual name among the special tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     eos: Option<String>,
-    /// Token that other programs fill up batches with: written into exports, used nowhere else.
+    /// Token with which other programs pad batches; only written into exports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pad: Option<String>,
 }

@@ -1,19 +1,19 @@
-//! Cutting text into parts that are encoded once each, and a cache of their ids.
+//! Cuts text into parts that are encoded once each, with a cache of their ids.
 //!
 //! Byte-level BPE tokenizers cut text into words by GPT-2's rule,
 //! `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
-//! The library's regular expression with look-ahead costs more than the merges themselves, but most text is ASCII, where
-//! the rule is a few comparisons of bytes; what stands around other characters goes through the library. LLaMA's tokenizer
-//! merges over the whole text; it is cut before spaces, over which its merges never reach.
+//! The library's regular expression with look-ahead costs more than the merges, but most text is ASCII, where the rule
+//! takes a few byte comparisons; text around other characters goes through the library. LLaMA's tokenizer merges over
+//! the whole text; it is cut before spaces, which its merges never cross.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Model, ModelWrapper, Tokenizer};
 
-/// Parts kept at most.
+/// Maximum number of cached parts.
 const MAX_PARTS: usize = 1 << 17;
-/// Longest part that is kept, in bytes.
+/// Longest cached part, in bytes.
 const MAX_PART: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ fn word_length(bytes: &[u8]) -> usize {
     if bytes[0] == b' ' && bytes.len() > 1 && class(bytes[1]) != Class::Space {
         return run(1, class(bytes[1]));
     }
-    // White space before a word: all of it but the last, which belongs to the word where it is a space.
+    // White space before a word, except the last character, which belongs to the word if it is a space.
     let spaces = run(0, Class::Space);
     if spaces == bytes.len() || spaces == 1 {
         spaces
@@ -66,19 +66,19 @@ fn word_length(bytes: &[u8]) -> usize {
     }
 }
 
-/// A part of a text that can be encoded by itself.
+/// A part of a text that can be encoded separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
     /// A word of GPT-2's rule.
     Word(&'a str),
-    /// Text around characters beyond ASCII, which the library cuts.
+    /// Text around non-ASCII characters, which the library cuts.
     Other(&'a str),
 }
 
-/// The parts of a text, in order; together they are the text.
+/// The parts of a text, in order; concatenated, they are the text.
 pub(super) fn gpt2_parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     let mut rest = text;
-    // Length of the start of `rest` that is known to be ASCII and to end at a border.
+    // Length of the prefix of `rest` known to be ASCII and to end at a boundary.
     let mut ascii = 0;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -100,8 +100,8 @@ pub(super) fn gpt2_parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
-/// Length of the first stretch of a text between borders, and whether it is ASCII. A border stands between an ASCII character
-/// that is no white space and ASCII white space: no word of the rule reaches over it, and none looks over it.
+/// Length of the first span of a text between boundaries, and whether it is ASCII. A boundary lies between an ASCII
+/// character other than white space and ASCII white space: no word of the rule crosses it or looks beyond it.
 fn stretch(bytes: &[u8]) -> (usize, bool) {
     let is_border = |at: &usize| {
         let before = bytes[*at - 1];
@@ -121,8 +121,8 @@ fn stretch(bytes: &[u8]) -> (usize, bool) {
     }
 }
 
-/// Pieces of a text for a tokenizer that writes spaces as a letter of its own and merges over the whole text, none of whose
-/// entries has that letter behind another: no merge reaches over the beginning of a space.
+/// Pieces of a text for a tokenizer that writes spaces as a special letter and merges over the whole text, but has no
+/// entry with that letter after another one: no merge crosses the start of a space.
 fn spaced_parts(text: &str, letter: char) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -141,21 +141,21 @@ fn spaced_parts(text: &str, letter: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How a tokenizer's text can be cut.
+/// Rule for cutting a tokenizer's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     Gpt2,
     Spaces(char),
 }
 
-/// Ids of parts seen before. Only speed depends on it: the ids of a part are always the library's.
+/// Cached ids of parts. It affects only speed: the ids are always the library's.
 pub(super) struct PartCache {
     rule: Rule,
     known: RwLock<HashMap<Box<str>, Box<[u32]>>>,
 }
 
 impl PartCache {
-    /// A cache for a tokenizer whose texts can be cut into parts that do not touch each other's ids; `None` for any other.
+    /// A cache for a tokenizer whose texts can be cut into independent parts; `None` for any other.
     pub(super) fn for_tokenizer(inner: &Tokenizer) -> Option<Self> {
         let only_special = inner
             .get_added_tokens_decoder()
@@ -194,7 +194,7 @@ impl PartCache {
         })
     }
 
-    /// Ids of a text, parts that are not known encoded by `slow`.
+    /// Ids of a text; `slow` encodes parts that are not cached.
     pub(super) fn encode(
         &self,
         text: &str,
@@ -206,7 +206,7 @@ impl PartCache {
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut new: HashMap<&str, Vec<u32>> = HashMap::new();
         {
-            // A poisoned lock means a panic between two whole entries: what is there is right.
+            // A poisoned lock means a panic between two complete entries: the existing ones are right.
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             let mut add = |part| {
                 if let Some(found) = known.get(part) {

@@ -18,7 +18,7 @@ fn trained(vocab_size: usize) -> TextTokenizer {
     TextTokenizer::from_bytes(&bytes, Path::new("trained")).unwrap()
 }
 
-/// A `tokenizer.json` with these parts beside a model of three letters.
+/// A `tokenizer.json` with these parts and a model of three letters.
 fn file(added: &str, rest: &str) -> String {
     format!(
         r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{added}],"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,
@@ -109,7 +109,7 @@ fn trained_bytes_are_pinned() {
     assert_snapshot!(Sha256Hex::of(&bytes), @"dbb4bc86dffc1b37595353fd48239a6bafb0766e781b82902ed26b65bf52a9df");
 }
 
-/// The library's own trainer on the same words, as far as no ties are involved: the counts that each merge had must agree.
+/// The library's trainer on the same words: where there are no ties, the counts of each merge must agree.
 #[test]
 fn merges_equal_a_naive_trainer() {
     let bytes = TextTokenizer::train_bpe(&TEXTS, 320).unwrap();
@@ -175,7 +175,7 @@ fn special_tokens_are_found_or_named() {
     ))
     .unwrap();
     assert_eq!((tokenizer.bos(), tokenizer.eos()), (3, 4));
-    // A special `<|endoftext|>` counts before ordinary entries that look like `<s>`.
+    // A special `<|endoftext|>` takes precedence over ordinary entries that look like `<s>`.
     let tokenizer = parse(&file(&special(5, "<|endoftext|>"), "")).unwrap();
     assert_eq!(
         (tokenizer.bos(), tokenizer.eos(), tokenizer.vocab_size()),
@@ -274,7 +274,7 @@ fn real_stories_round_trip_byte_for_byte() {
     let stories: Vec<&str> = text.split("<|endoftext|>").map(str::trim).collect();
     assert_eq!(stories.len(), 2317);
     let encoded = tokenizer.encode_all(&stories).unwrap();
-    // This vocabulary lacks bytes, and 7 stories hold characters that need them. The others come back byte for byte.
+    // This vocabulary lacks bytes that 7 stories need. The others are recovered byte for byte.
     let exact = |(story, ids): (&&str, &Vec<u32>)| tokenizer.decode(ids).unwrap() == **story;
     let back = stories
         .iter()
@@ -376,7 +376,7 @@ proptest! {
     }
 }
 
-/// Prints speeds; run by hand on request, since times prove nothing on a busy machine.
+/// Prints speeds; run by hand, since times are unreliable on a busy machine.
 #[test]
 #[ignore = "measures speed"]
 fn speed() {
@@ -499,7 +499,7 @@ fn special_tokens_win_and_names_of_the_spec_decide() {
         ..both.clone()
     };
     assert_snapshot!(ends(&strange, &wrong).unwrap_err(), @"tokenizer `t.json`: it has no token `<pad>`, which `data.tokenizer` names as `pad`");
-    // Names are part of the file that is kept, and of its digest.
+    // Names are part of the stored file and its digest.
     let bytes = both.write_into(strange.clone().into_bytes());
     let kept = TextTokenizer::from_bytes(&bytes, Path::new("kept")).unwrap();
     let plain = Sha256Hex::of(strange.as_bytes());

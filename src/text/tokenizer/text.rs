@@ -1,4 +1,4 @@
-//! A tokenizer, ready to use: its file, its ids, and text from ids.
+//! A loaded tokenizer: its file, encoding and decoding.
 
 use super::growth::Growth;
 use super::head::{Chosen, Head};
@@ -16,9 +16,9 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{DecoderWrapper, ModelWrapper, Tokenizer};
 
-/// Largest `tokenizer.json` that is read, in bytes.
+/// Maximum size of a `tokenizer.json`, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
-/// Largest vocabulary that is accepted.
+/// Maximum size of a vocabulary.
 pub const MAX_VOCAB: usize = 1 << 20;
 
 /// A tokenizer with a begin-of-text and an end-of-text id (they may be the same).
@@ -32,7 +32,7 @@ pub struct TextTokenizer {
     notes: Vec<String>,
     is_lossless: bool,
     growth: Growth,
-    /// What runs in place of `inner`.
+    /// Used instead of `inner`.
     pieces: Option<SentencePiece>,
 }
 
@@ -50,7 +50,7 @@ impl TextTokenizer {
     /// Reads a `tokenizer.json`.
     ///
     /// # Errors
-    /// A missing or oversized file; contents that the library does not accept; no special tokens that begin and end a text.
+    /// A missing or oversized file; contents that the library refuses; no special tokens that begin and end a text.
     #[cfg(test)]
     pub(crate) fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = read_bounded(path)?;
@@ -60,7 +60,7 @@ impl TextTokenizer {
     /// Parses the contents of a `tokenizer.json`; `path` only names it in messages.
     ///
     /// # Errors
-    /// As [`TextTokenizer::open`], without the file.
+    /// As [`TextTokenizer::read`], except for reading the file.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, DataError> {
         let refused = |reason: String| DataError::Tokenizer {
             path: PathBuf::from(path),
@@ -141,13 +141,13 @@ impl TextTokenizer {
         })
     }
 
-    /// The `tokenizer.json` that it was read from, byte for byte.
+    /// The original `tokenizer.json`, byte for byte.
     pub fn json(&self) -> &[u8] {
         &self.json
     }
 
-    /// Trains a byte-level BPE of at most `vocab_size` entries on `texts` and gives its `tokenizer.json`. The same texts give
-    /// the same bytes, whatever the number of threads.
+    /// Trains a byte-level BPE with at most `vocab_size` entries on `texts` and returns its `tokenizer.json`. The same
+    /// texts give the same bytes for any number of threads.
     ///
     /// # Errors
     /// A vocabulary size below [`MIN_BPE_VOCAB`] or above [`MAX_BPE_VOCAB`].
@@ -161,7 +161,7 @@ impl TextTokenizer {
         train::train(words, vocab_size, &stop)
     }
 
-    /// The same from the words of texts; ends early when it is asked to.
+    /// As [`Self::train_bpe`], from word counts; can be stopped early.
     ///
     /// # Errors
     /// As [`Self::train_bpe`]; [`DataError::Stopped`].
@@ -176,7 +176,7 @@ impl TextTokenizer {
     /// Ids of a text, without BOS and EOS.
     ///
     /// # Errors
-    /// A character that the vocabulary cannot express where it has no unknown token.
+    /// A character that the vocabulary cannot express, without an unknown token.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
         guarded(|| self.encode_unguarded(text)).map_err(DataError::Encode)
     }
@@ -201,7 +201,7 @@ impl TextTokenizer {
     /// Ids of many texts, in order, on all threads of the current pool.
     ///
     /// # Errors
-    /// As [`TextTokenizer::encode`]; the first text that fails decides.
+    /// As [`TextTokenizer::encode`], for the first text that fails.
     pub fn encode_all<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -209,7 +209,7 @@ impl TextTokenizer {
         self.encode_all_unless(&Stop::default(), texts)
     }
 
-    /// The same, which ends early when it is asked to.
+    /// As [`Self::encode_all`]; can be stopped early.
     ///
     /// # Errors
     /// As [`Self::encode_all`]; [`DataError::Stopped`].
@@ -226,10 +226,10 @@ impl TextTokenizer {
         encoded.into_iter().collect()
     }
 
-    /// Text of ids; special tokens are left out.
+    /// Decodes ids; special tokens are omitted.
     ///
     /// # Errors
-    /// A decoder of the file that fails.
+    /// The file's decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
         guarded(|| {
             let length = |id| self.inner.id_to_token(id).map_or(0, |entry| entry.len());
@@ -244,7 +244,8 @@ impl TextTokenizer {
         .map_err(DataError::Encode)
     }
 
-    /// Text that `new` adds to the text of `prompt`: what a decoder does at the start of a text (dropping a space) does not touch it.
+    /// The text that `new` adds to the text of `prompt`, unaffected by the decoder's treatment of the start of a text
+    /// (dropping a space).
     ///
     /// # Errors
     /// As [`TextTokenizer::decode`].
@@ -257,7 +258,7 @@ impl TextTokenizer {
         }
     }
 
-    /// What of `text` does not come back from its `ids`; `None` where all of it does.
+    /// The characters of `text` that cannot be recovered from its `ids`; `None` if all can.
     ///
     /// # Errors
     /// As [`TextTokenizer::decode`].
@@ -275,7 +276,7 @@ impl TextTokenizer {
         self.chosen.eos
     }
 
-    /// Id that fills up batches in other programs, where one is named.
+    /// Id with which other programs pad batches, if named.
     pub(crate) fn pad(&self) -> Option<u32> {
         let pad = self.names().pad?;
         self.inner.token_to_id(&pad)
@@ -291,17 +292,17 @@ impl TextTokenizer {
         self.sha256
     }
 
-    /// Whether every text comes back from its ids: a plain byte-level BPE with all bytes.
+    /// Whether every text can be recovered from its ids: true for a plain byte-level BPE with all bytes.
     pub(crate) fn is_lossless(&self) -> bool {
         self.is_lossless
     }
 
-    /// Adds what a reader should know about the tokenizer.
+    /// Adds a note about the tokenizer for readers.
     pub(crate) fn add_note(&mut self, note: String) {
         self.notes.push(note);
     }
 
-    /// What a reader should know: settings of the file that were switched off, entries that are missing.
+    /// Notes for readers: disabled settings of the file, missing entries.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -332,7 +333,7 @@ fn too_large() -> String {
     format!("larger than the limit of {} MiB", MAX_FILE >> 20)
 }
 
-/// Bytes that a byte-level BPE cannot express: the library leaves them out without a word.
+/// Number of bytes that a byte-level BPE cannot express, which the library silently drops.
 fn missing_bytes(inner: &Tokenizer) -> usize {
     let byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
     match inner.get_model() {
@@ -351,7 +352,7 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic of this thread becomes an error that is told as one.
+/// Whether a panic on this thread is converted to an error.
 pub(crate) fn is_guarded() -> bool {
     GUARDED.get()
 }

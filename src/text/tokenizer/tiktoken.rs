@@ -1,4 +1,4 @@
-//! tiktoken's rank files: on each line the bytes of a token in base64, and its rank.
+//! tiktoken's rank files: one token per line, its bytes in base64 and its rank.
 
 use super::gpt2::byte_level;
 use super::head::Head;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// For the documentation.
-pub const ABOUT: &str = "A rank file of tiktoken.";
+pub const ABOUT: &str = "A tiktoken rank file.";
 /// An example.
 pub static EXAMPLE: LazyLock<Tiktoken> = LazyLock::new(|| Tiktoken {
     path: "data/cl100k_base.tiktoken".into(),
@@ -30,7 +30,7 @@ pub static EXAMPLE: LazyLock<Tiktoken> = LazyLock::new(|| Tiktoken {
 pub struct Tiktoken {
     /// Path, relative to the spec's folder.
     pub path: PathBuf,
-    /// The encoding whose rule cuts text into words, and whose special tokens are added.
+    /// The encoding that provides the rule for cutting words and the special tokens.
     pub pattern: Pattern,
     /// Token that begins a text; default: the encoding's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct Tiktoken {
     /// Token that ends a text; default: the encoding's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eos: Option<String>,
-    /// Token that other programs fill up batches with: written into exports, used nowhere else.
+    /// Token with which other programs pad batches; only written into exports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad: Option<String>,
 }
@@ -76,9 +76,9 @@ impl OfFiles for Tiktoken {
     }
 }
 
-/// The rule that cuts text into words, and the special tokens, of a published encoding.
+/// A published encoding: the rule for cutting words and the special tokens.
 struct Encoding {
-    /// A regular expression; GPT-2's own rule where there is none.
+    /// A regular expression; `None` for GPT-2's rule.
     words: Option<&'static str>,
     special: &'static [(u32, &'static str)],
 }
@@ -113,7 +113,7 @@ fn encoding(pattern: Pattern) -> Encoding {
     }
 }
 
-/// Longest token in bytes; how it was merged takes time by the square of its length.
+/// Longest token in bytes; finding its merges takes quadratic time.
 const LONGEST: usize = 1024;
 
 /// The `tokenizer.json` of a rank file.
@@ -153,7 +153,7 @@ pub(super) fn to_json(file: &[u8], pattern: Pattern) -> Result<Vec<u8>, String> 
             "its largest rank is {most}, which is not that of the encoding `{pattern:?}`; name the right `pattern`"
         ));
     }
-    // A vocabulary of another size: its special token follows it.
+    // A vocabulary of another size: the special token follows it.
     if special.first().is_some_and(|(id, _)| *id > most + 2) {
         special = vec![(most + 1, "<|endoftext|>".to_owned())];
     }
@@ -216,7 +216,7 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-/// The two tokens that become `token` last, when only tokens of a lower rank are merged.
+/// The last two tokens merged into `token`, when only tokens of lower rank are merged.
 fn last_merge<'a>(
     token: &'a [u8],
     rank: u32,

@@ -1,8 +1,9 @@
 //! Training of a byte-level BPE (Sennrich et al., arXiv:1508.07909; over bytes as in GPT-2).
 //!
-//! The library's trainer counts with hash maps over threads; ours is small and fixed: entry 0 is `<|endoftext|>`, then
-//! come the 256 bytes in order, then the merges. The pair with the highest count is merged first, of equal counts the one
-//! with the smaller left id, then the smaller right id. Training ends at the wanted size or when no pair occurs twice.
+//! The library's trainer counts with hash maps over threads; ours is small and deterministic: entry 0 is
+//! `<|endoftext|>`, followed by the 256 bytes in order, then the merges. The pair with the highest count is merged
+//! first; ties go to the smaller left id, then the smaller right id. Training ends at the requested size or when no
+//! pair occurs twice.
 
 use super::split::{Part, gpt2_parts};
 use crate::text::{DataError, Stop};
@@ -15,17 +16,17 @@ use std::hash::{BuildHasherDefault, Hasher};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
-/// Version of this algorithm: part of a run's identity, raised when it gives other merges for the same texts.
+/// Version of this algorithm, part of a run's identity; raise it if the same texts give different merges.
 pub const ALGORITHM: u32 = 1;
 
 /// Smallest vocabulary of a trained tokenizer: end-of-text and 256 bytes.
 pub const MIN_BPE_VOCAB: usize = 257;
-/// Largest vocabulary that is trained.
+/// Largest vocabulary of a trained tokenizer.
 pub const MAX_BPE_VOCAB: usize = 1 << 16;
 
 pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
 
-/// Checks the size of a vocabulary that is to be trained.
+/// Checks the size of a vocabulary to train.
 pub(crate) fn check_vocab_size(vocab_size: usize) -> Result<(), DataError> {
     if (MIN_BPE_VOCAB..=MAX_BPE_VOCAB).contains(&vocab_size) {
         Ok(())
@@ -34,15 +35,15 @@ pub(crate) fn check_vocab_size(vocab_size: usize) -> Result<(), DataError> {
     }
 }
 
-/// How often each word occurs in texts: all that training needs of them.
+/// Word counts of texts, which is all that training needs.
 #[derive(Clone, Debug, Default)]
 pub struct WordCounts(HashMap<String, u64>);
 
 impl WordCounts {
-    /// Counts the words of `texts` too.
+    /// Adds the words of `texts`.
     ///
     /// # Errors
-    /// [`DataError::Stopped`] when `stop` says so.
+    /// [`DataError::Stopped`] if `stop` is set.
     pub(crate) fn add<T: AsRef<str> + Sync>(
         &mut self,
         texts: &[T],
@@ -96,13 +97,13 @@ pub(super) fn train(
     let bytes = byte_characters();
     let mut entries: Vec<String> = vec![END_OF_TEXT.to_owned()];
     entries.extend(bytes.iter().map(char::to_string));
-    // By word, so that the order of the map never reaches a result.
+    // Sorted by word, so that the map's order never affects a result.
     let words: BTreeMap<String, u64> = words.0.into_iter().collect();
     let merges = Merger::new(words, stop)?.run(&mut entries, vocab_size, stop)?;
     Ok(tokenizer_json(&entries, &merges))
 }
 
-/// Cuts any text into words by the library's rule; gives the words as they stand in the text.
+/// Cuts any text into words by the library's rule, as written in the text.
 pub(super) fn library_words(text: &str) -> Result<Vec<String>, DataError> {
     let mut cut = PreTokenizedString::from(text);
     ByteLevel::new(false, true, true)
@@ -118,7 +119,7 @@ pub(super) fn library_words(text: &str) -> Result<Vec<String>, DataError> {
 /// A pair of neighbouring entries.
 type Pair = (u32, u32);
 
-/// The state of training: words as lists of entries, and where each pair occurs.
+/// The state of training: words as lists of entries, and the occurrences of each pair.
 struct Merger {
     words: Vec<(Vec<u32>, u64)>,
     pairs: HashMap<Pair, Occurrences, BuildHasherDefault<PairHasher>>,
@@ -128,7 +129,7 @@ struct Merger {
 #[derive(Default)]
 struct Occurrences {
     count: u64,
-    /// Words that hold or held the pair; may repeat.
+    /// Words that contain or contained the pair; may repeat.
     words: Vec<u32>,
 }
 
@@ -171,14 +172,14 @@ impl Merger {
         }
     }
 
-    /// Takes `count` occurrences away; the pair that is being merged is gone already.
+    /// Removes `count` occurrences; the pair being merged is already removed.
     fn drop_one(&mut self, pair: Pair, count: u64) {
         if let Some(seen) = self.pairs.get_mut(&pair) {
             seen.count = seen.count.saturating_sub(count);
         }
     }
 
-    /// Merges until `entries` holds `vocab_size` entries; gives the merges in order.
+    /// Merges until there are `vocab_size` `entries`; returns the merges in order.
     fn run(
         mut self,
         entries: &mut Vec<String>,
@@ -196,7 +197,7 @@ impl Merger {
             let Some((count, Reverse(pair))) = self.queue.pop() else {
                 break;
             };
-            // The queue may hold an old count; the true one is queued again, so that the order stays that of the counts.
+            // The queue may hold an outdated count; the current one is queued again, which keeps the order by count.
             let current = self.pairs.get(&pair).map_or(0, |seen| seen.count);
             if current != count {
                 if current > 0 {
@@ -208,7 +209,7 @@ impl Merger {
                 break;
             }
             let entry = format!("{}{}", entries[pair.0 as usize], entries[pair.1 as usize]);
-            // The same string can arise from two pairs; it stays one entry.
+            // The same string can arise from two pairs; it is one entry.
             let id = match ids.entry(entry) {
                 Entry::Occupied(found) => *found.get(),
                 Entry::Vacant(free) => {
@@ -242,7 +243,7 @@ impl Merger {
                     at += 1;
                     continue;
                 }
-                // The word as it stands now: `merged`, the pair, and what is behind it.
+                // The current word: `merged`, the pair, and the rest.
                 if let Some(before) = merged.last().copied() {
                     self.drop_one((before, pair.0), count);
                     self.add((before, id), count, index);
@@ -268,7 +269,7 @@ impl Merger {
     }
 }
 
-/// A quick hash for pairs of ids; the order of a map never reaches a result.
+/// A fast hash for pairs of ids; map order never affects a result.
 #[derive(Default)]
 struct PairHasher(u64);
 
@@ -289,7 +290,7 @@ impl Hasher for PairHasher {
     }
 }
 
-/// The characters that stand for bytes in the file: printable Latin-1 for itself, the others from U+0100 on.
+/// The characters that stand for bytes in the file: printable Latin-1 as itself, the others from U+0100 on.
 pub(super) fn byte_characters() -> [char; 256] {
     let mut next = 0x100;
     std::array::from_fn(|byte| {

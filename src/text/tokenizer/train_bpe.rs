@@ -20,10 +20,10 @@ pub const EXAMPLE: TrainBpe = TrainBpe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainBpe {
-    /// Entries, the 256 bytes and the special tokens counted.
+    /// Vocabulary size, including the 256 bytes and the special tokens.
     pub vocab_size: usize,
-    /// How many documents of the training slice's start to learn from; default: `data.train`. Name it where runs with
-    /// different `data.train` are compared: losses are comparable only with one tokenizer.
+    /// Number of documents to train on, from the start of the training slice; default: `data.train`. Set it to
+    /// compare runs with different `data.train`: losses are comparable only with the same tokenizer.
     #[serde(default)]
     pub documents: Option<usize>,
 }

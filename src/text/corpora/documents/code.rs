@@ -1,4 +1,4 @@
-//! Source code: functions over whole numbers and lists, printed in one of five languages. Names are declared before use.
+//! Source code: functions over integers and lists, printed in one of five languages. Names are declared before use.
 
 use crate::text::corpora::grammar::Draws;
 
@@ -59,14 +59,14 @@ impl Language {
     }
 }
 
-/// A file in the making.
+/// A file being generated.
 struct File<'a> {
     draws: &'a mut Draws,
     language: Language,
     out: String,
     depth: usize,
     functions: Vec<(String, usize)>,
-    /// Whole numbers in scope that may be assigned.
+    /// Assignable integers in scope.
     scope: Vec<String>,
     /// Constants of the file.
     constants: Vec<String>,
@@ -131,7 +131,7 @@ impl File<'_> {
         name
     }
 
-    /// A name for a number that is not yet in scope.
+    /// A new name for a number.
     fn fresh(&mut self) -> String {
         loop {
             let noun = *self.draws.pick(NOUNS);
@@ -374,7 +374,7 @@ impl File<'_> {
         format!("{left} {sign} {right}")
     }
 
-    /// Writes `opening`, a block of statements, and what closes it. Names declared inside end with it.
+    /// Writes `opening`, a block of statements and its closing. Names declared inside go out of scope.
     fn block(&mut self, opening: &str, depth: usize, result: &str) {
         let known = self.scope.len();
         self.line(opening);

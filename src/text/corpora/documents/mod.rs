@@ -1,8 +1,8 @@
 //! Mixed documents: prose of many kinds, letters, questions, rules, lists, tables, logs, pages and source code.
 //!
 //! A document draws its length first (log-normal, in words), then its kind and subject; it grows by sections, each with
-//! its own persons, places and topic, until it is long enough. Version 1 has no document below 40 words; version 2 goes down to
-//! eight, and what is below 120 words is a note of a few sentences.
+//! its own persons, places and topic, until it is long enough. Version 1 has no document below 40 words; version 2 goes
+//! down to eight, and documents below 120 words are notes of a few sentences.
 
 mod code;
 mod plain;
@@ -46,7 +46,7 @@ enum Kind {
 /// Words below which a document of version 2 is a note.
 const NOTE_WORDS: usize = 120;
 
-/// How often each kind is drawn.
+/// Relative frequency of each kind.
 const KINDS: [(Kind, usize); 14] = [
     (Kind::Article, 16),
     (Kind::News, 10),
@@ -104,15 +104,15 @@ pub(super) fn document(mut draws: Draws, version: u32) -> String {
     text.trim().to_owned()
 }
 
-/// A document in the making.
+/// A document being generated.
 struct Page {
     writer: Writer<'static>,
-    /// Words wished for.
+    /// Target length in words.
     words: usize,
 }
 
 impl Page {
-    /// Whether the wished length is reached (a word is about six characters with its space).
+    /// Whether the target length is reached (a word is about six characters with its space).
     fn full(&self) -> bool {
         self.writer.out.len() >= self.words * 6
     }
@@ -124,7 +124,7 @@ impl Page {
         self.writer.out.push_str(after);
     }
 
-    /// Writes `text` as it is.
+    /// Writes `text` unchanged.
     fn raw(&mut self, text: &str) {
         self.writer.out.push_str(text);
     }
@@ -316,7 +316,7 @@ impl Page {
     fn code(&mut self) -> String {
         let words = self.words;
         let mut draws = self.writer.draws.clone();
-        // Remarks draw from the writer, statements from a stream of their own far from it.
+        // Remarks draw from the writer, statements from a separate, distant stream.
         draws.skip(1 << 40);
         let writer = &mut self.writer;
         let mut remark = |_: &mut Draws| {

@@ -1,4 +1,4 @@
-//! Documents by rows: tables, comma-separated values, logs, and pages of HTML.
+//! Documents made of rows: tables, comma-separated values, logs, and pages of HTML.
 
 use super::Page;
 use crate::text::corpora::finish::finish;

@@ -1,7 +1,7 @@
 //! Short stories in a child's vocabulary: a cast, a plot with a problem and an ending, speech, a moral.
 //!
-//! A story draws its cast here and its text from the rules beside this file: people, things, words, scenes, plots. What
-//! a plot names once (a toy, a place, a fear) it binds, so that it stays the same to the end.
+//! A story draws its cast here and its text from the rules in neighbouring files: people, things, words, scenes, plots.
+//! A plot binds whatever it names (a toy, a place, a fear), so that it stays the same to the end.
 
 mod people;
 mod plots_one;
@@ -27,7 +27,7 @@ static GRAMMAR: LazyLock<Grammar> = LazyLock::new(|| {
     ])
 });
 
-/// Plots; a name that stands twice is drawn twice as often.
+/// Plots; a name listed twice is drawn twice as often.
 const PLOTS: [&str; 22] = [
     "plot_lost",
     "plot_lost",

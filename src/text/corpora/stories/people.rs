@@ -1,4 +1,4 @@
-//! Names and kinds of those who live in the stories.
+//! Names and kinds of the characters in the stories.
 
 /// Rules of names.
 pub(super) const RULES: &str = r##"

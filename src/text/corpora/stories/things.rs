@@ -1,4 +1,4 @@
-//! Nouns of the story world, sorted by where they belong.
+//! Nouns of the story world, sorted by place.
 
 /// Rules of things and places.
 pub(super) const RULES: &str = r##"

@@ -1,4 +1,4 @@
-//! More nouns, for shelves, windows, pockets and paths: they give a story's world its breadth.
+//! More nouns, for shelves, windows, pockets and paths, to broaden the vocabulary.
 
 /// Rules of wares.
 pub(super) const RULES: &str = r##"

@@ -1,4 +1,4 @@
-//! Forms in which files come: compression, patterns, line ends, pieces, JSON, links, widths.
+//! Forms of input files: compression, patterns, line ends, pieces, JSON, links, widths.
 
 use super::*;
 
@@ -74,7 +74,7 @@ fn several_files_and_patterns_are_read_in_order() {
         ["literal"]
     );
     assert_snapshot!(dir.read("{text: {path: 's/c*.txt'}}", 1).unwrap_err(), @"cannot read `s/c*.txt`: no file matches the pattern");
-    // A missing shard is found when it is reached.
+    // A missing shard is reported when reached.
     assert!(dir.read("{text: {path: [first.txt, no.txt]}}", 2).is_ok());
     assert!(dir.read("{text: {path: [first.txt, no.txt]}}", 3).is_err());
 }
@@ -187,7 +187,7 @@ fn folders_read_links_and_refuse_what_they_cannot_read() {
     symlink("..", base.join("real/up")).unwrap();
     let error = dir.read("{folder: {path: d}}", 1).unwrap_err();
     assert!(error.contains("read without end"), "{error}");
-    // Names that are not UTF-8 have an order of their own.
+    // Names that are not UTF-8 are sorted too.
     let odd = Dir::new().with("o/z.txt", "z");
     for byte in [0xf3_u8, 0xf1, 0xf2] {
         let name = std::ffi::OsStr::from_bytes(&[byte]).to_owned();

@@ -1,11 +1,11 @@
-//! Byte-pair encoding as SentencePiece does it: of all neighbours that are a piece together, the one with the best score is
-//! merged first, of equal scores the leftmost.
+//! Byte-pair encoding as in SentencePiece: of all neighbours that form a piece, those with the best score are merged
+//! first, and of equal scores the leftmost.
 
 use super::{Kind, SentencePiece};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
-/// A stretch of text, linked with its neighbours; empty once it was merged.
+/// A span of text, linked with its neighbours; empty once merged.
 struct Symbol {
     start: usize,
     end: usize,
@@ -45,7 +45,7 @@ struct Merger<'a> {
     text: &'a str,
     symbols: Vec<Symbol>,
     queue: BinaryHeap<Candidate>,
-    /// Where unused pieces come from: they are taken apart again.
+    /// The parts of unused pieces, which are split again.
     apart: HashMap<&'a str, (&'a str, &'a str)>,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Merger<'a> {
         }) = self.queue.pop()
         {
             let (a, b) = (&self.symbols[left], &self.symbols[right]);
-            // One of them was merged with another in between.
+            // One of the two has since been merged with another.
             if a.end == a.start || b.end == b.start || b.end - a.start != length || a.end != b.start
             {
                 continue;

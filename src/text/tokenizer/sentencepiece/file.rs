@@ -1,10 +1,10 @@
-//! From a SentencePiece model to a `tokenizer.json`.
+//! Converts a SentencePiece model to a `tokenizer.json`.
 
 use super::{Algorithm, Data, Kind, SPACE};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// The `tokenizer.json` of a model that is plain data already.
+/// The `tokenizer.json` of a parsed model.
 pub(super) fn of_data(data: &Data) -> Vec<u8> {
     let unknown = data
         .pieces
@@ -49,12 +49,13 @@ pub(super) fn of_data(data: &Data) -> Vec<u8> {
     json.to_string().into_bytes()
 }
 
-/// The normalizer and the decoder that do in other programs what [`super::normalize`] and [`super::SentencePiece::decode`] do here.
+/// The normalizer and decoder with which other programs reproduce [`super::normalize`] and
+/// [`super::SentencePiece::decode`].
 ///
-/// `\\A` and `\\z`, since `^` and `$` mean lines to the library's Python build.
+/// Uses `\\A` and `\\z`, since `^` and `$` match at lines in the library's Python build.
 ///
 /// # Errors
-/// In words: what no normalizer of the library does.
+/// A description of a normalization that the library lacks.
 pub(in crate::text::tokenizer) fn portable(data: &Data) -> Result<[Value; 2], String> {
     if data.treat_whitespace_as_suffix {
         return Err("a SentencePiece model that puts spaces behind words".to_owned());
@@ -99,7 +100,7 @@ fn vocabulary(data: &Data) -> serde_json::Map<String, Value> {
         .collect()
 }
 
-/// Pairs of pieces that are a piece together, the best first.
+/// Pairs of pieces that form a piece, best first.
 fn merges(data: &Data) -> Vec<[&str; 2]> {
     let normal = |kind: &Kind| matches!(kind, Kind::Normal | Kind::Unused | Kind::UserDefined);
     let pieces = data

@@ -1,8 +1,8 @@
 //! SentencePiece models: BPE and unigram, with their own normalization, user-defined pieces and byte fallback.
 //!
-//! A `.model` file is parsed (`proto`), kept as plain data in the head of the `tokenizer.json` made from it, and run as the
-//! original program runs it (`normalize`, `bpe`, `unigram`): what the `tokenizers` library makes of such models differs in
-//! corners (leading spaces, user-defined pieces, ties of merges). The rest of that `tokenizer.json` is for other programs.
+//! A `.model` file is parsed (`proto`), stored as plain data in the head of its `tokenizer.json`, and run like the
+//! original program (`normalize`, `bpe`, `unigram`), because the `tokenizers` library differs in corner cases (leading
+//! spaces, user-defined pieces, ties between merges). The rest of that `tokenizer.json` is for other programs.
 
 mod bpe;
 mod file;
@@ -30,7 +30,7 @@ pub const ABOUT: &str = "A SentencePiece `.model` file, BPE or unigram; path rel
 pub static EXAMPLE: LazyLock<Sentencepiece> =
     LazyLock::new(|| Sentencepiece(PathBuf::from("data/tokenizer.model").into()));
 
-/// Its path, and names of tokens.
+/// Its path and the names of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
@@ -57,22 +57,22 @@ impl OfFiles for Sentencepiece {
 /// The character that stands for a space in pieces.
 pub(super) const SPACE: char = '\u{2581}';
 
-/// What a piece is.
+/// Kind of a piece.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// Learnt from text.
+    /// Trained on text.
     #[default]
     Normal,
-    /// Stands for what has no piece.
+    /// Stands for text without a piece.
     Unknown,
-    /// Never stands in a text.
+    /// Never occurs in a text.
     Control,
     /// Always one piece where it occurs.
     UserDefined,
-    /// Known, and never given.
+    /// In the vocabulary but never output.
     Unused,
-    /// One byte of a character that has no piece.
+    /// One byte of a character without a piece.
     Byte,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Data {
 }
 
 impl Data {
-    /// The `tokenizer.json` that carries this model, which runs in its place.
+    /// The `tokenizer.json` that embeds this model, which replaces the file's own.
     pub(super) fn into_json(self, head: Head) -> Vec<u8> {
         let json = of_data(&self);
         let sentencepiece = Some(self);
@@ -117,16 +117,16 @@ impl Data {
 /// A model, ready to run.
 pub(super) struct SentencePiece {
     data: Data,
-    /// Ids of pieces that can stand in a text.
+    /// Ids of pieces that can occur in a text.
     ids: HashMap<Box<str>, u32>,
-    /// Longest user-defined pieces first.
+    /// User-defined pieces, longest first.
     user_defined: Vec<Box<str>>,
     bytes: Vec<Option<u32>>,
     unknown: u32,
     rules: normalize::Rules,
     longest: usize,
     scores: unigram::Scores,
-    /// Whether a piece holds a space behind another character: then words are not encoded apart.
+    /// Whether a piece has a space after another character; words then cannot be encoded separately.
     spans_words: bool,
 }
 
@@ -178,14 +178,14 @@ impl SentencePiece {
     /// Ids of a text.
     ///
     /// # Errors
-    /// A text that the rules of the model make too long.
+    /// A text that the model's rules make too long.
     pub(super) fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
         let text = self.normalize(text)?;
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut known: HashMap<&str, std::ops::Range<usize>> = HashMap::new();
         let mut was_unknown = false;
         for part in self.parts(&text) {
-            // A part that begins behind an unknown piece may be joined with it.
+            // A part after an unknown piece may be joined with it.
             if let Some(range) = known.get(part).filter(|_| !was_unknown) {
                 ids.extend_from_within(range.clone());
                 continue;
@@ -206,7 +206,7 @@ impl SentencePiece {
         Ok(ids)
     }
 
-    /// Parts of a normalized text that are encoded apart.
+    /// Parts of a normalized text that are encoded separately.
     fn parts<'a>(&self, text: &'a str) -> Vec<&'a str> {
         if self.spans_words || self.data.algorithm == Algorithm::Unigram {
             return if text.is_empty() {
@@ -230,7 +230,7 @@ impl SentencePiece {
         parts
     }
 
-    /// Adds the id of a piece, or what stands for it. Unknown pieces in a row are one.
+    /// Adds the id of a piece or its replacement. Consecutive unknown pieces become one.
     fn push(&self, piece: &str, was_unknown: &mut bool, ids: &mut Vec<u32>) {
         let id = self.ids.get(piece);
         if let Some(id) = id {
@@ -256,7 +256,7 @@ impl SentencePiece {
         found.map(|piece| piece.len())
     }
 
-    /// Text of ids; control and unknown pieces are left out.
+    /// Decodes ids; control and unknown pieces are omitted.
     pub(super) fn decode(&self, ids: &[u32]) -> String {
         let (mut text, mut bytes) = (String::new(), Vec::new());
         let strips = self.data.add_dummy_prefix || self.data.remove_extra_whitespaces;
@@ -287,7 +287,7 @@ impl SentencePiece {
     }
 }
 
-/// The byte that a piece such as `<0x0A>` names.
+/// The byte named by a piece such as `<0x0A>`.
 pub(super) fn byte_of(piece: &str) -> Option<u8> {
     let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
     u8::from_str_radix(digits, 16).ok()

@@ -1,9 +1,9 @@
-//! Normalization as SentencePiece does it: rules from a compiled trie, spaces, and the space before a text.
+//! Normalization as in SentencePiece: rules from a compiled trie, spaces, and the space before a text.
 
 use super::{SPACE, SentencePiece};
 use crate::text::tokenizer::growth::LIMIT;
 
-/// Compiled rules: a double array trie over bytes, and the strings that take the place of what it finds.
+/// Compiled rules: a double-array trie over bytes, and replacement strings.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     units: Vec<u32>,
@@ -17,7 +17,7 @@ fn damaged() -> String {
 /// Bytes from hexadecimal digits.
 ///
 /// # Errors
-/// What is no such digit.
+/// A character that is not a hexadecimal digit.
 pub(super) fn hexadecimal(digits: &str) -> Result<Vec<u8>, String> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<_> = digits.as_bytes().chunks(2).map(byte).collect();
@@ -25,7 +25,7 @@ pub(super) fn hexadecimal(digits: &str) -> Result<Vec<u8>, String> {
 }
 
 impl Rules {
-    /// Reads hexadecimal digits: the length of the trie in bytes, its units, and strings that end with 0.
+    /// Parses hexadecimal digits: the length of the trie in bytes, its units, and zero-terminated strings.
     pub(super) fn new(digits: &str) -> Result<Self, String> {
         let bytes = hexadecimal(digits)?;
         if bytes.is_empty() {
@@ -41,7 +41,7 @@ impl Rules {
         })
     }
 
-    /// The longest rule at the start of a text: its length, and what takes its place.
+    /// The longest rule that matches at the start of a text: its length and replacement.
     fn find(&self, text: &str) -> Option<(usize, &str)> {
         let offset = |unit: u32| ((unit >> 10) << ((unit & (1 << 9)) >> 6)) as usize;
         let mut at = offset(*self.units.first()?);
@@ -68,7 +68,7 @@ impl Rules {
 }
 
 impl SentencePiece {
-    /// What stands for the start of a text, and its length there.
+    /// The normalized start of a text, and its original length.
     fn prefix<'a>(&'a self, text: &'a str) -> (&'a str, usize) {
         if let Some(length) = self.user_defined(text) {
             return (&text[..length], length);
@@ -80,10 +80,10 @@ impl SentencePiece {
         (&text[..length], length)
     }
 
-    /// The text in the form that pieces have.
+    /// The text in the form used by pieces.
     ///
     /// # Errors
-    /// Rules that make too much of it.
+    /// Rules that make it too long.
     pub(super) fn normalize(&self, mut text: &str) -> Result<String, String> {
         let data = &self.data;
         let space = if data.escape_whitespaces { SPACE } else { ' ' };

@@ -1,8 +1,8 @@
-//! Unigram models as SentencePiece runs them: of all ways to cut a text into pieces, the one with the best sum of scores.
+//! Unigram models as in SentencePiece: of all ways to cut a text into pieces, takes the one with the best total score.
 
 use super::{Kind, SentencePiece};
 
-/// How much worse than the worst piece an unknown character is.
+/// Score of an unknown character below that of the worst piece.
 const UNKNOWN_PENALTY: f32 = 10.0;
 
 /// The range of the scores of normal pieces.
@@ -26,7 +26,7 @@ impl Scores {
     }
 }
 
-/// The best way to a place in the text.
+/// The best path to a position in the text.
 #[derive(Clone, Copy, Default)]
 struct Best {
     /// Start of its last piece.
@@ -38,7 +38,7 @@ impl SentencePiece {
     /// Pieces of a normalized text.
     pub(super) fn unigram(&self, text: &str, mut take: impl FnMut(&str)) {
         let mut best = vec![Best::default(); text.len() + 1];
-        // Sums are those of 32 bits: of two ways that are equally good in them, the first one wins.
+        // Sums are 32-bit: of two paths with equal sums, the first wins.
         let offer = |target: &mut Best, from: usize, score: f32| {
             if target.from.is_none() || score > target.score {
                 *target = Best {

@@ -1,11 +1,11 @@
-//! Tokenizers that are made from files of other programs.
+//! Tokenizers made from files of other programs.
 
 use super::super::head::Head;
 use super::super::sentencepiece::{Algorithm, Data, Kind};
 use super::*;
 use std::fmt::Write as _;
 
-/// What a spec names, opened.
+/// Opens a tokenizer as written in a spec.
 fn kind(text: &str, folder: &Path) -> TextTokenizer {
     let context = crate::text::DataContext {
         base: folder.to_owned(),
@@ -31,7 +31,8 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2, bytes.len() as u8][..], bytes].concat()
 }
 
-/// A small SentencePiece model: BPE (2) or unigram (1), with a user-defined piece, bytes where `bytes` says so.
+/// A small SentencePiece model: BPE (2) or unigram (1), with a user-defined piece, and byte pieces if `bytes`
+/// is set.
 fn model(algorithm: u8, bytes: bool) -> Vec<u8> {
     let piece = |text: &str, score: f32, kind: u8| {
         let score = [&[2 << 3 | 5][..], &score.to_le_bytes()].concat();
@@ -81,7 +82,7 @@ fn characters_are_tokens() {
     assert_eq!(ids, [4, 3, 5, 5, 6, 2, 4, 7]);
     assert_eq!(tokenizer.decode(&ids).unwrap(), "hello\nh\u{e4}");
     assert_eq!(tokenizer.lost("hello", &ids[..5]).unwrap(), None);
-    // A character that it has not seen is unknown, and is told as lost.
+    // An unseen character is unknown and reported as lost.
     let ids = tokenizer.encode("hex").unwrap();
     assert_eq!(ids, [4, 3, 1]);
     assert!(tokenizer.lost("hex", &ids).unwrap().is_some());
@@ -97,18 +98,18 @@ fn sentencepiece_models_are_read() {
             (tokenizer.bos(), tokenizer.eos(), tokenizer.vocab_size()),
             (1, 2, 266)
         );
-        // The user-defined piece is one wherever it stands; a character without a piece is its bytes.
+        // The user-defined piece is always one piece; a character without a piece becomes its bytes.
         let ids = tokenizer.encode(" abb[x]ä").unwrap();
         assert_eq!(ids, [262, 260, 261, 259, 3 + 0xC3, 3 + 0xA4]);
         assert_eq!(tokenizer.decode(&ids).unwrap(), " abb[x]ä");
         assert_eq!(tokenizer.lost(" abb[x]ä", &ids).unwrap(), None);
-        // The one file that is kept is the whole tokenizer.
+        // The single stored file is the whole tokenizer.
         let again = TextTokenizer::from_bytes(tokenizer.json(), Path::new("kept")).unwrap();
         assert_eq!(again.encode(" abb[x]ä").unwrap(), ids);
 
         std::fs::write(folder.path().join("m.model"), model(algorithm, false)).unwrap();
         let tokenizer = kind("{sentencepiece: m.model}", folder.path());
-        // Unknown characters in a row are one piece, and are lost.
+        // Consecutive unknown characters are one piece and are lost.
         assert_eq!(tokenizer.encode("ayzc").unwrap(), [4, 0, 9]);
         assert!(tokenizer.lost("ayzc", &[4, 0, 9]).unwrap().is_some());
     }
@@ -194,7 +195,7 @@ fn every_kind_of_file_can_have_its_tokens_named() {
 fn damaged_models_are_refused() {
     let whole = model(2, true);
     for cut in (1..whole.len()).step_by(97) {
-        // Any prefix is an error or a smaller model, and never a panic.
+        // Any prefix is an error or a smaller model, never a panic.
         let _ = sentencepiece::parse(&whole[..cut]);
     }
     assert_snapshot!(sentencepiece::parse(b"once upon a time").unwrap_err(), @"not a usable SentencePiece model: it is damaged or another kind of file");
@@ -275,7 +276,7 @@ fn tokenizers_of_llama2c_are_read() {
     let open =
         |name: &str, path: &Path| kind(&format!("{{{name}: '{}'}}", path.display()), Path::new(""));
     let (bin, model) = (open("llama2c", &bin), open("sentencepiece", &model));
-    // Of several spaces in a row the file does not tell that SentencePiece drops them; nor does llama2.c.
+    // The file does not record that SentencePiece collapses repeated spaces; nor does llama2.c.
     for text in [
         "Once upon a time, Lily saw a red ball.",
         "ä \u{1f600}\n\n</s>x",
@@ -297,7 +298,8 @@ fn gpt2_and_tiktoken_files_give_the_ids_of_its_json() {
         TextTokenizer::read(&json).unwrap(),
         kind("{gpt2: .}", folder),
     );
-    // The same vocabulary as a rank file: the ranks of GPT-2 are its merges in order, so not its ids of bytes.
+    // The same vocabulary as a rank file: GPT-2's ranks follow its merges, so they differ from its ids of
+    // bytes.
     for text in TEXTS {
         assert_eq!(gpt2.encode(text).unwrap(), reference.encode(text).unwrap());
     }
@@ -379,7 +381,7 @@ fn ids_for_other_programs() {
     std::fs::write(path + ".ids", serde_json::to_vec(&answers).unwrap()).unwrap();
 }
 
-/// Uses a tokenizer that was read from a changed file.
+/// Uses a tokenizer read from a mutated file.
 fn used(tokenizer: &TextTokenizer) {
     for text in [
         "",
@@ -481,7 +483,7 @@ fn changed_files_are_read_or_refused() {
             open("{tiktoken: {path: r, pattern: gpt2}}", &[("r", bytes)]);
         },
     );
-    // Vocabulary and merges, one behind the other.
+    // Vocabulary and merges, concatenated.
     let json: serde_json::Value = serde_json::from_slice(trained(270).json()).unwrap();
     let merges = json["model"]["merges"].as_array().unwrap().iter();
     let merges = merges.map(|pair| {
@@ -536,11 +538,11 @@ fn normalizers_and_decoders_that_grow_are_bounded() {
             );
         parse(&text)
     };
-    // Twice as long, thirty-four times: only a text with the letter in it grows.
+    // Doubled thirty-four times: only a text with the letter grows.
     let doubling = with(34, "aa", 0).unwrap();
     assert_eq!(doubling.encode("bcb").unwrap(), [1, 2, 1]);
     assert_snapshot!(doubling.encode("bab").unwrap_err(), @"tokenizer: its normalizers or decoders make more than 64 bytes of one byte of a text");
-    // What real files do: a space becomes three bytes.
+    // As in real files: a space becomes three bytes.
     assert_eq!(
         with(1, "aaa", 0).unwrap().encode("ab").unwrap(),
         [0, 0, 0, 1]
