@@ -3,8 +3,7 @@
 use super::InitKind;
 
 /// For the documentation.
-pub const ABOUT: &str =
-    "Normal with standard deviation sqrt(2 / (rows + columns)) for every matrix, including the embedding.";
+pub const ABOUT: &str = "Normal with standard deviation sqrt(2 / (rows + columns)) for every matrix, including the embedding.";
 
 /// The initialiser; it has no settings.
 pub struct XavierNormal;

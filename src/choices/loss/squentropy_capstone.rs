@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// For the documentation.
-pub const ABOUT: &str =
-    "Cross-entropy plus the weighted square loss, as in the capstone's code.";
+pub const ABOUT: &str = "Cross-entropy plus the weighted square loss, as in the capstone's code.";
 /// An example.
 pub const EXAMPLE: SquentropyCapstone = SquentropyCapstone {
     w: ClassWeight::Absolute(20.0),
