@@ -37,7 +37,7 @@ impl Sha256Hex {
         keyed(0x5c, &[&keyed(0x36, &[message]).0])
     }
 
-    /// The first 12 hexadecimal digits: the form shown to people.
+    /// The first 12 hexadecimal digits, for display.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
@@ -97,7 +97,7 @@ impl Hasher {
         Self::default()
     }
 
-    /// Adds bytes as they are.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

@@ -1,4 +1,4 @@
-//! The sum of the module errors, with kinds (for exit codes) and hints.
+//! The union of the module errors, with kinds (for exit codes) and hints.
 
 use crate::data::DataError;
 use crate::eval::EvalError;
@@ -12,7 +12,7 @@ use crate::spec::SpecError;
 use crate::store::StoreError;
 use crate::train::TrainError;
 
-/// Anything that can go wrong.
+/// Any error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub enum Error {
@@ -32,17 +32,17 @@ pub enum Error {
     Scheduler(#[from] SchedulerError),
     /// A report.
     Report(#[from] ReportError),
-    /// A model of another program, or for one.
+    /// Import or export of a model.
     Interop(#[from] InteropError),
     /// Another store.
     Remote(#[from] RemoteError),
     /// A file operation.
     Fs(#[from] FsError),
-    /// JSON that cannot be written or read.
+    /// Invalid JSON.
     Json(#[from] serde_json::Error),
 }
 
-/// What an error means for whoever started the program.
+/// The kind of an error, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Wrong usage.
@@ -55,7 +55,7 @@ pub enum ErrorKind {
     Run,
     /// The store or another place cannot be read or written.
     Store,
-    /// A mistake of this program.
+    /// A bug in this program.
     Internal,
 }
 
@@ -81,7 +81,7 @@ impl Error {
         }
     }
 
-    /// What to do about it, where the message does not say it.
+    /// Advice, if the message does not contain it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Spec(SpecError::Read { path, source })
@@ -128,7 +128,7 @@ impl Error {
         Some(hint.to_owned())
     }
 
-    /// The message with its causes, joined by `: `; a cause that the message holds already is not said twice.
+    /// The message with its causes, joined by `: `; a cause already contained in the message is not repeated.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -144,7 +144,7 @@ impl Error {
     }
 }
 
-/// The file of that folder that was probably meant; paths in a spec begin at the spec's folder.
+/// The file in the same folder that was probably meant; paths in a spec are relative to its folder.
 fn beside(path: &std::path::Path) -> Option<String> {
     let folder = path
         .parent()
@@ -164,7 +164,7 @@ fn beside(path: &std::path::Path) -> Option<String> {
     ))
 }
 
-/// The spec that was meant by a path that leads nowhere: of that name, here or in `specs`.
+/// The spec probably meant by a missing path: one with that name, here or in `specs`.
 fn spec_meant(path: &std::path::Path) -> String {
     let name = path.file_stem().unwrap_or_default();
     let named = std::path::Path::new(name).with_extension("yaml");
@@ -189,7 +189,7 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         ReportError::Foreign { .. } => ErrorKind::Usage,
         ReportError::Fs(error) if error.is_not_found() => ErrorKind::Input,
         ReportError::Fs(_) => ErrorKind::Store,
-        // The shipped ones are tested: it is one of the user's.
+        // The shipped templates are tested, so it is a user's.
         ReportError::Template { .. } => ErrorKind::Input,
         ReportError::Plot(_) | ReportError::Json(_) => ErrorKind::Internal,
     }

@@ -1,11 +1,11 @@
-//! Numbers as people read them: sensible digits, thousands separators, units; the same on the terminal and in reports. Pure
-//! functions of the number, no locale.
+//! Human-readable numbers: sensible digits, thousands separators, units; the same on the terminal and in reports. Pure
+//! functions of the number, independent of locale.
 
 /// The minus sign of typeset numbers.
 const MINUS: char = '\u{2212}';
 
-/// Puts the names first that are likest to what was written: those that hold it, then those that are spelled nearly so;
-/// equally like ones stay in their order.
+/// Sorts names by similarity to the written one: those that contain it, then those with similar spelling; ties keep
+/// their order.
 pub(crate) fn likest_first(names: &mut [impl AsRef<str>], written: &str) {
     let likeness = |name: &str| {
         strsim::jaro_winkler(name, written) + f64::from(u8::from(name.contains(written)))
@@ -104,7 +104,7 @@ pub(crate) fn significant(x: f64, digits: usize) -> String {
     fixed(rounded, decimals)
 }
 
-/// As [`significant`], without zeros at the end of the fraction: for settings and tick labels.
+/// As [`significant`], without trailing zeros in the fraction: for settings and tick labels.
 pub(crate) fn plain(x: f64, digits: usize) -> String {
     let text = significant(x, digits);
     if text.contains('.') && !text.contains('×') {
@@ -139,7 +139,7 @@ pub(crate) fn with_half_width(mean: f64, half_width: f64) -> (String, String) {
     (fixed(mean, decimals), fixed(half_width, decimals))
 }
 
-/// A large number with a prefix: `9.9 M`, `1.25 k`; below 10,000 as [`count`].
+/// A large number with an SI prefix: `9.9 M`, `1.25 k`; below 10,000 as [`count`].
 pub(crate) fn scaled(x: f64) -> String {
     const STEPS: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     if x.abs() < 10_000.0 {

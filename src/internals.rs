@@ -1,6 +1,5 @@
-//! What the benches and the integration tests need beyond the public names, under the names of the modules it comes from.
-//! No promise is made about any of it, and nothing else belongs here: what nobody needs must stay private, so that the compiler
-//! finds dead code.
+//! Items that benches and integration tests need beyond the public names, under the names of their modules. None of it
+//! is stable, and nothing else belongs here: everything else stays private, so that the compiler finds dead code.
 #![allow(missing_docs, reason = "documented where it stands")]
 
 pub mod bench {

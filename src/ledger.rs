@@ -1,8 +1,8 @@
-//! The ledger of a spec, `NAME.ledger.jsonl` beside it: what of its claims and sizes was registered when, one entry a line.
+//! The ledger of a spec, `NAME.ledger.jsonl` beside it: a history of registered claims and sizes, one entry per line.
 //!
-//! An entry holds what is new or has changed: the text, measure and bound of claims, and the sizes of the profile. A claim that
-//! was registered while there was no report of the spec was registered before its first result; a claim that changed afterwards
-//! keeps the verdict it had. The ledger cannot prove when something was thought of. It makes every later change visible.
+//! An entry holds new and changed claims (text, measure and bound) and sizes of the profile. A claim registered while
+//! the spec had no report was registered before its first result; a claim that changed afterwards keeps its earlier
+//! verdict. The ledger cannot prove when an idea arose, but it makes every later change visible.
 
 use crate::claim::{Judged, Verdict, words};
 use crate::digest::Sha256Hex;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Format number of an entry.
 const FORMAT: u32 = 1;
-/// Largest ledger that is read, bytes.
+/// Maximum size of a ledger, bytes.
 pub(crate) const LIMIT: u64 = 16 << 20;
 
 /// One line of a ledger.
@@ -23,64 +23,64 @@ pub(crate) const LIMIT: u64 = 16 << 20;
 pub(crate) struct Entry {
     /// [`FORMAT`].
     format: u32,
-    /// Day of the entry: `2026-11-21`.
+    /// Date of the entry: `2026-11-21`.
     date: String,
-    /// Profile whose sizes it has.
+    /// The profile of its sizes.
     profile: String,
-    /// Whether there were results of this spec already.
+    /// Whether the spec already had results.
     results: bool,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     note: String,
-    /// Claims that are new or have changed.
+    /// New or changed claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     claims: Vec<Registered>,
-    /// Claims that are gone.
+    /// Removed claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     removed: Vec<String>,
-    /// Settings that are new or have changed, by their path; a list of values where runs differ, null where one is gone.
+    /// New or changed settings by path; a list of values if runs differ, null for a removed one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     sizes: BTreeMap<String, Value>,
 }
 
-/// A claim as it was registered.
+/// A registered claim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Registered {
     id: String,
-    /// Of everything that decides it.
+    /// Digest of everything that decides it.
     digest: Sha256Hex,
     says: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     measure: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bound: Option<String>,
-    /// The verdict it had before it changed.
+    /// Its verdict before the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     had: Option<Verdict>,
 }
 
-/// What the ledger tells of a claim.
+/// The history of a claim in the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Registration {
-    /// Day of its first entry.
+    /// Date of its first entry.
     pub date: String,
-    /// Whether there was no result of the spec on that day.
+    /// Whether the spec had no results at that date.
     pub is_before_results: bool,
-    /// Every later change.
+    /// All later changes.
     pub changes: Vec<Change>,
-    /// Whether its last entry is how the spec has it now.
+    /// Whether its last entry matches the current spec.
     pub is_current: bool,
 }
 
-/// A change of a claim, or of the way it is tested.
+/// A change of a claim or its test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// Day of the entry.
+    /// Date of the entry.
     pub date: String,
-    /// The verdict it had before, where one was known.
+    /// Its verdict before, if known.
     pub had: Option<Verdict>,
-    /// Why, as the entry says, where the verdict is another one afterwards.
+    /// The reason given in the entry, if the verdict changed.
     pub why: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Ledger {
     entries: Vec<Entry>,
 }
 
-/// Where the ledger of a spec file stands.
+/// Path of a spec file's ledger.
 pub(crate) fn path_of(spec: &Path) -> PathBuf {
     spec.with_extension("ledger.jsonl")
 }
@@ -107,7 +107,7 @@ fn one_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Of what a claim says, how it is measured and tested, and what is expected.
+/// Digest of a claim's statement, measure, test and expected value.
 fn digest(claim: &Claim) -> Sha256Hex {
     let parts = [
         one_space(&claim.says),
@@ -119,8 +119,8 @@ fn digest(claim: &Claim) -> Sha256Hex {
     Sha256Hex::of(parts.join("\n").as_bytes())
 }
 
-/// The settings of the runs by their dot path: one value, or the list of values in plan order where runs differ. Samples are no
-/// sizes.
+/// The settings of the runs by their dot path: one value, or the list of values in plan order if runs differ. Sample
+/// settings do not count.
 fn sizes(spec: &Spec) -> BTreeMap<String, Value> {
     fn flatten(value: &Value, path: &str, into: &mut BTreeMap<String, Vec<Value>>) {
         match value {
@@ -129,7 +129,7 @@ fn sizes(spec: &Spec) -> BTreeMap<String, Value> {
                     flatten(value, &format!("{path}.{key}"), into);
                 }
             }
-            // What is not set in some runs is told by those where it is.
+            // A setting missing in some runs is taken from the others.
             Value::Null => {}
             value => {
                 let known = into.entry(path[1..].to_owned()).or_default();
@@ -161,7 +161,7 @@ impl Ledger {
     /// Reads the lines of a ledger.
     ///
     /// # Errors
-    /// A line that is no entry, or one of a newer format.
+    /// A line that is not an entry or has a newer format.
     pub(crate) fn parse(text: &str) -> Result<Self, LedgerError> {
         let mut entries = Vec::new();
         for (index, line) in text
@@ -183,7 +183,7 @@ impl Ledger {
         Ok(Self { entries })
     }
 
-    /// The newest registration of every claim that was not removed since.
+    /// The latest registration of every claim that has not been removed since.
     fn claims(&self) -> BTreeMap<&str, &Registered> {
         let mut claims = BTreeMap::new();
         for entry in &self.entries {
@@ -195,7 +195,7 @@ impl Ledger {
         claims
     }
 
-    /// The sizes as the entries of a profile leave them; `None` where it has none.
+    /// The current sizes from the entries of a profile; `None` if it has none.
     fn sizes(&self, profile: &str) -> Option<BTreeMap<&str, &Value>> {
         let entries = self.entries.iter().filter(|entry| entry.profile == profile);
         let mut sizes = BTreeMap::new();
@@ -208,7 +208,7 @@ impl Ledger {
         (!sizes.is_empty()).then_some(sizes)
     }
 
-    /// What of `spec` is not as it was registered last, in words.
+    /// The differences between `spec` and its last registration, in words.
     pub(crate) fn differences(&self, spec: &Spec) -> Vec<String> {
         let registered = self.claims();
         let mut told = Vec::new();
@@ -244,7 +244,8 @@ impl Ledger {
         told
     }
 
-    /// The entry that registers `spec` as it is; `None` where nothing has changed. `verdicts` are those of the report that there is.
+    /// The entry that registers the current `spec`; `None` if nothing has changed. `verdicts` are those of the existing
+    /// report.
     pub(crate) fn entry(
         &self,
         spec: &Spec,
@@ -298,7 +299,7 @@ impl Ledger {
         (!is_empty).then_some(entry)
     }
 
-    /// Tells each claim what the ledger knows of it.
+    /// Adds the history from the ledger to each claim.
     pub(crate) fn tell(&self, spec: &Spec, judged: &mut [Judged]) {
         for (one, claim) in judged.iter_mut().filter_map(|one| {
             let claim = spec.claims.iter().find(|claim| claim.id == one.id)?;
@@ -343,7 +344,7 @@ impl Entry {
         Ok(serde_json::to_string(self)? + "\n")
     }
 
-    /// What it holds, in words.
+    /// A summary in words.
     pub(crate) fn about(&self) -> String {
         format!(
             "{} claims, {} removed, {} settings",
@@ -377,7 +378,7 @@ impl std::fmt::Display for Registration {
     }
 }
 
-/// A day of the calendar, from seconds since 1970 (Hinnant's algorithm).
+/// Calendar date from seconds since 1970 (Hinnant's algorithm).
 pub(crate) fn day(seconds: u64) -> String {
     let days = (seconds / 86_400) as i64 + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
@@ -432,7 +433,7 @@ mod tests {
         the claim `A-1` has changed
         `data.train` is 50, registered is 40
         ");
-        // Words around the claim are free; the way it is tested is not.
+        // Words around the claim may change; its test may not.
         let noted = spec(&[("says: It falls.", "note: A remark., says: It falls.")]);
         assert!(ledger.differences(&noted).is_empty());
         let tested = spec(&[("says: It falls.", "kind: control, says: It falls.")]);

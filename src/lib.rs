@@ -17,41 +17,43 @@
 //!
 //! # Where things are
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
-//! | `spec` | the YAML file as data: settings, axes, claims, cells, and what is wrong with them |
+//! | `spec` | the YAML file as data: settings, axes, claims, cells, and their problems |
 //! | `plan` | runs and their identities, estimates, semantic differences |
-//! | `text` | sources (two corpora are embedded), tokenizers, sequence policies: a file each |
-//! | `fetch` | downloads of what specs name as addresses, where a command asks for them |
-//! | `data` | slices of documents with their identity, kept ids, batches |
-//! | `train` | the door to the trainer, and behind it the engine: operations, models, losses, optimizer, sampling |
-//! | `weights` | weights and checkpoints as plain data, and their file |
-//! | `interop` | models in and out: the formats of other programs |
-//! | `choices` | losses, architectures, schedules, initialisers: a file each |
-//! | `bundle` | a spec with all that its results rest on, as one file |
-//! | `trackers` | runs for trackers and tables: TensorBoard, CSV, Parquet, MLflow |
-//! | `record` | what a run leaves behind, as plain data |
-//! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the one door to the file system |
-//! | `scheduler`, `workload` | running a plan; the data and evaluations that it needs |
-//! | `queue` | sweeps for queues of jobs: chunks, and what Slurm and others are told |
-//! | `net`, `remote` | the one HTTP client; runs pushed to and pulled from other places |
+//! | `text` | sources (two embedded corpora), tokenizers, sequence policies: one file each |
+//! | `fetch` | downloads of addresses in specs, when a command asks for them |
+//! | `data` | slices of documents with identities, cached ids, batches |
+//! | `train` | the interface to the trainer, and the engine behind it: operations, models, losses, optimizer, sampling
+//! |
+//! | `weights` | weights and checkpoints as plain data, and their file format |
+//! | `interop` | import and export of models in formats of other programs |
+//! | `choices` | losses, architectures, schedules, initialisers: one file each |
+//! | `bundle` | a spec with everything behind its results, in one file |
+//! | `trackers` | exports of runs: TensorBoard, CSV, Parquet, MLflow |
+//! | `record` | records of finished runs, as plain data |
+//! | `store`, `fsx` | finished runs, evaluations and plans as plain files; the only access to the file system |
+//! | `scheduler`, `workload` | running a plan; the data and evaluations it needs |
+//! | `queue` | sweeps for job queues: chunks, and submission to Slurm and others |
+//! | `net`, `remote` | the HTTP client; runs pushed to and pulled from other places |
 //! | `eval`, `expr`, `claim` | metrics of trained weights; expressions over results; verdicts |
-//! | `ledger` | which claims and sizes were registered when, beside each spec |
+//! | `ledger` | history of registered claims and sizes, beside each spec |
 //! | `bench` | speed and memory of training steps |
-//! | `report`, `mistakes` | reports; the names in claims and cells that nothing has, before training |
+//! | `report`, `mistakes` | reports; unknown names in claims and cells, found before training |
 //! | `cli` | the command line: the only part that prints, reads the environment or handles signals |
-//! | `human`, `stats` | numbers and names as people read them; means, intervals, tests |
+//! | `human`, `stats` | human-readable numbers and names; means, intervals, tests |
 //! | `parquet` | tables as Parquet files, read and written |
-//! | `digest`, `rng`, `error` | SHA-256; counter-based randomness; the sum of all errors |
+//! | `digest`, `rng`, `error` | SHA-256; counter-based randomness; the union of all errors |
 //!
 //! # What always holds
 //!
-//! - Nothing points upward: `tests/suite/architecture.rs` holds which module may use which, which crate is named where, and
-//!   that `unsafe` stands only in the crate `specbook-kernels`, in `train/engine/fused/view.rs` and under `train/engine/cuda`.
-//! - No tensor, dtype or device type crosses the door of `train`.
+//! - No upward dependencies: `tests/suite/architecture.rs` checks which module may use which, where each crate is
+//!   named, and that `unsafe` occurs only in the crate `specbook-kernels`, in `train/engine/fused/view.rs` and under
+//!   `train/engine/cuda`.
+//! - No tensor, dtype or device type crosses the interface of `train`.
 //! - All randomness is addressed by (seed, purpose, step, index) through `rng`; no generator has state.
 //! - No reduction depends on the number of threads; no platform `exp` or `ln` reaches weights, metrics or samples.
-//! - A run is complete only when its `record.json` is in place; wall-clock time never enters what is compared.
+//! - A run is complete only when its `record.json` is in place; wall-clock time never enters comparisons.
 //! - Reports are a pure function of spec and records.
 //!
 //! # From Rust
@@ -139,5 +141,5 @@ pub use store::Store;
 pub use train::{DeviceKind, Engine, FakeEngine, open as open_engine};
 pub use workload::Workload;
 
-/// Name of the profile that is the base of a spec as written. It has to have every run which the notebook names.
+/// Name of the profile that is the base of a spec as written. It must have every run named in the notebook.
 pub(crate) const DEFAULT_PROFILE: &str = "desk";

@@ -1,6 +1,7 @@
-//! The mistakes of a spec that show before anything is trained: names in claims and cells that nothing has.
+//! Mistakes in a spec that can be found before training: unknown names in claims and cells.
 //!
-//! Nothing is evaluated: an expression is read from its syntax ([`Session::check_measure`]), so that no right one is refused.
+//! Nothing is evaluated: expressions are checked by syntax alone ([`Session::check_measure`]), so that no valid one is
+//! refused.
 
 use crate::digest::Sha256Hex;
 use crate::expr::{ExprError, Session};
@@ -9,7 +10,7 @@ use crate::report::{Report, ReportError};
 use crate::spec::{Claim, Problem, Problems, Sources, Span, Spec, SpecProblems, SpecRun};
 use std::collections::BTreeMap;
 
-/// Checks the measures and the cells of `spec` in its profile; gives the first mistake of each expression and cell.
+/// Checks the measures and cells of `spec` in its profile; returns the first mistake in each expression and cell.
 pub fn mistakes(spec: &Spec) -> SpecProblems {
     let names = names(spec, &spec.profile, &spec.runs);
     let session = session(spec, names.clone());
@@ -21,7 +22,7 @@ pub fn mistakes(spec: &Spec) -> SpecProblems {
     told(spec, found)
 }
 
-/// Checks the measures that need `profile`, which has these runs, and that the spec's own profile does not decide.
+/// Checks the measures that need `profile`, with these runs, and that the spec's own profile does not decide.
 pub fn mistakes_elsewhere(spec: &Spec, profile: &str, runs: &[SpecRun]) -> SpecProblems {
     let decided = |claim: &Claim| applies(claim, profile) && !applies(claim, &spec.profile);
     let session = session(spec, names(spec, profile, runs));
@@ -46,7 +47,7 @@ fn measures(spec: &Spec, decided: impl Fn(&Claim) -> bool, session: &Session) ->
         .collect();
     let mut found = Problems::default();
     for claim in spec.claims.iter().filter(|claim| decided(claim)) {
-        // Only claims over wall-clock time see times.
+        // Only claims about wall-clock time can use times.
         let more = if claim.needs.timing { &times[..] } else { &[] };
         let lists = claim.test.takes_lists();
         if let Some(measure) = &claim.measure
@@ -59,7 +60,7 @@ fn measures(spec: &Spec, decided: impl Fn(&Claim) -> bool, session: &Session) ->
     found
 }
 
-/// What is wrong in a cell, with its place.
+/// The problem in a cell, with its place.
 fn in_cell(error: ReportError, text: &str) -> Problem {
     match error {
         ReportError::Text {
@@ -82,7 +83,7 @@ fn in_cell(error: ReportError, text: &str) -> Problem {
     }
 }
 
-/// What is wrong with `expression`, which begins on `line` or below.
+/// The problem in `expression`, which begins on `line` or below.
 fn of(error: &ExprError, expression: &str, line: usize, text: &str) -> Problem {
     let first = expression.lines().next().unwrap_or_default().trim();
     let whole = place(text, line, first);
@@ -103,7 +104,7 @@ fn of(error: &ExprError, expression: &str, line: usize, text: &str) -> Problem {
     }
 }
 
-/// Where `word` stands first, on `line` or below; the line where it is written otherwise there (folded, escaped).
+/// First occurrence of `word`, on `line` or below; the whole line if it is written differently (folded, escaped).
 fn place(text: &str, line: usize, word: &str) -> Span {
     let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
     let stands_at = |text: &str| {
@@ -136,7 +137,7 @@ fn session(spec: &Spec, names: Results) -> Session {
     Session::new(names).with_all_names(move || all.all())
 }
 
-/// The runs as cells and expressions name them: without results.
+/// The runs as named by cells and expressions, without results.
 fn names(spec: &Spec, profile: &str, runs: &[SpecRun]) -> Results {
     let id = RunId(Sha256Hex::of(b""));
     Results {
@@ -282,7 +283,7 @@ mod tests {
             mistakes("claims:\n", &typo, "desk"),
             mistakes("claims:\n", &typo, "paper")
         );
-        // A run that only another profile has is missing, and no more.
+        // A run that only another profile has is merely missing.
         let elsewhere = claim("run('25x100,seed=2').val_loss");
         assert_eq!(mistakes("claims:\n", &elsewhere, "paper"), "");
     }

@@ -37,7 +37,7 @@ pub(crate) fn sd(values: &[f64]) -> Option<f64> {
     Some((squares(values, mean) / (values.len() - 1) as f64).sqrt())
 }
 
-/// The means of the values of each draw of documents, in the order of the draws.
+/// The mean of the values of each document draw, in the order of the draws.
 pub(crate) fn by_draw(values: &[(u64, f64)]) -> Vec<f64> {
     let mut draws: Vec<u64> = values.iter().map(|(draw, _)| *draw).collect();
     draws.sort_unstable();
@@ -69,7 +69,8 @@ pub(crate) fn interval(values: &[f64]) -> Option<[f64; 2]> {
     Some([mean - half, mean + half])
 }
 
-/// Welch's 95 % interval of `mean(b) − mean(a)`, its degrees of freedom rounded down; `None` for fewer than two values on a side.
+/// Welch's 95 % interval of `mean(b) − mean(a)`, with degrees of freedom rounded down; `None` for fewer than two values
+/// on a side.
 pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<[f64; 2]> {
     let difference = mean(b)? - mean(a)?;
     let (error_a, error_b) = (squared_error(a)?, squared_error(b)?);
@@ -83,12 +84,13 @@ pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<[f64; 2]> {
     Some([difference - half, difference + half])
 }
 
-/// `P(T ≤ t)` for `t ≥ 0` and a whole number of degrees of freedom, by the finite series of Abramowitz and Stegun 26.7.3/4.
+/// `P(T ≤ t)` for `t ≥ 0` and an integer number of degrees of freedom, by the finite series of Abramowitz and Stegun
+/// 26.7.3/4.
 fn probability(t: f64, degrees: usize) -> f64 {
     let angle = libm::atan(t / (degrees as f64).sqrt());
     let (sine, cosine) = (libm::sin(angle), libm::cos(angle));
     let odd = degrees % 2 == 1;
-    // Terms cos^k · Π (j − 1)/j over every second j: from cos for odd degrees, from 1 for even ones.
+    // Terms cos^k · Π (j − 1)/j over every second j, starting from cos for odd degrees and from 1 for even ones.
     let mut term = if odd { cosine } else { 1.0 };
     let mut sum = 0.0;
     let mut k = if odd { 1 } else { 0 };
@@ -112,7 +114,8 @@ pub(crate) fn upper_tail(t: f64, degrees: usize) -> f64 {
     if t < 0.0 { 1.0 - tail } else { tail }
 }
 
-/// Holm's adjusted p-values, in the order of `p`: a decision at 5 % on these is wrong anywhere among them with at most 5 %.
+/// Holm's adjusted p-values, in the order of `p`: testing these at 5 % bounds the probability of any false positive by
+/// 5 %.
 pub(crate) fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));

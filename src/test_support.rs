@@ -1,4 +1,4 @@
-//! What tests of several modules share.
+//! Shared test helpers.
 
 pub(crate) mod server;
 
@@ -7,14 +7,14 @@ use proptest::test_runner::Config;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-/// How many times the usual number of cases are asked for by `SPECBOOK_CASES`: seconds in the usual test run, hours on request.
+/// Multiplier for the number of cases, from `SPECBOOK_CASES`: seconds by default, hours on request.
 fn factor() -> u32 {
     let factor = std::env::var("SPECBOOK_CASES").ok();
     factor.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// What `work` gives and the processor time that it takes on this thread, whatever else the machine is at; where the system does not tell,
-/// the time that passes.
+/// The result of `work` and its CPU time on this thread, independent of other load; wall time if the system does not
+/// report it.
 pub(crate) fn worked<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let begun = Instant::now();
     let before = processor_time();
@@ -42,21 +42,21 @@ fn processor_time() -> Option<Duration> {
     None
 }
 
-/// So many cases of a property, or as many times more as are asked for.
+/// A configuration with `usual` cases of a property, times [`factor`].
 pub(crate) fn cases(usual: u32) -> Config {
     Config::with_cases(usual.saturating_mul(factor()))
 }
 
-/// Longest time for one input, on a busy machine and without optimisation.
+/// Time limit per input, on a busy machine and without optimisation.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Most memory that this process may ever have needed, whatever was read.
+/// Limit on this process's peak memory for any input.
 const MEMORY: u64 = 4 << 30;
 /// Longest input.
 const LONGEST: usize = 1 << 20;
 
-/// Hands `usual` inputs, or as many times more as are asked for, to `read`: `seeds` that were changed in one to eight places, with bytes,
-/// numbers and `words`. Input by input the same in every run. Says how many there were; a panic, a hang and a bomb fail with the input's
-/// number. What ends the whole process (no memory, no stack) leaves its input in the temporary folder.
+/// Passes `usual` inputs, times [`factor`], to `read`: `seeds` mutated in one to eight places with bytes, numbers and
+/// `words`. The inputs are the same every time. Prints their number; a panic, a hang or excessive memory fails with the
+/// input's number. An input that kills the process (out of memory, stack overflow) is left in the temporary folder.
 pub(crate) fn fuzz(
     name: &str,
     seeds: &[Vec<u8>],
@@ -86,7 +86,7 @@ pub(crate) fn fuzz(
     let _ = std::fs::remove_file(kept);
 }
 
-/// Numbers at which something may go over.
+/// Numbers near overflow limits.
 const NUMBERS: [&str; 12] = [
     "0",
     "-1",
@@ -102,7 +102,7 @@ const NUMBERS: [&str; 12] = [
     "0.1",
 ];
 
-/// The input of this number.
+/// The input with this number.
 fn mutated(seeds: &[Vec<u8>], words: &[&str], number: u64) -> Vec<u8> {
     let draws = Stream::new(0, Purpose::Corpus, number);
     let mut drawn = 0;

@@ -1,6 +1,6 @@
-//! What a scheduler works on: the data of runs and the evaluation of trained weights, made from settings and files.
+//! The scheduler's work: the data of runs and the evaluation of trained weights, from settings and files.
 //!
-//! Runs that share their data share it in memory. Nothing here trains.
+//! Runs on the same data share it in memory. Nothing here trains.
 
 use crate::data::batch::Course;
 use crate::data::identity::DataKey;
@@ -24,7 +24,7 @@ pub struct Workload<'a> {
     store: &'a Store,
     engine: &'a dyn Engine,
     context: &'a DataContext,
-    /// The data read last, with what it belongs to: plans keep runs of one slice together.
+    /// The most recently read data with its key: plans keep runs on the same slice together.
     recent: Mutex<Vec<(DataKey, usize, Arc<Loaded>)>>,
 }
 
@@ -34,11 +34,11 @@ struct Loaded {
     prepared: Arc<Prepared>,
 }
 
-/// Data sets kept in memory at a time.
+/// Number of data sets kept in memory.
 const KEPT: usize = 4;
 
 impl<'a> Workload<'a> {
-    /// Evaluates with `engine`; files are found through `context`; tokenizers are kept in `store`.
+    /// Evaluates with `engine`; files are found through `context`; tokenizers are stored in `store`.
     pub fn new(store: &'a Store, engine: &'a dyn Engine, context: &'a DataContext) -> Self {
         Self {
             store,
@@ -57,7 +57,7 @@ impl<'a> Workload<'a> {
         if let Some((_, _, loaded)) = found {
             return Ok(loaded.clone());
         }
-        // Read under the lock: runs that start together on one slice wait for it instead of reading it twice.
+        // Read under the lock: runs that start together on one slice wait instead of reading it twice.
         let mut data = data::load(&run.settings, &run.model, self.context)?;
         self.keep_tokenizer(&mut data);
         let prepared = Arc::new(Prepared {
@@ -81,8 +81,8 @@ impl<'a> Workload<'a> {
         Ok(loaded)
     }
 
-    /// Keeps the tokenizer, so that `sample` and `eval` need nothing but the store. Whoever keeps nothing else keeps no tokenizer either,
-    /// and a store that cannot be written is no reason not to train.
+    /// Stores the tokenizer, so that `sample` and `eval` need only the store. Without a cache the tokenizer is not
+    /// stored either, and a store that cannot be written does not prevent training.
     fn keep_tokenizer(&self, data: &mut LoadedData) {
         if self.context.cache.is_none() {
             return;
@@ -98,7 +98,7 @@ impl<'a> Workload<'a> {
         }
     }
 
-    /// Evaluates `weights` as the settings of `run` ask.
+    /// Evaluates `weights` according to the settings of `run`.
     fn score(&self, run: &Run, weights: &Weights, threads: usize) -> Result<EvalResult, WorkError> {
         let loaded = self.load(run)?;
         let tokenizer = loaded.data.tokenizer.clone();
@@ -146,7 +146,7 @@ impl Work for Workload<'_> {
     }
 }
 
-/// Documents, windows and prompts of an evaluation, tokenised.
+/// Tokenised documents, windows and prompts of an evaluation.
 pub struct Materials<'a> {
     model: &'a ModelConfig,
     eval: &'a EvalSettings,
@@ -160,10 +160,10 @@ pub struct Materials<'a> {
 }
 
 impl<'a> Materials<'a> {
-    /// Reads and tokenises what `settings.eval` asks for.
+    /// Reads and tokenises the texts for `settings.eval`.
     ///
     /// # Errors
-    /// Fewer held-out documents than asked for; missing or damaged files.
+    /// Too few held-out documents; missing or damaged files.
     pub fn new(
         settings: &'a Settings,
         model: &'a ModelConfig,
@@ -241,8 +241,8 @@ impl<'a> Materials<'a> {
         }
     }
 
-    /// Scores the validation documents as the run is validated, where each gives one sequence, the loss is cross-entropy and the kept
-    /// weights are those of the last validation; else nothing.
+    /// Scores the validation documents as in the run's validation, if each gives one sequence, the loss is
+    /// cross-entropy and the kept weights are those of the last validation; otherwise empty.
     fn by_document(
         &self,
         engine: &dyn Engine,
@@ -261,8 +261,8 @@ impl<'a> Materials<'a> {
         eval::by_sequence(engine, weights, &self.request(&decode, threads), validation)
     }
 
-    /// What n-grams of the training text of a run predict: the held-out documents, token by token, and the validation sequences as the
-    /// run is validated. Metrics by name.
+    /// N-gram baselines from a run's training text: metrics, by name, on the held-out documents token by token and on
+    /// the validation sequences as in the run's validation.
     fn baselines(&self, prepared: &Prepared, train: &TrainSettings) -> Vec<(String, f64)> {
         let lines = Course::new(&prepared.training, train).lines(self.target_shift);
         let documents = eval::gather(self.documents.iter());
@@ -285,13 +285,13 @@ impl<'a> Materials<'a> {
         metrics
     }
 
-    /// Ids that the tokenizer can give and the model can take.
+    /// Number of ids that the tokenizer can give and the model can take.
     fn usable_vocab(&self) -> usize {
         self.tokenizer.vocab_size().min(self.model.vocab_size)
     }
 }
 
-/// Tokenises texts into windows of at most `max_seq_len` positions, every target scored.
+/// Tokenises texts into windows of at most `max_seq_len` positions, with every target scored.
 ///
 /// # Errors
 /// Text that the tokenizer refuses.

@@ -42,21 +42,22 @@ pub struct Measurement {
     pub steps: usize,
     /// Positions (batch · length) per second: the median over the steps.
     pub tokens_per_second: f64,
-    /// The same for the fastest step.
+    /// Positions per second of the fastest step.
     pub best_tokens_per_second: f64,
-    /// Achieved 10⁹ operations per second: three forward passes' worth for each step (forward, and twice that backward), at the median.
+    /// Achieved 10⁹ operations per second: three forward passes per step (the backward pass counts twice), at the
+    /// median.
     pub gflops: f64,
-    /// 10⁹ operations per second of the engine's matrix product at its best; `None` where it is not measured.
+    /// Peak of the engine's matrix product in 10⁹ operations per second; `None` if not measured.
     pub peak_gflops: Option<f64>,
     /// Model FLOPs utilisation: the share of that peak.
     pub mfu: Option<f64>,
-    /// Highest resident memory of the process in training; 0 where the system does not tell.
+    /// Peak resident memory of the process during training; 0 if the system does not report it.
     pub peak_rss_bytes: u64,
-    /// Mean seconds per step of each part; `other` is what is in none: batches, memory, the tape.
+    /// Mean seconds per step of each part; `other` is the rest: batches, memory, the tape.
     pub parts: BTreeMap<String, f64>,
 }
 
-/// Trains `case` with `engine` for as long as `extent` says. `peak_rss` gives the process's highest resident memory so far.
+/// Trains `case` with `engine` for the given `extent`. `peak_rss` returns the process's peak resident memory so far.
 ///
 /// # Errors
 /// Those of training.
@@ -100,7 +101,7 @@ pub fn measure(
     Ok(watch.result(engine, case, threads, peak))
 }
 
-/// Takes the times, and stops when the time is over.
+/// Measures times and stops when the time is up.
 struct Stopwatch<'a> {
     time: Option<Duration>,
     begun: Option<Instant>,
@@ -112,7 +113,7 @@ struct Stopwatch<'a> {
 
 impl Observer for Stopwatch<'_> {
     fn on_step(&mut self, _: &MetricPoint, timing: StepTiming) -> ControlFlow<()> {
-        // Here and not at the end: the state that is handed out after the last step is no part of training.
+        // Measured here, since the state returned after the last step is not part of training.
         self.peak_rss_bytes = (self.peak_rss)();
         let begun = *self.begun.get_or_insert_with(Instant::now);
         if self.warm_up > 0 {
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!(found.parts.len(), Part::ALL.len() + 1);
         assert!(Part::ALL.iter().all(|part| found.parts[part.name()] > 0.0));
         let step: f64 = found.parts.values().sum();
-        // A mean against a median of five: the same within an order of magnitude on the busiest machine.
+        // A mean against a median of five: equal within an order of magnitude even on a busy machine.
         let median = 16.0 / found.tokens_per_second;
         assert!(
             step > median / 10.0 && step < median * 1000.0,
@@ -224,7 +225,7 @@ mod tests {
         let found = measure(&engine, &tiny(), time, 1, &|| 0).unwrap();
         assert_eq!((found.steps, found.parts.len()), (LEAST_STEPS, 0));
         assert_eq!(found.peak_gflops, None);
-        // Two sequences of eight positions in the millisecond that the fake engine claims.
+        // Two sequences of eight positions in the millisecond reported by the fake engine.
         assert!((found.tokens_per_second - 16_000.0).abs() < 1.0);
         let text = serde_json::to_string(&found).unwrap();
         assert_eq!(serde_json::from_str::<Measurement>(&text).unwrap(), found);

@@ -1,7 +1,9 @@
-//! Speed and memory of whole training steps: the same steps that a run makes, through the door of the trainer, stored nowhere.
+//! Speed and memory of whole training steps: the same steps as in a run, through the trainer's interface, without
+//! storing anything.
 //!
-//! What is trained is a [`Case`]: a [`Shape`] with made-up ids, or a run of a spec with its data. One case a process, where its peak
-//! memory is to be its own. The shapes are in `shapes.json`, which the PyTorch side of the comparison (`benches/torch_train.py`) reads too.
+//! A [`Case`] is either a [`Shape`] with synthetic ids or a run of a spec with its data. Use one process per case to
+//! measure its peak memory. The shapes are in `shapes.json`, which the PyTorch side of the comparison
+//! (`benches/torch_train.py`) reads too.
 
 mod measure;
 mod shape;

@@ -1,4 +1,4 @@
-//! What is trained.
+//! Cases and shapes to measure.
 
 use crate::data::{SequenceSet, TrainingData};
 use crate::rng::{Purpose, Stream};
@@ -13,9 +13,9 @@ pub struct Shape {
     pub name: String,
     /// The model.
     pub model: ModelConfig,
-    /// Positions of a sequence (T).
+    /// Positions per sequence (T).
     pub seq_len: usize,
-    /// Sequences of a batch (B).
+    /// Sequences per batch (B).
     pub batch_size: usize,
 }
 
@@ -33,7 +33,7 @@ struct Entry {
     batch_size: usize,
 }
 
-/// All shapes, in the order in which they are measured.
+/// All shapes, in order of measurement.
 pub fn shapes() -> Vec<Shape> {
     let file: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(include_str!("shapes.json")).expect("the embedded file is an object");
@@ -67,7 +67,7 @@ impl Entry {
     }
 }
 
-/// A training job to be measured.
+/// A training job to measure.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// Name in results.
@@ -76,17 +76,17 @@ pub struct Case {
     pub model: ModelConfig,
     /// Loss, optimizer, batch size.
     pub train: TrainSettings,
-    /// What is trained on.
+    /// Training data.
     pub data: TrainingData,
-    /// Positions of a full sequence, for the count of operations.
+    /// Positions of a full sequence, for counting operations.
     pub seq_len: usize,
 }
 
-/// Batches of made-up sequences before they repeat.
+/// Number of synthetic batches before they repeat.
 const BATCHES: usize = 4;
 
 impl Case {
-    /// The training of `shape`: AdamW and cross-entropy on ids that follow each other without a pattern.
+    /// The training of `shape`: AdamW and cross-entropy on random ids.
     pub fn of_shape(shape: &Shape) -> Self {
         let train = json!({
             "batch_size": shape.batch_size,

@@ -1,27 +1,27 @@
-//! `ro-crate-metadata.json`: RO-Crate 1.1 with the profile of process runs, as JSON-LD.
+//! `ro-crate-metadata.json`: RO-Crate 1.1 with the Process Run Crate profile, as JSON-LD.
 
 use crate::digest::Sha256Hex;
 use crate::record::RunRecord;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What a bundle is of.
+/// The contents of a bundle.
 pub struct About<'a> {
     /// Title of the spec.
     pub title: &'a str,
-    /// What it is about.
+    /// Summary of the spec.
     pub summary: &'a str,
     /// Path of the spec in the bundle.
     pub spec: &'a str,
-    /// Day of publication, `2026-11-30`.
+    /// Date of publication, `2026-11-30`.
     pub date: &'a str,
-    /// Under which licence it is published, in words or as an address.
+    /// Licence, as a name or URL.
     pub license: &'a str,
     /// Its runs.
     pub runs: &'a [RunRecord],
 }
 
-/// The text of the list over `files`.
+/// The metadata file for `files`.
 pub fn text(about: &About<'_>, files: &BTreeMap<String, Vec<u8>>) -> String {
     let id = |id: &str| json!({"@id": id});
     let mut graph = vec![json!({
@@ -80,7 +80,7 @@ fn action(run: &RunRecord) -> String {
     format!("#run-{}", run.id)
 }
 
-/// The media type of a file by its name.
+/// The media type of a file, by its name.
 fn kind(path: &str) -> &'static str {
     let extension = path.rsplit('.').next().unwrap_or_default();
     match extension {
@@ -96,10 +96,10 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
-/// The files that a list names, with sizes and digests.
+/// The files listed in the metadata, with sizes and digests.
 ///
 /// # Errors
-/// In words: text that is no such list.
+/// A description, for text that is not such metadata.
 pub fn listed(bytes: &[u8]) -> Result<BTreeMap<String, (u64, String)>, String> {
     let list: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let graph = list["@graph"].as_array().ok_or("it has no `@graph`")?;

@@ -1,7 +1,7 @@
-//! Bundles: a spec with everything that its results rest on, in one file for reviewers and archives.
+//! Bundles: a spec with everything behind its results, in one file for reviewers and archives.
 //!
-//! A bundle is a ZIP file and an RO-Crate 1.1: `ro-crate-metadata.json` lists every other file with its size and SHA-256, and one action
-//! per run. It is checked without the store that it came from.
+//! A bundle is a ZIP file and an RO-Crate 1.1: `ro-crate-metadata.json` lists every other file with its size and
+//! SHA-256, and one action per run. It can be checked without the original store.
 //!
 //! ```text
 //! specs/NAME.yaml (and NAME.*)   reports/NAME/…   runs/ID/{key,record}.json metrics.jsonl …   evals/ID/…
@@ -15,21 +15,21 @@ use crate::plan::RunKey;
 use crate::store::unsealed_record;
 use std::collections::BTreeMap;
 
-/// The list of a bundle.
+/// The metadata file of a bundle.
 pub const METADATA: &str = "ro-crate-metadata.json";
 
-/// What was found wrong in a bundle, and how much was looked at.
+/// Problems found in a bundle, and the number of checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// Files whose digests were compared.
     pub files: usize,
     /// Runs whose identities and records were checked.
     pub runs: usize,
-    /// In words; empty where everything is as it says.
+    /// Descriptions of problems; empty if there are none.
     pub problems: Vec<String>,
 }
 
-/// Checks the files of a bundle against its list, and runs against their keys and records.
+/// Checks the files of a bundle against its metadata, and runs against their keys and records.
 pub fn check(files: &BTreeMap<String, Vec<u8>>) -> Checked {
     let mut checked = Checked::default();
     let listed = match files.get(METADATA).map(|bytes| crate_file::listed(bytes)) {

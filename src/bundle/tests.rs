@@ -1,4 +1,4 @@
-//! ZIP files and lists read back; what was changed is found.
+//! ZIP files and metadata are read back; changes are detected.
 
 use super::*;
 

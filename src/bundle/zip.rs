@@ -1,8 +1,8 @@
-//! ZIP files whose entries are stored as they are: what a bundle needs, and nothing else.
+//! ZIP files with uncompressed entries: the minimum needed for bundles.
 
 use std::collections::BTreeMap;
 
-/// Date of every entry, 1 January 1980: bundles of the same files are the same bytes.
+/// Date of every entry, 1 January 1980: bundles of the same files are byte-identical.
 const DATE: u16 = 0x21;
 /// Names are UTF-8.
 const UTF8: u16 = 0x800;
@@ -10,7 +10,7 @@ const UTF8: u16 = 0x800;
 /// A ZIP file with these entries.
 ///
 /// # Errors
-/// In words: more than 65,535 entries, or more than 4 GiB.
+/// A description, for more than 65,535 entries or more than 4 GiB.
 pub fn write(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, String> {
     let too_large =
         || "a bundle holds at most 65,535 files and 4 GiB; leave the weights out".to_owned();
@@ -55,10 +55,10 @@ pub fn write(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// The entries of a ZIP file; names that lead outside are refused.
+/// The entries of a ZIP file; paths that escape the folder are refused.
 ///
 /// # Errors
-/// In words: a file that is no ZIP file, is damaged, or has compressed entries.
+/// A description, for a file that is not a ZIP file, is damaged, or has compressed entries.
 pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let damaged = || "not a ZIP file as bundles are, or a damaged one".to_owned();
     let word = |at: usize| -> Option<usize> {

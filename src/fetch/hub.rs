@@ -1,4 +1,4 @@
-//! The Hugging Face hub: which files an address names, and its cache.
+//! The Hugging Face hub: the files of an address, and the hub's cache.
 
 use super::{FetchError, Fetcher, put, wrong};
 use crate::digest::Sha256Hex;
@@ -8,10 +8,10 @@ use glob::{MatchOptions, Pattern};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// Longest list of files that is read, in bytes.
+/// Maximum size of a file list, in bytes.
 const LIST: u64 = 64 << 20;
 
-/// What the hub says of a repository.
+/// The hub's description of a repository.
 #[derive(Deserialize)]
 struct Repository {
     sha: String,
@@ -30,7 +30,7 @@ struct Sibling {
     lfs: Option<Lfs>,
 }
 
-/// Large files: the hub knows their digest.
+/// A large file, whose digest the hub knows.
 #[derive(Deserialize)]
 struct Lfs {
     sha256: Sha256Hex,
@@ -74,7 +74,7 @@ impl Fetcher<'_> {
             .join(place.folder())
             .join("refs")
             .join(place.revision);
-        // Only for other programs, which look up branches there.
+        // Written only for other programs, which look up branches there.
         if place.revision != sha
             && let Some(folder) = refs.parent()
         {
@@ -84,7 +84,7 @@ impl Fetcher<'_> {
         Ok(pins)
     }
 
-    /// What to ask for the files of an address, in order, and their own addresses.
+    /// The requests for the files of an address, in order, and the files' own addresses.
     pub(super) fn listed(
         &mut self,
         place: &HubPlace<'_>,
@@ -103,7 +103,7 @@ impl Fetcher<'_> {
         Ok(asked.collect())
     }
 
-    /// The commit of an address, and its files that fit.
+    /// The commit of an address, and its matching files.
     fn list(
         &self,
         place: &HubPlace<'_>,
@@ -141,7 +141,7 @@ impl Fetcher<'_> {
         Ok((found.sha, files))
     }
 
-    /// Where the contents of a file of the hub are.
+    /// Download URL of a file on the hub.
     fn source(&self, place: &HubPlace<'_>) -> String {
         let kind = if place.is_dataset { "datasets/" } else { "" };
         let (endpoint, repository) = (&self.surroundings.endpoint, place.repository);
@@ -149,7 +149,7 @@ impl Fetcher<'_> {
         format!("{endpoint}/{kind}{repository}/resolve/{revision}/{path}")
     }
 
-    /// The files that the hub's cache has of an address.
+    /// The files of an address that are in the hub's cache.
     fn in_cache(
         &self,
         place: &HubPlace<'_>,
@@ -183,7 +183,7 @@ impl Fetcher<'_> {
         names.iter().map(pin).collect()
     }
 
-    /// One file at one commit, from the cache or from the hub.
+    /// One file at one commit, from the cache or the hub.
     pub(super) fn hub_file(
         &mut self,
         place: &HubPlace<'_>,
@@ -236,7 +236,7 @@ impl Fetcher<'_> {
         Ok(found)
     }
 
-    /// A request to the hub, with the token where there is one.
+    /// A request to the hub, with the token if there is one.
     fn signed(&self, method: Method, url: &str) -> Request {
         let request = Request::new(method, url);
         match &self.surroundings.token {
@@ -246,7 +246,7 @@ impl Fetcher<'_> {
     }
 }
 
-/// Whether the name of a file fits an address.
+/// Returns a test for file names that match an address.
 fn pattern(place: &HubPlace<'_>, address: &str) -> Result<impl Fn(&str) -> bool, FetchError> {
     let pattern = Pattern::new(place.path)
         .map_err(|error| wrong(address, format!("not a pattern: {error}")))?;
@@ -258,7 +258,7 @@ fn pattern(place: &HubPlace<'_>, address: &str) -> Result<impl Fn(&str) -> bool,
     Ok(move |name: &str| pattern.matches_with(name, options))
 }
 
-/// Links a snapshot's file to its blob, as the hub's own library does; where links cannot be made, the file is a copy.
+/// Links a snapshot's file to its blob, as the hub's own library does; if links are not possible, copies it.
 fn link_to(link: &Path, blob: &Path, path: &str, name: &str) -> std::io::Result<()> {
     if let Some(folder) = link.parent() {
         std::fs::create_dir_all(folder)?;
@@ -272,7 +272,7 @@ fn link_to(link: &Path, blob: &Path, path: &str, name: &str) -> std::io::Result<
     linked.or_else(|_| std::fs::copy(blob, link).map(drop))
 }
 
-/// Names of the files below a folder, parts joined by `/`.
+/// Names of the files below a folder, with `/` between parts.
 fn below(folder: &Path, prefix: &str, names: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -283,7 +283,7 @@ fn below(folder: &Path, prefix: &str, names: &mut Vec<String>) {
     }
 }
 
-/// A path as it stands in an address.
+/// A percent-encoded path.
 fn encoded(path: &str) -> String {
     let one = |byte| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {

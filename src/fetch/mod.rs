@@ -1,8 +1,10 @@
-//! Downloads of what specs name as addresses: the only way by which text comes over the net, and only where a command asks for it.
+//! Downloads the addresses in specs. Text comes over the network only through here, and only when a command asks for
+//! it.
 //!
-//! A file of the Hugging Face hub goes into the hub's own cache, in its layout (`blobs`, `snapshots`, `refs`), so that other programs find
-//! it; one of any other address into our downloads, below its SHA-256. A file is put in its place by one rename, after its length and digest
-//! were compared with what the server, the hub or the lock says. What came before a cut stays and is gone on with.
+//! A file from the Hugging Face hub goes into the hub's cache, in its layout (`blobs`, `snapshots`, `refs`), so that
+//! other programs find it; a file from any other address goes into our downloads, under its SHA-256. A file is moved
+//! into place by one rename, after its length and digest are checked against the server, the hub or the lock. An
+//! interrupted download is resumed.
 
 mod hub;
 mod part;
@@ -17,21 +19,21 @@ use std::path::{Path, PathBuf};
 
 pub use stream::Wanted;
 
-/// Where downloads come from and go to; from the environment.
+/// Source and destination of downloads, from the environment.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// `HF_ENDPOINT`, without a slash at its end.
+    /// `HF_ENDPOINT`, without a trailing slash.
     pub endpoint: String,
     /// `HF_TOKEN`.
     pub token: Option<String>,
-    /// `HF_HUB_OFFLINE`: the hub is not asked, only its cache.
+    /// `HF_HUB_OFFLINE`: use only the hub's cache.
     pub is_offline: bool,
 }
 
-/// What goes wrong with a download.
+/// A failed download.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The server, or the way to it.
+    /// The server or the connection.
     #[error(transparent)]
     Net(#[from] NetError),
     /// The disk.
@@ -43,31 +45,31 @@ pub enum FetchError {
         #[source]
         source: io::Error,
     },
-    /// Another file than the pinned one.
+    /// The file differs from the pinned one.
     #[error(
         "`{url}` is not the file that is pinned: it has {size} bytes and SHA-256 {sha256}, and {} bytes and SHA-256 {} were expected", pin.size, pin.sha256
     )]
     Other {
         /// Its address.
         url: String,
-        /// Bytes that came.
+        /// Received bytes.
         size: u64,
         /// Their digest.
         sha256: Sha256Hex,
-        /// What was expected.
+        /// The expected file.
         pin: Box<Pin>,
     },
-    /// A server that told another length than it gave.
+    /// The server announced another length than it sent.
     #[error("`{url}`: the server told of {told} bytes and gave {came}")]
     Length {
         /// Its address.
         url: String,
-        /// As told.
+        /// As announced.
         told: u64,
-        /// Bytes that came.
+        /// Received bytes.
         came: u64,
     },
-    /// An address that means nothing, or matches no file.
+    /// An invalid address, or one that matches no file.
     #[error("`{address}`: {reason}")]
     Address {
         /// The address.
@@ -75,18 +77,18 @@ pub enum FetchError {
         /// Why not.
         reason: String,
     },
-    /// A folder for downloads is not known.
+    /// No folder for downloads is known.
     #[error("there is no folder for downloads: neither HOME nor {variable} is set")]
     NoFolder {
         /// The variable that would name it.
         variable: &'static str,
     },
-    /// What came cannot be read as documents.
+    /// The file cannot be read as documents.
     #[error(transparent)]
     Data(#[from] crate::text::DataError),
 }
 
-/// Told while a file comes.
+/// Progress callback of a download.
 pub type Told<'a> = dyn FnMut(&str, u64, Option<u64>) + 'a;
 
 /// Downloads files.
@@ -94,12 +96,12 @@ pub struct Fetcher<'a> {
     client: Client,
     surroundings: &'a Surroundings,
     fetched: &'a Fetched,
-    /// Called with the address, the bytes that are here, and the length where it is known.
+    /// Called with the address, the bytes received, and the length if known.
     told: &'a mut Told<'a>,
 }
 
 impl<'a> Fetcher<'a> {
-    /// One that asks with `client` and tells `told`.
+    /// A fetcher that uses `client` and reports progress to `told`.
     pub fn new(
         client: Client,
         surroundings: &'a Surroundings,
@@ -114,10 +116,11 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// The files of an address, downloaded where they are not here. Those in `known`, if any, are the files, whatever the server has now.
+    /// The files of an address, downloaded if missing. Pins in `known`, if any, take precedence over the server's
+    /// current files.
     ///
     /// # Errors
-    /// The server, the disk, another file than the pinned one.
+    /// The server, the disk, or a file that differs from the pinned one.
     pub fn address(
         &mut self,
         address: &str,
@@ -152,7 +155,7 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// A file of any address but the hub's.
+    /// A file of any address except the hub's.
     fn plain(&mut self, url: &str, pin: Option<&Pin>) -> Result<Pin, FetchError> {
         let folder = self.fetched.downloads.clone();
         let folder = folder.ok_or(FetchError::NoFolder {
@@ -163,7 +166,7 @@ impl<'a> Fetcher<'a> {
             .send(&Request::new(Method::Head, url), Payload::None);
         let head = match head {
             Ok(answer) => Some(answer),
-            // There are servers that know no HEAD.
+            // Some servers do not support HEAD.
             Err(error) if error.is_refused() || error.status == Some(501) => None,
             Err(error) => return Err(error.into()),
         };
@@ -172,7 +175,7 @@ impl<'a> Fetcher<'a> {
             .as_ref()
             .and_then(|answer| answer.header("etag"))
             .unwrap_or_default();
-        // What is here of another version is no beginning of this one.
+        // Bytes of another version are not the beginning of this one.
         let name = Sha256Hex::of(format!("{url}\n{version}\n{told:?}").as_bytes());
         let part = folder.join("parts").join(name.to_string());
         let request = Request::new(Method::Get, url);
@@ -191,7 +194,7 @@ impl<'a> Fetcher<'a> {
         Ok(found)
     }
 
-    /// Brings a file to `part`; gives its size and digest.
+    /// Downloads a file to `part`; returns its size and digest.
     fn download(
         &mut self,
         request: &Request,
@@ -221,7 +224,7 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Refuses what is not the pinned file; it is removed.
+    /// Refuses and removes a file that is not the pinned one.
     fn accept(&self, part: &Path, found: &Pin, pin: Option<&Pin>) -> Result<(), FetchError> {
         match pin.filter(|pin| (pin.size, pin.sha256) != (found.size, found.sha256)) {
             None => Ok(()),
@@ -245,7 +248,7 @@ fn wrong(address: &str, reason: impl Into<String>) -> FetchError {
     }
 }
 
-/// Puts a finished file in its place.
+/// Moves a finished file into place.
 fn put(part: &Path, place: &Path) -> Result<(), FetchError> {
     let failed = |source| FetchError::Io {
         path: place.to_owned(),

@@ -1,21 +1,21 @@
-//! A file that is being downloaded.
+//! A file being downloaded.
 
 use crate::net::Sink;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-/// What there is of a file, from its beginning on.
+/// The part of a file received so far.
 pub(super) struct Part<'a> {
     file: File,
     bytes: u64,
-    /// Bytes after which no more is taken.
+    /// Bytes after which the download ends.
     enough: Option<u64>,
     told: &'a mut dyn FnMut(u64),
 }
 
 impl<'a> Part<'a> {
-    /// Opens the file at `path`, or begins it; `enough` bytes end the download.
+    /// Opens or creates the file at `path`; `enough` bytes end the download.
     pub(super) fn open(
         path: &Path,
         enough: Option<u64>,
@@ -34,12 +34,12 @@ impl<'a> Part<'a> {
         })
     }
 
-    /// Whether as much is there as was asked for.
+    /// Whether the requested bytes have been received.
     pub(super) fn is_enough(&self) -> bool {
         self.enough.is_some_and(|enough| self.bytes >= enough)
     }
 
-    /// Bytes that are there.
+    /// Bytes received.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

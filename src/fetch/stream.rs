@@ -1,5 +1,5 @@
-//! The beginning of a file, as far as its documents are needed: what comes is read again and again while it grows, and the documents are
-//! kept, not the file.
+//! Downloads the beginning of a file, as far as its documents are needed: the growing part is read repeatedly, and only
+//! the documents are stored.
 
 use super::part::Part;
 use super::{FetchError, Fetcher, wrong};
@@ -11,22 +11,22 @@ use crate::text::{Corpus, DataError};
 use serde_json::json;
 use std::path::Path;
 
-/// Bytes that are asked for first; then twice as many, and so on.
+/// Size of the first request in bytes; doubled for each further one.
 const FIRST: u64 = 1 << 20;
 
-/// Documents that are needed of an address.
+/// Documents needed from an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// How its files are read.
+    /// The format of its files.
     pub corpus: &'a Corpus,
     /// The address.
     pub address: &'a str,
-    /// How many documents, from its first on.
+    /// Number of documents, from the first on.
     pub documents: usize,
 }
 
 impl Fetcher<'_> {
-    /// Brings the first documents of an address and keeps them.
+    /// Downloads and stores the first documents of an address.
     ///
     /// # Errors
     /// The server, the disk; a file whose documents cannot be read; fewer documents than wanted.
@@ -81,7 +81,7 @@ impl Fetcher<'_> {
         Ok(found)
     }
 
-    /// What to ask for the files of an address, in order, and their names.
+    /// The requests for the files of an address, in order, and their names.
     fn requests(&mut self, address: &str) -> Result<Vec<(Request, String)>, FetchError> {
         match HubPlace::of(address) {
             Some(place) => self.listed(&place, address),
@@ -92,7 +92,7 @@ impl Fetcher<'_> {
         }
     }
 
-    /// The first `missing` documents of one file; all that it has, where they are fewer.
+    /// The first `missing` documents of one file, or all if it has fewer.
     fn first(
         &mut self,
         request: &Request,
@@ -119,7 +119,7 @@ impl Fetcher<'_> {
             };
             enough = enough.max(sink.bytes()) * 2;
             drop(sink);
-            // Of a file that is not whole the last document may be cut: one more has to be there.
+            // The last document of an incomplete file may be truncated, so one more is needed.
             let needed = missing + usize::from(!is_whole);
             let (mut texts, failure) = documents(corpus, part, needed)?;
             if texts.len() == needed || is_whole {
@@ -133,7 +133,7 @@ impl Fetcher<'_> {
     }
 }
 
-/// The first documents of a file, at most `needed`, and what ended them early.
+/// The first documents of a file, at most `needed`, and the error that ended them early.
 fn documents(
     corpus: &Corpus,
     path: &Path,

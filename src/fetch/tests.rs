@@ -93,7 +93,7 @@ fn a_file_survives_what_servers_do() {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((pins.len(), pins[0].size), (1, 300_000), "{name}");
         assert_eq!(place.text(&pins[0]), contents, "{name}");
-        // Fetched once: with its pin nobody is asked again.
+        // Once fetched, a pinned file needs no further request.
         server.log();
         assert_eq!(place.fetch(&url, Some(&pins)).unwrap(), pins, "{name}");
         assert_eq!(server.log(), [""; 0], "{name}");
@@ -123,7 +123,7 @@ fn what_came_before_a_crash_is_gone_on_with() {
     let pins = place.fetch(&url, None).unwrap();
     assert_eq!(place.text(&pins[0]), contents);
     assert_eq!(server.log(), ["HEAD /big", "GET /big bytes=120000-"]);
-    // The file changes: what was pinned is not what comes.
+    // The file changes: it no longer matches its pin.
     server.put("/big", bytes(3, 200_000));
     std::fs::remove_dir_all(place.folder.path().join("downloads")).unwrap();
     let error = place.fetch(&url, Some(&pins)).unwrap_err();
@@ -160,7 +160,7 @@ fn a_length_that_was_a_lie_is_told() {
         "HEAD" => Trick::Status(200, "x: y\r\n".to_owned()),
         _ => Trick::None,
     });
-    // Of a HEAD this server then tells 2 bytes.
+    // This server then announces 2 bytes for a HEAD.
     let place = Place::new(&server);
     let error = place.fetch(&format!("{}/a", server.url), None).unwrap_err();
     assert!(
@@ -215,14 +215,14 @@ fn the_hub_is_asked_once_and_its_cache_is_shared() {
     );
     #[cfg(unix)]
     assert!(hub.join("snapshots/c0ffee/data/a.txt").is_symlink());
-    // Offline the cache is enough, for the pins and for the address.
+    // Offline, the cache is enough for both the pins and the address.
     server.log();
     place.surroundings.is_offline = true;
     assert_eq!(place.fetch(address, None).unwrap(), pins);
     assert_eq!(place.fetch(address, Some(&pins)).unwrap(), pins);
     assert!(place.fetch("hf://datasets/org/other/a.txt", None).is_err());
     assert_eq!(server.log(), [""; 0]);
-    // A file that is not what the hub says.
+    // A file that differs from the hub's description.
     place.surroundings.is_offline = false;
     server.put(
         "/datasets/org/name/resolve/c0ffee/data/b.txt",
@@ -281,14 +281,14 @@ fn of_a_compressed_file_only_what_is_needed_comes() {
         .with(|fetcher| fetcher.beginning(wanted(100)))
         .unwrap();
     assert_eq!(found.documents, 100);
-    // The first mebibyte was enough, and only the documents are kept.
+    // The first mebibyte was enough, and only the documents are stored.
     let log = server.log();
     assert_eq!(log.len(), 3, "{log:?}");
     let kept = place.fetched.of_beginning(&found).unwrap();
     assert!(std::fs::metadata(&kept).unwrap().len() < 80_000);
     let parts = std::fs::read_dir(place.folder.path().join("downloads/parts")).unwrap();
     assert_eq!(parts.count(), 0);
-    // The spec's source reads them, as it would read the whole file.
+    // The spec's source reads them as it would read the whole file.
     place.fetched.lock = Lock {
         beginnings: [(address.clone(), found)].into(),
         ..Lock::default()
@@ -299,7 +299,7 @@ fn of_a_compressed_file_only_what_is_needed_comes() {
     };
     let texts = crate::text::source::read_all(&corpus, &context).unwrap();
     assert_eq!((texts.len(), texts[99].starts_with("99 ")), (100, true));
-    // More than there is.
+    // More documents than available.
     let error = place
         .with(|fetcher| fetcher.beginning(wanted(8001)))
         .unwrap_err();

@@ -1,8 +1,9 @@
-//! The folder that an export is written into.
+//! The output folder of an export.
 //!
-//! `specbook.json` lists the files that exports made, with their digests. Only files that it lists are replaced or removed, and removed only
-//! while they have their digest; a folder that holds something and has no such list is refused. Each file appears as a whole. A file's name
-//! is listed before the file is there, so that what a killed export left can be written again.
+//! `specbook.json` lists the files made by exports, with their digests. Only listed files are replaced or removed, and
+//! removed only if their digest matches; a non-empty folder without such a list is refused. Files are written
+//! atomically. A file's name is listed before the file is created, so that the leftovers of a killed export can be
+//! overwritten.
 
 use super::InteropError;
 use crate::digest::Sha256Hex;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 /// The list.
 const LIST: &str = "specbook.json";
-/// Longest list that is read, bytes.
+/// Maximum size of a list, bytes.
 const LIMIT: u64 = 1 << 20;
 
 /// `specbook.json`.
@@ -24,15 +25,15 @@ const LIMIT: u64 = 1 << 20;
 struct List {
     /// 1.
     format: u32,
-    /// What was exported: the format's name.
+    /// Name of the export format.
     export: String,
-    /// Of which run or model.
+    /// The exported run or model.
     of: String,
-    /// Files by name; without an entry while they are written.
+    /// Files by name; `None` while being written.
     files: BTreeMap<String, Option<FileEntry>>,
 }
 
-/// A folder in the making.
+/// A folder being written.
 pub struct Folder<'a> {
     fs: Arc<dyn Fs>,
     path: &'a Path,
@@ -57,10 +58,10 @@ impl Write for Sink<'_, '_> {
 }
 
 impl<'a> Folder<'a> {
-    /// Begins to write the export `export` of `of`, which has these files.
+    /// Begins the export `export` of `of` with these files.
     ///
     /// # Errors
-    /// [`InteropError::Foreign`] for a folder, or a file in it, that no export made.
+    /// [`InteropError::Foreign`] for a folder, or a file in it, not made by an export.
     pub fn begin(
         fs: &dyn Fs,
         path: &'a Path,
@@ -117,7 +118,7 @@ impl<'a> Folder<'a> {
     /// Writes one of the files.
     ///
     /// # Errors
-    /// A disk that is full, values that cannot be written.
+    /// A full disk, or values that cannot be written.
     pub fn put(
         &mut self,
         name: &str,
@@ -139,7 +140,7 @@ impl<'a> Folder<'a> {
         Ok(())
     }
 
-    /// Gives a file that somebody changed since an export made it another name.
+    /// Renames a file that was edited after its export.
     fn set_aside(&mut self, name: &str) -> Result<(), InteropError> {
         let path = self.path.join(name);
         let Some(Some(made)) = self.before.get(name) else {
@@ -166,13 +167,13 @@ impl<'a> Folder<'a> {
         Ok(())
     }
 
-    /// The digest of a file, read piece by piece; `None` where there is none.
+    /// The digest of a file, read in chunks; `None` if it does not exist.
     fn digest(&self, path: &Path) -> Result<Option<Sha256Hex>, InteropError> {
         let found = crate::fsx::digest(self.fs.as_ref(), path)?;
         Ok(found.map(|(_, sha256)| sha256))
     }
 
-    /// What was set aside, in sentences: files that somebody had changed.
+    /// Messages about edited files that were set aside.
     pub fn aside(&self) -> &[String] {
         &self.aside
     }
@@ -185,7 +186,7 @@ impl<'a> Folder<'a> {
         self.put(name, |out| out.write_all(bytes))
     }
 
-    /// Completes the folder, and keeps what earlier exports wrote beside it.
+    /// Completes the folder and keeps other files of earlier exports.
     ///
     /// # Errors
     /// As [`Folder::finish`].
@@ -194,8 +195,8 @@ impl<'a> Folder<'a> {
         self.finish(files)
     }
 
-    /// Completes the folder: files of an earlier export that this one has not made go, unless somebody changed them. Gives the names of
-    /// this export's files.
+    /// Completes the folder: removes unedited files of an earlier export that this one did not write. Returns the names
+    /// of this export's files.
     ///
     /// # Errors
     /// A file that cannot be removed.

@@ -1,9 +1,10 @@
-//! GGUF, the file of llama.cpp: settings, tokenizer and tensors in one file, in f32, f16 or Q8_0.
+//! GGUF, the file format of llama.cpp: settings, tokenizer and tensors in one file, in f32, f16 or Q8_0.
 //!
-//! Magic, version, numbers of tensors and settings; the settings; name, sizes (innermost first), type and place of each tensor; the values,
-//! each tensor at a multiple of 32 bytes. llama.cpp rotates LLaMA's adjacent pairs, as here: nothing changes places.
+//! Magic, version, numbers of tensors and settings; the settings; name, sizes (innermost first), type and offset of
+//! each tensor; the values, each tensor at a multiple of 32 bytes. Like us, llama.cpp rotates LLaMA's adjacent pairs,
+//! so no rows are permuted.
 //!
-//! GPT-2 models are refused: llama.cpp computes them with the tanh form of GELU, from a table in f16.
+//! GPT-2 models are refused: llama.cpp computes them with the tanh form of GELU, using an f16 table.
 
 use super::{Folder, Format, InteropError, Portable};
 use crate::choices::{Arch, ModelConfig};
@@ -13,13 +14,13 @@ use std::io::{self, Write};
 
 /// Values of a Q8_0 block.
 const BLOCK: usize = 32;
-/// Where tensors begin.
+/// Alignment of tensors in bytes.
 const ALIGNMENT: usize = 32;
 
-/// How matrices are stored; vectors are always f32.
+/// Precision of stored matrices; vectors are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// As they are.
+    /// Unchanged.
     F32,
     /// Rounded to half precision.
     F16,
@@ -28,7 +29,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The values as a reader sees them.
+    /// The values after rounding.
     fn rounded(self, values: &[f32]) -> Vec<f32> {
         match self {
             Self::F32 => values.to_vec(),
@@ -49,7 +50,7 @@ impl Precision {
         }
     }
 
-    /// Numbers of the type in tensors, and in `general.file_type`.
+    /// Number of the type in tensors and in `general.file_type`.
     fn numbers(self) -> (u32, u32) {
         match self {
             Self::F32 => (0, 0),
@@ -206,7 +207,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// llama.cpp's name of a tensor of ours.
+/// llama.cpp's name for one of our tensors.
 fn name(ours: &str) -> Option<String> {
     let part = ours.strip_suffix(".weight")?;
     let Some(rest) = part.strip_prefix("model.layers.") else {
@@ -247,7 +248,7 @@ enum Value {
 }
 
 impl Value {
-    /// Number of the type; of the entries where it is a list.
+    /// Number of the type and, for a list, of its entries' type.
     fn kind(&self) -> (u32, Option<u32>) {
         match self {
             Self::U32(_) => (4, None),
@@ -318,7 +319,8 @@ fn settings(model: &Portable<'_>, precision: Precision) -> Settings {
     ]
 }
 
-/// The rules of llama.cpp that cut words as a `tokenizer.json` does, by a piece of the regular expression that only it has.
+/// llama.cpp's rules that cut words like a `tokenizer.json`, each recognised by a distinctive part of the regular
+/// expression.
 const WORDS: [(&str, &str); 2] = [
     (r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*", "llama-bpe"),
     (r"[\r\n/]*", "gpt-4o"),
@@ -338,7 +340,7 @@ fn tokenizer(
         .collect();
     let mut kinds: Vec<i32> = table.tokens.iter().map(|token| kind(token.kind)).collect();
     let mut scores: Vec<f32> = table.tokens.iter().map(|token| token.score).collect();
-    // Rows of the embedding that no token has.
+    // Rows of the embedding without a token.
     for id in texts.len()..config.vocab_size {
         texts.push(format!("<unused {id}>"));
         kinds.push(kind(TokenKind::Unused));

@@ -1,12 +1,12 @@
 //! llama2.c's first checkpoint format (`export.py` version 0) and its tokenizer file.
 //!
-//! Seven little-endian i32 (dim, hidden dim, layers, heads, key/value heads, vocabulary, longest sequence; a negative vocabulary means
-//! an output matrix of its own), then f32 values: embedding; for all layers together attention norms, wq, wk, wv, wo, feed-forward
-//! norms, w1 (gate), w2 (down), w3 (up); final norm; two rotary tables of `longest · head_dim / 2` (not used); the output matrix, where
-//! it is not the embedding. Rotary pairs are adjacent, as here.
+//! Seven little-endian i32 (dim, hidden dim, layers, heads, key/value heads, vocabulary, longest sequence; a negative
+//! vocabulary means an untied output matrix), then f32 values: embedding; for all layers together attention norms, wq,
+//! wk, wv, wo, feed-forward norms, w1 (gate), w2 (down), w3 (up); final norm; two rotary tables of `longest · head_dim
+//! / 2` (unused); the output matrix, if untied. Rotary pairs are adjacent, as here.
 //!
-//! `run` of llama2.c begins every text with id 1, and ends it at that id: where the tokenizer's first token is another, the two change
-//! places in the exported vocabulary.
+//! llama2.c's `run` begins every text with id 1 and ends it at that id: if the tokenizer's begin-of-text id is
+//! different, the two are swapped in the exported vocabulary.
 
 use super::{Folder, Foreign, Format, InteropError, Portable, assembled, read_file};
 use crate::choices::{Arch, Init, ModelConfig};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The id that begins and ends a text in llama2.c.
 const BOS: usize = 1;
-/// Largest checkpoint that is read, bytes.
+/// Maximum size of a checkpoint, bytes.
 const LIMIT: u64 = 64 << 30;
 
 /// The format.
@@ -82,7 +82,7 @@ impl Format for Llama2c {
     }
 }
 
-/// Reads a checkpoint and the tokenizer named, or the one beside it.
+/// Reads a checkpoint and the given tokenizer, or the one beside it.
 pub(super) fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Foreign, InteropError> {
     let bytes = read_file(path, LIMIT)?;
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
@@ -125,7 +125,7 @@ fn find_tokenizer(path: &Path, named: Option<&Path>) -> Result<TextTokenizer, In
 /// Decodes the model and its weights.
 ///
 /// # Errors
-/// In words: a header that makes no sense; fewer or more values than it asks for.
+/// A description, for an invalid header or a wrong number of values.
 pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
     let wrong = |what: &str| format!("not a checkpoint of llama2.c: {what}");
     let header = bytes
@@ -194,7 +194,7 @@ fn table(config: &ModelConfig) -> usize {
     config.max_seq_len * (config.head_dim() / 2)
 }
 
-/// The names of the values in the file's order, with their numbers; the two rotary tables have none of our names.
+/// The tensors in the file's order, by name and number of values; the two rotary tables have no names of ours.
 fn order(config: &ModelConfig) -> Vec<(String, usize)> {
     let (d, f) = (config.dim, config.hidden_dim);
     let kv = config.n_kv_heads * config.head_dim();
@@ -289,7 +289,7 @@ fn write_model(
     Ok(())
 }
 
-/// The id whose place `id` takes, where texts begin with `bos` here.
+/// The exported id of `id`, if texts begin with `bos` here.
 fn swapped(id: usize, bos: usize) -> usize {
     match id {
         BOS => bos,
@@ -320,7 +320,8 @@ fn write_tokens(
     Ok(())
 }
 
-/// A token as llama2.c prints it: a lone byte that is no character of its own is named, because the program prints no other.
+/// A token as llama2.c prints it: a byte that is not a character by itself is written by name, since the program prints
+/// no others.
 fn text_of(token: &Token) -> Vec<u8> {
     match token.bytes[..] {
         _ if token.kind == TokenKind::Control => [b"\n", &token.bytes[..], b"\n"].concat(),

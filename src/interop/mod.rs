@@ -1,10 +1,11 @@
-//! Models in and out: what specbook trains runs elsewhere, and what others published runs here.
+//! Import and export of models: models trained here run elsewhere, and published models run here.
 //!
-//! A format is one file: `hf` (Hugging Face folders), `llama2c` (llama2.c's first checkpoint format), `gguf` (llama.cpp's file). Each says what it writes, what it
-//! cannot hold, and, where other programs read it, how the numbers lie in it. [`folder`] writes what a format gives and never touches what
-//! somebody else made. Pickles are never read.
+//! A format is one file: `hf` (Hugging Face folders), `llama2c` (llama2.c's first checkpoint format), `gguf`
+//! (llama.cpp's file). Each describes what it writes, what it cannot hold, and the layout expected by other programs.
+//! [`folder`] writes the files and never touches files it did not make. Pickles are never read.
 //!
-//! Ours are `(out, in)` matrices and rotary pairs of adjacent numbers `(2i, 2i + 1)`; everything else is turned here, in both directions.
+//! Our layout has `(out, in)` matrices and rotary pairs of adjacent numbers `(2i, 2i + 1)`; other layouts are converted
+//! here, in both directions.
 
 mod folder;
 mod gguf;
@@ -20,7 +21,7 @@ use crate::weights::{NamedTensor, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A model with everything that another program needs.
+/// A model with everything another program needs.
 #[derive(Clone, Copy)]
 pub struct Portable<'a> {
     /// The model.
@@ -29,18 +30,18 @@ pub struct Portable<'a> {
     pub weights: &'a Weights,
     /// Its tokenizer.
     pub tokenizer: &'a TextTokenizer,
-    /// What a reader should know of it.
+    /// Facts for readers.
     pub card: &'a Card,
 }
 
-/// What a reader of an exported model should know, in words.
+/// Facts about an exported model for its readers.
 #[derive(Clone, Debug, Default)]
 pub struct Card {
-    /// Its name: `spec/run` of a run, the name of an imported model.
+    /// Its name: `spec/run` for a run, or the name of an imported model.
     pub title: String,
     /// Its identity.
     pub id: String,
-    /// What was found, as Markdown.
+    /// The finding, as Markdown.
     pub finding: String,
     /// Its settings, as YAML.
     pub settings: String,
@@ -48,28 +49,28 @@ pub struct Card {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// A format that models are written in.
+/// An export format for models.
 pub trait Format {
-    /// Its name after `--to`.
+    /// Its name for `--to`.
     fn name(&self) -> &'static str;
 
-    /// What it is for, in one sentence.
+    /// Its use, in one sentence.
     fn about(&self) -> &'static str;
 
-    /// The files it makes of `model`, in their order.
+    /// The files it writes for `model`, in order.
     fn files(&self, model: &Portable<'_>) -> Vec<&'static str>;
 
-    /// Writes `model`; gives what a reader should know of differences.
+    /// Writes `model`; returns notes on differences for readers.
     ///
     /// # Errors
-    /// [`InteropError::Refused`] for what the format, or the program that reads it, cannot hold or would compute otherwise.
+    /// [`InteropError::Refused`] for a model that the format cannot hold or its reader would compute differently.
     fn write(
         &self,
         model: &Portable<'_>,
         out: &mut Folder<'_>,
     ) -> Result<Vec<String>, InteropError>;
 
-    /// The weights as the format holds them; `None` where it holds them as they are.
+    /// The weights as stored in the format; `None` if unchanged.
     fn rounded(&self, weights: &Weights) -> Option<Weights> {
         let _ = weights;
         None
@@ -85,7 +86,7 @@ pub const FORMATS: [&dyn Format; 5] = [
     &gguf::Gguf(gguf::Precision::Q8),
 ];
 
-/// A model as another program wrote it.
+/// A model written by another program.
 #[derive(Debug)]
 pub struct Foreign {
     /// The model.
@@ -94,14 +95,14 @@ pub struct Foreign {
     pub weights: Weights,
     /// Its tokenizer.
     pub tokenizer: TextTokenizer,
-    /// What is computed otherwise here, and what was left out.
+    /// Notes on different computations and omitted parts.
     pub notes: Vec<String>,
 }
 
-/// Reads a Hugging Face folder, or a checkpoint of llama2.c. `tokenizer` names a file where there is none beside it.
+/// Reads a Hugging Face folder or a llama2.c checkpoint. `tokenizer` names a file if there is none beside it.
 ///
 /// # Errors
-/// [`InteropError::Input`] with what is missing, damaged, or of a kind that is not computed here.
+/// [`InteropError::Input`] for missing, damaged or unsupported parts.
 pub fn read(path: &Path, tokenizer: Option<&Path>) -> Result<Foreign, InteropError> {
     if path.is_dir() {
         return hf::read(path, tokenizer);
@@ -118,15 +119,15 @@ pub fn read(path: &Path, tokenizer: Option<&Path>) -> Result<Foreign, InteropErr
     }
 }
 
-/// Whether `text` names a model that [`read`] would try to read.
+/// Whether `path` names a model that [`read`] would try to read.
 pub fn is_model(path: &Path) -> bool {
     path.join("config.json").is_file() || path.is_file()
 }
 
-/// What can go wrong between programs.
+/// Errors of import and export.
 #[derive(Debug, thiserror::Error)]
 pub enum InteropError {
-    /// A file of another program that cannot be read.
+    /// An unreadable file of another program.
     #[error("`{}`: {reason}", path.display())]
     Input {
         /// The file.
@@ -141,23 +142,23 @@ pub enum InteropError {
     Refused {
         /// Which.
         format: &'static str,
-        /// What of the model, and why.
+        /// The unsupported part, and why.
         what: String,
         /// What to do.
         hint: Option<String>,
     },
-    /// A place that somebody else made.
+    /// A folder or file not made by specbook.
     #[error("`{}` was not made by an export: nothing was written", path.display())]
     Foreign {
         /// The folder or file.
         path: PathBuf,
     },
-    /// A server that cannot be reached, or refuses something.
+    /// A server that cannot be reached or refuses a request.
     #[error("the server at `{uri}` does not take the runs: {reason}")]
     Server {
         /// Its address.
         uri: String,
-        /// What it says.
+        /// Its reply.
         reason: String,
     },
     /// A tokenizer.
@@ -228,7 +229,7 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, InteropError> {
     Ok(bytes)
 }
 
-/// Weights in the order of `model`, one tensor after another asked for by its name here.
+/// Weights in the order of `model`; `take` provides each tensor by our name.
 fn assembled(
     model: &ModelConfig,
     mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, String>,

@@ -1,4 +1,4 @@
-//! Round trips: what an export writes is read back as the same model, whatever somebody else left beside it.
+//! Round trips: an export is read back as the same model, whatever other files are beside it.
 
 use super::*;
 use crate::choices::{Arch, Init};
@@ -48,7 +48,7 @@ fn model(arch: Arch, change: impl FnOnce(&mut ModelConfig)) -> (ModelConfig, Wei
     (model, weights.unwrap())
 }
 
-/// Exports to a new folder; gives the folder and the notes.
+/// Exports to a new folder; returns the folder and the notes.
 fn export(
     format: &str,
     model: &ModelConfig,
@@ -110,7 +110,7 @@ fn hugging_face_folders_come_back_as_the_same_model() {
 
 #[test]
 fn llama2c_checkpoints_come_back_as_the_same_model() {
-    // A tokenizer of llama2.c's own order, so that no ids change places.
+    // A tokenizer in llama2.c's order, so that no ids are swapped.
     let mut bytes = 9u32.to_le_bytes().to_vec();
     let named = [
         "<unk>".to_owned(),
@@ -155,7 +155,7 @@ fn llama2c_begins_texts_with_id_1_so_the_first_token_moves_there() {
     assert_eq!(row(&back, 0), row(&weights, 1));
     assert_eq!(row(&back, 2), row(&weights, 2));
     let tokens = std::fs::read(folder.path().join("tokenizer.bin")).unwrap();
-    // Length of the longest, then score, length and bytes of id 0, which is the byte 0 now.
+    // Length of the longest token, then score, length and bytes of id 0, which is now the byte 0.
     assert_eq!(&tokens[12..18], b"<0x00>");
 }
 
@@ -196,7 +196,7 @@ fn only_what_an_export_made_is_replaced() {
         Err(InteropError::Foreign { .. })
     ));
     assert_eq!(there("mine").as_deref(), Some("mine"));
-    // What somebody wrote into a file keeps another name.
+    // An edited file is kept under another name.
     for (text, name) in [("my card", "a.changed"), ("2!", "a.changed-2")] {
         std::fs::write(folder.path().join("a"), text).unwrap();
         write(&["a"], "2");

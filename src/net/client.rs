@@ -1,4 +1,4 @@
-//! Requests and answers, with patience.
+//! Requests and responses, with retries.
 
 use super::NetError;
 use std::fs::File;
@@ -10,30 +10,30 @@ use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-/// How long a connection may take to be made.
+/// Timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(30);
-/// How long a server may be silent.
+/// Timeout for a silent server.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Longest pause that `Retry-After` may ask for.
+/// Maximum pause for `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Longest text of a refusal that is shown, bytes.
+/// Maximum error text shown, bytes.
 const SHOWN: u64 = 400;
 
-/// What is done at an address.
+/// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Reads.
     Get,
-    /// Reads everything but the contents.
+    /// Reads headers only.
     Head,
     /// Writes.
     Put,
-    /// Whatever the server does with it; never repeated.
+    /// Any other action; never retried.
     Post,
 }
 
 impl Method {
-    /// As it is sent.
+    /// Its name in requests.
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -44,14 +44,14 @@ impl Method {
     }
 }
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What is done.
+    /// The method.
     pub method: Method,
-    /// Where.
+    /// The URL.
     pub url: String,
-    /// Names in lower case, and values.
+    /// Lower-case names, and values.
     pub headers: Vec<(String, String)>,
 }
 
@@ -73,25 +73,25 @@ impl Request {
     }
 }
 
-/// What is sent with a request.
+/// The body of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Payload<'a> {
     /// Nothing.
     None,
     /// These bytes.
     Bytes(&'a [u8]),
-    /// A file, which is read again for every try.
+    /// A file, reread for every attempt.
     File(&'a Path),
 }
 
-/// What a server said.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     response: Response<ureq::Body>,
 }
 
 impl Answer {
-    /// Its number: 200, 206, ….
+    /// Status code: 200, 206, ….
     pub fn status(&self) -> u16 {
         self.response.status().as_u16()
     }
@@ -101,18 +101,18 @@ impl Answer {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    /// Bytes that are to come, where the server says so.
+    /// Content length, if the server sends it.
     pub fn length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()
     }
 
-    /// The contents, piece by piece.
+    /// A reader of the body.
     pub fn reader(&mut self) -> impl Read + '_ {
         let body = self.response.body_mut().with_config();
         body.limit(u64::MAX).reader()
     }
 
-    /// The contents as a whole, at most `limit` bytes.
+    /// The whole body, at most `limit` bytes.
     pub fn bytes(&mut self, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.reader().take(limit + 1).read_to_end(&mut bytes)?;
@@ -124,14 +124,14 @@ impl Answer {
     }
 }
 
-/// Puts what proves who asks into a request, anew for every try.
+/// Adds credentials to a request, for every attempt.
 type Sign = dyn Fn(&mut Request) + Send + Sync;
 
-/// Asks servers.
+/// An HTTP client.
 #[derive(Clone)]
 pub struct Client {
     agent: Agent,
-    /// For this machine itself, which no proxy reaches.
+    /// For this machine, without a proxy.
     direct: Agent,
     sign: Option<Arc<Sign>>,
     tries: u32,
@@ -142,12 +142,12 @@ impl Client {
     /// A client with the proxies and certificates of the environment.
     ///
     /// # Errors
-    /// Certificates that `SSL_CERT_FILE` or `SSL_CERT_DIR` names and that cannot be read.
+    /// Unreadable certificates named by `SSL_CERT_FILE` or `SSL_CERT_DIR`.
     pub fn new() -> Result<Self, NetError> {
         Self::with_silence(SILENCE)
     }
 
-    /// The same, that waits only so long for a server that says nothing.
+    /// As [`Self::new`], with another timeout for silent servers.
     pub(super) fn with_silence(silence: Duration) -> Result<Self, NetError> {
         let roots = roots()?;
         let config = || {
@@ -169,24 +169,24 @@ impl Client {
         })
     }
 
-    /// Lets `sign` change every request before it is sent.
+    /// Lets `sign` modify every request before it is sent.
     #[must_use]
     pub fn signed(mut self, sign: impl Fn(&mut Request) + Send + Sync + 'static) -> Self {
         self.sign = Some(Arc::new(sign));
         self
     }
 
-    /// So many tries, and the pause after the first.
+    /// Sets the number of attempts and the pause after the first.
     #[cfg(test)]
     pub fn with_patience(mut self, tries: u32, pause: Duration) -> Self {
         (self.tries, self.pause) = (tries, pause);
         self
     }
 
-    /// Asks, and again where that may help; gives an answer of success.
+    /// Sends a request, with retries where that may help; returns a successful response.
     ///
     /// # Errors
-    /// No connection, or an answer that is none of success: its number is in the error.
+    /// No connection, or a status other than success, which is in the error.
     pub fn send(&self, request: &Request, payload: Payload<'_>) -> Result<Answer, NetError> {
         let mut patience = self.patience();
         loop {
@@ -201,7 +201,7 @@ impl Client {
         }
     }
 
-    /// The patience for one request.
+    /// The retries of one request.
     pub(super) fn patience(&self) -> Patience {
         Patience {
             left: self.tries,
@@ -211,7 +211,7 @@ impl Client {
         }
     }
 
-    /// Asks once.
+    /// Sends a request once.
     pub(super) fn once(&self, request: &Request, payload: Payload<'_>) -> Result<Answer, Failed> {
         let mut signed = request.clone();
         if let Some(sign) = &self.sign {
@@ -249,17 +249,17 @@ impl Client {
     }
 }
 
-/// A try that failed.
+/// A failed attempt.
 pub(super) struct Failed {
     pub(super) error: NetError,
-    /// Whether another try may do better.
+    /// Whether a retry may succeed.
     may_pass: bool,
-    /// How long the server asks to wait.
+    /// The pause requested by the server.
     after: Option<Duration>,
 }
 
 impl Failed {
-    /// What another try would not change.
+    /// A permanent failure.
     pub(super) fn for_good(url: &str, reason: impl ToString) -> Self {
         Self {
             error: NetError::new(url, None, reason),
@@ -268,7 +268,7 @@ impl Failed {
         }
     }
 
-    /// A connection that broke while the contents came.
+    /// A connection lost during the body.
     pub(super) fn cut(url: &str, reason: impl ToString) -> Self {
         Self {
             may_pass: true,
@@ -279,7 +279,7 @@ impl Failed {
     fn of(url: &str, error: &ureq::Error) -> Self {
         use ureq::Error;
         let may_pass = match error {
-            // A certificate that is refused is refused again.
+            // A refused certificate would be refused again.
             Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
             Error::Timeout(_)
             | Error::HostNotFound
@@ -299,7 +299,7 @@ impl Failed {
             .header("retry-after")
             .and_then(|text| text.parse().ok());
         let mut said = Vec::new();
-        // Only to be shown: whatever can be read of it will do.
+        // Only for display: a partial text is enough.
         let _ = answer.reader().take(SHOWN).read_to_end(&mut said);
         let said = String::from_utf8_lossy(&said);
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -316,7 +316,7 @@ impl Failed {
     }
 }
 
-/// How often, and after which pauses, a request is made again.
+/// Number of retries of a request, and the pauses between them.
 pub(super) struct Patience {
     left: u32,
     pause: Duration,
@@ -325,7 +325,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Waits before another try; `false` where none is due.
+    /// Waits before another attempt; `false` if none is left.
     pub(super) fn wait(&mut self, failed: &Failed) -> bool {
         self.left = self.left.saturating_sub(1);
         if !failed.may_pass || self.left == 0 {
@@ -337,13 +337,13 @@ impl Patience {
         true
     }
 
-    /// Something came: this try does not count, and all are left again.
+    /// Resets the attempts after progress.
     pub(super) fn renew(&mut self) {
         (self.left, self.pause) = (self.tries + 1, self.first);
     }
 }
 
-/// Whether an address is of this machine.
+/// Whether an address is on this machine.
 fn is_here(url: &str) -> bool {
     let host = url.split("://").nth(1).unwrap_or_default();
     let host = host.split(['/', '?']).next().unwrap_or_default();
@@ -352,7 +352,7 @@ fn is_here(url: &str) -> bool {
     name == "localhost" || name == "[::1]" || name.starts_with("127.")
 }
 
-/// The certificates that are trusted.
+/// The trusted certificates.
 fn roots() -> Result<RootCerts, NetError> {
     let found = rustls_native_certs::load_native_certs();
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]

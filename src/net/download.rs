@@ -1,21 +1,21 @@
-//! Downloads that go on where they were cut.
+//! Resumable downloads.
 
 use super::client::{Client, Failed, Method, Payload, Request};
 use super::{Answer, NetError};
 use std::io::{self, Read as _};
 
-/// Where a download goes.
+/// The destination of a download.
 pub trait Sink {
-    /// Bytes that are there, from the beginning on.
+    /// Bytes received so far.
     fn written(&self) -> u64;
 
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// A full disk and the like: the download ends.
+    /// A full disk or similar; the download ends.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Forgets everything: the server begins anew.
+    /// Discards everything, because the server starts over.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -23,11 +23,12 @@ pub trait Sink {
 }
 
 impl Client {
-    /// Downloads what `request` (a GET) asks for, from where `sink` is on. After a cut it asks for the rest, as long as every try brings
-    /// something. A server that cannot give parts, or whose file has changed, gives all of it anew.
+    /// Downloads the target of `request` (a GET), from the current position of `sink`. After an interruption it
+    /// requests the rest, as long as every attempt makes progress. If the server does not support ranges, or the file
+    /// has changed, the whole file is downloaded again.
     ///
     /// # Errors
-    /// As [`send`](Client::send); a sink that takes no more.
+    /// As [`send`](Client::send); a sink that fails.
     pub fn download(&self, request: &Request, sink: &mut dyn Sink) -> Result<(), NetError> {
         let mut patience = self.patience();
         let mut version = None;
@@ -36,7 +37,7 @@ impl Client {
             match self.rest(request, sink, &mut version) {
                 Ok(()) => return Ok(()),
                 Err(failed) if before > 0 && failed.error.status == Some(416) => {
-                    // What is there is longer than the file, or of another one.
+                    // The received part is longer than the file, or of another file.
                     let restarted = sink.restart();
                     restarted.map_err(|error| NetError::new(&request.url, None, error))?;
                     version = None;
@@ -53,7 +54,7 @@ impl Client {
         }
     }
 
-    /// One try for what is missing. `version` is the mark of the file that the bytes so far are of.
+    /// One attempt to get the rest. `version` is the ETag of the file that the received bytes belong to.
     fn rest(
         &self,
         request: &Request,
@@ -74,7 +75,7 @@ impl Client {
             let restarted = sink.restart();
             restarted.map_err(|error| Failed::for_good(&request.url, error))?;
         }
-        // A weak mark says nothing about bytes.
+        // A weak ETag does not identify bytes.
         let mark = answer.header("etag").filter(|mark| !mark.starts_with("W/"));
         *version = mark.map(str::to_owned);
         let length = answer.length();
@@ -101,7 +102,7 @@ impl Client {
     }
 }
 
-/// Whether an answer is the part that begins at byte `from`.
+/// Whether a response is the range that begins at byte `from`.
 fn goes_on_at(answer: &Answer, from: u64) -> bool {
     let range = answer.header("content-range").unwrap_or_default();
     let range = range.strip_prefix("bytes ").unwrap_or_default();

@@ -1,19 +1,19 @@
-//! What goes wrong between this program and a server.
+//! Errors of requests to a server.
 
-/// A request that failed for good.
+/// A request that finally failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("`{url}`: {reason}")]
 pub struct NetError {
     /// The address, without a password.
     pub url: String,
-    /// The server's answer, where there was one: 404, 503.
+    /// The status code, if there was a response: 404, 503.
     pub status: Option<u16>,
-    /// In words.
+    /// The reason, in words.
     pub reason: String,
 }
 
 impl NetError {
-    /// The failure of a request to `url`.
+    /// A failed request to `url`.
     pub fn new(url: &str, status: Option<u16>, reason: impl ToString) -> Self {
         Self {
             url: without_password(url),
@@ -22,18 +22,18 @@ impl NetError {
         }
     }
 
-    /// Whether the server says that there is no such thing.
+    /// Whether the server reports that the resource does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self.status, Some(404 | 410))
     }
 
-    /// Whether the server refuses who asks: no or wrong credentials, or nobody may.
+    /// Whether the server refused access: missing or wrong credentials, or forbidden.
     pub fn is_refused(&self) -> bool {
         matches!(self.status, Some(401 | 403 | 405))
     }
 }
 
-/// The address as it may be shown.
+/// The address without its password, for display.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();

@@ -1,10 +1,11 @@
-//! HTTP: the one client of everything that uses the network, and downloads that go on where they were cut.
+//! HTTP: the client for all network access, and resumable downloads.
 //!
-//! Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (never for this machine itself), certificates from `SSL_CERT_FILE`
-//! and `SSL_CERT_DIR`, else from the system, else from the list of Mozilla that is built in. What may be asked twice (all but POST) is asked
-//! again after a cut connection, a time limit, and the answers 408, 429 and 5xx, each time after twice the pause, or what `Retry-After` says.
+//! Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (never for this machine itself),
+//! certificates from `SSL_CERT_FILE` and `SSL_CERT_DIR`, otherwise from the system, otherwise from the built-in Mozilla
+//! list. Idempotent requests (all but POST) are retried after a lost connection, a timeout, and the status codes 408,
+//! 429 and 5xx, with a pause that doubles each time or follows `Retry-After`.
 //!
-//! Not here: what the bytes mean, and who may use the network at all: that is for commands to decide.
+//! This module does not interpret the data, and commands decide whether the network may be used at all.
 
 mod client;
 mod download;

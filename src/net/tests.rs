@@ -99,7 +99,7 @@ fn a_busy_server_is_asked_again_and_a_post_never_is() {
 fn a_cut_download_goes_on_where_it_was() {
     let (server, client) = (Server::start(), client());
     server.put("/big", text());
-    // More cuts than tries: each brings something.
+    // More interruptions than attempts: each makes progress.
     server.play("GET", vec![Trick::Cut(100_000); 7]);
     let mut kept = Kept::default();
     client.download(&get(&server, "/big"), &mut kept).unwrap();
@@ -107,7 +107,7 @@ fn a_cut_download_goes_on_where_it_was() {
     let log = server.log();
     assert_eq!(log.len(), 8, "{log:?}");
     assert_eq!(log[1], "GET /big bytes=100000-");
-    // One that brings nothing is given up.
+    // A download without progress is given up.
     server.play(
         "GET",
         vec![Trick::Cut(5), Trick::Cut(0), Trick::Cut(0), Trick::Cut(0)],
@@ -117,7 +117,7 @@ fn a_cut_download_goes_on_where_it_was() {
         .download(&get(&server, "/big"), &mut kept)
         .unwrap_err();
     assert_eq!((kept.bytes.len(), server.log().len()), (5, 4));
-    // What is there of an earlier time is gone on with.
+    // An earlier partial download is resumed.
     client.download(&get(&server, "/big"), &mut kept).unwrap();
     assert!(kept.bytes == text());
     assert_eq!(server.log(), ["GET /big bytes=5-"]);
@@ -131,7 +131,7 @@ fn a_server_without_parts_and_a_changed_file_begin_anew() {
     let mut kept = Kept::default();
     client.download(&get(&server, "/big"), &mut kept).unwrap();
     assert!(kept.bytes == text() && kept.restarts == 1);
-    // It changes between the cut and the next try.
+    // The file changes between the interruption and the next attempt.
     let changing = server.clone();
     let count = std::sync::atomic::AtomicUsize::new(0);
     server.decide(
@@ -147,7 +147,7 @@ fn a_server_without_parts_and_a_changed_file_begin_anew() {
     let mut kept = Kept::default();
     client.download(&get(&server, "/big"), &mut kept).unwrap();
     assert!(kept.bytes == [7; 2000] && kept.restarts == 1);
-    // More is there than the file has.
+    // More bytes are present than the file has.
     let mut kept = Kept {
         bytes: vec![7; 3000],
         ..Kept::default()

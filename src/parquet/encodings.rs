@@ -1,4 +1,4 @@
-//! How values lie in a page.
+//! Encodings of values in a page.
 
 use super::thrift::{varint, zigzag};
 use super::{Fault, MAX_VALUES, PLAIN, damaged, unread};
@@ -16,7 +16,7 @@ pub(super) fn length(page: &[u8], at: usize) -> Result<usize, Fault> {
     Ok(u32::from_le_bytes(bytes) as usize)
 }
 
-/// Number `index` of those with `width` bits that lie in `bytes`, the lowest bits first.
+/// Number `index` of the `width`-bit numbers packed in `bytes`, lowest bits first.
 fn packed(bytes: &[u8], index: u64, width: u32) -> Option<u64> {
     let first = index.checked_mul(u64::from(width))?;
     let mut value = 0;
@@ -34,7 +34,7 @@ fn packed(bytes: &[u8], index: u64, width: u32) -> Option<u64> {
     })
 }
 
-/// Numbers of few bits in runs: one number many times, or eights of packed numbers.
+/// The hybrid of run-length encoding and bit-packing: a repeated number, or packed groups of eight.
 #[derive(Debug)]
 pub(super) struct Runs {
     at: usize,
@@ -51,7 +51,7 @@ enum Run {
 }
 
 impl Runs {
-    /// Numbers of `width` bits in bytes `at..end` of a page.
+    /// Numbers with `width` bits in bytes `at..end` of a page.
     pub(super) fn new(at: usize, end: usize, width: u32) -> Self {
         Self {
             at,
@@ -97,7 +97,7 @@ impl Runs {
     }
 }
 
-/// The texts of a dictionary: where each begins.
+/// A dictionary of strings, with the start of each.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
     page: Vec<u8>,
@@ -105,7 +105,7 @@ pub(super) struct Dictionary {
 }
 
 impl Dictionary {
-    /// From a page of `count` texts.
+    /// From a page of `count` strings.
     pub(super) fn new(page: Vec<u8>, count: usize) -> Result<Self, Fault> {
         let (mut starts, mut at) = (Vec::new(), 0);
         for _ in 0..count {
@@ -126,19 +126,19 @@ impl Dictionary {
     }
 }
 
-/// The texts of a page, one after another.
+/// The strings of a page, in order.
 #[derive(Debug)]
 pub(super) enum Values {
-    /// Each with its length before it.
+    /// Each preceded by its length.
     Plain { at: usize },
-    /// By their number in the dictionary.
+    /// By their index in the dictionary.
     Dictionary(Runs),
-    /// All lengths first.
+    /// All lengths first (delta-length encoding).
     Lengths {
         lengths: std::vec::IntoIter<u32>,
         at: usize,
     },
-    /// The length that each has in common with the one before it, and what differs.
+    /// The length of the prefix shared with the previous string, and the suffix.
     Prefixes {
         prefixes: std::vec::IntoIter<u32>,
         suffixes: std::vec::IntoIter<u32>,
@@ -148,7 +148,7 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// The texts that begin at byte `at`, written in the way `encoding`.
+    /// The strings from byte `at` on, in the given `encoding`.
     pub(super) fn new(page: &[u8], at: usize, encoding: i64) -> Result<Self, Fault> {
         Ok(match encoding {
             PLAIN => Self::Plain { at },
@@ -179,7 +179,7 @@ impl Values {
         })
     }
 
-    /// The next text.
+    /// The next string.
     pub(super) fn next<'a>(
         &'a mut self,
         page: &'a [u8],
@@ -220,8 +220,8 @@ impl Values {
     }
 }
 
-/// Lengths, written as their differences: blocks with the smallest difference, and what is above it in packed numbers. Gives them and the
-/// place behind them.
+/// Delta-encoded lengths: blocks with the smallest difference, and the packed excess over it. Returns them and the
+/// position after them.
 fn differences(page: &[u8], mut at: usize) -> Result<(Vec<u32>, usize), Fault> {
     let next = |at: &mut usize| {
         let (value, length) = varint(page.get(*at..).unwrap_or_default())?;

@@ -1,7 +1,8 @@
-//! Parquet files, as far as texts are read from them and tables of runs are written.
+//! Parquet files: reads string columns and writes tables of runs.
 //!
-//! Written here and not taken from a library, because files are untrusted: nothing is allocated by a size that the file only claims, and
-//! nothing but what a column of texts needs is read. Format: <https://parquet.apache.org/docs/file-format/>.
+//! Written here instead of using a library, because files are untrusted: no allocation depends on a size merely claimed
+//! by the file, and only the parts needed for a string column are read. Format:
+//! <https://parquet.apache.org/docs/file-format/>.
 
 mod encodings;
 mod read;
@@ -15,34 +16,34 @@ mod tests;
 pub(crate) use read::Texts;
 pub(crate) use write::{Cells, Kind, Writer};
 
-/// What a file begins and ends with.
+/// The bytes at the beginning and the end of a file.
 pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
-/// Largest page, compressed or not, in bytes.
+/// Maximum page size, compressed or not, in bytes.
 const MAX_PAGE: usize = 512 << 20;
-/// Largest description of a file, in bytes.
+/// Maximum size of a file's metadata, in bytes.
 const MAX_FOOTER: usize = 16 << 20;
-/// Most values of a page.
+/// Maximum values per page.
 const MAX_VALUES: usize = 1 << 24;
 
-/// Number of the physical type of texts.
+/// Number of the physical type of strings.
 const BYTE_ARRAY: i64 = 6;
-/// Numbers of ways to write values.
+/// Numbers of encodings.
 const PLAIN: i64 = 0;
 const RLE: i64 = 3;
-/// Numbers of kinds of compression.
+/// Numbers of compression codecs.
 const UNCOMPRESSED: i64 = 0;
 const SNAPPY: i64 = 1;
 
-/// Why a file is not read.
+/// Why a file cannot be read.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// It cannot be read from the disk.
     Io(std::io::Error),
-    /// It ends within something.
+    /// It ends too early.
     Ends,
-    /// What stands there is not what the format asks for.
+    /// It violates the format.
     Damaged(String),
-    /// It is sound, but of a form that is not read; or the field is not there.
+    /// It is valid but uses an unsupported feature, or lacks the field.
     Unread(String),
 }
 
@@ -60,7 +61,7 @@ fn damaged<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Damaged(what.into()))
 }
 
-/// A form that is not read.
+/// An unsupported feature.
 fn unread<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Unread(what.into()))
 }

@@ -1,6 +1,6 @@
-//! The texts of one column, page by page.
+//! Reads the strings of one column, page by page.
 //!
-//! Held in memory: a page, compressed and not, and the dictionary of a row group's column.
+//! Memory holds a page, compressed and uncompressed, and the dictionary of a column chunk.
 
 use super::encodings::{Dictionary, Runs, Values, length};
 use super::schema::{self, Chunk};
@@ -12,12 +12,12 @@ use super::{
 use flate2::bufread::MultiGzDecoder;
 use std::io::{Read, Seek, SeekFrom};
 
-/// Bytes in which the head of a page is looked for first, and at most.
+/// Bytes to read for a page header, initially and at most.
 const HEAD: [u64; 2] = [1 << 12, 4 << 20];
-/// Bytes of the file that a byte of snappy can stand for, rounded up.
+/// Maximum compression ratio of snappy, rounded up.
 const SNAPPIEST: usize = 32;
 
-/// The texts of a column in order, row group after row group.
+/// The strings of a column, row group by row group.
 pub(crate) struct Texts<F> {
     file: F,
     whole: u32,
@@ -25,7 +25,7 @@ pub(crate) struct Texts<F> {
     open: Option<Open>,
 }
 
-/// A chunk that is being read.
+/// A chunk being read.
 struct Open {
     chunk: Chunk,
     dictionary: Dictionary,
@@ -44,7 +44,7 @@ impl<F: Read + Seek> Texts<F> {
     /// Opens the column `field` (`meta.text` is the field `text` in `meta`).
     ///
     /// # Errors
-    /// A file that is no Parquet, damaged, or without such a column of texts.
+    /// A file that is not Parquet, is damaged, or lacks such a string column.
     pub(crate) fn open(mut file: F, field: &str) -> Result<Self, Fault> {
         let length = file.seek(SeekFrom::End(0))?;
         let tail: Vec<u8> = bytes(&mut file, length.saturating_sub(8), length)?;
@@ -78,10 +78,10 @@ impl<F: Read + Seek> Texts<F> {
         })
     }
 
-    /// The next text, or a null; `None` at the end.
+    /// The next string or null; `None` at the end.
     ///
     /// # Errors
-    /// A damaged file, or one written in a way that is not read.
+    /// A damaged file, or one with an unsupported feature.
     pub(crate) fn next(&mut self) -> Result<Option<Option<&[u8]>>, Fault> {
         if !self.advance()? {
             return Ok(None);
@@ -108,7 +108,7 @@ impl<F: Read + Seek> Texts<F> {
             .map(Some)
     }
 
-    /// Goes on to a page with a value; `false` at the end.
+    /// Advances to the next page with a value; `false` at the end.
     fn advance(&mut self) -> Result<bool, Fault> {
         loop {
             match &mut self.open {
@@ -123,7 +123,7 @@ impl<F: Read + Seek> Texts<F> {
     }
 }
 
-/// Bytes `start..end` of the file, which has them.
+/// Bytes `start..end` of the file, which must exist.
 fn bytes(file: &mut (impl Read + Seek), start: u64, end: u64) -> Result<Vec<u8>, Fault> {
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = vec![0; (end - start) as usize];
@@ -145,7 +145,7 @@ impl Open {
         }
     }
 
-    /// Reads the next page: a dictionary, one of values, or one that is passed over.
+    /// Reads the next page: a dictionary, values, or one to skip.
     fn page(&mut self, file: &mut (impl Read + Seek), whole: u32) -> Result<(), Fault> {
         let Chunk { start, end, .. } = self.chunk;
         let mut look = HEAD[0];
@@ -277,7 +277,7 @@ impl Open {
     }
 }
 
-/// The count of values of a page.
+/// The number of values in a page.
 fn values(head: &Struct<'_>) -> Result<usize, Fault> {
     match head.size(1, "the count of values")? {
         count if count > MAX_VALUES => unread(format!("a page has more than {MAX_VALUES} values")),
@@ -285,7 +285,7 @@ fn values(head: &Struct<'_>) -> Result<usize, Fault> {
     }
 }
 
-/// The `size` bytes that are packed; grows with what is really there.
+/// Decompresses `size` bytes; the allocation grows with the actual data.
 fn decompress(codec: i64, packed: &[u8], size: usize) -> Result<Vec<u8>, Fault> {
     let mut unpacked = Vec::new();
     let failed = |error: &dyn std::fmt::Display| {

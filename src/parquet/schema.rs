@@ -1,11 +1,11 @@
-//! The description at a file's end: where the column of a field lies, in one chunk a row group.
+//! The metadata at the end of a file: locates the column of a field, one chunk per row group.
 
 use super::thrift::{Reader, Struct};
 use super::{BYTE_ARRAY, Fault, damaged, unread};
 
-/// How deep fields may lie in each other.
+/// Maximum nesting of fields.
 const DEEPEST: usize = 100;
-/// Names that a message lists at most.
+/// Maximum number of names listed in a message.
 const LISTED: usize = 6;
 /// Physical types by number.
 const TYPES: [&str; 8] = [
@@ -22,22 +22,22 @@ const TYPES: [&str; 8] = [
 /// The column of a field.
 #[derive(Debug)]
 pub(super) struct Column {
-    /// The level of definition at which a value is there; below it is a null.
+    /// The definition level of a value; lower levels are nulls.
     pub(super) whole: u32,
-    /// Its chunks, a row group each.
+    /// Its chunks, one per row group.
     pub(super) chunks: Vec<Chunk>,
 }
 
-/// The part of a column in a row group.
+/// The chunk of a column in a row group.
 #[derive(Debug)]
 pub(super) struct Chunk {
     /// Its first byte in the file.
     pub(super) start: u64,
-    /// The byte behind its last one.
+    /// One past its last byte.
     pub(super) end: u64,
-    /// Kind of compression.
+    /// Compression codec.
     pub(super) codec: i64,
-    /// Values, nulls counted.
+    /// Number of values, including nulls.
     pub(super) values: u64,
 }
 
@@ -49,7 +49,7 @@ struct Leaf {
     is_list: bool,
 }
 
-/// Finds the column `field` in the description of a file of `length` bytes.
+/// Finds the column `field` in the metadata of a file of `length` bytes.
 pub(super) fn find(description: &[u8], field: &str, length: u64) -> Result<Column, Fault> {
     let file = Reader::new(description).structure()?;
     if file.structure(8).is_some() {
@@ -119,7 +119,7 @@ fn chunk(group: &Struct<'_>, field: &str, length: u64) -> Result<Chunk, Fault> {
     }
 }
 
-/// The fields that hold values, in order. Fields stand in the description one after another, each before those inside it.
+/// The fields that hold values, in order. The metadata lists every field before those nested in it.
 fn leaves(file: &Struct<'_>) -> Result<Vec<Leaf>, Fault> {
     struct Open {
         name: String,
@@ -146,7 +146,7 @@ fn leaves(file: &Struct<'_>) -> Result<Vec<Leaf>, Fault> {
             return damaged("it describes more columns than it counts");
         };
         outer.left -= 1;
-        // 0: there, 1: there or null, 2: any number.
+        // 0: required, 1: optional, 2: repeated.
         let repetition = field.int(3).unwrap_or(0);
         let whole = outer.whole + u32::from(repetition != 0);
         let is_list = outer.is_list || repetition == 2;

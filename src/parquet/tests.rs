@@ -1,5 +1,5 @@
-//! Files of another program (pyarrow 26.0.1) and our own, read; changed ones, read or refused. `scripts/interop.sh parquet` compares many more
-//! files, and has pandas read ours.
+//! Reads files from another program (pyarrow 26.0.1) and our own; modified ones are read or refused.
+//! `scripts/interop.sh parquet` compares many more files and reads ours with pandas.
 
 use super::*;
 use std::io::Cursor;
@@ -23,7 +23,7 @@ fn message(read: Read) -> String {
     }
 }
 
-/// Each file in another way: values plain, by dictionary, lengths first, prefixes; pages of both versions.
+/// Files with different encodings: plain, dictionary, lengths first, prefixes; pages of both versions.
 const FILES: [(&str, &[u8]); 6] = [
     ("plain", include_bytes!("tests/plain.parquet")),
     (
@@ -42,7 +42,7 @@ const FILES: [(&str, &[u8]); 6] = [
     ("without nulls", include_bytes!("tests/required.parquet")),
 ];
 
-/// What is in them: so three times.
+/// Their contents, repeated three times.
 const TEXTS: [Option<&str>; 8] = [
     Some("one é\n"),
     Some(""),
@@ -96,7 +96,7 @@ fn what_is_not_read_is_named() {
     it does not begin as a Parquet file does
     it does not end as a Parquet file does: it was cut off
     ");
-    // Pages with checksums, and another letter in each.
+    // Pages with checksums, and a changed letter in each.
     let mut changed = FILES[2].1.to_vec();
     let frames = changed.windows(4).enumerate();
     let frames = frames.filter(|(_, four)| four == b"\x28\xB5\x2F\xFD");
@@ -158,7 +158,7 @@ fn changed_files_are_read_or_refused() {
     });
 }
 
-/// Sizes that a file only claims: nothing is allocated by them.
+/// Sizes merely claimed by a file cause no allocation.
 #[test]
 fn claims_cost_nothing() {
     let plain = FILES[0].1;

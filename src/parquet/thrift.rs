@@ -1,11 +1,11 @@
-//! Thrift's compact protocol, in which Parquet describes itself: structures as lists of numbered fields.
+//! Thrift's compact protocol, used by Parquet's metadata: structures as lists of numbered fields.
 
 use super::{Fault, damaged};
 
-/// How deep structures and lists may lie in each other.
+/// Maximum nesting of structures and lists.
 const DEEPEST: usize = 24;
 
-/// A value. Numbers with a point are passed over.
+/// A value. Floating-point numbers are skipped.
 #[derive(Debug)]
 pub(super) enum Value<'a> {
     Bool(bool),
@@ -26,7 +26,7 @@ impl<'a> Struct<'a> {
         found.map(|(_, value)| value)
     }
 
-    /// A whole number, if it is there.
+    /// An integer, if present.
     pub(super) fn int(&self, field: i16) -> Option<i64> {
         match self.get(field) {
             Some(Value::Int(value)) => Some(*value),
@@ -34,13 +34,13 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// A whole number that is not negative.
+    /// A non-negative integer.
     pub(super) fn size(&self, field: i16, of: &str) -> Result<usize, Fault> {
         let value = self.int(field).and_then(|size| usize::try_from(size).ok());
         value.map_or_else(|| damaged(format!("{of} is missing or negative")), Ok)
     }
 
-    /// A truth value, if it is there.
+    /// A boolean, if present.
     pub(super) fn bool(&self, field: i16) -> Option<bool> {
         match self.get(field) {
             Some(Value::Bool(value)) => Some(*value),
@@ -48,7 +48,7 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// A name; without one, an empty one.
+    /// A string; empty if missing.
     pub(super) fn text(&self, field: i16) -> String {
         match self.get(field) {
             Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
@@ -56,7 +56,7 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// A structure, if it is there.
+    /// A structure, if present.
     pub(super) fn structure(&self, field: i16) -> Option<&Self> {
         match self.get(field) {
             Some(Value::Struct(found)) => Some(found),
@@ -64,13 +64,13 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// A structure that has to be there.
+    /// A required structure.
     pub(super) fn needed(&self, field: i16, what: &str) -> Result<&Self, Fault> {
         let found = self.structure(field);
         found.map_or_else(|| damaged(format!("{what} is missing")), Ok)
     }
 
-    /// The structures of a list; none where it is missing.
+    /// The structures of a list; empty if it is missing.
     pub(super) fn structures(&self, field: i16) -> impl Iterator<Item = &Self> {
         self.list(field).iter().filter_map(|value| match value {
             Value::Struct(found) => Some(found),
@@ -78,7 +78,7 @@ impl<'a> Struct<'a> {
         })
     }
 
-    /// The texts of a list, joined by dots.
+    /// The strings of a list, joined by dots.
     pub(super) fn dotted(&self, field: i16) -> String {
         let parts = self.list(field).iter().filter_map(|value| match value {
             Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes)),
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
                     15 => self.varint()?,
                     count => u64::from(count),
                 };
-                // Each value takes a byte at least, so a count that lies ends with the bytes.
+                // Each value takes at least one byte, so a false count ends with the bytes.
                 let values = (0..count).map(|_| self.value(head & 15, depth + 1));
                 Value::List(values.collect::<Result<_, _>>()?)
             }
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A number of seven bits a byte, with its length.
+/// A number with seven bits per byte, and its length.
 pub(super) fn varint(bytes: &[u8]) -> Result<(u64, usize), Fault> {
     let mut value = 0;
     for (at, byte) in bytes.iter().take(10).enumerate() {
@@ -197,7 +197,7 @@ pub(super) fn varint(bytes: &[u8]) -> Result<(u64, usize), Fault> {
     }
 }
 
-/// The number with a sign that is written as `value`: 0, -1, 1, -2, …
+/// The signed number encoded as `value`: 0, -1, 1, -2, …
 pub(super) fn zigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
@@ -205,13 +205,13 @@ pub(super) fn zigzag(value: u64) -> i64 {
 /// Writes structures.
 #[derive(Default)]
 pub(super) struct Out {
-    /// What was written.
+    /// The output.
     pub(super) bytes: Vec<u8>,
     last: Vec<i16>,
 }
 
 impl Out {
-    /// A structure that is no field of another.
+    /// A top-level structure.
     pub(super) fn whole(fields: impl FnOnce(&mut Self)) -> Vec<u8> {
         let mut out = Self::default();
         out.element(fields);
@@ -220,7 +220,7 @@ impl Out {
 
     fn head(&mut self, field: i16, kind: u8) {
         let last = self.last.last_mut().expect("a field is inside a structure");
-        // Fields are written in order, and Parquet has no gap of 16.
+        // Fields are written in order, and no gap in Parquet reaches 16.
         let step = (field - *last) as u8;
         *last = field;
         self.bytes.push(step << 4 | kind);
@@ -238,19 +238,19 @@ impl Out {
         self.varint((value << 1 ^ value >> 63) as u64);
     }
 
-    /// A number of 32 bits.
+    /// A 32-bit number.
     pub(super) fn int(&mut self, field: i16, value: i64) {
         self.head(field, 5);
         self.signed(value);
     }
 
-    /// A number of 64 bits.
+    /// A 64-bit number.
     pub(super) fn long(&mut self, field: i16, value: u64) {
         self.head(field, 6);
         self.signed(value as i64);
     }
 
-    /// A text.
+    /// A string.
     pub(super) fn text(&mut self, field: i16, text: &str) {
         self.head(field, 8);
         self.blob(text);
@@ -291,7 +291,7 @@ impl Out {
         values.iter().for_each(|value| self.signed(*value));
     }
 
-    /// A list of texts.
+    /// A list of strings.
     pub(super) fn texts(&mut self, field: i16, values: &[&str]) {
         self.list(field, 8, values.len());
         values.iter().for_each(|value| self.blob(value));

@@ -1,19 +1,19 @@
-//! Tables as Parquet files: a page a column and row group, plain values, snappy.
+//! Writes tables as Parquet files: one page per column and row group, plain encoding, snappy.
 
 use super::thrift::Out;
 use super::{BYTE_ARRAY, MAGIC, PLAIN, RLE, SNAPPY};
 use std::io::{self, Write};
 
-/// What a column holds; every cell may be empty.
+/// Type of a column; every cell may be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Yes or no.
+    /// Booleans.
     Booleans,
-    /// Whole numbers of 64 bits.
+    /// 64-bit integers.
     Integers,
-    /// Numbers of 64 bits.
+    /// 64-bit floating-point numbers.
     Numbers,
-    /// Texts.
+    /// Strings.
     Texts,
 }
 
@@ -32,7 +32,7 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
     values: Vec<u8>,
-    /// Booleans in `values`, eight a byte.
+    /// Number of booleans in `values`, eight per byte.
     bits: usize,
     levels: Vec<u8>,
     run: (bool, u64),
@@ -50,7 +50,7 @@ impl Cells {
         there
     }
 
-    /// Writes the run of equal levels: its length twice, and the level.
+    /// Writes a run of equal levels: twice its length, and the level.
     fn end_run(&mut self) {
         if self.run.1 > 0 {
             let mut head = self.run.1 << 1;
@@ -63,7 +63,7 @@ impl Cells {
         }
     }
 
-    /// Yes or no.
+    /// Adds a boolean.
     pub(crate) fn boolean(&mut self, value: Option<bool>) {
         if self.is_there(value.is_some()) {
             let bit = u8::from(value.unwrap_or_default()) << (self.bits % 8);
@@ -79,21 +79,21 @@ impl Cells {
         }
     }
 
-    /// A whole number.
+    /// Adds an integer.
     pub(crate) fn integer(&mut self, value: Option<i64>) {
         if self.is_there(value.is_some()) {
             self.values.extend(value.unwrap_or_default().to_le_bytes());
         }
     }
 
-    /// A number.
+    /// Adds a number.
     pub(crate) fn number(&mut self, value: Option<f64>) {
         if self.is_there(value.is_some()) {
             self.values.extend(value.unwrap_or_default().to_le_bytes());
         }
     }
 
-    /// A text.
+    /// Adds a string.
     pub(crate) fn text(&mut self, value: Option<&str>) {
         if self.is_there(value.is_some()) {
             let text = value.unwrap_or_default();
@@ -103,7 +103,7 @@ impl Cells {
     }
 }
 
-/// Where a column of a row group lies.
+/// Location of a column chunk.
 struct Place {
     start: u64,
     bytes: u64,
@@ -111,7 +111,7 @@ struct Place {
     values: usize,
 }
 
-/// Writes a file, row group after row group.
+/// Writes a file, row group by row group.
 pub(crate) struct Writer<'a> {
     out: &'a mut dyn Write,
     at: u64,
@@ -123,7 +123,7 @@ impl<'a> Writer<'a> {
     /// Begins a file with these columns.
     ///
     /// # Errors
-    /// A disk that is full.
+    /// A full disk.
     pub(crate) fn new(out: &'a mut dyn Write, columns: Vec<(String, Kind)>) -> io::Result<Self> {
         out.write_all(MAGIC)?;
         Ok(Self {
@@ -139,10 +139,10 @@ impl<'a> Writer<'a> {
         self.out.write_all(bytes)
     }
 
-    /// Writes a row group: as many cells in each column.
+    /// Writes a row group with the same number of cells in each column.
     ///
     /// # Errors
-    /// A disk that is full; 2 GiB or more in one column.
+    /// A full disk; 2 GiB or more in one column.
     pub(crate) fn group(&mut self, columns: Vec<Cells>) -> io::Result<()> {
         let rows = columns.first().map_or(0, |cells| cells.count);
         if rows == 0 {
@@ -180,10 +180,10 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes the description at the end.
+    /// Writes the metadata at the end.
     ///
     /// # Errors
-    /// A disk that is full.
+    /// A full disk.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         let rows: usize = self.groups.iter().map(|(rows, _)| rows).sum();
         let columns = &self.columns;
@@ -202,7 +202,7 @@ impl<'a> Writer<'a> {
                     out.text(4, name);
                     if *kind == Kind::Texts {
                         out.int(6, 0);
-                        // The logical type: the first of its kinds, a text.
+                        // The logical type: the first kind, a string.
                         out.structure(10, |out| out.structure(1, |_| ()));
                     }
                 }
@@ -238,7 +238,8 @@ impl<'a> Writer<'a> {
 mod tests {
     use super::*;
 
-    /// Eight a byte, the first in the lowest bit, without those that are missing; `scripts/interop.py` reads such files with pyarrow.
+    /// Eight per byte, the first in the lowest bit, without missing ones; `scripts/interop.py` reads such files with
+    /// pyarrow.
     #[test]
     fn booleans_are_bits() {
         let mut cells = Cells::default();

@@ -1,12 +1,12 @@
-//! HyperQueue: a file for `hq job submit-file`.
+//! HyperQueue: writes a file for `hq job submit-file`.
 
 use super::slurm::call;
 use super::{Calls, Jobs, Needs, Task};
 use serde_json::Value;
 use std::path::Path;
 
-/// The job file: task 0 prepares, the chunks wait for it, the report for them. HyperQueue cancels what waits for a failed task, so there is
-/// no report where a chunk failed.
+/// The job file: task 0 prepares data, the chunks wait for it, and the report waits for them. HyperQueue cancels the
+/// dependents of a failed task, so there is no report if a chunk failed.
 pub fn job_file(calls: &Calls, chunks: usize, needs: Needs, name: &str, logs: &Path) -> String {
     let mut text = format!("name = {}\n", quoted(name));
     // A task that is started again has files of its own.
@@ -41,15 +41,15 @@ pub fn job_file(calls: &Calls, chunks: usize, needs: Needs, name: &str, logs: &P
     text
 }
 
-/// A string of TOML.
+/// A TOML string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// What the server knows of submitted jobs and has not ended.
+/// The unfinished tasks of submitted jobs.
 ///
 /// # Errors
-/// As [`call`]; an answer in another form.
+/// As [`call`]; output in an unknown format.
 pub fn tasks(jobs: &Jobs) -> Result<Vec<Task>, String> {
     let mut found = Vec::new();
     for job in &jobs.jobs {
@@ -60,7 +60,7 @@ pub fn tasks(jobs: &Jobs) -> Result<Vec<Task>, String> {
     Ok(found)
 }
 
-/// Reads a list of tasks; the chunk of task `n` is `n - 1`, task 0 and the last are none of a chunk.
+/// Parses a list of tasks; task `n` has chunk `n - 1`, except that task 0 and the last one have no chunk.
 pub(super) fn parse_tasks(job: &str, text: &str) -> Result<Vec<Task>, String> {
     let said: Value = serde_json::from_str(text).map_err(|error| format!("hq: {error}"))?;
     let list = said.get(job).unwrap_or(&said).as_array();

@@ -1,10 +1,12 @@
-//! Sweeps that a queue of jobs makes: which runs each task trains, and how Slurm, HyperQueue or a shell are told.
+//! Sweeps run by a job queue: divides runs among tasks and submits them to Slurm, HyperQueue or a shell.
 //!
-//! A [`Sweep`] is written into the store before anything is queued: `jobs-v1/NAME/sweep.json` lists specs (with their text, so that editing
-//! one changes nothing that waits), what has to compute them, and chunks of runs. Every task calls `specbook worker` with that file and the
-//! number of its chunk. Beside it lie `jobs.json`, the queue's numbers of what was submitted, and `logs/`.
+//! A [`Sweep`] is written into the store before anything is queued: `jobs-v1/NAME/sweep.json` lists specs (with their
+//! text, so that edits do not affect queued tasks), the required numerics, and chunks of runs. Every task calls
+//! `specbook worker` with that file and the number of its chunk. Beside it are `jobs.json`, the queue's ids of
+//! submitted jobs, and `logs/`.
 //!
-//! The store is the truth: what a task has finished is what has a record there. The queue is asked only which tasks still live.
+//! The store is authoritative: a run is finished if it has a record there. The queue is asked only which tasks are
+//! still alive.
 
 mod chunks;
 mod hyperqueue;
@@ -20,25 +22,25 @@ pub use sweep::{Chunk, Job, JobKind, Jobs, Sweep, SweepFolder, SweepSpec, sweeps
 
 use std::path::Path;
 
-/// How long tasks may take and how much they need.
+/// Time limit and resources of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
-    /// Minutes until the queue ends a task; `None`: as the queue's default is.
+    /// Time limit of a task in minutes; `None`: the queue's default.
     pub minutes: Option<u64>,
-    /// Memory of a task in MiB; `None`: as the queue's default is.
+    /// Memory of a task in MiB; `None`: the queue's default.
     pub mib: Option<u64>,
-    /// Cores of a task.
+    /// Cores per task.
     pub cores: usize,
 }
 
-/// What the tasks of a sweep call.
+/// The commands of a sweep's tasks.
 #[derive(Clone, Debug)]
 pub struct Calls {
-    /// The program, absolute.
+    /// Absolute path of the program.
     pub program: String,
-    /// The sweep's file, absolute.
+    /// Absolute path of the sweep's file.
     pub sweep: String,
-    /// Arguments that write the reports, after the program's name; `None` where only some runs were selected.
+    /// Arguments of the program that write the reports; `None` if only some runs were selected.
     pub report: Option<Vec<String>>,
 }
 
@@ -69,7 +71,7 @@ impl Calls {
     }
 }
 
-/// Words as a shell reads them back.
+/// Words quoted for a shell.
 pub fn shell(words: &[String]) -> String {
     let quoted = words.iter().map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);

@@ -1,8 +1,9 @@
-//! The commands of a sweep, for whatever else runs commands.
+//! The commands of a sweep, for any other system.
 
 use super::{Calls, shell};
 
-/// One command a line: first the one that everything waits for, last the one that waits for everything.
+/// One command per line: first the one that all others wait for, last the one that waits for all
+/// others.
 pub fn commands(calls: &Calls, chunks: usize) -> String {
     let mut lines = vec![
         "# First, and alone: data and tokenizers.".to_owned(),

@@ -1,18 +1,18 @@
-//! Slurm: what `sbatch` is told, and what `squeue` says.
+//! Slurm: arguments for `sbatch`, and output of `squeue`.
 //!
-//! Only `sbatch`, `squeue`, `scancel` and `scontrol` are called: accounting (`sacct`) is switched off on many clusters.
+//! Only `sbatch`, `squeue`, `scancel` and `scontrol` are called: accounting (`sacct`) is disabled on many clusters.
 
 use super::{Calls, JobKind, Needs, shell};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// `MaxArraySize` where the queue does not tell: Slurm's default.
+/// `MaxArraySize` if the queue does not report it: Slurm's default.
 const ARRAY_SIZE: usize = 1001;
 
 /// One call of `sbatch`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// What the job does.
+    /// Kind of job.
     pub kind: JobKind,
     /// Arguments.
     pub arguments: Vec<String>,
@@ -20,27 +20,27 @@ pub struct Submission {
     pub script: String,
 }
 
-/// How a sweep is handed to Slurm.
+/// Options for submitting a sweep to Slurm.
 #[derive(Clone, Debug)]
 pub struct Slurm {
     /// Partition; `None`: the default one.
     pub partition: Option<String>,
-    /// Most tasks at a time.
+    /// Maximum number of concurrent tasks.
     pub max_running: Option<usize>,
-    /// Seconds before the end of its time at which a task is told.
+    /// Seconds before its time limit at which a task is signalled.
     pub warning: u64,
-    /// Largest array that the queue takes.
+    /// Maximum array size of the queue.
     pub array_size: usize,
-    /// More arguments, for every `sbatch`.
+    /// Extra arguments for every `sbatch`.
     pub extra: Vec<String>,
 }
 
-/// A task that the queue knows.
+/// A task in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// Number of the job, of the whole array.
+    /// Job id of the whole array.
     pub job: String,
-    /// Place in the array; `None` for a job alone.
+    /// Index in the array; `None` for a single job.
     pub index: Option<usize>,
     /// `PENDING`, `RUNNING`, ….
     pub state: String,
@@ -50,7 +50,7 @@ impl Slurm {
     /// Its name in files.
     pub const NAME: &str = "slurm";
 
-    /// The jobs of a sweep without what they wait for.
+    /// The jobs of a sweep, without dependencies.
     pub fn submissions(
         &self,
         calls: &Calls,
@@ -83,7 +83,7 @@ impl Slurm {
         let submission = |kind, arguments: Vec<String>, words: &[String], index: &str| Submission {
             kind,
             arguments: [arguments, self.extra.clone()].concat(),
-            // The worker takes the shell's place, so that signals reach it.
+            // The worker replaces the shell, so that signals reach it.
             script: format!("#!/bin/sh\nexec {}{index}\n", shell(words)),
         };
         let signal = format!("--signal=B:USR1@{}", self.warning);
@@ -127,12 +127,12 @@ impl Slurm {
 }
 
 impl Submission {
-    /// The arguments; those of the caller come last, so that they count.
+    /// The arguments; those of the caller come last and take precedence.
     fn words(&self, before: &[(JobKind, String)]) -> Vec<String> {
         [self.waits_for(before), self.arguments.clone()].concat()
     }
 
-    /// What it waits for, of the jobs that were submitted before it.
+    /// Its dependencies among the previously submitted jobs.
     fn waits_for(&self, before: &[(JobKind, String)]) -> Vec<String> {
         let ids = |wanted: fn(&JobKind) -> bool| {
             let found = before.iter().filter(|(kind, _)| wanted(kind));
@@ -148,7 +148,7 @@ impl Submission {
                     "--dependency=afterok:{}",
                     ids(|kind| *kind == JobKind::Prepare)
                 ),
-                // What waits for data that could not be prepared goes away.
+                // Cancels jobs whose data could not be prepared.
                 "--kill-on-invalid-dep=yes".to_owned(),
             ],
             JobKind::Report => vec![format!(
@@ -158,20 +158,20 @@ impl Submission {
         }
     }
 
-    /// As a shell would call it.
+    /// As a shell command.
     pub fn as_text(&self, before: &[(JobKind, String)]) -> String {
         let words = [vec!["sbatch".to_owned()], self.words(before)].concat();
         format!("{} <<'END'\n{}END", shell(&words), self.script)
     }
 
-    /// Submits it; gives its number.
+    /// Submits it; returns the job id.
     ///
     /// # Errors
-    /// What `sbatch` says, in words.
+    /// The error message of `sbatch`.
     pub fn submit(&self, before: &[(JobKind, String)]) -> Result<String, String> {
         let words = self.words(before);
         let said = call("sbatch", &words, Some(&self.script))?;
-        // `--parsable` gives `number` or `number;cluster`.
+        // `--parsable` prints `number` or `number;cluster`.
         let id = said.trim().split(';').next().unwrap_or_default().to_owned();
         match !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) {
             true => Ok(id),
@@ -193,7 +193,7 @@ pub fn call(program: &str, words: &[String], input: Option<&str>) -> Result<Stri
     let spawned = command.spawn().and_then(|mut child| {
         if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
             use std::io::Write as _;
-            // One that does not read it says why.
+            // A program that does not read its input reports why.
             let _ = pipe.write_all(input.as_bytes());
         }
         child.wait_with_output()
@@ -207,7 +207,7 @@ pub fn call(program: &str, words: &[String], input: Option<&str>) -> Result<Stri
     Err(format!("{program}: {said} ({})", output.status))
 }
 
-/// Largest array that the queue takes.
+/// Maximum array size of the queue.
 pub fn array_size() -> usize {
     let said = call("scontrol", &["show".to_owned(), "config".to_owned()], None);
     let said = said.unwrap_or_default();
@@ -218,7 +218,7 @@ pub fn array_size() -> usize {
     value.unwrap_or(ARRAY_SIZE)
 }
 
-/// What the queue knows of the caller's jobs.
+/// The user's jobs in the queue.
 ///
 /// # Errors
 /// As [`call`].
@@ -227,7 +227,7 @@ pub fn tasks() -> Result<Vec<Task>, String> {
     Ok(parse_tasks(&call("squeue", &words, None)?))
 }
 
-/// Reads `job|place|state` lines.
+/// Parses `job|index|state` lines.
 pub(super) fn parse_tasks(text: &str) -> Vec<Task> {
     let task = |line: &str| {
         let mut parts = line.trim().split('|');
@@ -241,8 +241,8 @@ pub(super) fn parse_tasks(text: &str) -> Vec<Task> {
     text.lines().filter_map(task).collect()
 }
 
-/// Puts the task that this process is into the queue again. Gives `false` where the queue ends it already: it was cancelled, is preempted
-/// (the queue then requeues it), or has had its time.
+/// Requeues the task of this process. Returns `false` if the queue is already ending it: it was cancelled, preempted
+/// (the queue then requeues it), or reached its time limit.
 ///
 /// # Errors
 /// As [`call`].

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FORMAT: u32 = 1;
-/// Longest file of a sweep that is read.
+/// Maximum size of a sweep file in bytes.
 const LIMIT: u64 = 256 << 20;
 const SWEEP: &str = "sweep.json";
 const JOBS: &str = "jobs.json";
@@ -22,23 +22,24 @@ const WHAT: &str = "a sweep";
 pub struct Sweep {
     /// Format number.
     pub format: u32,
-    /// The specs whose runs these are.
+    /// The specs of the runs.
     pub specs: Vec<SweepSpec>,
-    /// What has to compute each dtype, so that all tasks continue each other's checkpoints; empty where this machine cannot tell.
+    /// The required numerics for each dtype, so that all tasks can continue each other's checkpoints; empty if unknown
+    /// on this machine.
     pub numerics: Vec<Numerics>,
-    /// What each task trains.
+    /// The runs of each task.
     pub chunks: Vec<Chunk>,
-    /// Threads of a task.
+    /// Threads per task.
     pub threads: usize,
-    /// Runs at a time in a task.
+    /// Concurrent runs per task.
     pub jobs: usize,
     /// `cpu`, `cuda:0`.
     pub device: String,
-    /// How often a task that a signal ended may put itself into the queue again.
+    /// Number of times a task ended by a signal may requeue itself.
     pub requeues: u32,
     /// Seconds between two heartbeats of a lease.
     pub beat_seconds: f64,
-    /// Seconds without a heartbeat after which a lease is dead.
+    /// Seconds without a heartbeat after which a lease is stale.
     pub stale_seconds: f64,
 }
 
@@ -46,7 +47,7 @@ pub struct Sweep {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepSpec {
-    /// Its file, absolute: relative paths start there.
+    /// Absolute path of its file, the base of relative paths.
     pub path: PathBuf,
     /// Its text.
     pub text: String,
@@ -58,24 +59,24 @@ pub struct SweepSpec {
     pub plan: Sha256Hex,
 }
 
-/// What a task trains.
+/// The runs of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chunk {
-    /// Estimated seconds; `None` where nothing was measured.
+    /// Estimated seconds; `None` without a measurement.
     pub seconds: Option<f64>,
-    /// Runs, each with the place of its spec in [`Sweep::specs`].
+    /// Runs, each with the index of its spec in [`Sweep::specs`].
     pub runs: Vec<(usize, RunId)>,
 }
 
 impl Sweep {
-    /// The format number of this version.
+    /// The current format number.
     pub const FORMAT: u32 = FORMAT;
 
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// A file that is not there, is damaged, or of another version.
+    /// A file that is missing, damaged, or of another version.
     pub fn read(fs: &dyn Fs, path: &Path) -> Result<Self, StoreError> {
         let found: Option<Self> = read_sealed(fs, path, LIMIT, WHAT, FORMAT)?;
         found.ok_or_else(|| StoreError::Damaged {
@@ -90,7 +91,7 @@ impl Sweep {
         runs.map(|(_, id)| *id).collect()
     }
 
-    /// The pace of leases.
+    /// The timing of leases.
     pub fn leases(&self) -> Option<LeaseTiming> {
         let seconds = |value| Duration::try_from_secs_f64(value).ok();
         LeaseTiming::new(seconds(self.beat_seconds)?, seconds(self.stale_seconds)?)
@@ -107,7 +108,7 @@ impl SweepSpec {
     }
 }
 
-/// What was submitted of a sweep.
+/// The submitted jobs of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jobs {
@@ -115,7 +116,7 @@ pub struct Jobs {
     pub format: u32,
     /// `slurm` or `hyperqueue`.
     pub queue: String,
-    /// In the order in which they were submitted.
+    /// Jobs in order of submission.
     pub jobs: Vec<Job>,
 }
 
@@ -123,13 +124,13 @@ pub struct Jobs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
-    /// The queue's number.
+    /// The queue's job id.
     pub id: String,
-    /// What it does.
+    /// Its kind.
     pub kind: JobKind,
 }
 
-/// What a job does.
+/// The kind of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum JobKind {
@@ -151,7 +152,7 @@ pub enum JobKind {
 pub struct SweepFolder(pub PathBuf);
 
 impl SweepFolder {
-    /// Makes the folder of a new sweep, `name` being that of its first spec, and writes it.
+    /// Creates the folder of a new sweep and writes it; `name` is the name of its first spec.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -171,12 +172,12 @@ impl SweepFolder {
         Ok(Self(path))
     }
 
-    /// The file that workers read.
+    /// The file read by workers.
     pub fn file(&self) -> PathBuf {
         self.0.join(SWEEP)
     }
 
-    /// Where the tasks write.
+    /// Folder for the tasks' logs.
     pub fn logs(&self) -> PathBuf {
         self.0.join("logs")
     }
@@ -189,7 +190,7 @@ impl SweepFolder {
         Sweep::read(store.fs(), &self.file())
     }
 
-    /// What was submitted; nothing where nothing was.
+    /// The submitted jobs; may be empty.
     ///
     /// # Errors
     /// A damaged file.
@@ -198,7 +199,7 @@ impl SweepFolder {
         Ok(found.unwrap_or_default())
     }
 
-    /// Writes what was submitted so far.
+    /// Writes the jobs submitted so far.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -212,7 +213,7 @@ impl SweepFolder {
             .write_atomic(&self.0.join(JOBS), &seal(WHAT, &jobs)?)?)
     }
 
-    /// The store that a sweep's file lies in.
+    /// The store that contains a sweep's file.
     pub fn store_of(file: &Path) -> Option<PathBuf> {
         let file = std::path::absolute(file).ok()?;
         Some(file.parent()?.parent()?.parent()?.to_path_buf())
@@ -223,7 +224,7 @@ fn folder(store: &Store) -> PathBuf {
     store.root().join("jobs-v1")
 }
 
-/// Every sweep of a store, by name.
+/// All sweeps of a store, sorted by name.
 ///
 /// # Errors
 /// A folder that cannot be read.

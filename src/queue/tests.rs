@@ -90,7 +90,7 @@ fn what_slurm_is_told() {
     ");
 }
 
-/// `MaxArraySize` bounds the index and not only the count: each part counts from 0 and has its offset.
+/// `MaxArraySize` bounds the index, not only the count: each part counts from 0 and has an offset.
 #[test]
 fn arrays_are_no_larger_than_the_queue_takes() {
     let all = submissions(4, 10);

@@ -1,4 +1,4 @@
-//! A folder, of this machine or of a file server.
+//! A folder on this machine or a file server.
 
 use super::place::{Place, RemoteError};
 use crate::fsx::{AtomicFile, Fs, FsError, RealFs};
@@ -74,7 +74,7 @@ fn copy(from: &Path, to: &mut AtomicFile<'_, RealFs>) -> Result<(), FsError> {
     read.map_err(failed)
 }
 
-/// Reads piece by piece.
+/// Reads in chunks.
 fn pieces(from: &mut dyn Read, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut piece = vec![0; 1 << 18];
     loop {

@@ -1,6 +1,6 @@
 //! One cache for a group: runs are pushed to a folder, a web server or a bucket, and pulled from there.
 //!
-//! The other side is a plain tree of files, written once and never changed:
+//! The remote is a plain tree of files, written once and never changed:
 //!
 //! ```text
 //! blobs/3f/3fa9…                       any file of a run, evaluation or tokenizer, by its SHA-256
@@ -9,8 +9,9 @@
 //! plans-v1/grid-0d1e….json             which runs a spec means; the name follows from spec, profile and overrides
 //! ```
 //!
-//! What lists comes after all that it lists, so whoever finds a record finds the rest. Two who push the same thing write the same bytes to
-//! the same names. Nothing that is pulled is believed: every file has to have its digest and every key its id.
+//! A list is written after all files in it, so anyone who finds a record finds the rest. Two users who push the same
+//! thing write the same bytes to the same names. Pulled files are not trusted: every file must match its digest, and
+//! every key its id.
 
 mod file;
 mod place;
@@ -41,14 +42,14 @@ fn result(id: &EvalId) -> String {
     format!("evals-v1/{}/{text}/result.json", &text[..2])
 }
 
-/// Longest file that lists others, bytes.
+/// Maximum size of a file that lists others, bytes.
 const LIST_LIMIT: u64 = 64 << 20;
-/// Longest tokenizer, bytes.
+/// Maximum size of a tokenizer, bytes.
 const TOKENIZER_LIMIT: u64 = 1 << 30;
-/// Entries that are pushed or pulled at a time.
+/// Number of entries pushed or pulled concurrently.
 const AT_A_TIME: usize = 4;
 
-/// Does `work` for every item, some at a time; ends at the first error.
+/// Calls `work` for every item, some concurrently; ends at the first error.
 fn each<T: Sync, E: Send>(items: &[T], work: impl Fn(&T) -> Result<(), E> + Sync) -> Result<(), E> {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Mutex, PoisonError};
@@ -66,7 +67,7 @@ fn each<T: Sync, E: Send>(items: &[T], work: impl Fn(&T) -> Result<(), E> + Sync
     };
     std::thread::scope(|scope| {
         for _ in 1..AT_A_TIME.min(items.len()) {
-            // One thread does it as well, only slower.
+            // One thread is enough, only slower.
             if std::thread::Builder::new()
                 .spawn_scoped(scope, worker)
                 .is_err()

@@ -1,4 +1,4 @@
-//! Where runs are pushed to and pulled from.
+//! Places for pushing and pulling runs.
 
 use super::file::Folder;
 use super::s3;
@@ -8,36 +8,36 @@ use crate::net::{NetError, Payload, Sink};
 use crate::store::StoreError;
 use std::path::PathBuf;
 
-/// A tree of files somewhere else.
+/// A remote tree of files.
 pub trait Place: Sync {
-    /// Length of the file with that name; `None` where there is none.
+    /// Length of the file `name`; `None` if it does not exist.
     ///
     /// # Errors
-    /// A place that cannot be reached.
+    /// An unreachable place.
     fn length(&self, name: &str) -> Result<Option<u64>, RemoteError>;
 
-    /// Brings the rest of a file, from where `sink` is on; `false` where there is none.
+    /// Gets the rest of a file, from the current position of `sink`; `false` if it does not exist.
     ///
     /// # Errors
-    /// A place that cannot be reached; a sink that takes no more.
+    /// An unreachable place; a sink that fails.
     fn get(&self, name: &str, sink: &mut dyn Sink) -> Result<bool, RemoteError>;
 
-    /// Writes a file as a whole.
+    /// Writes a file atomically.
     ///
     /// # Errors
-    /// A place that cannot be reached, or that nobody, or not the caller, may write to.
+    /// An unreachable or read-only place, or missing permission to write.
     fn put(&self, name: &str, payload: Payload<'_>) -> Result<(), RemoteError>;
 
-    /// Whether it is known that the caller may only read.
+    /// Whether the place is known to be read-only for the caller.
     fn is_read_only(&self) -> bool {
         false
     }
 }
 
-/// What goes wrong between two stores.
+/// Errors of pushing and pulling.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// An address that means no place.
+    /// An invalid address.
     #[error("`{url}` is no place for runs: {reason}")]
     Address {
         /// The address.
@@ -48,16 +48,16 @@ pub enum RemoteError {
     /// A server.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// A file of the other place.
+    /// A file of the remote place.
     #[error(transparent)]
     Fs(#[from] FsError),
-    /// The own store.
+    /// The local store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Something of the other place that is not what it says.
+    /// A damaged remote file.
     #[error("`{name}` of the other store: {reason}")]
     Damaged {
-        /// Its name there.
+        /// Its remote name.
         name: String,
         /// What is wrong.
         reason: String,
@@ -65,7 +65,7 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
-    /// Whether only this one thing is wrong, and others may be well.
+    /// Whether only this entry is affected.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
@@ -74,7 +74,7 @@ impl RemoteError {
         }
     }
 
-    /// Whether the caller may not do that.
+    /// Whether permission was denied.
     pub fn is_refused(&self) -> bool {
         match self {
             Self::Net(error) => error.is_refused(),
@@ -87,10 +87,11 @@ impl RemoteError {
     }
 }
 
-/// Opens the place at `url`: `file:///folder`, `https://host/folder`, `s3://bucket/folder`. `variable` tells the environment.
+/// Opens the place at `url`: `file:///folder`, `https://host/folder`, `s3://bucket/folder`.
+/// `variable` reads the environment.
 ///
 /// # Errors
-/// Another kind of address; certificates that cannot be read.
+/// Another kind of address; unreadable certificates.
 pub fn open(
     url: &str,
     variable: &dyn Fn(&str) -> Option<String>,

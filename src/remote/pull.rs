@@ -1,4 +1,4 @@
-//! Taking runs of others.
+//! Pulls runs from a remote place.
 
 use super::place::{Place, RemoteError};
 use super::{LIST_LIMIT, TOKENIZER_LIMIT, blob, each, record, result};
@@ -12,29 +12,29 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// What a pull did.
+/// Result of a pull.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulled {
-    /// Runs that came.
+    /// Pulled runs.
     pub runs: usize,
-    /// Evaluations that came.
+    /// Pulled evaluations.
     pub evals: usize,
-    /// Bytes that came.
+    /// Pulled bytes.
     pub bytes: u64,
-    /// Runs that were here.
+    /// Runs already in the store.
     pub there: usize,
-    /// Runs that the other place does not have.
+    /// Runs missing in the remote place.
     pub missing: usize,
-    /// Runs that another process makes.
+    /// Runs being made by another process.
     pub busy: usize,
-    /// What is damaged there and did not come in.
+    /// Damaged remote entries, which were skipped.
     pub damaged: Vec<String>,
 }
 
-/// Pulls runs with their evaluations and tokenizers. What is damaged there is told and left out.
+/// Pulls runs with their evaluations and tokenizers. Damaged entries are reported and skipped.
 ///
 /// # Errors
-/// A place that cannot be reached; a store that cannot be written. What came so far is gone on with the next time.
+/// An unreachable place; a store that cannot be written. The next pull resumes from here.
 pub fn pull(store: &Store, place: &dyn Place, runs: &[ManifestRun]) -> Result<Pulled, RemoteError> {
     let state = Mutex::new((Pulled::default(), BTreeSet::new()));
     let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +71,7 @@ pub fn pull(store: &Store, place: &dyn Place, runs: &[ManifestRun]) -> Result<Pu
         if store.tokenizer(&id)?.is_some() {
             continue;
         }
-        // Without it the runs are whole; only `sample` and `eval` need it.
+        // The runs are complete without it; only `sample` and `eval` need it.
         if let Some(bytes) = read(place, &blob(&id), TOKENIZER_LIMIT)? {
             match Sha256Hex::of(&bytes) == id {
                 true => store.put_tokenizer(&bytes)?,
@@ -86,10 +86,10 @@ pub fn pull(store: &Store, place: &dyn Place, runs: &[ManifestRun]) -> Result<Pu
     Ok(all)
 }
 
-/// What the place knows of a plan; `None` where it was never pushed.
+/// The remote manifest of a plan; `None` if it was never pushed.
 ///
 /// # Errors
-/// A place that cannot be reached; a file that is no manifest.
+/// An unreachable place; a file that is not a manifest.
 pub fn manifest(place: &dyn Place, like: &Manifest) -> Result<Option<Manifest>, RemoteError> {
     let name = format!("plans-v1/{}", like.clone().without_place().file_name());
     let bytes = read(place, &name, LIST_LIMIT)?;
@@ -131,7 +131,7 @@ fn one(
     Ok((of_run, of_eval, tokenizer))
 }
 
-/// A small file as a whole; `None` where there is none.
+/// A whole small file; `None` if it does not exist.
 pub(super) fn read(
     place: &dyn Place,
     name: &str,
@@ -175,7 +175,7 @@ fn within(bytes: u64, limit: u64) -> io::Result<()> {
     }
 }
 
-/// A file that comes piece by piece, under another name until it is whole; what an earlier try left is gone on with.
+/// A file being downloaded under a temporary name; an earlier partial download is resumed.
 struct Part<'a> {
     fs: &'a dyn Fs,
     path: PathBuf,
@@ -183,7 +183,7 @@ struct Part<'a> {
     file: Box<dyn WriteFile>,
     written: u64,
     limit: u64,
-    /// Whether more came than there can be.
+    /// Whether more bytes arrived than the file has.
     is_longer: bool,
 }
 
@@ -207,8 +207,8 @@ impl<'a> Part<'a> {
         })
     }
 
-    /// Brings what is missing and puts the file to its place. Where the whole has another digest, and some of it was of an earlier try, it
-    /// is fetched anew.
+    /// Downloads the rest and moves the file into place. If the digest is wrong and part of the file came from an
+    /// earlier attempt, it is downloaded again.
     fn fill(mut self, place: &dyn Place, entry: &FileEntry) -> Result<(), RemoteError> {
         let name = blob(&entry.sha256);
         let before = self.written;

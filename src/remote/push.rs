@@ -1,4 +1,4 @@
-//! Giving runs to others.
+//! Pushes runs to a remote place.
 
 use super::place::{Place, RemoteError};
 use super::pull::read;
@@ -8,7 +8,7 @@ use crate::store::{Listed, Manifest, ManifestRun, Problem, Store, manifest_bytes
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-/// What a push did.
+/// Result of a push.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
     /// Runs sent now.
@@ -17,18 +17,18 @@ pub struct Pushed {
     pub evals: usize,
     /// Bytes sent now.
     pub bytes: u64,
-    /// Runs that were there.
+    /// Runs already there.
     pub there: usize,
-    /// Runs that are not finished here.
+    /// Runs not finished here.
     pub missing: usize,
-    /// What is damaged here and was not sent.
+    /// Damaged local entries, which were not sent.
     pub damaged: Vec<String>,
 }
 
-/// Pushes the finished runs of plans with their evaluations and tokenizers, and `with_plans` the plans themselves.
+/// Pushes the finished runs of plans with their evaluations and tokenizers, and the plans themselves if `with_plans`.
 ///
 /// # Errors
-/// A place that cannot be written. What was pushed so far stays and is not sent again.
+/// A place that cannot be written. Entries pushed so far stay and are not sent again.
 pub fn push(
     store: &Store,
     place: &dyn Place,
@@ -113,7 +113,8 @@ fn one(store: &Store, place: &dyn Place, run: &ManifestRun) -> Result<Pushed, Re
     Ok(done)
 }
 
-/// Whether what lists an entry is there as a whole: somebody else's, with other times in it, is as good. What is no list is written again.
+/// Whether the list of an entry is already there and complete; another user's, with different times, is equally good.
+/// An invalid list is rewritten.
 fn is_there(place: &dyn Place, name: &str, listed: &Listed) -> Result<bool, RemoteError> {
     match place.length(name)? {
         None => Ok(false),
@@ -125,7 +126,7 @@ fn is_there(place: &dyn Place, name: &str, listed: &Listed) -> Result<bool, Remo
     }
 }
 
-/// Sends the files of an entry, and last what lists them; gives the bytes sent.
+/// Sends the files of an entry, followed by their list; returns the bytes sent.
 fn files(place: &dyn Place, listed: &Listed, name: &str) -> Result<u64, RemoteError> {
     let mut sent = 0;
     for (file, entry) in &listed.files {

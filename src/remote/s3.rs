@@ -1,10 +1,11 @@
-//! Buckets of S3 and of what speaks its language, with requests signed by version 4 of AWS's scheme.
+//! S3-compatible buckets, with requests signed by AWS Signature Version 4.
 //!
-//! Credentials come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`; without them requests are not signed, and
-//! only what everybody may read can be read. `AWS_REGION` or `AWS_DEFAULT_REGION` names the region, `AWS_ENDPOINT_URL_S3` or
-//! `AWS_ENDPOINT_URL` another server. A file is sent in one request, of at most 5 GB.
+//! Credentials come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`; without them, requests
+//! are not signed and only public objects can be read. `AWS_REGION` or `AWS_DEFAULT_REGION` names the region,
+//! `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` another server. A file is sent in one request, of at most 5 GB.
 //!
-//! Source of the scheme and of the tests' values: Amazon S3 API reference, «Signature calculations: transferring payload in a single chunk».
+//! Source of the scheme and the test values: Amazon S3 API reference, «Signature calculations: transferring payload in
+//! a single chunk».
 
 use super::web::Web;
 use crate::digest::Sha256Hex;
@@ -38,7 +39,7 @@ pub(super) fn open(rest: &str, variable: &dyn Fn(&str) -> Option<String>) -> Res
     let endpoint = set("AWS_ENDPOINT_URL_S3").or_else(|| set("AWS_ENDPOINT_URL"));
     let base = match endpoint {
         Some(endpoint) => format!("{}/{bucket}{folder}", endpoint.trim_end_matches('/')),
-        // Certificates of `*.s3…` do not fit names with dots.
+        // Certificates for `*.s3…` do not match names with dots.
         None if bucket.contains('.') => {
             format!("https://s3.{region}.amazonaws.com/{bucket}{folder}")
         }
@@ -62,7 +63,7 @@ pub(super) fn open(rest: &str, variable: &dyn Fn(&str) -> Option<String>) -> Res
     Ok(Web::signed(client.signed(sign), base, false))
 }
 
-/// A path as it stands in an address: all but letters, digits and `-._~/` as `%XX`.
+/// A percent-encoded path: all characters except letters, digits and `-._~/` as `%XX`.
 fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let part = |byte: u8| match plain(byte) {
@@ -72,7 +73,7 @@ fn encoded(path: &str) -> String {
     path.bytes().map(part).collect()
 }
 
-/// Who signs.
+/// The credentials for signing.
 struct Signer {
     id: String,
     secret: String,
@@ -88,7 +89,7 @@ impl Signer {
         let time = format!("{date}T{hour:02}{minute:02}{second:02}Z");
         let headers = &mut request.headers;
         if !headers.iter().any(|(name, _)| name == HASH) {
-            // What is sent is checked by whoever pulls it: blobs have their digest as their name.
+            // The receiver verifies payloads: blobs are named by their digest.
             headers.push((HASH.to_owned(), "UNSIGNED-PAYLOAD".to_owned()));
         }
         headers.push(("x-amz-date".to_owned(), time.clone()));

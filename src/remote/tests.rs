@@ -15,7 +15,7 @@ fn web(server: &Server) -> Web {
     Web::signed(client, format!("{}/cache", server.url), false)
 }
 
-/// A store with all runs of a plan.
+/// A store with all runs of a plan trained.
 fn made(dir: &Path, plan: &Plan) -> Store {
     let store = store(dir);
     go(&store, plan).unwrap();
@@ -73,7 +73,7 @@ fn what_is_pushed_can_be_pulled_and_nothing_is_sent_twice() {
             (0, 0, 3, 0)
         );
     }
-    // Whoever finds a record finds what it lists: nothing of a run comes after its record.
+    // A record is written last, so all files it lists exist.
     let log = server.log();
     let puts: Vec<&str> = log
         .iter()
@@ -125,7 +125,8 @@ fn cut_connections_cost_only_what_was_cut() {
     );
     let pushed = push(&from, &web(&server), &[of(&plan)], true).unwrap();
     assert_eq!(pushed.runs, 2);
-    // Every file is cut in its middle, and the first pull is given up: no try brings anything more.
+    // Every file is cut in the middle, and the first pull is given up, since no attempt makes
+    // progress.
     let weights = from.listed_run(&plan.runs[0].id).unwrap().unwrap().files["model.safetensors"];
     let name = format!("/cache/{}", blob(&weights.sha256));
     let cut = name.clone();
@@ -168,7 +169,7 @@ fn what_is_damaged_there_does_not_come_in() {
     let longer = [&sound_files[&blob_of(1, "model.safetensors")][..], b"more"].concat();
     server.put(&blob_of(1, "model.safetensors"), longer);
     server.remove(&blob_of(2, "model.safetensors"));
-    // The record of another run, one that is cut short, and one that says something else.
+    // The record of another run, a truncated one, and a modified one.
     server.put(&record_of(3), sound_files[&record_of(4)].clone());
     server.put(&record_of(4), &sound_files[&record_of(4)][..100]);
     let mut changed = sound_files[&record_of(5)].clone();
@@ -185,7 +186,7 @@ fn what_is_damaged_there_does_not_come_in() {
     let came: Vec<bool> = plan.runs.iter().map(|run| to.has_run(&run.id)).collect();
     assert_eq!(came, [false, false, false, false, false, false, true]);
     sound(&to);
-    // Once it is mended there, everything comes.
+    // Once the place is repaired, everything is pulled.
     for (name, bytes) in sound_files {
         server.put(&name, bytes);
     }

@@ -5,11 +5,11 @@ use crate::net::{Client, Method, NetError, Payload, Request, Sink};
 
 pub(super) struct Web {
     client: Client,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     base: String,
-    /// What `user:password@` of the address asks to send.
+    /// Authorization header from `user:password@` in the address.
     authorization: Option<String>,
-    /// Whether nothing proves who asks, and such servers take files only from whom they know.
+    /// Whether there are no credentials, although such servers accept files only with them.
     anonymous: bool,
 }
 
@@ -51,7 +51,8 @@ impl Web {
         }
     }
 
-    /// Whether an answer means that there is no such file. A bucket that strangers may read, but not list, says that they are not allowed.
+    /// Whether a response means that the file does not exist. A public bucket without permission to list answers
+    /// «forbidden» instead.
     fn is_missing(&self, error: &NetError) -> bool {
         error.is_missing() || self.anonymous && error.status == Some(403)
     }

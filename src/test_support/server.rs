@@ -1,4 +1,4 @@
-//! A server on this machine that keeps files in memory, and misbehaves as it is told. Also used by `tests/suite`.
+//! A local server that keeps files in memory and misbehaves on request. Also used by `tests/suite`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -6,18 +6,19 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What becomes of a request.
+/// Treatment of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trick {
-    /// It is answered.
+    /// A normal response.
     None,
-    /// This number instead, with these headers (lines that end with `\r\n`).
+    /// This status code, with these headers (lines that end with `\r\n`).
     Status(u16, String),
-    /// The connection ends after so many bytes of the contents, whose length was told right. Of a PUT: after so many bytes were taken.
+    /// Cuts the connection after this many bytes of the body, with a correct content length. For a PUT: after this many
+    /// bytes were received.
     Cut(usize),
-    /// The whole file, whatever part was asked for.
+    /// The whole file, ignoring the requested range.
     Whole,
-    /// So long nothing is said.
+    /// Stays silent this long.
     Stall(Duration),
 }
 
@@ -57,17 +58,17 @@ impl Server {
         server
     }
 
-    /// Answers what comes until the client goes away.
+    /// Answers requests until the client disconnects.
     pub(crate) fn serve(&self, stream: &mut (impl Read + Write)) {
         while self.state.answer(stream).is_some() {}
     }
 
-    /// Decides from method and path (with what follows `?`) what becomes of each request from here on.
+    /// Sets the function that chooses the treatment of later requests, from method and path (with query).
     pub(crate) fn decide(&self, decide: impl Fn(&str, &str) -> Trick + Send + Sync + 'static) {
         *self.state.decide.lock().unwrap() = Box::new(decide);
     }
 
-    /// The first `tricks.len()` requests of `method` suffer them in turn.
+    /// Applies `tricks` in turn to the next requests with `method`.
     pub(crate) fn play(&self, method: &'static str, tricks: Vec<Trick>) {
         let left = Mutex::new(tricks.into_iter());
         self.decide(move |asked, _| match asked == method {
@@ -89,14 +90,14 @@ impl Server {
         self.state.files.lock().unwrap().clone()
     }
 
-    /// `METHOD /path range` of each request so far, and a bearer's token; the range is empty where none was asked for.
+    /// `METHOD /path range` of each request so far, with any bearer token; the range is empty if none was requested.
     pub(crate) fn log(&self) -> Vec<String> {
         std::mem::take(&mut *self.state.log.lock().unwrap())
     }
 }
 
 impl State {
-    /// Answers one request; `None` where the connection ends.
+    /// Answers one request; `None` if the connection ends.
     fn answer(&self, stream: &mut (impl Read + Write)) -> Option<()> {
         let mut reader = BufReader::new(stream);
         let mut head = Vec::new();

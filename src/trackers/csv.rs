@@ -1,5 +1,5 @@
-//! Two tables for spreadsheets and data frames: `runs.csv`, a line per run with all settings and results, and `steps.csv`, a line per
-//! step of every run.
+//! Two tables for spreadsheets and data frames: `runs.csv`, one line per run with all settings and results, and
+//! `steps.csv`, one line per step of every run.
 
 use super::table::runs_table;
 use super::{TableFormat, Tracked};
@@ -52,7 +52,7 @@ impl TableFormat for Csv {
     }
 }
 
-/// A line of RFC 4180. A text that a spreadsheet would take for a formula begins with an apostrophe.
+/// A line of RFC 4180. A text that a spreadsheet would interpret as a formula is prefixed with an apostrophe.
 fn line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let field = |text: &str| {
         let is_formula =

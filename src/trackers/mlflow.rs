@@ -1,8 +1,8 @@
-//! Runs for an MLflow server, by its REST interface.
+//! Sends runs to an MLflow server through its REST API.
 //!
-//! The experiment has the spec's name. A run is found again by its tag `specbook.run_id`; one that is whole has the tag
-//! `specbook.complete` and is left alone, so sending twice, or again after a broken connection, changes nothing. Times of metrics count
-//! from the start that the server keeps, so that a metric that is sent again is the same one.
+//! The experiment has the spec's name. A run is identified by its tag `specbook.run_id`; a complete one has the tag
+//! `specbook.complete` and is skipped, so sending twice, or again after a lost connection, changes nothing. Times of
+//! metrics count from the start time stored on the server, so that a metric sent again is identical.
 
 use super::{Tracked, text};
 use crate::interop::InteropError;
@@ -11,35 +11,35 @@ use crate::record::MetricPoint;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// Its name after `--to`.
+/// Its name for `--to`.
 pub const NAME: &str = "mlflow";
-/// What it is for, in one sentence.
+/// Its use, in one sentence.
 pub const ABOUT: &str =
     "The runs in an MLflow server, by its address; sending twice changes nothing.";
-/// Most metrics of a request; MLflow takes 1000 entries of all kinds.
+/// Maximum metrics per request; MLflow accepts 1000 entries in total.
 const METRICS: usize = 800;
-/// Most parameters of a request.
+/// Maximum parameters per request.
 const PARAMETERS: usize = 100;
-/// Longest value of a parameter, characters.
+/// Maximum length of a parameter value, characters.
 const LONGEST: usize = 500;
-/// The tag that names a run.
+/// The tag that identifies a run.
 const RUN_ID: &str = "specbook.run_id";
-/// The tag of a run that is whole.
+/// The tag of a complete run.
 const COMPLETE: &str = "specbook.complete";
 
-/// How many runs were sent, and how many were there.
+/// Numbers of runs sent and already present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Sent now.
     pub sent: usize,
-    /// Found whole.
+    /// Already complete on the server.
     pub there: usize,
 }
 
 /// Sends the runs to the server at `uri`.
 ///
 /// # Errors
-/// A server that cannot be reached, or refuses something.
+/// A server that cannot be reached or refuses a request.
 pub fn send(uri: &str, runs: &[Tracked]) -> Result<Sent, InteropError> {
     let server = Server::new(uri)?;
     let mut sent = Sent::default();
@@ -63,7 +63,7 @@ struct Server {
     client: Client,
 }
 
-/// Longest answer, bytes.
+/// Maximum response size, bytes.
 const LIMIT: u64 = 16 << 20;
 
 impl Server {
@@ -82,7 +82,7 @@ impl Server {
         }
     }
 
-    /// Asks; `None` where the server says that there is no such thing.
+    /// Sends a request; `None` if the server reports that the resource does not exist.
     fn ask(&self, path: &str, body: &Value) -> Result<Option<Value>, InteropError> {
         let url = format!("{}/api/2.0/mlflow/{path}", self.uri);
         let request = Request::new(Method::Post, url).header("content-type", "application/json");
@@ -116,7 +116,7 @@ impl Server {
             .ok_or_else(|| self.failed("it gave no experiment"))
     }
 
-    /// Sends a run; gives `false` where it is there.
+    /// Sends a run; returns `false` if it is already there.
     fn run(&self, experiment: &str, run: &Tracked) -> Result<bool, InteropError> {
         let filter = format!("tags.`{RUN_ID}` = '{}'", run.id);
         let search = json!({"experiment_ids": [experiment], "filter": filter, "max_results": 1});

@@ -1,4 +1,4 @@
-//! Runs for trackers and tables: every run of a plan with its settings, results and curves.
+//! Exports runs to trackers and tables: every run of a plan with its settings, results and curves.
 //!
 //! A format is one file: `tensorboard` (event files), `csv`, `parquet`; `mlflow` talks to a server. None of them computes anything.
 
@@ -15,7 +15,7 @@ use crate::store::{Store, StoreError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A finished run with everything that a tracker shows.
+/// A finished run with everything a tracker shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tracked {
     /// Name of the spec.
@@ -26,27 +26,27 @@ pub struct Tracked {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// Its settings by dotted path, in the order of its key: numbers, truth values and texts.
+    /// Its settings by dotted path, in the order of its key: numbers, booleans and strings.
     pub settings: Vec<(String, Value)>,
     /// Its final metrics and those of its evaluation, by name.
     pub metrics: BTreeMap<String, f64>,
     /// Its steps.
     pub points: Vec<MetricPoint>,
-    /// Seconds of training and validation until the end of each step.
+    /// Seconds of training and validation up to the end of each step.
     pub seconds: Vec<f64>,
-    /// Texts that it wrote.
+    /// Its samples.
     pub samples: Vec<Sample>,
 }
 
-/// A format that tables of runs are written in.
+/// An export format for tables of runs.
 pub trait TableFormat {
-    /// Its name after `--to`.
+    /// Its name for `--to`.
     fn name(&self) -> &'static str;
 
-    /// What it is for, in one sentence.
+    /// Its use, in one sentence.
     fn about(&self) -> &'static str;
 
-    /// The files that it makes.
+    /// The files it writes.
     fn files(&self, runs: &[Tracked]) -> Vec<String>;
 
     /// Writes the runs.
@@ -60,7 +60,7 @@ pub trait TableFormat {
 pub const FORMATS: [&dyn TableFormat; 3] =
     [&tensorboard::TensorBoard, &csv::Csv, &parquet::Parquet];
 
-/// The finished runs of a plan, each once, and how many are not finished.
+/// The finished runs of a plan, each once, and the number of unfinished ones.
 ///
 /// # Errors
 /// A run that cannot be read.
@@ -111,7 +111,7 @@ fn flatten(path: &str, value: &Value, out: &mut Vec<(String, Value)>) {
     }
 }
 
-/// Sums over the lines of `timing.jsonl`.
+/// Cumulative seconds over the lines of `timing.jsonl`.
 fn seconds(lines: &[u8]) -> Vec<f64> {
     let mut sum = 0.0;
     let lines = lines
@@ -134,7 +134,7 @@ pub fn text(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A name as that of a folder on every system.
+/// A name made valid as a folder name on every system.
 pub fn folder_name(name: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "=,._-".contains(c) {

@@ -7,7 +7,7 @@ use crate::parquet::{Cells, Kind, Writer};
 use crate::record::MetricPoint;
 use std::io;
 
-/// Rows of a row group of steps: what is held at once.
+/// Rows per row group of steps, held in memory at once.
 const ROWS: usize = 1 << 16;
 
 /// The format.

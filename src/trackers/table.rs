@@ -1,4 +1,4 @@
-//! The table of runs, a line each with all settings and results, as every format of tables writes it.
+//! The table of runs, one line per run with all settings and results, shared by all table formats.
 
 use super::{Tracked, text};
 use serde_json::Value;
@@ -8,24 +8,24 @@ use std::collections::BTreeSet;
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its values, a run each.
+    /// Its values, one per run.
     pub values: Values,
 }
 
 /// Values of a column.
 pub enum Values {
-    /// Texts.
+    /// Strings.
     Texts(Vec<Option<String>>),
-    /// Yes or no.
+    /// Booleans.
     Booleans(Vec<Option<bool>>),
-    /// Whole numbers.
+    /// Integers.
     Integers(Vec<Option<i64>>),
     /// Numbers.
     Numbers(Vec<Option<f64>>),
 }
 
 impl Column {
-    /// A cell as text; empty where the run has no such value.
+    /// A cell as text; empty if the run has no such value.
     pub fn cell(&self, row: usize) -> String {
         match &self.values {
             Values::Texts(texts) => texts[row].clone().unwrap_or_default(),
@@ -40,7 +40,7 @@ impl Column {
     }
 }
 
-/// The table of runs: id, spec, profile, name, settings in the order in which they first occur, metrics by name.
+/// The table of runs: id, spec, profile, name, settings in order of first occurrence, metrics by name.
 pub fn runs_table(runs: &[Tracked]) -> Vec<Column> {
     let texts = |name: &str, of: &dyn Fn(&Tracked) -> Option<String>| Column {
         name: name.to_owned(),
@@ -81,7 +81,7 @@ pub fn runs_table(runs: &[Tracked]) -> Vec<Column> {
     }
     let metrics: BTreeSet<&String> = runs.iter().flat_map(|run| run.metrics.keys()).collect();
     for metric in metrics {
-        // Such a setting and such a metric are two things.
+        // A setting and a metric may share a name.
         let is_taken = table.iter().any(|column| column.name == *metric);
         table.push(Column {
             name: if is_taken {

@@ -1,8 +1,8 @@
-//! Event files that TensorBoard reads: one folder per run (`SPEC/RUN/`), scalars under the names of `metrics.jsonl`, settings and results for its
-//! page of hyperparameters, samples as texts.
+//! Event files that TensorBoard reads: one folder per run (`SPEC/RUN/`), scalars under the names of `metrics.jsonl`,
+//! settings and results for its hyperparameter page, samples as texts.
 //!
 //! A file is a list of records: length (u64), masked CRC-32C of the length, a protocol-buffer `Event`, masked CRC-32C of the event; all
-//! little-endian. Scalars are f32, as TensorBoard keeps them. Times are seconds since the run began, not clock times.
+//! little-endian. Scalars are f32, as TensorBoard stores them. Times are seconds since the run began, not clock times.
 
 use super::{TableFormat, Tracked, folder_name};
 use crate::interop::{Folder, InteropError};
@@ -44,7 +44,7 @@ impl TableFormat for TensorBoard {
     }
 }
 
-/// Path of the events of the run `name` of `spec`.
+/// Path of the event file of the run `name` of `spec`.
 pub fn path(spec: &str, name: &str) -> String {
     format!("{}/{}/{FILE}", folder_name(spec), folder_name(name))
 }
@@ -68,7 +68,7 @@ impl<W: Write> Events<W> {
         Ok(events)
     }
 
-    /// The settings of a run, for the page of hyperparameters.
+    /// The settings of a run, for the hyperparameter page.
     fn settings(&mut self, run: &Tracked) -> io::Result<()> {
         let mut start = Message::default();
         for (path, value) in &run.settings {
@@ -115,13 +115,13 @@ impl<W: Write> Events<W> {
         }
         self.event(step, seconds, &summary)?;
         let mut end = Message::default();
-        // It succeeded.
+        // Status: success.
         end.varint(1, 1);
         end.double(2, seconds);
         self.hparams("_hparams_/session_end_info", 4, &end.0)
     }
 
-    /// A message for the page of hyperparameters, as field `field` of its data.
+    /// A message for the hyperparameter page, as field `field` of its data.
     fn hparams(&mut self, tag: &str, field: u64, message: &[u8]) -> io::Result<()> {
         let mut data = Message::default();
         data.bytes(field, message);
@@ -151,7 +151,7 @@ impl<W: Write> Events<W> {
         self.out.write_all(&record)
     }
 
-    /// Brings what is written to the file.
+    /// Flushes to the file.
     ///
     /// # Errors
     /// Those of `out`.
@@ -169,7 +169,7 @@ fn scalar(tag: &str, value: f64) -> Message {
 }
 
 fn text_value(tag: &str, text: &str) -> Message {
-    // A text stands as Markdown there; an indented block stays as it is.
+    // Texts are rendered as Markdown; an indented block is shown verbatim.
     let block: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
     let mut tensor = tensor(7, &[1]);
     tensor.bytes(8, block.join("\n").as_bytes());
@@ -180,7 +180,7 @@ fn text_value(tag: &str, text: &str) -> Message {
     message
 }
 
-/// What belongs to the plugin `name`; the class 1 is that of scalars, 2 that of tensors.
+/// Metadata of the plugin `name`; class 1 is scalars, 2 is tensors.
 fn metadata(name: &str, content: &[u8], class: u64) -> Message {
     let mut plugin = Message::default();
     plugin.bytes(1, name.as_bytes());
@@ -195,7 +195,7 @@ fn metadata(name: &str, content: &[u8], class: u64) -> Message {
     message
 }
 
-/// A tensor without values: type and sizes.
+/// A tensor without values, of this type and size.
 fn tensor(dtype: u64, sizes: &[u64]) -> Message {
     let mut shape = Message::default();
     for size in sizes {
@@ -212,7 +212,7 @@ fn tensor(dtype: u64, sizes: &[u64]) -> Message {
     message
 }
 
-/// A protocol-buffer message in the making.
+/// A protocol-buffer message being built.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -251,7 +251,7 @@ impl Message {
     }
 }
 
-/// The CRC-32C (Castagnoli) of `bytes`, rotated and offset as the format asks.
+/// The CRC-32C (Castagnoli) of `bytes`, rotated and offset as required by the format.
 fn masked_crc(bytes: &[u8]) -> u32 {
     let mut crc = !0u32;
     for byte in bytes {

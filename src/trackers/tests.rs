@@ -1,4 +1,4 @@
-//! What a tracker gets of a run, and that event files read back.
+//! The data of a run for trackers, and event files read back.
 
 use super::*;
 use crate::fsx::RealFs;

@@ -1,4 +1,4 @@
-//! Named arrays of f32, and what continues a training.
+//! Named f32 arrays, and checkpoints of training.
 
 use crate::digest::{Hasher, Sha256Hex};
 
@@ -18,7 +18,7 @@ pub struct NamedTensor {
 pub struct Weights(pub Vec<NamedTensor>);
 
 impl Weights {
-    /// Digest of names, shapes and values (little-endian), whatever file they lie in.
+    /// Digest of names, shapes and values (little-endian), independent of the file format.
     pub fn digest(&self) -> Sha256Hex {
         let mut hasher = Hasher::new();
         for tensor in &self.0 {
@@ -49,7 +49,7 @@ pub struct Checkpoint {
     pub first_moments: Vec<Vec<f32>>,
     /// Second moments.
     pub second_moments: Vec<Vec<f32>>,
-    /// Lowest validation loss so far and its weights, if `keep` asks for them.
+    /// Lowest validation loss so far and its weights, if required by `keep`.
     pub best: Option<(f64, Weights)>,
     /// Sum and count of the batch losses of the current epoch (for epoch means).
     pub epoch_loss: (f64, u64),

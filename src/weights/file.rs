@@ -1,9 +1,9 @@
 //! Weights as a safetensors file: an 8-byte little-endian length, a JSON header, the values as little-endian f32.
 //!
 //! The writer keeps the order of the tensors (and writes the same bytes for the same weights); the reader returns them in the order
-//! of their values. The header's metadata tells other programs what they need to know. In a store
-//! linear weights are `(out, in)` for every architecture, GPT-2's too, and rotary pairs are adjacent `(2i, 2i + 1)`; exports turn them
-//! as the other program wants them, and say so in their metadata.
+//! of their values. The header's metadata documents the layout for other programs. In a store, linear weights are
+//! `(out, in)` for every architecture, including GPT-2, and rotary pairs are adjacent `(2i, 2i + 1)`; exports convert
+//! them to the target program's layout and record that in their metadata.
 
 use super::{NamedTensor, Weights};
 use safetensors::{Dtype, SafeTensors};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// The metadata of every file of a store.
+/// The metadata of every file in a store.
 const NOTES: [(&str, &str); 3] = [
     ("format", "pt"),
     ("linear_layout", "out,in"),
@@ -40,7 +40,7 @@ impl<'a> TensorRef<'a> {
     }
 }
 
-/// Length and text of the header, or the reason why there is none.
+/// Length and text of the header, or the reason for refusing the tensors.
 fn header(notes: &[(&str, &str)], tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, String> {
     let mut entries = Map::new();
     let notes: Map<String, Value> = notes
@@ -66,14 +66,14 @@ fn header(notes: &[(&str, &str)], tensors: &[TensorRef<'_>]) -> Result<Vec<u8>, 
         start = end;
     }
     let mut text = Value::Object(entries).to_string().into_bytes();
-    // Values begin at a multiple of 8, as the format asks.
+    // Values begin at a multiple of 8, as required by the format.
     text.resize(text.len().next_multiple_of(8), b' ');
     let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
     bytes.append(&mut text);
     Ok(bytes)
 }
 
-/// Writes `tensors` to `out`, in their order, as a file of a store.
+/// Writes `tensors` to `out`, in order, as a store file.
 ///
 /// # Errors
 /// As [`write_noted`].
@@ -81,10 +81,11 @@ pub fn write_tensors(tensors: &[TensorRef<'_>], out: &mut dyn Write) -> std::io:
     write_noted(&NOTES, tensors, out)
 }
 
-/// Writes `tensors` to `out`, in their order, with `notes` as the metadata.
+/// Writes `tensors` to `out`, in order, with `notes` as metadata.
 ///
 /// # Errors
-/// [`std::io::ErrorKind::InvalidInput`] for two tensors with one name, a shape that does not fit its values, an empty tensor; those of `out`.
+/// [`std::io::ErrorKind::InvalidInput`] for two tensors with the same name, a shape that does not match its values, or
+/// an empty tensor; errors of `out`.
 pub fn write_noted(
     notes: &[(&str, &str)],
     tensors: &[TensorRef<'_>],
@@ -123,23 +124,23 @@ pub(crate) fn to_bytes(weights: &Weights) -> Vec<u8> {
     bytes
 }
 
-/// A file as any program wrote it.
+/// A file from any program.
 pub struct Read {
     /// Its tensors as f32.
     pub weights: Weights,
-    /// The text of its metadata.
+    /// Its metadata.
     pub notes: BTreeMap<String, String>,
 }
 
 /// Reads the weights of a file whose tensors are all f32.
 ///
 /// # Errors
-/// In words: a file that is cut off or damaged, or has tensors of other types.
+/// A description, for a file that is truncated or damaged, or has tensors of other types.
 pub fn from_bytes(bytes: &[u8]) -> Result<Weights, String> {
     read(bytes, &[Dtype::F32]).map(|read| read.weights)
 }
 
-/// Reads the weights of a file of any program: f32, f16 or bf16, widened to f32.
+/// Reads the weights of a file from any program: f32, f16 or bf16, widened to f32.
 ///
 /// # Errors
 /// As [`from_bytes`].
@@ -206,7 +207,7 @@ mod tests {
                 .map(|index| index as f32 * 0.5 - 1.0)
                 .collect(),
         };
-        // Neither sorted by name nor by size.
+        // Sorted neither by name nor by size.
         Weights(vec![
             tensor("z.weight", &[2, 3]),
             tensor("a.weight", &[4]),
@@ -260,7 +261,7 @@ mod tests {
         assert!(error.is_err());
     }
 
-    /// A checkpoint of llama2.c with these sizes and so many values.
+    /// A llama2.c checkpoint with these sizes and number of values.
     fn llama2c(sizes: [i32; 7], values: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
         bytes.extend((0..values).flat_map(|index| (index as f32).to_le_bytes()));

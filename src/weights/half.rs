@@ -1,18 +1,18 @@
-//! IEEE 754 binary16 numbers, as other programs store them.
+//! IEEE 754 binary16 numbers, used in files of other programs.
 
 /// The value of a binary16 number; exact.
 pub fn widen(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;
     let (exponent, fraction) = (u32::from(bits >> 10) & 31, u32::from(bits & 0x3FF));
     match exponent {
-        // Zero and what is below the smallest normal number: whole multiples of 2^-24.
+        // Zero and subnormal numbers: integer multiples of 2^-24.
         0 => f32::from_bits(sign | (fraction as f32 * 2.0f32.powi(-24)).to_bits()),
         31 => f32::from_bits(sign | 0x7F80_0000 | fraction << 13),
         _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
 }
 
-/// The nearest binary16 number, of two equally near ones the even; infinite from 65520 on.
+/// The nearest binary16 number, ties to even; infinite from 65520 on.
 pub fn narrow(value: f32) -> u16 {
     let bits = value.to_bits();
     let sign = (bits >> 16 & 0x8000) as u16;
@@ -25,7 +25,7 @@ pub fn narrow(value: f32) -> u16 {
         return sign | 0x7C00;
     }
     if value < 2.0f32.powi(-14) {
-        // Adding this rounds to multiples of 2^-24, which stand in the last bits.
+        // Adding this rounds to multiples of 2^-24, which end up in the last bits.
         let shifted = value + 0.5;
         return sign | (shifted.to_bits() - 0.5f32.to_bits()) as u16;
     }

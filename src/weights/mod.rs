@@ -1,4 +1,4 @@
-//! Weights and checkpoints as plain data, and the file they lie in. Nothing here trains, and nothing knows the store.
+//! Weights and checkpoints as plain data, and their file format. Independent of training and the store.
 
 mod data;
 pub mod file;

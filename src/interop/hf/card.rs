@@ -1,9 +1,9 @@
-//! The model card: what was found, what was trained, how to use it.
+//! The model card: finding, training settings and usage.
 
 use crate::interop::Portable;
 use std::fmt::Write as _;
 
-/// Metrics that a card shows, where they were measured.
+/// Metrics shown on a card, if measured.
 const SHOWN: [(&str, &str); 6] = [
     ("train_loss", "training loss, nats per token"),
     ("val_loss", "validation loss, nats per token"),

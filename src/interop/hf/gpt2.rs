@@ -1,4 +1,4 @@
-//! GPT-2 in `transformers`: linear weights lie `(in, out)`, and every layer has biases.
+//! GPT-2 in `transformers`: linear weights are `(in, out)`, and every layer has biases.
 
 use super::{Config, Kind, Tensors, Turned};
 use crate::choices::{Arch, Init, ModelConfig};
@@ -97,7 +97,7 @@ impl Kind for Gpt2 {
         shape: &[usize],
         theirs: &mut Tensors,
     ) -> Result<Vec<f32>, String> {
-        // Some files, the first published ones among them, hold the inner model alone.
+        // Some files, including the first published ones, hold only the inner model.
         let short = name.strip_prefix("transformer.").unwrap_or(name);
         let name_there = match theirs.0.contains_key(name) {
             true => name,
@@ -126,7 +126,7 @@ fn is_linear(name: &str) -> bool {
     layer.is_some_and(|layer| LINEAR.iter().any(|linear| layer.ends_with(linear)))
 }
 
-/// `(rows, cols)` as `(cols, rows)`.
+/// Transposes `(rows, cols)` to `(cols, rows)`.
 fn transposed(values: &[f32], rows: usize, cols: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
     for col in 0..cols {

@@ -1,4 +1,4 @@
-//! LLaMA in `transformers`: rotary pairs are the two halves of a head, so the rows of queries and keys change places.
+//! LLaMA in `transformers`: rotary pairs are the two halves of a head, so the rows of queries and keys are permuted.
 
 use super::{Config, Kind, Tensors, Turned};
 use crate::choices::{Arch, Init, ModelConfig};
@@ -34,7 +34,7 @@ impl Kind for Llama {
         config.only("mlp_bias", &[json!(false)])?;
         config.only("rope_scaling", &[])?;
         config.only("partial_rotary_factor", &[json!(1.0), json!(1)])?;
-        // Newer versions keep the rotary settings together.
+        // Newer versions group the rotary settings.
         let rotary = config.0.get("rope_parameters").and_then(Value::as_object);
         let rotary = Config(rotary.cloned().unwrap_or_default());
         rotary.only("rope_type", &[json!("default")])?;
@@ -108,7 +108,7 @@ fn turns(name: &str) -> bool {
     name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight")
 }
 
-/// How rotary pairs lie in a head.
+/// Layout of rotary pairs in a head.
 #[derive(Clone, Copy, PartialEq)]
 enum Side {
     /// `2 i` and `2 i + 1`.
@@ -117,7 +117,7 @@ enum Side {
     Halves,
 }
 
-/// The rows `(heads · width, cols)` in the other order, which becomes `to`.
+/// Permutes the rows of `(heads · width, cols)` into the layout `to`.
 fn permuted(values: &[f32], cols: usize, width: usize, to: Side) -> Vec<f32> {
     let rows = values.len() / cols.max(1);
     let mut out = Vec::with_capacity(values.len());
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn pairs_become_halves_and_back() {
-        // Two heads of width 6, one column: each row holds its number.
+        // Two heads of width 6, one column: each row holds its index.
         let rows: Vec<f32> = (0..12).map(|row| row as f32).collect();
         let halves = permuted(&rows, 1, 6, Side::Halves);
         assert_eq!(halves[..6], [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);

@@ -1,7 +1,7 @@
 //! Hugging Face folders: `config.json`, `model.safetensors` (or shards), `generation_config.json`, `tokenizer.json`,
 //! `tokenizer_config.json`, and a model card.
 //!
-//! What an architecture's tensors are called and how they lie there is one file each; [`KINDS`] lists them.
+//! The names and layouts of each architecture's tensors are in a separate file; [`KINDS`] lists them.
 
 mod card;
 mod gpt2;
@@ -17,9 +17,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Largest JSON file that is read, bytes.
+/// Maximum size of a JSON file, bytes.
 const JSON_LIMIT: u64 = 64 << 20;
-/// Largest file of weights that is read, bytes.
+/// Maximum size of a weights file, bytes.
 const WEIGHTS_LIMIT: u64 = 256 << 30;
 /// The files of an exported folder.
 const FILES: [&str; 6] = [
@@ -31,7 +31,7 @@ const FILES: [&str; 6] = [
     "README.md",
 ];
 
-/// An architecture as `transformers` has it.
+/// An architecture in `transformers`.
 trait Kind {
     /// The architecture here.
     fn arch(&self) -> Arch;
@@ -39,22 +39,23 @@ trait Kind {
     /// `model_type` in `config.json`.
     fn model_type(&self) -> &'static str;
 
-    /// `config.json`, without what every model has.
+    /// `config.json`, without the fields common to all models.
     fn config(&self, model: &ModelConfig) -> Value;
 
-    /// Reads `config.json`; gives the model, as far as the file tells, and what is computed otherwise here.
+    /// Reads `config.json`; returns the model, as far as the file describes it, and notes on computational
+    /// differences.
     ///
     /// # Errors
-    /// In words: what of the model cannot be computed here.
+    /// A description of an unsupported setting.
     fn model(&self, config: &Config) -> Result<(ModelConfig, Vec<String>), String>;
 
-    /// The tensors that stand for the tensor `name` of ours.
+    /// The tensors that represent our `tensor`.
     fn export<'t>(&self, model: &ModelConfig, tensor: &'t NamedTensor) -> Vec<Turned<'t>>;
 
-    /// The values of the tensor `name` of ours, which has this shape, from theirs.
+    /// The values of our tensor `name` with this shape, from theirs.
     ///
     /// # Errors
-    /// In words: a tensor that is missing or has another shape.
+    /// A description, for a tensor that is missing or has another shape.
     fn import(
         &self,
         model: &ModelConfig,
@@ -63,14 +64,14 @@ trait Kind {
         theirs: &mut Tensors,
     ) -> Result<Vec<f32>, String>;
 
-    /// How the numbers lie, for the metadata of the file.
+    /// Layout notes for the metadata of the file.
     fn notes(&self) -> [(&'static str, &'static str); 3];
 }
 
-/// The architectures that there are.
+/// All architectures.
 const KINDS: [&dyn Kind; 2] = [&llama::Llama, &gpt2::Gpt2];
 
-/// A tensor on its way out: name, sizes, values.
+/// An exported tensor: name, sizes, values.
 type Turned<'t> = (String, Vec<usize>, Cow<'t, [f32]>);
 
 /// The format.
@@ -187,7 +188,7 @@ impl Config {
         self.size_or(name, None)
     }
 
-    /// A size, or what it is where it is not given.
+    /// A size, or its default if missing.
     fn size_or(&self, name: &str, default: Option<usize>) -> Result<usize, String> {
         match self.0.get(name) {
             None | Some(Value::Null) => default.ok_or_else(|| format!("`{name}` is missing")),
@@ -212,7 +213,7 @@ impl Config {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// Refuses a setting that is there and is none of `allowed`.
+    /// Refuses a present setting whose value is not in `allowed`.
     fn only(&self, name: &str, allowed: &[Value]) -> Result<(), String> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(()),
@@ -226,7 +227,7 @@ impl Config {
 struct Tensors(BTreeMap<String, NamedTensor>);
 
 impl Tensors {
-    /// Takes the tensor `name`, which has this shape.
+    /// Takes the tensor `name`, which must have this shape.
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
         let tensor = self
             .0
@@ -270,7 +271,7 @@ pub(super) fn read(folder: &Path, tokenizer: Option<&Path>) -> Result<Foreign, I
             !name.ends_with(".bias") || tensor.data.iter().all(|value| *value == 0.0)
         })
     {
-        // As exported from a model without biases.
+        // Exported from a model without biases.
         tensors.0.retain(|name, _| !name.ends_with(".bias"));
         model.biases = false;
     }
@@ -307,7 +308,7 @@ pub(super) fn read(folder: &Path, tokenizer: Option<&Path>) -> Result<Foreign, I
     })
 }
 
-/// Buffers that old files hold beside the weights.
+/// Buffers stored beside the weights in old files.
 fn is_buffer(name: &str) -> bool {
     [".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"]
         .iter()
@@ -319,7 +320,7 @@ fn object(path: &Path) -> Result<Map<String, Value>, InteropError> {
     serde_json::from_slice(&bytes).map_err(|error| InteropError::input(path, error.to_string()))
 }
 
-/// All tensors of the folder's safetensors file, or of its shards.
+/// All tensors in the folder's safetensors file or shards.
 fn tensors(folder: &Path) -> Result<Tensors, InteropError> {
     let whole = folder.join("model.safetensors");
     let index = folder.join("model.safetensors.index.json");

@@ -1,5 +1,6 @@
-//! A large sweep by a fake clock: what 500 workers ask of the store, how long it takes and what faults cost. The chunks are those of
-//! `submit`, the operations of a run are counted on a real store, and the pace of leases is the one of tasks.
+//! Simulates a large sweep with a fake clock: the store operations of 500 workers, the duration, and the cost of
+//! faults. The chunks are those of `submit`, the operations of a run are counted on a real store, and the timing of
+//! leases is that of tasks.
 
 use super::*;
 use crate::fsx::{FaultFs, LeaseTiming, RealFs};
@@ -11,40 +12,40 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is simulated.
+/// The simulated setup.
 #[derive(Clone, Copy)]
 struct Setting {
     runs: usize,
     workers: usize,
     timing: LeaseTiming,
-    /// One task in so many is killed once; `None`: nothing goes wrong.
+    /// One in this many tasks is killed once; `None`: no faults.
     killed: Option<u64>,
-    /// Whether a task that comes back takes over what it held at once, as the names of jobs in leases allow.
+    /// Whether a requeued task immediately takes over its leases, as job names in leases allow.
     names_jobs: bool,
 }
 
-/// What came out.
+/// The results.
 #[derive(Debug)]
 struct Outcome {
     seconds: f64,
-    /// Share of the time of all workers in which they trained something that counted.
+    /// Share of all workers' time spent on training that was not lost.
     useful: f64,
-    /// Heartbeats a second, on average.
+    /// Mean heartbeats per second.
     beats: f64,
-    /// All operations on the store a second, on average, and in the busiest second after the first minute.
+    /// Store operations per second: mean, and in the busiest second after the first minute.
     operations: [f64; 2],
-    /// Seconds of training that were done twice, and seconds that tasks waited for leases of the dead.
+    /// Seconds of repeated training, and seconds of waiting for stale leases.
     lost: [f64; 2],
 }
 
 /// Seconds between checkpoints.
 const CHECKPOINT: f64 = 30.0;
-/// Seconds until a queue begins a task again.
+/// Seconds until a queue restarts a task.
 const REQUEUED: f64 = 120.0;
-/// Least seconds of a task, as `submit` has it.
+/// Minimum seconds per task, as in `submit`.
 const TASK: f64 = 1800.0;
 
-/// Operations on a store for one run from its first look to its evaluation, heartbeats left out.
+/// Store operations of one run, from the first lookup to its evaluation, without heartbeats.
 fn operations_of_a_run() -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let fs = FaultFs::counting(Arc::new(RealFs::without_sync()));
@@ -77,7 +78,7 @@ fn simulate(setting: Setting, per_run: u64) -> Outcome {
     let mut seconds = vec![0_u64; 1 << 17];
     let mut lost = [0.0, 0.0];
     let (mut beats, mut end) = (0_u64, 0.0_f64);
-    // When a worker is free; tasks wait in order, those that were killed with what is left of them.
+    // When each worker is free; tasks wait in order, killed ones with their remaining work.
     let mut workers: BinaryHeap<Reverse<u64>> = (0..setting.workers).map(|_| Reverse(0)).collect();
     let mut waiting: std::collections::VecDeque<(usize, f64, f64, bool)> = tasks
         .iter()
@@ -102,7 +103,7 @@ fn simulate(setting: Setting, per_run: u64) -> Outcome {
             seconds[(begin + number as f64 * beat) as usize] += 1;
             beats += 1;
         }
-        // The runs of a task follow each other.
+        // The runs of a task are sequential.
         for run in 0..counts[task] {
             let at = begin + works * run as f64 / counts[task] as f64;
             seconds[at as usize] += per_run;
@@ -156,14 +157,14 @@ fn ten_thousand_runs_by_five_hundred_workers() {
     println!(
         "{per_run} operations a run\ncalm {calm:?}\nevery 2 s {hasty:?}\none in 20 killed {faulty:?}\nleases without jobs {nameless:?}"
     );
-    // 500 workers at a beat of 30 s write 500 / 30 times a second, at 2 s fifteen times as often.
+    // With a heartbeat of 30 s, 500 workers write 500 / 30 times per second; with 2 s, fifteen times as often.
     assert!(calm.beats < 17.0, "{calm:?}");
     assert!(hasty.beats > 10.0 * calm.beats, "{hasty:?}");
-    // What runs need themselves is the rest; whole sweeps stay within what one file server takes.
+    // The rest is the runs' own operations; whole sweeps stay within the capacity of one file server.
     assert!(calm.operations[0] < 300.0, "{calm:?}");
-    // Longest first: the workers end nearly together.
+    // Longest first: the workers end at nearly the same time.
     assert!(calm.useful > 0.9, "{calm:?}");
-    // A killed task costs at most the time since its last checkpoint, and names of jobs save waiting for its lease.
+    // A killed task costs at most the time since its last checkpoint, and job names avoid waiting for its lease.
     let killed = nameless.lost[1] / LeaseTiming::GENTLE.stale.as_secs_f64();
     assert!(
         killed > 20.0 && faulty.lost[0] <= killed * CHECKPOINT,
