@@ -1,10 +1,10 @@
-//! An engine without mathematics: curves and texts made from the settings, for tests of everything but training.
+//! A fake engine that makes curves and texts from the settings, for tests of everything except training.
 
 use super::*;
 use crate::data::batch::Course;
 use crate::rng::{Purpose, Stream};
 
-/// Makes smooth, deterministic curves that depend on the job; trains nothing.
+/// Makes smooth, deterministic curves that depend on the job, without training.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FakeEngine {
     /// Fails every job at this step as if it had diverged.

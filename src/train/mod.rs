@@ -1,6 +1,7 @@
-//! The door to the trainer. Plain data crosses it: ids, configurations, named f32 arrays; never a tensor, a dtype or a device type.
+//! The interface to the trainer. Only plain data crosses it: ids, configurations, named f32 arrays; never a tensor,
+//! dtype or device type.
 //!
-//! Behind it is `engine`, the only module that names dfdx. [`FakeEngine`] replaces it in tests that need no training.
+//! Behind it is `engine`, the only module that uses dfdx. [`FakeEngine`] replaces it in tests without training.
 
 pub mod engine;
 mod fake;
@@ -23,7 +24,7 @@ pub trait Engine: Send + Sync {
     /// Runs `job` from the start or from `resume`, reporting to `observer`, which may stop it. Same job, same bits.
     ///
     /// # Errors
-    /// Settings the engine does not support, a loss that is not finite, too little memory.
+    /// Unsupported settings, a non-finite loss, insufficient memory.
     fn train(
         &self,
         job: &TrainJob<'_>,
@@ -34,13 +35,14 @@ pub trait Engine: Send + Sync {
     /// Scores every target of `job` with `weights`.
     ///
     /// # Errors
-    /// Weights that do not fit the model.
+    /// Weights that do not match the model.
     fn evaluate(&self, weights: &Weights, job: &EvalJob<'_>) -> Result<TokenScores, TrainError>;
 
-    /// Continues every prompt; returns only the new ids. Each new id is first told with the number of its prompt; `Break` ends all texts.
+    /// Continues every prompt; returns only the new ids. Each new id is first passed to the callback with the number of
+    /// its prompt; `Break` ends all texts.
     ///
     /// # Errors
-    /// Weights that do not fit the model; an empty prompt; ids beyond the vocabulary.
+    /// Weights that do not match the model; an empty prompt; ids outside the vocabulary.
     fn generate_each(
         &self,
         weights: &Weights,
@@ -63,7 +65,7 @@ pub trait Engine: Send + Sync {
     /// The logits after each of `ids`, `(ids, vocab_size)` row by row.
     ///
     /// # Errors
-    /// Weights that do not fit the model; no ids, more than its context, or ids beyond the vocabulary.
+    /// Weights that do not match the model; no ids, more ids than its context, or ids outside the vocabulary.
     fn logits(
         &self,
         weights: &Weights,
@@ -75,11 +77,11 @@ pub trait Engine: Send + Sync {
     /// The engine's name and instruction set, recorded with every run.
     fn numerics(&self, dtype: crate::spec::Dtype) -> Numerics;
 
-    /// Why this engine cannot train `model` and `train`; asked before any data is read.
+    /// Why this engine cannot train `model` with `train`; called before any data is read.
     fn unsupported(&self, model: &ModelConfig, train: &TrainSettings) -> Option<String>;
 
-    /// Measures operations per second of the engine's matrix product in `dtype` at its best, for comparison with what training achieves
-    /// (takes part of a second); `None` where it is not measured.
+    /// Measures the peak operations per second of the engine's matrix product in `dtype`, for comparison with training
+    /// (takes a fraction of a second); `None` if not measured.
     fn product_rate(&self, threads: usize, dtype: crate::spec::Dtype) -> Option<f64> {
         let _ = (threads, dtype);
         None
@@ -97,7 +99,7 @@ pub struct TrainJob<'a> {
     pub data: &'a TrainingData,
     /// Validation sequences.
     pub validation: &'a SequenceSet,
-    /// Weights to begin with; `None`: drawn by the model's initialiser.
+    /// Initial weights; `None`: drawn by the model's initialiser.
     pub start: Option<&'a Weights>,
     /// Threads this job may use (≥ 1). The result does not depend on it.
     pub threads: usize,
@@ -112,7 +114,7 @@ pub struct EvalJob<'a> {
     pub sequences: &'a SequenceSet,
     /// Divides the logits by each of these and scores again (calibrated perplexity, docs/studies.md#e7); may be empty.
     pub temperatures: &'a [f64],
-    /// Scores `p ∝ max(logit, eps)` too (clipped-linear perplexity, docs/studies.md#e7).
+    /// Also scores `p ∝ max(logit, eps)` (clipped-linear perplexity, docs/studies.md#e7).
     pub clipped_linear_eps: Option<f64>,
     /// Threads.
     pub threads: usize,
@@ -120,20 +122,21 @@ pub struct EvalJob<'a> {
     pub halt: &'a Stop,
 }
 
-/// Scores per target, in the order of the sequences; masked targets are left out.
+/// Scores per target, in the order of the sequences; masked targets are omitted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TokenScores {
     /// Number of scored targets of each sequence.
     pub lengths: Vec<usize>,
     /// Natural log-probability of the target.
     pub log_likelihood: Vec<f32>,
-    /// Number of classes with a larger logit (0: the target is the most likely; of equal logits the lower index counts as larger).
+    /// Number of classes with a larger logit (0: the target is the most likely; ties count as larger for the lower
+    /// index).
     pub rank: Vec<u32>,
     /// Largest probability of any class.
     pub confidence: Vec<f32>,
     /// Log-probabilities at each temperature of the job.
     pub tempered: Vec<Vec<f32>>,
-    /// Clipped-linear log-probability; empty unless it was asked for.
+    /// Clipped-linear log-probability; empty unless requested.
     pub clipped_linear: Vec<f32>,
 }
 
@@ -142,9 +145,9 @@ pub struct TokenScores {
 pub struct SampleJob<'a> {
     /// The model.
     pub model: &'a ModelConfig,
-    /// Prompts as ids, BOS included; none empty.
+    /// Prompts as ids, including BOS; none may be empty.
     pub prompts: &'a [Vec<u32>],
-    /// Longest continuation; ends earlier at `max_seq_len` positions in all.
+    /// Maximum length of a continuation; it ends earlier at `max_seq_len` positions in total.
     pub max_new_tokens: usize,
     /// Temperature; 0 takes the most likely id.
     pub temperature: f64,
@@ -152,7 +155,7 @@ pub struct SampleJob<'a> {
     pub top_k: Option<usize>,
     /// Sample from the smallest set whose total probability exceeds this (most likely first, docs/studies.md#a0).
     pub top_p: Option<f64>,
-    /// Seed of the draws; row r of the prompts uses its own counter, so rows do not depend on each other.
+    /// Seed of the draws; each prompt uses its own counter, so prompts do not depend on each other.
     pub seed: u64,
     /// Id that ends a continuation (it is not part of the result).
     pub stop: Option<u32>,
@@ -172,11 +175,12 @@ pub trait Observer {
     /// Whether a checkpoint is due now (asked after every step; decided by wall time).
     fn wants_checkpoint(&mut self) -> bool;
 
-    /// Receives a checkpoint. `Break` stops training; the engine always offers one before it stops by [`ControlFlow::Break`].
+    /// Receives a checkpoint. `Break` stops training; the engine always passes one before it stops because of a
+    /// [`ControlFlow::Break`].
     fn on_checkpoint(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()>;
 
-    /// Reports progress of a long validation (sequences done, of all). After `Break` the engine stops at once and without a checkpoint,
-    /// because a run cannot continue from a step without its validation: the step is done again.
+    /// Reports progress of a long validation (sequences done, total). After `Break` the engine stops immediately and
+    /// without a checkpoint, because a run cannot continue from a step without its validation: the step is repeated.
     fn on_validation(&mut self, done: usize, all: usize) -> ControlFlow<()> {
         let _ = (done, all);
         ControlFlow::Continue(())
@@ -201,7 +205,7 @@ pub struct StepTiming {
 pub enum Trained {
     /// All steps done.
     Finished(Box<Finished>),
-    /// The observer stopped it; what can be continued from went to the observer.
+    /// The observer stopped it and has received any checkpoint.
     Stopped,
 }
 
@@ -210,7 +214,8 @@ pub enum Trained {
 pub struct Finished {
     /// Weights after the last step.
     pub last: Weights,
-    /// The final state, which a longer run can extend, with the weights at the lowest validation loss if `keep` asks for them.
+    /// The final state, which a longer run can extend, with the weights at the lowest validation loss if required by
+    /// `keep`.
     pub checkpoint: Checkpoint,
 }
 
@@ -220,9 +225,9 @@ pub enum TrainError {
     /// The engine does not support the request.
     #[error("{what} is not supported by the {engine} engine")]
     Unsupported {
-        /// What was asked.
+        /// The request.
         what: String,
-        /// Which engine.
+        /// The engine.
         engine: &'static str,
     },
     /// The loss or the gradient norm is not finite.
@@ -230,7 +235,7 @@ pub enum TrainError {
         "training diverged at step {step}: {what} is {value}; the last good step is {last_good_step}"
     )]
     Diverged {
-        /// The bad step.
+        /// The failed step.
         step: u64,
         /// `train/loss`, `grad_norm`, `val/loss` or `a weight`.
         what: &'static str,
@@ -239,7 +244,7 @@ pub enum TrainError {
         /// Last step with finite numbers (0: none).
         last_good_step: u64,
     },
-    /// Weights or a checkpoint that do not belong to the model.
+    /// Weights or a checkpoint that do not match the model.
     #[error("weights do not fit the model: {0}")]
     Weights(String),
     /// Ids or lengths that do not fit the model.
@@ -251,18 +256,18 @@ pub enum TrainError {
     /// The device cannot be used.
     #[error("device `{device}` cannot be used: {reason}")]
     Device {
-        /// The device asked for.
+        /// The requested device.
         device: String,
         /// Why not.
         reason: String,
     },
-    /// The job was asked to end early.
+    /// The job was stopped on request.
     #[error("stopped before it was finished")]
     Stopped,
-    /// The device failed while it computed.
+    /// The device failed during computation.
     #[error("device `{device}` failed: {reason}")]
     DeviceFailed {
-        /// Which one.
+        /// The device.
         device: String,
         /// What happened, and what to do.
         reason: String,

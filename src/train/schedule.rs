@@ -9,7 +9,7 @@ pub fn learning_rate(train: &TrainSettings, step: u64) -> f64 {
     schedule.rate(optimizer.learning_rate, step)
 }
 
-/// A step of a run, as validation schedules see it.
+/// A step of a run, for validation schedules.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// The step, from 0.
@@ -22,7 +22,7 @@ pub struct Place {
     pub tokens: [u64; 2],
 }
 
-/// Whether the validation loss is measured after a step.
+/// Whether a validation is due after a step.
 pub fn validation_due(train: &TrainSettings, place: Place) -> bool {
     let Place { step, steps, .. } = place;
     step + 1 == steps
@@ -75,12 +75,12 @@ mod tests {
     fn cosine_falls_from_the_peak_to_the_least_rate() {
         let settings = cosine(4, 12, "next");
         let rate = |t| learning_rate(&settings, t);
-        // Half way the rate is the mean of both ends; a quarter of the way, cos 45° above it.
+        // Half-way, the rate is the mean of both ends; a quarter of the way, cos 45° above it.
         assert!((rate(8) - 0.3).abs() < 1e-15);
         assert!((rate(6) - (0.3 + 0.2 * std::f64::consts::FRAC_1_SQRT_2)).abs() < 1e-15);
         assert_eq!([12, 13, 500].map(rate), [0.1; 3]);
         assert!((4..12).all(|t| rate(t) > rate(t + 1)));
-        // Without warm-up the first step has the peak.
+        // Without warm-up, the first step has the peak rate.
         assert_eq!(learning_rate(&cosine(0, 10, "next"), 0), 0.5);
         // No decay left after the warm-up.
         assert_eq!(learning_rate(&cosine(4, 4, "next"), 4), 0.1);
@@ -91,7 +91,7 @@ mod tests {
         let due = |every: &str| -> Vec<u64> {
             let train = train(&format!(r#""validate": {{"every": {every}}}"#));
             // Ten steps in epochs of four.
-            // Seven tokens a step.
+            // Seven tokens per step.
             let due = |step: &u64| {
                 let place = Place {
                     step: *step,

@@ -1,13 +1,15 @@
 //! Products of bfloat16 pairs on the tile registers of AMX, and the same sums in plain Rust.
 //!
-//! A tile of C (16 × 16) gets the pairs of 16 · 2 positions of the inner dimension from one instruction, TDPBF16PS. Its rounding is not that of
-//! VDPBF16PS: the first numbers of the sixteen pairs are one chain of fused multiply-adds that starts at 0, the second ones another; the two
-//! are added, and that is added to C. Each of these rounds to nearest, subnormal numbers count as 0. (Intel 64 and IA-32 Architectures
-//! Software Developer's Manual, volume 2, "TDPBF16PS", Operation; the emulator Bochs has the same in `cpu/avx/amx.cc`.) A block of the inner
-//! dimension starts from 0 here as everywhere, and its sum is added to C.
+//! One instruction, TDPBF16PS, adds the pairs of 16 · 2 positions of the inner dimension to a tile of C (16 × 16). Its
+//! rounding is not that of VDPBF16PS: the first numbers of the sixteen pairs are one chain of fused multiply-adds that
+//! starts at 0, the second ones another; the two are added, and that is added to C. Each of these steps rounds to
+//! nearest; subnormal numbers count as 0. (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2,
+//! "TDPBF16PS", Operation; the emulator Bochs does the same in `cpu/avx/amx.cc`.) As everywhere, a block of the inner
+//! dimension starts from 0, and its sum is added to C.
 //!
-//! Tile registers belong to a thread and take 8 KB of it. They are set up, used and given back inside one block of assembly, so that no other
-//! code ever meets them: neither a task of the pool nor what the compiler puts between two blocks.
+//! Tile registers belong to a thread and take 8 KB. They are configured, used and released inside one block of
+//! assembly, so that no other code ever encounters them: neither a task of the pool nor code that the compiler places
+//! between two blocks.
 
 use super::factors::{Packing, PairLanes, Pairs, flushed};
 use super::gemm::{A_TILES, Block, GROUP, Output, Packed, Raw};
@@ -15,15 +17,16 @@ use super::lanes::LANES;
 #[cfg(target_arch = "x86_64")]
 use std::arch::asm;
 
-/// Rows of C that are computed at once: two tiles.
+/// Rows of C computed at once: two tiles.
 pub(crate) const ROWS: usize = 32;
-/// Positions of the inner dimension that one instruction takes.
+/// Positions of the inner dimension per instruction.
 const STEP: usize = 32;
-/// Pairs among them, and rows of a tile.
+/// Pairs per instruction, and rows of a tile.
 const PAIRS: usize = STEP / 2;
 
-/// Whether this process may use tiles of bfloat16: the processor has them, and the system has been asked for them and has agreed. It is asked
-/// once, before there are threads of a pool: it refuses where the signal stack of a thread has no room for them.
+/// Whether this process may use bfloat16 tiles: the processor has them, and the system has granted them. They are
+/// requested once, before any pool threads exist: the system refuses if the signal stack of a thread has no room for
+/// them.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn is_usable() -> bool {
     #[cfg(target_os = "linux")]
@@ -43,10 +46,10 @@ fn are_there() -> bool {
     const CONFIGURATION_AND_DATA: u64 = 0b11 << 17;
     #[target_feature(enable = "xsave")]
     fn saved() -> u64 {
-        // SAFETY: this function has the feature; register 0 is there with it.
+        // SAFETY: this function has the feature, which implies register 0.
         unsafe { std::arch::x86_64::_xgetbv(0) }
     }
-    // AVX-512 tells that leaf 7 exists and that XGETBV may be used.
+    // AVX-512 implies that leaf 7 exists and that XGETBV may be used.
     if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("xsave")) {
         return false;
     }
@@ -63,7 +66,7 @@ fn are_granted() -> bool {
     const REQUEST_PERMISSION: usize = 0x1023;
     const TILE_DATA: usize = 18;
     let mut result = ARCH_PRCTL;
-    // SAFETY: a system call that reads and writes no memory of ours; the registers that it changes are named.
+    // SAFETY: a system call that accesses none of our memory; the registers it changes are declared.
     unsafe {
         asm!(
             "syscall",
@@ -78,7 +81,7 @@ fn are_granted() -> bool {
     result == 0
 }
 
-/// Factors as tiles take them: pairs in whole steps of the inner dimension, filled up with zeros.
+/// Factors in the format of tiles: pairs in whole steps of the inner dimension, padded with zeros.
 pub(crate) struct Tiles;
 
 impl<L: PairLanes> Packing<L> for Tiles {
@@ -89,7 +92,7 @@ impl<L: PairLanes> Packing<L> for Tiles {
     #[inline(always)]
     unsafe fn round(packed: *mut f32, k: usize, width: usize) {
         let (filled, all) = (k.div_ceil(2), k.div_ceil(STEP) * PAIRS);
-        // SAFETY: the panel has room for `k` rounded up to whole steps, of which the pairs take half.
+        // SAFETY: the panel has room for `k` rounded up to whole steps, half of which the pairs use.
         unsafe {
             <Pairs as Packing<L>>::round(packed, k, width);
             packed
@@ -99,8 +102,8 @@ impl<L: PairLanes> Packing<L> for Tiles {
     }
 }
 
-/// Packs up to [`ROWS`] rows of A over `k`: for each step two tiles of sixteen rows of sixteen pairs. What is missing of a row is 0, what is
-/// missing of the rows is anything.
+/// Packs up to [`ROWS`] rows of A over `k`: for each step two tiles of sixteen rows of sixteen pairs. Rows are padded
+/// with 0; missing rows hold anything.
 #[inline(always)]
 unsafe fn pack_rows<L: PairLanes>(from: Raw, rows: usize, k: usize, to: *mut f32) {
     for (step, k0) in (0..k).step_by(STEP).enumerate() {
@@ -141,7 +144,8 @@ unsafe fn pack_rows<L: PairLanes>(from: Raw, rows: usize, k: usize, to: *mut f32
     }
 }
 
-/// Some [`ROWS`] × panel of C one below the other: packed rows, a packed panel, and where the sums go.
+/// Several [`ROWS`] × panel blocks of C, one below the other: packed rows, a packed panel, and the destination of the
+/// sums.
 #[derive(Clone, Copy)]
 pub(crate) struct Strip {
     /// [`ROWS`] rows each; at least 1.
@@ -151,16 +155,16 @@ pub(crate) struct Strip {
     a: *const f32,
     b: *const f32,
     to: *mut f32,
-    /// Numbers from a row of `to` to the next.
+    /// Distance between rows of `to`, in numbers.
     stride: usize,
 }
 
-/// What multiplies tiles.
+/// A multiplication of tiles.
 pub(crate) trait Multiply<L> {
     /// Writes the sums of a strip.
     ///
     /// # Safety
-    /// The addresses are good for the sizes, and the processor has what this needs.
+    /// The addresses must be valid for the sizes, and the processor must support this.
     unsafe fn strip(strip: Strip);
 }
 
@@ -192,7 +196,8 @@ static CONFIGURATION: Configuration = Configuration {
 impl Multiply<super::lanes_x86::Avx512> for Registers {
     #[inline(always)]
     unsafe fn strip(strip: Strip) {
-        // SAFETY: reads and writes what the caller promises; every register that is changed is named, and the tiles are released.
+        // SAFETY: accesses only memory guaranteed by the caller; every changed register is declared, and the tiles are
+        // released.
         unsafe {
             asm!(
                 "ldtilecfg [{configuration}]",
@@ -244,7 +249,7 @@ impl Multiply<super::lanes_x86::Avx512> for Registers {
     }
 }
 
-/// What the registers do, in plain Rust.
+/// The registers' arithmetic, in plain Rust.
 pub(crate) struct Emulated;
 
 impl<L: PairLanes> Multiply<L> for Emulated {
@@ -319,7 +324,7 @@ pub(crate) unsafe fn strips<L: PairLanes, M: Multiply<L>>(
                 ..block.c
             };
             let columns = width.min(n - column);
-            // Whole tiles that nothing is added to are written where they belong.
+            // Full tiles without addition are written directly to C.
             let direct = match !c.add && columns == width {
                 true => rows / ROWS,
                 false => 0,
@@ -359,7 +364,8 @@ unsafe fn deliver<L: PairLanes>(sums: *const f32, rows: usize, columns: usize, c
     for r in 0..rows {
         for l in (0..columns).step_by(LANES) {
             let n = LANES.min(columns - l);
-            // SAFETY: the caller's contract: so many rows of a panel's width at `sums`, so many rows and columns of C.
+            // SAFETY: the caller's contract: `rows` rows of a panel's width at `sums`, and `rows` × `columns` numbers
+            // of C.
             unsafe {
                 let to = c.at.add(r * c.row + l);
                 let sum = L::load(sums.add(r * L::TILE_VECTORS * LANES + l));
@@ -387,7 +393,7 @@ mod tests {
         unsafe { pack_rows::<Avx512>(from, rows, k, to) }
     }
 
-    /// Numbers of all kinds: ordinary, ties of the rounding, subnormal, infinite, none.
+    /// Numbers of all kinds: ordinary, rounding ties, subnormal, infinite, NaN.
     fn number(i: usize) -> f32 {
         let ordinary = (i as f32 * 0.37 - 20.0) * 1.001;
         match i % 11 {

@@ -1,13 +1,14 @@
 //! Causal attention over rows of queries, keys and values, with rotary positions, grouped key/value heads and dropout.
 //!
-//! Probabilities exist only for [`BLOCK`] rows of one head at a time: the forward pass keeps the logarithm of each row's sum of exponentials,
-//! from which the backward pass works the probabilities out again. One task is one key/value head of one sequence, with all its query heads.
+//! Probabilities exist only for [`BLOCK`] rows of one head at a time: the forward pass keeps the logarithm of each
+//! row's sum of exponentials, from which the backward pass recomputes the probabilities. One task is one key/value head
+//! of one sequence, with all its query heads.
 
 use super::gemm::{Output, Raw, Sizes, product};
 use super::rows::{dot, exp_row, multiply, rope, row_max, scale, score_gradient};
 use super::{Compute, Isa, Scratch, SharedSlice};
 
-/// Rows of scores held at a time.
+/// Rows of scores held at once.
 const BLOCK: usize = 64;
 
 /// Sizes of an attention layer. A row of queries, keys and values holds `heads` queries, then `kv_heads` keys, then `kv_heads` values.
@@ -45,7 +46,7 @@ impl AttentionShape {
     }
 }
 
-/// Cosines (each twice) and sines (−sin, +sin) of the rotary angles, one row of `head_dim` numbers a position.
+/// Cosines (each twice) and sines (−sin, +sin) of the rotary angles, one row of `head_dim` numbers per position.
 #[derive(Clone, Debug)]
 pub struct RopeTable {
     cos: Vec<f32>,
@@ -54,7 +55,7 @@ pub struct RopeTable {
 }
 
 impl RopeTable {
-    /// From tables with one cosine and one sine a pair, `half` pairs a position.
+    /// From tables with one cosine and one sine per pair, `half` pairs per position.
     pub fn new(half: usize, cos: &[f32], sin: &[f32]) -> Self {
         Self {
             cos: cos.iter().flat_map(|&c| [c, c]).collect(),
@@ -63,7 +64,7 @@ impl RopeTable {
         }
     }
 
-    /// Turns one head at `position` (back with `sign` −1).
+    /// Rotates one head at `position` (back with `sign` −1).
     pub fn turn(&self, isa: Isa, x: &mut [f32], position: usize, sign: f32) {
         let at = position * self.head_dim..(position + 1) * self.head_dim;
         rope(isa, x, &self.cos[at.clone()], &self.sin[at], sign);
@@ -74,7 +75,8 @@ impl RopeTable {
 /// has the index ((sequence · heads + head) · seq + i) · seq + j.
 pub type Factors<'a> = &'a (dyn Fn(u64, &mut [f32]) + Sync);
 
-/// Turns queries and keys of `qkv` in place, writes the attention output to `y` and each row's log-sum-exp to `lse` (sequence, head, row).
+/// Rotates queries and keys of `qkv` in place, writes the attention output to `y` and each row's log-sum-exp to `lse`
+/// (sequence, head, row).
 pub fn attention(
     compute: &Compute,
     shape: AttentionShape,
@@ -107,10 +109,10 @@ pub fn attention(
     });
 }
 
-/// What [`attention`] had and gave, for [`attention_backward`].
+/// Inputs and outputs of [`attention`], for [`attention_backward`].
 #[derive(Clone, Copy)]
 pub struct AttentionSaved<'a> {
-    /// Queries and keys (turned) and values.
+    /// Rotated queries and keys, and values.
     pub qkv: &'a [f32],
     /// The output.
     pub y: &'a [f32],
@@ -118,7 +120,7 @@ pub struct AttentionSaved<'a> {
     pub lse: &'a [f32],
 }
 
-/// Writes the gradient of the queries, keys and values as they were before they were turned to `gqkv`, given that of the output.
+/// Writes the gradient of the unrotated queries, keys and values to `gqkv`, given that of the output.
 pub fn attention_backward(
     compute: &Compute,
     shape: AttentionShape,
@@ -193,7 +195,7 @@ impl Place {
         (self.sequence * self.shape.heads + head) * self.shape.seq
     }
 
-    /// Turns the query heads and the key of every row.
+    /// Rotates the query heads and the key of every row.
     unsafe fn turn(&self, isa: Isa, table: &RopeTable, x: &SharedSlice<'_>, sign: f32) {
         for i in 0..self.shape.seq {
             for block in self.heads().chain([self.key()]) {
@@ -258,8 +260,8 @@ impl Place {
         }
     }
 
-    /// Turns scores into probabilities by the log-sum-exps. With dropout, the third of `block` gets the probabilities as they were used,
-    /// and the second, their slopes, loses those that were dropped.
+    /// Turns scores into probabilities by the log-sum-exps. With dropout, the third part of `block` gets the
+    /// probabilities after dropout, and dropped elements of the second, their gradients, become 0.
     fn probabilities(
         &self,
         isa: Isa,
@@ -384,7 +386,7 @@ impl Place {
 /// # Safety
 /// That of [`product`].
 unsafe fn alone(isa: Isa, [m, n, k]: [usize; 3], a: Raw, b: Raw, c: Output) {
-    // SAFETY: as promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe { product((isa, None), None, Sizes { m, n, k }, a, b, c) }
 }
 

@@ -1,10 +1,10 @@
-//! Kernels with inputs as large as the models' that are measured, for `benches/kernels.rs`.
+//! Kernels with inputs of the sizes of the measured models, for `benches/kernels.rs`.
 
 use super::*;
 
-/// A kernel with inputs of its own, to be run again and again. Where a kernel overwrites an input, the input is copied first.
+/// A kernel with its inputs, to run repeatedly. An input that the kernel overwrites is copied first.
 pub struct KernelCase {
-    /// Floating-point operations of a run, two a multiply-add; for kernels that the memory bounds, numbers read and written.
+    /// Floating-point operations per run, two per multiply-add; for memory-bound kernels, numbers read and written.
     pub amount: u64,
     run: Box<dyn FnMut()>,
 }
@@ -42,7 +42,7 @@ struct Size {
     classes: usize,
 }
 
-/// Those of the shapes `llama-l` and `llama-s` of `bench`.
+/// The sizes of the shapes `llama-l` and `llama-s` of `bench`.
 const SIZES: [Size; 2] = [
     Size {
         name: "L",
@@ -67,7 +67,7 @@ const SIZES: [Size; 2] = [
 /// Makes a kernel of a size.
 type Make = fn(&Size, Compute) -> KernelCase;
 
-/// Every kernel but the product.
+/// Every kernel except the product.
 const LAYERS: [(&str, Make); 13] = [
     ("embedding", |size, compute| {
         let (ids, table) = (size.ids(), numbers(size.classes * size.dim));
@@ -260,13 +260,13 @@ fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(number).collect()
 }
 
-/// Names of the kernels but the product, each with that of a size.
+/// Names of all kernels except the product, each combined with a size.
 pub fn kernels() -> Vec<String> {
     let of_size = |size: &Size| LAYERS.map(|(kernel, _)| format!("{kernel} {}", size.name));
     SIZES.iter().flat_map(of_size).collect()
 }
 
-/// The kernel of one of the names of [`kernels`], on so many threads; `None` for any other name.
+/// The kernel with a name from [`kernels`], on `threads` threads; `None` for any other name.
 pub fn kernel(name: &str, threads: usize) -> Option<KernelCase> {
     let (kernel, size) = name.split_once(' ')?;
     let size = SIZES.iter().find(|known| known.name == size)?;
@@ -291,7 +291,7 @@ impl std::fmt::Display for Product {
     }
 }
 
-/// Those of training steps of L, then of S.
+/// The products in training steps of L, then of S.
 pub const PRODUCTS: [Product; 14] = {
     const fn of(sizes: [usize; 3], transposed: [bool; 2]) -> Product {
         Product { sizes, transposed }
@@ -318,7 +318,7 @@ pub const PRODUCTS: [Product; 14] = {
 };
 
 impl Product {
-    /// The product on so many threads, of f32 or of bfloat16 factors; `None` where this machine has no products of bfloat16.
+    /// The product on `threads` threads, of f32 or bfloat16 factors; `None` if this machine has no bfloat16 products.
     pub fn case(self, threads: usize, in_bf16: bool) -> Option<KernelCase> {
         let compute = Compute::with(Isa::best(), threads);
         let compute = if in_bf16 {

@@ -1,15 +1,16 @@
-//! Wall time of the parts of a step, on the thread that runs the operations. A reading costs some ten nanoseconds an operation.
+//! Wall time of the parts of a step, on the thread that runs the operations. A reading costs some ten nanoseconds per
+//! operation.
 
 use crate::{Part, PartSeconds};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Nanoseconds of each part since they were taken last.
+/// Nanoseconds of each part since the last reading.
 #[derive(Debug, Default)]
 pub struct Clock([AtomicU64; Part::ALL.len()]);
 
 impl Clock {
-    /// Counts the time until the result is dropped to `part`.
+    /// Adds the time until the result is dropped to `part`.
     #[must_use]
     pub fn time(&self, part: Part) -> Timed<'_> {
         Timed {
@@ -18,7 +19,7 @@ impl Clock {
         }
     }
 
-    /// Gives what was counted and begins again at 0.
+    /// Returns the counted times and resets them to 0.
     pub fn take(&self) -> PartSeconds {
         let mut seconds = PartSeconds::default();
         for part in Part::ALL {
@@ -29,7 +30,7 @@ impl Clock {
     }
 }
 
-/// Counts until it is dropped.
+/// Measures the time until it is dropped.
 pub struct Timed<'a> {
     sum: &'a AtomicU64,
     started: Instant,

@@ -1,14 +1,14 @@
-//! What a matrix product rounds its factors to when it packs them: nothing, or bfloat16.
+//! Rounding of a matrix product's factors when they are packed: none, or to bfloat16.
 //!
-//! Pairs are two neighbours of the inner dimension in one 32-bit element, the first in the low half. Processors have three ways to sum products
-//! of pairs, which round differently ([`Way`]); subnormal numbers count as 0 in all. For each there is a version in plain Rust, so that tests can
-//! compare bits.
+//! Pairs are two neighbours of the inner dimension in one 32-bit element, the first in the low half. Processors have
+//! three ways of summing products of pairs, which round differently ([`Way`]); subnormal numbers count as 0 in all.
+//! Each has a version in plain Rust, so that tests can compare bits.
 
 use super::Isa;
 use super::isa::Kind;
 use super::lanes::{LANES, Lanes, Portable};
 
-/// How the products of pairs are summed.
+/// Method of summing products of pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     dead_code,
@@ -19,17 +19,18 @@ pub(crate) enum Way {
     Chain,
     /// Two chains for sixteen pairs: the tiles of AMX, [`super::amx`].
     Tiles,
-    /// First · first and second · second are added, and that is added to the sum, each time rounding to odd (BFMMLA of Arm: [`super::fours`]).
+    /// First · first and second · second are added, and the result is added to the sum, each time rounding to odd
+    /// (BFMMLA of Arm: [`super::fours`]).
     Odd,
 }
 
 impl Way {
-    /// All, as tests compare them.
+    /// All ways, for tests.
     #[cfg(test)]
     pub(crate) const ALL: [Self; 3] = [Self::Chain, Self::Tiles, Self::Odd];
 }
 
-/// The permission to round the factors of products to bfloat16, and the way to multiply them.
+/// Support for rounding the factors of products to bfloat16, with the way of multiplying them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bf16 {
     way: Way,
@@ -37,7 +38,7 @@ pub struct Bf16 {
 }
 
 impl Bf16 {
-    /// Where the processor has the instructions for it.
+    /// `Some` if the processor has the instructions.
     pub fn on(isa: Isa) -> Option<Self> {
         let way = match isa.kind() {
             #[cfg(target_arch = "x86_64")]
@@ -53,7 +54,7 @@ impl Bf16 {
         Some(Self { way, native: true })
     }
 
-    /// Why there is none where [`Bf16::on`] gives none.
+    /// Why [`Bf16::on`] returns `None`.
     pub fn needs() -> &'static str {
         match std::env::consts::ARCH {
             "x86_64" => {
@@ -86,18 +87,18 @@ impl Bf16 {
         self.native
     }
 
-    /// How sums are made.
+    /// The way of summing.
     pub(crate) fn way(self) -> Way {
         self.way
     }
 }
 
-/// How packed factors are held.
+/// Format of packed factors.
 ///
 /// # Safety
 /// As [`Lanes`].
 pub(crate) trait Packing<L: Lanes> {
-    /// Rows that `k` packed rows need, before and after rounding.
+    /// Space in rows for `k` packed rows, before and after rounding.
     fn room(k: usize) -> usize {
         k
     }
@@ -106,7 +107,7 @@ pub(crate) trait Packing<L: Lanes> {
     unsafe fn round(packed: *mut f32, k: usize, width: usize);
 }
 
-/// How packed factors are multiplied.
+/// Multiplication of packed factors.
 ///
 /// # Safety
 /// As [`Lanes`].
@@ -122,7 +123,7 @@ pub(crate) trait Factors<L: Lanes>: Packing<L> {
     ) -> [[L::V; W]; R];
 }
 
-/// Packed elements that are multiplied lane by lane.
+/// Packed elements multiplied lane by lane.
 ///
 /// # Safety
 /// As [`Lanes`].
@@ -138,7 +139,7 @@ unsafe fn chain<L: Lanes, F: ByLane<L>, const R: usize, const W: usize>(
     mut a: *const f32,
     mut b: *const f32,
 ) -> [[L::V; W]; R] {
-    // SAFETY: the caller's contract is that of `Factors`; addresses ahead are only hints.
+    // SAFETY: the caller's contract is that of `Factors`; prefetched addresses are only hints.
     unsafe {
         let mut sums = [[L::splat(0.0); W]; R];
         for _ in 0..k {
@@ -160,7 +161,7 @@ unsafe fn chain<L: Lanes, F: ByLane<L>, const R: usize, const W: usize>(
     }
 }
 
-/// Factors as they are.
+/// Unrounded factors.
 pub(crate) struct Whole;
 
 impl<L: Lanes> Packing<L> for Whole {
@@ -171,7 +172,7 @@ impl<L: Lanes> Packing<L> for Whole {
 impl<L: Lanes> ByLane<L> for Whole {
     #[inline(always)]
     unsafe fn multiply_add(x: L::V, y: L::V, sum: L::V) -> L::V {
-        // SAFETY: as promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { L::fma(x, y, sum) }
     }
 }
@@ -185,7 +186,7 @@ impl<L: Lanes> Factors<L> for Whole {
         a: *const f32,
         b: *const f32,
     ) -> [[L::V; W]; R] {
-        // SAFETY: as promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { chain::<L, Self, R, W>(k, a, b) }
     }
 }
@@ -196,7 +197,7 @@ pub(crate) struct Pairs;
 impl<L: PairLanes> Packing<L> for Pairs {
     #[inline(always)]
     unsafe fn round(packed: *mut f32, k: usize, width: usize) {
-        // SAFETY: rows 2j and 2j + 1 are read before row j is written over one of those read before.
+        // SAFETY: rows 2j and 2j + 1 are read before row j is overwritten.
         unsafe {
             for j in 0..k.div_ceil(2) {
                 let (first, to) = (packed.add(2 * j * width), packed.add(j * width));
@@ -217,7 +218,7 @@ impl<L: PairLanes> Packing<L> for Pairs {
 impl<L: PairLanes> ByLane<L> for Pairs {
     #[inline(always)]
     unsafe fn multiply_add(x: L::V, y: L::V, sum: L::V) -> L::V {
-        // SAFETY: as promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { L::dot_pairs(x, y, sum) }
     }
 }
@@ -231,7 +232,7 @@ impl<L: PairLanes> Factors<L> for Pairs {
         a: *const f32,
         b: *const f32,
     ) -> [[L::V; W]; R] {
-        // SAFETY: as promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { chain::<L, Self, R, W>(k, a, b) }
     }
 }
@@ -292,7 +293,7 @@ pub(crate) fn nearest(x: f32) -> u32 {
     (bits + 0x7fff + (bits >> 16 & 1)) >> 16
 }
 
-/// A subnormal number as zero of its sign.
+/// Replaces a subnormal number by a zero with its sign.
 pub(crate) fn flushed(x: f32) -> f32 {
     if x.is_subnormal() { x * 0.0 } else { x }
 }

@@ -1,5 +1,5 @@
-//! Products and attention for a few rows: what generation computes for each new token. Weights are read where they lie, each once, so that
-//! memory is the only bound; nothing is packed and nothing is allocated.
+//! Products and attention for a few rows, as computed for each new token in generation. Weights are read in place, each
+//! once, so that memory bandwidth is the only bound; nothing is packed or allocated.
 
 use super::gemm::K_BLOCK;
 use super::isa::kernels;
@@ -7,15 +7,15 @@ use super::lanes::LANES;
 use super::rows::{exp_row, row_max, sweep};
 use super::{AttentionShape, Compute, Isa, Scratch};
 
-/// Rows of the weight that are read beside each other, for [`chains`].
+/// Rows of the weight read in parallel, for [`chains`].
 const WIDE: usize = 4 * LANES;
-/// Rows of the weight that are read beside each other, for [`dots`].
+/// Rows of the weight read in parallel, for [`dots`].
 const BESIDE: usize = 8;
-/// Numbers of a weight below which a second thread is not worth waking.
+/// Size of a weight below which waking a second thread does not pay off.
 const SMALL: usize = 1 << 16;
-/// Numbers of a weight from which it comes from memory.
+/// Size of a weight from which it no longer fits the cache.
 const FAR: usize = 1 << 18;
-/// Tasks of each thread: a thread without a core leaves its share to the others.
+/// Tasks per thread: a thread without a core leaves its share to the others.
 const SHARES: usize = 4;
 
 kernels! {
@@ -25,7 +25,7 @@ kernels! {
         assert_eq!(w.len(), inner * y.len());
         let (px, pw, py) = (x.as_ptr(), w.as_ptr(), y.as_mut_ptr());
         let mut o = 0;
-        // From memory one row comes after another: rows beside each other are no stream that the machine would fetch ahead.
+        // From memory, rows are read one after another: the hardware does not prefetch rows read in parallel.
         while w.len() < FAR && o + BESIDE <= y.len() {
             let rows = pw.add(o * inner);
             let mut sums = [L::splat(0.0); BESIDE];
@@ -51,8 +51,8 @@ kernels! {
         }
     }
 
-    /// y[o] = Σ x·w[o], or y[o] += with `add`, each with the bits of a matrix product: one chain of multiply-adds a [`K_BLOCK`]. Sixteen
-    /// rows at a time are turned on their way, so that their chains run side by side.
+    /// y[o] = Σ x·w[o], or y[o] += with `add`, each with the bits of a matrix product: one chain of multiply-adds per
+    /// [`K_BLOCK`]. Sixteen rows at a time are transposed on the fly, so that their chains run in parallel.
     fn chains<L>(x: &[f32], w: &[f32], y: &mut [f32], add: bool) {
         let inner = x.len();
         assert_eq!(w.len(), inner * y.len());
@@ -64,7 +64,7 @@ kernels! {
         while o < y.len() {
             let lanes = WIDE.min(y.len() - o);
             let rows = pw.add(o * inner);
-            // What the next rows need is fetched meanwhile, in the order in which it lies.
+            // The next rows are prefetched meanwhile, in memory order.
             let mut ahead = rows.wrapping_add(WIDE * inner);
             let mut k0 = 0;
             while k0 < inner {
@@ -113,7 +113,7 @@ kernels! {
         }
     }
 
-    /// scores[i] = q · key i; the keys begin `stride` numbers after each other.
+    /// scores[i] = q · key i; the keys are `stride` numbers apart.
     fn scores_of<L>(q: &[f32], keys: &[f32], stride: usize, scores: &mut [f32]) {
         let (positions, width) = (scores.len(), q.len());
         assert!(positions == 0 || (positions - 1) * stride + width <= keys.len());
@@ -142,7 +142,7 @@ kernels! {
         }
     }
 
-    /// y = Σ weights[i] / total · value i; the values begin `stride` numbers after each other.
+    /// y = Σ weights[i] / total · value i; the values are `stride` numbers apart.
     fn mixed<L>(weights: &[f32], total: f32, values: &[f32], stride: usize, y: &mut [f32]) {
         let (positions, width) = (weights.len(), y.len());
         assert!(positions == 0 || (positions - 1) * stride + width <= values.len());
@@ -158,7 +158,7 @@ kernels! {
     }
 }
 
-/// Outputs of a task.
+/// Outputs per task.
 fn piece(compute: &Compute, outputs: usize, inner: usize) -> usize {
     match outputs * inner {
         0..SMALL => outputs,
@@ -168,7 +168,7 @@ fn piece(compute: &Compute, outputs: usize, inner: usize) -> usize {
     }
 }
 
-/// y (n rows) = x Wᵀ for few rows, one dot product an element.
+/// y (n rows) = x Wᵀ for few rows, one dot product per element.
 pub fn few_rows(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut [f32]) {
     each_row(compute, x, w, inner, y, &|x, w, y| {
         dots(compute.isa, x, w, y)
@@ -182,7 +182,7 @@ pub fn few_chains(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut
     });
 }
 
-/// Multiplies one row of `x` with rows of weights into a row of `y`.
+/// Multiplies one row of `x` by rows of weights into a row of `y`.
 type Product<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
 
 fn each_row(
@@ -203,8 +203,8 @@ fn each_row(
     }
 }
 
-/// One position of attention for generation: the query heads `q` (turned) against the keys and values of `positions` positions, each row
-/// of the caches holding `kv_heads` heads. Writes `y`.
+/// One position of attention for generation: the rotated query heads `q` against the keys and values of `positions`
+/// positions; each row of the caches holds `kv_heads` heads. Writes `y`.
 pub fn attend_one(
     isa: Isa,
     shape: AttentionShape,

@@ -1,10 +1,12 @@
-//! Products of bfloat16 factors by fours of the inner dimension, as Arm's BFMMLA takes them, and the same sums in plain Rust.
+//! Products of bfloat16 factors in groups of four along the inner dimension, as in Arm's BFMMLA, and the same sums in
+//! plain Rust.
 //!
-//! BFMMLA adds to a block of 2 × 2 sums the products of two rows and two columns over four positions. It is a chain of two steps of BFDOT, each of
-//! which adds first · first and second · second and then that to the sum. Every product and sum rounds to odd (the last bit is set where
-//! something is lost, and nothing is rounded up), what would be subnormal is 0, and what is too large is infinite. (Arm Architecture Reference
-//! Manual, A-profile, `BFMatMulAdd`, `BFDotAdd` and `BFRound` with FPCR.EBF = 0, which is how systems start programs.) The factors
-//! themselves round to nearest, subnormal ones too (BFCVTN).
+//! BFMMLA adds to a block of 2 × 2 sums the products of two rows and two columns over four positions. It is a chain of
+//! two BFDOT steps, each of which adds first · first and second · second and then adds the result to the sum. Every
+//! product and sum rounds to odd (truncates, and sets the last bit if anything is lost), subnormal results become 0,
+//! and overflow is infinite. (Arm Architecture Reference Manual, A-profile, `BFMatMulAdd`, `BFDotAdd` and `BFRound`
+//! with FPCR.EBF = 0, which is how systems start programs.) The factors themselves round to nearest, subnormal ones too
+//! (BFCVTN).
 
 use super::factors::{Factors, Packing, flushed, nearest};
 use super::lanes::{LANES, Lanes, Portable};
@@ -12,10 +14,11 @@ use super::lanes::{LANES, Lanes, Portable};
 /// Positions of the inner dimension in one element.
 const DEPTH: usize = 4;
 
-/// Factors rounded to bfloat16, in fours: for each number of a row two pairs, one after the other. What is missing of four is 0.
+/// Factors rounded to bfloat16, in groups of four: two consecutive pairs for each number of a row. Incomplete groups
+/// are padded with 0.
 pub(crate) struct Fours;
 
-/// Arithmetic on fours of bfloat16 numbers.
+/// Arithmetic on groups of four bfloat16 numbers.
 ///
 /// # Safety
 /// As [`Lanes`].
@@ -37,7 +40,7 @@ impl<L: FourLanes> Packing<L> for Fours {
             width <= LANES,
             "a wider row would be written over before it is read"
         );
-        // SAFETY: four rows are read before two are written over those read before.
+        // SAFETY: four rows are read before two are overwritten.
         unsafe {
             for k0 in (0..k).step_by(DEPTH) {
                 let row = |i: usize| match k0 + i < k {
@@ -85,7 +88,7 @@ impl Factors<Portable> for Fours {
         let sum = |r: usize, column: usize| {
             (0..2 * k).fold(0.0, |sum, pair| {
                 let (four, pair) = (pair / 2, pair % 2);
-                // SAFETY: within the packed rows and columns: two numbers of each for each four.
+                // SAFETY: within the packed rows and columns: two numbers of each per group of four.
                 let (x, y) = unsafe {
                     (
                         *a.add(2 * (four * Portable::TILE_ROWS + r) + pair),
@@ -119,7 +122,7 @@ fn add(a: f32, b: f32) -> f32 {
     if !sum.is_finite() {
         return sum as f32;
     }
-    // What rounding to f64 lost, exactly.
+    // The exact rounding error in f64.
     let of_b = sum - a;
     let lost = (a - (sum - of_b)) + (b - of_b);
     let bits = sum.to_bits();
@@ -136,7 +139,7 @@ fn add(a: f32, b: f32) -> f32 {
 /// 2 to the power of 128.
 const TOO_LARGE: f64 = f64::from_bits((1023 + 128) << 52);
 
-/// `x` rounded to odd; rounding what was rounded to odd before gives what rounding once gives.
+/// `x` rounded to odd; rounding to odd twice equals rounding once.
 fn to_odd(x: f64) -> f32 {
     if !x.is_finite() {
         return x as f32;
@@ -147,7 +150,7 @@ fn to_odd(x: f64) -> f32 {
     } else if magnitude >= TOO_LARGE {
         f32::INFINITY
     } else {
-        // Bits of f32 behind the exponent's other bias; what is cut off leaves its trace in the last bit.
+        // Bits of f32 after changing the exponent bias; truncated bits set the last bit.
         const CUT: u32 = 52 - 23;
         const BIAS: u64 = (1023 - 127) << 23;
         let (kept, cut) = (

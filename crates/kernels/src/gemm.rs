@@ -1,11 +1,11 @@
 //! Matrix products: C = A·B or C += A·B for any strides of A and B, C in rows.
 //!
-//! Factors are used as they are or rounded to bfloat16 while they are packed ([`super::factors`]); sums are always f32.
+//! Factors are used unrounded or rounded to bfloat16 while being packed ([`super::factors`]); sums are always f32.
 //!
 //! Every element of C is one chain of fused multiply-adds over the inner dimension, cut into blocks of [`K_BLOCK`]; the sums of the blocks are
-//! added in order. The shape of the register tile, the packing and the threads do not enter, so all instruction sets and any number of
-//! threads give the same bits. (Sums of bfloat16 products are made in three ways: [`super::factors`].) Blocks of B are
-//! packed once for all threads; each thread packs its own rows of A.
+//! added in order. The result does not depend on the shape of the register tile, the packing or the threads, so all
+//! instruction sets and any number of threads give the same bits. (For the three ways of summing bfloat16 products, see
+//! [`super::factors`].) Blocks of B are packed once for all threads; each thread packs its own rows of A.
 
 #[cfg(target_arch = "x86_64")]
 use super::amx::Registers;
@@ -21,16 +21,16 @@ use super::lanes_x86::{Avx2, Avx512};
 use super::tile::{Place, any_tile};
 use super::{Compute, Isa, Scratch};
 
-/// Length of the chains: part of the recipe, because it decides the rounding.
+/// Length of the chains: part of the recipe, because it determines the rounding.
 pub(crate) const K_BLOCK: usize = 512;
 
 /// Register tiles that share one packed block of A.
 pub(crate) const A_TILES: usize = 6;
-/// Panels of B that are one task with a block of A.
+/// Panels of B that form one task with a block of A.
 pub(crate) const GROUP: usize = 16;
 /// Panels of B packed at a time.
 const B_PANELS: usize = 64;
-/// Products below this are not worth waking another thread.
+/// Size of a product below which waking another thread does not pay off.
 const SMALL: usize = 1 << 17;
 
 /// A view of numbers as a matrix: element (i, j) is `data[i · row + j · column]`.
@@ -42,7 +42,7 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows of `stride` numbers one after the other.
+    /// Rows that begin `stride` numbers apart.
     pub fn rows(data: &'a [f32], stride: usize) -> Self {
         Self {
             data,
@@ -90,7 +90,7 @@ pub(crate) struct Sizes {
     pub k: usize,
 }
 
-/// Where the result goes.
+/// The destination of the result.
 #[derive(Clone, Copy)]
 pub(crate) struct Output {
     pub at: *mut f32,
@@ -149,7 +149,8 @@ pub fn best_rate(compute: &Compute) -> f64 {
 /// As [`gemm`], on this thread (`compute` none) or on all, by address.
 ///
 /// # Safety
-/// A, B and C must be good for the sizes and strides; C overlaps neither and nobody else uses its elements meanwhile.
+/// A, B and C must be valid for the sizes and strides; C must not overlap A or B, and nothing else may access its
+/// elements meanwhile.
 pub(crate) unsafe fn product(
     (isa, bf16): (Isa, Option<Bf16>),
     compute: Option<&Compute>,
@@ -163,12 +164,13 @@ pub(crate) unsafe fn product(
         return;
     }
     if k == 0 {
-        // SAFETY: as promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { clear(sizes, c) };
         return;
     }
     let shared = compute.filter(|_| m * n * k > SMALL);
-    // SAFETY: an `Isa` and a native `Bf16` exist only where the machine has the features; the rest is promised by the caller.
+    // SAFETY: an `Isa` and a native `Bf16` exist only if the machine has the features; the rest is guaranteed by the
+    // caller.
     unsafe {
         match (isa.kind(), bf16) {
             #[cfg(target_arch = "x86_64")]
@@ -227,7 +229,7 @@ unsafe fn clear(sizes: Sizes, c: Output) {
     }
 }
 
-/// A packed block of B and what is computed from it: sub-problem of one K block and up to [`B_PANELS`] panels.
+/// A packed block of B and its sub-problem: one K block and up to [`B_PANELS`] panels.
 pub(crate) struct Block {
     pub sizes: Sizes,
     pub a: Raw,
@@ -242,21 +244,21 @@ unsafe impl Sync for Block {}
 /// One task on a block: `pack_b` or `tiles`, compiled for one instruction set.
 type Step = unsafe fn(&Block, usize, &mut Packed);
 
-/// The rows of A that a thread has packed.
+/// The rows of A packed by a thread.
 pub(crate) struct Packed {
     buffer: Option<Scratch>,
     pub block: usize,
 }
 
 impl Packed {
-    /// Memory of `len` numbers: the same for all tasks of a block.
+    /// A buffer of `len` numbers, the same for all tasks of a block.
     pub(crate) fn buffer(&mut self, len: usize) -> *mut f32 {
         let buffer = self.buffer.get_or_insert_with(|| Scratch::new(len));
         buffer.as_mut_ptr()
     }
 }
 
-/// How a block is computed: the size of a tile, the rows that `k` packed rows of B need, and the tasks.
+/// Method of computing a block: tile size, space for `k` packed rows of B, and the tasks.
 struct Method {
     height: usize,
     width: usize,
@@ -326,7 +328,8 @@ unsafe fn blocks(
                 }
             };
             let panels = columns.div_ceil(width);
-            // SAFETY: each task number is run once, packing is finished before the tiles start, and the machine has the features of the steps.
+            // SAFETY: each task runs once, packing finishes before the tiles start, and the machine has the features of
+            // the steps.
             unsafe {
                 each_task(compute, panels.div_ceil(4), &block, pack);
                 let tasks = m.div_ceil(A_TILES * method.height) * panels.div_ceil(GROUP);
@@ -348,7 +351,7 @@ unsafe fn each_task(compute: Option<&Compute>, tasks: usize, block: &Block, step
             if task >= tasks {
                 break;
             }
-            // SAFETY: promised by the caller; the counter gives each number once.
+            // SAFETY: guaranteed by the caller; the counter gives each number once.
             unsafe { step(block, task, &mut packed) };
         }
     };
@@ -446,7 +449,7 @@ macro_rules! compiled {
         #[cfg(target_arch = $arch)]
         #[target_feature(enable = $features)]
         unsafe fn $name(block: &Block, task: usize, packed: &mut Packed) {
-            // SAFETY: this function has the features of the lanes; the rest is promised by the caller.
+            // SAFETY: this function has the features of the lanes; the rest is guaranteed by the caller.
             unsafe { $step::<$lanes, $factors>(block, task, packed) }
         }
     )*};
@@ -466,8 +469,8 @@ compiled! {
     tiles_fours = tiles<Neon, Fours> on "aarch64" with "neon,bf16";
 }
 
-/// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; lanes up to `width` hold
-/// anything: what is computed from them is not stored.
+/// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; the remaining
+/// lanes up to `width` hold anything: their results are not stored.
 #[inline(always)]
 unsafe fn pack<L: Lanes>(
     from: *const f32,

@@ -1,6 +1,7 @@
-//! The output matrix and every loss, [`CHUNK`] rows of logits at a time: the logits of a whole batch never exist.
+//! The output matrix and all losses, [`CHUNK`] rows of logits at a time: the logits of a whole batch never exist at
+//! once.
 //!
-//! The gradients of a loss are formed in the forward pass, while a chunk's logits are there.
+//! The gradients of a loss are computed in the forward pass, while a chunk's logits are in memory.
 
 use super::gemm::{Matrix, gemm};
 use super::rows::{dot, exp_and_linear, exp_row, exp_sum, row_max, scale, square_softmax_gradient};
@@ -12,7 +13,7 @@ const CHUNK: usize = 512;
 /// A square term: `wrong · Σ_{j≠y} z_j² + right · (z_y − target)²`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Square {
-    /// Whether z are the probabilities; else the logits.
+    /// Whether z are the probabilities; otherwise the logits.
     pub of_probabilities: bool,
     /// Factor of the wrong classes.
     pub wrong: f32,
@@ -20,20 +21,20 @@ pub struct Square {
     pub right: f32,
     /// Target of the right class.
     pub target: f32,
-    /// The right class has the factor of the wrong ones where its logit is not below this in size.
+    /// If the absolute value of the right class's logit is not below this, it gets the factor of the wrong classes.
     pub near: f32,
 }
 
-/// What a loss is made of.
+/// The terms of a loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossTerms {
-    /// Cross-entropy counts.
+    /// Whether the loss has a cross-entropy term.
     pub cross_entropy: bool,
-    /// A square term counts.
+    /// The square term, if any.
     pub square: Option<Square>,
 }
 
-/// Where the gradients go; both are overwritten.
+/// Destinations of the gradients; both are overwritten.
 pub struct HeadGradients<'a> {
     /// Of the rows.
     pub x: &'a mut [f32],
@@ -41,7 +42,8 @@ pub struct HeadGradients<'a> {
     pub weight: &'a mut [f32],
 }
 
-/// The sums of cross-entropy and of the square term over the rows whose mask is set; 0 for what is not in the loss.
+/// The sums of cross-entropy and of the square term over the rows whose mask is set; 0 for a term the loss does not
+/// have.
 ///
 /// `x`: (n, d); `weight`: (classes, d). The gradients are those of `factor` times the sum of both.
 pub fn head_loss(
@@ -214,12 +216,12 @@ fn square_softmax(
     ]
 }
 
-/// What is asked beyond log-likelihood, rank and confidence.
+/// Scores to compute besides log-likelihood, rank and confidence.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScoreOptions<'a> {
-    /// Scores logits divided by each of these too.
+    /// Also score logits divided by each of these.
     pub temperatures: &'a [f64],
-    /// Scores `p ∝ max(logit, eps)` too.
+    /// Also score `p ∝ max(logit, eps)`.
     pub clipped_linear_eps: Option<f64>,
 }
 
@@ -228,7 +230,7 @@ pub struct ScoreOptions<'a> {
 pub struct RowScore {
     /// Natural log-probability.
     pub log_likelihood: f32,
-    /// Classes with a larger logit; of equal ones those with a lower index count.
+    /// Number of classes with a larger logit, or an equal one and a lower index.
     pub rank: u32,
     /// Largest probability.
     pub confidence: f32,

@@ -1,21 +1,22 @@
-//! Which instruction set a kernel uses. Results never depend on it, only the time they take; those of bfloat16 products do ([`super::Bf16`]).
+//! Instruction sets of kernels. They affect only speed, except that results of bfloat16 products depend on them
+//! ([`super::Bf16`]).
 
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use std::sync::OnceLock;
 
-/// What this process uses: the fastest, unless another was asked for first.
+/// The instruction set of this process: the fastest, unless another was requested first.
 static SETTLED: OnceLock<Isa> = OnceLock::new();
 
-/// An instruction set that this machine has been found to have; every kernel takes one.
+/// An instruction set known to be available on this machine; every kernel takes one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Isa {
     kind: Kind,
-    /// Whether bfloat16 products are to use the tiles of AMX.
+    /// Whether bfloat16 products use AMX tiles.
     tiles: bool,
 }
 
-/// The compiled variants. Private, so that nobody can ask for instructions the machine lacks.
+/// The compiled variants. Private, so that callers cannot request instructions the machine lacks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Portable,
@@ -28,7 +29,7 @@ pub enum Kind {
 }
 
 impl Isa {
-    /// All usable instruction sets, the fastest first; never empty. The first call asks the system for what it has to grant.
+    /// All usable instruction sets, fastest first; never empty. The first call requests permissions from the system.
     pub fn available() -> Vec<Self> {
         let plain = |kind| Self { kind, tiles: false };
         let mut found = Vec::new();
@@ -47,22 +48,22 @@ impl Isa {
                 found.push(plain(Kind::Avx2));
             }
         }
-        // Every such processor has it.
+        // Every aarch64 processor has it.
         #[cfg(target_arch = "aarch64")]
         found.push(plain(Kind::Neon));
         found.push(plain(Kind::Portable));
         found
     }
 
-    /// The fastest, or the one that [`Isa::settle`] was given.
+    /// The fastest, or the one set by [`Isa::settle`].
     pub fn best() -> Self {
         *SETTLED.get_or_init(|| Self::available()[0])
     }
 
-    /// Makes `name` what [`Isa::best`] gives from now on.
+    /// Makes [`Isa::best`] return `name` from now on.
     ///
     /// # Errors
-    /// The machine does not have it, or another is in use; what there is.
+    /// The machine does not have it, or another is in use; lists the available ones.
     pub fn settle(name: &str) -> Result<(), String> {
         let available = Self::available();
         let Some(wanted) = available.iter().find(|isa| isa.short_name() == name) else {
@@ -75,7 +76,7 @@ impl Isa {
         }
     }
 
-    /// As asked for.
+    /// The name for [`Isa::settle`].
     fn short_name(self) -> &'static str {
         match self.kind {
             #[cfg(target_arch = "x86_64")]
@@ -90,19 +91,19 @@ impl Isa {
         }
     }
 
-    /// The variant to run.
+    /// The compiled variant to run.
     #[inline]
     pub fn kind(self) -> Kind {
         self.kind
     }
 
-    /// Whether bfloat16 products use the tiles of AMX.
+    /// Whether bfloat16 products use AMX tiles.
     #[cfg(target_arch = "x86_64")]
     pub fn has_tiles(self) -> bool {
         self.tiles
     }
 
-    /// As recorded with a run in bfloat16, whose bits depend on the way its products are summed: `x86_64+avx512bf16`,
+    /// As recorded with a run in bfloat16, whose bits depend on how its products are summed: `x86_64+avx512bf16`,
     /// `x86_64+avx512+amx` or `aarch64+neonbf16`.
     pub fn bf16_name(self) -> String {
         let way = if self.tiles { "+amx" } else { "bf16" };
@@ -124,7 +125,7 @@ impl Isa {
 }
 
 /// Defines kernels: each body, generic over `L: Lanes`, is compiled for every instruction set and chosen by the first argument.
-/// The bodies are unsafe code: they must keep within the slices that they are given.
+/// The bodies are unsafe code: they must stay within the given slices.
 macro_rules! kernels {
     ($($(#[$meta:meta])* fn $name:ident<$l:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[$meta])*
@@ -133,7 +134,7 @@ macro_rules! kernels {
             #[inline(always)]
             #[allow(clippy::too_many_arguments, reason = "as above")]
             unsafe fn body<$l: $crate::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? {
-                // SAFETY: the caller runs this under the features of `L`; the body asserts the lengths that it relies on.
+                // SAFETY: the caller runs this with the features of `L`; the body asserts the lengths it relies on.
                 unsafe { $body }
             }
             #[cfg(target_arch = "x86_64")]
@@ -160,7 +161,7 @@ macro_rules! kernels {
             }
             use $crate::isa::Kind;
             match isa.kind() {
-                // SAFETY: an `Isa` of this kind exists only where the machine has the features.
+                // SAFETY: an `Isa` of this kind exists only if the machine has the features.
                 #[cfg(target_arch = "x86_64")]
                 Kind::Avx512 => unsafe { avx512($($arg),*) },
                 // SAFETY: likewise.

@@ -1,21 +1,22 @@
-//! Sixteen virtual `f32` lanes: the whole arithmetic of the kernels, and its plain-Rust version.
+//! Sixteen virtual `f32` lanes: all arithmetic of the kernels, and its plain-Rust version.
 //!
-//! Every operation is exactly rounded (IEEE 754), so that the implementations agree bit for bit; what is not (division estimates,
-//! platform exponentials) is left out. Sums of lanes use one fixed tree: lane i + lane i+8, then +4, +2, +1.
+//! Every operation is exactly rounded (IEEE 754), so that the implementations agree bit for bit; inexact operations
+//! (division estimates, platform exponentials) are excluded. Sums of lanes use one fixed tree: lane i + lane i+8, then
+//! +4, +2, +1.
 /// Lanes per vector, on every machine.
 pub(crate) const LANES: usize = 16;
 
 /// Arithmetic on sixteen lanes.
 ///
 /// # Safety
-/// Methods must run where the instruction set of the implementation is available and enabled; pointers must be good for the number of
-/// elements that the method names. `n` is 1..=16 everywhere.
+/// The implementation's instruction set must be available and enabled; pointers must be valid for the number of
+/// elements accessed by the method. `n` is 1..=16 everywhere.
 pub(crate) trait Lanes: Copy {
     /// Sixteen numbers.
     type V: Copy;
     /// Rows of the matrix-product tile.
     const TILE_ROWS: usize;
-    /// Vectors across the matrix-product tile.
+    /// Vectors per row of the matrix-product tile.
     const TILE_VECTORS: usize;
 
     /// All lanes `x`.
@@ -40,15 +41,15 @@ pub(crate) trait Lanes: Copy {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// c − a · b, rounded once.
     unsafe fn fnma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `if a > b { a } else { b }` (b where either is NaN).
+    /// `if a > b { a } else { b }` (b if either is NaN).
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// `if a < b { a } else { b }` (b where either is NaN).
+    /// `if a < b { a } else { b }` (b if either is NaN).
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     /// Square root.
     unsafe fn sqrt(a: Self::V) -> Self::V;
-    /// Nearest whole number, ties to even.
+    /// Nearest integer, ties to even.
     unsafe fn round(a: Self::V) -> Self::V;
-    /// 2 to the power of `a`, which holds whole numbers in −126..=127.
+    /// 2 to the power of `a`, which must hold integers in −126..=127.
     unsafe fn pow2(a: Self::V) -> Self::V;
     /// The first `n` lanes of `a`, the rest of `b`.
     unsafe fn keep(a: Self::V, n: usize, b: Self::V) -> Self::V;
@@ -66,7 +67,7 @@ pub(crate) trait Lanes: Copy {
         to: *mut f32,
         to_stride: usize,
     );
-    /// Hints that the line at `p` will be read.
+    /// Hints that the cache line at `p` will be read.
     unsafe fn prefetch(p: *const f32);
 }
 

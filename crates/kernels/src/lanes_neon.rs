@@ -1,8 +1,10 @@
-//! The sixteen lanes on aarch64: four registers of NEON, which every such processor has; and products through its BF16 extension.
+//! The sixteen lanes on aarch64: four NEON registers, available on every such processor; and products with the BF16
+//! extension.
 //!
-//! The shape of the register tile, 6 × 16, fills the 32 registers: 24 sums, four for a row of B, and four for packed A, whose numbers are taken
-//! lane by lane (FMLA by element). Twenty-four independent sums keep four pipes of latency 4 busy (Neoverse V1 and V2, Apple's large cores; N1
-//! and N2 have two pipes), and a panel of B, 32 KB at the longest, stays in a first-level cache of 64 KB beside the rows of A that pass through it.
+//! The shape of the register tile, 6 × 16, fills the 32 registers: 24 sums, four for a row of B, and four for packed A,
+//! whose numbers are used lane by lane (FMLA by element). Twenty-four independent sums keep four pipes of latency 4
+//! busy (Neoverse V1 and V2, Apple's large cores; N1 and N2 have two pipes), and a panel of B, at most 32 KB, stays in
+//! a first-level cache of 64 KB beside the rows of A streaming through it.
 #![expect(
     unsafe_op_in_unsafe_fn,
     reason = "each function is a few intrinsics under the contract of `Lanes`: NEON is always there, pointers are good for the lanes named"
@@ -45,7 +47,7 @@ macro_rules! quads {
     };
 }
 
-/// Lanes of register `q` that are among the first `n` of all: at most 4.
+/// Number of lanes of register `q` among the first `n` of all: at most 4.
 #[inline(always)]
 fn filled(q: usize, n: usize) -> usize {
     n.saturating_sub(4 * q).min(4)
@@ -113,7 +115,7 @@ impl Lanes for Neon {
         if n == LANES {
             return Self::load(p);
         }
-        // Nothing is read through an address beyond the last number.
+        // Addresses beyond the last number are not read.
         quads!(q => load_quad(p.wrapping_add(4 * q), filled(q, n)))
     }
     #[inline(always)]
@@ -151,7 +153,7 @@ impl Lanes for Neon {
     unsafe fn fnma(a: Quads, b: Quads, c: Quads) -> Quads {
         quads!(q => vfmsq_f32(c[q], a[q], b[q]))
     }
-    // FMAX and FMAXNM treat NaN and zeros of both signs otherwise than the contract.
+    // FMAX and FMAXNM treat NaN and signed zeros differently from the contract.
     #[inline(always)]
     unsafe fn max(a: Quads, b: Quads) -> Quads {
         quads!(q => vbslq_f32(vcgtq_f32(a[q], b[q]), a[q], b[q]))
@@ -220,12 +222,12 @@ impl Lanes for Neon {
             }
         }
     }
-    // Panels are read in order, which these processors see by themselves; how long a line is differs between them (64 or 128 bytes).
+    // Panels are read in order, which these processors detect themselves; their line length varies (64 or 128 bytes).
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
 }
 
-/// Whole factors, those of A taken by element.
+/// Unrounded factors, with those of A used by element.
 pub(crate) struct ByElement;
 
 impl Packing<Neon> for ByElement {
@@ -323,7 +325,7 @@ const ROWS: usize = Neon::TILE_ROWS;
 /// Blocks of two rows and two columns of C.
 type Blocks<const W: usize> = [[[float32x4_t; LANES / 2]; W]; ROWS / 2];
 
-/// Adds the products of one four of each row and column.
+/// Adds the products of one group of four of each row and column.
 #[inline(always)]
 unsafe fn multiply_fours<const W: usize>(blocks: &mut Blocks<W>, a: *const f32, b: *const f32) {
     let mut x = [vdupq_n_f32(0.0); ROWS / 2];
@@ -363,7 +365,7 @@ impl Factors<Neon> for Fours {
         mut a: *const f32,
         mut b: *const f32,
     ) -> [[Quads; W]; R] {
-        // Rows beyond R are computed from anything and left out.
+        // Rows beyond R are computed from arbitrary values and not stored.
         let mut blocks = [[[vdupq_n_f32(0.0); LANES / 2]; W]; ROWS / 2];
         for _ in 0..k / 2 {
             multiply_fours(&mut blocks, a, b);

@@ -11,7 +11,7 @@ const PIECE: usize = 1 << 14;
 /// Rows per task of row-wise work.
 const ROWS: usize = 16;
 
-/// y[r] ← table[ids[r]] (+ positions.0[positions.1[r]] where given)
+/// y[r] ← table[ids[r]] (+ positions.0[positions.1[r]] if given)
 pub fn embed(
     compute: &Compute,
     ids: &[u32],
@@ -35,7 +35,7 @@ pub fn embed(
 /// gtable[ids[r]] += gy[r], in the order of the rows.
 pub fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable: &mut [f32]) {
     let dim = gy.len() / ids.len().max(1);
-    // Threads take the rows of the table by id, so that no two write the same row.
+    // Threads divide the rows of the table by id, so that no two write the same row.
     let lanes = compute.pool.threads();
     let table_rows = gtable.len() / dim.max(1);
     let share = table_rows.div_ceil(lanes).max(1);
@@ -53,11 +53,11 @@ pub fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable: &mut [
 /// A norm over rows: its weight, its bias (LayerNorm only; may be empty), its epsilon.
 #[derive(Clone, Copy)]
 pub struct Norm<'a> {
-    /// LayerNorm; else RMSNorm.
+    /// LayerNorm; otherwise RMSNorm.
     pub centred: bool,
     /// Weight.
     pub weight: &'a [f32],
-    /// Bias; empty is none.
+    /// Bias; empty for none.
     pub bias: &'a [f32],
     /// Epsilon.
     pub eps: f32,
@@ -84,7 +84,7 @@ pub fn norm(compute: &Compute, norm: Norm<'_>, x: &[f32], y: &mut [f32], stats: 
     });
 }
 
-/// The gradients that [`norm_backward`] adds to: of x, of the weight, of the bias (empty where there is none).
+/// The gradients that [`norm_backward`] adds to: of x, of the weight, of the bias (empty for none).
 pub struct NormGradients<'a> {
     /// Of x.
     pub x: &'a mut [f32],
@@ -194,7 +194,7 @@ pub fn drop_all(compute: &Compute, x: &mut [f32], fill: Factors<'_>) {
     });
 }
 
-/// y ← silu(gate)·up for rows of gate and up side by side; y has half their width.
+/// y ← silu(gate)·up for rows of concatenated gate and up; y has half their width.
 pub fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mut [f32]) {
     assert_eq!(both.len(), 2 * y.len());
     compute.rows(y.len() / hidden, ROWS, [(y, hidden)], &|rows, [y]| {
@@ -205,7 +205,7 @@ pub fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mut [f32]
     });
 }
 
-/// Rows of gate and up become their gradients.
+/// Replaces rows of gate and up by their gradients.
 pub fn swiglu_rows_backward(compute: &Compute, both: &mut [f32], hidden: usize, gy: &[f32]) {
     assert_eq!(both.len(), 2 * gy.len());
     let n = gy.len() / hidden;
@@ -224,7 +224,7 @@ pub fn gelu_all(compute: &Compute, x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// x becomes its gradient.
+/// Replaces x by its gradient.
 pub fn gelu_backward_all(compute: &Compute, x: &mut [f32], gy: &[f32]) {
     compute.rows(x.len(), PIECE, [(x, 1)], &|part, [x]| {
         gelu_backward(compute.isa, x, &gy[part])
@@ -245,7 +245,7 @@ pub fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: &AdamwN
     });
 }
 
-/// Σ x², by pieces in f32, their sums added in order in f64.
+/// Σ x², in pieces in f32, whose sums are added in order in f64.
 pub fn square_sum(compute: &Compute, x: &[f32]) -> f64 {
     const PART: usize = 1 << 12;
     let parts = x.len().div_ceil(PART);

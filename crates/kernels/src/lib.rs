@@ -1,13 +1,16 @@
-//! CPU kernels: slices in, slices out. No tensor, no tape, no model: those are in `fused`.
+//! CPU kernels: slices in, slices out. Tensors, tapes and models are in `fused`.
 //!
-//! Two promises hold for every kernel here, and the tests check both:
+//! Every kernel has two properties, both checked by tests:
 //! * **Same bits on every instruction set.** Each kernel is written once over sixteen virtual lanes ([`lanes`]) and compiled for AVX-512, AVX2 with FMA,
 //!   NEON and plain Rust; lane order, reduction tree, fused multiply-adds and polynomials are the same in all. Products of bfloat16 factors are the
-//!   exception: AVX-512 BF16, the tiles of AMX and BF16 of Arm round differently, each as its plain-Rust version does, and nothing else computes them.
-//! * **Same bits for every number of threads.** Threads share out tiles whose results do not depend on who computes them; the inner dimension of a
-//!   matrix product is never split between threads, and sums over rows go through partial sums of [`PARTIAL_ROWS`] rows, added in order.
+//!   exception: AVX-512 BF16, the tiles of AMX and BF16 of Arm round differently, each like its plain-Rust version;
+//!   they are not computed in any other way.
+//! * **Same bits for every number of threads.** Threads divide tiles whose results do not depend on which thread
+//!   computes them; the inner dimension of a matrix product is never split between threads, and sums over rows go
+//!   through partial sums of [`PARTIAL_ROWS`] rows, added in order.
 //!
-//! The functions are safe: lengths are asserted, and an [`Isa`] exists only for instruction sets that this machine has.
+//! The functions are safe: lengths are asserted, and an [`Isa`] exists only for instruction sets available on this
+//! machine.
 #![expect(
     unsafe_code,
     reason = "vector intrinsics, shared output tiles and borrowed jobs of the thread pool"
@@ -52,7 +55,7 @@ pub use rows::*;
 pub use shared::Scratch;
 use shared::SharedSlice;
 
-/// What a job computes with: an instruction set and threads.
+/// Compute resources of a job: an instruction set and threads.
 pub struct Compute {
     /// The instruction set.
     pub isa: Isa,
@@ -60,11 +63,11 @@ pub struct Compute {
     pub bf16: Option<Bf16>,
     /// The threads.
     pub pool: Pool,
-    /// Where the time goes.
+    /// Time per part.
     pub clock: Clock,
 }
 
-/// What is run on a piece: its rows and its parts of the outputs.
+/// A task on a piece: its rows and its parts of the outputs.
 pub type PieceTask<'a, const N: usize> =
     &'a (dyn Fn(std::ops::Range<usize>, [&mut [f32]; N]) + Sync + 'a);
 
@@ -85,7 +88,7 @@ impl Compute {
         }
     }
 
-    /// The same with products of bfloat16 factors.
+    /// With products of bfloat16 factors.
     pub fn in_bf16(self, bf16: Bf16) -> Self {
         Self {
             bf16: Some(bf16),
@@ -93,8 +96,8 @@ impl Compute {
         }
     }
 
-    /// Cuts `0..rows` into pieces of `piece` and runs `task` on each with the parts of `outputs` that belong to it. An output is given with
-    /// its numbers per row; the last piece gets what is left of it.
+    /// Cuts `0..rows` into pieces of `piece` and runs `task` on each with its parts of `outputs`. Each output is given
+    /// with its numbers per row; the last piece gets the rest.
     pub fn rows<const N: usize>(
         &self,
         rows: usize,
@@ -115,7 +118,7 @@ impl Compute {
     }
 }
 
-/// Rows whose contributions to a column sum (gradients of norm weights and biases) are added up before the partial sums are.
+/// Rows per partial sum of a column sum (gradients of norm weights and biases).
 pub const PARTIAL_ROWS: usize = 64;
 
 #[cfg(test)]

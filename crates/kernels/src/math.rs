@@ -2,7 +2,7 @@
 
 use super::lanes::Lanes;
 
-/// `a · x + b`, … by Horner's rule; the highest coefficient first.
+/// `a · x + b`, … by Horner's rule, highest coefficient first.
 #[inline(always)]
 unsafe fn polynomial<L: Lanes>(x: L::V, coefficients: &[f32]) -> L::V {
     // SAFETY: the caller's contract is that of `Lanes`.

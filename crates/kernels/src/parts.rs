@@ -1,6 +1,7 @@
-//! What the time of a training step is spent on.
+//! Time spent on the parts of a training step.
 
-/// A part of a training step. Forward and backward pass of an operation count together, its matrix products included.
+/// A part of a training step. Forward and backward pass of an operation count together, including its matrix
+/// products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Looking up embeddings; adding their gradients.

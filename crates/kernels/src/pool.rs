@@ -1,8 +1,9 @@
 //! Helper threads of one engine job.
 //!
-//! A [`Pool`] owns its helpers: jobs in one process do not wait for each other. The caller works too; helpers that have not woken when the work
-//! is gone are told to stay asleep, so that a helper without a core never holds the caller back. With one thread nothing is synchronised at all.
-//! What a task computes must not depend on the thread that runs it; then the number of threads never changes a result.
+//! A [`Pool`] owns its helpers: jobs in one process do not wait for each other. The caller works too; helpers that have
+//! not woken before the work is done stay asleep, so that a helper without a core never delays the caller. With one
+//! thread there is no synchronisation at all. Tasks must not depend on the thread that runs them; the number of threads
+//! then never changes a result.
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,7 +21,7 @@ const SPINS: u32 = 4_000;
 
 type Job = *const (dyn Fn() + Sync);
 
-/// On lines of its own: a helper that waits reads it again and again.
+/// On its own cache lines, since a waiting helper reads it continuously.
 #[repr(align(128))]
 struct Slot {
     state: AtomicU32,
@@ -32,7 +33,7 @@ struct Slot {
 // SAFETY: `job` is written by the owner only while the state is IDLE and read by the helper only after it has moved POSTED to RUNNING;
 // the two are ordered by `state`.
 unsafe impl Sync for Slot {}
-// SAFETY: the pointer is to a `Sync` closure and outlives its use: see `Pool::on_all`.
+// SAFETY: the pointer refers to a `Sync` closure that outlives its use: see `Pool::on_all`.
 unsafe impl Send for Slot {}
 
 struct Helper {
@@ -41,14 +42,14 @@ struct Helper {
     handle: Option<JoinHandle<()>>,
 }
 
-/// A fixed number of threads, the caller's among them.
+/// A fixed number of threads, including the caller's.
 pub struct Pool {
     helpers: Vec<Helper>,
     busy: AtomicBool,
 }
 
 impl Pool {
-    /// Starts `threads − 1` helpers; fewer where the system refuses more (the results are the same).
+    /// Starts `threads − 1` helpers; fewer if the system refuses more (the results are the same).
     pub fn new(threads: usize) -> Self {
         let mut helpers = Vec::new();
         for _ in 1..threads {
@@ -105,7 +106,7 @@ impl Pool {
     }
 
     /// Runs `job` on this thread and on up to `most` helpers; each call must stop by itself when there is nothing left to do.
-    /// Where the pool is in use already (a second caller, a task that starts tasks), `job` runs on this thread alone.
+    /// If the pool is already in use (a second caller, a task that starts tasks), `job` runs only on this thread.
     pub fn on_all(&self, most: usize, job: &(dyn Fn() + Sync)) {
         let most = most.min(self.helpers.len());
         if most == 0 || self.busy.swap(true, Ordering::Acquire) {
@@ -121,7 +122,7 @@ impl Pool {
             busy: &self.busy,
         };
         for helper in recall.helpers {
-            // SAFETY: the state is IDLE and this thread holds `busy`, so nobody else touches the slot.
+            // SAFETY: the state is IDLE and this thread holds `busy`, so no other thread accesses the slot.
             unsafe { *helper.slot.job.get() = Some(lasting) };
             helper.slot.state.store(POSTED, Ordering::SeqCst);
             if helper.slot.parked.load(Ordering::SeqCst) {
@@ -188,7 +189,7 @@ impl Drop for Pool {
     }
 }
 
-/// The life of a helper.
+/// The loop of a helper.
 fn help(slot: &Slot) {
     let mut spins = 0;
     loop {

@@ -1,10 +1,10 @@
-//! Kernels on one row (or one run of numbers): reductions, exponentials, norms, activations, rotary positions, AdamW.
+//! Kernels on one row (or slice): reductions, exponentials, norms, activations, rotary positions, AdamW.
 
 use super::isa::kernels;
 use super::lanes::LANES;
 use super::math::{exp, normal, sigmoid};
 
-/// Runs the body for each full vector (`$n` = 16, known to the compiler) and once more for what is left.
+/// Runs the body for each full vector (`$n` = 16, a compile-time constant) and once more for the rest.
 macro_rules! sweep {
     ($len:expr, |$i:ident, $n:ident| $body:block) => {{
         let len = $len;
@@ -25,7 +25,7 @@ macro_rules! sweep {
 pub(crate) use sweep;
 
 kernels! {
-    /// The largest number (−∞ of none; NaN is skipped).
+    /// The largest number (−∞ for an empty slice; NaN is skipped).
     fn row_max<L>(x: &[f32]) -> f32 {
         let mut best = L::splat(f32::NEG_INFINITY);
         let p = x.as_ptr();
@@ -46,7 +46,7 @@ kernels! {
         L::sum(sum)
     }
 
-    /// x ← e^(x·scale − shift); gives the sum.
+    /// x ← e^(x·scale − shift); returns the sum.
     fn exp_row<L>(x: &mut [f32], scale: f32, shift: f32) -> f32 {
         let p = x.as_mut_ptr();
         let (scale, shift) = (L::splat(scale), L::splat(-shift));
@@ -125,7 +125,7 @@ kernels! {
         });
     }
 
-    /// RMSNorm: y = x·r·w with r = 1/√(mean x² + eps); gives r.
+    /// RMSNorm: y = x·r·w with r = 1/√(mean x² + eps); returns r.
     fn rms_norm<L>(x: &[f32], w: &[f32], y: &mut [f32], eps: f32) -> f32 {
         assert!(x.len() == w.len() && x.len() == y.len());
         let (px, pw, py) = (x.as_ptr(), w.as_ptr(), y.as_mut_ptr());
@@ -143,7 +143,7 @@ kernels! {
         r
     }
 
-    /// RMSNorm backwards: adds to the gradients of x and w. `r` is what the forward pass gave.
+    /// Backward pass of RMSNorm: adds to the gradients of x and w. `r` is from the forward pass.
     fn rms_norm_backward<L>(x: &[f32], w: &[f32], gy: &[f32], gx: &mut [f32], gw: &mut [f32], r: f32) {
         let n = x.len();
         assert!(n == w.len() && n == gy.len() && n == gx.len() && n == gw.len());
@@ -163,7 +163,7 @@ kernels! {
         });
     }
 
-    /// LayerNorm: y = (x − mean)·r·w + b with r = 1/√(variance + eps); gives (mean, r). An empty `b` is none.
+    /// LayerNorm: y = (x − mean)·r·w + b with r = 1/√(variance + eps); returns (mean, r). `b` is empty for no bias.
     fn layer_norm<L>(x: &[f32], w: &[f32], b: &[f32], y: &mut [f32], eps: f32) -> (f32, f32) {
         let n = x.len();
         assert!(n == w.len() && n == y.len() && (b.is_empty() || n == b.len()));
@@ -187,7 +187,8 @@ kernels! {
         (mean, r)
     }
 
-    /// LayerNorm backwards: adds to the gradients of x, w and, unless it is empty, b. `mean` and `r` are what the forward pass gave.
+    /// Backward pass of LayerNorm: adds to the gradients of x, w and, unless empty, b. `mean` and `r` are from the
+    /// forward pass.
     fn layer_norm_backward<L>(x: &[f32], w: &[f32], gy: &[f32], gx: &mut [f32], gw: &mut [f32], gb: &mut [f32], mean: f32, r: f32) {
         let n = x.len();
         assert!(n == w.len() && n == gy.len() && n == gx.len() && n == gw.len() && (gb.is_empty() || n == gb.len()));
@@ -225,7 +226,7 @@ kernels! {
         });
     }
 
-    /// SwiGLU backwards, in place: gate and up become their gradients.
+    /// Backward pass of SwiGLU, in place: replaces gate and up by their gradients.
     fn swiglu_backward<L>(gate: &mut [f32], up: &mut [f32], gy: &[f32]) {
         assert!(gate.len() == up.len() && gate.len() == gy.len());
         let (pg, pu, py) = (gate.as_mut_ptr(), up.as_mut_ptr(), gy.as_ptr());
@@ -250,7 +251,7 @@ kernels! {
         });
     }
 
-    /// Exact GELU backwards, in place: x becomes its gradient.
+    /// Backward pass of the exact GELU, in place: replaces x by its gradient.
     fn gelu_backward<L>(x: &mut [f32], gy: &[f32]) {
         assert_eq!(x.len(), gy.len());
         let (px, py) = (x.as_mut_ptr(), gy.as_ptr());
@@ -261,8 +262,8 @@ kernels! {
         });
     }
 
-    /// Turns the adjacent pairs (2i, 2i+1) of x by the angles of a table: `cos` holds each cosine twice, `sin` each sine as −sin, +sin.
-    /// `sign` −1 turns back.
+    /// Rotates the adjacent pairs (2i, 2i+1) of x by the angles of a table: `cos` holds each cosine twice, `sin` each
+    /// sine as −sin, +sin. `sign` −1 rotates back.
     fn rope<L>(x: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
         assert!(x.len() == cos.len() && x.len() == sin.len() && x.len().is_multiple_of(2));
         let (px, pc, ps, sign) = (x.as_mut_ptr(), cos.as_ptr(), sin.as_ptr(), L::splat(sign));

@@ -1,4 +1,4 @@
-//! Memory that several threads write at once, each its own part; and scratch memory that is used again.
+//! Memory written by several threads at once, each its own part; and reusable scratch memory.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -33,7 +33,7 @@ impl<'a, T> SharedSlice<'a, T> {
     /// No other part in use at the same time may overlap it.
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
-        // SAFETY: within the slice by the assertion, exclusive by the caller's promise.
+        // SAFETY: within the slice by the assertion, exclusive by the caller's contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 
@@ -46,7 +46,7 @@ impl<'a, T> SharedSlice<'a, T> {
 /// Numbers in a [`Line`].
 const LINE: usize = 32;
 
-/// The longest cache line there is: 128 bytes on Apple's processors, and 64 elsewhere, often fetched in twos.
+/// The longest cache line in use: 128 bytes on Apple's processors, 64 elsewhere, often fetched in pairs.
 #[derive(Clone, Copy)]
 #[repr(C, align(128))]
 struct Line([f32; LINE]);
@@ -55,7 +55,7 @@ thread_local! {
     static FREE: Cell<Vec<Vec<Line>>> = const { Cell::new(Vec::new()) };
 }
 
-/// A buffer at the start of a cache line, taken from and given back to a small stock of the thread. Its content is arbitrary.
+/// A buffer aligned to a cache line, from a small per-thread pool. Its content is arbitrary.
 pub struct Scratch {
     lines: Vec<Line>,
     len: usize,
@@ -66,7 +66,7 @@ impl Scratch {
     pub(crate) fn new(len: usize) -> Self {
         let needed = len.div_ceil(LINE);
         let mut free = FREE.take();
-        // The smallest that is large enough, else the largest (to grow it).
+        // The smallest that is large enough, otherwise the largest (to grow it).
         let fit = (0..free.len())
             .filter(|&i| free[i].len() >= needed)
             .min_by_key(|&i| free[i].len())

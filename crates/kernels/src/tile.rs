@@ -1,4 +1,4 @@
-//! The register tile of a matrix product: packed rows times packed columns, and where the sums go.
+//! The register tile of a matrix product: packed rows times packed columns, and the destination of the sums.
 
 use super::factors::Factors;
 use super::gemm::Output;
@@ -38,11 +38,11 @@ pub(crate) unsafe fn any_tile<L: Lanes, F: Factors<L>>(rows: usize, place: &Plac
 /// R × (W · 16) sums of products in registers.
 #[inline(always)]
 unsafe fn tile<L: Lanes, F: Factors<L>, const R: usize, const W: usize>(place: &Place) {
-    // SAFETY: `a` and `b` hold what `Factors` asks for; C has R rows with `columns` elements here.
+    // SAFETY: `a` and `b` satisfy the contract of `Factors`; C has R rows with `columns` elements here.
     unsafe {
         let sums = F::chain::<R, W>(place.k, place.a, place.b);
         let (c, stride) = (place.c.at, place.c.row);
-        // Written out, so that the index of every sum is a constant: a loop would keep all of them in memory, not in registers.
+        // Unrolled, so that the index of every sum is constant: a loop would keep them in memory instead of registers.
         macro_rules! store_rows {
             ($add:literal: $($r:literal)*) => {$(
                 if $r < R {

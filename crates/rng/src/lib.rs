@@ -1,8 +1,8 @@
 //! Counter-based randomness, the only source of random numbers: bits are a function of `(seed, purpose, step, index)`.
 //!
 //! The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011):
-//! a keyed bijection of a 128-bit counter. Nothing is carried from one draw to the next, so results depend neither on
-//! threads nor on interruptions, and a checkpoint holds no generator state.
+//! a keyed bijection of a 128-bit counter. Draws share no state, so results depend neither on threads nor on
+//! interruptions, and a checkpoint holds no generator state.
 
 /// The purpose of a draw; keeps streams with the same seed apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Purpose {
     Sample = 5,
     /// Embedded corpora; `step` = document, `index` = draw.
     Corpus = 6,
-    /// Windows of the studies' own evaluation procedures.
+    /// Windows of the studies' evaluation procedures.
     EvalWindow = 7,
     /// Resampled documents of a bootstrap; `step` = resample, `index` = place in it.
     Bootstrap = 8,
@@ -74,7 +74,7 @@ impl Stream {
         }
     }
 
-    /// Key and upper two counter words of the stream's Philox blocks, for what computes them elsewhere (a GPU).
+    /// Key and upper two counter words of the stream's Philox blocks, to compute them elsewhere (on a GPU).
     pub fn words(&self) -> ([u32; 2], [u32; 2]) {
         (self.key, self.high)
     }
@@ -103,7 +103,7 @@ impl Stream {
         (self.u64(index) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// A whole number in `0..bound` (`bound` > 0); bias below 2^-64 · bound.
+    /// An integer in `0..bound` (`bound` > 0); bias below 2^-64 · bound.
     pub fn below(&self, index: u64, bound: u64) -> u64 {
         ((u128::from(self.u64(index)) * u128::from(bound)) >> 64) as u64
     }

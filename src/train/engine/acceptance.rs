@@ -1,6 +1,6 @@
-//! Whether a device computes what the CPU computes: every operation, loss and gradient beside the reference in f64.
+//! Checks that a device agrees with the CPU: compares every operation, loss and gradient with the reference in f64.
 //!
-//! For machines that the tests do not run on (`scripts/gpu-acceptance.sh`). It checks numbers, not speed.
+//! For machines on which the tests do not run (`scripts/gpu-acceptance.sh`). It checks numbers, not speed.
 
 use super::dropout::{Dropout, Pass};
 use super::fused::Fused;
@@ -22,11 +22,11 @@ use std::sync::Arc;
 /// One comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// What was compared: an operation, or a model with a loss; output and all gradients.
+    /// The compared item: an operation, or a model with a loss; output and all gradients.
     pub what: String,
-    /// Largest difference, as a part of the largest number.
+    /// Largest difference, relative to the largest number.
     pub error: f64,
-    /// Largest difference that is accepted.
+    /// Largest accepted difference.
     pub allowed: f64,
 }
 
@@ -44,14 +44,14 @@ impl Comparison {
 
 /// Largest relative difference in f32.
 pub const TOLERANCE: f64 = 1e-4;
-/// The same of an operation where what lies between operations and the factors of products are bfloat16, which has 8 bits.
+/// The same for an operation whose inputs, outputs and product factors are bfloat16, which has 8 bits.
 pub const BF16_TOLERANCE: f64 = 1e-2;
-/// The same of a model of two layers, whose gradients have been rounded dozens of times.
+/// The same for a model with two layers, whose gradients have been rounded dozens of times.
 pub const BF16_MODEL_TOLERANCE: f64 = 5e-2;
 
 type Exact = Reference<f64, Cpu>;
 type Result<T, E = TrainError> = std::result::Result<T, E>;
-/// Lists of numbers: an output, then the gradient of each input.
+/// Lists of numbers: an output, followed by the gradient of each input.
 type Lists = Vec<Vec<f64>>;
 
 /// Compares everything on `device` with the reference.
@@ -67,7 +67,7 @@ pub fn compare(device: DeviceKind, threads: usize) -> Result<Vec<Comparison>> {
             super::cuda::usable(number)?;
             use super::cuda::{Fused as OnCuda, Stock, Support, support};
             let mut found = in_each_dtype::<OnCuda>(number, threads, "")?;
-            // Builds for checking have none of the tensor library's kernels.
+            // Builds for type checking have none of the tensor library's kernels.
             if support() == Support::Full {
                 let stock = in_each_dtype::<Stock>(number, threads, "stock operations: ")?;
                 found.extend(stock);
@@ -82,7 +82,7 @@ pub fn compare(device: DeviceKind, threads: usize) -> Result<Vec<Comparison>> {
     }
 }
 
-/// Compares everything in every number format that these operations have.
+/// Compares everything in every number format of these operations.
 fn in_each_dtype<O: Operations>(
     number: usize,
     threads: usize,
@@ -97,7 +97,8 @@ fn in_each_dtype<O: Operations>(
     Ok(found.into_iter().map(|found| found.named(prefix)).collect())
 }
 
-/// Compares everything that `ops`, opened for `dtype`, computes with the reference. Scores and samples are in f32 whatever a training was in.
+/// Compares everything that `ops`, opened for `dtype`, computes with the reference. Scores and samples are always in
+/// f32.
 ///
 /// # Errors
 /// The device fails.
@@ -146,7 +147,8 @@ pub(crate) fn compare_on<O: Operations>(ops: &O, dtype: Dtype) -> Result<Vec<Com
     Ok(found)
 }
 
-/// The largest difference of two results. A list whose exact numbers are all next to 0 is measured by the largest of all lists.
+/// The largest relative difference of two results. A list whose exact numbers are all close to 0 is measured against
+/// the largest of all lists.
 fn compared(what: &str, [got, want]: &[Lists; 2], allowed: f64) -> Comparison {
     let largest = |list: &[f64]| list.iter().fold(0.0f64, |most, x| most.max(x.abs()));
     let overall = want.iter().map(|list| largest(list)).fold(0.0, f64::max);
@@ -162,7 +164,7 @@ fn compared(what: &str, [got, want]: &[Lists; 2], allowed: f64) -> Comparison {
         }
         for (g, w) in got.iter().zip(want) {
             let difference = (g - w).abs() / scale;
-            // NaN is as wrong as can be.
+            // NaN counts as an infinite error.
             error = if difference.is_nan() {
                 f64::INFINITY
             } else {
@@ -190,7 +192,7 @@ fn draws(number: u64, len: usize) -> impl Iterator<Item = f32> {
     (0..len as u64).map(move |index| (stream.uniform(index) - 0.5) as f32)
 }
 
-/// Different numbers for each `number`, the same on every device.
+/// Numbers that depend on `number`, the same on every device.
 fn matrix<O: Operations>(ops: &O, number: u64, shape: (usize, usize)) -> Result<Matrix<O>> {
     let values = draws(number, shape.0 * shape.1);
     let values = values.map(|value| O::Element::narrow(f64::from(value)));
@@ -239,7 +241,7 @@ fn transport<O: Operations>(ops: &O) -> Result<[Lists; 2]> {
     Ok([vec![back], vec![sent]])
 }
 
-/// The operations, with the settings that matter.
+/// The operations, with relevant settings.
 #[derive(Clone, Copy)]
 enum Operation {
     Embed,
@@ -283,7 +285,7 @@ impl Operation {
         }
     }
 
-    /// Whether it has products or activations, which bf16 rounds.
+    /// Whether it has products or activations that bf16 rounds.
     fn rounds(self) -> bool {
         !matches!(
             self,
@@ -411,7 +413,7 @@ fn slopes<O: Operations>(
     finished(ops, inputs, y)
 }
 
-/// Runs back from a weighted sum of `y`.
+/// Runs the backward pass from a weighted sum of `y`.
 fn finished<O: Operations>(
     ops: &O,
     inputs: &[Matrix<O>],

@@ -27,7 +27,7 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// The dropout of site `site` (below 2¹⁶; every place where a model drops has its own), `None` where nothing is dropped.
+    /// The dropout of site `site` (below 2¹⁶; unique for each place where a model drops), `None` if nothing is dropped.
     ///
     /// The stream's step is `site · 2⁴⁸ + micro · 2³² + step`.
     pub(crate) fn site(&self, site: usize) -> Option<Dropout> {
@@ -50,7 +50,7 @@ impl Dropout {
         self.stream.bits(index / 4)[(index % 4) as usize] >= self.threshold
     }
 
-    /// Key and upper counter words of the masks' stream, and the threshold: what computes them where they are used.
+    /// Key and upper counter words of the masks' stream, and the threshold, to compute masks where they are used.
     #[cfg(any(test, feature = "cuda"))]
     pub(crate) fn address(&self) -> ([u32; 2], [u32; 2], u32) {
         let (key, high) = self.stream.words();

@@ -1,7 +1,8 @@
 //! Sampling with a key/value cache.
 //!
-//! A continuation ends at `max_new_tokens`, at the stop id (which is not part of it), or when prompt and continuation together have
-//! `max_seq_len` positions; a prompt of that length has none. The draw for the id at position `p` of row `r` is the uniform number `r` of stream `(seed, Sample, p)`.
+//! A continuation ends at `max_new_tokens`, at the stop id (which is not part of it), or when prompt and continuation
+//! together have `max_seq_len` positions; a prompt of that length has no continuation. The draw for the id at position
+//! `p` of row `r` is the uniform number `r` of stream `(seed, Sample, p)`.
 
 use super::network::{Caches, Network};
 use super::ops::Operations;
@@ -132,11 +133,11 @@ fn take(job: &SampleJob<'_>, row: usize, logits: &[f32], continuation: &mut Vec<
     continuation.len() < job.max_new_tokens && position + 1 < job.model.max_seq_len
 }
 
-/// Chooses an id: by falling logit (ties: lower id first), the first `top_k`, of these the smallest set whose probability exceeds
-/// `top_p`, of these by `draw` in [0, 1).
+/// Chooses an id: sorts by descending logit (ties: lower id first), takes the first `top_k`, then the smallest set
+/// whose probability exceeds `top_p`, and selects by `draw` in [0, 1).
 pub(crate) fn sample(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
     let usable = &logits[..job.usable_vocab.min(logits.len())];
-    // Adding 0 makes one zero of both.
+    // Adding 0 makes both zeros equal.
     let rises = |a: usize, b: usize| (usable[a] + 0.0).total_cmp(&(usable[b] + 0.0));
     let higher = |best: usize, id: usize| if rises(id, best).is_gt() { id } else { best };
     let Some(first) = (0..usable.len()).reduce(higher) else {

@@ -1,5 +1,6 @@
-//! GPT-2 (Radford et al. 2019) in nanoGPT's variant: learned positions, LayerNorm before each part, exact GELU, biases optional,
-//! dropout after the embedding, on attention probabilities and on both projections into the residual stream.
+//! GPT-2 (Radford et al. 2019) in nanoGPT's variant: learned positions, LayerNorm before each sublayer, exact GELU,
+//! optional biases, dropout after the embedding, on attention probabilities and on both projections into the residual
+//! stream.
 
 use super::network::{Attend, Input};
 use super::ops::{Activation, Linear, Matrix, NormKind, Operations};
@@ -20,7 +21,7 @@ pub(crate) fn hidden<O: Operations, T: Tape<O::Element, O::Device>>(
     tape: T,
 ) -> Result<Matrix<O, T>, TrainError> {
     let stride = if config.biases { 2 } else { 1 };
-    // Layer `index` after the two embeddings, its bias behind it.
+    // Layer `index` after the two embeddings, followed by its bias.
     let linear = |index: usize| {
         let at = 2 + index * stride;
         Linear {

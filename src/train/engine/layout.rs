@@ -1,4 +1,4 @@
-//! Parameters of a model: their initial values, and how named tensors lie in the engine's matrices.
+//! Parameters of a model: their initial values, and the layout of named tensors in the engine's matrices.
 
 use super::threads::share_out;
 use crate::choices::arch::{Slot, Start, Tensor};
@@ -46,7 +46,7 @@ impl Layout {
         Weights(tensors.collect())
     }
 
-    /// The tensors of `weights` in this layout's order, whatever order they have.
+    /// The tensors of `weights`, sorted into this layout's order.
     ///
     /// # Errors
     /// A tensor is missing, superfluous, given twice or of another shape.
@@ -117,7 +117,7 @@ impl Layout {
             for part in &slot.tensors {
                 let later = rest.split_off(part.len().min(rest.len()));
                 let mut first = std::mem::replace(&mut rest, later);
-                // it still has the room of the whole slot
+                // it still has the capacity of the whole slot
                 first.shrink_to_fit();
                 lists.push(first);
             }
@@ -147,7 +147,7 @@ fn deviation(tensor: &Tensor, config: &ModelConfig) -> f64 {
     init.deviation(rows, cols, is_residual, config.n_layers)
 }
 
-/// `n` draws with standard deviation `deviation`, shared out over threads (each value depends on its index alone).
+/// `n` draws with standard deviation `deviation`, computed on several threads (each value depends only on its index).
 fn normal(n: usize, deviation: f64, seed: u64, tensor: u64, threads: usize) -> Vec<f32> {
     use crate::rng::{Purpose, Stream};
     let stream = Stream::new(seed, Purpose::Init, tensor);

@@ -1,4 +1,4 @@
-//! Engines of this machine, and which settings they support.
+//! Engines of this machine, and their supported settings.
 
 use super::cuda;
 #[cfg(test)]
@@ -22,10 +22,10 @@ type CpuOperations = super::fused::Fused;
 /// A device to compute on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// The processor, with the fastest operations there are.
+    /// The CPU, with the fastest operations.
     #[default]
     Cpu,
-    /// The processor, with stock dfdx operations: slow, for comparison.
+    /// The CPU, with stock dfdx operations: slow, for comparison.
     CpuReference,
     /// A CUDA device by number.
     Cuda(usize),
@@ -64,11 +64,11 @@ impl std::str::FromStr for DeviceKind {
 /// Opens the engine of `device`.
 ///
 /// # Errors
-/// The device is not there or this build cannot use it.
+/// The device is missing or not supported by this build.
 pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
     match device {
         DeviceKind::Cpu => {
-            // Some instructions are granted by the system, which wants to be asked before threads start.
+            // Some instructions need permission from the system, requested before threads start.
             Isa::available();
             Ok(Box::new(LocalEngine::<CpuOperations>::new()))
         }
@@ -80,11 +80,12 @@ pub fn open(device: DeviceKind) -> Result<Box<dyn Engine>, TrainError> {
     }
 }
 
-/// Makes the CPU engine of this process use `name` (`portable`, `avx2`, `avx512`, `amx`, `neon`) instead of the best that the machine has, to measure
-/// it. Results in f32 never depend on it; those in bf16 are others on `amx` than on `avx512`. Only the first call before any job counts.
+/// Makes the CPU engine of this process use `name` (`portable`, `avx2`, `avx512`, `amx`, `neon`) instead of the best
+/// available, for measurements. Results in f32 do not depend on it; in bf16, `amx` and `avx512` give different results.
+/// Only the first call before any job counts.
 ///
 /// # Errors
-/// The machine does not have it, or a job has used another one already.
+/// The machine does not have it, or a job has already used another one.
 pub fn use_instruction_set(name: &str) -> Result<(), TrainError> {
     Isa::settle(name).map_err(|reason| TrainError::Device {
         device: format!("cpu with {name}"),
@@ -98,7 +99,7 @@ pub(crate) fn initial_weights(model: &ModelConfig, seed: u64, threads: usize) ->
     Layout::new(model).initial(model, seed, threads)
 }
 
-/// An engine over one implementation of the operations, opened anew for each job.
+/// An engine over one implementation of the operations, opened for each job.
 pub(crate) struct LocalEngine<O> {
     /// Number of the device among those of its kind.
     number: usize,
@@ -119,7 +120,7 @@ impl<O: Operations> LocalEngine<O> {
         }
     }
 
-    /// Runs a job on freshly opened operations. Nothing that a failed device gave gets out.
+    /// Runs a job on freshly opened operations. Results of a failed device are discarded.
     fn with<T>(
         &self,
         threads: usize,
@@ -225,10 +226,10 @@ impl<O: Operations> Engine for LocalEngine<O> {
     }
 }
 
-/// Refuses a job that cannot fit on a device with memory of its own, before anything is computed.
+/// Refuses a job that cannot fit on a device with separate memory, before anything is computed.
 ///
-/// Where the engine cannot say what a training takes, the least that any training holds at once is counted: parameters, gradients and two
-/// moments, and the logits of a batch with their gradient. A job that passes can still run out of memory then.
+/// If the engine cannot estimate the memory of a training, a lower bound is used: parameters, gradients and two
+/// moments, and the logits of a batch with their gradient. Such a job can still run out of memory.
 fn fits<O: Operations>(ops: &O, number: usize, job: &TrainJob<'_>) -> Result<(), TrainError> {
     let Some(free) = ops.free_bytes() else {
         return Ok(());
@@ -252,7 +253,7 @@ fn fits<O: Operations>(ops: &O, number: usize, job: &TrainJob<'_>) -> Result<(),
     })
 }
 
-/// Says what of a model no implementation can build, or not this one.
+/// Describes why a model cannot be built by any implementation, or by this one.
 fn unsupported_model<O: Operations>(model: &ModelConfig) -> Option<String> {
     let ModelConfig {
         dim,

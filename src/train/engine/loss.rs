@@ -1,4 +1,4 @@
-//! Values and gradients of the losses for one row in f64: the yardstick of tests; no implementation needs to call them.
+//! Values and gradients of the losses for one row in f64: the reference for tests; implementations need not call them.
 //!
 //! Gradients of a row of the [formula](crate::choices::loss): cross-entropy `p_j − o_j`; square on logits
 //! `2 correct (f_y − target)` and `2 wrong f_j`; square on probabilities, with `e_y = 2 correct (p_y − target)` and
@@ -51,7 +51,7 @@ mod row {
         }
     }
 
-    /// Gradient of one row's loss by its logits.
+    /// Gradient of one row's loss with respect to its logits.
     pub(crate) fn row_gradient(formula: &Formula, logits: &[f64], target: usize) -> Vec<f64> {
         let (p, _) = softmax(logits);
         let mut gradient = vec![0.0; logits.len()];

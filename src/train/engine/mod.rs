@@ -1,10 +1,10 @@
-//! The trainer proper: the only place that names dfdx.
+//! The trainer: the only module that uses dfdx.
 //!
 //! - `ops`: the trait of operations; `reference` implements it with stock dfdx operations (any element, any device), `fused` with the
 //!   CPU kernels of `kernels`.
-//! - `cuda`: what GPUs there are, and the reference on them; `acceptance`: whether a device computes what the CPU does.
+//! - `cuda`: available GPUs, and the operations on them; `acceptance`: checks that a device agrees with the CPU.
 //! - `llama`, `gpt2`: the models, written once over that trait; `layout`, `network`: their parameters and forward passes.
-//! - `loss`, `dropout`, `score`: what both implementations must agree on.
+//! - `loss`, `dropout`, `score`: definitions on which all implementations must agree.
 //! - `trainer`, `evaluate`, `generate`: the jobs.
 
 pub mod acceptance;

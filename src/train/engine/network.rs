@@ -1,4 +1,4 @@
-//! A model with its parameters on a device: the forward passes that training, evaluation and generation share.
+//! A model with its parameters on a device: the forward passes shared by training, evaluation and generation.
 
 use super::dropout::{Dropout, Pass};
 use super::layout::Layout;
@@ -10,9 +10,9 @@ use crate::train::{TrainError, Weights};
 use dfdx::prelude::{NoneTape, Tape};
 use std::sync::Arc;
 
-/// What a forward pass reads, one entry per row.
+/// Input of a forward pass, one entry per row.
 pub(crate) struct Input<'a> {
-    /// Token ids, below the vocabulary's size.
+    /// Token ids, below the vocabulary size.
     pub(crate) ids: &'a [u32],
     /// Positions in their sequences, below `max_seq_len`.
     pub(crate) positions: &'a [usize],
@@ -101,7 +101,7 @@ impl<O: Operations> Network<O> {
     /// Checks that a batch fits the model.
     ///
     /// # Errors
-    /// A sequence longer than `max_seq_len`, an id beyond the vocabulary.
+    /// A sequence longer than `max_seq_len`, or an id outside the vocabulary.
     pub(crate) fn check_ids(&self, ids: &[u32], length: usize) -> Result<(), TrainError> {
         let (longest, classes) = (self.config.max_seq_len, self.config.vocab_size);
         if length > longest {
@@ -117,7 +117,7 @@ impl<O: Operations> Network<O> {
         }
     }
 
-    /// Checks that a batch fits the model: length, inputs, and the targets that count.
+    /// Checks that a batch fits the model: length, inputs, and scored targets.
     ///
     /// # Errors
     /// As [`Network::check_ids`].

@@ -1,19 +1,21 @@
-//! The operations that the models are written over: one trait, generic over device and element.
+//! The operations used by the models: one trait, generic over device and element.
 //!
-//! Implementations: `reference` (stock dfdx operations, any element and device) and `fused` (own CPU kernels, f32). A model calls nothing
-//! else, so that both compute the same function; tests compare them.
+//! Implementations: `reference` (stock dfdx operations, any element and device) and `fused` (our CPU kernels, f32).
+//! Models call nothing else, so all implementations compute the same function; tests compare them.
 //!
 //! # Conventions
 //! - Every tensor is a row-major `(rows, cols)` matrix. Activations have one row per position: row `b · T + t` of `B · T` belongs to
 //!   position `t` of sequence `b` ([`Grid`]). Vectors (norm weights, biases) are `(1, n)`. Weights are `(out, in)`: `y = x · Wᵀ + b`.
 //! - Ids, masks, positions and dropout counters are plain slices and numbers.
-//! - An operation takes its main input by value with the tape in it and gives its output with that tape; all other tensors come
-//!   without a tape and still receive gradients, because dfdx keeps gradients by tensor id. A residual is taken from the main path
-//!   with `x.retaped::<NoneTape>()`: same id, so its gradients add to those of the main path.
-//! - With `T = NoneTape` nothing is recorded: this is evaluation. An implementation must not compute gradients then
+//! - An operation takes its main input by value, with its tape, and returns its output with that tape; all other
+//!   tensors have no tape but still receive gradients, because dfdx stores gradients by tensor id. A residual is taken
+//!   from the main path with `x.retaped::<NoneTape>()`: same id, so its gradients add to those of the main path.
+//! - With `T = NoneTape` nothing is recorded, as in evaluation. An implementation must not compute gradients then
 //!   (`T::OWNS_TAPE == false`).
-//! - A weight used twice (tied output) receives the sum of both gradients; gradients are always **added** to what is there.
-//! - Padding stands only at the right of a sequence, so causal attention needs no padding mask; padded rows carry finite garbage.
+//! - A weight used twice (tied output) receives the sum of both gradients; gradients are always **added** to existing
+//!   ones.
+//! - Padding is only at the right of a sequence, so causal attention needs no padding mask; padded rows hold arbitrary
+//!   finite values.
 //! - Results never depend on the number of threads.
 
 use super::dropout::Dropout;
@@ -72,7 +74,7 @@ impl Element for f64 {
 pub(crate) struct Grid {
     /// Sequences (B).
     pub(crate) sequences: usize,
-    /// Positions of each, padding included (T).
+    /// Positions of each, including padding (T).
     pub(crate) length: usize,
 }
 
@@ -83,7 +85,7 @@ impl Grid {
     }
 }
 
-/// Which norm.
+/// Kind of norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NormKind {
     /// `x / sqrt(mean(x²) + eps) · w`.
@@ -92,7 +94,7 @@ pub(crate) enum NormKind {
     Layer,
 }
 
-/// Which feed-forward activation.
+/// Kind of feed-forward activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     /// The projection is `(2 · hidden, dim)`, gate rows first: `silu(gate) · up`.
@@ -179,11 +181,12 @@ impl<O: Operations> Copy for Linear<'_, O> {}
 pub(crate) struct LossTask<'a> {
     /// One per row, `< C` wherever the mask is set; meaningless elsewhere (not to be looked up).
     pub(crate) targets: &'a [u32],
-    /// One per row: whether the target counts.
+    /// One per row: whether the target is scored.
     pub(crate) mask: &'a [bool],
     /// The loss of one row.
     pub(crate) formula: &'a Formula,
-    /// Factor of the objective, hence of all gradients (1 / micro-batches of the step); the reported values are without it.
+    /// Factor of the objective, and so of all gradients (1 / micro-batches of the step); the reported values exclude
+    /// it.
     pub(crate) scale: f64,
 }
 
@@ -191,9 +194,9 @@ pub(crate) struct LossTask<'a> {
 pub(crate) struct LossValue<O: Operations, T> {
     /// `scale · (ce + square)`: where the backward pass starts.
     pub(crate) objective: Scalar<O, T>,
-    /// Mean of the cross-entropy part; 0 where the loss has none.
+    /// Mean of the cross-entropy part; 0 if the loss has none.
     pub(crate) ce: f64,
-    /// Mean of the square part; 0 where the loss has none.
+    /// Mean of the square part; 0 if the loss has none.
     pub(crate) square: f64,
 }
 
@@ -222,13 +225,13 @@ pub(crate) struct ScoreTask<'a> {
 pub(crate) struct Scores {
     /// `ln softmax(f)_y`.
     pub(crate) log_likelihood: Vec<f32>,
-    /// Classes before the target in the order by falling logit, ties by rising index.
+    /// Number of classes before the target, sorted by descending logit with ties by index.
     pub(crate) rank: Vec<u32>,
     /// Largest softmax probability.
     pub(crate) confidence: Vec<f32>,
     /// One list per temperature.
     pub(crate) tempered: Vec<Vec<f32>>,
-    /// Empty where not asked for.
+    /// Empty if not requested.
     pub(crate) clipped_linear: Vec<f32>,
 }
 
@@ -241,7 +244,7 @@ pub(crate) struct Clip {
     pub(crate) scale: f64,
 }
 
-/// What a device keeps to itself until a step is done.
+/// Values that a device holds back until a step is done.
 pub(crate) struct Readings {
     /// Means of [`LossValue::ce`] and [`LossValue::square`] of each [`Operations::head_loss`] with a tape.
     pub(crate) losses: Vec<[f64; 2]>,
@@ -250,7 +253,7 @@ pub(crate) struct Readings {
 }
 
 impl Clip {
-    /// Of a device that keeps the norm until [`Operations::readings`], and the factor for good.
+    /// For a device that holds back the norm until [`Operations::readings`], and never returns the factor.
     #[cfg(any(test, feature = "cuda"))]
     pub(crate) const LATER: Self = Self {
         norm: 0.0,
@@ -291,10 +294,10 @@ pub(crate) struct AdamwStep<'a> {
     pub(crate) gradient_scale: f64,
 }
 
-/// Scalars of an AdamW step in the form in which every implementation uses them, computed once in f64.
+/// Scalars of an AdamW step in the form used by all implementations, computed once in f64.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdamwScalars {
-    /// `1 − η λ` (where the parameter decays).
+    /// `1 − η λ` (for parameters that decay).
     pub(crate) shrink: f64,
     /// `η / (1 − β₁ᵗ)`.
     pub(crate) rate: f64,
@@ -314,7 +317,7 @@ impl AdamwStep<'_> {
     }
 }
 
-/// Turns an error of the tensor library into ours.
+/// Converts an error of the tensor library to ours.
 pub(crate) fn tensor_error(error: impl std::fmt::Display) -> TrainError {
     TrainError::Tensor(error.to_string())
 }
@@ -324,7 +327,7 @@ pub(crate) trait Operations: Sized + 'static {
     /// Element of all tensors.
     type Element: Element;
 
-    /// Where tensors live.
+    /// Device of the tensors.
     type Device: Device<Self::Element> + Storage<usize>;
 
     /// Keys and values of one layer, for several sequences ([`Operations::cache`]).
@@ -339,7 +342,8 @@ pub(crate) trait Operations: Sized + 'static {
     /// The device cannot be used.
     fn open(threads: usize) -> Result<Self, TrainError>;
 
-    /// As [`Operations::open`], on device `number` of its kind, with matrix products in `dtype`, which [`Operations::lacks`] nothing for.
+    /// As [`Operations::open`], on device `number` of its kind, with matrix products in `dtype`, for which
+    /// [`Operations::lacks`] must be `None`.
     ///
     /// # Errors
     /// There is no such device, or it cannot be used.
@@ -348,7 +352,7 @@ pub(crate) trait Operations: Sized + 'static {
         Self::open(threads)
     }
 
-    /// What is missing here for matrix products in `dtype`.
+    /// The missing support for matrix products in `dtype`, if any.
     fn lacks(dtype: Dtype) -> Option<&'static str> {
         match dtype {
             Dtype::F32 => None,
@@ -356,7 +360,7 @@ pub(crate) trait Operations: Sized + 'static {
         }
     }
 
-    /// What of a model these operations cannot compute.
+    /// The part of a model that these operations cannot compute, if any.
     fn unsupported(model: &ModelConfig) -> Option<String> {
         let _ = model;
         None
@@ -365,15 +369,15 @@ pub(crate) trait Operations: Sized + 'static {
     /// Instruction set in [`crate::record::Numerics`], of matrix products in f32.
     fn isa() -> String;
 
-    /// As [`Operations::isa`], for device `number` of its kind and matrix products in `dtype`: the rounding of those in bfloat16 is that of one
-    /// kind of instructions.
+    /// As [`Operations::isa`], for device `number` of its kind and matrix products in `dtype`; rounding in bfloat16
+    /// depends on the instructions.
     fn isa_of(number: usize, dtype: Dtype) -> String {
         let _ = (number, dtype);
         Self::isa()
     }
 
-    /// Says whether everything so far was really computed. A device that fails in mid-run is noticed here and nowhere else: whoever hands out
-    /// numbers, weights or an error asks first.
+    /// Checks that everything so far was really computed. This is the only place where a device failure during a run is
+    /// detected: call it before returning numbers, weights or an error.
     ///
     /// # Errors
     /// The device failed.
@@ -381,12 +385,12 @@ pub(crate) trait Operations: Sized + 'static {
         Ok(())
     }
 
-    /// Bytes that can still be had on the device; `None` where that is the machine's own memory.
+    /// Free bytes on the device; `None` if it uses the machine's main memory.
     fn free_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// Bytes of the device that a training takes at most, where that is known.
+    /// Maximum device memory of a training in bytes, if known.
     fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> Option<u64> {
         let _ = (model, train);
         None
@@ -395,26 +399,27 @@ pub(crate) trait Operations: Sized + 'static {
     /// The device.
     fn device(&self) -> &Self::Device;
 
-    /// What was spent on the parts of a step since the last call; all 0 where it is not measured.
+    /// Time spent on the parts of a step since the last call; all 0 if not measured.
     fn take_parts(&self) -> PartSeconds {
         PartSeconds::default()
     }
 
-    /// Frees memory that waits to be used again; `for_good`: what is dropped from now on is freed at once too.
+    /// Frees unused memory; with `for_good`, memory dropped from now on is freed immediately too.
     fn release(&self, for_good: bool) {
         let _ = for_good;
     }
 
-    /// Operations per second of the matrix product at its best, for [`crate::train::Engine::product_rate`].
+    /// Peak operations per second of the matrix product, for [`crate::train::Engine::product_rate`].
     fn product_rate(threads: usize, dtype: Dtype) -> Option<f64> {
         let _ = (threads, dtype);
         None
     }
 
-    /// Looks up `ids` (one per row) in `tokens` `(C, dim)` and, where given, adds rows of the position table
-    /// `(max_seq_len, dim)` at `positions.1` (one per row); then dropout over the `(n, dim)` elements. Gives `(n, dim)`.
+    /// Looks up `ids` (one per row) in `tokens` `(C, dim)` and, if given, adds rows of the position table
+    /// `(max_seq_len, dim)` at `positions.1` (one per row); then applies dropout over the `(n, dim)` elements. Returns
+    /// `(n, dim)`.
     ///
-    /// Ids and positions are in range (checked by the caller). Adds gradients to both tables.
+    /// Ids and positions must be in range (checked by the caller). Adds gradients to both tables.
     fn embed<T: Tape<Self::Element, Self::Device>>(
         &self,
         tokens: &Matrix<Self>,
@@ -424,7 +429,7 @@ pub(crate) trait Operations: Sized + 'static {
         tape: T,
     ) -> Result<Matrix<Self, T>, TrainError>;
 
-    /// Normalises each row of `x` `(n, dim)`; `weight` and `bias` are `(1, dim)`. Gives `(n, dim)`.
+    /// Normalises each row of `x` `(n, dim)`; `weight` and `bias` are `(1, dim)`. Returns `(n, dim)`.
     fn norm<T: Tape<Self::Element, Self::Device>>(
         &self,
         x: Matrix<Self, T>,
@@ -436,7 +441,7 @@ pub(crate) trait Operations: Sized + 'static {
 
     /// Projects `x` `(B·T, dim)` with `qkv` `(dim + 2 · kv_dim, dim)` (rows: queries, keys, values; head after head), rotates queries
     /// and keys at positions `0..T`, and attends causally: `softmax(q kᵀ / sqrt(Dh)) v` per head, dropout on the probabilities.
-    /// Gives the heads side by side, `(B·T, dim)`; the output projection is [`Operations::linear_residual`].
+    /// Returns the concatenated heads, `(B·T, dim)`; the output projection is [`Operations::linear_residual`].
     ///
     /// Dropout counter of the probability of query `i`, key `j`, head `h`, sequence `b`: `((b · H + h) · T + i) · T + j`.
     fn qkv_rope_attention<T: Tape<Self::Element, Self::Device>>(
@@ -448,7 +453,7 @@ pub(crate) trait Operations: Sized + 'static {
         dropout: Option<Dropout>,
     ) -> Result<Matrix<Self, T>, TrainError>;
 
-    /// Projects `x` `(n, dim)` and applies the activation. Gives `(n, hidden)`.
+    /// Projects `x` `(n, dim)` and applies the activation. Returns `(n, hidden)`.
     fn mlp<T: Tape<Self::Element, Self::Device>>(
         &self,
         x: Matrix<Self, T>,
@@ -494,8 +499,8 @@ pub(crate) trait Operations: Sized + 'static {
     ) -> Result<Self::Cache, TrainError>;
 
     /// Like [`Operations::qkv_rope_attention`] for new positions only, without tape and dropout. The rows of `x` are
-    /// `sequences.len()` groups of equal size; group `g` continues sequence `sequences[g]` of the cache at its current length, which
-    /// grows by the size of the group. Sequences are distinct and fit the capacity (checked by the caller).
+    /// `sequences.len()` groups of equal size; group `g` continues sequence `sequences[g]` of the cache at its current
+    /// length, which grows by the group size. Sequences must be distinct and fit the capacity (checked by the caller).
     fn attention_cached(
         &self,
         x: Matrix<Self>,
@@ -515,7 +520,7 @@ pub(crate) trait Operations: Sized + 'static {
 
     /// Updates parameters and moments in place (ids stay) and sets the gradients to zero. With `g' = gradient_scale · g`:
     /// `m ← β₁ m + (1 − β₁) g'`, `v ← β₂ v + (1 − β₂) g'²`, `θ ← shrink · θ − rate · m / (sqrt(v) · root + ε)`
-    /// ([`AdamwScalars`]; `shrink` is 1 where the parameter does not decay).
+    /// ([`AdamwScalars`]; `shrink` is 1 if the parameter does not decay).
     fn adamw_step(
         &self,
         parameters: &mut [Matrix<Self>],
@@ -524,8 +529,8 @@ pub(crate) trait Operations: Sized + 'static {
         step: &AdamwStep<'_>,
     ) -> Result<(), TrainError>;
 
-    /// What was 0 in the losses with a tape and in the norm since the last call, where it is known later only: a device whose host waits once a
-    /// step. `None` where all was known at once.
+    /// The losses with a tape and the norm since the last call, if they were returned as 0 because the host waits for
+    /// the device only once per step. `None` if all were known immediately.
     fn readings(&self) -> Option<Readings> {
         None
     }
@@ -570,7 +575,7 @@ pub(crate) trait Operations: Sized + 'static {
         gradients.get(of).as_vec()
     }
 
-    /// `Σ y · weights`, from which a check of a single operation goes back.
+    /// `Σ y · weights`, the start of the backward pass in checks of a single operation.
     fn weighted_sum<T: Tape<Self::Element, Self::Device>>(
         &self,
         y: Matrix<Self, T>,

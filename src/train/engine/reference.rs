@@ -1,10 +1,11 @@
-//! The operations out of stock dfdx operations, for any element and device: the CUDA engine, and on the CPU, in f64 too, what the fused
-//! operations and all gradients are tested against. dfdx's own `exp` and `ln` are the platform's.
+//! The operations built from stock dfdx operations, for any element and device: on the CPU, also in f64, the reference
+//! for tests of the fused operations and all gradients. dfdx uses the platform's `exp` and `ln`.
 //!
-//! What is slow or fragile on CUDA is avoided everywhere, so that what the CPU tests is what a GPU runs: no copy that has to be compiled at run
-//! time (rows are reordered by a gather, never by reshaping a permuted tensor), no product per sequence (one batched product over
-//! all heads), no sum of millions of elements into one address (the last axis first), no dropout of the library's (masks are the counter-based
-//! ones of every engine), no trip of parameters, gradients or activations to the host inside a step.
+//! Constructs that are slow or fragile on CUDA are avoided everywhere, so that CPU tests cover the code that runs on a
+//! GPU: no copies compiled at run time (rows are reordered by a gather, never by reshaping a permuted tensor), no
+//! product per sequence (one batched product over all heads), no sum of millions of elements into one address (the last
+//! axis first), no library dropout (masks are counter-based, as in every engine), no transfer of parameters, gradients
+//! or activations to the host within a step.
 
 mod attention;
 mod head;
@@ -33,13 +34,13 @@ pub(crate) trait Place: Storage<usize> + Sized + 'static {
     /// Opens device `number` of its kind.
     ///
     /// # Errors
-    /// There is none, or it cannot be used.
+    /// There is no such device, or it cannot be used.
     fn open(number: usize) -> Result<Self>;
 
-    /// What computes on device `number`, in [`crate::record::Numerics`].
+    /// The instruction set of device `number`, in [`crate::record::Numerics`].
     fn isa(number: usize) -> String;
 
-    /// Says whether everything since [`Place::open`] was really computed.
+    /// Checks that everything since [`Place::open`] was really computed.
     ///
     /// # Errors
     /// The device failed.
@@ -47,7 +48,7 @@ pub(crate) trait Place: Storage<usize> + Sized + 'static {
         Ok(())
     }
 
-    /// Bytes that can still be had on the device; `None` where that is the machine's own memory.
+    /// Free bytes on the device; `None` if it uses the machine's main memory.
     fn free_bytes(&self) -> Option<u64> {
         None
     }
@@ -132,7 +133,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
             .map_err(|_| tensor_error("a slice has the wrong rank"))
     }
 
-    /// All elements in one row: element-wise operations cost least without a second index.
+    /// All elements in one row: element-wise operations are cheapest without a second index.
     fn flat<T: Tape<E, D>>(x: M<E, D, T>) -> std::result::Result<V<E, D, T>, D::Err> {
         let (rows, columns) = *x.shape();
         x.try_reshape_like(&(rows * columns,))
@@ -152,7 +153,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         run().map_err(tensor_error)
     }
 
-    /// A dropout mask, `1 / (1 − p)` or 0, made by all threads.
+    /// A dropout mask of `1 / (1 − p)` and 0, computed on all threads.
     fn mask(&self, dropout: Dropout, elements: usize) -> Result<V<E, D>> {
         let mut values = vec![E::default(); elements];
         let kept = E::narrow(dropout.scale());
@@ -169,8 +170,8 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
 
     /// Exact GELU.
     ///
-    /// dfdx's `accurate_gelu` has the wrong derivative, `Φ + √2 x φ` for `Φ + x φ`. `h − h'` with `h = (√2 − 1) φ` and h' its constant copy is
-    /// 0 and has the derivative `(1 − √2) x φ`: the difference.
+    /// dfdx's `accurate_gelu` has the wrong derivative, `Φ + √2 x φ` instead of `Φ + x φ`. `h − h'`, with `h = (√2 − 1)
+    /// φ` and its constant copy h', is 0 and has the derivative `(1 − √2) x φ`, which corrects the difference.
     fn gelu<T: Tape<E, D>>(x: M<E, D, T>) -> Result<M<E, D, T>> {
         let shape = *x.shape();
         let run = || -> std::result::Result<M<E, D, T>, D::Err> {
@@ -185,7 +186,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
                 .try_mul(E::narrow(-0.5))?
                 .try_exp()?
                 .try_mul(E::narrow(factor))?;
-            // A product has an id of its own: no gradient comes back through the copy.
+            // A product has a new id: no gradient flows back through the copy.
             let constant = h.retaped::<NoneTape>().try_mul(E::ONE)?;
             let correction = h.try_sub(constant)?;
             x.try_accurate_gelu()?

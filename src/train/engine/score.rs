@@ -1,9 +1,9 @@
-//! Scores of one target under its logits, in f64 with `libm`; implementations may use faster ways to the same numbers.
+//! Scores of one target under its logits, in f64 with `libm`; implementations may compute the same numbers faster.
 
 use super::ops::{Element, ScoreTask, Scores};
 
 impl Scores {
-    /// Empty scores with the lists that `task` asks for.
+    /// Empty scores with the lists required by `task`.
     pub(crate) fn for_task(task: &ScoreTask<'_>) -> Self {
         Self {
             tempered: vec![Vec::new(); task.temperatures.len()],

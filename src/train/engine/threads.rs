@@ -1,10 +1,10 @@
-//! Threads of a job beside those of its kernels.
+//! Threads of a job besides those of its kernels.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
-/// Runs `task` on every item, on up to `threads` threads; on fewer where the system refuses more. What a task does must not depend on the
-/// thread that runs it.
+/// Runs `task` on every item, on up to `threads` threads, or fewer if the system refuses more. Tasks must not depend on
+/// the thread that runs them.
 pub(super) fn share_out<I: Iterator + Send>(threads: usize, items: I, task: impl Fn(I::Item) + Sync)
 where
     I::Item: Send,

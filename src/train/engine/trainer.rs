@@ -1,8 +1,8 @@
 //! The training loop: batches, gradients, updates, validation, checkpoints.
 //!
-//! A step averages the gradients of its micro-batches, each the mean over its own scored targets (as nanoGPT does, so a short
-//! micro-batch weighs as much as a long one); its loss is the mean of theirs. Everything random is addressed by counters, so a run
-//! that continues from a checkpoint repeats an uninterrupted one bit for bit.
+//! A step averages the gradients of its micro-batches, each the mean over its own scored targets (as in nanoGPT, so a
+//! short micro-batch has the same weight as a long one); its loss is the mean of theirs. All randomness is
+//! counter-based, so a run that continues from a checkpoint matches an uninterrupted one bit for bit.
 
 use super::dropout::Pass;
 use super::layout::Layout;
@@ -32,7 +32,7 @@ pub(crate) fn train<O: Operations>(
     let steps = trainer.course.steps();
     for step in trainer.step..steps {
         let advanced = trainer.advance(step, observer);
-        // Results and errors of a failed device are both worthless.
+        // Results and errors of a failed device are equally unreliable.
         ops.check()?;
         let Some((point, timing)) = advanced? else {
             return Ok(Trained::Stopped);
@@ -51,7 +51,7 @@ pub(crate) fn train<O: Operations>(
     Ok(Trained::Finished(Box::new(trainer.finish()?)))
 }
 
-/// Checks what [`Course`] takes for granted.
+/// Checks the assumptions of [`Course`].
 fn check(data: &TrainingData) -> Result<(), TrainError> {
     match data {
         TrainingData::Stream { ids, window, shift }
@@ -90,7 +90,7 @@ struct Trainer<'a, O: Operations> {
     formula: Formula,
     network: Network<O>,
     moments: Moments<O>,
-    /// The kept gradients; `None` only while a tape has them.
+    /// The kept gradients; `None` only while a tape holds them.
     gradients: Option<Kept<O>>,
     decays: Vec<bool>,
     step: u64,
@@ -160,7 +160,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         })
     }
 
-    /// Runs step `step` and validates if due; `None` where the observer stopped the validation.
+    /// Runs step `step` and validates if due; `None` if the observer stopped the validation.
     fn advance(
         &mut self,
         step: u64,
@@ -255,7 +255,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         Ok(mean)
     }
 
-    /// Losses and norm, from the device where it has kept them.
+    /// Losses and norm, read from the device if it held them back.
     fn settled(
         &self,
         step: u64,
@@ -331,7 +331,8 @@ impl<'a, O: Operations> Trainer<'a, O> {
         Ok(clip)
     }
 
-    /// Measures the validation loss without dropout, in order, in batches of the training size; `None` where the observer stops it.
+    /// Measures the validation loss without dropout, in order, in batches of the training size; `None` if the observer
+    /// stops it.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Validated>, TrainError> {
         let (set, size) = (self.job.validation, self.job.train.batch_size.max(1));
         let order: Vec<usize> = (0..set.len()).collect();
@@ -366,7 +367,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
             .as_ref()
             .is_none_or(|(best, _)| measured.loss < *best);
         if kept && lowest {
-            // The old ones first: two copies beside the training's memory would be its peak.
+            // Free the old ones first: two copies on top of the training's memory would raise the peak.
             self.best = None;
             self.best = Some((measured.loss, self.network.weights(self.ops)));
         }
@@ -385,10 +386,10 @@ impl<'a, O: Operations> Trainer<'a, O> {
         })
     }
 
-    /// The result, freeing memory as it is read: at the end of a large run memory is scarcest.
+    /// The result, freeing memory as it is read, since memory is scarcest at the end of a large run.
     ///
     /// # Errors
-    /// Weights that the last step broke: nothing was computed from them since.
+    /// Non-finite weights after the last step, which nothing has been computed from yet.
     fn finish(mut self) -> Result<Finished, TrainError> {
         self.ops.release(true);
         self.gradients = None;
@@ -415,7 +416,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         })
     }
 
-    /// A copy of the state, in the place of the activations of the next step.
+    /// A copy of the state, using the memory of the next step's activations.
     fn checkpoint(&self) -> Checkpoint {
         self.ops.release(false);
         let network = &self.network;

@@ -1,10 +1,11 @@
-//! Attention, norms and the head against plain formulas in f64, with slopes from central differences; and their bits between instruction
-//! sets and numbers of threads.
+//! Attention, norms and the head against plain formulas in f64, with gradients from central differences; and equal bits
+//! across instruction sets and numbers of threads.
 
 use super::super::head::row_score;
 use super::*;
 
-/// Runs `f` on every instruction set with 1, 2 and 3 threads and checks that it always gives the same bits; gives the result.
+/// Runs `f` on every instruction set with 1, 2 and 3 threads, checks that the bits are always equal, and returns the
+/// result.
 fn everywhere(f: impl Fn(&Compute) -> Vec<Vec<f32>>) -> Vec<Vec<f32>> {
     let first = f(&Compute::with(Isa::best(), 1));
     for isa in Isa::available() {
@@ -501,7 +502,8 @@ fn embeddings_biases_and_small_products_are_right_and_agree() {
     assert_close("few_rows", &got[4], &few, 1e-6);
 }
 
-/// What generation computes a row at a time has the bits of the whole product, wherever blocks, lanes and shares of threads end.
+/// Products of single rows in generation have the bits of the whole product, wherever blocks, lanes and thread shares
+/// end.
 #[test]
 fn products_of_few_rows_are_those_of_many() {
     for (inner, outputs) in [

@@ -1,4 +1,4 @@
-//! Every kernel on every instruction set of this machine: the same bits; and against plain arithmetic in f64.
+//! Every kernel gives the same bits on every instruction set of this machine, and agrees with plain arithmetic in f64.
 
 use super::factors::Way;
 use super::*;
@@ -28,7 +28,7 @@ fn assert_close(what: &str, got: &[f32], want: &[f64], tolerance: f64) {
     }
 }
 
-/// Runs `f` on every instruction set and length and compares all that it gives.
+/// Runs `f` on every instruction set and length and compares all results.
 fn same_bits(what: &str, f: impl Fn(Isa, usize) -> Vec<Vec<f32>>) {
     for n in [1, 2, 7, 15, 16, 17, 31, 32, 33, 48, 61, 100, 128, 344, 1001] {
         let first = f(Isa::best(), n);
@@ -247,10 +247,11 @@ fn bfloat16_has_the_bits_of_plain_rust_at_every_edge_and_for_extreme_numbers() {
     }
 }
 
-/// The same bits from `native` as from `plain`, in every layout, for C and for what is added to it, of numbers of all sizes.
+/// `native` gives the same bits as `plain` in every layout, with and without adding to C, for numbers of all
+/// magnitudes.
 fn bits_agree([m, n, k]: [usize; 3], plain: &Compute, native: &[Compute]) {
     for (layout, scale) in [(0, 0), (1, -55), (2, -63), (3, 60)] {
-        // Products from far below the smallest normal number to the largest ones, of which some are too large.
+        // Products range from far below the smallest normal number to overflow.
         let spread = |seed, len| {
             let mut numbers = numbers(seed, len);
             for (i, x) in numbers.iter_mut().enumerate() {
@@ -269,7 +270,7 @@ fn bits_agree([m, n, k]: [usize; 3], plain: &Compute, native: &[Compute]) {
             let product = |compute: &Compute| {
                 let mut c = start.clone();
                 gemm(compute, [m, n, k], va, vb, &mut c, add);
-                // Which NaN comes of two infinities is not told.
+                // The bits of a NaN from two infinities are unspecified.
                 let told = |x: f32| if x.is_nan() { f32::NAN } else { x };
                 bits(&c.into_iter().map(told).collect::<Vec<_>>())
             };
@@ -286,8 +287,8 @@ fn bits_agree([m, n, k]: [usize; 3], plain: &Compute, native: &[Compute]) {
     }
 }
 
-/// Products that tell the three ways apart. With t = 2⁻²⁴, 1 + t + t is 1 as one chain, since 1 + t is a tie; on tiles the small terms come first;
-/// rounded to odd, 1 + t alone is more than 1.
+/// Products that distinguish the three ways. With t = 2⁻²⁴, 1 + t + t is 1 as one chain, since 1 + t is a tie; on tiles
+/// the small terms come first; rounded to odd, 1 + t alone is more than 1.
 #[test]
 fn the_ways_of_bfloat16_round_differently() {
     let tiny = libm::exp2f(-24.0);
@@ -316,7 +317,7 @@ fn to_bf16(x: f32) -> f32 {
     f32::from_bits(down + if up { 0x1_0000 } else { 0 })
 }
 
-/// Products in all layouts: right for factors that are `rounded`, and the same bits from all computes and threads.
+/// Products in all layouts are correct for `rounded` factors, with the same bits on all computes and threads.
 fn products_agree(rounded: &dyn Fn(f32) -> f32, computes: impl Fn(usize) -> Vec<Compute>) {
     for (m, n, k) in [
         (1, 1, 1),

@@ -1,4 +1,5 @@
-//! Projection to queries, keys and values, rotary positions and causal attention; and the same for new positions after cached ones.
+//! Projection to queries, keys and values, rotary positions and causal attention; also for new positions after cached
+//! ones.
 
 use super::Fused;
 use super::layers::{FEW, Projected, project};
@@ -21,7 +22,7 @@ fn shape(heads: &Heads<f32>, grid: Grid) -> AttentionShape {
     }
 }
 
-/// The rotary table of the model at hand, kept for the next layer, step and token.
+/// The current model's rotary table, kept for the next layer, step and token.
 #[derive(Default)]
 pub(super) struct Ropes(Mutex<Option<Rope>>);
 
@@ -119,7 +120,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     Ok(y.put_tape(tape))
 }
 
-/// Keys (turned) and values of one layer.
+/// Rotated keys, and values, of one layer.
 pub(crate) struct Cache {
     capacity: usize,
     kv_dim: usize,
@@ -145,7 +146,7 @@ impl Cache {
         }
     }
 
-    /// Positions that sequence `at` has.
+    /// Number of positions in sequence `at`.
     fn len(&self, at: usize) -> usize {
         self.sequences[at].keys.len() / self.kv_dim
     }
@@ -203,7 +204,7 @@ pub(super) fn attention_cached(
     Ok(y)
 }
 
-/// A projection that reads the weight in place where there are few rows.
+/// A projection that reads the weight in place if there are few rows.
 pub(super) fn few_or_many(
     compute: &k::Compute,
     x: &[f32],

@@ -25,7 +25,7 @@ fn terms(formula: &Formula) -> LossTerms {
     }
 }
 
-/// The gradients are formed here, in the forward pass, and handed on by the tape.
+/// The gradients are computed here, in the forward pass, and passed on by the tape.
 pub(super) fn loss<T: Tape<f32, Cpu>>(
     ops: &Fused,
     x: Matrix<Fused, T>,
@@ -58,7 +58,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
     });
     let factor = (task.scale / counted as f64) as f32;
     let parts = [values(&x), values(weight)];
-    // (N, D) · (D, V) -> logits (N, V), in pieces that are never all there; with targets (N) -> two sums
+    // (N, D) · (D, V) -> logits (N, V), in chunks, never all at once; with targets (N) -> two sums
     let (ce, square) = head_loss(
         &compute,
         parts,

@@ -35,7 +35,7 @@ pub(super) fn project(
 ) {
     let &(outputs, inputs) = linear.weight.shape();
     let sizes = [x.len() / inputs, outputs, inputs];
-    // (N, I) · (I, O) -> (N, O), the same bits in both ways
+    // (N, I) · (I, O) -> (N, O), the same bits in both branches
     if sizes[0] <= FEW && compute.bf16.is_none() {
         k::few_chains(compute, x, values(linear.weight), inputs, y, add);
     } else {
@@ -47,7 +47,7 @@ pub(super) fn project(
     }
 }
 
-/// What the backward pass of a linear layer needs.
+/// The inputs of a linear layer's backward pass.
 pub(super) struct Projected {
     x: Matrix<Fused>,
     weight: Matrix<Fused>,
@@ -170,7 +170,7 @@ pub(super) fn norm<T: Tape<f32, Cpu>>(
         let _timed = compute.clock.time(Part::Norm);
         let (gy, shape) = take_gradient!(store, ghost);
         let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
-        // Three gradients at once: two are collected aside and added.
+        // Three gradients at once: two are collected separately and added.
         let mut sums = vec![0.0; dim * if bias.is_some() { 2 } else { 1 }];
         let (gw, gb) = sums.split_at_mut(dim); // (D), (D)
         let to = NormGradients {
@@ -214,7 +214,7 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
         let _timed = compute.clock.time(Part::FeedForward);
         let (gy, shape) = take_gradient!(store, ghost);
         let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
-        let mut gradients = before; // the values give way to their gradients
+        let mut gradients = before; // the gradients overwrite the values
         match activation {
             Activation::Swiglu => {
                 k::swiglu_rows_backward(&compute, &mut gradients, hidden, values(&gy)) // (N, F) -> (N, 2 F)

@@ -1,4 +1,4 @@
-//! Memory of a job: tensors from the device's cache, and a stock of plain buffers.
+//! Memory of a job: tensors from the device's cache, and a pool of plain buffers.
 
 use super::Fused;
 use crate::train::engine::ops::{Kept, Matrix};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The error of the tensor library.
 pub(super) type Failure = <Cpu as HasErr>::Err;
 
-/// Buffers that wait to be used again, by length.
+/// Reusable buffers, by length.
 #[derive(Clone, Default)]
 pub(super) struct Stock(Arc<Mutex<BTreeMap<usize, Vec<Vec<f32>>>>>);
 
@@ -30,7 +30,7 @@ impl Stock {
 }
 
 impl Stock {
-    /// Frees all buffers that wait.
+    /// Frees all unused buffers.
     pub(super) fn clear(&self) {
         self.0
             .lock()
@@ -38,7 +38,7 @@ impl Stock {
             .clear();
     }
 
-    /// Numbers in the buffers that wait.
+    /// Total length of the unused buffers.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         let stock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,11 +46,11 @@ impl Stock {
     }
 }
 
-/// The batch sizes (in rows) whose memory waits to be used again.
+/// The batch sizes (in rows) whose memory is kept for reuse.
 ///
-/// Memory is kept by exact length, and batches are padded to their longest sequence, so that each could have a length of its own.
-/// What waits is bounded: the sizes kept add up to at most the largest batch there was, so that batches of many lengths take no more
-/// than the longest alone.
+/// Memory is kept by exact length, and batches are padded to their longest sequence, so each could have a different
+/// length. The kept memory is bounded: its sizes add up to at most the largest batch so far, so batches of many lengths
+/// need no more memory than the longest alone.
 #[derive(Default)]
 pub(in crate::train::engine) struct Sizes(Mutex<Waiting>);
 
@@ -61,7 +61,7 @@ struct Waiting {
 }
 
 impl Sizes {
-    /// Notes a batch of `rows` rows. True where everything that waits must be freed first.
+    /// Notes a batch of `rows` rows. True if all unused memory must be freed first.
     pub(in crate::train::engine) fn crowded_by(&self, rows: usize) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.sizes.contains(&rows) {
@@ -78,7 +78,7 @@ impl Sizes {
     }
 }
 
-/// A buffer that goes back to its stock.
+/// A buffer that returns to its pool.
 pub(super) struct Buffer {
     numbers: Vec<f32>,
     home: Stock,
@@ -110,8 +110,8 @@ pub(super) fn zeros(device: &Cpu, rows: usize, columns: usize) -> Result<Matrix<
     device.try_zeros_like(&(rows, columns))
 }
 
-/// Takes the gradient of an operation's output out of the store: nothing adds to it any more, and it is freed as soon as it was used.
-/// `$output` is a ghost, whose type the library does not name.
+/// Takes the gradient of an operation's output out of the store: nothing more is added to it, and it is freed after
+/// use. `$output` is a ghost, whose type the library does not name.
 macro_rules! take_gradient {
     ($gradients:expr, $output:expr) => {{
         let output = $output;

@@ -1,9 +1,10 @@
-//! The operations on the CPU: own kernels ([`specbook_kernels`]) as custom operations on dfdx's own tape, f32; with
-//! `train.dtype: bf16` the factors of matrix products are rounded to bfloat16, all else stays.
+//! The operations on the CPU: our kernels ([`specbook_kernels`]) as custom operations on dfdx's tape, in f32; with
+//! `train.dtype: bf16`, only the factors of matrix products are rounded to bfloat16.
 //!
 //! Each operation allocates its output from the device's cache, computes into it, and puts one closure on the tape, which adds the gradients
-//! of its inputs to the tape's store. What a closure needs of the forward pass it owns; buffers that are no tensors come from a stock of the
-//! job ([`memory::Stock`]) and go back to it. The same bits come out for every number of threads and every instruction set.
+//! of its inputs to the tape's store. A closure owns everything it needs from the forward pass; buffers other than
+//! tensors come from a pool of the job ([`memory::Stock`]) and return to it. Results have the same bits for every
+//! number of threads and every instruction set.
 
 mod attention;
 mod head;
@@ -58,7 +59,7 @@ impl Fused {
     }
 }
 
-/// The fastest instruction set and what `dtype` asks for beyond it.
+/// The fastest instruction set, with the products required by `dtype`.
 fn compute_in(threads: usize, dtype: Dtype) -> Compute {
     let compute = Compute::with(Isa::best(), threads.max(1));
     match (dtype, Bf16::on(compute.isa)) {
@@ -69,7 +70,7 @@ fn compute_in(threads: usize, dtype: Dtype) -> Compute {
 
 impl Drop for Fused {
     fn drop(&mut self) {
-        // The library's cache frees nothing by itself; what is dropped after this is freed at once.
+        // The library's cache frees nothing by itself; after this, dropped memory is freed immediately.
         let _ = self.device.try_disable_cache();
     }
 }
@@ -113,7 +114,7 @@ impl Operations for Fused {
     }
 
     fn release(&self, for_good: bool) {
-        // A cache that cannot be emptied only takes more memory.
+        // A cache that cannot be emptied only uses more memory.
         let _ = match for_good {
             true => self.device.try_disable_cache(),
             false => self.device.try_empty_cache(),

@@ -1,5 +1,5 @@
 //! The fused operations against the reference in f64: forward, all gradients, every loss, tied weights, accumulation, dropout, scores,
-//! cached attention; and their bits between threads, instruction sets and jobs at once.
+//! cached attention; and equal bits across threads, instruction sets and concurrent jobs.
 
 use super::*;
 use crate::choices::loss::Formula;
@@ -49,7 +49,7 @@ fn gpt2(biases: bool, dropout: f64) -> ModelConfig {
     }
 }
 
-/// Weights of ordinary size for every tensor, norms and biases too.
+/// Weights of ordinary size for every tensor, including norms and biases.
 fn weights(config: &ModelConfig) -> Weights {
     let layout = crate::train::engine::layout::Layout::new(config);
     let tensors = layout.parts().enumerate().map(|(number, part)| {
@@ -169,7 +169,7 @@ fn whole_models_have_the_values_and_gradients_of_the_reference() {
     }
 }
 
-/// Some steps of training with clipping; gives every parameter and both moments.
+/// Some steps of training with clipping; returns every parameter and both moments.
 fn train(ops: &Fused, config: &ModelConfig, steps: u64) -> Vec<Vec<u32>> {
     let mut network = Network::new(ops, config, &weights(config)).unwrap();
     let like = |ops: &Fused| -> Vec<Matrix<Fused>> {
@@ -277,7 +277,7 @@ fn training_has_the_same_bits_for_all_threads_and_instruction_sets_and_for_jobs_
     }
 }
 
-/// A model for each of several jobs at once.
+/// A model for each of several concurrent jobs.
 fn config_of(job: usize) -> ModelConfig {
     ModelConfig {
         dim: 16 + 8 * job,

@@ -1,4 +1,4 @@
-//! Slices of the values of dfdx's CPU matrices, whose storage the library does not show.
+//! Slices of the values of dfdx's CPU matrices, whose storage the library does not expose.
 
 #![expect(
     unsafe_code,
@@ -7,10 +7,10 @@
 
 use dfdx::prelude::*;
 
-/// A matrix as the operations use them.
+/// A matrix as used by the operations.
 type Values = Tensor<(usize, usize), f32, Cpu, NoneTape>;
 
-/// Number of elements; the strides must be those of whole rows, one after the other.
+/// Number of elements; the matrix must be contiguous in row-major order.
 fn checked_len(x: &Values) -> usize {
     let &(rows, columns) = x.shape();
     if rows == 0 || columns == 0 {
@@ -36,7 +36,7 @@ pub(super) fn values(x: &Values) -> &[f32] {
     }
 }
 
-/// The values of `x` to be changed; copied first if another tensor shares them.
+/// The mutable values of `x`; copied first if another tensor shares them.
 pub(super) fn values_mut(x: &mut Values) -> &mut [f32] {
     match checked_len(x) {
         0 => &mut [],

@@ -85,7 +85,7 @@ pub(crate) fn golden() -> Vec<(Loss, f64, [f64; 5])> {
     ]
 }
 
-/// Where a convex function is lowest.
+/// The minimiser of a convex function.
 fn lowest(mut low: f64, mut high: f64, of: impl Fn(f64) -> f64) -> f64 {
     for _ in 0..20 {
         let third = (high - low) / 3.0;
@@ -98,8 +98,8 @@ fn lowest(mut low: f64, mut high: f64, of: impl Fn(f64) -> f64) -> f64 {
     (low + high) / 2.0
 }
 
-/// The table of docs/studies.md#e6: where the next token is certain, one logit and all the others the same, the best value of each loss
-/// and the perplexity that is left.
+/// The table of docs/studies.md#e6: for a certain next token, with one logit for it and one for all others, the minimum
+/// of each loss and the remaining perplexity.
 #[test]
 fn floors_are_those_of_the_table() {
     let floor = |loss: &Loss, classes: usize, right: f64, wrong: f64| {
@@ -126,7 +126,7 @@ fn floors_are_those_of_the_table() {
             let (ce, square) = floor(&loss, classes, right, wrong);
             ce + square
         };
-        // Convex in each logit: one at a time, around the place that the table rounds.
+        // Convex in each logit: minimise one at a time, around the rounded value in the table.
         let (mut a, mut b) = (right, wrong);
         for _ in 0..6 {
             a = lowest(right - 0.5, right + 0.5, |a| total(a, b));
@@ -136,11 +136,11 @@ fn floors_are_those_of_the_table() {
         let place = format!("{classes} classes, w {w}: {best:?} at {a}, {b}");
         let digits = if ce + square > 5.0 { 0.005 } else { 0.0011 };
         assert!((best.0 + best.1 - ce - square).abs() < digits, "{place}");
-        // The sum is flat where it is lowest: its parts are less sharp.
+        // The sum is flat at its minimum, so its parts are less precise.
         assert!((best.0 - ce).abs() < 0.007, "{place}");
         assert!((best.1 - square).abs() < 0.007, "{place}");
     }
-    // The printed squentropy has no floor, a square loss none of its own.
+    // The printed squentropy has no positive minimum, and neither has a square loss.
     let (ce, square) = floor(&Loss::Squentropy, 512, 40.0, 0.0);
     assert!(ce < 1e-12 && square < 1e-12);
     let square_loss = Loss::Square(Square {

@@ -1,7 +1,8 @@
-//! Rotation and causal attention out of stock operations.
+//! Rotation and causal attention from stock operations.
 //!
-//! Between a projection, whose rows are positions, and the batched products, whose rows are positions of one head, rows of `head_dim` are
-//! reordered by a gather: its backward pass writes each address once, and nothing has to be compiled at run time.
+//! Between a projection, whose rows are positions, and the batched products, whose rows are positions of one head, rows
+//! of `head_dim` are reordered by a gather: its backward pass writes each address once, and nothing is compiled at run
+//! time.
 
 use super::super::dropout::Dropout;
 use super::super::ops::{Element, Heads, Rotary, tensor_error};
@@ -23,7 +24,7 @@ pub(super) struct Groups {
 /// An order of rows, on the device.
 pub(super) type RowOrder<D> = Tensor<(usize,), usize, D>;
 
-/// What attention over one shape needs beside its input, on the device.
+/// Device tables for attention with one shape.
 pub(super) struct Tables<E: Element, D: Place + Device<E>> {
     groups: Groups,
     counts: (usize, usize, usize),
@@ -31,7 +32,7 @@ pub(super) struct Tables<E: Element, D: Place + Device<E>> {
     parts: [RowOrder<D>; 3],
     /// Rows of positions, heads side by side, in the result.
     back: RowOrder<D>,
-    /// 0 where key `j` is visible to query `i`, else so low that its probability is 0: `(Tq, Tk)`.
+    /// 0 where key `j` is visible to query `i`, otherwise so low that its probability is 0: `(Tq, Tk)`.
     causal: M<E, D>,
     turn: Option<Turn<E, D>>,
 }
@@ -39,7 +40,7 @@ pub(super) struct Tables<E: Element, D: Place + Device<E>> {
 /// Rotation of the queries' positions.
 struct Turn<E: Element, D: Place + Device<E>> {
     of: Arc<Rotary<E>>,
-    /// `x · swap` puts −b in the place of a and a in the place of b of each pair (a, b): `(Dh, Dh)`.
+    /// `x · swap` replaces each pair (a, b) by (−b, a): `(Dh, Dh)`.
     swap: M<E, D>,
     /// Each value twice: `(Tq, Dh)`.
     cos: M<E, D>,
@@ -83,7 +84,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
             let (head, t, b) = (index % h, index / h % tq, index / (h * tq));
             (b * h + head) * tq + t
         });
-        // Finite, so that no infinity meets a zero.
+        // Finite, so that infinity is never multiplied by zero.
         let causal = (0..tq * tk).map(|index| {
             let visible = index % tk <= index / tk + tk - tq;
             E::narrow(if visible { 0.0 } else { -1e30 })
@@ -169,7 +170,8 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         run().map_err(tensor_error)
     }
 
-    /// `softmax(q kᵀ / sqrt(Dh) + causal) v`: `q` `(B · H · Tq, Dh)`, `k` and `v` `(B · K · Tk, Dh)`; gives `(B · Tq, H · Dh)`.
+    /// `softmax(q kᵀ / sqrt(Dh) + causal) v`: `q` `(B · H · Tq, Dh)`, `k` and `v` `(B · K · Tk, Dh)`; returns `(B · Tq,
+    /// H · Dh)`.
     pub(super) fn attend<T: Tape<E, D>>(
         &self,
         (q, k, v): Qkv<E, D, T>,
@@ -183,7 +185,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
             keys: tk,
         } = tables.groups;
         let (h, kv, dh) = counts(heads);
-        // Queries of the heads that share keys and values are rows of one product.
+        // Queries of heads that share keys and values are rows of one product.
         let shared = (b * kv, h / kv * tq, tk);
         let scale = E::narrow(1.0 / (dh as f64).sqrt());
         let kept = dropout.map(|dropout| self.mask(dropout, b * h * tq * tk));
@@ -215,7 +217,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         run().map_err(tensor_error)
     }
 
-    /// Appends the rows of `new` `(K · count, Dh)` to each head's rows of `all`; gives all of them, `(K · keys, Dh)`.
+    /// Appends the rows of `new` `(K · count, Dh)` to each head's rows of `all`; returns `(K · keys, Dh)`.
     pub(super) fn extended(
         &self,
         all: &mut Vec<Vec<E>>,

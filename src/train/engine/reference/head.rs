@@ -1,10 +1,10 @@
-//! The losses out of stock operations, with the whole matrix of logits.
+//! The losses from stock operations, with the whole matrix of logits.
 
 use super::super::ops::{Element, Linear, LossTask, LossValue, Matrix, tensor_error};
 use super::{M, Place, Reference, Result, V};
 use dfdx::prelude::*;
 
-/// Cross-entropy and square part of each row, where the loss has them.
+/// Cross-entropy and square part of each row, if the loss has them.
 type Parts<E, D, T> = (Option<V<E, D, T>>, Option<V<E, D, T>>);
 
 fn mean<E: Element, D: Device<E>, T>(rows: &Option<V<E, D, T>>, scored: usize) -> f64 {
@@ -40,7 +40,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
             false => None,
         };
         let Some(term) = task.formula.square else {
-            // The main tape travels with the last part.
+            // The main tape stays with the last part.
             let tape = logits.split_tape().1;
             let ce = ce.map(|ce| {
                 let (ce, own) = ce.split_tape();
@@ -83,7 +83,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         let scored = rows.len();
         let mut targets: Vec<usize> = rows.iter().map(|&row| task.targets[row] as usize).collect();
         if scored == 0 {
-            // Nothing counts: one row with weight 0 keeps the tape whole.
+            // Nothing is scored: one row with weight 0 keeps the tape intact.
             rows.push(0);
             targets.push(0);
         }

@@ -1,4 +1,4 @@
-//! Gradient norm and AdamW out of stock operations, in place on the device.
+//! Gradient norm and AdamW from stock operations, in place on the device.
 
 use super::super::ops::{AdamwStep, Clip, Element, Kept, Matrix, tensor_error};
 use super::{M, Place, Reference, Result, V};
@@ -25,7 +25,8 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         Ok(Clip::of(sum.sqrt(), max_norm))
     }
 
-    /// One parameter's step; see [`super::Operations::adamw_step`]. The gradient's scale goes into the factors of the moments.
+    /// One parameter's step; see [`super::Operations::adamw_step`]. The gradient's scale is folded into the factors of
+    /// the moments.
     pub(super) fn adamw_one(
         &self,
         parameter: &mut M<E, D>,

@@ -1,4 +1,4 @@
-//! Sampling: the cache against whole passes, and the choice of an id.
+//! Sampling: the cache against full passes, and the choice of an id.
 
 use super::super::fused::Fused;
 use super::super::generate::{logits, sample};
@@ -43,7 +43,7 @@ fn generate(weights: &Weights, job: &SampleJob<'_>) -> Vec<Vec<u32>> {
         .unwrap()
 }
 
-/// Compares every `stride`-th of 200 ids with a pass over the whole text.
+/// Compares every `stride`-th of 200 ids with a full pass over the text.
 fn cache_equals_whole_passes<O: Operations>(stride: usize) {
     for arch in [Arch::Llama, Arch::Gpt2] {
         let mut config = tiny(arch);
@@ -100,7 +100,7 @@ fn rows_do_not_depend_on_each_other_but_on_their_number() {
     let weights = loud(&config);
     let prompts = [vec![1], vec![2, 3, 4], vec![1]];
     let all = generate(&weights, &job(&config, &prompts));
-    // `max_seq_len` is 8: the prompt takes part of it.
+    // `max_seq_len` is 8, including the prompt.
     assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [7, 5, 7]);
     let alone = generate(&weights, &job(&config, &prompts[..1]));
     assert_eq!(alone[0], all[0]);
@@ -151,7 +151,7 @@ fn prompts_that_do_not_fit_are_errors() {
     };
     insta::assert_snapshot!(refusal(&[vec![1], vec![]]), @"prompt 1 is empty");
     insta::assert_snapshot!(refusal(&[vec![11]]), @"token id 11 is not below the vocabulary's size 11");
-    // A prompt longer than the context has no continuation, as one that fills it.
+    // A prompt longer than the context has no continuation, like one that fills it.
     let engine = open(DeviceKind::Cpu).unwrap();
     let long = [vec![1; 9]];
     assert_eq!(
@@ -160,7 +160,7 @@ fn prompts_that_do_not_fit_are_errors() {
     );
 }
 
-/// The ids that a grid of draws chooses, with their shares.
+/// The ids chosen by a grid of draws, with their shares.
 fn shares(job: &SampleJob<'_>, logits: &[f32]) -> Vec<(u32, f64)> {
     let mut counts = std::collections::BTreeMap::new();
     for step in 0..1000 {

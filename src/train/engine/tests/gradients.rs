@@ -66,7 +66,7 @@ impl Case {
     }
 }
 
-/// A network whose values are all away from their special starts, so that no gradient is zero by symmetry.
+/// A network with no value at a special initial value, so that no gradient is zero by symmetry.
 fn network(ops: &Exact, config: &ModelConfig) -> Network<Exact> {
     let layout = Layout::new(config);
     let mut weights = layout.initial(config, 9, 1);
@@ -146,13 +146,13 @@ fn gradients_equal_central_differences_for_every_option() {
     }
 }
 
-/// The golden logits as the product of an identity and themselves.
+/// The golden logits as a product with the identity.
 fn golden_head<O: Operations>(ops: &O, loss: &Loss) -> (f64, Vec<f64>) {
     use super::super::ops::Element;
     let element = |value: f64| O::Element::narrow(value);
     let logits = golden::LOGITS.iter().flatten().map(|f| element(*f));
     let identity = (0..25).map(|index| element(f64::from(u8::from(index % 6 == 0))));
-    // A fourth row that does not count, with a target that must not be looked up.
+    // A fourth, masked row, with a target that must not be looked up.
     let x: Matrix<O> = ops
         .upload(logits.chain((0..5).map(|_| element(7.0))).collect(), (4, 5))
         .unwrap();

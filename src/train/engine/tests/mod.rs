@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 /// Stock operations.
 pub(super) type Stock = Reference<f32, Cpu>;
 
-/// A tiny model; tests change what they are about.
+/// A tiny model; tests change the settings they need.
 pub(super) fn tiny(arch: Arch) -> ModelConfig {
     let llama = arch == Arch::Llama;
     ModelConfig {
@@ -46,7 +46,7 @@ pub(super) fn tiny(arch: Arch) -> ModelConfig {
     }
 }
 
-/// Training settings out of JSON, over a short default.
+/// Training settings from JSON, on top of a short default.
 pub(super) fn settings(more: &str) -> TrainSettings {
     let mut settings = serde_json::json!({
         "batch_size": 2,
@@ -58,7 +58,7 @@ pub(super) fn settings(more: &str) -> TrainSettings {
     serde_json::from_value(settings).unwrap()
 }
 
-/// `count` sequences of 3 to 7 ids below 11, targets one further.
+/// `count` sequences of 3 to 7 ids below 11, targets one ahead.
 pub(super) fn sequences(count: usize, seed: u64) -> SequenceSet {
     let mut set = SequenceSet::new();
     for number in 0..count {

@@ -34,7 +34,7 @@ fn adamw_equals_its_formula() {
     let (rate, decay, eps, betas) = (0.1, 0.3, 1e-3, [0.9, 0.99]);
     for step in 1..=4u64 {
         let g = [0.5 * step as f64, -1.0, 0.0];
-        // In two parts: accumulation adds.
+        // In two parts, to test accumulation.
         gradients = backward(&ops, &parameters[0], gradients, &[0.0, -0.25, 0.0]);
         gradients = backward(&ops, &parameters[0], gradients, &[g[0], g[1] + 0.25, 0.0]);
         let clip = ops
@@ -69,7 +69,7 @@ fn adamw_equals_its_formula() {
         for (ours, due) in parameters[0].as_vec().into_iter().zip(theta) {
             assert!((ours - due).abs() < 1e-12, "{ours} for {due}");
         }
-        // The step has emptied the gradients.
+        // The step has cleared the gradients.
         let clip = ops
             .grad_norm_clip(&parameters, &mut gradients, None)
             .unwrap();

@@ -1,4 +1,4 @@
-//! A published model, read and run: llama2.c's stories260K (grouped key/value heads, tied output).
+//! Reads and runs a published model: llama2.c's stories260K (grouped key/value heads, tied output).
 
 use super::*;
 use crate::data::{Stop, TextTokenizer, TokenizerHead};
@@ -36,7 +36,7 @@ impl Pieces {
             pieces.push((f32::from_le_bytes(word(at)), piece));
             at += 8 + length;
         }
-        // The first of equal pieces counts.
+        // The first of equal pieces wins.
         let numbered = pieces.iter().enumerate().rev();
         let ids = numbered.map(|(id, (_, piece))| (piece.clone(), id as u32));
         Self {
@@ -136,9 +136,9 @@ fn the_published_model_tells_a_story() {
     insta::assert_snapshot!(pieces.decode(&ids[0]), @", there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball.");
 }
 
-/// An independent evaluation gave 1.2176 nats per token for twenty stories of at most 256 tokens, without telling which they are. Of 360 ways to
-/// choose and cut twenty stories of the two files, three come within 0.001; this is the one that begins with the first story: each with
-/// its end, the mean over stories.
+/// An independent evaluation gave 1.2176 nats per token for twenty stories of at most 256 tokens, without naming them.
+/// Of 360 ways to choose and cut twenty stories from the two files, three come within 0.001; this is the one that
+/// begins with the first story: each with its end, averaged over stories.
 #[test]
 fn the_published_model_predicts_stories_as_well_as_published() {
     let Some((config, weights, _, folder)) = stories() else {

@@ -1,5 +1,5 @@
-//! GPT-2 written out in loops over f64, after nanoGPT's `model.py`, against the model over the operations: positions, order of norms and
-//! residuals, biases, and every place of dropout. (LLaMA is held by a published model.)
+//! GPT-2 written as f64 loops, after nanoGPT's `model.py`, against the model built from the operations: positions,
+//! order of norms and residuals, biases, and every dropout site. (LLaMA is checked against a published model.)
 
 use super::super::dropout::{Dropout, Pass};
 use super::super::layout::Layout;
@@ -167,7 +167,7 @@ fn gpt2_equals_its_definition_in_loops() {
         let hidden = network
             .hidden(&ops, &ids, model.grid, Some(pass), dfdx::prelude::NoneTape)
             .unwrap();
-        // Through f32 at the end: `head_logits` gives f32.
+        // Rounded to f32 at the end, like `head_logits`.
         let ours = ops.head_logits(hidden, network.head()).unwrap();
         assert_eq!(ours.len(), due.len());
         for (ours, due) in ours.iter().zip(&due) {

@@ -70,7 +70,7 @@ fn threads_never_change_a_bit() {
     }
 }
 
-/// Skips a test, and says so, where the processor has no bfloat16 products.
+/// Skips a test, with a message, if the processor has no bfloat16 products.
 fn has_bf16() -> bool {
     let setting = Setting::new(Arch::Llama, r#"{"dtype": "bf16"}"#);
     let engine = engine::open(DeviceKind::Cpu).unwrap();
@@ -338,7 +338,7 @@ fn one_batch_is_learned_by_heart() {
         setting.model.dim = 16;
         let mut set = SequenceSet::new();
         for row in 0..4u32 {
-            // The first id tells the sequences apart.
+            // The first id distinguishes the sequences.
             let ids = [row, 4 + row, 10, 4, (row * 2) % 11, 9];
             set.push(&ids[..5], &ids[1..]);
         }
@@ -411,7 +411,7 @@ fn divergence_names_the_last_good_step() {
     assert_eq!(step, last_good_step + 1);
 }
 
-/// The loss of a softmax hides numbers that are none; the weights do not.
+/// The loss of a softmax hides NaN; the weights do not.
 #[test]
 fn weights_that_the_last_step_broke_are_no_result() {
     let setting = Setting::new(
