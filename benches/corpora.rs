@@ -1,4 +1,4 @@
-//! Measures the embedded corpora beside real text: `cargo bench --bench corpora [-- show GENERATOR FIRST COUNT]`.
+//! Compares the embedded corpora with real text: `cargo bench --bench corpora [-- show GENERATOR FIRST COUNT]`.
 #![allow(missing_docs, clippy::print_stdout)]
 
 use specbook::internals::data::{Generator, document};
@@ -127,7 +127,7 @@ fn lengths(documents: &[String]) -> Vec<usize> {
     lengths
 }
 
-/// Share of the n-grams of a document that an earlier document holds.
+/// Share of a document's n-grams that occur in an earlier document.
 fn seen(documents: &[Vec<String>], n: usize) -> f64 {
     let mut known: HashSet<&[String]> = HashSet::new();
     let (mut repeated, mut all) = (0usize, 0usize);

@@ -1,12 +1,13 @@
-//! Speed of generation, a token at a time, in alternation with llama2.c's `run`:
+//! Speed of token-by-token generation, alternating with llama2.c's `run`:
 //!
 //! `cargo bench --bench generation -- FOLDER [THREADS [ROUNDS]]`
 //!
-//! FOLDER holds llama2.c with `run` built in it (its fastest build: `gcc -Ofast -fopenmp -march=native run.c -lm -o run`) and its
-//! `tokenizer.bin`. Models: stories260K of the real data (`SPECBOOK_TEST_DATA`, else `../shared/data`), and random weights in the shape of
-//! its 15 million parameters. Both programs take the likeliest token 255 times behind the one that begins a text, on the same threads; the
-//! first is not timed, as `run` does it. Ours are whole calls without the decoding of tokens. Beside the tokens of a second stand those of a
-//! second of processor time, which says more where other programs compute meanwhile (on one thread: helpers wait busily).
+//! FOLDER holds llama2.c with its `run` (fastest build: `gcc -Ofast -fopenmp -march=native run.c -lm -o run`) and
+//! `tokenizer.bin`. Models: stories260K from the real data (`SPECBOOK_TEST_DATA`, otherwise `../shared/data`), and
+//! random weights in the shape of stories15M. Both programs take the most likely token 255 times after the one that
+//! begins a text, on the same number of threads; the first is not timed, as in `run`. Our times are whole calls without
+//! decoding. Tokens per second of CPU time are also shown, which is more reliable on a busy machine (only with one
+//! thread, since waiting helpers spin).
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Tokens of a text, the first one counted.
+/// Tokens of a text, including the first.
 const TOKENS: usize = 256;
 /// dim, hidden dim, layers, heads, key/value heads, vocabulary, longest sequence of stories15M.
 const SHAPE: [i32; 7] = [288, 768, 6, 6, 6, 32_000, 256];
@@ -80,7 +81,7 @@ fn random() -> Vec<u8> {
         (norms, true),
         (3 * layers * dim * hidden, false),
         (dim, true),
-        // Tables that are not used: one head of 48 numbers.
+        // Unused tables: one head of 48 numbers.
         (longest * 48, false),
     ];
     for (tensor, (count, is_norm)) in matrices.into_iter().enumerate() {
@@ -94,7 +95,7 @@ fn random() -> Vec<u8> {
     bytes
 }
 
-/// Measures both in turn and prints the medians and the best.
+/// Measures both alternately and prints the medians and the best.
 fn alternate(
     name: &str,
     folder: &Path,
@@ -125,14 +126,14 @@ fn alternate(
     }
 }
 
-/// Processor time of this process or of its ended children, seconds.
+/// CPU time of this process or its finished children, seconds.
 fn processor(who: UsageWho) -> f64 {
     let usage = getrusage(who).expect("the system tells it");
     let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
-/// Tokens per second, and per second of processor time.
+/// Tokens per second, and per second of CPU time.
 fn our_rates(model: &Path, tokens: &Path, threads: usize) -> [f64; 2] {
     let found = read(model, Some(tokens)).expect("the model is read");
     let engine = open_engine(DeviceKind::Cpu).expect("the processor is there");
@@ -164,7 +165,7 @@ fn our_rates(model: &Path, tokens: &Path, threads: usize) -> [f64; 2] {
     [(end - first).as_secs_f64(), used - before].map(|seconds| f64::from(count - 1) / seconds)
 }
 
-/// The same of `run`; its processor time is what many tokens take beyond two.
+/// The same for `run`; its CPU time is the difference between many tokens and two.
 fn their_rates(folder: &Path, model: &Path, tokens: &Path, threads: usize) -> [f64; 2] {
     let before = processor(UsageWho::RUSAGE_CHILDREN);
     their_rate(folder, [model, tokens], threads, 2);

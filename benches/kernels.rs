@@ -1,7 +1,8 @@
 //! Speed of the CPU kernels on one thread and on two, at the sizes of the measured models: `cargo bench --bench kernels [-- WORDS…]`.
 //!
-//! Products are shown beside those of the crate `gemm` (on x86-64), in operations per second (two a multiply-add), and so are attention and the output matrix
-//! with its loss; all others are bound by memory: the rate is that of numbers read and written.
+//! Products are shown beside those of the crate `gemm` (on x86-64), in operations per second (two per multiply-add),
+//! like attention and the output matrix with its loss; all others are memory-bound, so their rate counts numbers read
+//! and written.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "the crate `gemm` takes pointers")

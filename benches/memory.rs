@@ -1,9 +1,9 @@
-//! Compares the memory that `plan` foresees with what a run takes: `cargo bench --bench memory [-- WORDS…]` (default: every setting;
-//! else those whose names have all the words).
+//! Compares `plan`'s memory estimates with the memory of runs: `cargo bench --bench memory [-- WORDS…]` (default: all
+//! settings; otherwise those whose names contain all words).
 //!
-//! Every setting is planned and run twice, each time in a process of its own: before anything of its text was tokenised, and with another
-//! learning rate when the text is in the cache. Shown are the estimate and the peak in MB and their ratio; a ratio beyond 30 % from 50 MB on is marked
-//! with `!`. Only Linux tells the peak of another process.
+//! Every setting is planned and run twice, each time in a separate process: before its text is tokenised, and with
+//! another learning rate when the text is cached. It prints the estimate and the peak in MB and their ratio; a
+//! deviation above 30 % at 50 MB or more is marked with `!`. Only Linux reports the peak of another process.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Name, and the fields of the model with the size of its tokenizer.
+/// Name, model fields, and tokenizer size.
 const MODELS: [(&str, &str, usize); 6] = [
     (
         "least",
@@ -48,7 +48,7 @@ const MODELS: [(&str, &str, usize); 6] = [
     ),
 ];
 
-/// Name and the fields of the data.
+/// Name and data fields.
 const TEXTS: [(&str, &str); 5] = [
     (
         "20 stories",
@@ -137,7 +137,7 @@ fn estimate(folder: &Path) -> f64 {
     estimate.as_f64().unwrap()
 }
 
-/// Highest resident memory of `run`, in bytes. The run forgets its peak when its training begins, so it is asked all the time.
+/// Peak resident memory of `run`, in bytes. The run resets its peak when training begins, so it is polled.
 fn peak(folder: &Path) -> f64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_specbook"));
     command.args(["run", "memory.yaml", "--no-report"]);

@@ -1,7 +1,7 @@
-//! Times a report of 36 runs: `cargo bench --bench report`. At most 300 ms are allowed, from results to all files.
+//! Times a report of 36 runs: `cargo bench --bench report`. The limit is 300 ms from results to all files.
 #![allow(missing_docs, dead_code, clippy::print_stdout, clippy::unwrap_used)]
 
-// The made-up results of the unit tests name modules of the library as their own.
+// The synthetic results of the unit tests refer to modules of the library as their own.
 use specbook::internals::{claim, digest, record, rng, spec};
 
 #[path = "../src/report/tests/fixture.rs"]
@@ -10,7 +10,7 @@ mod fixture;
 use specbook::Report;
 use std::time::{Duration, Instant};
 
-/// Times that are measured.
+/// Number of measurements.
 const ROUNDS: usize = 9;
 
 fn main() {

@@ -1,11 +1,10 @@
 //! Measures commands on full stores: `cargo bench --bench store [-- RUNS…]` (default: 36, 1,000 and 10,000 runs).
 //!
-//! The records are those of an engine without mathematics, published through the scheduler as any other; the commands are
-//! processes of their own, timed from start to end, of a copy of the program as `cargo install` makes it (what the linker has just
-//! written lies in memory in small pieces, which costs a program of a few milliseconds a sixth of its time). Shown are the smallest
-//! of seven times and the limit we hold beside it, and the highest resident memory of the command with its limit at 10,000
-//! runs: what it may grow by from 1,000 is in the last column.
-//! A number beyond its limit is marked with `!`.
+//! The records are those of the fake engine, published through the scheduler like any other; the commands are separate
+//! processes, timed from start to end, of a copy of the program as made by `cargo install` (a file just written by the
+//! linker is in memory in small pieces, which costs a program of a few milliseconds a sixth of its time). It prints the
+//! smallest of seven times and its limit, and the peak resident memory of the command with its limit at 10,000 runs;
+//! the allowed growth from 1,000 runs is in the last column. A number beyond its limit is marked with `!`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -30,7 +29,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-/// As many documents as the shipped specs have, of which a run takes some.
+/// As many documents as in the shipped specs, some of which each run uses.
 const SPEC: &str = "specbook: 1
 name: many
 title: \"Many runs\"
@@ -92,10 +91,10 @@ impl Work for Small {
     }
 }
 
-/// The argument by which this program measures one command for itself (a process knows only the peak of all its children).
+/// The argument with which this program measures a single command (a process knows only the peak of all its children).
 const ONE: &str = "--one";
 
-/// The copy of the program that is measured.
+/// The measured copy of the program.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("specbook");
     std::fs::copy(env!("CARGO_BIN_EXE_specbook"), &copy).unwrap();
@@ -125,7 +124,7 @@ fn main() {
     }
 }
 
-/// `check` of the specs of this repository.
+/// `check` of this repository's specs.
 fn shipped() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut specs: Vec<String> = std::fs::read_dir(root.join("specs"))
@@ -166,7 +165,7 @@ fn measure(runs: usize, least: &mut BTreeMap<String, (usize, u64)>) {
     );
     let limit = Some(if runs <= 36 { 10 } else { 300 });
     let spec = "specs/many.yaml";
-    // Runs that are all missing, each of which is compared with every finished one.
+    // Only missing runs, each compared with every finished one.
     let other = "model.norm_eps=1e-4";
     for (arguments, limit) in [
         (
@@ -212,7 +211,7 @@ fn fill(project: &Path, spec: &Path) {
         paranoid: false,
         ..DataContext::default()
     };
-    // As a real sweep leaves it: the lengths of all documents are known.
+    // As after a real sweep: the lengths of all documents are known.
     data::document_lengths(&spec.runs[0].settings, &context, &mut Vec::new()).unwrap();
     let plan = plan::expand(&spec, &context).unwrap();
     store
@@ -232,7 +231,7 @@ fn fill(project: &Path, spec: &Path) {
     assert!(summary.is_complete());
 }
 
-/// The smallest of seven times, and the highest resident memory.
+/// The smallest of seven times, and the peak resident memory.
 fn best(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
     let measured = (0..7).map(|_| time(folder, arguments));
     measured
@@ -240,7 +239,7 @@ fn best(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
         .unwrap_or_default()
 }
 
-/// Runs the command through a small process of our own, which knows its time and its peak.
+/// Runs the command through a small helper process, which knows its time and peak.
 fn time(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.arg(ONE).arg(&*PROGRAM).args(arguments);

@@ -1,8 +1,9 @@
-//! Measures text on its way to ids: `cargo bench --bench text [-- tokenise | stream]`.
+//! Measures tokenisation and streaming: `cargo bench --bench text [-- tokenise | stream]`.
 //!
-//! `tokenise` encodes 2,500 real documents on all threads with our code and with the batch encoding of the library `tokenizers`, in turn, and prints the
-//! ratio of the best times: above 1 ours is quicker. The ids have to be equal. `stream` plans a spec that reads 10 GB of JSON lines in a zstd file
-//! of many frames (real stories where there are some) and prints the peak of its memory, which only Linux tells.
+//! `tokenise` encodes 2,500 real documents on all threads alternately with our code and with the batch encoding of the
+//! library `tokenizers`, and prints the ratio of the best times: above 1, ours is faster. The ids must be equal.
+//! `stream` plans a spec that reads 10 GB of JSON lines in a zstd file of many frames (real stories if available) and
+//! prints its peak memory, which only Linux reports.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -16,9 +17,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokenizers::Tokenizer;
 
-/// Turns of each side.
+/// Rounds per side.
 const TURNS: usize = 3;
-/// Bytes of text that are streamed.
+/// Bytes of text to stream.
 const STREAMED: usize = 10_000_000_000;
 
 fn main() {

@@ -1,4 +1,4 @@
-//! Speed and memory of whole training steps, as `specbook bench` measures them, without building the program:
+//! Speed and memory of whole training steps, measured as by `specbook bench`, without building the program:
 //!
 //! `cargo bench --bench training -- [SHAPE [THREADS [SECONDS [cpu-reference]]]]`
 #![expect(

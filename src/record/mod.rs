@@ -207,8 +207,7 @@ pub struct Numerics {
     /// Version of the training computations.
     pub recipe: u32,
     /// Instruction set: `x86_64+avx512`, `x86_64+avx2`, `aarch64+neon`, …; for bf16, `x86_64+avx512bf16`,
-    /// `x86_64+avx512+amx` or `aarch64+neonbf16`. For a GPU: its
-    /// type, cuBLAS, stream and workspace, then the driver.
+    /// `x86_64+avx512+amx` or `aarch64+neonbf16`. For a GPU: its type, cuBLAS, stream and workspace, then the driver.
     pub isa: String,
     /// Number format of the matrix products.
     pub dtype: String,

@@ -1,4 +1,5 @@
-//! Holds the import rules: which crate is named where, which module may use which, and where `unsafe` may stand.
+//! Checks the import rules: where each crate may be named, which module may use which, and where `unsafe` is
+//! allowed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -146,7 +147,7 @@ fn sources() -> Vec<(String, String)> {
     files
 }
 
-/// Whether a file holds tests alone.
+/// Whether a file holds only tests.
 fn is_test(file: &str) -> bool {
     let parts = [
         "/tests/",

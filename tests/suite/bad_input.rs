@@ -1,8 +1,8 @@
-//! What bad input gets: one clear message, the right exit code, nothing half-written.
+//! Bad input gives one clear message, the right exit code, and no half-written files.
 
 use crate::project::{Project, TINY, real_data};
 
-/// The tiny spec on a corpus of its own.
+/// The tiny spec with its own corpus.
 fn with_corpus(project: &Project, corpus: &str) {
     let text = TINY.replace("{stories: {version: 1}}", corpus);
     assert_ne!(text, TINY);
@@ -42,7 +42,7 @@ fn two_specs_of_one_name() {
         }
     }
     assert!(!project.path().join("reports").exists());
-    // The same file twice is one spec.
+    // The same file given twice is one spec.
     let twice = ["check", "specs/a.yaml", "./specs/a.yaml"];
     project.run(&twice).success();
 }

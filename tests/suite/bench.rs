@@ -1,4 +1,4 @@
-//! `bench`, and whether `plan` knows how much memory a run takes.
+//! `bench`, and the accuracy of `plan`'s memory estimates.
 
 use crate::project::Project;
 use std::process::Stdio;
@@ -88,7 +88,7 @@ fn unknown_names_are_refused() {
     assert!(ran.stderr.contains("this machine has"), "{}", ran.stderr);
 }
 
-/// The model of shape `llama-s`, and one whose memory is all vocabulary: few steps of each.
+/// The model of shape `llama-s`, and one dominated by its vocabulary, with few steps each.
 const SIZES: &str = r#"
 specbook: 1
 name: sizes
@@ -111,7 +111,7 @@ cases:
   vocabulary: {model.pad_vocab_to_multiple: 32000, model.max_seq_len: 16}
 "#;
 
-/// Batches of many lengths, and an evaluation that takes more than the training.
+/// Batches of many lengths, and an evaluation that needs more memory than training.
 const LENGTHS: &str = r#"
 specbook: 1
 name: sizes
@@ -143,7 +143,7 @@ cases:
     eval.samples: {prompts: ["The"], max_new_tokens: 8}
 "#;
 
-/// Whether the peak of a process can be read, and forgotten.
+/// Whether the peak of a process can be read and reset.
 fn peaks_are_told() -> bool {
     let told = std::path::Path::new("/proc/self/clear_refs").exists();
     if !told {
@@ -152,7 +152,7 @@ fn peaks_are_told() -> bool {
     told
 }
 
-/// Runs `specs/sizes.yaml/name` in a process of its own, so that the peak is this run's; gives that peak, evaluation included.
+/// Runs `specs/sizes.yaml/name` in a separate process and returns its peak, including evaluation.
 fn peak_of(project: &Project, name: &str) -> f64 {
     let mut command = project.command(&["run", "specs/sizes.yaml", "--filter", name]);
     let (out, err) = (Stdio::null(), Stdio::null());
@@ -188,7 +188,7 @@ fn estimate_of(project: &Project, name: &str) -> f64 {
     estimate.as_f64().unwrap()
 }
 
-/// The peak of training that the record of `sizes/name` has.
+/// The training peak in the record of `sizes/name`.
 fn recorded(project: &Project, name: &str) -> f64 {
     let show = ["show", &format!("sizes/{name}"), "--format", "json"];
     let found = project.run(&show).success().json();
@@ -298,7 +298,7 @@ fn a_run_has_its_own_peak_and_not_that_of_the_run_before_it() {
     assert!(small < 0.6 * large, "{small} after {large}");
 }
 
-/// A run that takes much memory, and one that takes little after it.
+/// A run that needs much memory, followed by one that needs little.
 const TWO_SIZES: &str = r#"
 specbook: 1
 name: sizes

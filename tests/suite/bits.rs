@@ -1,4 +1,4 @@
-//! The same bits whatever computes them: any number of threads and jobs, two runs at once, interruptions.
+//! The same bits for any number of threads and jobs, with concurrent runs and interruptions.
 
 use specbook::internals::scheduler::Event;
 use specbook::internals::{plan, spec};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Every loss, by both models; dropout where the model has it.
+/// Every loss, with both models; dropout if the model has it.
 const MODELS: [&str; 2] = [
     "{arch: llama, dim: 32, n_layers: 2, n_heads: 4, n_kv_heads: 2, max_seq_len: 24}",
     "{arch: gpt2, dim: 32, n_layers: 2, n_heads: 4, max_seq_len: 24, dropout: 0.2}",
@@ -69,7 +69,7 @@ fn options(jobs: usize, threads: usize) -> Options {
     }
 }
 
-/// Runs the plan into a store of its own; where asked, every run is stopped every second step and gone on with.
+/// Runs the plan in a separate store; optionally, every run is interrupted every second step and resumed.
 fn digests(
     engine: &dyn Engine,
     plan: &Plan,

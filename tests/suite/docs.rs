@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Folders whose files may cite `docs/studies.md`.
 const CITING: &[&str] = &["src", "crates", "tests", "benches", "specs", "docs"];
 
-/// Files below a folder of the repository, build outputs left out.
+/// Files below a folder of the repository, without build outputs.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = std::fs::read_dir(folder) else {
@@ -170,7 +170,7 @@ fn specs_of_the_documentation_are_valid() {
     }
 }
 
-/// The commands of a page's console blocks, as arguments; comments and redirections are cut off.
+/// The commands of a page's console blocks, as arguments; comments and redirections are removed.
 fn commands(page: &str) -> Vec<Vec<String>> {
     page.replace("\\\n", " ")
         .lines()
@@ -195,7 +195,7 @@ fn commands_of_the_documentation_are_understood() {
     for page in pages() {
         for command in commands(&text(&page)) {
             seen += 1;
-            // With `--help` at the end, everything before it is parsed and nothing is done.
+            // With `--help` at the end, all arguments before it are parsed and nothing is done.
             let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
             arguments.push("--help");
             let ran = project.run(&arguments);

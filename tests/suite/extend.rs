@@ -1,4 +1,4 @@
-//! Longer runs that extend shorter ones, and equal the straight run in every bit.
+//! Longer runs that extend shorter ones equal an uninterrupted run in every bit.
 
 use crate::project::Project;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ base:
 const LLAMA: &str = "{dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 16}";
 const GPT2: &str = "{arch: gpt2, dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 16, dropout: 0.2}";
 
-/// Runs `specs/tiny.yaml` with the text; gives what is said.
+/// Runs `specs/tiny.yaml` with the text; returns its messages.
 fn run(project: &Project, text: &str, more: &[&str]) -> String {
     project.write("specs/tiny.yaml", text);
     let arguments = [&["run", "specs/tiny.yaml", "--no-report"], more].concat();
@@ -55,7 +55,7 @@ fn bits(project: &Project) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// Lets `long` follow `short`, whose checkpoint is kept, and compares with `long` from its start.
+/// Runs `long` after `short`, whose checkpoint is kept, and compares it with `long` from the start.
 #[track_caller]
 fn extended(short: &str, long: &str, words: Option<&str>) {
     let (project, straight) = (Project::new(), Project::new());
@@ -108,7 +108,7 @@ fn more_epochs_go_on_from_fewer() {
 
 #[test]
 fn more_steps_go_on_from_the_middle_of_an_epoch() {
-    // The end of the shorter run was validated; in the longer one that step is not.
+    // The last step of the shorter run was validated; in the longer one that step is not.
     let train = |length: &str| spec(GPT2, "", &format!("{length}, validate: {{every: end}}"));
     extended(
         &train("max_steps: 7"),
@@ -121,7 +121,7 @@ fn more_steps_go_on_from_the_middle_of_an_epoch() {
         &train("max_tokens: 500"),
         Some("7 of 18"),
     );
-    // Its last step may be cut, so nothing goes on from it.
+    // Its last step may be truncated, so it is never extended.
     extended(&train("max_tokens: 300"), &train("max_steps: 12"), None);
     let train = |length: &str| {
         spec(
@@ -163,7 +163,8 @@ fn what_else_differs_begins_at_its_first_step() {
     ] {
         extended(&short, &train(long), None);
     }
-    // The best weights may be those of the end of the shorter run, which the longer one does not look at.
+    // The best weights may be those at the end of the shorter run, where the longer one does not
+    // validate.
     let best = |steps: usize| {
         train(&format!(
             "max_steps: {steps}, validate: {{every: end}}, keep: best"
@@ -207,7 +208,7 @@ fn only_kept_checkpoints_that_are_whole_and_only_where_wanted() {
             .unwrap()
             .starts_with("differs from tiny/base")
     );
-    // A damaged one is not gone on from.
+    // A damaged one is not extended.
     let mut states = Vec::new();
     let mut folders = vec![project.path().join(".specbook/runs-v1")];
     while let Some(folder) = folders.pop() {

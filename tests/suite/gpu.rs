@@ -1,4 +1,4 @@
-//! GPUs on the command line: what a machine without one is told, and the rehearsal of the acceptance on the processor.
+//! GPUs on the command line: messages on a machine without one, and a rehearsal of the acceptance on the CPU.
 
 use crate::project::{Project, TINY};
 
@@ -124,13 +124,13 @@ fn plan_shows_the_memory_of_a_gpu_that_need_not_be_here() {
         .run(&[&plan[..], &["--format", "json"]].concat())
         .json();
     let bytes = |run: usize| json[0]["runs"][run]["gpu_bytes"].as_u64().unwrap();
-    // What cuBLAS works in, and more for the wider model.
+    // The workspace of cuBLAS, and more for the wider model.
     assert!(32 << 20 < bytes(0) && bytes(0) < bytes(1), "{json}");
     let here = project.run(&["plan", "specs/tiny.yaml", "--format", "json"]);
     assert!(here.json()[0]["runs"][0].get("gpu_bytes").is_none());
 }
 
-/// The program on a driver that is not one: `tests/gpu/driver.cpp` in the place of `libcuda.so.1` and `libcublas.so.13`.
+/// The program on a fake driver: `tests/gpu/driver.cpp` instead of `libcuda.so.1` and `libcublas.so.13`.
 #[cfg(all(feature = "cuda-check", target_os = "linux"))]
 mod rehearsal {
     use crate::kernels::{recorded, skipped};

@@ -1,12 +1,13 @@
-//! Text that means harm: what reaches the terminal is never a control character.
+//! Malicious text: control characters never reach the terminal.
 
 use crate::project::Project;
 use std::os::unix::process::ExitStatusExt as _;
 
-/// Clears the screen, colours, sets the title, as sequences of 7 and of 8 bits; turns the direction of writing.
+/// Clears the screen, sets colours and the title, with 7-bit and 8-bit sequences; reverses the writing
+/// direction.
 const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{7f}\u{202e}x";
 
-/// Runs the program; asserts that nothing it printed can be obeyed by a terminal.
+/// Runs the program; asserts that its output contains no terminal commands.
 #[track_caller]
 fn harmless(project: &Project, arguments: &[&str]) {
     let output = project.command(arguments).output().unwrap();
@@ -96,7 +97,7 @@ fn escape_sequences_of_specs_and_corpora_never_reach_the_terminal() {
         ],
     );
     harmless(&project, &["show", &format!("tiny/{ESCAPES}")]);
-    // Raw, and in keys: errors show the line.
+    // Raw, and in keys, because errors show the line.
     project.write("specs/raw.yaml", spec(ESCAPES, "x"));
     project.write(
         "specs/key.yaml",

@@ -1,7 +1,8 @@
-//! The GPU's kernels on the CPU (`tests/gpu`): every kernel against f64 in several orders of threads, under sanitizers, and under a checker for races
-//! and stray accesses; and the proof of that proof, errors planted on purpose. What nvcc makes of them: `scripts/ptx-test.sh`.
+//! The GPU's kernels on the CPU (`tests/gpu`): every kernel against f64 in several thread orders, under sanitizers and
+//! under a checker for races and stray accesses; and planted errors, to test the checker itself. `scripts/ptx-test.sh`
+//! tests the code made by nvcc.
 //!
-//! It needs a C++17 compiler (`c++`, or what `CXX` names) and is skipped with a message where there is none.
+//! It needs a C++17 compiler (`c++`, or `CXX`) and is skipped with a message if there is none.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,7 +63,7 @@ fn compile(compiler: &str, arguments: &[&str], what: &str) {
     assert!(ran.status.success() && said.is_empty(), "{what}:\n{said}");
 }
 
-/// What every program is made of beside the kernels.
+/// The object files of every program besides the kernels.
 fn objects(compiler: &str) -> &'static [String] {
     static MADE: OnceLock<Vec<String>> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -91,7 +92,8 @@ fn objects(compiler: &str) -> &'static [String] {
     })
 }
 
-/// A program with error `planted` (0: none), traced or strict; its path. The sound strict one is made once.
+/// Builds a program with error `planted` (0: none), traced or strict; returns its path. The correct strict one is built
+/// once.
 fn program(compiler: &str, planted: u32, traced: bool) -> PathBuf {
     static SOUND: OnceLock<PathBuf> = OnceLock::new();
     if (planted, traced) == (0, false) {
@@ -124,7 +126,7 @@ fn made(compiler: &str, planted: u32, traced: bool) -> PathBuf {
     out().join(name)
 }
 
-/// Its exit code and what it printed; `only` names a test.
+/// Runs a program; returns its exit code and output. `only` names a test.
 fn run(program: &Path, orders: u32, only: &str) -> (Option<i32>, String) {
     run_with(program, &[&orders.to_string(), only])
 }
@@ -139,7 +141,7 @@ fn run_with(program: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (ran.status.code(), format!("{text}{said}"))
 }
 
-/// A file with a launch of every kernel, for the acceptance of a GPU.
+/// Records a launch of every kernel in a file, for the acceptance of a GPU.
 #[cfg_attr(
     not(feature = "cuda-check"),
     expect(dead_code, reason = "the acceptance is rehearsed with that feature")
@@ -152,7 +154,7 @@ pub(crate) fn recorded(compiler: &str, file: &Path) {
     assert_eq!(code, Some(0), "{text}");
 }
 
-/// The compiler, or a message that there is none.
+/// A message, if there is no compiler.
 pub(crate) fn skipped() -> Option<String> {
     let found = compiler();
     if found.is_none() {
@@ -182,7 +184,7 @@ fn every_kernel_is_right_in_every_order_and_without_a_race() {
     }
 }
 
-/// How many kernels the source defines, by the macros that name them.
+/// Number of kernels in the source, counted by their macros.
 fn kernels() -> usize {
     let folder = root().join("src/train/engine/cuda/kernels");
     let of_line = |line: &str| match line.split('(').next() {
@@ -200,7 +202,7 @@ fn kernels() -> usize {
     count
 }
 
-/// An error, the test that must fail, whether under the checker, and what is said.
+/// An error, the test that must fail, whether under the checker, and the message.
 const PLANTED: [(u32, &str, &str, bool, &str); 7] = [
     (
         1,

@@ -1,4 +1,4 @@
-//! Tests that cross module borders. `README.md` beside this file says how to add one.
+//! Tests across modules. See `README.md` beside this file for how to add one.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Models in and out, and a prompt to talk to, as somebody uses them.
+//! Import and export of models, and `chat`, as used from the command line.
 
 use crate::project::{Project, TINY, real_data};
 use std::io::Write as _;
@@ -61,7 +61,7 @@ fn a_run_goes_out_and_comes_back_and_begins_another() {
         .json();
     assert_eq!(again["id"], imported["id"], "the same model is one entry");
 
-    // A run that begins with it and takes no step is the model itself.
+    // A run that starts from it without any step is the model itself.
     let begins = format!("train.init_from={id}");
     let tokenizer = "data.tokenizer={file: ../out/tokenizer.json}";
     let set = [
@@ -105,7 +105,7 @@ fn a_run_goes_out_and_comes_back_and_begins_another() {
     assert!(of(2).is_some());
     project.run(&["verify", &of(2).unwrap()]).success();
 
-    // Another shape is refused, and a model that is not there.
+    // Another shape and a missing model are refused.
     let wider = project
         .run(&[
             "run",
@@ -206,7 +206,7 @@ fn samples_take_prompts_from_a_file_and_give_several_each() {
                 sample["continuation"].as_str().unwrap()
             )
         })
-        // What a terminal obeys is not printed.
+        // Terminal control sequences are not printed.
         .map(|text| {
             text.replace(
                 |c: char| c.is_control() && c != '\n' && c != '\t',
@@ -264,7 +264,7 @@ fn a_talk_by_a_pipe() {
     assert!(!ran.stdout.contains("never"));
 }
 
-// The text is what its author's program writes greedily.
+// The text is the greedy output of its author's program.
 #[test]
 fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
     let Some(data) = real_data() else { return };
@@ -282,7 +282,7 @@ fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
         ])
         .success();
     assert_eq!(imported.json()["params"], 260_032);
-    // All that `run stories260K.bin -z tok512.bin -t 0 -n 256` of its author prints.
+    // The complete output of the author's `run stories260K.bin -z tok512.bin -t 0 -n 256`.
     let ran = project
         .run(&[
             "sample",
@@ -318,7 +318,8 @@ fn a_published_model_is_imported_and_says_what_its_author_says_it_does() {
     assert!(ours[..tables] == theirs[..tables], "all weights");
 }
 
-// Two stories of a set, each with its end: sums of nats that transformers 5.24 computes from the exported model.
+// Two stories of a data set, each with its end: sums of nats computed by transformers 5.24 from the exported
+// model.
 #[test]
 fn a_published_model_has_the_loss_that_others_compute() {
     let Some(data) = real_data() else { return };
@@ -383,7 +384,7 @@ fn a_bundle_is_checked_without_its_store() {
         (&2.into(), &true.into()),
         "{checked}"
     );
-    // The same runs give the same file, and one changed letter is found.
+    // The same runs give the same file, and one changed letter is detected.
     project
         .run(&[
             "bundle",
@@ -403,7 +404,7 @@ fn a_bundle_is_checked_without_its_store() {
     changed[at] = b'w';
     elsewhere.write("changed.zip", &changed);
     assert!(elsewhere.run(&["verify", "changed.zip"]).code != 0);
-    // What is behind a link never comes in.
+    // The target of a link is never included.
     let secret = elsewhere.write("secret.csv", "secret");
     let link = project.path().join("reports/tiny/data/link.csv");
     std::os::unix::fs::symlink(secret, link).unwrap();
@@ -446,7 +447,7 @@ fn runs_go_to_tables_and_event_files() {
     project
         .run(&["export", "specs/tiny.yaml", "frames", "--to", "parquet"])
         .success();
-    // What was written is read: the names of the runs as documents.
+    // The written file can be read: the names of the runs become documents.
     let names = TINY.replace(
         "{stories: {version: 1}}",
         "{parquet: {path: ../frames/runs.parquet, field: name}}",
@@ -474,7 +475,7 @@ fn runs_go_to_tables_and_event_files() {
         .success()
         .json();
     assert_eq!(exported["files"].as_array().unwrap().len(), 2);
-    // While training; at the end the folder is that of `export`.
+    // During training; at the end the folder equals that of `export`.
     let live = [
         "run",
         "specs/tiny.yaml",

@@ -1,14 +1,14 @@
-//! What uses the network, and that nothing else does.
+//! Commands that use the network, and proof that nothing else does.
 
 use crate::project::{Project, Ran, real_data, repository};
 use crate::server::{Server, Trick};
 use std::io::Write as _;
 
-/// A project whose text is at an address, and the traps for whatever is asked.
+/// A project whose text is at an address, with traps for all requests.
 struct Net {
     project: Project,
     server: Server,
-    /// The proxy of everything but this machine.
+    /// The proxy for everything except this machine.
     proxy: Server,
 }
 
@@ -55,7 +55,7 @@ base:
         self.run_with(&[], arguments)
     }
 
-    /// Runs with variables of the environment.
+    /// Runs with environment variables.
     fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let mut command = self.project.command(arguments);
         command
@@ -70,7 +70,7 @@ base:
         self.project.ran(command.output().unwrap())
     }
 
-    /// What was asked of anybody since the last look.
+    /// All requests since the last call.
     fn asked(&self) -> Vec<String> {
         [self.server.log(), self.proxy.log()].concat()
     }
@@ -84,7 +84,7 @@ fn flate2_encoder() -> flate2::write::GzEncoder<Vec<u8>> {
 fn only_what_says_fetch_uses_the_network() {
     let net = Net::new(40, "");
     let spec = "specs/cats.yaml";
-    // Without the text nothing is trained, and the message names the way.
+    // Without the text nothing is trained, and the message names the remedy.
     let missing = net.run(&["run", spec]).code(4);
     assert!(
         missing.stderr.contains("specbook data fetch"),
@@ -109,7 +109,7 @@ fn only_what_says_fetch_uses_the_network() {
         (pin["url"].as_str(), pin["sha256"].as_str().map(str::len)),
         (Some(&*url), Some(64))
     );
-    // Now everything works, and nobody is asked for anything.
+    // Now everything works without any request.
     for arguments in [
         &["data", "fetch", spec][..],
         &["plan", spec],
@@ -129,7 +129,7 @@ fn only_what_says_fetch_uses_the_network() {
         net.run(arguments).success();
         assert_eq!(net.asked(), [""; 0], "{arguments:?}");
     }
-    // The documents of others are numbers and digests.
+    // Unquoted documents appear as numbers and digests.
     let report = net.project.read("reports/cats/report.md");
     assert!(
         report.contains("SHA-256") && !report.contains("cat number"),
@@ -154,7 +154,7 @@ fn https_trusts_the_named_authorities_and_no_others() {
     };
     net.project.write("authority.pem", crate::tls::CERTIFICATE);
     let authority = [("SSL_CERT_FILE", "authority.pem")];
-    // Nobody vouches for the certificate; then somebody does, and it is of another host.
+    // The certificate is not trusted; then it is trusted, but belongs to another host.
     let port = host.rsplit(':').next().unwrap();
     for (host, variables) in [
         (host.clone(), &[][..]),
@@ -194,7 +194,7 @@ fn the_token_of_the_hub_goes_to_the_hub_alone() {
     net.server
         .put("/api/datasets/org/cats/revision/main", list.to_string());
     elsewhere.put("/blob", cats);
-    // As the real one does, the hub sends who asks for a file to another machine.
+    // Like the real hub, this one redirects file requests to another machine.
     let to = format!("location: {}/blob\r\n", elsewhere.url);
     net.server
         .decide(move |_, path| match path.contains("/resolve/") {
@@ -237,7 +237,7 @@ fn a_run_fetches_documents_as_far_as_it_needs_them() {
     let folder = net.project.path().join("cache/specbook/documents");
     let kept: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
     assert_eq!(kept.len(), 1);
-    // The same again asks nobody; more documents are fetched.
+    // Repeating it makes no request; asking for more documents does.
     net.run(&["run", "specs/cats.yaml", "--fetch"]).success();
     assert_eq!(net.asked(), [""; 0]);
     let more = [

@@ -1,11 +1,11 @@
-//! What people install: the packages hold all that the program is built from and little else; the action does what the documentation says.
+//! The packages contain everything needed to build the program and little else; the action works as documented.
 
 use crate::project::{Project, TINY, repository};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Files of a package, as cargo would put them into it.
+/// Files of a package, as selected by cargo.
 fn packaged(package: &str) -> BTreeSet<String> {
     let listed = Command::new(env!("CARGO"))
         .args(["package", "--list", "--allow-dirty", "--offline", "--quiet"])
@@ -18,7 +18,7 @@ fn packaged(package: &str) -> BTreeSet<String> {
     listed.lines().map(|line| line.replace('\\', "/")).collect()
 }
 
-/// Files that the sources in `folder` embed, tests left out, as paths in the package.
+/// Files embedded by the sources in `folder`, except tests, as paths in the package.
 fn embedded(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -82,7 +82,7 @@ fn the_packages_of_the_crates_hold_their_sources() {
     }
 }
 
-/// The commands of `action.yml`, one after the other, as a runner runs them.
+/// The commands of `action.yml`, in order, as executed by a runner.
 #[cfg(unix)]
 #[test]
 fn the_commands_of_the_action_run() {

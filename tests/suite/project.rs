@@ -42,13 +42,13 @@ pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
-/// What a run of the program gave.
+/// The result of running the program.
 pub(crate) struct Ran {
-    /// Exit code; -1 where a signal ended it.
+    /// Exit code; -1 if ended by a signal.
     pub(crate) code: i32,
-    /// Standard output, volatile parts replaced.
+    /// Standard output, with volatile parts replaced.
     pub(crate) stdout: String,
-    /// Standard error, volatile parts replaced.
+    /// Standard error, with volatile parts replaced.
     pub(crate) stderr: String,
 }
 
@@ -88,7 +88,7 @@ impl Project {
             .unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The program, to be run in this folder.
+    /// The program as a command in this folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_specbook"));
         command
@@ -107,7 +107,7 @@ impl Project {
         self.ran(self.command(arguments).output().unwrap())
     }
 
-    /// Filters what a finished program printed.
+    /// Filters the output of a finished program.
     pub(crate) fn ran(&self, output: Output) -> Ran {
         let text = |bytes: &[u8]| filtered(&String::from_utf8_lossy(bytes), self.path());
         Ran {
@@ -119,7 +119,7 @@ impl Project {
 }
 
 impl Ran {
-    /// Asserts that the program ended with `code`; gives itself back.
+    /// Asserts that the program ended with `code`; returns `self`.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(
@@ -149,7 +149,7 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Folder of the real test data, where there is one.
+/// Folder of the real test data, if available.
 pub(crate) fn real_data() -> Option<PathBuf> {
     let folder = match std::env::var_os("SPECBOOK_TEST_DATA") {
         Some(folder) => PathBuf::from(folder),

@@ -1,5 +1,5 @@
-//! What was published, and what the shipped specs make of it: the runs of the paper profiles with their counts, the verdict on
-//! every claim, the count tables of the sequence policies.
+//! Published results and the shipped specs: the runs of the paper profiles with their counts, the verdict on every
+//! claim, the count tables of the sequence policies.
 
 use crate::project::{Project, repository};
 use crate::specs::{NAMES, load};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The runs of a paper profile, whose files are not at hand.
+/// The runs of a paper profile without its files.
 fn published(name: &str) -> Vec<Outlined> {
     let folder = tempfile::tempdir().unwrap();
     let context = DataContext {
@@ -21,7 +21,7 @@ fn published(name: &str) -> Vec<Outlined> {
     plan::outline(&spec, &context, reason).unwrap().runs
 }
 
-/// One line a run: parameters, optimizer steps, trained tokens.
+/// One line per run: parameters, optimizer steps, trained tokens.
 fn counts(name: &str) -> String {
     let mut text = String::new();
     for run in published(name) {
@@ -128,7 +128,7 @@ fn a_plan_without_its_input_lists_the_runs_and_what_is_missing() {
     let one = project.run(&[&plan[..], &["--filter", "25x100"]].concat());
     let one = one.success().stdout;
     assert!(one.contains("3 runs") && !one.contains("2500x1"), "{one}");
-    // What needs the text still says so.
+    // Commands that need the text still report it.
     let ran = project.run(&["run", "specs/epoch-frenzy.yaml", "-p", "paper"]);
     insta::assert_snapshot!(ran.code(4).stderr, @"error: run `25x100,seed=0` of `epoch-frenzy`: cannot read `specs/../data/llama/tokenizer.json`: No such file or directory (os error 2)");
 }
@@ -161,7 +161,7 @@ fn a_tokenizer_of_another_size_is_refused() {
     insta::assert_snapshot!(project.run(&["plan", "specs/tiny.yaml"]).code(4).stderr, @"error: run `dim=16` of `tiny`: the tokenizer has 320 entries, but `model.vocab_size` says 32000; give the tokenizer that is meant, or leave `model.vocab_size` out");
 }
 
-/// Published sizes, from the plans' own settings (vocabulary of 32,000 and 50,257 entries).
+/// Published sizes, from the plans' settings (vocabulary of 32,000 and 50,257 entries).
 #[test]
 fn paper_profiles_have_the_published_models() {
     let parameters = |name: &str, run: &str, vocabulary: usize| {
@@ -197,8 +197,8 @@ fn paper_profiles_have_the_published_models() {
     );
 }
 
-/// Every claim with what was published, how it is known, what is expected and the verdict of the committed desk report. A
-/// change of a verdict is a change of this table: it has to be explained in the commit that makes it.
+/// Every claim with its published value, how that is known, the expectation, and the verdict in the committed desk
+/// report. A changed verdict changes this table and must be explained in the commit.
 #[test]
 fn every_claim_has_a_verdict() {
     let mut text = String::new();
@@ -257,13 +257,13 @@ fn arms_of_equal_budget_trained_equally_many_tokens() {
     assert_eq!(budgets, vec![["76800", "0", "9"]; 5]);
 }
 
-/// The desk profile's own text: 128 generated documents.
+/// The desk profile's text: 128 generated documents.
 #[test]
 fn count_tables_of_sequence_handling() {
     let project = Project::with_shipped("sequence-handling.yaml");
     let ran = project.run(&["data", "stats", "specs/sequence-handling.yaml"]);
     insta::assert_snapshot!("count_tables_of_sequence_handling", ran.success().stdout);
-    // Once the lengths are known, a plan has them too.
+    // Once the lengths are known, plans use them too.
     let plan = ["plan", "specs/sequence-handling.yaml", "--format", "json"];
     let plan = project.run(&plan).success().json();
     let run = &plan[0]["runs"][0];
@@ -278,6 +278,6 @@ fn the_committed_reports_are_what_their_records_give() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     let same = told.matches("the report is what its records give");
-    // Two more: the search of the loss comparison, and sequence handling at the study's size.
+    // Two more: the search in the loss comparison, and sequence handling at the study's size.
     assert_eq!(same.count(), NAMES.len() + 2, "{told}");
 }

@@ -1,4 +1,4 @@
-//! Sweeps for queues of jobs: what `submit` writes and `worker` does. A real Slurm is in `scripts/cluster-test.sh`.
+//! Sweeps for job queues: `submit` and `worker`. `scripts/cluster-test.sh` tests with a real Slurm.
 
 use crate::project::{Project, TINY};
 use nix::sys::signal::{Signal, kill};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 mod beside;
 
-/// A project with the spec `tiny`, and the file of its sweep in store `store`.
+/// A project with the spec `tiny`, and its sweep file in the store `store`.
 fn submitted(text: &str, arguments: &[&str]) -> (Project, PathBuf) {
     let project = Project::new();
     project.write("specs/tiny.yaml", text);
@@ -40,7 +40,7 @@ fn worker(project: &Project, sweep: &Path, index: &str) -> crate::project::Ran {
     project.run(&["worker", sweep.to_str().unwrap(), "--index", index])
 }
 
-/// Digests of weights and metrics of all runs of a store.
+/// Digests of weights and metrics of all runs in a store.
 fn digests(project: &Project, store: &str) -> Vec<String> {
     let listed = project
         .run(&[
@@ -76,7 +76,7 @@ fn the_chunks_of_a_sweep_make_what_a_run_makes() {
     project
         .run(&["worker", sweep.to_str().unwrap(), "--prepare"])
         .success();
-    // What waits is the text that was submitted.
+    // Queued tasks use the text as submitted.
     project.write("specs/tiny.yaml", TINY.replace("Tiny", "Changed since"));
     let first = worker(&project, &sweep, "0").success();
     assert!(
@@ -190,7 +190,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Logs of runs in the making.
+/// Logs of runs in progress.
 fn logs(project: &Project) -> Vec<PathBuf> {
     let mut found = files(&project.path().join("store/runs-v1"));
     found.retain(|path| path.ends_with("log.txt"));

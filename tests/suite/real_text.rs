@@ -1,4 +1,4 @@
-//! The shipped spec on real text, where there is some.
+//! The shipped spec on real text, if available.
 
 use crate::project::{Project, real_data};
 

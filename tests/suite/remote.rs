@@ -1,4 +1,4 @@
-//! One cache for several stores, over a web server on this machine. A real server of S3 is in `scripts/s3-test.sh`.
+//! One cache for several stores, over a local web server. `scripts/s3-test.sh` tests with a real S3 server.
 
 use crate::project::{Project, TINY};
 use crate::server::{Server, Trick};
@@ -41,7 +41,7 @@ fn what_one_trains_all_have() {
         mine.read("reports/tiny/report.md"),
         theirs.read("reports/tiny/report.md")
     );
-    // The tokenizer came too.
+    // The tokenizer was pulled too.
     theirs
         .run(&[
             "sample",
@@ -119,7 +119,7 @@ fn a_folder_and_a_damaged_blob() {
     let url = format!("file://{}", mine.path().join("cache").display());
     mine.run(&["run", "specs/tiny.yaml", "--no-report", "--remote", &url])
         .success();
-    // A bit of a blob that only one run has.
+    // A bit of a blob used by only one run.
     let id = mine
         .run(&["show", "tiny/dim=16", "--format", "json"])
         .success()
@@ -150,7 +150,7 @@ fn a_folder_and_a_damaged_blob() {
     theirs.run(&["store", "verify"]).success();
 }
 
-/// Who has the runs and the plan, but not the text, sees and reports them all the same.
+/// `status` and `report` work with the runs and the plan but without the text.
 #[test]
 fn status_and_report_without_the_text() {
     let text = TINY.replace(

@@ -1,4 +1,4 @@
-//! Report folders: whose files are replaced and removed, and where reports of profiles and overrides go.
+//! Report folders: which files are replaced or removed, and where reports of profiles and overrides go.
 
 use crate::project::{Project, TINY};
 
@@ -14,7 +14,7 @@ fn project() -> Project {
 #[test]
 fn what_no_report_made_is_neither_replaced_nor_removed() {
     let project = project();
-    // A spec beside its data, and the place of its report the same folder.
+    // A spec, its data and its report in the same folder.
     project.write("tiny/data/corpus.txt", "mine");
     project.write("tiny/figures/photo.png", "mine");
     let refused = project
@@ -29,7 +29,7 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
         !project.path().join(".specbook/runs-v1").exists(),
         "it trained first"
     );
-    // A page of somebody else.
+    // A foreign page.
     project.write("public/index.html", "<h1>mine</h1>");
     let refused = project
         .run(&["run", "specs/tiny.yaml", "--out", "public"])
@@ -40,7 +40,7 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
         refused.stderr
     );
     assert_eq!(project.read("public/index.html"), "<h1>mine</h1>");
-    // Into a report's folder: what is put there stays, also when the report loses a figure.
+    // Foreign files in a report's folder stay, even when the report loses a figure.
     project.run(&["run", "specs/tiny.yaml"]).success();
     project.write("reports/tiny/figures/photo.png", "mine");
     project.write("reports/tiny/data/notes.csv", "mine");
@@ -60,7 +60,7 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
     project
         .run(&["report", "specs/tiny.yaml", "--check"])
         .success();
-    // A file of the report that somebody changed is not removed, and one in the way is not replaced.
+    // An edited file of the report is not removed, and a foreign one in its place is not replaced.
     project.write("specs/tiny.yaml", &spec);
     project.write(figure, "mine");
     let refused = project.run(&["report", "specs/tiny.yaml"]).code(2);
@@ -81,7 +81,7 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
     );
     assert_eq!(project.read(figure), "changed");
     assert!(!project.path().join("reports/.specbook-write").exists());
-    // A list that a merge has damaged removes nothing, and the report is written all the same.
+    // A list damaged by a merge removes nothing, and the report is still written.
     project.write("specs/tiny.yaml", &spec);
     std::fs::remove_file(project.path().join(figure)).unwrap();
     project.write("reports/tiny/data/files.json", "<<<<<<< HEAD");
@@ -92,7 +92,7 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
     assert_eq!(project.read("reports/tiny/data/notes.csv"), "mine");
 }
 
-/// A report is written anew, and what somebody wrote into its files is kept beside it.
+/// A report is rewritten, and edited files are kept beside it.
 #[test]
 fn what_was_written_into_a_report_is_kept_beside_it() {
     let project = project();
@@ -100,7 +100,7 @@ fn what_was_written_into_a_report_is_kept_beside_it() {
     let report = || project.run(&["report", "specs/tiny.yaml"]).success().stderr;
     let made = project.read("reports/tiny/report.md");
     assert!(!report().contains("edited"));
-    // A checkout may turn line ends.
+    // A checkout may convert line ends.
     project.write("reports/tiny/report.md", made.replace('\n', "\r\n"));
     assert!(!report().contains("edited"));
     for (text, name) in [
@@ -125,7 +125,7 @@ fn what_was_written_into_a_report_is_kept_beside_it() {
     project
         .run(&["report", "specs/tiny.yaml", "--check"])
         .success();
-    // The same of a paper, which people do write into.
+    // The same for a paper, which is meant to be edited.
     let paper = ["report", "specs/tiny.yaml", "--to", "tex", "--out", "paper"];
     let first = project.run(&paper).success();
     assert!(!first.stderr.contains("edited"), "{}", first.stderr);
@@ -150,7 +150,8 @@ fn what_was_written_into_a_report_is_kept_beside_it() {
     assert_eq!(project.read("other/tiny/report.tex"), "% a paper of mine");
 }
 
-/// Without the text, and without what was tokenised of it, a figure of its lengths is a dash with a reason; all else is as it was.
+/// Without the text and its cached tokens, a figure of its lengths becomes a dash with a reason; everything else is
+/// unchanged.
 #[test]
 fn a_report_without_its_text() {
     let project = Project::new();
@@ -218,7 +219,7 @@ fn links_below_the_reports_lead_nowhere() {
     std::fs::remove_file(project.path().join("reports/tiny")).unwrap();
     assert_eq!(project.read("victim/thesis.tex"), "mine");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
-    // `--check` shows nothing of a file that a link leads to.
+    // `--check` shows nothing of a linked file.
     project.run(&["run", "specs/tiny.yaml"]).success();
     let secret = project.write("credentials", "token-of-mine");
     let page = project.path().join("reports/tiny/report.md");
@@ -284,7 +285,7 @@ fn profiles_and_overrides_have_folders_of_their_own() {
     assert_eq!(project.read("reports/tiny/report.md"), own);
 }
 
-/// The program on the path, where it is installed.
+/// Whether the program is installed.
 fn installed(program: &str) -> bool {
     std::process::Command::new(program)
         .arg("--version")
@@ -319,12 +320,12 @@ fn papers_have_macros_tables_and_figures() {
             .contains("\\csname specbook@")
     );
     assert!(project.read("tex/tiny/report.tex").contains("\\toprule"));
-    // `report` without a language writes the report itself, and papers have no place in it.
+    // Plain `report` writes only the report, without papers.
     assert!(!project.path().join("reports/tiny/report.tex").exists());
     project
         .run(&["report", "specs/tiny.yaml", "--to", "tex"])
         .code(2);
-    // scripts/papers.sh compiles the papers of all specs with what it finds.
+    // scripts/papers.sh compiles the papers of all specs with the installed programs.
     if installed("pdflatex") {
         let output = std::process::Command::new("pdflatex")
             .args(["-interaction=nonstopmode", "-halt-on-error", "report.tex"])
@@ -353,7 +354,7 @@ fn templates_of_the_user_stand_in_for_shipped_ones() {
     );
     let check = ["report", "specs/tiny.yaml", "--check"];
     project.run(&check).success();
-    // The digest is in the record: another template is another report.
+    // The digest is in the record: another template gives another report.
     project.write("mine/style.css", "body{color:navy}\n");
     let refused = project.run(&check);
     assert_ne!(refused.code, 0, "{}", refused.stdout);

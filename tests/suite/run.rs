@@ -1,4 +1,4 @@
-//! From spec to report with the real engine: the verbs on one tiny experiment.
+//! From spec to report with the real engine: the commands on one tiny experiment.
 
 use crate::project::{Project, TINY};
 
@@ -31,7 +31,7 @@ fn a_second_run_trains_nothing_and_reports_are_reproducible() {
     assert_eq!(project.read("reports/tiny/index.html"), html);
     project.run(&["report", "--check", "specs"]).success();
 
-    // Another machine: another folder, other threads, from scratch, the same bytes.
+    // As on another machine: another folder, other threads, from scratch, the same bytes.
     let other = Project::new();
     other.write("specs/tiny.yaml", TINY);
     other
@@ -103,7 +103,7 @@ fn two_seeds_of_a_setting_differ() {
     for part in ["train.seed 0 → 1", "weights: differ"] {
         assert!(diff.stdout.contains(part), "{}", diff.stdout);
     }
-    // Two settings pair their seeds.
+    // Two settings are paired by seed.
     let diff = project
         .run(&["diff", "tiny/dim=16", "tiny/dim=32"])
         .success();
@@ -112,7 +112,7 @@ fn two_seeds_of_a_setting_differ() {
     let unknown = project.run(&["diff", "tiny/dim=15", "tiny/dim=32"]).code(4);
     let near = "hint: the nearest names are `tiny/dim=16,seed=0`";
     assert!(unknown.stderr.contains(near), "{}", unknown.stderr);
-    // What was finished without a checkpoint cannot be extended later.
+    // A run finished without a checkpoint cannot be extended later.
     let kept = project.run(&["run", "specs/tiny.yaml", "--keep-checkpoints"]);
     let note = "4 finished runs kept no checkpoint and cannot be extended";
     assert!(kept.success().stderr.contains(note));
@@ -489,7 +489,7 @@ fn what_a_share_leaves_is_scored_after_training() {
         "{}",
         runs.stdout
     );
-    // More than are left.
+    // More documents than are left.
     project.write(
         "specs/tiny.yaml",
         spec.replace("{documents: 4}", "{documents: 21}"),

@@ -1,4 +1,4 @@
-//! The shipped specs: which runs they plan at desk and smoke, and what their claims and cells are made of.
+//! The shipped specs: their runs in the profiles desk and smoke, and their claims and cells.
 
 use crate::project::Project;
 use specbook::internals::{eval, plan, spec};
@@ -28,7 +28,7 @@ pub(crate) fn load(name: &str, profile: &str) -> Spec {
     spec::load(&file(name), &request).unwrap_or_else(|error| panic!("{name}, {profile}: {error}"))
 }
 
-/// The plan, without any cache: everything is an embedded corpus and a tokenizer trained by the run.
+/// The plan, without any cache: all specs use an embedded corpus and a trained tokenizer.
 fn planned(name: &str, profile: &str) -> Plan {
     let folder = tempfile::tempdir().unwrap();
     let context = DataContext {
@@ -38,7 +38,7 @@ fn planned(name: &str, profile: &str) -> Plan {
     plan::expand(&load(name, profile), &context).unwrap()
 }
 
-/// One line a run: the start of its id and its name.
+/// One line per run: the start of its id and its name.
 fn lines(plan: &Plan) -> String {
     let mut text = String::new();
     for run in &plan.runs {
@@ -172,7 +172,7 @@ fn plans_of_sequence_handling() {
     );
 }
 
-/// Two cells of the grid stand in the scale-up as well: their identities have to be the same, so that they are trained once.
+/// Two cells of the grid also occur in the scale-up: their identities must be equal, so that they are trained once.
 #[test]
 fn the_scale_up_shares_runs_with_the_grid() {
     let (grid, scale_up) = (planned("grid-search", "desk"), planned("scale-up", "desk"));
@@ -198,7 +198,7 @@ fn the_scale_up_shares_runs_with_the_grid() {
     }
 }
 
-/// What `check` accepts as a metric is what evaluations know: a spec of one table cell per name is read.
+/// `check` accepts exactly the metrics of evaluations: a spec with one table cell per name is valid.
 #[test]
 fn the_spec_reader_knows_every_metric() {
     let folder = tempfile::tempdir().unwrap();
@@ -211,7 +211,8 @@ fn the_spec_reader_knows_every_metric() {
     };
     std::fs::write(&path, spec(&columns.join(", "))).unwrap();
     spec::load(&path, &LoadRequest::default()).unwrap_or_else(|error| panic!("{error}"));
-    // The other direction: every name that the reader offers is a metric; it says how many it knows by refusing one.
+    // The other direction: every name offered by the reader is a metric; refusing a name lists the number of known
+    // ones.
     std::fs::write(&path, spec("no_such_metric")).unwrap();
     let error = spec::load(&path, &LoadRequest::default())
         .unwrap_err()

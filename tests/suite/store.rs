@@ -1,4 +1,4 @@
-//! What a store survives, seen from outside: processes that are killed, stopped, held up, and several at once.
+//! Robustness of a store, seen from outside: processes killed, stopped, suspended, and several at once.
 
 use crate::project::Project;
 use nix::sys::signal::{Signal, kill};
@@ -14,7 +14,7 @@ mod storm;
 mod upkeep;
 mod verify;
 
-/// A project with a sweep of `seeds` runs of `steps` steps, small enough to train in moments.
+/// A project with a sweep of `seeds` runs of `steps` steps, small enough to train quickly.
 fn sweep(seeds: usize, steps: usize) -> Project {
     let project = Project::new();
     let seeds: Vec<String> = (0..seeds).map(|seed| seed.to_string()).collect();
@@ -44,7 +44,7 @@ seeds: [{}]
     project
 }
 
-/// `run` without a report, one thread, and what else is asked for.
+/// Arguments of `run` without a report, on one thread, plus `more`.
 fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut all = vec![
         "run",
@@ -61,7 +61,7 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// A checkpoint after every step, so that a kill finds every kind of file half written.
 const EVERY_STEP: &[&str] = &["--checkpoint-every", "0"];
 
-/// A process that is ended with its owner.
+/// A process killed when dropped.
 struct Process {
     child: Child,
     lines: BufReader<std::process::ChildStderr>,
@@ -83,7 +83,7 @@ impl Process {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
-    /// Reads standard error up to a line that holds `text`.
+    /// Reads standard error up to a line that contains `text`.
     fn wait_for(&mut self, text: &str) -> String {
         let mut line = String::new();
         loop {
@@ -96,7 +96,7 @@ impl Process {
         }
     }
 
-    /// Waits for the end; gives the code and the rest of standard error.
+    /// Waits for the end; returns the exit code and the rest of standard error.
     fn finish(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut self.lines, &mut rest).unwrap();
@@ -129,7 +129,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Makes everything below a folder so many hours old.
+/// Makes everything below a folder `hours` hours old.
 fn age(folder: &Path, hours: u64) {
     let time = std::time::SystemTime::now() - Duration::from_secs(3600 * hours);
     for path in files(folder) {
@@ -138,7 +138,7 @@ fn age(folder: &Path, hours: u64) {
     }
 }
 
-/// Everything that must be the same whatever happened: weights, metrics and evaluations, byte for byte.
+/// Everything that must be the same after any disturbance: weights, metrics and evaluations, byte for byte.
 fn results(project: &Project) -> BTreeMap<String, Vec<u8>> {
     let store = project.path().join(".specbook");
     let names = [
@@ -158,7 +158,7 @@ fn results(project: &Project) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// The results of the same sweep without any disturbance, and how long it took.
+/// The results of the same sweep without disturbance, and its duration.
 fn undisturbed(seeds: usize, steps: usize) -> (BTreeMap<String, Vec<u8>>, Duration) {
     let project = sweep(seeds, steps);
     let began = Instant::now();
@@ -169,7 +169,7 @@ fn undisturbed(seeds: usize, steps: usize) -> (BTreeMap<String, Vec<u8>>, Durati
     (results, took)
 }
 
-/// Asserts that the sweep is complete, sound, and what it should be, with nothing left over.
+/// Asserts that the sweep is complete, valid and as expected, without leftovers.
 #[track_caller]
 fn assert_whole(project: &Project, expected: &BTreeMap<String, Vec<u8>>, context: &str) {
     let now = results(project);
@@ -195,7 +195,7 @@ fn assert_whole(project: &Project, expected: &BTreeMap<String, Vec<u8>>, context
     );
 }
 
-/// Numbers that look random, from a seed.
+/// Pseudo-random numbers from a seed.
 struct Draws(u64);
 
 impl Draws {
@@ -209,7 +209,7 @@ impl Draws {
     }
 }
 
-/// Steps that the checkpoints of unfinished runs hold; none for those that need only be published.
+/// Steps in the checkpoints of unfinished runs, except those that only need to be published.
 fn saved_steps(project: &Project) -> Vec<u64> {
     let heads = files(&project.path().join(".specbook/runs-v1"));
     let heads = heads
@@ -237,7 +237,7 @@ fn saved_steps(project: &Project) -> Vec<u64> {
     steps
 }
 
-/// Kills sweeps at random moments, up to three times each, until `kills` processes were killed while they worked.
+/// Kills sweeps at random moments, up to three times each, until `kills` processes were killed while working.
 fn killed(kills: usize, seed: u64) {
     let (seeds, steps) = (3, 50);
     let (expected, took) = undisturbed(seeds, steps);
@@ -249,7 +249,7 @@ fn killed(kills: usize, seed: u64) {
         for round in 0..rounds {
             let mut process = Process::start(&project, EVERY_STEP);
             if round == 0 && draws.next() < 0.5 {
-                // While it trains, which is a small part of its time.
+                // During training, which is a small part of its time.
                 process.wait_for("steps on");
                 std::thread::sleep(Duration::from_secs_f64(0.2 * draws.next()));
             } else {
@@ -280,7 +280,7 @@ fn killed_at_random_moments_a_sweep_ends_with_the_same_bytes() {
     killed(12, 1);
 }
 
-/// 200 kills, or as many as `SPECBOOK_KILLS` says, at the moments that `SPECBOOK_SEED` draws: README.md has the command.
+/// 200 kills, or `SPECBOOK_KILLS`, at moments drawn from `SPECBOOK_SEED`: see README.md for the command.
 #[test]
 #[ignore = "minutes"]
 fn killed_at_200_random_moments_a_sweep_ends_with_the_same_bytes() {
@@ -291,7 +291,7 @@ fn killed_at_200_random_moments_a_sweep_ends_with_the_same_bytes() {
     );
 }
 
-/// The number before `word` in the last line that a `run` prints.
+/// The number before `word` in the last line printed by `run`.
 fn number_before(text: &str, word: &str) -> usize {
     let line = text
         .lines()
@@ -302,7 +302,7 @@ fn number_before(text: &str, word: &str) -> usize {
     words[at - 1].parse().unwrap()
 }
 
-/// Lets several processes drain one sweep, and kills some of them while they train.
+/// Lets several processes work on one sweep, and kills some of them during training.
 fn drained(seeds: usize, processes: usize, victims: usize) {
     let steps = 12;
     let (expected, _) = undisturbed(seeds, steps);
@@ -328,7 +328,7 @@ fn drained(seeds: usize, processes: usize, victims: usize) {
         trained += published(&text);
     }
     assert_whole(&project, &expected, "several processes");
-    // A process that was killed may have published a record and not said so.
+    // A killed process may have published a record without reporting it.
     assert!(
         trained <= seeds && trained + killed >= seeds,
         "{trained} records for {seeds} runs, {killed} killed"
@@ -356,7 +356,7 @@ fn eight_processes_drain_36_runs_though_five_are_killed() {
     }
 }
 
-/// Whether who started the tests ignores a signal, as `nohup` does: the program then ignores it too.
+/// Whether the tests were started with a signal ignored, as by `nohup`: the program then ignores it too.
 fn is_ignored(signal: Signal) -> bool {
     let script = format!("kill -{} $$; exit 0", &signal.as_str()[3..]);
     let status = Command::new("sh").args(["-c", &script]).status();
@@ -391,7 +391,7 @@ fn waiting_for_another_process_is_said_once() {
     first.wait_for("steps on");
     let mut second = Process::start(&project, &[]);
     second.wait_for("another process is training it; waiting");
-    // It looks five times.
+    // It checks five times.
     std::thread::sleep(Duration::from_secs(1));
     second.signal(Signal::SIGTERM);
     let (code, text) = second.finish();
@@ -411,7 +411,7 @@ fn signals_checkpoint_and_stop() {
         if is_ignored(signal) {
             continue;
         }
-        // The usual interval is far longer than this test: the checkpoint is the signal's.
+        // The default interval is far longer than this test, so the checkpoint is due to the signal.
         let mut process = Process::start(&project, &[]);
         if reached == 0 {
             process.wait_for("1,000,000 steps on 1 thread");
@@ -469,7 +469,7 @@ fn a_second_signal_stops_at_once() {
     );
     assert!(!text.contains("checkpoints are kept"), "{text}");
     project.run(&["store", "verify"]).success();
-    // Nobody has to wait for the lease of a process that is known to have died.
+    // The lease of a process known to be dead expires immediately.
     let status = project.run(&["status", "specs/tiny.yaml"]).success();
     assert!(status.stdout.contains("missing"), "{}", status.stdout);
 }
@@ -498,7 +498,7 @@ fn a_process_held_up_for_longer_than_its_lease_lasts_discards_its_work() {
     assert_whole(&project, &expected, "after SIGCONT");
 }
 
-/// Documents that take seconds to generate, learn from and encode.
+/// Enough documents to take seconds to generate, train on and encode.
 const LONG: usize = 30_000;
 
 #[test]
@@ -510,7 +510,7 @@ fn a_signal_while_data_is_prepared_ends_it_at_once_and_leaves_nothing_behind() {
         .replace("vocab_size: 300", "vocab_size: 3000");
     assert_ne!(long, text);
     project.write("specs/tiny.yaml", long);
-    // What the caller ignores stays ignored.
+    // Signals ignored by the caller stay ignored.
     let first = match is_ignored(Signal::SIGINT) {
         true => Signal::SIGTERM,
         false => Signal::SIGINT,

@@ -1,4 +1,5 @@
-//! The surroundings of a command: whose folders it uses, links, odd files and names, limits of threads, signals, readers that leave.
+//! The environment of a command: ownership of folders, links, odd files and names, thread limits, signals, closed
+//! pipes.
 
 mod signals;
 
@@ -11,17 +12,17 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A user that nobody is.
+/// An unused user id.
 const STRANGER: u32 = 54_321;
 
-/// A project `own` below a folder that has a store and reports of its own; only the inner one has a `.git`.
+/// A project `own` below a folder with its own store and reports; only the inner one has a `.git`.
 fn nested(git: bool) -> Project {
     let project = Project::new();
     std::fs::remove_dir(project.path().join(".git")).unwrap();
     std::fs::create_dir_all(project.path().join(".specbook")).unwrap();
     project.write("own/specs/tiny.yaml", TINY);
     if git {
-        // As in a work tree of git, where it is a file.
+        // A file, as in a git work tree.
         project.write("own/.git", "gitdir: elsewhere\n");
     }
     project
@@ -72,7 +73,7 @@ fn what_belongs_to_somebody_else_is_used_only_where_it_is_named() {
     with("SPECBOOK_STORE", ".specbook").success();
     with("SUDO_UID", "54321").success();
     with("SUDO_UID", "54322").code(2);
-    // A link of ours to their folder is no better.
+    // A link to their folder is refused as well.
     let project = nested(true);
     let theirs = project.path().join(".specbook");
     give(&theirs);
@@ -90,7 +91,7 @@ fn what_belongs_to_somebody_else_is_used_only_where_it_is_named() {
         ran.stderr
     );
     assert!(!project.path().join("own/.specbook/runs-v1").exists());
-    // To compare what is committed nobody has to own it.
+    // `--check` does not require ownership.
     let ran = project.run(&["report", "--check", "own/specs/tiny.yaml"]);
     assert!(!ran.stderr.contains("belongs to"), "{}", ran.stderr);
 }
@@ -154,7 +155,7 @@ fn files_of_editors_and_systems_among_the_specs_are_left_out() {
     project.write("specs/#tiny.yaml#", "x");
     let ran = project.run(&["check", "specs"]).success();
     assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
-    // One that is named is read.
+    // A file named explicitly is read.
     project.write(
         "specs/.other.yaml",
         TINY.replace("name: tiny", "name: other"),
@@ -170,7 +171,7 @@ fn names_need_not_be_utf8() {
     std::fs::create_dir_all(folder.join("text")).unwrap();
     for number in 0..9 {
         let text = format!("Story {number} tells of a dog that ran to the park and back again.");
-        // Two names that are told apart by their bytes alone.
+        // Two names that differ only in non-UTF-8 bytes.
         let name = [b"text/part-", &[0xe0 + number][..], b".txt"].concat();
         std::fs::write(folder.join(OsStr::from_bytes(&name)), text).unwrap();
     }
@@ -300,7 +301,7 @@ fn a_limit_of_threads_is_an_error_and_no_panic() {
     ] {
         let program = project.command(&["run", "specs/tiny.yaml", "--store"]);
         let (store, out) = (format!("store-{limit}"), format!("out-{limit}"));
-        // Shells differ in the letter.
+        // Shells use different option letters.
         let ulimit = format!("{{ ulimit -u {limit} 2>/dev/null || ulimit -p {limit}; }}");
         let script = format!("{ulimit} && exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
@@ -311,7 +312,7 @@ fn a_limit_of_threads_is_an_error_and_no_panic() {
             .args([&store, "--out", &out, "-j", jobs, "--threads", "4"])
             .current_dir(project.path())
             .stdin(Stdio::null());
-        // The limit does not hold for root.
+        // The limit does not apply to root.
         if geteuid().is_root() {
             command.uid(STRANGER).gid(STRANGER);
         }
@@ -330,7 +331,8 @@ fn a_limit_of_threads_is_an_error_and_no_panic() {
     }
 }
 
-/// Runs a script of `sh` with the program as `$0`, in a mount and process namespace of its own; `None` where that is not allowed.
+/// Runs an `sh` script with the program as `$0`, in a separate mount and process namespace; `None` if that is not
+/// allowed.
 fn apart(project: &Project, script: &str, more: &[&str]) -> Option<Ran> {
     let program = project.command(&[]);
     let mut command = Command::new("unshare");
@@ -357,7 +359,7 @@ fn a_store_on_an_overlay_heals_and_is_cleared() {
     let project = Project::new();
     project.write("specs/tiny.yaml", TINY);
     project.run(&["run", "specs/tiny.yaml", "-q"]).success();
-    // What is below cannot be renamed, only copied: one run is damaged, one is of no plan any more.
+    // Entries of a mounted folder cannot be renamed, only copied: one run is damaged, another belongs to no plan.
     std::fs::rename(
         project.path().join(".specbook"),
         project.path().join("lower"),
@@ -446,7 +448,7 @@ fn a_cut_tokenizer_file_is_told_without_a_panic() {
         "{file: t.json}",
     );
     project.write("specs/tiny.yaml", text);
-    // The library panics where a decoder ends too early.
+    // The library panics if a decoder ends too early.
     project.write(
         "specs/t.json",
         r#"{"version":"1.0","added_tokens":[],"decoder":{"type":"ByteLe"#,
@@ -474,7 +476,7 @@ fn reports_behind_a_link_and_odd_neighbours() {
         "nothing is trained before"
     );
     std::fs::remove_file(&link).unwrap();
-    // A folder that the user linked is as good as one.
+    // A folder linked by the user is accepted.
     std::fs::create_dir_all(project.path().join("disk/pipe")).unwrap();
     symlink("disk", &link).unwrap();
     pipe(&project.path().join("disk/pipe/data"));

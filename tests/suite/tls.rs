@@ -1,8 +1,8 @@
-//! The server of the tests behind TLS, with a certificate that nobody else trusts.
+//! The test server behind TLS, with a certificate trusted only in these tests.
 //!
-//! The key is public and vouches for nothing. Certificate and key, valid for a hundred years, were made by
-//! `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj "/CN=a server of the tests"
-//! -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out certificate.pem`.
+//! The key is public and offers no security. Certificate and key, valid for a hundred years, were made by `openssl req
+//! -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj "/CN=a server of the tests" -addext
+//! subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out certificate.pem`.
 
 use crate::server::Server;
 use rustls::pki_types::pem::PemObject as _;
@@ -11,11 +11,11 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::net::TcpListener;
 use std::sync::Arc;
 
-/// The certificate, PEM; it names 127.0.0.1 and not `localhost`.
+/// The certificate, PEM, for 127.0.0.1 but not `localhost`.
 pub(crate) const CERTIFICATE: &str = include_str!("fixtures/certificate.pem");
 const KEY: &str = include_str!("fixtures/key.pem");
 
-/// Serves `server` with TLS until the process ends; gives `127.0.0.1:PORT`.
+/// Serves `server` with TLS until the process ends; returns `127.0.0.1:PORT`.
 pub(crate) fn start(server: &Server) -> String {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! `chat` at a terminal: a pseudo-terminal, with somebody who types.
+//! `chat` on a pseudo-terminal, with typed input.
 
 use crate::project::{Project, TINY};
 use nix::pty::{Winsize, openpty};
@@ -8,27 +8,28 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Longest time until something appears, on a busy machine.
+/// Maximum time until something appears, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 const BACKSPACE: &str = "\x7f";
 const LEFT: &str = "\x1b[D";
 const UP: &str = "\x1b[A";
-/// With this a line begins to be read: pasted text is to be marked.
+/// Marks the start of reading a line: enables bracketed paste.
 const READS: &str = "\x1b[?2004h";
 
-/// A program at a terminal.
+/// A program on a terminal.
 struct Terminal {
     keys: File,
     screen: Receiver<Vec<u8>>,
-    /// What appeared and was not asked for yet.
+    /// Output that has not been consumed yet.
     seen: String,
     child: Child,
 }
 
 impl Terminal {
-    /// Starts `arguments` of the program; `setsid` makes the terminal its own, so that Ctrl-C reaches it.
+    /// Starts `arguments` of the program; `setsid` makes this its controlling terminal, so that Ctrl-C
+    /// reaches it.
     fn open(project: &Project, arguments: &[&str]) -> Self {
         let size = Winsize {
             ws_row: 40,
@@ -57,7 +58,7 @@ impl Terminal {
         let (send, screen) = channel();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // The terminal ends with an error when the program has ended.
+            // Reading fails once the program has ended.
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 if send.send(bytes[..count].to_vec()).is_err() {
                     break;
@@ -84,7 +85,7 @@ impl Terminal {
         self.prompts();
     }
 
-    /// Waits until a line can be typed; gives what came before it.
+    /// Waits until a line can be typed; returns the output before it.
     #[track_caller]
     fn prompts(&mut self) -> String {
         let before = self.shows(READS);
@@ -92,7 +93,7 @@ impl Terminal {
         before
     }
 
-    /// Waits until `text` has appeared; gives what came before it.
+    /// Waits until `text` has appeared; returns the output before it.
     #[track_caller]
     fn shows(&mut self, text: &str) -> String {
         let begun = Instant::now();
@@ -148,9 +149,9 @@ fn a_talk_at_a_terminal() {
     let mut chat = Terminal::open(&project, &[&["chat", "tiny/dim=32"][..], &options].concat());
     chat.prompts();
     let continued = format!("\n{text}");
-    // A line is edited: the cursor goes back and a letter goes.
+    // Editing a line: the cursor moves back and a letter is deleted.
     chat.line(&format!("Onxe{LEFT}{BACKSPACE}c"), &continued);
-    // The line before is remembered.
+    // The previous line is in the history.
     chat.line(UP, &continued);
     chat.line("/both tiny/dim=16", "tiny/dim=32 and tiny/dim=16;");
     chat.line("Once", "\u{2502}");
@@ -160,7 +161,7 @@ fn a_talk_at_a_terminal() {
     chat.line("/seed 7", "seed 7,");
     chat.line("/tokens 19000", "at most 19000 tokens");
     chat.line("/temperature 0", "temperature 0,");
-    // A text that is streamed: its beginning is there before its end, and Ctrl-C ends it, not the program.
+    // Streamed text: its beginning appears before its end, and Ctrl-C ends the text, not the program.
     chat.types("Once\r");
     chat.shows(&continued);
     chat.types(CTRL_C);
@@ -170,7 +171,7 @@ fn a_talk_at_a_terminal() {
         "it was not ended: {}",
         streamed.len()
     );
-    // At the prompt, Ctrl-C only tells how to end.
+    // At the prompt, Ctrl-C only prints how to quit.
     chat.types(CTRL_C);
     chat.shows("Ctrl-D ends the program");
     chat.prompts();

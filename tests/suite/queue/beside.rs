@@ -1,4 +1,4 @@
-//! Tasks of a sweep beside other processes, and what is left of a sweep.
+//! Tasks of a sweep beside other processes, and leftovers of a sweep.
 
 use super::*;
 use std::process::Command;
@@ -27,7 +27,7 @@ fn a_worker_leaves_a_run_to_the_process_that_makes_it() {
         leaves.stderr
     );
     assert_eq!(other.try_wait().unwrap(), None, "it waited");
-    // A process that is held up holds its run all the same.
+    // A suspended process still holds its run.
     kill(Pid::from_raw(other.id() as i32), Signal::SIGSTOP).unwrap();
     worker(&project, &sweep, "0").success();
     assert!(began.elapsed() < Duration::from_secs(60));
@@ -36,7 +36,7 @@ fn a_worker_leaves_a_run_to_the_process_that_makes_it() {
     worker(&project, &sweep, "0").success();
 }
 
-/// The command as a process of a machine of that name, which sees none of our processes, nor we its.
+/// The command as a process on a machine with this name, mutually invisible with our processes.
 fn elsewhere(project: &Project, host: &str, arguments: &[&str]) -> Command {
     let program = project.command(arguments);
     let mut command = Command::new("unshare");
@@ -56,7 +56,8 @@ fn elsewhere(project: &Project, host: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// A task that lost its node comes back on another one: it takes over at once what it held, and nobody else does.
+/// A task that lost its node restarts on another one: it immediately takes over its leases, which no other
+/// process does.
 #[test]
 fn a_task_that_comes_back_on_another_machine_takes_over_at_once() {
     let (project, sweep) = long();
@@ -86,7 +87,7 @@ fn a_task_that_comes_back_on_another_machine_takes_over_at_once() {
         assert!(began.elapsed() < Duration::from_secs(120), "it never saves");
         std::thread::sleep(Duration::from_millis(10));
     }
-    // The node dies, and with it all of its processes.
+    // The node fails with all of its processes.
     first.kill().unwrap();
     first.wait().unwrap();
     let lease = leases(&project).remove(0);
@@ -112,7 +113,7 @@ fn a_task_that_comes_back_on_another_machine_takes_over_at_once() {
     assert_eq!(digests(&project, "store"), digests(&project, "alone"));
 }
 
-/// What tasks have measured is what the next `submit` rests its limits of time on.
+/// The next `submit` bases its time limits on the durations measured by tasks.
 #[test]
 fn workers_measure_how_long_runs_take() {
     let (project, sweep) = submitted(TINY, &[]);
@@ -129,7 +130,7 @@ fn workers_measure_how_long_runs_take() {
     assert!(known.stdout.contains("--time="), "{}", known.stdout);
 }
 
-/// Programs of a queue that say what they are told to.
+/// Fake queue programs with scripted output.
 fn queue_says(project: &Project, program: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let path = project.write(&format!("bin/{program}"), format!("#!/bin/sh\n{script}\n"));

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The runs that the store holds.
+/// The runs in the store.
 fn stored(project: &Project) -> usize {
     let listed = project.run(&["ls", "--columns", "id"]).success();
     listed.stdout.lines().count().saturating_sub(1)
@@ -31,7 +31,7 @@ fn two_projects_with_specs_of_one_name_keep_their_runs() {
         project
             .run(&[&run[..], specific].concat())
             .code(match number {
-                2 => 2, // A report of other settings needs a folder of its own.
+                2 => 2, // A report with other settings needs a separate folder.
                 _ => 0,
             });
         let run = [&run[..], specific, &["--no-report"]].concat();
@@ -43,7 +43,7 @@ fn two_projects_with_specs_of_one_name_keep_their_runs() {
     age(&project.path().join(".specbook"), 24 * 365);
     let kept = project.run(&["store", "gc", "--yes"]).success();
     assert_eq!(stored(&project), 4, "{}", kept.stdout);
-    // Whoever wants to keep only what the specs say now can say so.
+    // `--unused-for` keeps only runs of the current specs.
     let gone = ["store", "gc", "--unused-for", "30", "--yes"];
     let gone = project.run(&gone).success();
     assert!(gone.stdout.contains("4 plan ("), "{}", gone.stdout);
@@ -55,7 +55,7 @@ fn two_projects_with_specs_of_one_name_keep_their_runs() {
     assert_eq!(stored(&project), 0);
 }
 
-/// Nobody fails because another process cleans up.
+/// No process fails because another one cleans up.
 #[test]
 fn runs_begin_beside_a_gc_in_a_loop() {
     let project = sweep(1, 2);
@@ -101,7 +101,7 @@ fn a_run_waits_for_a_gc_and_not_for_a_dead_one() {
     assert!(!lease.exists());
 }
 
-/// After a power loss the leases of another boot neither say that something runs nor keep anything.
+/// After a power loss, leases from before the reboot neither count as running nor protect anything.
 #[test]
 fn leases_of_another_boot_are_not_believed_for_ever() {
     let project = sweep(1, 1_000_000);
@@ -129,7 +129,7 @@ fn leases_of_another_boot_are_not_believed_for_ever() {
     assert!(files(&runs).iter().any(|file| file.ends_with("log.txt")));
 }
 
-/// What `import` put into the store goes by name, and not while a plan needs it.
+/// Imported models are removed by name, but not while a plan needs them.
 #[test]
 fn imported_models_go_by_name() {
     let project = sweep(1, 2);
@@ -160,7 +160,7 @@ fn imported_models_go_by_name() {
     age(&project.path().join(".specbook/plans-v1"), 48);
     let let_go = ["store", "gc", "--unused-for", "1", "--yes"];
     project.run(&let_go).success();
-    // Nobody answers, so nothing goes.
+    // Without an answer, nothing is removed.
     let asked = project.run(&["store", "rm", &id[..12]]).success();
     assert!(asked.stdout.contains("1 model ("), "{}", asked.stdout);
     assert_eq!(models(), before);

@@ -1,12 +1,13 @@
-//! A storm: several processes on one store, killed, stopped and let go on, beside a `store gc` in a loop, with power losses.
+//! A stress test: several processes on one store, killed, suspended and resumed, beside `store gc` in a loop, with
+//! power losses.
 
 use super::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Leases last for so long, in seconds.
+/// Duration of leases, in seconds.
 const STALE: &str = "0.5";
 
-/// What happened.
+/// Counts of faults.
 #[derive(Debug, Default)]
 struct Weather {
     kills: usize,
@@ -15,14 +16,14 @@ struct Weather {
     cleaned: usize,
 }
 
-/// A process that works on the sweep with two jobs; ended with its owner.
+/// A process that works on the sweep with two jobs; killed when dropped.
 struct Worker(Child);
 
 impl Worker {
     fn start(project: &Project) -> Self {
         let timing = ["--jobs", "2", "--lease-stale", STALE];
         let mut command = project.command(&arguments(&[EVERY_STEP, &timing].concat()));
-        // Nobody reads what they say while they work: a full pipe would hold them up.
+        // Their output is not read while they work, and a full pipe would block them.
         let said = project.path().join("said.txt");
         let said = std::fs::File::options()
             .create(true)
@@ -37,7 +38,7 @@ impl Worker {
         kill(Pid::from_raw(self.0.id() as i32), signal).unwrap();
     }
 
-    /// Kills it; whether it had not ended by itself.
+    /// Kills it; returns whether it was still running.
     fn kill(&mut self) -> bool {
         self.0.kill().unwrap();
         self.0.wait().unwrap().code().is_none()
@@ -51,7 +52,7 @@ impl Drop for Worker {
     }
 }
 
-/// Cuts files that no process ever waited for: leases, temporary files, lines of what is in the making, facts about inputs.
+/// Truncates files that were never synced: leases, temporary files, lines of unfinished runs, facts about inputs.
 fn lose_power(project: &Project, draws: &mut Draws) -> usize {
     let store = project.path().join(".specbook");
     let mut cut = 0;
@@ -72,7 +73,7 @@ fn lose_power(project: &Project, draws: &mut Draws) -> usize {
     cut
 }
 
-/// One sweep in bad weather, until it is done or `enough` processes were killed in all.
+/// One sweep under faults, until it is done or `enough` processes have been killed in total.
 fn one(project: &Project, draws: &mut Draws, weather: &mut Weather, enough: usize) {
     let (done, cleaned) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -107,7 +108,7 @@ fn in_bad_weather(project: &Project, draws: &mut Draws, weather: &mut Weather, e
         }
         if draws.next() < 0.5 {
             workers[chosen].signal(Signal::SIGSTOP);
-            // Now and then for longer than a lease lasts.
+            // Sometimes for longer than a lease lasts.
             std::thread::sleep(Duration::from_secs_f64(1.2 * draws.next()));
             workers[chosen].signal(Signal::SIGCONT);
             weather.stops += 1;
@@ -115,14 +116,14 @@ fn in_bad_weather(project: &Project, draws: &mut Draws, weather: &mut Weather, e
         }
         weather.kills += usize::from(workers[chosen].kill());
         if weather.cut == 0 || draws.next() < 0.4 {
-            // The power goes: everybody dies, and what was never on the disk is torn.
+            // Power loss: all processes die, and unsynced files are truncated.
             weather.kills += usize::from(workers[1 - chosen].kill());
             weather.cut += lose_power(project, draws);
             workers[1 - chosen] = Worker::start(project);
         }
         workers[chosen] = Worker::start(project);
     }
-    // Whoever ends by itself has done all there was to do, and never fails.
+    // A worker that ends by itself has finished all work and succeeds.
     for worker in &mut workers {
         let status = worker.0.wait().unwrap();
         assert_eq!(status.code(), Some(0), "{}", project.read("said.txt"));
@@ -137,7 +138,7 @@ fn storm(kills: usize, seed: u64) {
     while weather.kills < kills {
         let project = sweep(seeds, steps);
         one(&project, &mut draws, &mut weather, kills);
-        // Somebody who works alone afterwards finds everything done.
+        // A single process afterwards finds everything done.
         let last = project.run(&arguments(&[])).success();
         assert_eq!(
             number_before(&last.stderr, "cached"),
@@ -145,14 +146,14 @@ fn storm(kills: usize, seed: u64) {
             "{}",
             last.stderr
         );
-        // What killed processes left is rubbish after a while.
+        // Leftovers of killed processes become garbage after a while.
         age(&project.path().join(".specbook"), 2);
         project.run(&["store", "gc", "--yes"]).success();
         assert_whole(&project, &expected, &format!("{weather:?}, seed {seed}"));
         digests += expected.len();
         println!("{weather:?}, {digests} files equal");
     }
-    // A storm in which one of these never happened has shown nothing of it.
+    // Every kind of fault must have occurred at least once.
     assert!(
         weather.stops > 0 && weather.cut > 0 && weather.cleaned > 0,
         "{weather:?}"
@@ -164,7 +165,7 @@ fn a_short_storm_changes_no_bit() {
     storm(8, 3);
 }
 
-/// 200 kills, or as many as `SPECBOOK_KILLS` says, at the moments that `SPECBOOK_SEED` draws.
+/// 200 kills, or `SPECBOOK_KILLS`, at moments drawn from `SPECBOOK_SEED`.
 #[test]
 #[ignore = "minutes"]
 fn a_long_storm_changes_no_bit() {

@@ -1,4 +1,4 @@
-//! What a store is looked after with: failures, damage, copies, `verify`, `store verify`, `store gc`, `store du`.
+//! Maintenance of a store: failures, damage, copies, `verify`, `store verify`, `store gc`, `store du`.
 
 use super::*;
 use crate::project::Ran;
@@ -20,7 +20,7 @@ fn verify_trains_again_and_shows_the_first_step_that_differs() {
     project.run(&arguments(&[])).success();
     let equal = verified(&project, &["--format", "json", "--threads", "3"]).success();
     assert_eq!(equal.json()["runs"][1]["result"], "equal");
-    // Another device is another engine: its losses are compared.
+    // Another device is another engine, so losses are compared.
     let reference = [
         "--device",
         "cpu-reference",
@@ -32,7 +32,7 @@ fn verify_trains_again_and_shows_the_first_step_that_differs() {
     let other = verified(&project, &reference).success();
     assert_eq!(other.json()["runs"][0]["result"], "not_comparable");
     assert_eq!(other.json()["runs"][0]["losses"]["agree"], true);
-    // A run is enough where the plan that made it is known.
+    // A run name is enough if its plan is known.
     let by_run = project.run(&["verify", "tiny/base,seed=1"]).success();
     assert!(
         by_run.stdout.contains("1 equal in every bit, 0 differ"),
@@ -55,7 +55,7 @@ fn verify_trains_again_and_shows_the_first_step_that_differs() {
     );
 }
 
-/// Changes the fourth step of the first run's metrics, and the record so that the store holds together.
+/// Changes the fourth step of the first run's metrics, and adapts the record so that the store is consistent.
 fn forge(project: &Project) {
     use specbook::internals::digest::Sha256Hex;
     let found = files(&project.path().join(".specbook/runs-v1"));
@@ -105,7 +105,7 @@ fn the_store_is_checked_measured_and_cleaned() {
     assert_eq!(used["usage"]["runs"]["entries"], 2);
     let nothing = project.run(&["store", "gc"]).success();
     assert_eq!(nothing.stdout, "nothing to remove");
-    // The older text of the edited spec keeps its runs until its plan is let go.
+    // The older text of the edited spec keeps its runs until its plan is removed.
     let text = project.read("specs/tiny.yaml");
     project.write("specs/old.yaml", &text);
     project.write(
@@ -141,7 +141,7 @@ fn the_store_is_checked_measured_and_cleaned() {
     assert_eq!(json["bytes"], json["freed_bytes"]);
     assert_eq!(results(&project).len(), 6);
     project.run(&["store", "verify"]).success();
-    // Damage is found and named.
+    // Damage is found and reported.
     let found = files(&project.path().join(".specbook/runs-v1"));
     let weights = found
         .iter()
@@ -240,7 +240,7 @@ fn a_store_that_is_named_and_not_there_is_an_error() {
         assert!(ran.stderr.starts_with(message), "{}", ran.stderr);
         assert_eq!(ran.stdout, "");
     }
-    // The project's own is not there before the first run.
+    // The project's store does not exist before the first run.
     project.run(&["ls"]).success();
 }
 
@@ -341,7 +341,7 @@ fn a_damaged_curve_is_noticed_by_the_report_and_heals() {
     assert!(!kept.is_empty(), "what is damaged is kept");
 }
 
-/// Without what was moved aside.
+/// Without entries that were moved aside.
 fn results_of_runs(all: &BTreeMap<String, Vec<u8>>) -> Vec<(&String, &Vec<u8>)> {
     all.iter()
         .filter(|(name, _)| !name.starts_with("damaged"))

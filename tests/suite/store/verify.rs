@@ -1,10 +1,10 @@
-//! What `verify`, `store verify` and `--paranoid` believe, and what they do not; stores that can only be read.
+//! What `verify`, `store verify` and `--paranoid` trust; read-only stores.
 
 use super::*;
 use specbook::internals::digest::Sha256Hex;
 use std::os::unix::fs::PermissionsExt as _;
 
-/// Replaces the ids of every kept slice by others of the vocabulary, so that the files hold together.
+/// Replaces the ids of every cached slice by others in the vocabulary, keeping the files consistent.
 fn forge_ids(project: &Project) {
     let found = files(&project.path().join(".specbook/tokens-v1/slices"));
     let is_ids = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "ids");
@@ -20,14 +20,14 @@ fn forge_ids(project: &Project) {
     }
 }
 
-/// Ids that somebody else put into the cache are trained on; whoever verifies tokenises anew, and sees it.
+/// Forged ids in the cache are trained on; `verify` tokenises again and detects them.
 #[test]
 fn verify_believes_no_cache() {
     let project = sweep(2, 4);
     let first = ["--filter", "seed=0"];
     project.run(&arguments(&first)).success();
     forge_ids(&project);
-    // What the runs say of their ids is compared with the cache.
+    // The ids recorded by runs are compared with the cache.
     let found = project.run(&["store", "verify"]).code(4);
     let words = "are not those that run tiny/base,seed=0 was trained on";
     assert!(found.stdout.contains(words), "{}", found.stdout);
@@ -43,7 +43,7 @@ fn verify_believes_no_cache() {
         differs.stdout
     );
     assert!(differs.stdout.contains("1 equal in every bit, 1 differ"));
-    // Whoever believes nothing puts it right.
+    // `--paranoid` repairs it.
     let mended = project.run(&arguments(&["--paranoid"])).success();
     assert!(
         mended.stderr.contains("was damaged and is made again"),
@@ -96,7 +96,7 @@ fn damage_in_the_token_cache_is_found_and_mended() {
     project.run(&["store", "verify"]).success();
 }
 
-/// Nothing that is wrong with a stored file is passed over by who asks for everything.
+/// `--paranoid` detects any problem with a stored file.
 #[test]
 fn paranoid_reads_every_file_of_the_runs() {
     let project = sweep(1, 3);
@@ -126,9 +126,9 @@ fn paranoid_reads_every_file_of_the_runs() {
         .success();
 }
 
-/// A command as a user who may read the project and write nothing; `None` where that cannot be arranged.
+/// A command as a user with read-only access to the project; `None` if that is not possible.
 fn as_reader(project: &Project, arguments: &[&str]) -> Option<Command> {
-    // A store of another owner is used where it is named.
+    // A store of another owner is used if named explicitly.
     let program = project.command(&[arguments, &["--store", ".specbook"]].concat());
     if !nix::unistd::Uid::effective().is_root() {
         return Some(program);
@@ -139,9 +139,9 @@ fn as_reader(project: &Project, arguments: &[&str]) -> Option<Command> {
     if !command.status().is_ok_and(|status| status.success()) {
         return None;
     }
-    // Where others may start it.
+    // A place where other users can start it.
     let own = std::path::Path::new("/tmp").join(format!("specbook-reader-{}", std::process::id()));
-    // Copied by another process: a file that this one has open for writing may be open in whatever another test starts.
+    // Copied by another process: a file open for writing here may be inherited by processes started by other tests.
     let mut copy = Command::new("cp");
     copy.arg(program.get_program()).arg(&own);
     assert!(copy.status().unwrap().success());
@@ -156,7 +156,7 @@ fn as_reader(project: &Project, arguments: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-/// Takes or gives the right to write everything below a folder.
+/// Sets or removes write permission for everything below a folder.
 fn set_writable(folder: &Path, writable: bool) {
     let mut pending = vec![folder.to_path_buf()];
     while let Some(path) = pending.pop() {
@@ -181,7 +181,7 @@ fn set_writable(folder: &Path, writable: bool) {
 fn a_store_that_can_only_be_read_serves_all_that_only_looks() {
     let project = sweep(1, 3);
     project.run(&["run", "specs/tiny.yaml"]).success();
-    // What has to be tokenised anew is.
+    // Missing slices are tokenised again.
     let slices = project.path().join(".specbook/tokens-v1/slices");
     std::fs::remove_dir_all(slices).unwrap();
     let export = ["export", "tiny/base", "out", "--to", "hf"];
@@ -228,7 +228,7 @@ fn a_store_that_can_only_be_read_serves_all_that_only_looks() {
     }
 }
 
-/// A corpus that was changed in place and whose size and time were set back.
+/// A corpus changed in place, with its size and time restored.
 #[test]
 fn a_corpus_that_was_set_back_is_read_again() {
     let project = sweep(1, 2);

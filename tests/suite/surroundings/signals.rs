@@ -1,4 +1,4 @@
-//! Signals: everything ends within three seconds, whatever it is at.
+//! Signals: everything ends within three seconds, at any stage.
 
 use super::apart;
 use crate::project::{Project, TINY};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A run on one thread that says what it is at.
+/// A run on one thread that reports progress.
 const RUN: &[&str] = &[
     "run",
     "specs/tiny.yaml",
@@ -23,18 +23,18 @@ const RUN: &[&str] = &[
 /// How long the program may take to end after a signal.
 const IN_TIME: Duration = Duration::from_secs(3);
 
-/// What the program is at when the signal comes.
+/// The stage at which the signal is sent.
 enum When {
-    /// So long after its standard error said this word.
+    /// This long after the word appeared on standard error.
     Said(&'static str, Duration),
-    /// As soon as it has opened the file of this name.
+    /// As soon as it has opened the file with this name.
     Reads(&'static str),
-    /// As soon as this file or folder is there.
+    /// As soon as this file or folder exists.
     Makes(PathBuf),
 }
 
 impl When {
-    /// Waits until the program is there. It panics where the program ends before.
+    /// Waits until the program reaches this stage; panics if it ends before.
     fn wait(&self, child: &mut Child) {
         match self {
             Self::Said(word, wait) => {
@@ -66,7 +66,7 @@ impl When {
     }
 }
 
-/// Starts the program, waits until it is at what is wanted, and sends a signal; gives its end, and asserts that it comes in time.
+/// Starts the program, waits for the stage, sends a signal, and returns the exit status; asserts that it ends in time.
 fn ended(project: &Project, arguments: &[&str], when: &When, signal: Signal) -> ExitStatus {
     let mut command = project.command(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -147,8 +147,8 @@ fn one_signal_ends_a_step_that_takes_longer_and_what_is_read() {
         .replace("{stories: {version: 1}}", "{jsonl: {path: large.jsonl}}")
         .replace("train: 20", "train: 99000");
     project.write("specs/tiny.yaml", text);
-    // Planning has nothing to keep: a signal ends it as it ends any program. (Not SIGINT, which is ignored where a shell started the
-    // tests in the background.)
+    // Planning has nothing to save: a signal ends it like any program. (Not SIGINT, which is ignored if a shell started
+    // the tests in the background.)
     let when = When::Reads("large.jsonl");
     for command in ["plan", "run"] {
         let end = ended(
@@ -161,7 +161,8 @@ fn one_signal_ends_a_step_that_takes_longer_and_what_is_read() {
     }
 }
 
-/// A report of many figures takes long to render; what is there afterwards is the old report or the new one, and nothing beside it.
+/// A report with many figures takes long to render; after a signal there is either the old report or the new one, and
+/// nothing else.
 #[test]
 fn one_signal_ends_a_report_and_leaves_the_old_one_or_the_new() {
     let project = Project::new();
@@ -175,10 +176,10 @@ fn one_signal_ends_a_report_and_leaves_the_old_one_or_the_new() {
     let when = When::Makes(staging.clone());
     for command in [&cached[..], &["report", "specs/tiny.yaml"]] {
         let end = ended(&project, command, &when, Signal::SIGTERM);
-        // Whoever reads next tidies up, and finds one or the other.
+        // The next command cleans up and finds one or the other.
         let check = project.run(&["report", "--check", "specs/tiny.yaml"]);
         let is_old = project.read("reports/tiny/report.md") == before;
-        // A quick machine has the whole report before the signal comes.
+        // A fast machine may finish the report before the signal.
         assert!(!is_old || !end.success(), "{end}");
         assert!(is_old || check.code == 0, "{}", check.stderr);
         assert!(!staging.exists());
@@ -199,8 +200,8 @@ fn the_first_process_of_a_container_obeys_signals() {
         .replace("{stories: {version: 1}}", "{jsonl: {path: large.jsonl}}")
         .replace("train: 20", "train: 59000");
     project.write("specs/tiny.yaml", text);
-    // The program is number 1; the signal comes from outside, as soon as the corpus is being read. Who made the namespace ends as
-    // it does.
+    // The program is process 1; the signal is sent from outside, as soon as the corpus is being read. The creator of
+    // the namespace ends with the same status.
     let script = "mount -t proc proc /proc || exit 99; \
         (until ls -l /proc/1/fd | grep -q large.jsonl; do :; done; kill -TERM 1) & exec \"$0\" \"$@\"";
     for command in ["plan", "run"] {
