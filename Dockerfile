@@ -1,9 +1,9 @@
-# The program in an image of its own:
+# A container image of the program:
 #
 #     docker build --tag specbook .
 #     docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/work" specbook run specs/epoch-frenzy.yaml
 #
-# Specs, store and reports stay in the folder that is mounted at /work.
+# Specs, store and reports stay in the folder mounted at /work.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
@@ -11,12 +11,12 @@ COPY crates crates
 COPY templates templates
 COPY specs specs
 COPY src src
-# Targets that are not built here need their files all the same.
+# Cargo needs the files of all targets, even those not built here.
 COPY benches benches
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim
-# Whom a connection trusts.
+# Trusted certificate authorities.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Trains the same shapes with specbook and with PyTorch, in turns, and prints the ratios.
+"""Trains the same shapes alternately with specbook and with PyTorch, and prints the ratios.
 
-Each measurement is a process of its own, so that its peak memory is its own; a round runs every engine once on a shape, so that
-a machine that is faster or slower for a while is so for all of them. The ratio is that of the medians over the rounds.
+Each measurement is a separate process, to measure its peak memory; a round runs every engine once on a shape, so that
+temporary changes in the machine's speed affect all of them. The ratio is that of the medians over the rounds.
 
     cargo build --release
     python benches/compare.py llama-s llama-l --python ~/torch/bin/python --torch eager compile --rounds 3
 
 The engines of PyTorch are `eager`, `compile`, `eager-bf16`, `compile-bf16`, each also with `-fused` (AdamW(fused=True)).
-The allocator's setting matters to PyTorch: whatever MALLOC_* and GLIBC_TUNABLES of the environment say holds for both sides and is printed.
+Allocator settings matter to PyTorch: MALLOC_* and GLIBC_TUNABLES of the environment apply to both sides and are printed.
 """
 
 import argparse
@@ -49,14 +49,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help="default: all")
     parser.add_argument("--specbook", default=str(HERE.parent / "target" / "release" / "specbook"))
-    parser.add_argument("--python", default=sys.executable, help="an interpreter that has torch")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter with torch")
     parser.add_argument("--torch", nargs="+", default=["eager", "compile"], metavar="ENGINE")
     parser.add_argument("--isa", nargs="*", default=[], help="also specbook with other instruction sets (avx2, portable)")
-    parser.add_argument("--bf16", action="store_true", help="specbook in bf16, to which ratios then refer")
+    parser.add_argument("--bf16", action="store_true", help="run specbook in bf16; ratios then refer to it")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", metavar="FILE", help="also writes all measurements there")
+    parser.add_argument("--json", metavar="FILE", help="also write all measurements there")
     args = parser.parse_args()
     unknown = [name for name in args.shapes if name not in shapes]
     if unknown:

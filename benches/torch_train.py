@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The PyTorch side of the training comparison: one shape of `src/bench/shapes.json` a process.
+"""The PyTorch side of the training comparison: one shape of `src/bench/shapes.json` per process.
 
-The models are written as people write them in PyTorch: `nn.Linear`, `F.rms_norm`, `F.scaled_dot_product_attention`,
+The models are idiomatic PyTorch: `nn.Linear`, `F.rms_norm`, `F.scaled_dot_product_attention`,
 `F.cross_entropy` over all logits, `torch.optim.AdamW` with its defaults. A step is forward, backward, update and
-`zero_grad`; its time is what `specbook bench` calls a step's time. Needs torch only.
+`zero_grad`; its time is measured as by `specbook bench`. Needs only torch.
 
     python benches/torch_train.py llama-l --mode eager --dtype f32 --threads 2 --seconds 8 --json
 """
@@ -111,7 +111,7 @@ class Model(nn.Module):
 
 
 def peak_rss_bytes():
-    """The largest resident size of this process."""
+    """The peak resident size of this process."""
     for line in pathlib.Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -129,7 +129,7 @@ def main():
     parser.add_argument("--batch", type=int, help="another batch size")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--steps", type=int, help="so many steps instead of --seconds")
+    parser.add_argument("--steps", type=int, help="this many steps instead of --seconds")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     shape = shapes[args.shape]

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Builds for aarch64 on x86-64 Linux and runs under qemu-user; what is missing is installed where that can be, else said and skipped.
+# Builds for aarch64 on x86-64 Linux and runs under qemu-user. Missing tools are installed if
+# possible; otherwise the part is skipped with a message.
 #
 #   scripts/arm-test.sh kernels     tests of the kernels with and without BF16, and instruction counts
 #   scripts/arm-test.sh program     the whole program: tests of the engine and of the suite, and of every spec in specs/ the runs of profile smoke,
 #                                   trained here, trained again under qemu and compared bit by bit, report by report
 #
-# It wants a rustc with the standard library of aarch64-unknown-linux-gnu (Debian: rustc-web with libstd-rust-web-dev:arm64; or RUSTC), gcc and libc for
-# aarch64, and qemu. On Debian, as root, they are installed unless --no-install is given. Programs run with the libc of the packages for arm64, not
-# with the one of the cross compiler.
+# It needs a rustc with the standard library of aarch64-unknown-linux-gnu (Debian: rustc-web with
+# libstd-rust-web-dev:arm64; or RUSTC), gcc and libc for aarch64, and qemu. On Debian, as root, they
+# are installed unless --no-install is given. Programs use the libc of the arm64 packages, not that
+# of the cross compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '== %s\n' "$*" >&2; }
@@ -25,7 +27,7 @@ done
 target=aarch64-unknown-linux-gnu
 [ "$(uname -sm)" = "Linux x86_64" ] || skip "this is not Linux on x86-64; on aarch64, scripts/test.sh tests these kernels itself"
 
-# --- what it takes -------------------------------------------------------------------------
+# --- requirements -------------------------------------------------------------------------
 has_std() { [ -n "$("$1" --print target-libdir --target $target 2>/dev/null | xargs -I{} find {} -name 'libstd-*.rlib' 2>/dev/null)" ]; }
 compiler() {
   for rustc in "${RUSTC:-rustc}" /usr/bin/rustc; do
@@ -53,13 +55,14 @@ RUSTC=$(compiler)
 export RUSTC CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 native=${CARGO_TARGET_DIR:-target}
 export CARGO_TARGET_DIR=$native/arm
-# Dependencies are compiled in half the time, and fast enough.
+# Dependencies compile in half the time, and are fast enough.
 light=(--config 'profile.dev.package."*".opt-level=1')
 on_arm() { CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu $1" cargo test --locked "${light[@]}" --target $target "${@:2}"; }
 
 # --- kernels -------------------------------------------------------------------------------
 if [ $what = kernels ]; then
-  # Not those in documentation, which want a rustdoc of the same version. The bench's cases are large; what they compute is in the other tests.
+  # Without documentation tests, which need a rustdoc of the same version, and without the bench's
+  # large cases, whose kernels the other tests cover.
   say "kernels with BF16";    on_arm max -p specbook-kernels --lib -- --skip every_kernel_of_the_bench_runs
   say "kernels without BF16"; on_arm cortex-a72 -p specbook-kernels --lib -- --skip every_kernel_of_the_bench_runs
   if command -v python3 >/dev/null; then
@@ -78,7 +81,8 @@ tests=$(cargo test --locked "${light[@]}" --no-run --target $target --lib --test
 env -u RUSTC CARGO_TARGET_DIR="$native" cargo build --locked
 built=$CARGO_TARGET_DIR/$target/debug
 tests_of() { grep "/$1-" <<<"$tests"; }
-# The suite starts the program by its path: a script stands there that starts it under qemu. Cargo would put the program back.
+# The suite starts the program by its path: a script in its place starts it under qemu. Cargo would
+# restore the program.
 mv "$built/specbook" "$built/specbook.arm"
 printf '#!/bin/sh\nexec qemu-aarch64 "%s" "$@"\n' "$(realpath "$built/specbook.arm")" > "$built/specbook"
 chmod +x "$built/specbook"
@@ -88,7 +92,7 @@ say "runs of every spec"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 SPECBOOK_STORE=$folder/here "$native/debug/specbook" run --quiet --profile smoke specs/*.yaml --out "$folder/reports-here"
-# One thread: threads that wait for each other under emulation cost more than they give.
+# One thread: under emulation, synchronising threads costs more than it gains.
 SPECBOOK_STORE=$folder/there "$built/specbook" run --threads 1 --quiet --profile smoke specs/*.yaml --out "$folder/reports-there"
 diff -r --exclude timing.json "$folder/reports-here" "$folder/reports-there"
 digests() { (cd "$folder/$1/runs-v1" && sha256sum ./*/*/{metrics.jsonl,model.safetensors}); }

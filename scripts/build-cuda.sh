@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Builds specbook with CUDA support on a machine with or without a CUDA toolkit, with or without a GPU, and packs what has to travel.
+# Builds specbook with CUDA support on a machine with or without a CUDA toolkit or GPU, and packs
+# the files for the GPU machine.
 #
 #   scripts/build-cuda.sh [FOLDER]        default: target/cuda-build
 #
 # FOLDER/specbook-cuda/       what travels: the program, a launcher that finds cuBLAS, the acceptance script, recorded launches and the PyTorch side
 # FOLDER/specbook-cuda.tar.gz the same, packed
 #
-# Without a toolkit, nvcc 13.0 comes from PyPI (needs python3 with pip; about 100 MB, kept in FOLDER). The kernels of a build run on every GPU from
-# CUDA_COMPUTE_CAP (default 80: Ampere, 2020; the least that works) on, with a driver for the toolkit's CUDA version or newer.
+# Without a toolkit, nvcc 13.0 comes from PyPI (needs python3 with pip; about 100 MB, kept in
+# FOLDER). The kernels of a build run on every GPU from CUDA_COMPUTE_CAP (default 80: Ampere, 2020;
+# the minimum) on, with a driver for the toolkit's CUDA version or newer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mkdir -p "${1:-target/cuda-build}" && cd "${1:-target/cuda-build}" && pwd)
@@ -39,13 +41,14 @@ export PATH="$shim:$root/bin:$PATH"
 version=$(nvcc --version | sed -n 's/.*release \([0-9]*\.[0-9]*\).*/\1/p')
 [ -n "$version" ] || fail "nvcc does not say its version"
 
-# --- what the build scripts of the tensor library ask for ----------------------------------
-# A GPU's compute capability: they take CUDA_COMPUTE_CAP, but ask first.
+# --- requirements of the tensor library's build scripts ------------------------------------
+# They use CUDA_COMPUTE_CAP, but first query the GPU's compute capability.
 if ! nvidia-smi --query-gpu=compute_cap --format=csv >/dev/null 2>&1; then
   printf '#!/bin/sh\necho compute_cap\necho %s.%s\n' "${CUDA_COMPUTE_CAP%?}" "${CUDA_COMPUTE_CAP#"${CUDA_COMPUTE_CAP%?}"}" > "$shim/nvidia-smi"
   chmod +x "$shim/nvidia-smi"
 fi
-# Libraries to link: empty ones, since the program looks for the real ones when it runs (src/train/engine/cuda/api.rs).
+# Empty libraries to link, since the program finds the real ones at run time
+# (src/train/engine/cuda/api.rs).
 mkdir -p "$work/sdk/lib"
 ln -sfn "$root/include" "$work/sdk/include"
 echo > "$shim/empty.c"
@@ -57,7 +60,7 @@ export CUDA_PATH=$work/sdk CUDA_ROOT=$work/sdk CUDA_TOOLKIT_ROOT_DIR=$work/sdk
 say "functions of the driver as the toolkit's headers have them"
 if command -v python3 >/dev/null; then python3 scripts/cuda-headers.py "$root/include" >&2; fi
 
-# --- our own kernels: machine code for the GPUs there are, and PTX for those to come ---------------
+# --- our kernels: machine code for current GPUs, and PTX for future ones ---------------
 kernels=$work/kernels.fatbin
 codes=(-gencode "arch=compute_$CUDA_COMPUTE_CAP,code=[sm_$CUDA_COMPUTE_CAP,compute_$CUDA_COMPUTE_CAP]")
 for code in 86 89 90; do
@@ -78,10 +81,10 @@ if command -v readelf >/dev/null; then
   readelf -W --dyn-syms "$program" | awk '$7 != "UND" && $8 ~ /^(cu[A-Z]|cublas|nvrtc)/ {print $8; found = 1} END {exit !found}' >&2 \
     && fail "the program exports functions of CUDA"
 fi
-# It has to start where there is no driver.
+# It must start without a driver.
 "$program" doctor >&2
 
-# --- what travels ---------------------------------------------------------------------------
+# --- the package ---------------------------------------------------------------------------
 dist=$work/specbook-cuda
 rm -rf "$dist"
 mkdir -p "$dist/bin" "$dist/scripts"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests sweeps on a real Slurm of one node, with every fault that one node can show. Installs Slurm on Debian and Ubuntu (as root), says so
-# where it cannot. What one node does not show: a network file system, and clocks of several machines.
+# Tests sweeps on a real single-node Slurm, with every fault that one node can simulate. Installs
+# Slurm on Debian and Ubuntu (as root), or skips with a message. Not covered by one node: a network
+# file system, and differing clocks.
 #
 #   scripts/cluster-test.sh [PROGRAM] [TEST…]        default: target/debug/specbook, all tests
 set -uo pipefail
@@ -61,7 +62,8 @@ finish() {
 }
 trap finish EXIT
 until sinfo -h -o %T | grep -q idle; do sleep 0.5; done
-# Requeued jobs wait two minutes (BeginTime); nobody waits for that here. Some seconds they need: a node refuses a task that it just killed.
+# Requeued jobs wait two minutes (BeginTime), which is shortened here. They need some seconds: a
+# node refuses a task that it just killed.
 ( before=; while sleep 3; do
     now=$(squeue -h -t PD -o '%A %r' 2> /dev/null | awk '$2 == "BeginTime" {print $1}')
     for job in $now; do case " $before " in *" $job "*) scontrol update job="$job" StartTime=now 2> /dev/null ;; esac; done
@@ -87,7 +89,7 @@ END
 mkdir -p "$L/p/.git"
 spec grid 10 '[16, 32, 48]' '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]'
 spec slow "${SLOW_STEPS:-20000}" '[32]' '[0, 1]'
-# Slurm tells a task up to half a minute late that its time ends.
+# Slurm signals a task up to half a minute late that its time ends.
 spec long "$((6 * ${SLOW_STEPS:-20000}))" '[32]' '[0, 1]'
 sb() { "$program" "$@"; }
 # Digests of weights, metrics and evaluations of a store, by run.
@@ -114,7 +116,7 @@ submit() { # submit SPEC STORE ARGUMENTS…
   local name=$1 store=$2; shift 2
   sb submit "$L/p/specs/$name.yaml" --to slurm --store "$L/$store" --out "$L/reports-$store" --mem 500 "$@" > "$L/log/$store.txt" 2>&1
 }
-# Waits until a task trains (its lease is there) and has a checkpoint or not.
+# Waits until a task trains (its lease exists), with or without a checkpoint.
 wait_for() { for _ in $(seq 600); do eval "$1" > /dev/null 2>&1 && return; sleep 0.2; done; echo "  waited in vain for: $1"; }
 training() { ls "$L/$1"/runs-v1/*/*.claim-* ; }
 drained() { [ -z "$(squeue -h --me 2>&1)" ]; }
@@ -176,7 +178,8 @@ test_node_down() {
 test_restarted() {
   reference grid; submit grid restarted --task-minutes 0 --time 5 & local submitting=$!; wait $submitting
   wait_for "training restarted"; stop_controller; sleep 2; start_controller; wait_for drained; wait_for drained
-  # A restarted slurmd may take a task's script for a leftover and remove it before it begins ("vestigial job script"): that run is missing then.
+  # A restarted slurmd may mistake a task's script for a leftover and remove it before it starts
+  # ("vestigial job script"); its run is then missing.
   local left; left=$(missing grid restarted); echo "  tasks that Slurm lost: $left"
   submit grid restarted --task-minutes 0 --time 5 --wait
   check "slurmctld restarted in the middle, only what Slurm lost is queued again" "[ $left = 0 ] || grep -q '^$left runs\? in ' $L/log/restarted.txt"

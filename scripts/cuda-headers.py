@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares every function of src/train/engine/cuda/api.rs with NVIDIA's headers: how many arguments, and of each the size, whether it is a pointer,
-a floating-point number, and what it points to; and the numbers that the program has of their enumerations.
+"""Compares every function of src/train/engine/cuda/api.rs with NVIDIA's headers: number of arguments, their sizes, whether they are pointers or
+floating-point numbers, and what they point to; and the program's enumeration constants.
 
-    scripts/cuda-headers.py [FOLDER...]     folders with cuda.h and cublas_v2.h; default: those of $CUDA_PATH and of what build-cuda.sh fetched
+    scripts/cuda-headers.py [FOLDER...]     folders with cuda.h and cublas_v2.h; default: those of $CUDA_PATH and of build-cuda.sh's download
 
-Needs a C++17 compiler (c++, or CXX). What has no header is skipped with a message. Exit codes: 0 all are the same, 1 some are not."""
+Needs a C++17 compiler (c++, or CXX). Functions without a header are skipped with a message. Exit codes: 0 all agree, 1 some differ."""
 import glob
 import os
 import re
@@ -18,7 +18,7 @@ SCALARS = {
     "u8": "unsigned char", "u32": "unsigned", "u64": "unsigned long long", "i64": "long long", "usize": "size_t",
     "c_int": "int", "c_char": "char", "f32": "float", "f64": "double", "c_void": "void", "Handle": "void *",
 }
-# What the program writes as numbers: (name in the header, number, header).
+# Constants used in the program: (name in the header, number, header).
 NUMBERS = [
     ("CU_MEMPOOL_ATTR_RELEASE_THRESHOLD", 4, "cuda"), ("CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR", 75, "cuda"),
     ("CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR", 76, "cuda"), ("CUDA_ERROR_OUT_OF_MEMORY", 2, "cuda"), ("CUDA_ERROR_STUB_LIBRARY", 34, "cuda"),
@@ -72,7 +72,7 @@ def c_type(text):
 
 
 def functions():
-    """(library, name, types of the arguments) of api.rs, and of what driver.rs asks beside them."""
+    """(library, name, types of the arguments) of the functions in api.rs and driver.rs."""
     with open(os.path.join(ROOT, "src/train/engine/cuda/api.rs"), encoding="utf-8") as file:
         text = file.read()
     body = text[text.index("\nfunctions! {"):]
@@ -89,7 +89,7 @@ def functions():
 
 
 def folders():
-    """Folders that may have headers."""
+    """Folders to search for headers."""
     given = sys.argv[1:] or [
         os.path.join(os.environ.get("CUDA_PATH", "/usr/local/cuda"), "include"),
         os.path.join(ROOT, "target/cuda-build/toolkit/nvidia/cu13/include"),
@@ -107,14 +107,14 @@ def main():
     for name, found in there.items():
         if not found:
             print(f"skipped: no {name} (name its folder)")
-    # The versioned names are written out, so that the header's own renaming must not happen.
+    # Versioned names are written out, so the header's own renaming must be disabled.
     lines = ["#define __CUDA_API_VERSION_INTERNAL 1"]
     known = {"driver": there["cuda.h"], "blas": there["cublas_v2.h"]}
     lines.append(COMPARE)
     if known["driver"]:
         lines.append("#include <cuda.h>")
     if known["blas"]:
-        # As a C compiler sees it: for C++ it has a second cublasGemmEx.
+        # As seen by a C compiler: for C++ there is a second cublasGemmEx.
         lines += [f"#include <{name}.h>" for name in ("stdint", "driver_types", "cuComplex", "library_types", "cuda_fp16", "cuda_bf16")]
         lines += ["#undef __cplusplus", "#include <cublas_v2.h>", "#define __cplusplus 201703L"]
     lines.append("int main() {")
@@ -132,7 +132,7 @@ def main():
         with open(source, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         includes = [f"-I{folder}" for folder in folders()]
-        # Only types are asked for: nothing is linked.
+        # Only types are checked: nothing is linked.
         subprocess.run([compiler, "-std=c++17", "-w", *includes, source, "-o", program], check=True)
         return subprocess.run([program], check=False).returncode
 

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Checks a GPU against the CPU and measures it beside PyTorch: a table on standard output, everything as JSON in gpu-acceptance.json.
+# Checks a GPU against the CPU and measures it against PyTorch: prints a table, and writes
+# everything as JSON to gpu-acceptance.json.
 #
 #   scripts/gpu-acceptance.sh [--minutes N] [--device cuda:N|cpu|emulated|dead] [--text FILE [--tokenizer FILE]] [--out FILE]
 #                             [more flags of `specbook gpu-acceptance`]
 #
-# The parts: device, every kernel beside its build for the CPU, parity of every operation, loss and gradient in f32 and bf16, trainings repeated and
-# resumed bit for bit, training curves, NVIDIA's checkers of memory and races, ceilings, operations beside what these allow, the published grid, speed
-# and memory, and with --text the experiment epoch-frenzy at its published size. What cannot be done, or not within
-# --minutes, is skipped, and the table says why. Without a GPU, `--device cpu` rehearses it on the processor, and `--device emulated` (a C++17
-# compiler is needed) with the GPU's kernels compiled for the processor; on `--device dead` they do nothing, and every part must fail.
-# Exit codes: 0 passed (or skipped), 2 the GPU cannot be used, 7 it does not compute what the CPU does or an experiment failed.
+# The parts: device, every kernel against its CPU build, parity of every operation, loss and gradient in f32 and bf16, training runs repeated and
+# resumed bit for bit, training curves, NVIDIA's memory and race checkers, ceilings, operations against these, the published grid, speed and memory,
+# and with --text the experiment epoch-frenzy at its published size. Parts that are impossible, or do not fit into --minutes, are skipped with the
+# reason. Without a GPU, `--device cpu` rehearses it on the CPU, and `--device emulated` (needs a C++17 compiler) with the GPU's kernels compiled for
+# the CPU; with `--device dead` the kernels do nothing, and every part must fail.
+# Exit codes: 0 passed (or skipped), 2 the GPU cannot be used, 7 its results differ from the CPU's or an experiment failed.
 # SPECBOOK names the program, PYTHON a Python that has PyTorch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,7 +33,7 @@ case $device in emulated | dead)
   ln -sf libcuda.so.1 "$emulated/libcublas.so.13"
   scripts/ptx-test.sh record >&2
   export LD_LIBRARY_PATH=$PWD/$emulated EMULATED_GPU=$device
-  # The program knows this GPU as cuda:0.
+  # The program sees this GPU as cuda:0.
   arguments=()
   for argument in "$@"; do arguments+=("${argument/%$device/cuda}"); done
   set -- "${arguments[@]}" ;;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests sweeps on a real HyperQueue on this machine: a server, a worker of two cores, and `hq` itself. HyperQueue is one program, from
-# https://github.com/It4innovations/hyperqueue (a release, or `cargo build -p hyperqueue --no-default-features --features microlp` of its source).
+# Tests sweeps on a real HyperQueue on this machine: a server, a worker with two cores, and `hq`
+# itself. HyperQueue is one program, from https://github.com/It4innovations/hyperqueue (a release,
+# or `cargo build -p hyperqueue --no-default-features --features microlp` of its source).
 #
 #   scripts/hyperqueue-test.sh [PROGRAM]        default: target/debug/specbook
 set -uo pipefail

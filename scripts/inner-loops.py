@@ -3,9 +3,9 @@
 
     scripts/inner-loops.py OBJECT [--objdump PROGRAM] [--at-least SHARE KERNEL]...
 
-OBJECT is a library or program with symbols; a kernel is a function of `specbook_kernels` that is compiled for one instruction set. Of each, the innermost
-loop with the most arithmetic on vectors is shown: its instructions, how many of them are fused multiply-adds, other arithmetic, loads and stores,
-and the rest. With --at-least the program fails unless the kernel's fused multiply-adds are at least that share of its loop (0.85 is 85 %).
+OBJECT is a library or program with symbols; a kernel is a function of `specbook_kernels` compiled for one instruction set. For each, the innermost
+loop with the most vector arithmetic is shown: its instructions, divided into fused multiply-adds, other arithmetic, loads and stores, and the
+rest. With --at-least the program fails unless fused multiply-adds make up at least that share of the kernel's loop (0.85 is 85 %).
 """
 
 import argparse
@@ -34,7 +34,7 @@ def functions(disassembly):
 
 
 def inner_loops(body):
-    """Instructions from the target of a branch backwards to that branch, with no other branch among them."""
+    """Instructions from the target of a backward branch to that branch, with no other branch in between."""
     place = {address: index for index, (address, _, _) in enumerate(body)}
     last = -1
     for index, (_, operation, operands) in enumerate(body):
@@ -48,10 +48,10 @@ def inner_loops(body):
 
 
 def counts(loop):
-    """Fused multiply-adds, other arithmetic on vectors, loads and stores, all the rest."""
+    """Numbers of fused multiply-adds, other vector arithmetic, loads and stores, and the rest."""
     fused = other = moves = 0
     for _, operation, operands in loop:
-        # x86 multiplies by what it loads in one instruction.
+        # x86 can load and multiply in one instruction.
         if FUSED.match(re.sub(r"(213|231|132)", "", operation)):
             fused += 1
         elif MOVES.match(operation):

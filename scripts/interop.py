@@ -1,7 +1,7 @@
-"""Checks what specbook writes and reads against the programs that it is written for.
+"""Checks specbook's imports and exports against the target programs.
 
 Called by scripts/interop.sh, which makes the environments. Each check is a function that yields rows
-`program, version, what was loaded, result`; a check whose package is missing says so.
+`program, version, loaded item, result`; a check whose package is missing is reported as skipped.
 """
 
 import importlib.metadata
@@ -123,13 +123,13 @@ def hf():
         if name == "stories260K":
             same_cuts(tokenizer)
             losses(theirs, tokenizer)
-        # And back: the folder is a model here.
+        # And back: the folder is a model for specbook.
         again = result("logits", folder, "--prompt", PROMPT)
         row("transformers", f"{name} (read back here)", again["ids"] == ids and again["logits"] == logits, "the same bits")
 
 
 def same_cuts(tokenizer):
-    """The exported tokenizer gives the ids of SentencePiece itself, also where spaces collapse."""
+    """The exported tokenizer gives SentencePiece's ids, also where spaces collapse."""
     import random
 
     import sentencepiece
@@ -143,7 +143,7 @@ def same_cuts(tokenizer):
 
 
 def losses(theirs, tokenizer):
-    """The loss of real stories, each with its end, cut to the context."""
+    """The loss of real stories, each with its end, truncated to the context."""
     import torch
 
     told = (DATA / "tinystories-v2-gpt4-head" / "TinyStoriesV2-GPT4-head.txt").read_text().split("<|endoftext|>")[:20]
@@ -165,7 +165,7 @@ def losses(theirs, tokenizer):
 
 
 def hf_import():
-    """Models that transformers made itself, random ones, are read here: one file, shards, other number formats."""
+    """Random models made by transformers are imported: one file, shards, other number formats."""
     import torch
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
@@ -214,7 +214,7 @@ def exported(name, to):
 
 
 def gguf():
-    """The Python package of llama.cpp's authors reads every field, and every tensor value for value."""
+    """The Python package of llama.cpp's authors reads every field and every tensor value."""
     import numpy
     from gguf import GGUFReader, dequantize
     from safetensors.numpy import load_file
@@ -235,7 +235,7 @@ def gguf():
 
 
 def llamacpp():
-    """llama.cpp itself, as an npm package ships it, computes the same probabilities and greedy text, and cuts the prompt the same way."""
+    """llama.cpp, from an npm package, computes the same probabilities and greedy text, and tokenises the prompt in the same way."""
     import numpy
 
     node = pathlib.Path(os.environ.get("INTEROP_NODE", "/nowhere"))
@@ -270,7 +270,7 @@ def llamacpp():
 
 
 def tensorboard():
-    """The reader of TensorBoard gives back every value of every curve, the settings, the results and the samples."""
+    """TensorBoard's reader returns every value of every curve, the settings, the results and the samples."""
     import numpy
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams import plugin_data_pb2
@@ -329,7 +329,7 @@ def tables():
 
 
 def parquet():
-    """Our reader gives the texts of files that pyarrow wrote in every way that is read."""
+    """Our reader returns the texts of files written by pyarrow in every supported encoding."""
     import itertools, random
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -348,7 +348,8 @@ def parquet():
         (WORK / "specs" / "texts.yaml").write_text(spec.replace("train: 200\n    validation: 20", "split: 0.5"))
         return sorted(run["id"] for run in result("plan", "specs/texts.yaml")[0]["runs"])
 
-    # A run's identity holds the digest of its texts: the same texts as lines of JSON give the same runs.
+    # A run's identity contains the digest of its texts: the same texts as JSON lines give the same
+    # runs.
     (WORK / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in expected))
     wanted, files = plan({"jsonl": {"path": str(WORK / "texts.jsonl")}}), 0
     for codec, version, way, groups in itertools.product(["none", "snappy", "gzip", "zstd"], ["1.0", "2.0"],
@@ -364,7 +365,7 @@ def parquet():
 
 
 def mlflow():
-    """A real MLflow server takes the runs, once, and gives their values back."""
+    """A real MLflow server accepts the runs, once, and returns their values."""
     import mlflow as package
     import socket, time
 
@@ -412,13 +413,14 @@ def mlflow():
 
 
 def bundle():
-    """The validator of RO-Crates accepts a bundle, and that of citation files the repository's."""
+    """The RO-Crate validator accepts a bundle, and the citation file validator the repository's."""
     tools = pathlib.Path(sys.executable).parent
     runs()
     specbook("run", "specs/interop.yaml", "-q")
     specbook("bundle", "specs/interop.yaml", "-o", "interop.zip", "--license", "https://creativecommons.org/licenses/by/4.0/")
     specbook("verify", "interop.zip")
-    # Two checks only load the context from the network: they are left out, the context is that of the package `rocrate`.
+    # Two checks that only load the context from the network are skipped; the context comes from the
+    # package `rocrate`.
     left_out = "ro-crate-1.1_3.1,ro-crate-1.1_3.2"
     for profile in ("ro-crate-1.1", "process-run-crate-0.5"):
         done = subprocess.run([sys.executable, pathlib.Path(__file__).with_name("rocrate_offline.py"), "-y", "--disable-color", "validate", "-np", "-p",

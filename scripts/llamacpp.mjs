@@ -1,4 +1,4 @@
-// What llama.cpp computes of a GGUF file: ids of a prompt, log-probabilities after each, and so many greedy ids. Prints JSON.
+// llama.cpp's results for a GGUF file: ids of a prompt, log-probabilities after each, and COUNT greedy ids. Prints JSON.
 // Usage: node llamacpp.mjs FOLDER-WITH-node_modules FILE PROMPT COUNT
 import {createRequire} from "node:module";
 import {pathToFileURL} from "node:url";

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the notebooks of reports with `nbconvert --execute` in a Python environment of its own: every figure has to be drawn again from its data.
-# Usage: scripts/notebook.sh [REPORTS] (default: reports). Needs Python 3 with venv, and a package index.
+# Runs the notebooks of reports with `nbconvert --execute` in a separate Python environment: every
+# figure must be redrawn from its data. Usage: scripts/notebook.sh [REPORTS] (default: reports).
+# Needs Python 3 with venv, and a package index.
 set -euo pipefail
 reports=$(realpath "${1:-reports}")
 work=$(mktemp -d)

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds for systems that this machine is not; what is missing is said and skipped.
+# Builds for other systems; parts without the needed tools are skipped with a message.
 #
 #   scripts/other-systems.sh windows    builds for x86_64-pc-windows-gnu, and runs tests of files, paths and commands under wine
-#   scripts/other-systems.sh macos      type-checks everything for aarch64-apple-darwin (linking takes Apple's libraries)
+#   scripts/other-systems.sh macos      type-checks everything for aarch64-apple-darwin (linking
+#   needs Apple's libraries)
 #
-# The standard library is taken where rustc has it for the target (`rustup target add`), else compiled from rustc's own source (rustup component
-# `rust-src`; Debian: rustc-web, cargo-web, rust-web-src). Windows also takes gcc-mingw-w64-x86-64 and wine64.
+# The standard library is used if rustc has it for the target (`rustup target add`), otherwise
+# compiled from rustc's source (rustup component `rust-src`; Debian: rustc-web, cargo-web,
+# rust-web-src). Windows also needs gcc-mingw-w64-x86-64 and wine64.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '== %s\n' "$*" >&2; }
@@ -20,12 +22,12 @@ esac
 # --- a compiler ----------------------------------------------------------------------------
 has_std() { [ -n "$(find "$("$1" --print target-libdir --target $target)" -name 'libstd-*.rlib' 2>/dev/null)" ]; }
 has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
-# Built in half the time, and fast enough.
+# Builds in half the time, and is fast enough.
 flags=(--locked --config 'profile.dev.package."*".opt-level=0' --config profile.dev.package.specbook-kernels.opt-level=1 --config profile.dev.debug=false --target "$target")
 if ! has_std "${RUSTC:-rustc}"; then
   for rustc in "${RUSTC:-rustc}" /usr/bin/rustc; do
     if has_source "$rustc"; then
-      # `-Zbuild-std` is for nightly compilers; this lets a released one do it.
+      # `-Zbuild-std` needs a nightly compiler; this enables it in a released one.
       export RUSTC=$rustc RUSTC_BOOTSTRAP=1
       flags+=(-Zbuild-std)
       break
@@ -33,7 +35,7 @@ if ! has_std "${RUSTC:-rustc}"; then
   done
   [ -n "${RUSTC_BOOTSTRAP:-}" ] || skip "$1 (no standard library for $target, and no source of it)"
 fi
-# Cargo of the same version knows how to compile that source.
+# A cargo of the same version can compile that source.
 cargo=cargo
 if [ "${RUSTC:-}" = /usr/bin/rustc ]; then cargo=/usr/bin/cargo; fi
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/$1
@@ -52,7 +54,7 @@ wine=$(command -v wine64 || command -v wine || true)
 export WINEPREFIX=${WINEPREFIX:-$(realpath "$CARGO_TARGET_DIR")/wine} WINEDEBUG=-all
 built=$CARGO_TARGET_DIR/$target/debug
 tests_of() { grep "/$1-" <<<"$tests"; }
-# Wine 8 lacks the library that Rust takes random numbers from.
+# Wine 8 lacks the library from which Rust gets random numbers.
 if ! find /usr/lib/*/wine /usr/lib/wine -name bcryptprimitives.dll 2>/dev/null | grep --quiet .; then
   printf '%s\n' '#include <windows.h>' '#include <ntsecapi.h>' \
     '__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE to, SIZE_T bytes) { return RtlGenRandom(to, bytes); }' |

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes every report as a paper and compiles it: LaTeX where `tectonic` or `pdflatex` is installed, Typst where `typst` is, or else with the
-# compiler of the package `typst` of the Python index.
-# Usage: scripts/papers.sh SPECBOOK [SPECS] (default: specs), in a project whose store holds the runs.
+# Makes a paper from every report and compiles it: LaTeX with `tectonic` or `pdflatex` if installed;
+# Typst with `typst` if installed, otherwise with the compiler in the Python package `typst`. Usage:
+# scripts/papers.sh SPECBOOK [SPECS] (default: specs), in a project whose store holds the runs.
 set -euo pipefail
 specbook=$(realpath "$1")
 specs=${2:-specs}

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds what a release holds for one target, and its checksum, in target/release-files/.
+# Builds the release archive for one target, and its checksum, in target/release-files/.
 #
 #     scripts/release.sh [TARGET] [--cargo "SUBCOMMAND AND FLAGS"]
 #
-# TARGET is this machine's own where none is given; `x86_64-unknown-linux-musl` and `aarch64-unknown-linux-musl` give static programs that run on any
-# Linux. With --cargo, another command builds, such as `zigbuild` (cargo-zigbuild) where the target is not the machine's own. The program is run for
-# its manual pages and completions, through CARGO_TARGET_…_RUNNER where that is set.
+# TARGET defaults to this machine's; `x86_64-unknown-linux-musl` and `aarch64-unknown-linux-musl`
+# give static programs that run on any Linux. --cargo selects another build command, such as
+# `zigbuild` (cargo-zigbuild) for cross-compiling. The program is run to generate manual pages and
+# completions, through CARGO_TARGET_…_RUNNER if set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,6 +39,6 @@ for shell in bash zsh fish elvish powershell; do
   run completions "$shell" > "$folder/completions/specbook.$shell"
 done
 
-# The same files give the same archive.
+# The archive is reproducible.
 tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory "$files" --create "$name" | gzip --no-name --best > "$folder.tar.gz"
 (cd "$files" && sha256sum "$name.tar.gz" | tee "$name.tar.gz.sha256")

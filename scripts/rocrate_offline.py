@@ -1,4 +1,4 @@
-"""roc-validator with the JSON-LD context of RO-Crate 1.1 from the package `rocrate`: the validator itself loads it from the network.
+"""roc-validator with the JSON-LD context of RO-Crate 1.1 from the package `rocrate`, which the validator would otherwise load from the network.
 
 Usage: rocrate_offline.py ARGUMENTS-OF-rocrate-validator…
 """

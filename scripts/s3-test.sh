@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests `store push`, `store pull` and `run --remote` with a real server of S3 (moto, from PyPI): signed requests, strangers, a wrong key.
+# Tests `store push`, `store pull` and `run --remote` with an S3 server (moto, from PyPI): signed
+# requests, anonymous access, a wrong key.
 #
 #   scripts/s3-test.sh [PROGRAM]        default: target/debug/specbook
 set -euo pipefail
@@ -39,7 +40,7 @@ cd "$L/mine"; keys "$program" run specs/tiny.yaml --no-report --remote "$url"
 keys "$program" store push "$url" specs/tiny.yaml | tee "$L/again"; grep -q '0 runs and 0 evaluations pushed' "$L/again"
 cd "$L/theirs"; keys "$program" run specs/tiny.yaml --no-report --remote "$url" 2>&1 | tee "$L/pulled"; grep -q '0 trained, 2 cached' "$L/pulled"
 "$program" store verify
-# Whoever has no keys reads nothing, then what everybody may read, and cannot write.
+# Without keys, nothing can be read, then only public objects, and nothing can be written.
 (cd "$L/strangers"; "$program" store pull "$url" specs/tiny.yaml | grep -q '2 are not there')
 curl -sf --noproxy '*' -X PUT "$AWS_ENDPOINT_URL/lab?policy" -H 'Content-Type: application/json' --data-binary '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::lab/*"]}]}' > /dev/null
 cd "$L/strangers"; "$program" store pull "$url" specs/tiny.yaml | tee "$L/read"; grep -q '2 runs and 2 evaluations pulled' "$L/read"

@@ -2,7 +2,7 @@
 """Counts the code lines of the product: `scripts/size.py [FOLDER]` prints a table of modules over all crates.
 
 A code line is neither blank nor only a comment. Not counted: tests (`#[cfg(test)]` items and the files they name, `tests.rs`,
-`tests/`), embedded corpora, and what proves a GPU (its acceptance and its emulator).
+`tests/`), embedded corpora, and the GPU acceptance and emulator.
 """
 
 import re
@@ -16,7 +16,7 @@ FINE = ("train/engine/kernels", "train/engine/cuda", "train/engine", "text/token
 
 
 def test_files(path, text):
-    """Files and folders that `#[cfg(test)] mod name;` of `path` names."""
+    """Files and folders named by `#[cfg(test)] mod name;` in `path`."""
     home = path.parent if path.stem in ("mod", "lib", "main") else path.with_suffix("")
     for name in re.findall(r"#\[cfg\((?:all\()?test\b[^\n]*\n(?:\s*#\[[^\n]*\n)*\s*(?:pub(?:\([^)]*\))? )?mod (\w+);", text):
         yield home / f"{name}.rs"

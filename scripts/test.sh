@@ -10,7 +10,7 @@ say "CUDA code";         cargo clippy --locked --all-targets --features cuda-che
 say "CUDA headers";      scripts/cuda-headers.py
 say "tests";             INSTA_UPDATE=no cargo test --locked --workspace
 say "dfdx's operations on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --lib --features cuda-check cuda::emulator
-# On the processor it was among the tests above.
+# On the CPU, this was among the tests above.
 say "acceptance on an emulated GPU"; INSTA_UPDATE=no cargo test --locked --test suite --features cuda-check gpu:: -- --skip on_the_processor
 say "GPU kernels as nvcc compiles them"; scripts/ptx-test.sh
 say "kernels for aarch64"; scripts/arm-test.sh kernels --no-install
@@ -27,7 +27,7 @@ if ! cargo deny --version >/dev/null 2>&1; then
   echo "skipped: supply chain (no cargo-deny; \`cargo install --locked cargo-deny\`)"
 else
   cargo deny --locked check licenses sources bans
-  # RustSec's database: as it can be had now, else as it was fetched before.
+  # RustSec's database: updated if possible, otherwise as fetched before.
   if cargo deny fetch db 2>/dev/null; then
     cargo deny --locked check advisories
   elif compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/advisory-db-*" >/dev/null; then

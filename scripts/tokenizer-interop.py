@@ -4,9 +4,9 @@
     python3 -m venv venv && venv/bin/pip install sentencepiece tiktoken tokenizers
     SPECBOOK_TEST_DATA=DIR venv/bin/python scripts/tokenizer-interop.py [TEST-PROGRAM]
 
-DIR holds real tokenizers (llama-tokenizer/tokenizer.model, stories260K/tok512.model, gpt2-tokenizer/…); what is missing is left
-out and named. Small SentencePiece models of every kind are trained here. TEST-PROGRAM is the program that
-`cargo test --lib --no-run` prints; without it, cargo builds it. Exit code 1 where an id differs.
+DIR holds real tokenizers (llama-tokenizer/tokenizer.model, stories260K/tok512.model, gpt2-tokenizer/…); missing ones are
+skipped with a message. Small SentencePiece models of every kind are trained here. TEST-PROGRAM is the program printed by
+`cargo test --lib --no-run`; without it, cargo builds it. Exit code 1 if any id differs.
 """
 
 import base64
@@ -65,7 +65,7 @@ def small_models(folder, texts):
 
 
 def cases(data, folder, texts):
-    """Name, what a spec writes, and a function from text to ids."""
+    """Name, setting in a spec, and a function from text to ids."""
     models = [data / "llama-tokenizer/tokenizer.model", data / "stories260K/tok512.model"]
     for path in [path for path in models if path.exists()] + list(small_models(folder, texts)):
         model = sentencepiece.SentencePieceProcessor(model_file=str(path))
