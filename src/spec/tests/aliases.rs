@@ -1,4 +1,4 @@
-//! Other tools' names: accepted, and refused where they contradict.
+//! Other tools' names: accepted, and refused if they contradict each other.
 
 use super::edit;
 use insta::assert_snapshot;

@@ -1,4 +1,4 @@
-//! What is said about cases, axes, seeds and their product.
+//! Messages about cases, axes, seeds and their product.
 
 use super::edit;
 use insta::assert_snapshot;

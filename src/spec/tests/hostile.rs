@@ -1,4 +1,4 @@
-//! Text that means harm, and text at random: refused quickly, never a panic.
+//! Malicious and random text: refused quickly, never a panic.
 
 use super::{FRENZY, edit, set, told, with};
 use crate::spec::error::Problems;
@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use std::path::Path;
 
-/// The first line of what is said, in less than ten seconds of processor time, without optimisation.
+/// The first line of the message, within ten seconds of CPU time, without optimisation.
 fn quickly(text: &str) -> String {
     let (told, taken) = worked(|| told(text, None, &[]));
     let seconds = taken.as_secs_f64();
@@ -172,7 +172,7 @@ fn files_that_cannot_be_read() {
         load(&path, &request),
         Err(SpecError::TooLarge { .. })
     ));
-    // A device without end, which says that it has no bytes.
+    // An endless device that reports a size of 0 bytes.
     #[cfg(unix)]
     assert!(matches!(
         load(Path::new("/dev/zero"), &request),
@@ -243,7 +243,7 @@ fn changed_specs_are_read_or_refused() {
     });
 }
 
-/// A tree and how it is written.
+/// A tree and its written form.
 #[derive(Clone, Debug)]
 enum Tree {
     Scalar(&'static str, serde_json::Value),
@@ -292,7 +292,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// What a scalar means, by hand: the test does not ask the parser that it tests.
+/// The meaning of a scalar, computed by hand instead of by the parser under test.
 fn meaning(text: &str) -> serde_json::Value {
     use serde_json::json;
     match text {
@@ -356,7 +356,7 @@ impl Tree {
         }
     }
 
-    /// Every scalar stands at its mark.
+    /// Checks that every scalar is at its mark.
     fn marks(&self, node: &Node, lines: &[&str]) {
         match (self, &node.value) {
             (Self::Scalar(text, _), _) => {

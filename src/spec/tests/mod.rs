@@ -1,4 +1,4 @@
-//! Tests of the spec: what it reads, and what it says about every mistake.
+//! Tests of reading specs, and of the message for every mistake.
 
 mod aliases;
 mod axes;
@@ -15,7 +15,7 @@ mod yaml;
 use super::{LoadRequest, Spec, parse};
 use std::path::Path;
 
-/// A whole spec in the manner of the shipped ones.
+/// A complete spec like the shipped ones.
 pub(super) const FRENZY: &str = r#"specbook: 1
 name: epoch-frenzy
 title: "Epoch frenzy"
@@ -75,29 +75,29 @@ pub(super) fn with(text: &str, profile: Option<&str>, sets: &[&str]) -> Result<S
     parse(text, Path::new("s.yaml"), &request).map_err(|error| error.to_string())
 }
 
-/// The runs' names and some setting of each.
+/// The runs' names with a setting of each.
 pub(super) fn table(spec: &Spec, show: impl Fn(&super::Settings) -> String) -> String {
     let line = |run: &super::SpecRun| format!("{}: {}", run.name, show(&run.settings));
     spec.runs.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What is said about a text.
+/// The messages for a text.
 fn told(text: &str, profile: Option<&str>, sets: &[&str]) -> String {
     with(text, profile, sets).map_or_else(|told| told, |_| "no problem".to_owned())
 }
 
-/// What is said about [`FRENZY`] with its first `from` replaced.
+/// The messages for [`FRENZY`] with its first `from` replaced.
 fn edit(from: &str, to: &str) -> String {
     assert!(FRENZY.contains(from), "`{from}` does not stand in it");
     told(&FRENZY.replacen(from, to, 1), None, &[])
 }
 
-/// What is said about `--set` arguments.
+/// The messages for `--set` arguments.
 fn set(sets: &[&str]) -> String {
     told(FRENZY, None, sets)
 }
 
-/// What is said about a profile.
+/// The messages for a profile.
 fn profile(name: &str, sets: &[&str]) -> String {
     told(FRENZY, Some(name), sets)
 }
@@ -112,7 +112,7 @@ fn huge_axis() -> String {
     edit("seeds: [0, 1, 2]", &text)
 }
 
-/// More problems than are shown.
+/// More problems than the limit shown.
 fn many() -> String {
     let lines: String = (0..30).map(|n| format!("key_{n}: 1\n")).collect();
     let told = edit("claims:\n", &format!("{lines}claims:\n"));

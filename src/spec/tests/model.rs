@@ -1,4 +1,4 @@
-//! What is said about models that cannot be.
+//! Messages about impossible models.
 
 use super::edit;
 use insta::assert_snapshot;

@@ -1,4 +1,4 @@
-//! What is said about claims and cells.
+//! Messages about claims and cells.
 
 use super::{FRENZY, edit, with};
 use crate::spec::Cell;
@@ -380,11 +380,11 @@ fn generated_text_is_bounded_before_it_is_made() {
       = hint: take fewer, or name a corpus of your own with `data.corpus`
     ");
     assert_snapshot!(super::set(&["data.train=600000"]), @"no problem");
-    // A file ends by itself.
+    // A file needs no limit.
     assert_snapshot!(super::profile("paper", &["data.train=2000000000"]), @"no problem");
 }
 
-/// The examples, which the documentation shows, are cells of one spec.
+/// The examples in the documentation, as cells of one spec.
 #[test]
 fn every_example_of_a_cell_is_read_as_it_is_written() {
     let examples = Cell::examples();

@@ -1,4 +1,4 @@
-//! What is said about profiles and `--set`.
+//! Messages about profiles and `--set`.
 
 use super::{edit, profile, set};
 use insta::assert_snapshot;
@@ -231,10 +231,10 @@ fn a_profile_has_words_of_its_own() {
     let small = super::with(&text, Some("smoke"), &[]).unwrap();
     assert_eq!((small.title.as_str(), small.cells.len()), ("Small", 1));
     assert_eq!(small.finding.unwrap().value, "It ran.");
-    // The others keep the words of the spec.
+    // The others keep the texts of the spec.
     let desk = super::with(&text, None, &[]).unwrap();
     assert!(desk.title != "Small" && desk.cells.len() == 5 && desk.finding.is_none());
-    // They are held against the shape of the spec, whether the profile was asked for or not.
+    // They are checked against the shape of the spec, whether or not the profile is requested.
     let broken = text.replace("[{plan: all}]", "[{plans: all}]");
     assert!(
         super::with(&broken, None, &[])

@@ -1,4 +1,4 @@
-//! From axes, cases, seeds, profiles and `--set` to runs.
+//! Expanding axes, cases, seeds, profiles and `--set` into runs.
 
 use super::{FRENZY, table, told, with};
 use crate::choices::loss::square::Square;

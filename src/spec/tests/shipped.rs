@@ -1,4 +1,4 @@
-//! The shipped specs are read under each of their profiles; the schema describes what is read.
+//! The shipped specs are valid in each of their profiles and match the schema.
 
 use crate::spec::{LoadRequest, json_schema, load};
 use std::path::Path;

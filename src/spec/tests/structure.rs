@@ -1,4 +1,4 @@
-//! What is said about keys, types and choices.
+//! Messages about keys, types and choices.
 
 use super::edit;
 use insta::assert_snapshot;
@@ -294,7 +294,7 @@ fn a_name_that_cannot_be_a_folder() {
     assert_snapshot!(edit("name: epoch-frenzy", "name: com10"), @"no problem");
 }
 
-/// One mistake, one message: a list is not read as a record whose fields it gives in order.
+/// One mistake, one message: a list is not read as a record with fields in order.
 #[test]
 fn a_list_in_the_place_of_a_map_is_told_once() {
     for (from, to, what) in [

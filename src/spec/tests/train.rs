@@ -1,4 +1,4 @@
-//! What is said about training, data and evaluation settings that cannot be.
+//! Messages about impossible training, data and evaluation settings.
 
 use super::{FRENZY, edit, told};
 use insta::assert_snapshot;
@@ -14,7 +14,7 @@ fn two_lengths() {
     ");
 }
 
-/// What is said about a spec of one run with this in the place of its `epochs`.
+/// The messages for a spec of one run with this instead of its `epochs`.
 fn with_length(length: &str) -> String {
     let (one_run, _) = FRENZY.split_once("cases:").unwrap();
     told(&one_run.replace("epochs: 1", length), None, &[])

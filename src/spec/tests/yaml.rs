@@ -1,4 +1,4 @@
-//! What is said about text that is no plain, single, finite YAML document.
+//! Messages about text that is not a plain, single, finite YAML document.
 
 use super::edit;
 use insta::assert_snapshot;
