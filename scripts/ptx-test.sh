@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs what nvcc makes of the GPU's kernels on the CPU, instruction by instruction (tests/gpu/ptx), and compares it with their build for the CPU; then
-# plants six errors, each of which must be found.
+# Interprets nvcc's PTX of the GPU kernels on the CPU (tests/gpu/ptx) and compares the results with
+# their CPU build; then plants six errors, each of which must be found.
 #
 #   scripts/ptx-test.sh [NVCC]
-#   scripts/ptx-test.sh record     only target/ptx/launches.bin: launches of every kernel, which `scripts/gpu-acceptance.sh` runs on a GPU
+#   scripts/ptx-test.sh record     only writes target/ptx/launches.bin: launches of every kernel,
+#   which `scripts/gpu-acceptance.sh` runs on a GPU
 #
-# NVCC: default the one in PATH, else the one that scripts/build-cuda.sh has fetched. Without one, or without a C++ compiler, it is skipped. Nothing is
-# fetched.
+# NVCC defaults to the one in PATH, otherwise the one downloaded by scripts/build-cuda.sh. Without
+# nvcc or a C++ compiler, the test is skipped. Nothing is downloaded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 nvcc=${1:-$(command -v nvcc || echo target/cuda-build/toolkit/nvidia/cu13/bin/nvcc)}

@@ -11,7 +11,8 @@ static int stride_of(const Attention &a) { return (a.heads + 2 * a.kv_heads) * a
 struct Exact {
   std::vector<double> y, lse, dqkv;
 };
-// Output and slopes in f64. `out` is what the backward pass reads as the output: its own rounding is no error of the kernel.
+// Output and gradients in f64. `out` is the output read by the backward pass: its rounding is not an error of the
+// kernel.
 static Exact exact(const Case &c, const std::vector<double> &qkv, const std::vector<double> &dy) {
   const Attention &a = c.a;
   const int stride = stride_of(a), dim = a.heads * a.width;

@@ -11,7 +11,7 @@
 #else
 #define ASAN(...)
 #endif
-// What race.cpp hears; nothing without it.
+// Hooks for race.cpp; empty without it.
 extern "C" __attribute__((weak)) void race_block(unsigned serial, char *shared, char *end);
 extern "C" __attribute__((weak)) void race_barrier();
 
@@ -26,7 +26,7 @@ Known::Known(const char *name) : name(name), next(known) { known = this; }
 constexpr size_t STACK = 64 << 10;
 static Thread threads[1024];
 alignas(16) static char arena[SHARED_BYTES];
-static std::vector<std::pair<size_t, size_t>> arrays;  // of shared memory: first byte and end
+static std::vector<std::pair<size_t, size_t>> arrays;  // in shared memory: first byte and end
 static char *stacks;
 static Body body;
 static void (*kernel)();
@@ -89,7 +89,8 @@ static unsigned draw(unsigned n) {
   rng ^= rng << 17;
   return unsigned(rng >> 11) % n;
 }
-// Every thread declares the same arrays in the same order, so that it gets the same places; between two arrays lies a gap that belongs to none.
+// Every thread declares the same arrays in the same order, so it gets the same places; arrays are separated by an
+// unused gap.
 void *shared(size_t bytes) {
   const size_t at = self->shared_top;
   self->shared_top = (at + bytes + 31) & ~size_t(15);
@@ -167,7 +168,7 @@ static bool arrived(Thread *w, unsigned lanes, unsigned l) {
   }
   return all;
 }
-// Carries out the operations of a warp that are complete. False: none is.
+// Performs the complete operations of a warp. False if there are none.
 static bool warp_ready(Thread *w, unsigned lanes) {
   bool moved = false;
   for (unsigned l = 0; l < lanes && !failure[0]; l++) {
@@ -185,7 +186,7 @@ static bool warp_ready(Thread *w, unsigned lanes) {
     for (unsigned m = 0; m < lanes; m++) {
       if (!(mask >> m & 1)) continue;
       w[m].state = READY;
-      w[m].warp_epoch++;  // all of these order memory among the lanes that take part
+      w[m].warp_epoch++;  // all of these order memory among the participating lanes
     }
     moved = true;
   }
@@ -211,7 +212,7 @@ static void shuffled(std::vector<unsigned> &order) {
   if (seed)
     for (unsigned i = unsigned(order.size()); i > 1; i--) std::swap(order[i - 1], order[draw(i)]);
 }
-// What keeps a block from ending; false where that is an error.
+// Resolves what blocks the end of a block; false if that is an error.
 static bool released(unsigned n) {
   unsigned waiting = 0, in_warp = 0;
   int line = 0, other = 0;
@@ -236,7 +237,7 @@ static bool run_block(unsigned n) {
   for (;;) {
     shuffled(order);
     shuffled(warp_order);
-    if (seed & 1) {  // each warp as far as it gets before the next one starts
+    if (seed & 1) {  // each warp runs as far as possible before the next one starts
       std::stable_sort(order.begin(), order.end(), [](unsigned a, unsigned b) { return a / 32 < b / 32; });
       for (unsigned w : warp_order)
         for (bool moved = true; moved && !failure[0];) {

@@ -1,9 +1,11 @@
-// Runs CUDA C kernels on the CPU, one fiber per GPU thread, so that the very source that nvcc compiles can be tested without a GPU.
+// Runs CUDA C kernels on the CPU, one fiber per GPU thread, so that the source compiled by nvcc can be tested without a
+// GPU.
 //
-// Between two synchronisations the threads of a block run in an order that a seed permutes, whole warps ahead of others included. Shared memory is
-// poisoned before each block. A warp operation is carried out when all lanes of its mask have arrived. What CUDA leaves undefined ends a launch with
-// a message: lanes missing under a mask or at different operations, threads waiting at different barriers, a barrier that never fills.
-// With -fsanitize=thread and race.cpp (in the place of libtsan) every access is checked too.
+// Between two synchronisations, the threads of a block run in an order permuted by a seed, which may run whole warps
+// ahead of others. Shared memory is poisoned before each block. A warp operation is performed when all lanes of its
+// mask have arrived. Undefined behaviour in CUDA ends a launch with a message: lanes missing under a mask or at
+// different operations, threads waiting at different barriers, a barrier that never fills. With -fsanitize=thread and
+// race.cpp (instead of libtsan), every access is also checked.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -13,7 +15,7 @@
 
 #define __global__
 #define __device__
-// Truly: a store of what a call returns would escape the checker of accesses.
+// Forced, because the access checker would miss the store of a call's return value.
 #define __forceinline__ inline __attribute__((always_inline))
 #define __restrict__
 #define __launch_bounds__(...)
@@ -27,11 +29,11 @@ struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(8) uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
 
-// bfloat16, rounded to the nearest even; NaN stays NaN. With -DFINER a made-up format of 16 bits stands in its place, with 9 bits of fraction
-// instead of 7 and 6 of exponent: what comes from rounding must then shrink to about a quarter.
+// bfloat16, rounded to the nearest even; NaN stays NaN. -DFINER replaces it by an artificial 16-bit format with 9
+// instead of 7 fraction bits and 6 exponent bits: rounding errors must then shrink to about a quarter.
 struct bf16 { uint16_t bits; };
 #ifdef FINER
-constexpr uint32_t LEAST = (127 - 31) << 23;  // 2^-31, which exponent 0 stands for; what is smaller becomes 0
+constexpr uint32_t LEAST = (127 - 31) << 23;  // 2^-31, represented by exponent 0; smaller numbers become 0
 __forceinline__ float to_f32(bf16 x) {
   const uint32_t size = x.bits & 0x7fff;
   const uint32_t u = uint32_t(x.bits & 0x8000) << 16 | (size == 0 ? 0 : size == 0x7fff ? 0x7fc00000 : (size << 14) + LEAST);
@@ -61,7 +63,7 @@ __forceinline__ bf16 to_bf16(float f) {
   return bf16{uint16_t((u + 0x7fff + (u >> 16 & 1)) >> 16)};
 }
 #endif
-// For cuBLAS of the emulated GPU.
+// For the emulated GPU's cuBLAS.
 extern "C" inline __attribute__((used)) float bf16_to_f32(uint16_t bits) { return to_f32(bf16{bits}); }
 extern "C" inline __attribute__((used)) uint16_t f32_to_bf16(float x) { return to_bf16(x).bits; }
 
@@ -83,19 +85,19 @@ struct Thread {
 };
 extern Thread *self;  // the running thread
 extern dim3 block_id, block_dim, grid_dim;
-constexpr size_t SHARED_BYTES = 48 << 10;  // what a kernel may declare without asking the driver
+constexpr size_t SHARED_BYTES = 48 << 10;  // maximum a kernel may declare without a driver setting
 void *shared(size_t bytes);
-bool shared_holds(uintptr_t at, size_t bytes);  // whether an array that the kernel declared does
+bool shared_holds(uintptr_t at, size_t bytes);  // whether an array declared by the kernel contains the range
 void barrier(int line);
 uint64_t warp_op(int op, unsigned mask, uint64_t value, unsigned source, int line, void *a = nullptr, void *b = nullptr, void *c = nullptr);
-void stop();  // with a message in `failure`: this launch goes no further
+void stop();  // ends this launch, with a message in `failure`
 using Body = void (*)(void (*)(), void **);
-// Runs all blocks; false and a message in `failure` where CUDA would be undefined.
+// Runs all blocks; false, with a message in `failure`, for undefined behaviour.
 bool launch(Body body, void (*kernel)(), dim3 grid, dim3 block, void **parameters);
 extern char failure[512];
 extern uint64_t seed;         // order of blocks, warps and threads; 0: ascending
-extern unsigned first_block;  // runs one block of a large grid alone; 0: all
-// The kernels of the program, linked one to the next.
+extern unsigned first_block;  // runs only one block of a large grid; 0: all
+// Linked list of the program's kernels.
 struct Known {
   const char *name;
   Known *next;

@@ -1,7 +1,8 @@
-// A driver and a cuBLAS made of software, for programs that look for libcuda.so.1 and libcublas.so.13: memory is the host's, kernels are the real
-// ones compiled for the CPU (cuda_on_cpu.h), products are loops. It rehearses a GPU's acceptance where there is none.
+// A software driver and cuBLAS for programs that load libcuda.so.1 and libcublas.so.13: memory is the host's, kernels
+// are the real ones compiled for the CPU (cuda_on_cpu.h), products are loops. It rehearses the acceptance without a
+// GPU.
 //
-// EMULATED_GPU=dead: every call succeeds, and kernels and products do nothing. Whoever accepts that accepts anything.
+// EMULATED_GPU=dead: every call succeeds, but kernels and products do nothing. The acceptance must fail.
 #include "../../src/train/engine/cuda/kernels/kernels.cu"
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +19,7 @@ unsigned handle(void **to) {
   *to = reinterpret_cast<void *>(64);
   return 0;
 }
-// Not zeros: nothing may rely on fresh memory. A dead one has zeros, which look like results.
+// Not zeros, since nothing may rely on fresh memory. The dead device has zeros, which look like results.
 unsigned allocate(u64 *to, size_t bytes) {
   void *at = malloc(bytes);
   memset(at, dead() ? 0 : 0xff, bytes);
@@ -34,7 +35,7 @@ unsigned fill(u64 at, unsigned char byte, size_t bytes) {
   return 0;
 }
 float get(const void *at, int type, size_t index) { return type == 14 ? to_f32(static_cast<const bf16 *>(at)[index]) : static_cast<const float *>(at)[index]; }
-// Columns first: c = alpha · op(a) · op(b) + beta · c.
+// Column-major: c = alpha · op(a) · op(b) + beta · c.
 unsigned product(const bool (&transposed)[2], const int (&size)[3], float alpha, const void *a, int a_type, int lda, const void *b, int b_type, int ldb, float beta, void *c, int c_type,
                  int ldc) {
   if (dead()) return 0;
@@ -108,7 +109,7 @@ extern "C" unsigned cuModuleGetFunction(H *function, H, const char *name) {
 }
 extern "C" unsigned cuLaunchKernel(H function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, H, void **parameters, void **) {
   if (dead()) return 0;
-  static std::mutex one;  // the scheduler of fibers is one for the process
+  static std::mutex one;  // there is one fiber scheduler per process
   const std::lock_guard<std::mutex> held(one);
   if (reinterpret_cast<Kernel>(function)(gx, gy, gz, bx, by, bz, parameters) == 0) return 0;
   fprintf(stderr, "emulated GPU: %s\n", cpu::failure);

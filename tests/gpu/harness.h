@@ -1,4 +1,4 @@
-// What the tests of kernels share: memory with guard pages, launches by name, comparisons with f64.
+// Shared helpers of kernel tests: memory with guard pages, launches by name, comparisons with f64.
 #pragma once
 #include "cuda_on_cpu.h"
 #include <algorithm>
@@ -18,7 +18,7 @@ OPTIONAL void race_reset();
 OPTIONAL unsigned race_found(const char **);
 OPTIONAL int race_unwritten(void *);
 
-// As in the kernels: what is passed by value.
+// Types passed by value, as in the kernels.
 struct Dropout {
   unsigned key[2], high[2], threshold;
   float scale;
@@ -49,7 +49,7 @@ extern uint64_t state;
 double uniform();
 double normal();
 
-// What is recorded of a buffer (`tests ORDERS NAME FILE`): its bytes, of a huge one only some.
+// The recorded part of a buffer (`tests ORDERS NAME FILE`): all bytes, or some of a huge one.
 struct Extent {
   size_t bytes;
   const char *name;
@@ -63,7 +63,7 @@ template <> inline constexpr char kind_of<bf16> = 'h';
 template <> inline constexpr char kind_of<double> = 'd';
 template <> inline constexpr char kind_of<Piece> = 'p';  // holds pointers
 
-// Memory of the device, full of NaN; its end is followed by a page that nobody may touch.
+// Device memory, filled with NaN and followed by a guard page.
 template <class T> struct Memory {
   T *at;
   size_t n, mapped;
@@ -86,7 +86,7 @@ template <class T> struct Memory {
   }
   operator T *() const { return at; }
   double get(size_t i) const { return to_f32(at[i]); }
-  // Random numbers; what they are after rounding, in f64.
+  // Random numbers; returns their rounded values in f64.
   std::vector<double> draw(double scale = 1, double centre = 0) {
     std::vector<double> kept(n);
     for (size_t i = 0; i < n; i++) {
@@ -108,7 +108,7 @@ template <class... A> void run(const std::string &name, dim3 grid, dim3 block, A
 }
 template <class T> std::string of(const char *name) { return std::string(name) + (sizeof(T) == 2 ? "_bf16" : "_f32"); }
 
-// Writes a launch into the file of the recording, if there is one: what it got when it begins, what became of that when it ends.
+// Writes a launch into the recording, if any: its inputs at the start, and its results at the end.
 // src/train/engine/cuda/launches.rs reads it.
 class Recording {
   struct Reached {
@@ -126,7 +126,7 @@ public:
 };
 void record_into(const char *file);
 
-// The largest difference, as a part of the largest number; NaN is as wrong as can be.
+// The largest difference, relative to the largest number; NaN counts as infinite.
 struct Error {
   double worst = 0, scale = 0;
   void add(double got, double want) {

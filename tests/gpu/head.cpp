@@ -84,7 +84,7 @@ static void scores(Report &report) {
         for (int j = 0; j < classes; j++) z += std::exp(f[j] / double(temperatures[t]));
         to[4 + t] = y / double(temperatures[t]) - std::log(z);
       }
-      // Ranks are counts: exactly right, and no scale for the rest.
+      // Ranks are counts: they must be exact, and do not scale the rest.
       if (out[r * (4 + count) + 1] != to[1]) report.error = 1;
       out[r * (4 + count) + 1] = 0;
       to[1] = 0;

@@ -1,8 +1,9 @@
-// Finds races, reads of what nobody wrote, stray and misaligned accesses in kernels that run under cuda_on_cpu.h.
+// Finds races, uninitialised reads, stray and misaligned accesses in kernels that run under cuda_on_cpu.h.
 //
-// The kernels are compiled with -fsanitize=thread, whose calls (`__tsan_read4`, …) end here and not in libtsan. Two accesses of one address by different
-// threads, one of them a write, are a race unless a barrier of the block, or an operation of their warp, lies between them; threads of different
-// blocks are never ordered. So a race is found whether or not the order of this run shows it.
+// The kernels are compiled with -fsanitize=thread, whose calls (`__tsan_read4`, …) arrive here instead of in libtsan.
+// Two accesses to one address by different threads, one of them a write, are a race unless separated by a barrier of
+// the block or an operation of their warp; threads of different blocks are never ordered. So a race is found regardless
+// of the order in this run.
 #include "cuda_on_cpu.h"
 #include <cstdio>
 #include <map>

@@ -1,4 +1,4 @@
-// Recordings of launches, for those who run kernels in another way: the interpreter of PTX (ptx/) and GPUs (`specbook gpu-acceptance`).
+// Records launches for other ways of running kernels: the PTX interpreter (ptx/) and GPUs (`specbook gpu-acceptance`).
 #include "harness.h"
 
 std::map<char *, Extent> extents;
@@ -28,7 +28,7 @@ static uint64_t word_at(const void *at) {
   memcpy(&word, at, 8);
   return word;
 }
-// Takes the buffer that a pointer leads into, and what that one points to.
+// Records the buffer a pointer refers to, and the buffers that it points to.
 void Recording::reach(uint64_t pointer) {
   auto found = extents.upper_bound(reinterpret_cast<char *>(pointer));
   if (found == extents.begin()) return;

@@ -1,4 +1,4 @@
-// Embedding, norms, sums of columns, rotation, activations, biases, residuals.
+// Embedding, norms, column sums, rotation, activations, biases, residuals.
 #include "harness.h"
 
 static void embed(Report &report, bool positions, int columns, const Dropout &dropout) {
@@ -77,7 +77,7 @@ template <class T> static void norms(Report &report) {
   norm<T>(report, 3, 2084, false, false);
 }
 
-// A row behind the reach of 32-bit indices: only its block runs, over memory that is reserved and not there.
+// A row beyond the reach of 32-bit indices: only its block runs, over reserved but unmapped memory.
 static void far_row(Report &report) {
   const int columns = 1024;
   const size_t row = (size_t(1) << 22) - 1, bytes = (row + 1) * columns * sizeof(float);

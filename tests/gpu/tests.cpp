@@ -1,6 +1,6 @@
-// Every kernel against f64, in several orders of threads, warps and blocks; the same bits in every order; no race, no stray access.
-// `tests ORDERS [NAME [FILE]]`: the tests whose names contain NAME; every launch of the first order is recorded in FILE (record.cpp).
-// Every kernel of the program must be launched by some test.
+// Every kernel against f64, in several orders of threads, warps and blocks, with the same bits in every order, and
+// without races or stray accesses. `tests ORDERS [NAME [FILE]]`: the tests whose names contain NAME; every launch of
+// the first order is recorded in FILE (record.cpp). Every kernel of the program must be launched by some test.
 #include "harness.h"
 #include <csignal>
 #include <set>

@@ -1,7 +1,8 @@
-//! What each instruction without memory or partners computes, by its PTX name: words in, a word out. Registers of every kind are 64-bit words; a
-//! predicate is 0 or 1.
+//! Instructions without memory access or warp operations, by PTX name: words in, a word out. All registers are 64-bit
+//! words; a predicate is 0 or 1.
 //!
-//! Approximations of a GPU are replaced by exact values, rounded once: `ex2.approx` and `rsqrt.approx` may be 2 units of the last place off there.
+//! Approximations of a GPU are replaced by exact values, rounded once: `ex2.approx` and `rsqrt.approx` may be off by 2
+//! units in the last place there.
 
 type Function = fn([u64; 4]) -> u64;
 
@@ -33,7 +34,7 @@ fn of_i(value: i32) -> u64 {
 fn fma_down(a: f32, b: f32, c: f32) -> f32 {
     let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
     let sum = product + c;
-    // What the addition has lost, exactly.
+    // The exact rounding error of the addition.
     let back = sum - product;
     let lost = (product - (sum - back)) + (c - back);
     let nearest = sum as f32;
@@ -41,7 +42,7 @@ fn fma_down(a: f32, b: f32, c: f32) -> f32 {
     if above { nearest.next_down() } else { nearest }
 }
 
-/// Numbers below the normal ones become 0.
+/// Subnormal numbers become 0.
 fn flushed(x: f32) -> f32 {
     if x.is_subnormal() {
         0.0f32.copysign(x)
@@ -58,7 +59,7 @@ fn to_bf16(x: f32) -> u64 {
     u64::from(bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16)
 }
 
-/// `bfi`: the low `count` bits of `x[0]` into `x[1]` from bit `x[2]` on.
+/// `bfi`: inserts the low `count` bits of `x[0]` into `x[1]` from bit `x[2]` on.
 fn insert([from, into, at, count]: [u64; 4]) -> u64 {
     let (at, count) = (at & 0xff, count & 0xff);
     if at >= 32 || count == 0 {
@@ -73,7 +74,8 @@ fn insert([from, into, at, count]: [u64; 4]) -> u64 {
     into & !mask | from << at & mask
 }
 
-/// `prmt`: four bytes out of the eight of `x[1]` and `x[0]`, one for each half byte of `x[2]`; its highest bit asks for the byte's sign.
+/// `prmt`: selects four of the eight bytes of `x[1]` and `x[0]`, one per half byte of `x[2]`; its highest bit selects
+/// the byte's sign.
 fn permute(x: [u64; 4]) -> u64 {
     let all = u64::from(u(x[0])) | x[1] << 32;
     let byte = |place: u32| {
@@ -85,7 +87,7 @@ fn permute(x: [u64; 4]) -> u64 {
     (0..4).map(byte).sum()
 }
 
-/// What `opcode` computes; `None`: nobody has taught it.
+/// The function of `opcode`; `None` if not implemented.
 pub(crate) fn function(opcode: &str) -> Option<Function> {
     if let Some(comparison) = opcode.strip_prefix("setp.") {
         return compare(comparison);
@@ -119,7 +121,7 @@ pub(crate) fn function(opcode: &str) -> Option<Function> {
         "mul.wide.u32" => |x| u64::from(u(x[0])) * u64::from(u(x[1])),
         "mad.wide.u32" => |x| (u64::from(u(x[0])) * u64::from(u(x[1]))).wrapping_add(x[2]),
         "mul.hi.u32" => |x| (u64::from(u(x[0])) * u64::from(u(x[1]))) >> 32,
-        // Where the divisor is 0 a GPU gives anything.
+        // For a divisor of 0, a GPU may return anything.
         "div.s32" => |x| of_i(i(x[0]).checked_div(i(x[1])).unwrap_or(-1)),
         "div.u32" => |x| u(x[0]).checked_div(u(x[1])).unwrap_or(u32::MAX).into(),
         "div.u64" => |x| x[0].checked_div(x[1]).unwrap_or(u64::MAX),
@@ -176,7 +178,7 @@ pub(crate) fn function(opcode: &str) -> Option<Function> {
     })
 }
 
-/// `setp`: with `u` behind it a comparison of floats also holds where one of them is NaN.
+/// `setp`: with suffix `u`, a comparison of floats also holds if one of them is NaN.
 fn compare(comparison: &str) -> Option<Function> {
     Some(match comparison {
         "eq.s32" | "eq.u32" | "eq.b32" => |x| u64::from(u(x[0]) == u(x[1])),
@@ -242,7 +244,7 @@ mod tests {
         assert_eq!(run("setp.ltu.f32", [nan, one, 0, 0]), 1);
         assert_eq!(run("setp.lt.f32", [nan, one, 0, 0]), 0);
         assert_eq!(run("max.f32", [nan, one, 0, 0]), one);
-        // Halfway cases go to the even one, others up.
+        // Ties round to even, others up.
         assert_eq!(run("cvt.rn.bf16.f32", [0x3f80_8000, 0, 0, 0]), 0x3f80);
         assert_eq!(run("cvt.rn.bf16.f32", [0x3f81_8000, 0, 0, 0]), 0x3f82);
         assert!(function("tanh.approx.f32").is_none());
@@ -255,7 +257,7 @@ mod tests {
         assert_eq!(fma_down(-tiny, tiny, 1.0), 1.0f32.next_down());
         assert_eq!(fma_down(tiny, tiny, 1.0), 1.0);
         assert_eq!(fma_down(-tiny, tiny, -1.0), (-1.0f32).next_down());
-        // What even an f64 loses.
+        // A case that even f64 loses.
         assert_eq!(
             fma_down(-2.0f32.powi(-60), 2.0f32.powi(-60), 1.0),
             1.0f32.next_down()

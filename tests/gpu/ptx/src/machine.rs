@@ -1,14 +1,15 @@
-//! Runs a kernel: blocks one after another, and in a block each warp as far as it gets before the next one starts, so that a missing barrier shows.
+//! Runs a kernel: blocks one after another, and within a block each warp as far as possible before the next one starts,
+//! which exposes missing barriers.
 //!
-//! Lanes of a warp go apart at branches; the lowest instruction is done first, which brings them together again. What needs all lanes of a warp waits for
-//! them, and is an error where one has ended or waits elsewhere.
+//! Lanes of a warp diverge at branches; the lowest instruction runs first, which makes them reconverge. An operation of
+//! the whole warp waits for all lanes, and is an error if one has ended or waits elsewhere.
 
 use crate::launches::Launch;
 use crate::memory::{Memory, address};
 use crate::parse::{Instruction, Kernel, Operand, SPECIAL, What};
 
 const LANES: usize = 32;
-/// Instructions of a warp after which it is taken to hang.
+/// Number of instructions after which a warp is considered hung.
 const MOST: u64 = 1 << 28;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,10 +28,10 @@ struct Warp {
     steps: u64,
 }
 
-/// Runs all blocks of a launch, or its one.
+/// Runs all blocks of a launch, or a single one.
 ///
 /// # Errors
-/// What CUDA leaves undefined, or this does not know: what happened, where.
+/// Undefined behaviour in CUDA, or an unsupported instruction, with its place.
 pub(crate) fn run(kernel: &Kernel, launch: &Launch, memory: &mut Memory) -> Result<(), String> {
     let parameters = parameters(kernel, launch)?;
     let [x, y, z] = launch.grid;
@@ -56,7 +57,7 @@ pub(crate) fn run(kernel: &Kernel, launch: &Launch, memory: &mut Memory) -> Resu
     Ok(())
 }
 
-/// The block of parameters, pointers as addresses.
+/// The parameter block, with pointers as addresses.
 fn parameters(kernel: &Kernel, launch: &Launch) -> Result<Vec<u8>, String> {
     let sizes: Vec<usize> = launch.parameters.iter().map(|p| p.bytes.len()).collect();
     let declared: Vec<usize> = kernel.parameters.iter().map(|(_, size)| *size).collect();
@@ -85,7 +86,7 @@ fn run_block(
             warp.run(kernel, parameters, memory)
                 .map_err(|why| format!("warp {number} {why}"))?;
         }
-        // All that have not ended are at the barrier.
+        // All lanes that have not ended are at the barrier.
         let mut waiting = false;
         for warp in warps.iter_mut() {
             for state in &mut warp.state {
@@ -158,7 +159,7 @@ impl Warp {
         }
     }
 
-    /// One instruction, for all lanes that are at it.
+    /// Runs one instruction for all lanes at it.
     fn step(
         &mut self,
         next: usize,
@@ -239,7 +240,7 @@ impl Warp {
         Ok(())
     }
 
-    /// What the whole warp does together, once it is there.
+    /// Runs an operation of the whole warp, once all lanes have arrived.
     fn together(&mut self, kernel: &Kernel) -> Result<(), String> {
         let waits = |lane: &usize| self.state[*lane] == State::InWarp;
         let at = (0..LANES).find(waits).map_or(0, |lane| self.at[lane]);
@@ -270,8 +271,9 @@ impl Warp {
         Ok(())
     }
 
-    /// `D = A B + C`: rows and columns by lane and element, from the PTX manual ("Matrix fragments for mma.m16n8k16 with floating point type"). Products
-    /// are added up as the kernels' build for the CPU does it; a GPU adds in an order of its own and cuts what lies below.
+    /// `D = A B + C`: rows and columns by lane and element, from the PTX manual ("Matrix fragments for mma.m16n8k16
+    /// with floating point type"). Products are summed as in the kernels' CPU build; a GPU sums in another order and
+    /// truncates.
     fn mma(&mut self, [d, a, b, c]: &[Vec<usize>; 4]) {
         let half = |register: usize, lane: usize, upper: usize| {
             let word = self.registers[register][lane] as u32;
@@ -309,7 +311,7 @@ fn low(bits: u32) -> u64 {
     u64::MAX >> (64 - bits)
 }
 
-/// Vectors lie at multiples of their own size.
+/// Vectors are aligned to their size.
 fn aligned(at: u64, size: usize) -> Result<(), String> {
     match at % size as u64 {
         0 => Ok(()),

@@ -1,8 +1,10 @@
-//! Runs the PTX that nvcc made of specbook's kernels, on the CPU: what a driver gets, not the source. A test tool, no part of the program.
+//! Runs the PTX made by nvcc from specbook's kernels on the CPU, as a driver gets it. A test tool, not part of the
+//! program.
 //!
-//! `specbook-ptx KERNELS.ptx LAUNCHES [KERNEL]`: runs every recorded launch (`src/train/engine/cuda/launches.rs`; `tests/gpu/tests.cpp` records them) and
-//! compares all memory with what the kernel's build for the CPU left there, within what its test allows. Every kernel of the PTX must be launched. It shows
-//! errors of nvcc's output: predicates, addresses, layouts of parameters, fragments. Races it does not look for.
+//! `specbook-ptx KERNELS.ptx LAUNCHES [KERNEL]`: runs every recorded launch (`src/train/engine/cuda/launches.rs`;
+//! `tests/gpu/tests.cpp` records them) and compares all memory with the results of the kernel's CPU build, within the
+//! tolerance of its test. Every kernel of the PTX must be launched. It finds errors in nvcc's output: predicates,
+//! addresses, parameter layouts, fragments. It does not look for races.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many kernels are wrong.
+/// Number of wrong kernels.
 fn run(kernels: &str, recorded: &str, only: Option<&str>) -> Result<usize, String> {
     let read = |path: &str| std::fs::read(path).map_err(|error| format!("{path}: {error}"));
     let text = String::from_utf8(read(kernels)?).map_err(|_| format!("{kernels}: no text"))?;

@@ -1,8 +1,9 @@
-//! What a kernel can reach: the launch's buffers and the shared memory of its block. Everything else is an error.
+//! Memory accessible to a kernel: the launch's buffers and the shared memory of its block. Any other access is an
+//! error.
 
 use crate::launches::{Launch, Target};
 
-/// The address of buffer `n` is `(n + 1) * APART`, so that an access before or behind a buffer never meets another one.
+/// The address of buffer `n` is `(n + 1) * APART`, so that an access before or after a buffer never hits another one.
 const APART: u64 = 1 << 41;
 /// The address of shared memory, which fits into 32 bits.
 pub(crate) const SHARED: u64 = 1 << 24;
@@ -10,7 +11,7 @@ pub(crate) const SHARED: u64 = 1 << 24;
 /// The memory of one launch.
 pub(crate) struct Memory {
     names: Vec<String>,
-    /// Bytes in all, and the first one that is stored.
+    /// Total bytes, and the first stored byte.
     extents: Vec<(u64, u64)>,
     /// The stored parts.
     pub(crate) stored: Vec<Vec<u8>>,
@@ -18,13 +19,13 @@ pub(crate) struct Memory {
     written: Vec<bool>,
 }
 
-/// The address of a place in a buffer.
+/// The address of a position in a buffer.
 pub(crate) fn address(target: Target) -> u64 {
     (target.buffer as u64 + 1) * APART + target.offset
 }
 
 impl Memory {
-    /// As it is before a launch.
+    /// The memory before a launch.
     pub(crate) fn new(launch: &Launch) -> Self {
         let mut memory = Self {
             names: launch.buffers.iter().map(|b| b.name.clone()).collect(),
@@ -42,7 +43,7 @@ impl Memory {
         memory
     }
 
-    /// Begins a block: nothing is known of its shared memory.
+    /// Begins a block: its shared memory is undefined.
     pub(crate) fn begin_block(&mut self, shared: usize) {
         self.shared = vec![0xff; shared];
         self.written = vec![false; shared];
@@ -81,7 +82,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Buffer (none: shared memory) and byte of its stored part.
+    /// Buffer (`None`: shared memory) and byte in its stored part.
     fn place(&self, at: u64, size: usize) -> Result<(Option<usize>, usize), String> {
         if at % size as u64 != 0 {
             return Err(format!("has a misaligned address of {size} bytes"));

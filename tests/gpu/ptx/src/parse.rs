@@ -1,4 +1,4 @@
-//! Reads PTX: kernels, their parameters, shared arrays, registers and instructions. What it does not know it refuses.
+//! Parses PTX: kernels, their parameters, shared arrays, registers and instructions. Unknown syntax is refused.
 
 use crate::compute;
 use crate::memory::SHARED;
@@ -7,21 +7,21 @@ use std::collections::BTreeMap;
 /// A kernel, ready to run.
 pub(crate) struct Kernel {
     pub(crate) name: String,
-    /// Byte of each parameter in the block of parameters, and its size.
+    /// Offset of each parameter in the parameter block, and its size.
     pub(crate) parameters: Vec<(usize, usize)>,
     /// Bytes of shared memory.
     pub(crate) shared: usize,
-    /// How many registers a thread has.
+    /// Number of registers per thread.
     pub(crate) registers: usize,
     pub(crate) code: Vec<Instruction>,
 }
 
-/// What is done if the guard holds.
+/// The operation to run if the guard holds.
 pub(crate) struct Instruction {
     /// A predicate, and whether it is negated.
     pub(crate) guard: Option<(usize, bool)>,
     pub(crate) what: What,
-    /// As it is written, for messages.
+    /// Source text, for messages.
     pub(crate) text: String,
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Operand {
     Value(u64),
 }
 
-/// Registers that begin with a value of their own (`Kernel::registers` counts them).
+/// Registers with a predefined value (`Kernel::registers` counts them).
 pub(crate) const SPECIAL: [&str; 7] = [
     "%tid.x",
     "%ctaid.x",
@@ -43,7 +43,7 @@ pub(crate) const SPECIAL: [&str; 7] = [
     "_",
 ];
 
-/// Instructions by what they need.
+/// Kinds of instructions.
 pub(crate) enum What {
     Branch(usize),
     Return,
@@ -51,7 +51,7 @@ pub(crate) enum What {
     WarpBarrier {
         mask: Operand,
     },
-    /// `to` ← what lane `lane ^ by` has in `from`.
+    /// `to` ← `from` of lane `lane ^ by`.
     Shuffle {
         to: usize,
         from: Operand,
@@ -77,7 +77,7 @@ pub(crate) enum What {
         offset: i64,
         size: usize,
     },
-    /// A word out of parts of `bits` bits, the lowest first.
+    /// A word from parts of `bits` bits, lowest first.
     Pack {
         to: usize,
         from: Vec<Operand>,
@@ -141,7 +141,7 @@ impl Reader {
         let (mut lines, mut shared) = (Vec::new(), 0usize);
         for line in body.lines() {
             let line = line.split("//").next().unwrap_or_default().trim();
-            // Inline assembly stands in braces of its own.
+            // Inline assembly is in separate braces.
             let line = line
                 .strip_prefix("{ ")
                 .map_or(line, |line| line.trim_end_matches('}'));
@@ -311,7 +311,7 @@ impl Reader {
     }
 }
 
-/// Loads and stores of memory, whatever its kind, cached or not.
+/// Loads and stores of any kind of memory, cached or not.
 fn is_access(opcode: &str, what: &str) -> bool {
     let mut words = opcode.split('.');
     words.next() == Some(what)
@@ -345,7 +345,7 @@ fn parameter(line: &str) -> Result<(usize, usize, String), String> {
     }
 }
 
-/// Operands; those in braces or brackets are one.
+/// Splits operands; a group in braces or brackets is one.
 fn split(text: &str) -> Vec<String> {
     let (mut found, mut depth) = (vec![String::new()], 0);
     for c in text.chars().filter(|c| !c.is_whitespace()) {
@@ -370,7 +370,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.trim_matches(['{', '}']).split(',')
 }
 
-/// `[%rd4+16]`: what is the base, and how far behind it.
+/// `[%rd4+16]`: base and offset.
 fn place(text: &str) -> Result<(&str, i64), String> {
     let inner = text.trim_matches(['[', ']']);
     match inner.split_once('+') {
