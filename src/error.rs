@@ -76,7 +76,7 @@ impl Error {
             Self::Remote(RemoteError::Address { .. }) => ErrorKind::Usage,
             Self::Remote(RemoteError::Store(error)) => store_kind(error),
             Self::Remote(_) => ErrorKind::Input,
-            Self::Fs(_) => ErrorKind::Store,
+            Self::Fs(error) => place_kind(error),
             Self::Json(_) => ErrorKind::Internal,
         }
     }
@@ -89,9 +89,19 @@ impl Error {
             {
                 return Some(spec_meant(path));
             }
-            Self::Store(StoreError::NoSuchRun { near, .. }) if !near.is_empty() => {
+            Self::Store(StoreError::NoSuchRun { text, near }) if !near.is_empty() => {
+                let setting = format!("{}{text},", if text.contains('/') { "" } else { "/" });
+                if let Some(one) = near.iter().find(|name| name.contains(&setting)) {
+                    return Some(format!(
+                        "`{text}` is a setting of several runs: name one of them, such as `{one}`"
+                    ));
+                }
                 let near = near.join("`, `");
                 return Some(format!("the nearest names are `{near}`"));
+            }
+            Self::Store(StoreError::Ambiguous { examples, .. }) if examples.len() > 1 => {
+                let (a, b) = (&examples[0], &examples[1]);
+                return Some(format!("`specbook diff {a} {b}` shows what differs"));
             }
             Self::Store(StoreError::NoSuchRun { .. }) => {
                 "a run is an id, a unique prefix of one, or `spec/name`"
@@ -100,6 +110,16 @@ impl Error {
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
                 return beside(path);
+            }
+            Self::Interop(InteropError::Fs(error)) | Self::Report(ReportError::Fs(error))
+                if error.source.kind() == std::io::ErrorKind::NotADirectory =>
+            {
+                "a part of this path is a file: name a folder"
+            }
+            Self::Report(ReportError::Fs(error))
+                if error.is_not_found() && error.path.ends_with("data/records.jsonl") =>
+            {
+                "there is no report yet: `specbook run SPEC` or `specbook report SPEC` writes it"
             }
             Self::Interop(error) => return error.advice().map(str::to_owned),
             Self::Remote(error) if error.is_refused() => {
@@ -159,7 +179,7 @@ fn beside(path: &std::path::Path) -> Option<String> {
     crate::human::likest_first(&mut names, &path.file_name()?.to_string_lossy());
     let near = names.first()?;
     Some(format!(
-        "paths of a spec begin at its folder; the nearest name in `{}` is `{near}`",
+        "the nearest name in `{}` is `{near}`; paths in a spec begin at its folder",
         folder.display()
     ))
 }
@@ -168,14 +188,35 @@ fn beside(path: &std::path::Path) -> Option<String> {
 fn spec_meant(path: &std::path::Path) -> String {
     let name = path.file_stem().unwrap_or_default();
     let named = std::path::Path::new(name).with_extension("yaml");
-    let places = [
-        path.with_extension("yaml"),
-        std::path::Path::new("specs").join(named),
-    ];
-    match places.iter().find(|place| place.is_file()) {
+    let specs = std::path::Path::new("specs");
+    let places = [path.with_extension("yaml"), specs.join(&named)];
+    let mut found = places.into_iter().find(|place| place.is_file());
+    for folder in [path.parent().unwrap_or(specs), specs] {
+        found = found.or_else(|| nearly_named(folder, &named));
+    }
+    match found {
         Some(place) => format!("did you mean `{}`?", place.display()),
         None => "`specbook init` writes a spec to start from".to_owned(),
     }
+}
+
+/// The spec in `folder` whose name is spelled nearly as `name` is.
+fn nearly_named(folder: &std::path::Path, name: &std::path::Path) -> Option<std::path::PathBuf> {
+    let here = match folder.as_os_str().is_empty() {
+        true => std::path::Path::new("."),
+        false => folder,
+    };
+    let names = std::fs::read_dir(here).ok()?.flatten();
+    let mut names: Vec<String> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
+        .collect();
+    names.sort_unstable();
+    let near = crate::spec::nearest(
+        &name.to_string_lossy(),
+        &names.iter().map(String::as_str).collect::<Vec<_>>(),
+    )?;
+    Some(folder.join(near))
 }
 
 fn report_kind(error: &ReportError) -> ErrorKind {
@@ -187,8 +228,7 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         ReportError::Records { .. } | ReportError::RecordsFormat { .. } => ErrorKind::Input,
         ReportError::Folder { error, .. } => report_kind(error),
         ReportError::Foreign { .. } => ErrorKind::Usage,
-        ReportError::Fs(error) if error.is_not_found() => ErrorKind::Input,
-        ReportError::Fs(_) => ErrorKind::Store,
+        ReportError::Fs(error) => place_kind(error),
         // The shipped templates are tested, so it is a user's.
         ReportError::Template { .. } => ErrorKind::Input,
         ReportError::Plot(_) | ReportError::Json(_) => ErrorKind::Internal,
@@ -201,7 +241,15 @@ fn interop_kind(error: &InteropError) -> ErrorKind {
             ErrorKind::Input
         }
         InteropError::Refused { .. } | InteropError::Foreign { .. } => ErrorKind::Usage,
-        InteropError::Fs(_) => ErrorKind::Store,
+        InteropError::Fs(error) => place_kind(error),
+    }
+}
+
+/// A place that is not there, or that cannot be read or written.
+fn place_kind(error: &FsError) -> ErrorKind {
+    match error.is_not_found() {
+        true => ErrorKind::Input,
+        false => ErrorKind::Store,
     }
 }
 

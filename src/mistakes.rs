@@ -96,10 +96,19 @@ fn of(error: &ExprError, expression: &str, line: usize, text: &str) -> Problem {
         } => {
             let problem = Problem::new(format!("there is no {kind} `{name}`"));
             let names = near.iter().map(String::as_str);
-            problem
-                .choices_of(name, names, !all)
-                .at(place(text, whole.line as usize, name))
+            let problem = problem.choices_of(name, names, !all);
+            let problem = match *kind {
+                "function" | "value" => {
+                    problem.or_hint("`specbook help functions` lists what an expression may hold")
+                }
+                "metric" => problem.or_hint("`specbook help metrics` explains all of them"),
+                _ => problem,
+            };
+            problem.at(place(text, whole.line as usize, name))
         }
+        ExprError::Alone { name, advice } => Problem::new(format!("`{name}` alone is no value"))
+            .hint(advice)
+            .at(place(text, whole.line as usize, name)),
         other => Problem::new(other.to_string()).at(whole),
     }
 }

@@ -157,11 +157,16 @@ fn whole(store: &Store, record: &RunRecord) -> Result<Compared, Failure> {
 fn text(comparison: &Comparison) -> String {
     let side = |letter: &str, side: &compare::Side| {
         let id: String = side.id.chars().take(12).collect();
-        let seeds = match side.seeds.len() {
-            0 | 1 => String::new(),
-            n => format!(", means over {n} seeds"),
-        };
-        format!("{letter}: {} ({id}{seeds})\n", side.name)
+        let (seed, setting): (Vec<&str>, Vec<&str>) =
+            (side.name.split(',')).partition(|part| part.starts_with("seed="));
+        match side.seeds.len() {
+            0 | 1 => format!("{letter}: {} ({id})\n", side.name),
+            n => format!(
+                "{letter}: {} (means over {n} seeds; curves and samples of {} {id})\n",
+                setting.join(","),
+                seed.join(",")
+            ),
+        }
     };
     let mut out = side("a", &comparison.a) + &side("b", &comparison.b);
     if !comparison.same_numerics {

@@ -46,7 +46,12 @@ impl Failure {
         &self.message
     }
 
-    /// Adds what to do.
+    /// What it says to do.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Says what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -83,6 +83,9 @@ pub(crate) fn setting_of_option(error: &clap::Error) -> Option<String> {
         return None;
     };
     let name = written.trim_start_matches('-').replace('-', "_");
+    if name == "seed" {
+        return Some("seeds".to_owned()); // Other settings end with this word, too.
+    }
     let meant = crate::spec::meant_by(&name);
     let settings = TOPICS.iter().find(|topic| topic.name == "settings")?;
     let own = || settings.entries().into_iter().map(|entry| entry.name);

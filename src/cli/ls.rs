@@ -329,13 +329,12 @@ fn known_column(column: &str, is_known: bool, store: &Store) -> Result<(), Failu
     let names = store.collect(|record| Some(record.metrics.into_keys().collect::<Vec<_>>()))?;
     let metrics: std::collections::BTreeSet<&str> =
         names.iter().flatten().map(String::as_str).collect();
-    let nearest = metrics
-        .iter()
-        .copied()
-        .max_by(|a, b| strsim::jaro_winkler(a, column).total_cmp(&strsim::jaro_winkler(b, column)));
+    let mut metrics: Vec<&str> = metrics.into_iter().collect();
+    crate::human::likest_first(&mut metrics, column);
+    let is_near = |name: &&str| name.contains(column) || strsim::jaro_winkler(name, column) > 0.8;
     let failure = Failure::usage(format!("no stored run has a column `{column}`"));
-    Err(match nearest {
-        Some(nearest) if strsim::jaro_winkler(nearest, column) > 0.8 => failure.hint(format!("did you mean `{nearest}`?")),
+    Err(match metrics.first().filter(|name| is_near(name)) {
+        Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
         _ => failure.hint("columns are id, spec, name, status, profile, engine, params, steps, tokens, docs, sequences, seconds, metrics (`val_loss`) and settings (`model.dim`)"),
     })
 }

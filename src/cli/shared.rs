@@ -84,9 +84,14 @@ impl LoadedModel {
         }
         if !interop::is_model(path) {
             let failure = Failure::from(missing);
-            return Err(failure.hint(
-                "name a run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file",
-            ));
+            let what = "name a run (an id, a unique prefix of one, or `spec/name`), an imported model, a Hugging Face folder or a llama2.c file";
+            return Err(match failure.advice() {
+                Some(near) => {
+                    let hint = format!("{near}\n{what}");
+                    failure.hint(hint)
+                }
+                None => failure.hint(what),
+            });
         }
         let read = interop::read(path, None)?;
         read.notes.iter().for_each(|note| printer.warning(note));

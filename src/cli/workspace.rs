@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::plan::{self, Outline, Outlined, Plan, PlanError, Run};
 use crate::queue::SweepSpec;
 use crate::record::{same_run, same_value};
-use crate::spec::{LoadRequest, Profiles, Spec, SpecText};
+use crate::spec::{Axis, LoadRequest, Profiles, Spec, SpecText};
 use crate::store::{Manifest, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -298,16 +298,26 @@ fn retain<R: Named>(runs: &mut Vec<R>, spec: &Spec, args: &SpecArgs) -> Result<(
     if !runs.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = spec
-        .runs
-        .iter()
-        .take(8)
-        .map(|run| format!("`{}`", run.name))
-        .collect();
-    Err(
-        Failure::usage(format!("no run of `{}` matches the filter", spec.name))
-            .hint(format!("runs are: {} …", names.join(", "))),
-    )
+    let failure = Failure::usage(format!("no run of `{}` matches the filter", spec.name));
+    let axes: Vec<String> = spec.axes.iter().map(axis_with_values).collect();
+    Err(match axes.is_empty() {
+        true => failure.hint("it has no axes: its one run is `base`"),
+        false => failure.hint(format!("its axes are {}", axes.join(", "))),
+    })
+}
+
+/// `dim` (32, 64).
+fn axis_with_values(axis: &Axis) -> String {
+    const MOST: usize = 8;
+    let text = |value: &serde_json::Value| match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => value.to_string(),
+    };
+    let mut values: Vec<String> = axis.values.iter().take(MOST).map(text).collect();
+    if axis.values.len() > MOST {
+        values.push("…".to_owned());
+    }
+    format!("`{}` ({})", axis.name, values.join(", "))
 }
 
 /// What a filter looks at.

@@ -10,6 +10,7 @@
 //! of each draw and then over the draws, and every series point by point; [`Scope::Seed`] and [`Scope::Draw`] take the
 //! replicates with that seed or draw. `run('25x100,seed=1')` is the same replicate in any scope.
 
+mod advice;
 mod estimate;
 mod functions;
 mod held_out;
@@ -82,7 +83,7 @@ pub enum ExprError {
     /// An unknown name.
     #[error("unknown {kind} `{name}`{}", hint(.near, *.all))]
     Unknown {
-        /// `run`, `metric`, `series`, `axis`, `function`, `filter`.
+        /// `run`, `metric`, `series`, `axis`, `axis value`, `function`, `filter`, `value`.
         kind: &'static str,
         /// As written.
         name: String,
@@ -90,6 +91,14 @@ pub enum ExprError {
         near: Vec<String>,
         /// Whether `near` is complete.
         all: bool,
+    },
+    /// A name that is known, but no value by itself.
+    #[error("`{name}` alone is no value: {advice}")]
+    Alone {
+        /// As written.
+        name: String,
+        /// What it is, and how it is used.
+        advice: String,
     },
     /// The expression cannot be read or evaluated.
     #[error("{reason}")]

@@ -3,12 +3,12 @@
 //! Nothing is evaluated, so no value can make a valid expression look wrong. Anything the syntax leaves open is
 //! accepted.
 
-use super::list::{FILTERS, FUNCTIONS, Function};
+use super::advice::{self, is_function, is_metric, names_of, unreadable};
+use super::list::{FILTERS, FUNCTIONS};
 use super::runs::Runs;
 use super::value::is_plain;
-use super::{ExprError, Session, checked_length, functions, invalid, text};
-use crate::eval::curve::training_metrics;
-use crate::record::{METRICS, MetricPoint, metric};
+use super::{ExprError, Session, checked_length, functions, text};
+use crate::record::{METRICS, MetricPoint};
 use minijinja::Value;
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, GetAttr, UnaryOpKind};
 use minijinja::machinery::parse_expr;
@@ -66,7 +66,7 @@ impl Session {
 
     fn kind(&self, expression: &str, more: &[&str]) -> Checked {
         checked_length(expression)?;
-        let syntax = parse_expr(expression).map_err(|error| invalid(&error))?;
+        let syntax = parse_expr(expression).map_err(|error| unreadable(expression, &error))?;
         let names = Names {
             runs: &self.runs,
             more,
@@ -120,8 +120,7 @@ impl Names<'_> {
             return Ok(Kind::Number);
         }
         Ok(match expr {
-            Expr::Var(name) if is_function(name.id) => Kind::Open,
-            Expr::Var(name) => return Err(unknown_function(name.id)),
+            Expr::Var(name) => return Err(advice::alone(self.runs, self.more, name.id)),
             Expr::Const(constant) => match constant.value.kind() {
                 ValueKind::Number | ValueKind::Bool => Kind::Number,
                 ValueKind::String => Kind::Text,
@@ -166,6 +165,9 @@ impl Names<'_> {
                 };
                 self.args(&filter.args)?;
                 let known = || names_of(FILTERS);
+                if is_function(filter.name) {
+                    return Err(advice::alone(self.runs, self.more, filter.name));
+                }
                 if !known().any(|name| name == filter.name) {
                     return Err(ExprError::unknown("filter", filter.name, known()));
                 }
@@ -180,7 +182,11 @@ impl Names<'_> {
             Expr::GetAttr(attribute) => self.attribute(attribute)?,
             Expr::GetItem(item) => {
                 self.expr(&item.subscript_expr)?;
-                match self.expr(&item.expr)? {
+                let kind = self.expr(&item.expr)?;
+                if let Some(name) = text_of(&item.subscript_expr) {
+                    return self.named(kind, name);
+                }
+                match kind {
                     Kind::List => Kind::Number,
                     Kind::Runs => Kind::Run,
                     _ => Kind::Open,
@@ -228,7 +234,11 @@ impl Names<'_> {
     }
 
     fn attribute(&self, attribute: &GetAttr<'_>) -> Checked {
-        let (kind, name) = (self.expr(&attribute.expr)?, attribute.name);
+        self.named(self.expr(&attribute.expr)?, attribute.name)
+    }
+
+    /// What is called `name` of a value.
+    fn named(&self, kind: Kind, name: &str) -> Checked {
         Ok(match (kind, name) {
             (Kind::Run, "name" | "group") => Kind::Text,
             (Kind::Run, "seed" | "replicates") => Kind::Number,
@@ -330,7 +340,11 @@ impl Names<'_> {
                 Kind::Runs
             }
             ("pairs", [axis, _, _]) if axis.may_be(&[Kind::Text]) => {
-                text_of(args[0]).map_or(Ok(()), |axis| self.axis(axis))?;
+                if let Some(axis) = text_of(args[0]) {
+                    self.axis(axis)?;
+                    advice::axis_value(self.runs, axis, args[1])?;
+                    advice::axis_value(self.runs, axis, args[2])?;
+                }
                 self.axes(call)?;
                 Kind::Pairs
             }
@@ -371,18 +385,24 @@ impl Names<'_> {
                 Kind::Number
             }
             _ if is_function(name) => return Err(functions::refused(name)),
+            _ if names_of(FILTERS).any(|known| known == name) => {
+                return Err(advice::alone(self.runs, self.more, name));
+            }
             _ => return Err(unknown_function(name)),
         };
         Ok(result)
     }
 
-    /// Checks the axes named by keyword arguments.
+    /// Checks the axes named by keyword arguments, and their values.
     fn axes(&self, call: &Call<'_>) -> Result<(), ExprError> {
-        let mut names = call.args.iter().filter_map(|arg| match arg {
-            CallArg::Kwarg(name, _) => Some(*name),
+        let mut named = call.args.iter().filter_map(|arg| match arg {
+            CallArg::Kwarg(name, value) => Some((*name, value)),
             _ => None,
         });
-        names.try_for_each(|name| self.axis(name))
+        named.try_for_each(|(name, value)| {
+            self.axis(name)?;
+            advice::axis_value(self.runs, name, value)
+        })
     }
 
     fn run(&self, call: &Call<'_>, args: &[&Expr<'_>]) -> Checked {
@@ -461,25 +481,6 @@ fn text_of<'e>(expr: &'e Expr<'_>) -> Option<&'e str> {
     }
 }
 
-/// Whether a run may have the metric: a listed one, or one derived from curves.
-fn is_metric(name: &str) -> bool {
-    let point = MetricPoint {
-        val_loss: Some(1.0),
-        val_ce: Some(1.0),
-        val_loss_batch_mean: Some(1.0),
-        ..MetricPoint::default()
-    };
-    metric(name).is_some() || training_metrics(&[point]).contains_key(name)
-}
-
-fn names_of(functions: &'static [Function]) -> impl Iterator<Item = &'static str> {
-    functions.iter().map(|function| function.name)
-}
-
-fn is_function(name: &str) -> bool {
-    names_of(FUNCTIONS).any(|known| known == name)
-}
-
 fn unknown_function(name: &str) -> ExprError {
     ExprError::unknown("function", name, names_of(FUNCTIONS))
 }
@@ -490,7 +491,7 @@ pub(super) fn unknown_or(expression: &str, runs: &Runs, error: ExprError) -> Exp
     let names = Names { runs, more: &[] };
     let checked = parse_expr(expression).map(|syntax| names.expr(&syntax));
     match checked {
-        Ok(Err(unknown @ ExprError::Unknown { .. })) => unknown,
+        Ok(Err(found @ (ExprError::Unknown { .. } | ExprError::Alone { .. }))) => found,
         _ => error,
     }
 }

@@ -245,6 +245,11 @@ impl Runs {
         new
     }
 
+    /// Whether these are the runs of a profile other than the default one.
+    pub(super) fn is_part(&self) -> bool {
+        self.part.is_some()
+    }
+
     /// The error for a missing run or setting `name`: unknown, or missing only in this profile.
     pub(super) fn without(&self, name: &str) -> ExprError {
         let everywhere = self.everywhere.as_deref();

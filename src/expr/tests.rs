@@ -3,6 +3,7 @@ use crate::record::RunStatus;
 use insta::assert_snapshot;
 use serde_json::json;
 
+mod alone;
 mod fixture;
 
 pub(crate) use fixture::{grid, run};
@@ -284,7 +285,7 @@ fn mistakes_name_what_there_is() {
     assert_snapshot!(error_of("1 +"), @"syntax error: unexpected end of input, expected expression");
     assert_snapshot!(error_of("avg([1])"), @"unknown function `avg`, the nearest names are `abs`, `log`, `pairs`");
     assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `pm`, `percent`");
-    assert_snapshot!(check("foo + 1").unwrap_err(), @"unknown function `foo`, the nearest names are `log`, `pow`, `count`");
+    assert_snapshot!(check("foo + 1").unwrap_err(), @"unknown value `foo`");
 }
 
 #[test]
@@ -347,7 +348,7 @@ fn mistakes_are_found_in_every_branch_without_results() {
         ),
         ("runs().nll", "gives a list instead of a number"),
         ("runs().nll | round(2)", "takes a number, not a list"),
-        ("foo", "unknown function `foo`"),
+        ("foo", "unknown value `foo`"),
         ("1 is odd", "unknown test `odd`"),
     ] {
         let told = error(expression);

@@ -208,6 +208,9 @@ impl InteropError {
         match self {
             Self::Input { hint, .. } | Self::Refused { hint, .. } => hint.as_deref(),
             Self::Foreign { .. } => Some("name an empty folder, or one that does not exist"),
+            Self::Server { reason, .. } if reason.contains("refused") => {
+                Some("nothing answers there; `mlflow server --port 5000` starts a server")
+            }
             Self::Server { .. } | Self::Data(_) | Self::Fs(_) => None,
         }
     }

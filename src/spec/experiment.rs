@@ -36,6 +36,8 @@ pub(crate) struct Experiment {
     pub(crate) max_runs: Option<(Span, u64)>,
     /// Settings from `--set`; they override everything else.
     pub(crate) sets: Vec<Setting>,
+    /// Whether cases, axes or seeds were left out because something is wrong with them.
+    pub(crate) lacks_axes: bool,
 }
 
 /// The source of an override.
@@ -65,6 +67,7 @@ impl Experiment {
             own_exclude: true,
             max_runs: None,
             sets: Vec::new(),
+            lacks_axes: false,
         };
         for name in EXTRAS {
             if let Some((key, node)) = root.entry(name) {
@@ -135,6 +138,12 @@ impl Experiment {
     }
 
     fn extra(&mut self, path: &[String], key: &Key, node: &Node, problems: &mut Problems) {
+        let before = problems.len();
+        self.read_extra(path, key, node, problems);
+        self.lacks_axes |= problems.len() > before;
+    }
+
+    fn read_extra(&mut self, path: &[String], key: &Key, node: &Node, problems: &mut Problems) {
         match (path[0].as_str(), &path[1..]) {
             ("vary", rest) => self.vary(rest, key, node, problems),
             ("cases", rest) => self.case(rest, key, node, problems),
@@ -214,7 +223,8 @@ impl Experiment {
             }
             _ => {
                 let message = format!("`{name}`: an axis needs a list, not {}", node.describe());
-                return problems.push(Problem::new(message).at(node.span).hint("write `[a, b]`"));
+                let hint = super::advice::of_axis(&name, node);
+                return problems.push(Problem::new(message).at(node.span).hint(hint));
             }
         };
         let values: Vec<Node> = items

@@ -10,7 +10,9 @@ pub(super) struct Advice {
 
 /// Finds the first badly indented line up to `line`, where parsing failed.
 pub(super) fn advice(text: &str, line: usize, message: &str) -> Option<Advice> {
-    let found = indented(text, line);
+    // A tab is noticed on the line before it.
+    let until = line + usize::from(message.contains("tab"));
+    let found = indented(text, until);
     found.or_else(|| colons(text, line, message)).or_else(|| {
         let written = text.lines().nth(line - 1)?;
         let hint = OPEN.iter().find(|(part, _)| message.contains(part))?.1;
@@ -66,16 +68,33 @@ fn colons(text: &str, line: usize, message: &str) -> Option<Advice> {
             hint: "a colon and a space stand between a key and its value: `key: value`".to_owned(),
         });
     }
+    if !message.contains("mapping values") {
+        return None;
+    }
     let written = text.lines().nth(line - 1)?;
-    let value = written.split_once(": ")?.1;
-    let at = value
-        .find(": ")
-        .filter(|_| message.contains("mapping values"))?;
+    let value = written.split_once(": ").map_or("", |(_, value)| value);
+    let Some(at) = value.find(": ") else {
+        return joined(text, line);
+    };
     let before = written.len() - value.len() + at;
     Some(Advice {
         line,
         column: written[..before].chars().count(),
         hint: "a text with `: ` in it stands in quotes".to_owned(),
+    })
+}
+
+/// A `key:value` on the line before: a text to the parser, so that no key can follow it.
+fn joined(text: &str, line: usize) -> Option<Advice> {
+    let line = line - 1;
+    let written = text.lines().nth(line.checked_sub(1)?)?;
+    let (before, value) = written.split_once(':')?;
+    let key = before.trim().trim_start_matches("- ");
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (is_key && !value.is_empty() && !value.starts_with(' ')).then(|| Advice {
+        line,
+        column: before.chars().count(),
+        hint: format!("a space stands behind the colon: `{key}: {}`", value.trim()),
     })
 }
 
@@ -226,6 +245,16 @@ mod tests {
         let hint = "a text with `: ` in it stands in quotes";
         assert_eq!(
             told(title, "mapping values are not allowed"),
+            Some((2, hint.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_colon_without_its_space_is_told() {
+        let text = "train:\n  batch_size:16\n  epochs: 1\n";
+        let hint = "a space stands behind the colon: `batch_size: 16`";
+        assert_eq!(
+            told(text, "mapping values are not allowed"),
             Some((2, hint.to_owned()))
         );
     }

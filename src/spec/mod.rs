@@ -25,6 +25,7 @@
 //! there are several seeds, and `base` if there is no axis. A choice appears in a name without its parameters where
 //! that is unique: `loss=squentropy`, otherwise `loss=square{k=100}`.
 
+mod advice;
 mod alias;
 mod axes;
 mod cell;
@@ -59,7 +60,7 @@ pub(crate) use alias::meant_by;
 pub use cell::*;
 pub use claim::*;
 pub use data::*;
-pub(crate) use error::{Problem, Problems, Sources};
+pub(crate) use error::{Problem, Problems, Sources, nearest};
 pub use error::{SpecError, SpecProblems};
 pub use eval::*;
 pub(crate) use load::{flow, values};

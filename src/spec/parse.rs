@@ -348,7 +348,7 @@ fn lay_out(
     let base = Experiment::read(root, problems);
     report_dead(&base, &[], problems);
     let base_has_axes = Axes::new(&base, problems).is_some();
-    names.incomplete = !base_has_axes;
+    names.incomplete = !base_has_axes || base.lacks_axes;
     let mut laid_out = Vec::new();
     for profile in profiles {
         let active = profile == wanted;
@@ -370,7 +370,7 @@ fn lay_out(
         let axes = base_has_axes
             .then(|| Axes::new(&experiment, problems))
             .flatten();
-        names.incomplete |= axes.is_none();
+        names.incomplete |= axes.is_none() || experiment.lacks_axes;
         if let Some(axes) = axes.map(Arc::new) {
             names.add(Arc::clone(&axes));
             laid_out.push(LaidOut {
@@ -407,12 +407,25 @@ fn read_name(root: &Node, problems: &mut Problems) -> String {
             "`{name}` cannot name a spec: it also names a folder"
         ));
         let allowed = "at most 64 lower-case letters, digits, `-` and `_`; a letter or digit first";
-        problems.push(problem.at(node.span).allowed(allowed));
+        let problem = problem.at(node.span).allowed(allowed);
+        problems.push(match near_name(name) {
+            Some(near) => problem.hint(format!("write `{near}`")),
+            None => problem,
+        });
     } else if is_device(name) {
         let message = format!("`{name}` cannot name a spec: on Windows it names a device");
         problems.push(Problem::new(message).at(node.span));
     }
     name.to_owned()
+}
+
+/// The name with other characters replaced.
+fn near_name(name: &str) -> Option<String> {
+    let parts = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    let near = parts.join("-").to_ascii_lowercase();
+    let fits = name.is_ascii() && near.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (fits && near.len() <= 64).then_some(near)
 }
 
 /// Device names that Windows reserves in every folder.

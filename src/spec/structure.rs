@@ -1,6 +1,7 @@
 //! Checks a tree against its shape: unknown and missing keys, wrong types, unknown choices; reports all, each
 //! with its place.
 
+use super::advice;
 use super::error::{Problem, Problems, nearest};
 use super::schema::{Field, Shape, Variant};
 use super::tree::{Key, Node, Span, Value, join_path};
@@ -112,12 +113,14 @@ impl Check<'_> {
     fn keys(&mut self, entries: &[(Key, Node)], fields: &[Field], path: &Path<'_>, place: Span) {
         let is_field = |key: &Key| fields.iter().any(|field| field.name == key.name);
         let mut meant = Vec::new();
-        for (key, _) in entries.iter().filter(|(key, _)| !is_field(key)) {
+        let unknown = entries.iter().enumerate();
+        for (index, (key, _)) in unknown.filter(|(_, (key, _))| !is_field(key)) {
             let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
             let message = format!("unknown key `{}` in {}", key.name, whole(path, self.root));
             let mut problem = Problem::new(message).at(key.span);
             problem = problem.choices(&key.name, names.iter().copied());
-            match super::setting::elsewhere(&key.name) {
+            let comma = advice::of_comma(entries, index);
+            match comma.or_else(|| super::setting::elsewhere(&key.name)) {
                 Some(hint) => problem = problem.hint(hint),
                 None => meant.extend(nearest(&key.name, &names)),
             }
@@ -149,10 +152,15 @@ impl Check<'_> {
         let names = || variants.iter().map(|variant| variant.name);
         let find = |name: &str| variants.iter().find(|variant| variant.name == name);
         let unknown = |name: &str, span| {
-            Problem::new(format!("`{}` cannot be `{name}`", show(path)))
+            let path = show(path);
+            let problem = Problem::new(format!("`{path}` cannot be `{name}`"))
                 .at(span)
                 .choices(name, names())
-                .allowed(shape.expected())
+                .allowed(shape.expected());
+            match advice::of_choice(name, variants, &path) {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
         };
         match &node.value {
             Value::String(name) => match find(name) {
@@ -184,7 +192,11 @@ impl Check<'_> {
                         entries.len()
                     );
                     let problem = Problem::new(message).at(second.span);
-                    self.push(problem.allowed(shape.expected()));
+                    let problem = problem.allowed(shape.expected());
+                    self.push(match advice::of_comma(entries, 1) {
+                        Some(hint) => problem.hint(hint),
+                        None => problem,
+                    });
                 }
             },
             _ => self.mismatch(node, shape, path),
@@ -238,49 +250,9 @@ impl Check<'_> {
             _ => Problem::new(format!("`{path}` cannot be {found}")).allowed(shape.expected()),
         }
         .at(node.span);
-        self.push(match (shape, &node.value) {
-            (Shape::Text, Value::Number(_) | Value::Bool(_)) => problem.hint("put it in quotes"),
-            (Shape::Record(fields), _) if fields.len() == 1 && is_sound(node, &fields[0].shape) => {
-                problem.hint(format!("write `{{{}: {}}}`", fields[0].name, flow(node)))
-            }
-            (Shape::List(item, _), Value::String(_)) if is_sound(node, item) => {
-                problem.hint(format!("write `[{}]`", flow(node)))
-            }
-            (Shape::Record(_) | Shape::Map(_), Value::List(items)) => match items.first() {
-                Some(item) if !item.entries().is_empty() => {
-                    let key = &item.entries()[0].0.name;
-                    problem.hint(format!("write its keys without dashes: `{key}: …`"))
-                }
-                _ => problem.hint("write keys and values: `key: value`"),
-            },
-            (Shape::Choice(variants), Value::Number(_)) => {
-                let takes = |variant: &&Variant| match &variant.shape {
-                    Some(shape) => is_sound(node, shape),
-                    None => false,
-                };
-                match variants.iter().find(takes) {
-                    Some(one) => problem.hint(format!("write `{{{}: {}}}`", one.name, flow(node))),
-                    None => problem,
-                }
-            }
-            (Shape::Integer(most), Value::Number(number)) => {
-                let float = number.as_f64().unwrap_or_default();
-                if float >= 0.0 && float.fract() == 0.0 && float < 1e15 && !number.is_u64() {
-                    problem.hint(format!("write it without point and exponent: `{float}`"))
-                } else if float > *most as f64 {
-                    problem.hint(format!("at most {most}"))
-                } else {
-                    problem
-                }
-            }
-            (Shape::Integer(_) | Shape::Either(_), Value::String(text)) if is_grouped(text) => {
-                problem.hint(format!("write `{}`", text.replace(['_', ','], "")))
-            }
-            (Shape::Number, Value::String(text)) => match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => problem.hint("write it without quotes"),
-                _ => problem,
-            },
-            _ => problem,
+        self.push(match advice::of_value(node, shape, &path) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
         });
     }
 
@@ -303,27 +275,6 @@ pub(crate) fn is_sound(node: &Node, shape: &Shape) -> bool {
     };
     check.node(node, shape, &mut Vec::new(), node.span);
     problems.is_empty()
-}
-
-/// A value as written inside brackets, quoted if a string could be read otherwise.
-fn flow(node: &Node) -> String {
-    match &node.value {
-        Value::String(text)
-            if text.contains(|c: char| !c.is_alphanumeric() && !"_-./".contains(c)) =>
-        {
-            format!("{text:?}")
-        }
-        Value::String(text) => text.clone(),
-        _ => node.to_json().to_string(),
-    }
-}
-
-/// Whether `text` is a number like `10_000`.
-fn is_grouped(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_digit() || c == '_' || c == ',')
 }
 
 /// `model.dim`; list indices are written without a dot: `claims[2].id`.

@@ -261,7 +261,7 @@ fn a_filter_that_matches_nothing() {
     insta::assert_snapshot!(ran.stderr, @"
     error: no run of `tiny` matches the filter
 
-    hint: runs are: `dim=16`, `dim=32` …
+    hint: its axes are `dim` (16, 32)
     ");
 }
 

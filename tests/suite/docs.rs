@@ -4,6 +4,9 @@ use crate::project::{Project, repository};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+mod carried_out;
+
 /// Folders whose files may cite `docs/studies.md`.
 const CITING: &[&str] = &["src", "crates", "tests", "benches", "specs", "docs"];
 
@@ -170,14 +173,20 @@ fn specs_of_the_documentation_are_valid() {
     }
 }
 
-/// The commands of a page's console blocks, as arguments; comments and redirections are removed.
+/// The commands of a page's console blocks and text, as arguments; comments and redirections are removed.
 fn commands(page: &str) -> Vec<Vec<String>> {
-    page.replace("\\\n", " ")
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("$ specbook ")
-                .or_else(|| line.strip_prefix("$ bin/specbook "))
-        })
+    let page = page.replace("\\\n", " ");
+    let blocks = page.lines().filter_map(|line| {
+        line.strip_prefix("$ specbook ")
+            .or_else(|| line.strip_prefix("$ bin/specbook "))
+    });
+    let spans = page.split('`').filter_map(|span| {
+        let command = span.strip_prefix("specbook ")?;
+        let is_whole = !command.contains(['|', '…', '\n']);
+        is_whole.then_some(command)
+    });
+    blocks
+        .chain(spans)
         .map(|line| {
             let end = [" #", " >"].iter().filter_map(|cut| line.find(cut)).min();
             line[..end.unwrap_or(line.len())]
@@ -208,7 +217,7 @@ fn commands_of_the_documentation_are_understood() {
             );
         }
     }
-    assert!(seen > 25, "only {seen} commands found");
+    assert!(seen > 100, "only {seen} commands found");
 }
 
 #[test]
@@ -231,40 +240,4 @@ fn help_explains_topics_names_and_commands() {
     );
     let schema = project.run(&["schema", "--draft", "7"]).success().stdout;
     assert!(schema.contains("draft-07"));
-}
-
-/// The tutorial from its third section on, with less text and shorter sequences.
-#[test]
-fn the_tutorial_runs() {
-    let project = Project::new();
-    let speeches: String = (0..80)
-        .map(|n| format!("ROMEO:\nWhat light, what day {n}, what sun is that?\n\n"))
-        .collect();
-    project.write("shakespeare.txt", speeches);
-    let spec = yaml("docs/tutorial.md")
-        .replace("train: 4000", "train: 48")
-        .replace("validation: 200", "validation: 8")
-        .replace(
-            "vocab_size: 512, documents: 2000",
-            "vocab_size: 300, documents: 48",
-        )
-        .replace("perplexity: {documents: 100}", "perplexity: {documents: 8}")
-        .replace("max_seq_len: 64", "max_seq_len: 16");
-    project.write("shakespeare.yaml", spec);
-    let commands = commands(&text(&repository().join("docs/tutorial.md")));
-    assert_eq!(commands.len(), 6);
-    for command in commands {
-        let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
-        project.run(&arguments).success();
-    }
-    let report = project.read("reports/shakespeare/report.md");
-    assert!(report.contains("Width 32 ends at"), "{report}");
-    for command in [
-        "report --check shakespeare.yaml",
-        "run shakespeare.yaml",
-        "verify shakespeare.yaml --filter dim=32,seed=0",
-    ] {
-        let arguments: Vec<&str> = command.split(' ').collect();
-        project.run(&arguments).success();
-    }
 }

@@ -84,7 +84,7 @@ fn values_that_do_not_fit() {
       --> s.yaml:28:19
     28 | vary: {model.dim: 128}
        |                   ^^^
-       = hint: write `[a, b]`
+       = hint: write `[128]`
     ");
     assert_snapshot!(edit("seeds: [0, 1, 2]", "vary: {model.dim: []}"), @"
     the axis `model.dim` has no values

@@ -19,6 +19,7 @@ fn claims() {
     40 |     expect: {over: 0.1}
        |              ^^^^
        = allowed: `{above: …}`, `{below: …}`, `{within: …}`, `{equals: …}`, `{increasing: …}`, `{decreasing: …}`
+       = hint: write `{above: …}`
     ");
     assert_snapshot!(edit("expect: {above: 0.1}", "expect: {within: [0.1, -1]}"), @"
     the tolerance -1 is below 0

@@ -152,6 +152,7 @@ fn wrong_types() {
       --> s.yaml:28:8
     28 | seeds: 3
        |        ^
+       = hint: write `[0, 1, 2]` for 3 seeds
     ");
     assert_snapshot!(edit("version: 1", "version: 5000000000"), @"
     `data.corpus.documents.version` has to be a whole number of at least 0, not `5000000000`
@@ -284,6 +285,7 @@ fn a_name_that_cannot_be_a_folder() {
     2 | name: Epoch Frenzy
       |       ^^^^^^^^^^^^
       = allowed: at most 64 lower-case letters, digits, `-` and `_`; a letter or digit first
+      = hint: write `epoch-frenzy`
     ");
     assert_snapshot!(edit("name: epoch-frenzy", "name: com1"), @"
     `com1` cannot name a spec: on Windows it names a device
@@ -313,4 +315,104 @@ fn a_list_in_the_place_of_a_map_is_told_once() {
         assert!(told.starts_with(what), "{told}");
         assert_eq!(told.matches("--> s.yaml").count(), 1, "{told}");
     }
+}
+
+/// One mistake, one message, and in its last line what was meant.
+#[test]
+fn what_was_meant_is_told() {
+    for (from, to, hint) in [
+        (
+            "learning_rate: 1e-3",
+            "learning_rate: 0.1%",
+            "write `0.001`",
+        ),
+        (
+            "learning_rate: 1e-3",
+            "learning_rate: 0,001",
+            "a point stands before decimals: `learning_rate: 0.001`",
+        ),
+        (
+            "learning_rate: 1e-3",
+            "learning_rate: 1/500",
+            "write `0.002`",
+        ),
+        ("top_p: 0.95", "top_p: 95%", "write `0.95`"),
+        ("train: 2500", "train: 2.5k", "write `2500`"),
+        ("train: 2500", "train: 2 500", "write `2500`"),
+        ("batch_size: 10", "batch_size: \"10\"", "write `10`"),
+        (
+            "expect: {above: 0.1}",
+            "expect: {above: 0,1}",
+            "a point stands before decimals: `above: 0.1`",
+        ),
+        (
+            "expect: {above: 0.1}",
+            "expect: above 0.1",
+            "write `{above: 0.1}`",
+        ),
+        (
+            "expect: {above: 0.1}",
+            "expect: \"> 0.1\"",
+            "write `{above: 0.1}`",
+        ),
+        (
+            "expect: {above: 0.1}",
+            "expect: {within: 0.4 ± 0.1}",
+            "write `[0.4, 0.1]`",
+        ),
+        ("seeds: [0, 1, 2]", "seeds: 0..2", "write `[0, 1, 2]`"),
+        (
+            "seeds: [0, 1, 2]",
+            "vary: {model.dim: \"32, 64\"}",
+            "write `[32, 64]`",
+        ),
+        (
+            "seeds: [0, 1, 2]",
+            "vary: {model: {dim: [32, 64]}}",
+            "name the whole path: `model.dim: [a, b]`",
+        ),
+        (
+            "epochs: 1\n",
+            "epochs: 1\n    shuffle: yes\n",
+            "write `true`",
+        ),
+        (
+            "validate: {every: epoch}",
+            "validate: 25",
+            "write `{every: {steps: 25}}`",
+        ),
+        (
+            "corpus: {documents: {version: 1}}",
+            "corpus: my.txt",
+            "write `{text: {path: my.txt}}`",
+        ),
+        (
+            "tokenizer: {train_bpe: {vocab_size: 2048}}",
+            "tokenizer: tokenizer.json",
+            "write `{file: tokenizer.json}`",
+        ),
+        (
+            "- table: {rows: case,",
+            "- table: {rows: [case],",
+            "write `case`",
+        ),
+    ] {
+        let told = edit(from, to);
+        let (_, last) = told
+            .rsplit_once("= hint: ")
+            .unwrap_or_else(|| panic!("{to}: {told}"));
+        assert_eq!(last, hint, "{to}");
+        assert_eq!(told.matches("--> ").count(), 1, "{to}: {told}");
+    }
+}
+
+/// An axis that is not understood is told once, and not again by the cells that name it.
+#[test]
+fn what_follows_from_an_axis_is_not_told() {
+    let told = edit(
+        "cells:\n",
+        "vary: {model.n_layers: 2}\ncells:\n  - table: {rows: n_layers, columns: [val_loss]}\n",
+    );
+    assert!(told.contains("an axis needs a list"), "{told}");
+    assert_eq!(told.matches("--> ").count(), 1, "{told}");
 }
