@@ -123,7 +123,7 @@ impl Error {
             }
             Self::Interop(error) => return error.advice().map(str::to_owned),
             Self::Remote(error) if error.is_refused() => {
-                "who may write has credentials: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` for `s3://`, `https://USER:PASSWORD@HOST/…` for a web server"
+                "writing needs credentials: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` for `s3://`, `https://USER:PASSWORD@HOST/…` for a web server"
             }
             Self::Train(TrainError::Diverged { .. }) => {
                 "a smaller learning rate or `train.grad_clip` often helps; the log has every step"
@@ -133,7 +133,7 @@ impl Error {
             | Self::Report(ReportError::Fs(error))
             | Self::Fs(error) => match error.source.kind() {
                 std::io::ErrorKind::StorageFull => {
-                    "the disk is full; `specbook store gc` lists what can go of a store"
+                    "the disk is full; `specbook store gc` lists removable entries of a store"
                 }
                 std::io::ErrorKind::WouldBlock if error.operation.contains("thread") => {
                     "the limit of processes (`ulimit -u`, `pids.max` of a container) counts threads too; raise it, or use fewer with `--threads`"

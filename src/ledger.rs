@@ -368,7 +368,7 @@ impl std::fmt::Display for Registration {
                 None => write!(f, " Changed {date}.")?,
             }
             if let Some(why) = why {
-                write!(f, " It came out otherwise afterwards: {why}")?;
+                write!(f, " The verdict changed afterwards: {why}")?;
             }
         }
         if !self.is_current {
@@ -465,7 +465,7 @@ mod tests {
             ledger.tell(spec, &mut judged);
             judged[0].registered.clone().unwrap().to_string()
         };
-        assert_snapshot!(told(&changed), @r#"Registered 2026-01-01, before the first result of this spec. Changed 2026-02-03; its verdict was "fails". It came out otherwise afterwards: Eased."#);
+        assert_snapshot!(told(&changed), @r#"Registered 2026-01-01, before the first result of this spec. Changed 2026-02-03; its verdict was "fails". The verdict changed afterwards: Eased."#);
         assert!(told(&first).ends_with("Changed since, without an entry."));
         assert!(Ledger::parse("{\"format\": 2}").is_err());
     }

@@ -230,22 +230,22 @@ mod tests {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
         insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @r#"
         there is no run `25x10`
-           --> spec.yaml:338:20
-        338 |   - text: "{{ run('25x10').val_loss }}"
+           --> spec.yaml:339:20
+        339 |   - text: "{{ run('25x10').val_loss }}"
             |                    ^^^^^
             = allowed: `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100` and others
             = hint: did you mean `25x100`?
 
         there is no function `meen`
-           --> spec.yaml:339:15
-        339 |   - text: "{{ meen(2) }} {{ men(2) }}"
+           --> spec.yaml:340:15
+        340 |   - text: "{{ meen(2) }} {{ men(2) }}"
             |               ^^^^
             = allowed: `mean`, `min`, `difference` and others
             = hint: did you mean `mean`?
 
         there is no function `men`
-           --> spec.yaml:339:29
-        339 |   - text: "{{ meen(2) }} {{ men(2) }}"
+           --> spec.yaml:340:29
+        340 |   - text: "{{ meen(2) }} {{ men(2) }}"
             |                             ^^^
             = allowed: `mean`, `min`, `trend` and others
             = hint: did you mean `mean`?

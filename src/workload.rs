@@ -93,7 +93,7 @@ impl<'a> Workload<'a> {
             Err(error) => Err(error),
         };
         if let Err(error) = kept {
-            let text = "the tokenizer is not kept, so `sample` and `eval` will not find it";
+            let text = "the tokenizer could not be stored, so `sample` and `eval` will not find it";
             data.warnings.push(format!("{text}: {}", error.chain()));
         }
     }

@@ -41,7 +41,7 @@ pub fn check(files: &BTreeMap<String, Vec<u8>>) -> Checked {
         None => {
             checked
                 .problems
-                .push(format!("there is no `{METADATA}`: it is no bundle"));
+                .push(format!("there is no `{METADATA}`: it is not a bundle"));
             return checked;
         }
     };

@@ -60,7 +60,7 @@ pub fn write(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, String> {
 /// # Errors
 /// A description, for a file that is not a ZIP file, is damaged, or has compressed entries.
 pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let damaged = || "not a ZIP file as bundles are, or a damaged one".to_owned();
+    let damaged = || "not an uncompressed ZIP file, or damaged".to_owned();
     let word = |at: usize| -> Option<usize> {
         let word: [u8; 4] = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
         usize::try_from(u32::from_le_bytes(word)).ok()

@@ -169,7 +169,9 @@ fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
     let files = zip::read(&bytes).map_err(|reason| Failure::input(reason).at(path))?;
     match files.contains_key(METADATA) {
         true => Ok(files),
-        false => Err(Failure::input(format!("there is no `{METADATA}`: it is no bundle")).at(path)),
+        false => {
+            Err(Failure::input(format!("there is no `{METADATA}`: it is not a bundle")).at(path))
+        }
     }
 }
 

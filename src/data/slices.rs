@@ -270,12 +270,12 @@ mod tests {
 
     #[test]
     fn overlaps_name_both_ranges() {
-        assert_snapshot!(ranges(&with("train: {skip: 50, take: 100}, validation: 60")), @"`data.train` (documents 51 to 150) and `data.validation` (documents 1 to 60) of the embedded corpus `stories` overlap; what is held out must not be trained on");
-        assert_snapshot!(ranges(&with("train: {skip: 0, take: 10}, validation: {skip: 10, take: 5}, test: {skip: 14, take: 1}")), @"`data.validation` (documents 11 to 15) and `data.test` (documents 15 to 15) of the embedded corpus `stories` overlap; what is held out must not be trained on");
+        assert_snapshot!(ranges(&with("train: {skip: 50, take: 100}, validation: 60")), @"`data.train` (documents 51 to 150) and `data.validation` (documents 1 to 60) of the embedded corpus `stories` overlap; held-out documents must not be trained on");
+        assert_snapshot!(ranges(&with("train: {skip: 0, take: 10}, validation: {skip: 10, take: 5}, test: {skip: 14, take: 1}")), @"`data.validation` (documents 11 to 15) and `data.test` (documents 15 to 15) of the embedded corpus `stories` overlap; held-out documents must not be trained on");
         let bpe = with("train: {skip: 0, take: 10}, validation: {skip: 10, take: 5}")
             .replace("300}", "300, documents: 12}");
-        assert_snapshot!(ranges(&bpe), @"`data.validation` (documents 11 to 15) and `data.tokenizer.train_bpe.documents` (documents 1 to 12) of the embedded corpus `stories` overlap; what is held out must not be trained on");
-        assert_snapshot!(ranges("corpus: {text: {path: ./a/../b.txt}}, tokenizer: {file: t}, train: 5, validation: {take: 5, skip: 2, corpus: {text: {path: b.txt}}}"), @"`data.train` (documents 1 to 5) and `data.validation` (documents 3 to 7) of `./a/../b.txt` overlap; what is held out must not be trained on");
+        assert_snapshot!(ranges(&bpe), @"`data.validation` (documents 11 to 15) and `data.tokenizer.train_bpe.documents` (documents 1 to 12) of the embedded corpus `stories` overlap; held-out documents must not be trained on");
+        assert_snapshot!(ranges("corpus: {text: {path: ./a/../b.txt}}, tokenizer: {file: t}, train: 5, validation: {take: 5, skip: 2, corpus: {text: {path: b.txt}}}"), @"`data.train` (documents 1 to 5) and `data.validation` (documents 3 to 7) of `./a/../b.txt` overlap; held-out documents must not be trained on");
     }
 
     #[test]

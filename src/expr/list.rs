@@ -26,35 +26,35 @@ pub(crate) const FUNCTIONS: &[Function] = functions! {
          `.series('val/loss')` and `.steps('val/loss')` are lists; `.setting('train.epochs')` is a setting.",
         "run(dim=512, n_layers=2).val_loss";
     runs: "axis values, such as `runs(dim=512)`",
-        "All single runs with these axis values, in the order of the plan, every seed and draw by itself. A metric or an axis of \
-         them is a list.",
+        "All single runs with these axis values, in plan order, each seed and draw separately. A metric or an axis of them is a \
+         list.",
         "max(runs(dim=512).val_loss_min)";
     settings: "axis values, such as `settings(dim=512)`",
-        "Like `runs`, but each setting once: its replicates averaged.",
+        "Like `runs`, but each setting once, with its replicates averaged.",
         "count(settings(dim=512))";
     pairs: "an axis and two of its values",
-        "Settings that differ in that axis alone; keyword arguments restrict the other axes. A metric of them is the list of \
+        "Settings that differ only in that axis; keyword arguments restrict the other axes. A metric of them is the list of \
          differences, first minus second; `.first` and `.second` are lists of runs.",
         "mean(pairs('dim', 512, 128).val_loss_min)";
     count: "one list, and `above`, `below` or `equals`",
-        "How many values the list has, or how many of them lie above or below a bound or equal it.",
+        "The number of values in the list, or of those above, below or equal to a bound.",
         "count(pairs('dim', 512, 128).val_loss_min, below=0)";
     mean: "one list of numbers", "The mean.", "mean(runs().val_loss_min)";
-    sd: "one list of numbers", "The standard deviation of a sample (n - 1); an error below two values.", "sd(runs().val_loss_min)";
-    spearman: "two lists of one length",
+    sd: "one list of numbers", "The sample standard deviation (n - 1); an error for fewer than two values.", "sd(runs().val_loss_min)";
+    spearman: "two lists of equal length",
         "Spearman's rank correlation, from -1 to 1.",
         "spearman(runs().dim, runs().val_loss_min)";
-    difference: "two lists of one length",
+    difference: "two lists of equal length",
         "The list of differences, first minus second.",
         "max(difference(runs(dim=512).val_loss_min, runs(dim=128).val_loss_min))";
     first_step_below: "a run, runs or pairs, a series, and a bound or `drop=`",
-        "The first step at which the series lies below the bound, or below its first value minus `drop`; `never=` is the value \
-         where it never does. Of pairs, the difference in steps.",
+        "The first step at which the series is below the bound, or below its first value minus `drop`; `never=` is the result \
+         if it never is. For pairs, the difference in steps.",
         "first_step_below(run(dim=512, n_layers=2), 'val/loss', drop=2)";
     at_step: "a run, runs or pairs, a series and a step",
         "The last value of the series at or before the step.",
         "at_step(run(dim=512, n_layers=2), 'val/loss', 6)";
-    fluctuation: "a run, runs or pairs, a series, and how many last values (default 50)",
+    fluctuation: "a run, runs or pairs, a series, and a number of last values (default 50)",
         "The standard deviation of the last values of the series.",
         "fluctuation(run(dim=512, n_layers=2), 'train/loss', 5)";
     min: "numbers, or one list of them", "The smallest.", "min(runs().val_loss_min)";
@@ -66,8 +66,8 @@ pub(crate) const FUNCTIONS: &[Function] = functions! {
     pow: "two numbers", "The first to the power of the second.", "pow(10, -3)";
     sorted: "one list of numbers", "The list in ascending order.", "sorted(settings().val_loss_min)[0]";
     trend: "one list of numbers",
-        "Spearman's rank correlation of the values with their positions: 1 where they only rise, -1 where they only fall, 0 where \
-         there is no trend to speak of.",
+        "Spearman's rank correlation of the values with their positions: 1 if they only rise, -1 if they only fall, 0 without \
+         a trend.",
         "trend(run(dim=512, n_layers=2).series('val/loss'))";
     after_min: "one list of numbers",
         "The list from its minimum on.",
@@ -76,8 +76,8 @@ pub(crate) const FUNCTIONS: &[Function] = functions! {
 
 /// All filters; they turn a number into text.
 pub(crate) const FILTERS: &[Function] = functions! {
-    round: "a number of digits (default 0)", "The number with so many digits after the point.", "(2 / 3) | round(2)";
-    thousands: "a number of digits (default 0)", "The same with its thousands grouped.", "1234567 | thousands";
-    pm: "nothing", "In texts, at the end: the number with half of its widest 95 % interval over seeds, draws and held-out documents; of a list, its mean with that over the entries and documents.", "[1, 2, 3, 4] | pm";
+    round: "a number of digits (default 0)", "The number with this many decimals.", "(2 / 3) | round(2)";
+    thousands: "a number of digits (default 0)", "As `round`, with thousands separators.", "1234567 | thousands";
+    pm: "nothing", "In texts, at the end: the number ± the half-width of its widest 95 % interval over seeds, draws and held-out documents; for a list, its mean with the interval over entries and documents.", "[1, 2, 3, 4] | pm";
     percent: "a number of digits (default 0)", "The number as a percentage.", "0.125 | percent(1)";
 };

@@ -463,10 +463,12 @@ fn calculable(kind: Kind, is_number: bool) -> Result<(), ExprError> {
     let what = kind.word();
     let reason = match kind {
         Kind::Run | Kind::Runs | Kind::Pairs => {
-            format!("{what} cannot be calculated with: name a metric, such as `.val_loss`")
+            format!("{what} cannot be used in arithmetic: name a metric, such as `.val_loss`")
         }
         Kind::Text if is_number => {
-            format!("{what} cannot be calculated with; a filter comes last: `(x / y) | round(2)`")
+            format!(
+                "{what} cannot be used in arithmetic; a filter comes last: `(x / y) | round(2)`"
+            )
         }
         _ => return Ok(()),
     };

@@ -335,13 +335,13 @@ fn mistakes_are_found_in_every_branch_without_results() {
         ("runs()[0].metric('nl')", "unknown metric `nl`"),
         (
             "1 / runs(dim=512)",
-            "several runs cannot be calculated with",
+            "several runs cannot be used in arithmetic",
         ),
         (
             "1 - runs()[0].nll | round(2)",
-            "a text cannot be calculated with",
+            "a text cannot be used in arithmetic",
         ),
-        ("-runs()[0]", "a run cannot be calculated with"),
+        ("-runs()[0]", "a run cannot be used in arithmetic"),
         (
             "mean(run(dim=128, n_layers=2).nll)",
             "`mean` takes one list of numbers",

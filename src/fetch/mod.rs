@@ -47,7 +47,7 @@ pub enum FetchError {
     },
     /// The file differs from the pinned one.
     #[error(
-        "`{url}` is not the file that is pinned: it has {size} bytes and SHA-256 {sha256}, and {} bytes and SHA-256 {} were expected", pin.size, pin.sha256
+        "`{url}` is not the pinned file: it has {size} bytes and SHA-256 {sha256}, and {} bytes and SHA-256 {} were expected", pin.size, pin.sha256
     )]
     Other {
         /// Its address.

@@ -115,7 +115,7 @@ impl Format for Gguf {
         match self.0 {
             Precision::F32 => "A file for llama.cpp in f32; LLaMA models only.",
             Precision::F16 => "The same with matrices in f16.",
-            Precision::Q8 => "The same with matrices in Q8_0, about 8.5 bits a value.",
+            Precision::Q8 => "The same with matrices in Q8_0, about 8.5 bits per value.",
         }
     }
 
@@ -130,7 +130,7 @@ impl Format for Gguf {
     ) -> Result<Vec<String>, InteropError> {
         let config = model.model;
         let refused =
-            |what: &str| InteropError::refused("gguf", what).hint("`--to hf` holds every model");
+            |what: &str| InteropError::refused("gguf", what).hint("`--to hf` supports every model");
         if config.arch != Arch::Llama {
             let what = format!(
                 "a model of the architecture `{}` (llama.cpp computes GELU by an approximation)",
@@ -156,7 +156,7 @@ impl Format for Gguf {
             .count();
         if narrowed > 0 {
             notes.push(format!(
-                "{narrowed} matrices stay in f32: their rows are no multiple of {BLOCK} values"
+                "{narrowed} matrices stay in f32: their rows are not a multiple of {BLOCK} values"
             ));
         }
         out.put("model.gguf", |out| write_file(&settings, &tensors, out))?;
@@ -371,7 +371,7 @@ fn tokenizer(
                 Some(words) => match WORDS.iter().find(|(piece, _)| words.contains(piece)) {
                     Some((_, rule)) => rule,
                     None => {
-                        notes.push("llama.cpp has no rule that cuts words as this tokenizer does: it may encode a prompt otherwise".to_owned());
+                        notes.push("llama.cpp has no rule that cuts words like this tokenizer, so it may encode a prompt differently".to_owned());
                         "default"
                     }
                 },

@@ -46,14 +46,14 @@ impl Format for Llama2c {
         let refused = |what: String| InteropError::refused("llama2c", what);
         if config.arch != Arch::Llama {
             let what = format!("a model of the architecture `{}`", config.arch.name());
-            return Err(refused(what).hint("`--to hf` holds every model"));
+            return Err(refused(what).hint("`--to hf` supports every model"));
         }
         if (config.norm_eps - 1e-5).abs() > 1e-12 || config.rope_theta != 10_000.0 {
             let what = format!(
                 "a model with `norm_eps: {}` and `rope_theta: {}` (llama2.c computes with 1e-5 and 10000)",
                 config.norm_eps, config.rope_theta
             );
-            return Err(refused(what).hint("`--to hf` holds every model"));
+            return Err(refused(what).hint("`--to hf` supports every model"));
         }
         let table = model.tokenizer.table().map_err(refused)?;
         if config.vocab_size <= BOS {
@@ -69,12 +69,12 @@ impl Format for Llama2c {
         let mut notes = Vec::new();
         if bos != BOS {
             notes.push(format!(
-                "llama2.c begins texts with id {BOS}: ids {bos} and {BOS} changed places"
+                "llama2.c begins texts with id {BOS}: ids {bos} and {BOS} were swapped"
             ));
         }
         if !matches!(table.spelling, Spelling::Pieces { merges: true, .. }) {
             notes.push(
-                "llama2.c cuts prompts by its own rule, so that it may encode a prompt otherwise; what it generates is decoded as here"
+                "llama2.c cuts prompts by its own rule, so it may encode a prompt differently; generated text is decoded in the same way"
                     .to_owned(),
             );
         }
@@ -130,7 +130,7 @@ pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
     let wrong = |what: &str| format!("not a checkpoint of llama2.c: {what}");
     let header = bytes
         .get(..28)
-        .ok_or_else(|| wrong("the header is cut off"))?;
+        .ok_or_else(|| wrong("the header is truncated"))?;
     let header: Vec<i64> = words(header)
         .map(|word| i64::from(i32::from_le_bytes(word)))
         .collect();
@@ -164,11 +164,11 @@ pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
     let (d, layers) = (config.dim as u128, config.n_layers as u128);
     let most = layers * (4 * d * d + 3 * d * config.hidden_dim as u128 + 2 * d);
     if most > u128::from(LIMIT) || !bytes.len().is_multiple_of(4) {
-        return Err(wrong("the number of values is not that of its header"));
+        return Err(wrong("the number of values does not match its header"));
     }
     let values = &bytes[28..];
     if 4 * (config.parameters() + 2 * table(&config)) != values.len() {
-        return Err(wrong("the number of values is not that of its header"));
+        return Err(wrong("the number of values does not match its header"));
     }
     let mut at = 0;
     let mut places = BTreeMap::new();

@@ -147,7 +147,7 @@ fn llama2c_begins_texts_with_id_1_so_the_first_token_moves_there() {
     assert_eq!(tokenizer.bos(), 0);
     let (model, weights) = model(Arch::Llama, |model| model.tied_output = true);
     let (folder, notes) = export("llama2c", &model, &weights, &tokenizer).unwrap();
-    assert!(notes[0].contains("ids 0 and 1 changed places"), "{notes:?}");
+    assert!(notes[0].contains("ids 0 and 1 were swapped"), "{notes:?}");
     let bytes = std::fs::read(folder.path().join("model.bin")).unwrap();
     let (_, back) = llama2c::read(&bytes).unwrap();
     let row = |weights: &Weights, id: usize| weights.0[0].data[id * 24..][..24].to_vec();

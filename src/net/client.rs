@@ -366,7 +366,7 @@ fn roots() -> Result<RootCerts, NetError> {
         let path = PathBuf::from(value);
         let errors = found.errors.iter().map(|error| format!("; {error}"));
         let errors: String = errors.collect();
-        let reason = format!("no certificate can be read from what {name} names{errors}");
+        let reason = format!("no certificate can be read from the path in {name}{errors}");
         return Err(NetError::new(&path.display().to_string(), None, reason));
     }
     if found.certs.is_empty() {

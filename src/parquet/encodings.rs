@@ -175,7 +175,7 @@ impl Values {
                     last: Vec::new(),
                 }
             }
-            other => return unread(format!("its values are written in the way {other}")),
+            other => return unread(format!("its values have the unsupported encoding {other}")),
         })
     }
 
@@ -207,9 +207,7 @@ impl Values {
                 let prefix = prefixes.next().ok_or(Fault::Ends)? as usize;
                 let suffix = part(page, *at, suffixes.next().ok_or(Fault::Ends)? as usize)?;
                 if prefix > last.len() {
-                    return damaged(
-                        "a text has more in common with the one before it than that is long",
-                    );
+                    return damaged("a text shares a longer prefix than the previous text has");
                 }
                 *at += suffix.len();
                 last.truncate(prefix);
@@ -243,7 +241,7 @@ fn differences(page: &[u8], mut at: usize) -> Result<(Vec<u32>, usize), Fault> {
             lengths.push(length);
             Ok(lengths.len() as u64)
         }
-        Err(_) => damaged("a text has a length that is none"),
+        Err(_) => damaged("a text has an invalid length"),
     };
     let mut have = if count > 0 { put(value)? } else { 0 };
     while have < count {

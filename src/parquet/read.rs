@@ -50,24 +50,22 @@ impl<F: Read + Seek> Texts<F> {
         let tail: Vec<u8> = bytes(&mut file, length.saturating_sub(8), length)?;
         let head = bytes(&mut file, 0, length.min(4))?;
         if head != MAGIC {
-            return unread("it does not begin as a Parquet file does");
+            return unread("it does not begin like a Parquet file");
         }
         let is_whole = length >= 12 && tail.ends_with(MAGIC);
         if tail.ends_with(b"PARE") {
             return unread("it is encrypted");
         }
         if !is_whole {
-            return damaged("it does not end as a Parquet file does: it was cut off");
+            return damaged("it does not end like a Parquet file: it is truncated");
         }
         let size = self::length(&tail, 0)?;
         if size > MAX_FOOTER {
-            return unread(format!(
-                "its description takes more than {MAX_FOOTER} bytes"
-            ));
+            return unread(format!("its metadata takes more than {MAX_FOOTER} bytes"));
         }
         let start = (length - 8).checked_sub(size as u64);
         let Some(start) = start else {
-            return damaged("its description is longer than the file");
+            return damaged("its metadata is longer than the file");
         };
         let column = schema::find(&bytes(&mut file, start, length - 8)?, field, length)?;
         Ok(Self {
@@ -96,7 +94,7 @@ impl<F: Read + Seek> Texts<F> {
         if let Some(levels) = &mut page.levels {
             let level = levels.next(&page.bytes)?;
             if level > self.whole {
-                return damaged("a value is there more than it can be");
+                return damaged("a definition level is too high");
             }
             if level < self.whole {
                 return Ok(Some(None));
@@ -188,7 +186,7 @@ impl Open {
             Some(2) => {
                 let of = head.needed(7, "the head of a dictionary")?;
                 if !matches!(of.int(2), Some(PLAIN | 2)) {
-                    return unread("its dictionary is written in a way that is not read");
+                    return unread("its dictionary has an unsupported encoding");
                 }
                 let page = decompress(self.chunk.codec, &packed, unpacked)?;
                 self.dictionary = Dictionary::new(page, values(of)?)?;
@@ -219,7 +217,7 @@ impl Open {
         let (mut at, mut levels) = (0, None);
         if whole > 0 {
             if head.int(3) != Some(RLE) {
-                return unread("its nulls are written in a way that is not read");
+                return unread("its nulls have an unsupported encoding");
             }
             at = 4 + length(&page, 0)?;
             levels = Some(Runs::new(4, at, u32::BITS - whole.leading_zeros()));
@@ -296,7 +294,7 @@ fn decompress(codec: i64, packed: &[u8], size: usize) -> Result<Vec<u8>, Fault> 
         SNAPPY => {
             let claimed = snap::raw::decompress_len(packed).map_err(|error| failed(&error))?;
             if claimed != size || claimed / SNAPPIEST > packed.len() {
-                return damaged("a page has another length than it says");
+                return damaged("a page's length differs from its header");
             }
             let found = snap::raw::Decoder::new().decompress_vec(packed);
             unpacked = found.map_err(|error| failed(&error))?;
@@ -323,6 +321,6 @@ fn decompress(codec: i64, packed: &[u8], size: usize) -> Result<Vec<u8>, Fault> 
     }
     match unpacked.len() == size {
         true => Ok(unpacked),
-        false => damaged("a page has another length than it says"),
+        false => damaged("a page's length differs from its header"),
     }
 }

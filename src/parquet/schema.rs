@@ -68,7 +68,7 @@ pub(super) fn find(description: &[u8], field: &str, length: u64) -> Result<Colum
     };
     if leaf.is_list {
         return unread(format!(
-            "the column `{field}` holds lists, not a text a row"
+            "the column `{field}` holds lists, not one text per row"
         ));
     }
     if leaf.kind != BYTE_ARRAY {

@@ -89,12 +89,12 @@ fn what_is_not_read_is_named() {
     ];
     insta::assert_snapshot!(said.join("\n"), @"
     it is compressed with brotli; snappy, gzip and zstd are read
-    the column `tags.list.element` holds lists, not a text a row
+    the column `tags.list.element` holds lists, not one text per row
     the column `n` holds whole numbers, not texts
     it has no column `body`, only `n`, `text`, `meta.body`
-    it does not end as a Parquet file does: it was cut off
-    it does not begin as a Parquet file does
-    it does not end as a Parquet file does: it was cut off
+    it does not end like a Parquet file: it is truncated
+    it does not begin like a Parquet file
+    it does not end like a Parquet file: it is truncated
     ");
     // Pages with checksums, and a changed letter in each.
     let mut changed = FILES[2].1.to_vec();
@@ -168,10 +168,10 @@ fn claims_cost_nothing() {
         file[at..at + 4].copy_from_slice(&length.to_le_bytes());
         message(read(&file, "text"))
     };
-    assert_eq!(huge(10_000), "its description is longer than the file");
+    assert_eq!(huge(10_000), "its metadata is longer than the file");
     assert_eq!(
         huge(u32::MAX),
-        "its description takes more than 16777216 bytes"
+        "its metadata takes more than 16777216 bytes"
     );
     // A list of 2^60 columns.
     let mut file = b"PAR1".to_vec();

@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, kind: u8, depth: usize) -> Result<Value<'a>, Fault> {
         if depth > DEEPEST {
-            return damaged("its description is nested too deep");
+            return damaged("its metadata is nested too deeply");
         }
         Ok(match kind {
             1 | 2 => Value::Bool(self.byte()? == 1),
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
                 Value::List(values.collect::<Result<_, _>>()?)
             }
             12 => Value::Struct(self.fields(depth + 1)?),
-            kind => return damaged(format!("its description holds a value of the kind {kind}")),
+            kind => return damaged(format!("its metadata has a value of the kind {kind}")),
         })
     }
 }

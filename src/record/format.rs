@@ -19,7 +19,7 @@ pub enum FormatError {
     },
     /// Written by a version that is no longer supported.
     #[error(
-        "{what} has format {found}, which is too old (this specbook reads from {oldest}); run again to make it anew"
+        "{what} has format {found}, which is too old (this specbook reads from {oldest}); run again to recreate it"
     )]
     TooOld {
         /// Kind of file.
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(read(r#"{"format":2,"x":1}"#).unwrap().x, 1);
         assert_eq!(read(r#"{ "x":1, "format": 2}"#).unwrap().x, 1);
         assert_snapshot!(read(r#"{"format":3,"y":1}"#).unwrap_err(), @"a record has format 3, written by a newer specbook than this one (which reads up to 2); update specbook");
-        assert_snapshot!(read(r#"{"x":1,"format":1}"#).unwrap_err(), @"a record has format 1, which is too old (this specbook reads from 2); run again to make it anew");
+        assert_snapshot!(read(r#"{"x":1,"format":1}"#).unwrap_err(), @"a record has format 1, which is too old (this specbook reads from 2); run again to recreate it");
         assert_snapshot!(read("{}").unwrap_err(), @"a record cannot be read: missing field `format` at line 1 column 2");
         assert!(!read("\0").unwrap_err().is_version());
         assert!(

@@ -69,14 +69,14 @@ pub const METRICS: &[Metric] = &[
         "val_loss",
         "Validation loss after the last step, weighted by tokens.",
     ),
-    loss("val_loss_min", "Lowest validation loss that was measured."),
+    loss("val_loss_min", "Lowest measured validation loss."),
     loss(
         "val_loss_max",
-        "Highest validation loss that was measured (after at least one step).",
+        "Highest measured validation loss (after at least one step).",
     ),
     loss(
         "val_loss_first",
-        "First validation loss that was measured (after at least one step).",
+        "First measured validation loss (after at least one step).",
     ),
     loss(
         "val_loss_batch_mean",
@@ -96,11 +96,11 @@ pub const METRICS: &[Metric] = &[
     count("sequences", "Training sequences."),
     count(
         "sequences_by_formula",
-        "Training sequences by the closed formula of the policy, from the documents' lengths alone.",
+        "Training sequences by the policy's closed formula, from document lengths alone.",
     ),
     count(
         "sequence_length",
-        "Tokens of a full training sequence, as the data decided it.",
+        "Tokens of a full training sequence, as resolved from the data.",
     ),
     score(
         "nll",
@@ -112,43 +112,43 @@ pub const METRICS: &[Metric] = &[
         "nll_unigram",
         "nats/token",
         Some(true),
-        "As `nll`, predicted by word frequencies of the run's own training text (interpolated Witten-Bell).",
+        "As `nll`, predicted by word frequencies of the run's training text (interpolated Witten-Bell).",
     ),
     score(
         "nll_bigram",
         "nats/token",
         Some(true),
-        "As `nll`, predicted by frequencies of pairs of the run's own training text (interpolated Witten-Bell).",
+        "As `nll`, predicted by pair frequencies of the run's training text (interpolated Witten-Bell).",
     ),
     score(
         "nll_trigram",
         "nats/token",
         Some(true),
-        "As `nll`, predicted by frequencies of triples of the run's own training text (interpolated Witten-Bell).",
+        "As `nll`, predicted by triple frequencies of the run's training text (interpolated Witten-Bell).",
     ),
     score(
         "val_unigram",
         "nats/token",
         Some(true),
-        "Cross-entropy of the validation targets, predicted by word frequencies of the run's own training text.",
+        "Cross-entropy of the validation targets, predicted by word frequencies of the run's training text.",
     ),
     score(
         "val_bigram",
         "nats/token",
         Some(true),
-        "As `val_unigram` by pairs, whose second id is as far ahead as the run's targets are.",
+        "As `val_unigram`, by pairs whose second id is as far ahead as the run's targets.",
     ),
     score(
         "val_trigram",
         "nats/token",
         Some(true),
-        "As `val_bigram` by triples.",
+        "As `val_bigram`, by triples.",
     ),
     score(
         "beats_ngrams",
         "",
         Some(false),
-        "Longest n-grams (1 to 3) of its own training text that the run predicts better than, with all shorter ones: on the validation documents, or else on whole held-out ones. 0: it learned no more than word frequencies tell; 1: no more than pairs.",
+        "Largest n (up to 3) such that the run predicts better than all n-grams of its training text up to n, on the validation documents or otherwise on whole held-out ones. 0: it learned no more than word frequencies; 1: no more than pair frequencies.",
     ),
     score(
         "perplexity",
@@ -184,7 +184,7 @@ pub const METRICS: &[Metric] = &[
         "accuracy",
         "",
         Some(false),
-        "Share of targets that have the largest logit.",
+        "Share of targets with the largest logit.",
     ),
     score(
         "top5",
@@ -220,7 +220,7 @@ pub const METRICS: &[Metric] = &[
         "perplexity_random_windows",
         "",
         Some(true),
-        "Perplexity over random windows of the validation stream, the capstone's procedure.",
+        "Perplexity over random windows of the validation stream (the capstone's procedure).",
     ),
     score(
         "distinct_1",
@@ -238,7 +238,7 @@ pub const METRICS: &[Metric] = &[
         "repetition",
         "",
         Some(true),
-        "Share of the samples' 4-grams that occurred before in the same sample.",
+        "Share of the samples' 4-grams that occurred earlier in the same sample.",
     ),
 ];
 

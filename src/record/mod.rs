@@ -101,12 +101,12 @@ impl MetricPoint {
     /// Description of a series in one sentence; empty for an unknown name.
     pub fn about(series: &str) -> &'static str {
         match series {
-            "epoch" => "Passes over the training sequences so far, with fraction.",
+            "epoch" => "Passes over the training sequences so far, including fractions.",
             "tokens" => "Scored training targets so far.",
             "train/loss" => "Training loss of the step's batch, before its update.",
             "train/ce" => "Its cross-entropy part, in nats.",
             "train/square" => "Its square part; 0 for plain cross-entropy.",
-            "val/loss" => "Validation loss after the update, weighted by tokens, where it was due.",
+            "val/loss" => "Validation loss after the update, weighted by tokens, if due.",
             "val/ce" => "The cross-entropy part of the validation loss, in nats.",
             "val/loss_batch_mean" => {
                 "Unweighted mean of the validation batches' losses, as the studies computed it."

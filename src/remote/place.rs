@@ -38,7 +38,7 @@ pub trait Place: Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// An invalid address.
-    #[error("`{url}` is no place for runs: {reason}")]
+    #[error("`{url}` is not a place for runs: {reason}")]
     Address {
         /// The address.
         url: String,
@@ -112,7 +112,7 @@ pub fn open(
         }
         "file" => Err(wrong("a folder is named from the root: `file:///folder`")),
         "http" | "https" if rest.contains('?') || rest.contains('#') => Err(wrong(
-            "names are added at its end, so there can be no `?` and no `#`",
+            "names are appended to it, so it must not contain `?` or `#`",
         )),
         "http" | "https" => Ok(Box::new(Web::new(&format!("{scheme}://{rest}"))?)),
         "s3" => Ok(Box::new(s3::open(rest, variable).map_err(

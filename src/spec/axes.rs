@@ -206,7 +206,7 @@ fn fits(experiment: &Experiment, problems: &mut Problems) -> bool {
         problem = problem.at(place);
     }
     if product <= LARGEST_MAX_RUNS.into() {
-        problem = problem.hint(format!("if so many are meant, write `max_runs: {product}`"));
+        problem = problem.hint(format!("if this is intended, write `max_runs: {product}`"));
     }
     problems.push(problem);
     false

@@ -34,7 +34,7 @@ pub struct DataSettings {
     /// 1: predict the next token; 2: the one after it (the off-by-one of the grid and scale-up runs, docs/studies.md#a0).
     #[serde(default = "default_target_shift")]
     pub target_shift: usize,
-    /// Draw of documents: 0 takes the slices as written, `n` shifts them by `n` times the documents they span. The
+    /// Draw of documents: 0 takes the slices as written, `n` shifts them by `n` times the end of the last one. The
     /// tokenizer stays the same. As an axis (`vary: {data.draw: [0, 1, 2]}`), its runs are replicates, like those of
     /// `seeds`.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -43,7 +43,7 @@ fn in_cases_and_axis(axis: &Varied, cases: &[Case], problems: &mut Problems) {
             join_path(&axis.path)
         );
         let problem = Problem::new(message).at(setting.place);
-        problems.push(problem.note(format!("the axis stands at line {}", axis.place.line)));
+        problems.push(problem.note(format!("the axis is at line {}", axis.place.line)));
     }
 }
 
@@ -77,7 +77,7 @@ fn under_seeds(experiment: &Experiment, overrides: &[Setting], problems: &mut Pr
     for (path, at) in settings.map(|one| (&one.path, one.place)).chain(axes) {
         if join_path(path) == "train.seed" {
             let problem = Problem::new("`train.seed` is never used: `seeds` sets it").at(at);
-            let problem = problem.note(format!("`seeds` stands at line {}", place.line));
+            let problem = problem.note(format!("`seeds` is at line {}", place.line));
             problems.push(problem.hint("override `seeds`"));
         }
     }

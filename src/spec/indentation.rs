@@ -36,7 +36,7 @@ const OPEN: [(&str, &str); 5] = [
     ),
     (
         "quoted scalar",
-        "a text that begins with a quote here does not end with it",
+        "a string that begins with a quote here is not closed",
     ),
     (
         "block collection",
@@ -44,7 +44,7 @@ const OPEN: [(&str, &str); 5] = [
     ),
     (
         "did not find expected key",
-        "a list has `- ` before each item, a map before none",
+        "in a list each item begins with `- `, in a map none does",
     ),
 ];
 
@@ -80,7 +80,7 @@ fn colons(text: &str, line: usize, message: &str) -> Option<Advice> {
     Some(Advice {
         line,
         column: written[..before].chars().count(),
-        hint: "a text with `: ` in it stands in quotes".to_owned(),
+        hint: "quote a string that contains `: `".to_owned(),
     })
 }
 
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn texts_with_colons_want_quotes() {
         let title = "name: x\ntitle: Width: does it help?\n";
-        let hint = "a text with `: ` in it stands in quotes";
+        let hint = "quote a string that contains `: `";
         assert_eq!(
             told(title, "mapping values are not allowed"),
             Some((2, hint.to_owned()))

@@ -201,7 +201,7 @@ impl<'a> Marks<'a> {
             },
             Event::Alias(anchor) => {
                 let Some(mark) = self.anchors.get(&anchor) else {
-                    return refuse("this alias stands inside the value that it names");
+                    return refuse("this alias is inside the value it refers to");
                 };
                 self.aliased += mark.size();
                 if self.aliased > MAX_ALIASED {
@@ -270,7 +270,7 @@ impl Joined<'_> {
 
 /// The two parsers disagree.
 fn ambiguous(span: Span, problems: &mut Problems) -> Option<Node> {
-    let message = "this can be read in two ways; quote the texts around it";
+    let message = "this is ambiguous; quote the strings around it";
     problems.push(Problem::new(message).at(span));
     None
 }

@@ -172,7 +172,7 @@ pub(crate) fn elsewhere(name: &str) -> Option<String> {
 pub(crate) fn not_a_path(key: &Key) -> Problem {
     Problem::new(format!("`{}` is not a dot path", key.name))
         .at(key.span)
-        .allowed("names joined by dots, such as `model.dim`; a name that holds a dot stands in double quotes")
+        .allowed("names joined by dots, such as `model.dim`; put a name that contains a dot in double quotes")
 }
 
 /// Checks `node` against `shape`; returns whether it fits.

@@ -169,7 +169,7 @@ fn an_entry_of_an_older_version_is_moved_aside_and_made_anew() {
     let Entry::Damaged { reason } = store.entry(&id).unwrap() else {
         panic!("it cannot be used");
     };
-    assert!(reason.ends_with("a run's record has format 0, which is too old (this specbook reads from 1); run again to make it anew"), "{reason}");
+    assert!(reason.ends_with("a run's record has format 0, which is too old (this specbook reads from 1); run again to recreate it"), "{reason}");
     let summary = testing::go(&store, &plan).unwrap();
     assert_eq!((summary.trained, summary.evaluated), (1, 1));
     assert_eq!(testing::fingerprint(&store, &plan), before);

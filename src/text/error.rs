@@ -18,7 +18,7 @@ pub enum DataError {
     },
     /// An address whose files have not been downloaded.
     #[error(
-        "`{address}` is not on this machine; `specbook data fetch SPEC` downloads it, `specbook run --fetch SPEC` as far as it is needed"
+        "`{address}` is not on this machine; `specbook data fetch SPEC` downloads it, `specbook run --fetch SPEC` only the part it needs"
     )]
     NotFetched {
         /// The address, or the name of a set.
@@ -67,7 +67,7 @@ pub enum DataError {
     #[error(
         "`{}`: {}: {reason}; {decoded} decompressed bytes ({}) were read before it", path.display(),
         match (sound, truncated) {
-            (true, _) => format!("{format} data that is not read"),
+            (true, _) => format!("unsupported {format} data"),
             (false, true) => format!("the {format} data ends early"),
             (false, false) => format!("the {format} data is damaged"),
         },
@@ -193,7 +193,7 @@ pub enum DataError {
     },
     /// Two slices share documents.
     #[error(
-        "`{first}` (documents {} to {}) and `{second}` (documents {} to {}) of {corpus} overlap; what is held out must not be trained on",
+        "`{first}` (documents {} to {}) and `{second}` (documents {} to {}) of {corpus} overlap; held-out documents must not be trained on",
         first_range.0 + 1, first_range.1, second_range.0 + 1, second_range.1
     )]
     Overlap {
@@ -210,7 +210,7 @@ pub enum DataError {
     },
     /// The documents differ from the planned ones.
     #[error(
-        "{corpus} changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` where it kept its size and times)"
+        "{corpus} changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` if its size and times are unchanged)"
     )]
     Changed {
         /// The corpus.
@@ -226,7 +226,7 @@ pub enum DataError {
     },
     /// A tokenizer whose size differs from `model.vocab_size`.
     #[error(
-        "the tokenizer has {found} entries, but `model.vocab_size` says {expected}; give the tokenizer that is meant, or leave `model.vocab_size` out"
+        "the tokenizer has {found} entries, but `model.vocab_size` says {expected}; give the right tokenizer, or leave `model.vocab_size` out"
     )]
     OtherVocabulary {
         /// `model.vocab_size`.

@@ -15,7 +15,7 @@ impl TableFormat for Csv {
     }
 
     fn about(&self) -> &'static str {
-        "`runs.csv` (settings and results, a line per run) and `steps.csv` (a line per step)."
+        "`runs.csv` (settings and results, one line per run) and `steps.csv` (one line per step)."
     }
 
     fn files(&self, _: &[Tracked]) -> Vec<String> {

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 pub const NAME: &str = "mlflow";
 /// Its use, in one sentence.
 pub const ABOUT: &str =
-    "The runs in an MLflow server, by its address; sending twice changes nothing.";
+    "Runs on an MLflow server, given by its address; sending them twice changes nothing.";
 /// Maximum metrics per request; MLflow accepts 1000 entries in total.
 const METRICS: usize = 800;
 /// Maximum parameters per request.

@@ -22,7 +22,7 @@ impl TableFormat for TensorBoard {
     }
 
     fn about(&self) -> &'static str {
-        "Event files for TensorBoard (scalars, hyperparameters, samples), a folder per run."
+        "Event files for TensorBoard (scalars, hyperparameters, samples), one folder per run."
     }
 
     fn files(&self, runs: &[Tracked]) -> Vec<String> {

@@ -425,7 +425,7 @@ fn a_bundle_is_checked_without_its_store() {
         .run(&["bundle", "specs/tiny.yaml", "-o", "mine.zip"])
         .code(2);
     assert!(
-        refused.stderr.contains("is no bundle"),
+        refused.stderr.contains("is not a bundle"),
         "{}",
         refused.stderr
     );

@@ -158,7 +158,7 @@ fn a_tokenizer_of_another_size_is_refused() {
     let project = Project::new();
     let spec = crate::project::TINY.replace("{dim: 16,", "{vocab_size: 32000, dim: 16,");
     project.write("specs/tiny.yaml", spec);
-    insta::assert_snapshot!(project.run(&["plan", "specs/tiny.yaml"]).code(4).stderr, @"error: run `dim=16` of `tiny`: the tokenizer has 320 entries, but `model.vocab_size` says 32000; give the tokenizer that is meant, or leave `model.vocab_size` out");
+    insta::assert_snapshot!(project.run(&["plan", "specs/tiny.yaml"]).code(4).stderr, @"error: run `dim=16` of `tiny`: the tokenizer has 320 entries, but `model.vocab_size` says 32000; give the right tokenizer, or leave `model.vocab_size` out");
 }
 
 /// Published sizes, from the plans' settings (vocabulary of 32,000 and 50,257 entries).

@@ -87,7 +87,7 @@ pub struct SquareTerm {
     pub target: f64,
     /// Factor of every other class, including the reduction.
     pub wrong: f64,
-    /// If the absolute value of the correct class is not below this, it gets the factor of the other classes.
+    /// If the correct class's absolute value is not below this, it gets the factor of the other classes.
     pub near: f64,
 }
 

@@ -92,7 +92,7 @@ impl CacheAudit {
     }
 
     fn unknown(&mut self, path: PathBuf) {
-        self.problems.push((path, "no file of a cache".to_owned()));
+        self.problems.push((path, "not a cache file".to_owned()));
     }
 
     fn bpe(&mut self, fs: &dyn Fs, path: &Path, seals: &mut Seals) -> Result<(), String> {
@@ -107,7 +107,7 @@ impl CacheAudit {
                 }
                 Found::Miss | Found::Damaged(_) => Err("it does not have its digest".to_owned()),
             },
-            _ => Err("no file of a cache".to_owned()),
+            _ => Err("not a cache file".to_owned()),
         }
     }
 
@@ -120,17 +120,17 @@ impl CacheAudit {
     ) -> Result<(), String> {
         let (name, kind) = ending(path)?;
         if !name.starts_with(shard) || !matches!(kind, "ids" | "lengths") {
-            return Err("no file of a cache".to_owned());
+            return Err("not a cache file".to_owned());
         }
         let bytes = fs.read(path, MAX_SLICE);
         let bytes = bytes.map_err(|error| format!("{error}: {}", error.source))?;
         self.bytes += bytes.len() as u64;
         let contents = unsealed(&bytes).ok_or("it does not have its digest")?;
-        let (lengths, rest) = split_lengths(contents).ok_or("its lengths are cut short")?;
+        let (lengths, rest) = split_lengths(contents).ok_or("its lengths are truncated")?;
         let ids: u64 = lengths.map(u64::from).sum();
         let expected = if kind == "ids" { 4 * ids } else { 0 };
         if rest.len() as u64 != expected {
-            return Err("its lengths are not those of its ids".to_owned());
+            return Err("its lengths do not match its ids".to_owned());
         }
         let body = &bytes[..bytes.len() - super::DIGEST_BYTES];
         let seal = (Sha256Hex::of(body), path.to_path_buf());
@@ -156,7 +156,7 @@ impl CacheAudit {
                 && told.insert(path)
             {
                 let reason = format!(
-                    "these ids, or those of the validation slice, are not those that run {run} was trained on"
+                    "these ids, or those of the validation slice, differ from those that run {run} was trained on"
                 );
                 self.problems.push((path.clone(), reason));
             }
@@ -165,7 +165,8 @@ impl CacheAudit {
                 && *digest != trained.tokenizer
                 && told.insert(path)
             {
-                let reason = format!("it is not the tokenizer that run {run} was trained with");
+                let reason =
+                    format!("it differs from the tokenizer that run {run} was trained with");
                 self.problems.push((path.clone(), reason));
             }
         }
@@ -186,5 +187,5 @@ fn ending(path: &Path) -> Result<(&str, &str), String> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(|name| name.split_once('.'))
         .filter(|(hash, _)| Sha256Hex::parse(hash).is_some())
-        .ok_or_else(|| "no file of a cache".to_owned())
+        .ok_or_else(|| "not a cache file".to_owned())
 }

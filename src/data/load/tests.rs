@@ -236,7 +236,7 @@ fn a_changed_file_is_noticed() {
         kept["fingerprint"] = now.text.clone().into();
         std::fs::write(path, kept.to_string()).unwrap();
     }
-    assert_snapshot!(load_with(&settings, &context).unwrap_err(), @"`a.txt` changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` where it kept its size and times)");
+    assert_snapshot!(load_with(&settings, &context).unwrap_err(), @"`a.txt` changed while it was in use: its documents differ from those the run was planned with; plan again (with `--paranoid` if its size and times are unchanged)");
     // The wrong facts are deleted, so planning again works.
     assert_eq!(load_with(&settings, &context).unwrap().documents, 2);
 }
@@ -344,7 +344,7 @@ fn a_forged_cache_is_found_and_made_anew() {
         panic!("{found:?}")
     };
     assert!(
-        reason.ends_with("not those that run a/b was trained on"),
+        reason.ends_with("differ from those that run a/b was trained on"),
         "{reason}"
     );
     // An older run records the digest of its tokenizer, not that of its ids.
@@ -363,7 +363,7 @@ fn a_forged_cache_is_found_and_made_anew() {
     assert!(path.starts_with(folder.path().join("tokens-v1/bpe")));
     assert_eq!(
         reason,
-        "it is not the tokenizer that run a/b was trained with"
+        "it differs from the tokenizer that run a/b was trained with"
     );
     assert_ne!(load_with(&settings, &context).unwrap().ids, whole.ids);
     let paranoid = DataContext {

@@ -43,9 +43,7 @@ impl Kind for Gpt2 {
                 "it was trained with `{activation}`, an approximation of GELU; here the exact one is computed, so logits differ slightly"
             )],
             other => {
-                return Err(format!(
-                    "`activation_function: {other}` is not computed here"
-                ));
+                return Err(format!("`activation_function: {other}` is not supported"));
             }
         };
         let (dim, n_heads) = (config.size("n_embd")?, config.size("n_head")?);

@@ -61,7 +61,7 @@ impl Kind for Llama {
         }
         if config.size_or("head_dim", Some(model.head_dim()))? != model.head_dim() {
             return Err(
-                "heads whose widths do not add up to the model's are not computed here".to_owned(),
+                "heads whose widths do not add up to the model's are not supported".to_owned(),
             );
         }
         Ok((model, Vec::new()))

@@ -218,7 +218,7 @@ impl Config {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(()),
             Some(found) if allowed.contains(found) => Ok(()),
-            Some(found) => Err(format!("`{name}: {found}` is not computed here")),
+            Some(found) => Err(format!("`{name}: {found}` is not supported")),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// For the documentation.
-pub const ABOUT: &str = "Differences between matched runs, by what was changed.";
+pub const ABOUT: &str = "Differences between matched runs, by change.";
 /// An example.
 pub static EXAMPLE: LazyLock<DifferencesCell> = LazyLock::new(|| DifferencesCell {
     metric: "nll".to_owned(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// For the documentation.
-pub const ABOUT: &str = "A metric by two axes, as shades.";
+pub const ABOUT: &str = "A metric by two axes, as shaded cells.";
 /// An example.
 pub static EXAMPLE: LazyLock<HeatCell> = LazyLock::new(|| HeatCell {
     metric: "nll".to_owned(),

@@ -72,7 +72,7 @@ impl CellKind for HistogramCell {
         }
         if self.log.contains(&PlotAxis::Y) {
             let problem = Problem::new(
-                "counts stand on a linear axis: bars on a logarithmic one have no foot",
+                "counts need a linear axis: bars on a logarithmic one have no baseline",
             );
             checker.push(&["log"], problem.allowed("`[x]`"));
         }

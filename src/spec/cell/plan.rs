@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// For the documentation.
-pub const ABOUT: &str = "What was run: names, ids, settings, cost.";
+pub const ABOUT: &str = "The planned runs: names, ids, settings, cost.";
 /// An example.
 pub static EXAMPLE: LazyLock<PlanCell> = LazyLock::new(|| PlanCell(Selection::All));
 

@@ -125,7 +125,7 @@ impl Checker<'_, '_> {
         let known = METRICS.iter().map(|metric| metric.name);
         let problem = Problem::new(format!("there is no metric `{name}`")).choices(name, known);
         let problem = if self.has_axis(name) {
-            problem.hint("the values of the axes head the rows by themselves")
+            problem.hint("axis values already label the rows")
         } else {
             problem.or_hint("`specbook help metrics` explains all of them")
         };

@@ -36,7 +36,7 @@ impl Refs<'_> {
             if !self.profiles.contains(profile) {
                 let known = self.profiles.iter().map(String::as_str);
                 let message =
-                    format!("the claim `{id}` needs a profile `{profile}`, which there is not");
+                    format!("the claim `{id}` needs a profile `{profile}`, which does not exist");
                 let problem = Problem::new(message).choices(profile, known);
                 let path = ["needs", "profiles", &at.to_string()];
                 self.push("claims", index, &path, problem);

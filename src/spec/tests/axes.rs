@@ -48,7 +48,7 @@ fn axes_that_name_nothing() {
       --> s.yaml:25:12
     25 |   25x100: {data..train: 25, train.epochs: 100}
        |            ^^^^^^^^^^^
-       = allowed: names joined by dots, such as `model.dim`; a name that holds a dot stands in double quotes
+       = allowed: names joined by dots, such as `model.dim`; put a name that contains a dot in double quotes
     ");
     assert_snapshot!(edit("data.train: 25,", "model: {dim: 3},"), @"
     `model` is a whole section; name the setting
@@ -154,20 +154,20 @@ fn axes_that_collide() {
       --> s.yaml:25:28
     25 |   25x100: {data.train: 25, train.epochs: 100}
        |                            ^^^^^^^^^^^^
-       = note: the axis stands at line 28
+       = note: the axis is at line 28
 
     the axis `train.epochs` and a case set the same
       --> s.yaml:26:29
     26 |   250x10: {data.train: 250, train.epochs: 10}
        |                             ^^^^^^^^^^^^
-       = note: the axis stands at line 28
+       = note: the axis is at line 28
     ");
     assert_snapshot!(edit("data.train: 25,", "train.seed: 3, data.train: 25,"), @"
     `train.seed` is never used: `seeds` sets it
       --> s.yaml:25:12
     25 |   25x100: {train.seed: 3, data.train: 25, train.epochs: 100}
        |            ^^^^^^^^^^
-       = note: `seeds` stands at line 28
+       = note: `seeds` is at line 28
        = hint: override `seeds`
     ");
     assert_snapshot!(edit("seeds: [0, 1, 2]", "vary: {train.loss: [mse], train.loss.square.k: [1, 2]}"), @"
@@ -193,7 +193,7 @@ fn a_product_too_large() {
     28 | seeds: [0, 1, 2]
        | ^^^^^
        = note: 3 case × 3 seed
-       = hint: if so many are meant, write `max_runs: 9`
+       = hint: if this is intended, write `max_runs: 9`
     ");
     assert_snapshot!(super::huge_axis(), @"
     the axes multiply to 180000 runs; at most 10000 are allowed

@@ -27,7 +27,7 @@ fn bombs_are_refused_quickly() {
         aliases = format!("{aliases}a{level}: &a{level} [{items}]\n");
     }
     assert_snapshot!(quickly(&aliases), @"aliases repeat more than 100000 values");
-    assert_snapshot!(quickly("a: &a [*a]"), @"this alias stands inside the value that it names");
+    assert_snapshot!(quickly("a: &a [*a]"), @"this alias is inside the value it refers to");
     assert_snapshot!(quickly(&"[".repeat(100_000)), @"nested more than 32 levels deep");
     assert_snapshot!(quickly(&"- ".repeat(100_000)), @"nested more than 32 levels deep");
     assert_snapshot!(quickly(&"{a: ".repeat(100_000)), @"nested more than 32 levels deep");
@@ -70,7 +70,7 @@ fn many_of_everything_is_refused_quickly() {
     let claims = list(10_000, &|n| {
         format!("  - {{id: C{n}, says: x, needs: {{profiles: [n{n}]}}}}")
     });
-    assert_snapshot!(quickly(&FRENZY.replace("claims:\n", &format!("claims:\n{claims}\n"))), @"the claim `C0` needs a profile `n0`, which there is not");
+    assert_snapshot!(quickly(&FRENZY.replace("claims:\n", &format!("claims:\n{claims}\n"))), @"the claim `C0` needs a profile `n0`, which does not exist");
     let keys = list(40_000, &|n| format!("key{n}: 1"));
     assert_snapshot!(quickly(&format!("{FRENZY}{keys}\n")), @"unknown key `key0` in the spec");
 }

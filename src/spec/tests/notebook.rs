@@ -36,7 +36,7 @@ fn claims() {
        = allowed: `printed`, `code`, `stored_output`, `derived`
     "#);
     assert_snapshot!(edit("    where: figure 3", "    needs: {profiles: [papr]}"), @"
-    the claim `EF-3` needs a profile `papr`, which there is not
+    the claim `EF-3` needs a profile `papr`, which does not exist
       --> s.yaml:37:24
     37 |     needs: {profiles: [papr]}
        |                        ^^^^
@@ -192,7 +192,7 @@ fn columns_and_data() {
     46 |   - table: {rows: case, columns: [train_loss, case]}
        |                                               ^^^^
        = allowed: `ece`, `val_ce`, `sequences`, `train_sd50`, `val_loss_min` and 36 other names
-       = hint: the values of the axes head the rows by themselves
+       = hint: axis values already label the rows
     ");
     assert_snapshot!(edit("    where: figure 3", "    needs: {data: pile}"), @"
     the claim `EF-3` needs the data `pile`, which no run can have

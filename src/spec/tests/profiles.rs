@@ -76,7 +76,7 @@ fn profile_overrides() {
       --> s.yaml:31:11
     31 |   smoke: {train.seed: 3, data.validation: 10, eval.perplexity.documents: 10}
        |           ^^^^^^^^^^
-       = note: `seeds` stands at line 28
+       = note: `seeds` is at line 28
        = hint: override `seeds`
     ");
     assert_snapshot!(edit("seeds: [0, 1, 2]", "vary: {model.dim: [64, 128]}"), @"
@@ -151,7 +151,7 @@ fn sets() {
      --> --set
     1 | train.seed=1
       | ^^^^^^^^^^
-      = note: `seeds` stands at line 28
+      = note: `seeds` is at line 28
       = hint: override `seeds`
     ");
     assert_snapshot!(set(&["modeldim=64"]), @"

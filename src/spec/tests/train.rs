@@ -41,7 +41,7 @@ fn a_budget_of_tokens_beside_other_lengths() {
        |                  ^^
     ");
     assert_snapshot!(with_length("max_tokens: 500\n    last_batch: drop"), @"
-    `train.last_batch: drop` leaves other sequences out in each epoch, so their tokens cannot be counted ahead for `train.max_tokens`
+    `train.last_batch: drop` drops different sequences in each epoch, so the tokens for `train.max_tokens` cannot be counted in advance
       --> s.yaml:17:17
     17 |     last_batch: drop
        |                 ^^^^
@@ -57,7 +57,7 @@ fn a_budget_of_tokens_needs_to_know_what_a_window_counts() {
     let told = |length| told(&stream.replace("epochs: 1", length), None, &[]);
     assert_eq!(told("max_tokens: 500"), "no problem");
     assert_snapshot!(told("max_tokens: 500\n    ignore_index: 3"), @"
-    `train.ignore_index` takes targets away that only the draws can tell, so a stream with it has no `train.max_tokens`
+    with `train.ignore_index`, the scored targets of a stream depend on the draws, so it cannot have `train.max_tokens`
       --> s.yaml:16:17
     16 |     max_tokens: 500
        |                 ^^^
@@ -213,7 +213,7 @@ fn sequences() {
       --> s.yaml:12:14
     12 |     seq_len: 128
        |              ^^^
-       = hint: a sequence, BOS counted, has at most `model.max_seq_len` tokens
+       = hint: a sequence, including BOS, has at most `model.max_seq_len` tokens
     ");
     assert_snapshot!(edit("sequence: next_token", "target_shift: 3"), @"
     `data.target_shift` is 3
@@ -304,7 +304,7 @@ fn windows_and_ids() {
        |                                                       ^^^
     ");
     assert_snapshot!(edit("{documents: {version: 1}}", "{bin: {path: train.bin}}"), @"
-    `bin` holds token ids, not text that a tokenizer could learn from
+    `bin` contains token ids, not text to train a tokenizer on
      --> s.yaml:9:16
     9 |     tokenizer: {train_bpe: {vocab_size: 2048}}
       |                ^

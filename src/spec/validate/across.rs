@@ -81,7 +81,7 @@ pub(super) fn sequence_fits_model(
     if tokens > model.max_seq_len {
         let most = model.max_seq_len;
         let message = format!("`data.seq_len` {tokens} is longer than `model.max_seq_len` {most}");
-        let hint = "a sequence, BOS counted, has at most `model.max_seq_len` tokens";
+        let hint = "a sequence, including BOS, has at most `model.max_seq_len` tokens";
         findings.say("data.seq_len", message).hint(hint);
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn length_fits_sequence(
             .hint("write `train.max_steps: …`");
     }
     if train.max_tokens.is_some() && train.ignore_index.is_some() {
-        let message = "`train.ignore_index` takes targets away that only the draws can tell, so a stream with it has no `train.max_tokens`";
+        let message = "with `train.ignore_index`, the scored targets of a stream depend on the draws, so it cannot have `train.max_tokens`";
         let hint = "write `train.max_steps: …`";
         findings.say("train.max_tokens", message).hint(hint);
     }

@@ -53,7 +53,7 @@ pub(super) fn tokenizer_fits_corpus(data: &DataSettings, findings: &mut Findings
         generated_is_bounded(&path, documents, corpus, findings);
     }
     if data.corpus.get().holds_ids() {
-        let message = "`bin` holds token ids, not text that a tokenizer could learn from";
+        let message = "`bin` contains token ids, not text to train a tokenizer on";
         let hint = "name the tokenizer that made them: `data.tokenizer: {file: …}`";
         findings.say("data.tokenizer", message).hint(hint);
     }

@@ -35,7 +35,7 @@ pub(super) fn train_counts(train: &TrainSettings, findings: &mut Findings) {
         findings.say("train.max_batches", message);
     }
     if train.max_tokens.is_some() && train.last_batch == LastBatch::Drop {
-        let message = "`train.last_batch: drop` leaves other sequences out in each epoch, so their tokens cannot be counted ahead for `train.max_tokens`";
+        let message = "`train.last_batch: drop` drops different sequences in each epoch, so the tokens for `train.max_tokens` cannot be counted in advance";
         let hint = "leave it out: the last step ends at the last token anyway";
         findings.say("train.last_batch", message).hint(hint);
     }

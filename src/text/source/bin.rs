@@ -105,7 +105,7 @@ impl Source for BinFile {
     fn hint_of_one(&self, vocabulary: Option<BinVocabulary>) -> Option<String> {
         let eos = vocabulary?.eos;
         Some(format!(
-            "its ids hardly ever are {eos}, the id that ends a text: it was made with another tokenizer, or another token ends its texts (`tokenizer: {{file: {{path: …, eos: …}}}}`)"
+            "its ids almost never include {eos}, the end-of-text id: it was made with another tokenizer, or another token ends its texts (`tokenizer: {{file: {{path: …, eos: …}}}}`)"
         ))
     }
 }

@@ -270,7 +270,7 @@ static SETS: LazyLock<Vec<Set>> = LazyLock::new(|| {
             )],
             ..plain(
                 "tinystories-head",
-                "The first 2 MiB of `tinystories`: 2,317 stories, the last of them cut off.",
+                "The first 2 MiB of `tinystories`: 2,317 stories, the last one truncated.",
                 "CDLA-Sharing-1.0",
                 STORIES,
                 text("<|endoftext|>"),
@@ -316,8 +316,8 @@ static SETS: LazyLock<Vec<Set>> = LazyLock::new(|| {
             addresses: &["hf://datasets/monology/pile-uncopyrighted@main/train/*.jsonl.zst"],
             ..plain(
                 "pile-uncopyrighted",
-                "The Pile without the parts that were taken back for their copyright; 30 shards of about 11 GB.",
-                "as of each part; collected for research",
+                "The Pile without the parts removed for copyright reasons; 30 shards of about 11 GB.",
+                "differs by part; collected for research",
                 PILE,
                 lines("text"),
             )
@@ -336,7 +336,7 @@ static SETS: LazyLock<Vec<Set>> = LazyLock::new(|| {
             ..plain(
                 "pile-test",
                 "4,540 documents of ten domains of the Pile's test set, mixed by their SHA-256.",
-                "as of each part; collected for research",
+                "differs by part; collected for research",
                 PILE,
                 lines("original"),
             )

@@ -95,7 +95,7 @@ pub(super) fn list(folder: &Path, extension: Option<&str>) -> Result<Vec<Listed>
         if within.contains(&real) {
             return Err(refused(
                 &path,
-                "it is a link to a folder that it is in, and would be read without end; remove it",
+                "it is a link to one of its own parent folders, an endless loop; remove it",
             ));
         }
         within.push(real);

@@ -88,7 +88,7 @@ pub(super) fn open_bytes(path: &Path) -> Result<Input, DataError> {
             sound: false,
             decoded: 0,
             documents: 0,
-            reason: "it does not begin as such a file does".to_owned(),
+            reason: "it does not begin like such a file".to_owned(),
         });
     } else {
         return Ok(Box::new(file));

@@ -37,7 +37,7 @@ impl Jsonl {
     /// Checks the name of the field.
     pub(super) fn field_is_named(&self, path: &str, findings: &mut Findings) {
         if self.field.is_empty() {
-            let message = "an empty field name holds no text";
+            let message = "the field name is empty";
             findings.say(format!("{path}.field"), message);
         }
     }

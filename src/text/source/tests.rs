@@ -266,7 +266,7 @@ fn windows_beyond_the_limit_are_refused() {
         "a.jsonl.zst",
         [0x28, 0xb5, 0x2f, 0xfd, 0x00, 22 << 3, 1, 0, 0],
     );
-    assert_snapshot!(dir.read("{jsonl: {path: a.jsonl.zst}}", 1).unwrap_err(), @"`a.jsonl.zst`: zstd data that is not read: it needs a window of 4096 MiB, and at most 2048 MiB is read; compress it again with `--long=31` or less; 0 decompressed bytes (0 documents) were read before it");
+    assert_snapshot!(dir.read("{jsonl: {path: a.jsonl.zst}}", 1).unwrap_err(), @"`a.jsonl.zst`: unsupported zstd data: it needs a window of 4096 MiB, and at most 2048 MiB is read; compress it again with `--long=31` or less; 0 decompressed bytes (0 documents) were read before it");
 }
 
 #[test]

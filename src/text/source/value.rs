@@ -131,12 +131,12 @@ fn syntax(text: &str, error: &serde_json::Error) -> String {
             if what.starts_with("expected value") || what.starts_with("invalid number") =>
         {
             format!(
-                "`{word}` (column {column}), which is no JSON; Python writes it unless it is told `allow_nan=False`"
+                "`{word}` (column {column}), which is not JSON; Python writes it unless `allow_nan=False`"
             )
         }
-        (_, Some(escape)) => format!(
-            "`{escape}` (column {column}), half of a surrogate pair, which is no character; the other half is missing"
-        ),
+        (_, Some(escape)) => {
+            format!("`{escape}` (column {column}), an unpaired surrogate, which is not a character")
+        }
         _ => format!("{what} (column {column})"),
     }
 }

@@ -337,6 +337,6 @@ fn spelling(json: &Value) -> Result<Spelling, String> {
             adds_space: json["normalizer"].to_string().contains("\"Prepend\""),
             merges: true,
         }),
-        _ => Err("a tokenizer that cuts text by rules of its own".to_owned()),
+        _ => Err("a tokenizer with its own rules for cutting text".to_owned()),
     }
 }

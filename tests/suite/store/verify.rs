@@ -29,7 +29,7 @@ fn verify_believes_no_cache() {
     forge_ids(&project);
     // The ids recorded by runs are compared with the cache.
     let found = project.run(&["store", "verify"]).code(4);
-    let words = "are not those that run tiny/base,seed=0 was trained on";
+    let words = "differ from those that run tiny/base,seed=0 was trained on";
     assert!(found.stdout.contains(words), "{}", found.stdout);
     let verified = project.run(&[&["verify", "specs/tiny.yaml"][..], &first].concat());
     assert!(verified.success().stdout.contains("equal in every bit"));

@@ -158,11 +158,11 @@ fn what_python_writes_is_named() {
         let dir = Dir::new().with("a.jsonl", line);
         dir.read("{jsonl: {path: a.jsonl}}", 1).unwrap_err()
     };
-    assert_snapshot!(error(r#"{"score": NaN, "text": "a"}"#), @"`a.jsonl`, line 1: expected a JSON object with the text in `text`, found `NaN` (column 11), which is no JSON; Python writes it unless it is told `allow_nan=False`; 0 documents read before it");
-    assert_snapshot!(error(r#"{"score": -Infinity, "text": "a"}"#), @"`a.jsonl`, line 1: expected a JSON object with the text in `text`, found `-Infinity` (column 12), which is no JSON; Python writes it unless it is told `allow_nan=False`; 0 documents read before it");
+    assert_snapshot!(error(r#"{"score": NaN, "text": "a"}"#), @"`a.jsonl`, line 1: expected a JSON object with the text in `text`, found `NaN` (column 11), which is not JSON; Python writes it unless `allow_nan=False`; 0 documents read before it");
+    assert_snapshot!(error(r#"{"score": -Infinity, "text": "a"}"#), @"`a.jsonl`, line 1: expected a JSON object with the text in `text`, found `-Infinity` (column 12), which is not JSON; Python writes it unless `allow_nan=False`; 0 documents read before it");
     let lone = error(r#"{"text": "\\ud83d\ude00 \ud83d"}"#);
     assert!(
-        lone.contains("half of a surrogate pair, which is no character"),
+        lone.contains("an unpaired surrogate, which is not a character"),
         "{lone}"
     );
 }
@@ -186,7 +186,7 @@ fn folders_read_links_and_refuse_what_they_cannot_read() {
     std::fs::remove_file(base.join("d/gone.txt")).unwrap();
     symlink("..", base.join("real/up")).unwrap();
     let error = dir.read("{folder: {path: d}}", 1).unwrap_err();
-    assert!(error.contains("read without end"), "{error}");
+    assert!(error.contains("an endless loop"), "{error}");
     // Names that are not UTF-8 are sorted too.
     let odd = Dir::new().with("o/z.txt", "z");
     for byte in [0xf3_u8, 0xf1, 0xf2] {

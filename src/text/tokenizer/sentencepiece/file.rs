@@ -58,7 +58,7 @@ pub(super) fn of_data(data: &Data) -> Vec<u8> {
 /// A description of a normalization that the library lacks.
 pub(in crate::text::tokenizer) fn portable(data: &Data) -> Result<[Value; 2], String> {
     if data.treat_whitespace_as_suffix {
-        return Err("a SentencePiece model that puts spaces behind words".to_owned());
+        return Err("a SentencePiece model that puts spaces after words".to_owned());
     }
     let space = if data.escape_whitespaces { SPACE } else { ' ' };
     let replace = |pattern: &str, content: &str| json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": content});

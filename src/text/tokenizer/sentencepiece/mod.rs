@@ -158,14 +158,14 @@ impl SentencePiece {
             }
         }
         if data.byte_fallback && bytes.contains(&None) {
-            return Err("it falls back to bytes, and has no pieces for some".to_owned());
+            return Err("it uses byte fallback but lacks pieces for some bytes".to_owned());
         }
         user_defined.sort_by_key(|text| std::cmp::Reverse(text.len()));
         let spans = |text: &str| text.trim_start_matches(SPACE).contains(SPACE);
         Ok(Self {
             spans_words: ids.keys().any(|text| spans(text)) || data.treat_whitespace_as_suffix,
             rules: normalize::Rules::new(&data.rules)?,
-            unknown: unknown.ok_or("it has no piece for what is unknown")?,
+            unknown: unknown.ok_or("it has no unknown piece")?,
             scores: unigram::Scores::of(&data.pieces),
             ids,
             user_defined,

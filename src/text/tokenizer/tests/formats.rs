@@ -153,7 +153,7 @@ fn exported_tokenizers_say_where_they_differ() {
     assert_snapshot!(note, @"the exported `tokenizer.json` gives other ids on texts such as `a [x] b[x]`");
     data.treat_whitespace_as_suffix = true;
     let refused = of(data).portable_json().unwrap_err();
-    assert_snapshot!(refused, @"a SentencePiece model that puts spaces behind words");
+    assert_snapshot!(refused, @"a SentencePiece model that puts spaces after words");
 }
 
 proptest! {
