@@ -13,6 +13,8 @@ COPY specs specs
 COPY src src
 # Cargo needs the files of all targets, even those not built here.
 COPY benches benches
+# And of all members of the workspace.
+COPY tests/gpu/ptx tests/gpu/ptx
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim
