@@ -7,7 +7,8 @@
 #
 # The standard library is used if rustc has it for the target (`rustup target add`), otherwise
 # compiled from rustc's source (rustup component `rust-src`; Debian: rustc-web, cargo-web,
-# rust-web-src). Windows also needs gcc-mingw-w64-x86-64 and wine64.
+# rust-web-src). Windows also needs gcc-mingw-w64-x86-64 and wine64; macOS needs a C compiler for
+# the TLS library: CC_aarch64_apple_darwin, else zig from PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '== %s\n' "$*" >&2; }
@@ -16,7 +17,7 @@ skip() { printf 'skipped: %s\n' "$*" >&2; exit 0; }
 case ${1:-} in
   windows) target=x86_64-pc-windows-gnu ;;
   macos) target=aarch64-apple-darwin ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 # --- a compiler ----------------------------------------------------------------------------
@@ -41,6 +42,19 @@ if [ "${RUSTC:-}" = /usr/bin/rustc ]; then cargo=/usr/bin/cargo; fi
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/$1
 
 if [ "$1" = macos ]; then
+  if [ -z "${CC_aarch64_apple_darwin:-}" ]; then
+    python=$CARGO_TARGET_DIR/zig/bin/python
+    [ -x "$python" ] || { python3 -m venv "$CARGO_TARGET_DIR/zig" && "$python" -m pip install --quiet ziglang; } || skip "macOS (no C compiler for it, and zig cannot be fetched)"
+    CC_aarch64_apple_darwin=$(realpath "$CARGO_TARGET_DIR")/zig/cc
+    # Zig has names of its own for targets, and headers of macOS.
+    cat > "$CC_aarch64_apple_darwin" <<END
+#!/usr/bin/env bash
+words=(); for word; do case \$word in --target=*|-target|-arch|arm64|arm64-apple-*|-mmacosx-version-min=*|-isysroot) ;; *) words+=("\$word") ;; esac; done
+exec "$(realpath "$CARGO_TARGET_DIR")/zig/bin/python" -m ziglang cc -target aarch64-macos "\${words[@]}"
+END
+    chmod +x "$CC_aarch64_apple_darwin"
+    export CC_aarch64_apple_darwin
+  fi
   say "type-checking for $target"
   exec "$cargo" check "${flags[@]}" --workspace --all-targets
 fi
