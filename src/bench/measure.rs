@@ -5,9 +5,7 @@ use crate::data::SequenceSet;
 use crate::plan::forward_flops;
 use crate::record::{MetricPoint, Numerics};
 use crate::spec::TrainSettings;
-use crate::train::{
-    Checkpoint, Engine, Observer, Part, PartSeconds, StepTiming, TrainError, TrainJob,
-};
+use crate::train::{Checkpoint, Engine, Observer, Part, PartSeconds, StepTiming, TrainError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -77,14 +75,7 @@ pub fn measure(
         ..case.train.clone()
     };
     let validation = SequenceSet::new();
-    let job = TrainJob {
-        model: &case.model,
-        train: &train,
-        data: &case.data,
-        validation: &validation,
-        start: None,
-        threads,
-    };
+    let job = case.job(&train, &validation, threads);
     let mut watch = Stopwatch {
         time: match extent {
             Extent::Time(time) => Some(time),

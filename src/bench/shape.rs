@@ -3,6 +3,7 @@
 use crate::data::{SequenceSet, TrainingData};
 use crate::rng::{Purpose, Stream};
 use crate::spec::{Arch, ModelConfig, ModelSettings, TrainSettings};
+use crate::train::TrainJob;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -86,6 +87,23 @@ pub struct Case {
 const BATCHES: usize = 4;
 
 impl Case {
+    /// The training itself, from fresh weights, by `train` in the place of its own settings.
+    pub fn job<'a>(
+        &'a self,
+        train: &'a TrainSettings,
+        validation: &'a SequenceSet,
+        threads: usize,
+    ) -> TrainJob<'a> {
+        TrainJob {
+            model: &self.model,
+            train,
+            data: &self.data,
+            validation,
+            start: None,
+            threads,
+        }
+    }
+
     /// The training of `shape`: AdamW and cross-entropy on random ids.
     pub fn of_shape(shape: &Shape) -> Self {
         let train = json!({

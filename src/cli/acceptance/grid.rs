@@ -10,7 +10,7 @@ use crate::data::SequenceSet;
 use crate::record::MetricPoint;
 use crate::spec::{Every, TrainSettings};
 use crate::train::engine::DeviceKind;
-use crate::train::{Checkpoint, Engine, Observer, StepTiming, TrainJob};
+use crate::train::{Checkpoint, Engine, Observer, StepTiming};
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -83,14 +83,8 @@ fn measured(engine: &dyn Engine, shape: &Shape, validation: usize) -> Result<f64
     for _ in 0..validation {
         set.push(&ids[..shape.seq_len], &ids[1..]);
     }
-    let job = TrainJob {
-        model: &case.model,
-        train: &train,
-        data: &case.data,
-        validation: &set,
-        start: None,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let job = case.job(&train, &set, threads);
     let mut watch = Watch::default();
     engine.train(&job, None, &mut watch)?;
     match watch.times[..] {

@@ -8,7 +8,6 @@ use crate::cli::failure::Failure;
 use crate::cli::print;
 use crate::data::SequenceSet;
 use crate::spec::{Dtype, TrainSettings};
-use crate::train::TrainJob;
 use crate::train::engine::DeviceKind;
 use crate::train::engine::cuda::{self, Ceilings, Operation};
 use serde_json::{Value, json};
@@ -68,15 +67,7 @@ fn timed(number: usize, shape: &Shape, dtype: Dtype) -> Result<Vec<Operation>, F
         ..case.train.clone()
     };
     let validation = SequenceSet::new();
-    let job = TrainJob {
-        model: &case.model,
-        train: &train,
-        data: &case.data,
-        validation: &validation,
-        start: None,
-        threads: 1,
-    };
-    Ok(cuda::operations(number, &job)?)
+    Ok(cuda::operations(number, &case.job(&train, &validation, 1))?)
 }
 
 /// The operations of a step.
