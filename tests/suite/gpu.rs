@@ -208,6 +208,12 @@ mod rehearsal {
         println!("{}", ran.stdout);
         let json = std::fs::read(project.path().join("found.json")).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["is_rehearsal"], true);
+        assert!(
+            ran.stdout.contains("a rehearsal on an emulated GPU"),
+            "{}",
+            ran.stdout
+        );
         let text = |part: &serde_json::Value, key: &str| part[key].as_str().unwrap().to_owned();
         let parts = json["parts"].as_array().unwrap().iter();
         Some(

@@ -190,6 +190,14 @@ pub(crate) fn execute(
     })
 }
 
+/// Whether `device` is no real GPU.
+fn is_rehearsal(device: DeviceKind) -> bool {
+    match device {
+        DeviceKind::Cuda(number) => cuda::is_emulated(number),
+        _ => true,
+    }
+}
+
 fn overview(parts: &[Part], device: DeviceKind) -> String {
     let rows: Vec<Vec<String>> = parts
         .iter()
@@ -208,7 +216,10 @@ fn overview(parts: &[Part], device: DeviceKind) -> String {
         .filter(|part| part.outcome == Outcome::Failed)
         .count();
     let on = match device {
-        DeviceKind::Cuda(_) => format!("on {device}"),
+        DeviceKind::Cuda(_) if !is_rehearsal(device) => format!("on {device}"),
+        DeviceKind::Cuda(_) => {
+            "a rehearsal on an emulated GPU: it says nothing about a real one".to_owned()
+        }
         _ => format!("a rehearsal on {device}: it says nothing about a GPU"),
     };
     format!("{table}\n\n{failed} failed, {skipped} skipped; {on}")
@@ -224,7 +235,7 @@ fn as_json(parts: &[Part], device: DeviceKind) -> Value {
         "format": 1,
         "specbook": env!("CARGO_PKG_VERSION"),
         "device": device.to_string(),
-        "is_rehearsal": !matches!(device, DeviceKind::Cuda(_)),
+        "is_rehearsal": is_rehearsal(device),
         "parts": parts.collect::<Vec<_>>(),
     })
 }

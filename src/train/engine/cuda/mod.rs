@@ -171,13 +171,18 @@ pub(crate) fn replayed(
     }
 }
 
+/// Whether GPU `number` is the emulated one of rehearsals (`tests/gpu/driver.cpp`).
+pub(crate) fn is_emulated(number: usize) -> bool {
+    probe().as_ref().is_ok_and(|it| it.is_emulated(number))
+}
+
 /// Says what can be used of GPU `number`, with an error where nothing can.
 ///
 /// # Errors
 /// As opening it.
 pub fn usable(number: usize) -> Result<(), TrainError> {
     let found = probe();
-    if support() != Support::CheckOnly || !found.as_ref().is_ok_and(|it| it.is_emulated(number)) {
+    if support() != Support::CheckOnly || !is_emulated(number) {
         choose::supported(number, support())?;
     }
     choose::choose(number, found.as_ref().map_err(Clone::clone), NEEDS).map(|_| ())
