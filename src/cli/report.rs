@@ -142,11 +142,11 @@ pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Result<Ma
     with_files(Making::among(&folder_name(spec), folders), spec)
 }
 
-/// Refuses a spec whose texts name files beside it that a report cannot take in.
+/// Refuses a spec whose texts name files beside it that a report cannot take in, or refer to what is not there.
 pub(crate) fn check_files(spec: &Spec) -> Result<(), Failure> {
     let assets = Assets::load(spec, &RealFs::new());
     assets
-        .map(drop)
+        .and_then(|assets| Report::check_references(spec, &assets))
         .map_err(|error| Failure::from(error).at(&spec.path))
 }
 

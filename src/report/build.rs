@@ -1,5 +1,6 @@
 //! A report: built once from its inputs, written as files.
 
+use super::assets::Assets;
 use super::cell::{self, Builder};
 use super::chart::PlotError;
 use super::context::{Block, CONTEXT_FORMAT, CellView, Entry, ReportContext};
@@ -250,6 +251,15 @@ impl Report {
         let mut all: Vec<ReportError> = cell::texts(spec, session);
         all.extend(spec.cells.iter().flat_map(mistakes));
         all
+    }
+
+    /// Checks that figures, tables, claims and works exist which the spec's texts refer to.
+    ///
+    /// # Errors
+    ///
+    /// The first reference that names nothing, with its line in the spec; a bibliography that cannot be read.
+    pub fn check_references(spec: &Spec, assets: &Assets) -> Result<(), ReportError> {
+        cell::check_references(spec, assets)
     }
 
     /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides

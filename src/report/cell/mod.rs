@@ -46,17 +46,8 @@ impl<'a, 'b> Builder<'a, 'b> {
         claims: &'b [Judged],
         assets: &'b Assets,
     ) -> Result<Self, ReportError> {
-        let works = Bibliography::parse(&assets.bibliography);
-        let mut works = works.map_err(|reason| ReportError::Asset {
-            name: scope.spec.bibliography.clone(),
-            reason,
-        })?;
-        works.add_source(&scope.spec.source.study);
-        let mut targets = Targets::new(works);
-        for claim in claims {
-            let anchor = format!("claim-{}", slug(&claim.id));
-            targets.add(format!("claim-{}", claim.id), claim.id.clone(), anchor);
-        }
+        let ids = claims.iter().map(|claim| claim.id.as_str());
+        let targets = targets(scope.spec, ids, assets)?;
         Ok(Self {
             scope,
             claims,
@@ -358,6 +349,56 @@ pub(crate) fn captions(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().filter_map(|line| {
         let (number, caption) = line.strip_prefix("**Table ")?.split_once(".** ")?;
         Some((number.parse().ok()?, caption))
+    })
+}
+
+/// The claims and works that texts can refer to; figures and tables come to them as they are numbered.
+fn targets<'c>(
+    spec: &Spec,
+    claims: impl Iterator<Item = &'c str>,
+    assets: &Assets,
+) -> Result<Targets, ReportError> {
+    let works = Bibliography::parse(&assets.bibliography);
+    let mut works = works.map_err(|reason| ReportError::Asset {
+        name: spec.bibliography.clone(),
+        reason,
+    })?;
+    works.add_source(&spec.source.study);
+    let mut targets = Targets::new(works);
+    for id in claims {
+        let anchor = format!("claim-{}", slug(id));
+        targets.add(format!("claim-{id}"), id.to_owned(), anchor);
+    }
+    Ok(targets)
+}
+
+/// Checks the references of all texts, before anything is computed.
+pub(crate) fn check_references(spec: &Spec, assets: &Assets) -> Result<(), ReportError> {
+    let claims = spec.claims.iter().map(|claim| claim.id.as_str());
+    let mut targets = targets(spec, claims, assets)?;
+    for cell in &spec.cells {
+        let kind = match cell.value {
+            Cell::Table(_) => "tbl",
+            _ => "fig",
+        };
+        if let Some(id) = cell.value.get().id() {
+            targets.add(format!("{kind}-{id}"), String::new(), String::new());
+        }
+    }
+    let cells = spec.cells.iter().filter_map(|cell| match &cell.value {
+        Cell::Text(text) => Some((text.0.as_str(), cell.line)),
+        _ => None,
+    });
+    let finding = spec
+        .finding
+        .iter()
+        .map(|text| (text.value.as_str(), text.line));
+    let mut texts = cells.chain(finding).chain([(spec.summary.as_str(), 1)]);
+    texts.try_for_each(|(text, line)| {
+        let resolved = targets.resolve(text, "", assets);
+        resolved
+            .map(drop)
+            .map_err(|message| ReportError::Reference { line, message })
     })
 }
 

@@ -385,6 +385,8 @@ fn picture(figure: &Figure) -> String {
     }
     if !figure.y.names.is_empty() {
         options.push(names('y', &figure.y.names, true));
+        // Words beside the longest bar stand outside of the axes.
+        options.push("clip=false".to_owned());
         options.push(format!(
             "height={}cm",
             2.5 + 0.7 * figure.y.names.len() as f64
@@ -406,7 +408,7 @@ fn picture(figure: &Figure) -> String {
             Tex.escape(&panel.title)
         );
         for series in &panel.series {
-            series_commands(&mut out, series);
+            series_commands(&mut out, series, middle(&panel.series));
         }
     }
     out.push_str("\\end{groupplot}\n\\end{tikzpicture}\n");
@@ -439,7 +441,17 @@ const COLOURS: [(&str, &str); 10] = [
     ("ink", "74,81,89"),
 ];
 
-fn series_commands(out: &mut String, series: &Series) {
+/// The middle of the marks that carry words: words right of it stand left of theirs.
+fn middle(series: &[Series]) -> f64 {
+    let spans = series.iter().flat_map(|series| &series.remarks);
+    let [low, high] = spans.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], remark| {
+        [low.min(remark.span[0]), high.max(remark.span[1])]
+    });
+    (low + high) / 2.0
+}
+
+/// Draws a series; words of marks beyond `middle` stand left of them.
+fn series_commands(out: &mut String, series: &Series, middle: f64) {
     let class = series.look.colour.class();
     let rgb = COLOURS
         .iter()
@@ -519,15 +531,15 @@ fn series_commands(out: &mut String, series: &Series) {
         }
     }
     for remark in &series.remarks {
-        let side = if remark.span[0] == remark.span[1] {
-            ""
-        } else {
-            "right,"
+        let [from, to] = remark.span;
+        let (side, at) = match series.rects.is_empty() && (from + to) / 2.0 > middle {
+            _ if from == to => ("", to),
+            true => ("left,", from),
+            false => ("right,", to),
         };
         let _ = writeln!(
             out,
-            "\\node[{side}font=\\scriptsize] at (axis cs:{},{}) {{{}}};",
-            remark.span[1],
+            "\\node[{side}font=\\scriptsize] at (axis cs:{at},{}) {{{}}};",
             remark.y,
             Tex.escape(&remark.text)
         );

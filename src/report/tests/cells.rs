@@ -4,7 +4,7 @@ use super::fixture::{self, Fixture, cells};
 use super::{files, text};
 use crate::report::chart::{Drawn as _, Figure, Series};
 use crate::report::scope::{Scope, axis_value};
-use crate::spec::{Cell, Located};
+use crate::spec::{Cell, ClaimKind, Located};
 use serde_json::{Value, json};
 
 /// The grid of 12 settings and three seeds; `nll` is 9 − width / 100 − depth / 10 + heads / 1,000 and 0.01 more with each seed.
@@ -257,6 +257,32 @@ fn the_plan_and_its_file_have_the_same_sizes() {
     let tokens = format!(",{},finished", counts.tokens);
     assert!(text(&made, "data/table-1.csv").contains(&tokens));
     assert!(text(&made, "index.html").contains(&crate::human::count(counts.tokens)));
+}
+
+#[test]
+fn the_markdown_tells_how_every_claim_is_measured() {
+    let mut fixture = fixture::three_runs();
+    for (claim, kind) in fixture
+        .claims
+        .iter_mut()
+        .zip([ClaimKind::Control, ClaimKind::Finding])
+    {
+        claim.kind = kind;
+        claim.quantity = Some(format!("what {} measures", claim.id));
+    }
+    let markdown = text(&files(&fixture), "report.md");
+    for claim in &fixture.claims {
+        for part in [
+            claim.quantity.as_deref(),
+            claim.measure.as_deref(),
+            claim.expect.as_deref(),
+        ] {
+            assert!(
+                part.is_none_or(|part| markdown.contains(part)),
+                "{part:?}: {markdown}"
+            );
+        }
+    }
 }
 
 #[test]
