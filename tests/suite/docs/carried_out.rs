@@ -53,6 +53,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "needs a GPU; library tests train on an emulated one",
     ),
     (
+        "scripts/ptx-test.sh",
+        "needs NVIDIA's compiler; its program for the CPU is tested with the kernels",
+    ),
+    (
         "scripts/gpu-acceptance.sh",
         "needs a GPU; a library test rehearses it on the processor",
     ),
