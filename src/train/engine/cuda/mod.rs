@@ -133,9 +133,13 @@ pub(crate) struct Operation {
 pub(crate) fn ceilings(number: usize) -> Result<Ceilings, TrainError> {
     usable(number)?;
     #[cfg(feature = "cuda")]
-    return fused::ceilings::measured(number);
+    {
+        fused::ceilings::measured(number)
+    }
     #[cfg(not(feature = "cuda"))]
-    Err(choose::refusal(number, choose::NO_SUPPORT))
+    {
+        Err(choose::refusal(number, choose::NO_SUPPORT))
+    }
 }
 
 /// Trains a few steps of `job` on GPU `number` and times every operation of a step, the longest first.
@@ -145,7 +149,9 @@ pub(crate) fn ceilings(number: usize) -> Result<Ceilings, TrainError> {
 pub(crate) fn operations(number: usize, job: &TrainJob<'_>) -> Result<Vec<Operation>, TrainError> {
     usable(number)?;
     #[cfg(any(test, feature = "cuda"))]
-    return fused::profile::operations(number, job);
+    {
+        fused::profile::operations(number, job)
+    }
     #[cfg(not(any(test, feature = "cuda")))]
     {
         let _ = job;
@@ -163,7 +169,9 @@ pub(crate) fn replayed(
 ) -> Result<launches::Outcomes, TrainError> {
     usable(number)?;
     #[cfg(any(test, feature = "cuda"))]
-    return fused::replay::replayed(number, recorded);
+    {
+        fused::replay::replayed(number, recorded)
+    }
     #[cfg(not(any(test, feature = "cuda")))]
     {
         let _ = recorded;

@@ -296,12 +296,12 @@ impl Warp {
         }
         for lane in 0..LANES {
             let (group, pair) = (lane / 4, lane % 4 * 2);
-            for n in 0..4 {
+            for (n, (d, c)) in d.iter().zip(c).enumerate() {
                 let (row, column) = (group + 8 * (n / 2), pair + n % 2);
                 let product = (0..16).map(|k| left[row][k] * right[k][column]);
                 let sum = product.fold(0.0f32, |sum, product| sum + product);
-                let before = f32::from_bits(self.registers[c[n]][lane] as u32);
-                self.registers[d[n]][lane] = (before + sum).to_bits().into();
+                let before = f32::from_bits(self.registers[*c][lane] as u32);
+                self.registers[*d][lane] = (before + sum).to_bits().into();
             }
         }
     }
@@ -313,8 +313,8 @@ fn low(bits: u32) -> u64 {
 
 /// Vectors are aligned to their size.
 fn aligned(at: u64, size: usize) -> Result<(), String> {
-    match at % size as u64 {
-        0 => Ok(()),
-        _ => Err(format!("has a misaligned address of {size} bytes")),
+    match at.is_multiple_of(size as u64) {
+        true => Ok(()),
+        false => Err(format!("has a misaligned address of {size} bytes")),
     }
 }

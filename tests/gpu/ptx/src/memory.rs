@@ -84,7 +84,7 @@ impl Memory {
 
     /// Buffer (`None`: shared memory) and byte in its stored part.
     fn place(&self, at: u64, size: usize) -> Result<(Option<usize>, usize), String> {
-        if at % size as u64 != 0 {
+        if !at.is_multiple_of(size as u64) {
             return Err(format!("has a misaligned address of {size} bytes"));
         }
         if at < APART / 2 {
