@@ -154,7 +154,7 @@ def losses(theirs, tokenizer):
     for story, ours in zip(told, found, strict=True):
         ids = tokenizer(story).input_ids + [tokenizer.eos_token_id]
         if len(ids) > theirs.config.max_position_embeddings:
-            continue  # Ours goes on in another window.
+            continue  # Ours continues in another window.
         with torch.no_grad():
             logs = theirs(torch.tensor([ids[:-1]])).logits[0].log_softmax(-1)
         loss = -logs[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].double().sum().item()
@@ -443,7 +443,7 @@ if __name__ == "__main__":
             CHECKS[check]()
         except ImportError as error:
             skip(check, error)
-        except Exception as error:  # The table goes on; the exit code tells.
+        except Exception as error:  # The table continues; the exit code reports failures.
             FAILED.append(check)
             print(f"| {check} | – | – | FAILED: {str(error).strip()} |", flush=True)
     sys.exit(1 if FAILED else 0)

@@ -200,7 +200,7 @@ fn spec_meant(path: &std::path::Path) -> String {
     }
 }
 
-/// The spec in `folder` whose name is spelled nearly as `name` is.
+/// The spec in `folder` whose name is most similar to `name`.
 fn nearly_named(folder: &std::path::Path, name: &std::path::Path) -> Option<std::path::PathBuf> {
     let here = match folder.as_os_str().is_empty() {
         true => std::path::Path::new("."),
@@ -245,7 +245,7 @@ fn interop_kind(error: &InteropError) -> ErrorKind {
     }
 }
 
-/// A place that is not there, or that cannot be read or written.
+/// A path that does not exist, or cannot be read or written.
 fn place_kind(error: &FsError) -> ErrorKind {
     match error.is_not_found() {
         true => ErrorKind::Input,

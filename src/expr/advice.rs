@@ -1,4 +1,4 @@
-//! What was probably meant by a name that stands alone, a value that no axis has, and a text that is no expression.
+//! Suggestions for bare names, unknown axis values, and invalid expressions.
 
 use super::list::{FILTERS, FUNCTIONS, Function};
 use super::runs::Runs;
@@ -9,7 +9,7 @@ use crate::record::{MetricPoint, metric};
 use minijinja::machinery::ast::Expr;
 use std::collections::BTreeSet;
 
-/// A name that stands for nothing by itself.
+/// The error for a bare name without a value.
 pub(super) fn alone(runs: &Runs, more: &[&str], name: &str) -> ExprError {
     let advice = |advice: String| ExprError::Alone {
         name: name.to_owned(),
@@ -38,7 +38,7 @@ pub(super) fn alone(runs: &Runs, more: &[&str], name: &str) -> ExprError {
     }
 }
 
-/// That the axis has the value in the default profile, which has every run that a notebook names.
+/// Checks that the axis has the value in the default profile, which has every run that a notebook names.
 pub(super) fn axis_value(runs: &Runs, axis: &str, value: &Expr<'_>) -> Result<(), ExprError> {
     let Expr::Const(constant) = value else {
         return Ok(());
@@ -55,7 +55,7 @@ pub(super) fn axis_value(runs: &Runs, axis: &str, value: &Expr<'_>) -> Result<()
     Err(ExprError::unknown("axis value", &wanted, known))
 }
 
-/// Why an expression cannot be read, with what is often written in one and does not belong there.
+/// Why an expression cannot be parsed, with advice on common mistakes.
 pub(super) fn unreadable(expression: &str, error: &minijinja::Error) -> ExprError {
     let parentheses = |sign| expression.matches(sign).count();
     let advice = if expression.contains("{{") {
@@ -78,7 +78,7 @@ pub(super) fn unreadable(expression: &str, error: &minijinja::Error) -> ExprErro
     }
 }
 
-/// A value of an axis, as an expression has it without quotes.
+/// An axis value as written in an expression without quotes.
 fn plain_text(value: &serde_json::Value) -> String {
     value
         .as_str()

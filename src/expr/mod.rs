@@ -92,12 +92,12 @@ pub enum ExprError {
         /// Whether `near` is complete.
         all: bool,
     },
-    /// A name that is known, but no value by itself.
+    /// A known name that is not a value by itself.
     #[error("`{name}` alone is no value: {advice}")]
     Alone {
         /// As written.
         name: String,
-        /// What it is, and how it is used.
+        /// Its kind and usage.
         advice: String,
     },
     /// The expression cannot be read or evaluated.

@@ -237,7 +237,7 @@ impl Names<'_> {
         self.named(self.expr(&attribute.expr)?, attribute.name)
     }
 
-    /// What is called `name` of a value.
+    /// The attribute `name` of a value.
     fn named(&self, kind: Kind, name: &str) -> Checked {
         Ok(match (kind, name) {
             (Kind::Run, "name" | "group") => Kind::Text,

@@ -245,7 +245,7 @@ impl Runs {
         new
     }
 
-    /// Whether these are the runs of a profile other than the default one.
+    /// Whether these runs belong to a profile other than the default one.
     pub(super) fn is_part(&self) -> bool {
         self.part.is_some()
     }

@@ -1,10 +1,10 @@
-//! What was probably meant by a value of the wrong kind.
+//! Suggestions for values of the wrong kind.
 
 use super::schema::{Field, Shape, Variant};
 use super::structure::is_sound;
 use super::tree::{Key, Node, Value};
 
-/// What to write in place of `node`, which stands at `path` and is not of `shape`.
+/// What to write instead of `node` at `path`, which does not fit `shape`.
 pub(super) fn of_value(node: &Node, shape: &Shape, path: &str) -> Option<String> {
     if let Some(text) = written(node, shape) {
         return Some(format!("write `{text}`"));
@@ -49,7 +49,7 @@ pub(super) fn of_value(node: &Node, shape: &Shape, path: &str) -> Option<String>
     })
 }
 
-/// The value as `shape` wants it, where that is plain.
+/// The value in the form required by `shape`, if that is obvious.
 fn written(node: &Node, shape: &Shape) -> Option<String> {
     match (shape, &node.value) {
         (Shape::Record(fields), _) => {
@@ -103,7 +103,7 @@ fn written(node: &Node, shape: &Shape) -> Option<String> {
     }
 }
 
-/// `{every: …}` around a value that is right inside, or can be made so.
+/// Wraps a value that fits the inner field, as in `{every: …}`.
 fn inside(field: &Field, node: &Node) -> Option<String> {
     let value = match is_sound(node, &field.shape) {
         true => flow(node),
@@ -112,7 +112,7 @@ fn inside(field: &Field, node: &Node) -> Option<String> {
     Some(format!("{{{}: {value}}}", field.name))
 }
 
-/// The number that a text means: `90%`, `0,8`, `4k`, `10_000`, `1/500`, `2*10^-3`.
+/// The number meant by a text: `90%`, `0,8`, `4k`, `10_000`, `1/500`, `2*10^-3`.
 fn number_meant(text: &str) -> Option<f64> {
     let plain = |text: &str| {
         let number: f64 = text.trim().parse().ok()?;
@@ -133,7 +133,7 @@ fn number_meant(text: &str) -> Option<f64> {
             && rest.all(|part| is_digits(part) && (part.len() == 3 || separator == '_'))
     };
     for separator in [',', '_', ' ', '\''] {
-        // `0,002` is no group of thousands.
+        // `0,002` is not a thousands group.
         if is_grouped(separator) && !text.starts_with('0') {
             return plain(&text.replace(separator, ""));
         }
@@ -182,7 +182,7 @@ fn list(numbers: impl Iterator<Item = u64>) -> String {
     format!("[{}]", numbers.join(", "))
 }
 
-/// What to write for the values of the axis `path`, which are no list.
+/// What to write for the values of the axis `path`, which are not a list.
 pub(super) fn of_axis(path: &str, node: &Node) -> String {
     match &node.value {
         Value::Map(entries) => match entries.as_slice() {
@@ -198,7 +198,7 @@ pub(super) fn of_axis(path: &str, node: &Node) -> String {
     }
 }
 
-/// A decimal comma in braces, `{learning_rate: 0,002}`: YAML reads what follows it as a key, the one at `index`.
+/// A decimal comma in braces, `{learning_rate: 0,002}`: YAML reads the decimals as a key, the one at `index`.
 pub(super) fn of_comma(entries: &[(Key, Node)], index: usize) -> Option<String> {
     let (decimals, nothing) = entries.get(index)?;
     let (before, number) = entries.get(index.checked_sub(1)?)?;
@@ -214,7 +214,7 @@ pub(super) fn of_comma(entries: &[(Key, Node)], index: usize) -> Option<String> 
     })
 }
 
-/// Words for a bound of a claim, as they are often written.
+/// Common spellings of a claim's bounds.
 const BOUNDS: [(&str, &[&str]); 4] = [
     (
         "above",
@@ -228,7 +228,7 @@ const BOUNDS: [(&str, &[&str]); 4] = [
     ("within", &["between", "about", "around", "approx", "near"]),
 ];
 
-/// The variant that `name` means, which none is called.
+/// The variant probably meant by the unknown `name`.
 pub(super) fn of_choice(name: &str, variants: &[Variant], path: &str) -> Option<String> {
     let known = |name: &str| variants.iter().any(|variant| variant.name == name);
     let (word, value) = match name.split_once([' ', '=', ':']) {
@@ -263,7 +263,7 @@ pub(super) fn of_choice(name: &str, variants: &[Variant], path: &str) -> Option<
     Some(format!("write `{written}`"))
 }
 
-/// A value as it can stand inside brackets; quotes where a text might be read otherwise.
+/// A value as written inside brackets, quoted if a string could be read otherwise.
 fn flow(node: &Node) -> String {
     match &node.value {
         Value::String(text)

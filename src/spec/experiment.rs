@@ -36,7 +36,7 @@ pub(crate) struct Experiment {
     pub(crate) max_runs: Option<(Span, u64)>,
     /// Settings from `--set`; they override everything else.
     pub(crate) sets: Vec<Setting>,
-    /// Whether cases, axes or seeds were left out because something is wrong with them.
+    /// Whether invalid cases, axes or seeds were left out.
     pub(crate) lacks_axes: bool,
 }
 

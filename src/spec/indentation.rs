@@ -10,7 +10,7 @@ pub(super) struct Advice {
 
 /// Finds the first badly indented line up to `line`, where parsing failed.
 pub(super) fn advice(text: &str, line: usize, message: &str) -> Option<Advice> {
-    // A tab is noticed on the line before it.
+    // A tab is reported for the line before it.
     let until = line + usize::from(message.contains("tab"));
     let found = indented(text, until);
     found.or_else(|| colons(text, line, message)).or_else(|| {
@@ -84,7 +84,7 @@ fn colons(text: &str, line: usize, message: &str) -> Option<Advice> {
     })
 }
 
-/// A `key:value` on the line before: a text to the parser, so that no key can follow it.
+/// A `key:value` on the line before, which the parser reads as a string that no key can follow.
 fn joined(text: &str, line: usize) -> Option<Advice> {
     let line = line - 1;
     let written = text.lines().nth(line.checked_sub(1)?)?;

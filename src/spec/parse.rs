@@ -419,7 +419,7 @@ fn read_name(root: &Node, problems: &mut Problems) -> String {
     name.to_owned()
 }
 
-/// The name with other characters replaced.
+/// The name with disallowed characters replaced.
 fn near_name(name: &str) -> Option<String> {
     let parts = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();

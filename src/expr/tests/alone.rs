@@ -1,4 +1,4 @@
-//! Names that stand alone, axis values that there are not, and texts that are no expressions.
+//! Bare names, unknown axis values, and invalid expressions.
 
 use super::check;
 use insta::assert_snapshot;

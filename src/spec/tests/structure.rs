@@ -317,7 +317,7 @@ fn a_list_in_the_place_of_a_map_is_told_once() {
     }
 }
 
-/// One mistake, one message, and in its last line what was meant.
+/// One mistake, one message, whose last line suggests what was meant.
 #[test]
 fn what_was_meant_is_told() {
     for (from, to, hint) in [
@@ -406,7 +406,7 @@ fn what_was_meant_is_told() {
     }
 }
 
-/// An axis that is not understood is told once, and not again by the cells that name it.
+/// An invalid axis is reported once, and not again for cells that name it.
 #[test]
 fn what_follows_from_an_axis_is_not_told() {
     let told = edit(

@@ -1,7 +1,7 @@
-//! Every command of the documentation, carried out as it is printed, in a folder that holds what its page names.
+//! Runs every command in the documentation as printed, in a folder with the files named on its page.
 //!
-//! Specs are made smaller where they are written, other machines are servers of the test or scripts that answer as they would.
-//! A command that cannot be carried out here stands in [`ELSEWHERE`] with its reason.
+//! Specs are shrunk when written; other machines are simulated by test servers or scripts. Commands that cannot run
+//! here are listed in [`ELSEWHERE`] with the reason.
 
 use super::{pages, text, yaml};
 use crate::project::{Project, TINY, real_data, repository};
@@ -12,7 +12,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How commands begin that are not carried out here, and where else they are, or why nowhere.
+/// Prefixes of commands that are not run here, with the place where they are tested, or the reason why not.
 const ELSEWHERE: &[(&str, &str)] = &[
     (
         "cargo run --release -- run specs/",
@@ -69,10 +69,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
 ];
 
-/// Commands whose exit code is not 0, by their beginnings.
+/// Commands with a non-zero exit code, by prefix.
 const CODES: &[(&str, i32)] = &[("specbook status --exit-code", 5)];
 
-/// The commands of a page's console blocks; one that goes on in the next line is joined.
+/// The commands in a page's console blocks, with continuation lines joined.
 fn commands(page: &str) -> Vec<String> {
     let page = page.replace("\\\n", " ");
     let lines = page.lines().filter_map(|line| line.strip_prefix("$ "));
@@ -85,10 +85,10 @@ fn elsewhere(command: &str) -> Option<usize> {
         .position(|(begins, _)| command.starts_with(begins))
 }
 
-/// Whom a page is carried out by: a person with an empty home, the program in `PATH`, and the machines that the page speaks of.
+/// A simulated reader of a page: an empty home, the program in `PATH`, and the machines mentioned on the page.
 struct Reader {
     project: Project,
-    /// Where the last command left off.
+    /// Working folder after the last command.
     folder: PathBuf,
     server: Server,
 }
@@ -108,7 +108,7 @@ impl Reader {
             ("squeue", ""),
             ("scancel", ""),
             ("scontrol", "echo 'MaxArraySize = 1001'"),
-            // Whatever is fetched: the text of the tutorial.
+            // Any download is the text of the tutorial.
             ("curl", "cp \"$HOME/fetched\" \"$2\""),
         ] {
             let file = project.write(&format!("path/{name}"), format!("#!/bin/sh\n{script}\n"));
@@ -123,7 +123,7 @@ impl Reader {
         }
     }
 
-    /// Does what a page says, and what it says to do before its commands.
+    /// Runs the commands of a page, with its required preparations.
     fn carries_out(mut self, page: &str) {
         let all = commands(&text(&repository().join(page)));
         let mut done = 0;
@@ -141,7 +141,7 @@ impl Reader {
         }
         let mut typed = command.replace("http://127.0.0.1:5000", &self.server.url);
         if !self.folder.join("tok512.model").exists() {
-            // A model of our own, as a folder.
+            // One of our models, as a folder.
             typed = typed.replace("stories260K.bin --tokenizer tok512.model", "stories260K");
         }
         let left = self.project.path().join("left");
@@ -178,7 +178,7 @@ impl Reader {
         self.folder = PathBuf::from(left.trim_end());
     }
 
-    /// What comes between a command and the next: a spec is saved, or made smaller; files of others are there.
+    /// Steps after a command: saves or shrinks a spec, adds files of other users.
     fn then(&self, command: &str) {
         if command.starts_with("curl") {
             self.saves("shakespeare.yaml", &smaller(&yaml("docs/tutorial.md")));
@@ -202,7 +202,7 @@ impl Reader {
         std::fs::write(path, text).unwrap();
     }
 
-    /// In place of a study: two small runs, with the profiles that the pages name; the text of `study` is on a server.
+    /// Stands in for a study: two small runs, with the profiles named on the pages; the text of `study` is on a server.
     fn study(&self) -> String {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         for number in 0..40 {
@@ -217,7 +217,7 @@ impl Reader {
         TINY.replace("name: tiny", "name: epoch-frenzy") + &profiles
     }
 
-    /// The specs of a folder that `specbook init` made, and one more.
+    /// The specs in a folder made by `specbook init`, and one more.
     fn has_spec(&self, name: &str) {
         let init = format!("specbook init {name}");
         let done = self.project.run(&["init", name]);
@@ -263,7 +263,7 @@ fn smaller(spec: &str) -> String {
     spec
 }
 
-/// The spec and the text of the tutorial, which other pages go on with.
+/// The spec and the text of the tutorial, on which other pages build.
 fn after_the_tutorial() -> Reader {
     let reader = Reader::new();
     reader.saves("shakespeare.txt", speeches());
@@ -272,10 +272,10 @@ fn after_the_tutorial() -> Reader {
     reader
 }
 
-/// Pages with commands, each with the test that carries them out.
+/// Pages with commands, each with its test.
 macro_rules! pages_carried_out {
     ($($test:ident: $page:literal, $scene:expr;)+) => {
-        /// All of them.
+        /// All pages.
         const PAGES: &[&str] = &[$($page),+];
 
         $(#[test]
