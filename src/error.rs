@@ -76,6 +76,7 @@ impl Error {
             Self::Remote(RemoteError::Address { .. }) => ErrorKind::Usage,
             Self::Remote(RemoteError::Store(error)) => store_kind(error),
             Self::Remote(_) => ErrorKind::Input,
+            Self::Fs(error) if error.is_damage() => ErrorKind::Input,
             Self::Fs(error) => place_kind(error),
             Self::Json(_) => ErrorKind::Internal,
         }
@@ -138,8 +139,14 @@ impl Error {
                 std::io::ErrorKind::WouldBlock if error.operation.contains("thread") => {
                     "the limit of processes (`ulimit -u`, `pids.max` of a container) counts threads too; raise it, or use fewer with `--threads`"
                 }
-                std::io::ErrorKind::PermissionDenied => {
+                std::io::ErrorKind::FileTooLarge => {
+                    "the shell limits how long files may be (`ulimit -f`)"
+                }
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                     "name a folder that can be written with `--store` or `--out`"
+                }
+                _ if error.is_damage() => {
+                    "stores and reports hold folders and files of their own: move it away, or name a folder elsewhere with `--store` or `--out`"
                 }
                 _ => return None,
             },
@@ -257,6 +264,7 @@ fn store_kind(error: &StoreError) -> ErrorKind {
     match error {
         StoreError::NoSuchRun { .. } | StoreError::Ambiguous { .. } => ErrorKind::Input,
         StoreError::Damaged { .. } | StoreError::Version { .. } => ErrorKind::Input,
+        StoreError::Fs(error) if error.is_damage() => ErrorKind::Input,
         StoreError::Fs(_) | StoreError::LostLease { .. } | StoreError::Unstorable { .. } => {
             ErrorKind::Store
         }

@@ -477,4 +477,31 @@ mod tests {
             ["1970-01-01", "2000-02-29", "2026-11-29"]
         );
     }
+
+    /// A ledger is committed, so somebody else may have written it.
+    #[test]
+    fn changed_ledgers_are_read_or_refused() {
+        let first = spec(&[]);
+        let entry = Ledger::default().entry(&first, "2026-01-01".to_owned(), String::new(), None);
+        let line = entry.unwrap().line().unwrap();
+        let seeds = [line.clone().into_bytes(), line.repeat(3).into_bytes()];
+        let words = [
+            "null",
+            "[",
+            "]",
+            "{",
+            "}",
+            "\n",
+            "A-1",
+            "\"format\":",
+            "\\ud83d",
+        ];
+        crate::test_support::fuzz("ledgers", &seeds, &words, 1000, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            if let Ok(ledger) = Ledger::parse(&text) {
+                let _ = ledger.differences(&first);
+                let _ = ledger.entry(&first, String::new(), String::new(), None);
+            }
+        });
+    }
 }

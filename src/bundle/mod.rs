@@ -4,7 +4,7 @@
 //! SHA-256, and one action per run. It can be checked without the original store.
 //!
 //! ```text
-//! specs/NAME.yaml (and NAME.*)   reports/NAME/…   runs/ID/{key,record}.json metrics.jsonl …   evals/ID/…
+//! specs/NAME.yaml (and its .lock, .bib, .ledger.jsonl)   reports/NAME/…   runs/ID/{key,record}.json metrics.jsonl …   evals/ID/…
 //! ```
 
 pub mod crate_file;

@@ -73,3 +73,33 @@ fn what_was_changed_added_or_removed_is_found() {
         ]
     );
 }
+
+/// A bundle comes from somebody else.
+#[test]
+fn changed_bundles_are_read_or_refused() {
+    let files = whole();
+    let list = &files[METADATA];
+    let seeds = [zip::write(&files).unwrap(), list.clone()];
+    let words = [
+        "../",
+        "/",
+        "null",
+        "[",
+        "{",
+        "PK\u{1}\u{2}",
+        "PK\u{5}\u{6}",
+        "specs/a.yaml",
+        "-1",
+    ];
+    crate::test_support::fuzz("bundles", &seeds, &words, 1000, |bytes| {
+        if let Ok(read) = zip::read(bytes) {
+            let leads_outside = |name: &String| name.starts_with('/') || name.contains("..");
+            assert!(!read.keys().any(leads_outside));
+            let problems = check(&read).problems;
+            assert!(read == files || !problems.is_empty());
+        }
+        let mut listed = files.clone();
+        listed.insert(METADATA.to_owned(), bytes.to_vec());
+        let _ = check(&listed);
+    });
+}

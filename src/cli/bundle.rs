@@ -111,27 +111,25 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
     Ok(exit::OK)
 }
 
-/// Takes in the spec and what belongs to it by name (`NAME.lock`, `NAME.bib`); gives the spec's path in the bundle.
+/// Endings of the files that belong to a spec by their name; what else is called so is the user's own.
+const BESIDE: [&str; 3] = ["lock", "bib", "ledger.jsonl"];
+
+/// Takes in the spec and what belongs to it by name; gives the spec's path in the bundle.
 fn beside(spec: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<String, Failure> {
-    let stem = spec
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
-    let stem = stem.unwrap_or_default();
-    let folder = spec
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
     let fs = RealFs::new();
-    for entry in fs.list(folder.unwrap_or(Path::new(".")))? {
-        let is_ours = entry.name.split('.').next() == Some(&stem);
-        if is_ours && !entry.is_dir() {
-            let bytes = fs.read(&spec.with_file_name(&entry.name), LIMIT)?;
-            files.insert(format!("specs/{}", entry.name), bytes);
+    let mut take = |path: &Path| -> Result<String, Failure> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("specs/{name}");
+        files.insert(name.clone(), fs.read(path, LIMIT)?);
+        Ok(name)
+    };
+    for ending in BESIDE {
+        let path = spec.with_extension(ending);
+        if fs.metadata(&path)?.is_some() {
+            take(&path)?;
         }
     }
-    let name = spec
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    Ok(format!("specs/{}", name.unwrap_or_default()))
+    take(spec)
 }
 
 /// Takes in what lies in folders.

@@ -6,6 +6,7 @@ use super::print::{self, Printer};
 use super::{exit, project};
 use crate::fsx::{Fs as _, RealFs};
 use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// A spec that comes with the program.
@@ -66,6 +67,9 @@ pub(crate) fn shipped_specs() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|spec| spec.text)
 }
 
+/// Longest file that is looked at before it is changed, bytes.
+const LIMIT: u64 = 16 << 20;
+
 /// The JSON Schema that editors read, beside the spec.
 const SCHEMA: &str = "specbook.schema.json";
 
@@ -98,15 +102,17 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     }
     let fs = RealFs::new();
     let folder = path.parent().unwrap_or(Path::new(""));
+    let schema = crate::spec::json_schema_of(true);
+    refuse_foreign(&fs, &folder.join(SCHEMA))?;
     fs.create_dir_all(folder)?;
-    let schema = serde_json::to_vec_pretty(&crate::spec::json_schema_of(true))?;
-    fs.write_atomic(&folder.join(SCHEMA), &schema)?;
+    let text = serde_json::to_vec_pretty(&schema)?;
+    fs.write_atomic(&folder.join(SCHEMA), &text)?;
     let own = spec.text.lines().filter(|line| !line.starts_with(EDITOR));
     let text = own.fold(format!("{EDITOR}{SCHEMA}\n"), |text, line| {
         text + line + "\n"
     });
     fs.write_atomic(&path, text.as_bytes())?;
-    ignore_store(&project::project(&path), &fs)?;
+    ignore_store(&project::project(&path), &fs, printer)?;
     printer.note(&format!(
         "wrote {0}\nnext: specbook run {0}",
         path.display()
@@ -114,14 +120,35 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-/// Keeps the store out of version control: `.gitignore` of the project names `.specbook/`.
-fn ignore_store(project: &Path, fs: &RealFs) -> Result<(), Failure> {
+/// An error where something is at `path` that is no schema of ours.
+fn refuse_foreign(fs: &RealFs, path: &Path) -> Result<(), Failure> {
+    let is_ours = match fs.read(path, LIMIT) {
+        Ok(text) => serde_json::from_slice::<Value>(&text)
+            .is_ok_and(|found| found.pointer("/properties/specbook").is_some()),
+        Err(error) => error.is_not_found(),
+    };
+    if is_ours {
+        return Ok(());
+    }
+    let message = format!("`{}` is no schema that specbook wrote", path.display());
+    Err(Failure::usage(message).hint("move it away, or name another folder with `--out`"))
+}
+
+/// Keeps the store out of version control: `.gitignore` of the project names `.specbook/`. One that is no plain text is left alone.
+fn ignore_store(project: &Path, fs: &RealFs, printer: Printer) -> Result<(), Failure> {
     let file = project.join(".gitignore");
-    let text = match std::fs::read_to_string(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(|error| {
-            Failure::input(format!("cannot read `{}`: {error}", file.display()))
-        })?,
+    let text = match fs.read(&file, LIMIT) {
+        Err(error) if error.is_not_found() => Ok(String::new()),
+        Err(error) => Err(error.source.to_string()),
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| error.to_string()),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(reason) => {
+            let file = file.display();
+            printer.warning(&format!("`{file}` should name `.specbook/`: {reason}"));
+            return Ok(());
+        }
     };
     let names_it = |line: &str| line.trim().trim_matches('/') == ".specbook";
     if text.lines().any(names_it) {

@@ -7,9 +7,13 @@ use super::print::Printer;
 use crate::fsx::{Fs as _, RealFs};
 use clap::CommandFactory;
 use clap_mangen::Man;
+use std::path::Path;
 
 /// Of the pages: when the command line last changed much.
 const DATE: &str = "2026-11-30";
+
+/// Longest page that is looked at before it is replaced, bytes.
+const LIMIT: u64 = 1 << 20;
 
 /// Longest line of text in the source of a page.
 const WIDTH: usize = 80;
@@ -22,8 +26,11 @@ pub(crate) fn execute(args: &ManArgs, printer: Printer) -> Result<u8, Failure> {
         return Ok(exit::OK);
     };
     let fs = RealFs::new();
-    fs.create_dir_all(folder)?;
     let pages = pages(program);
+    for (name, _) in &pages {
+        refuse_foreign(&fs, &folder.join(name))?;
+    }
+    fs.create_dir_all(folder)?;
     for (name, text) in &pages {
         fs.write_atomic(&folder.join(name), text.as_bytes())?;
     }
@@ -33,6 +40,19 @@ pub(crate) fn execute(args: &ManArgs, printer: Printer) -> Result<u8, Failure> {
         folder.display()
     ));
     Ok(exit::OK)
+}
+
+/// An error where something is at `path` that is no page of ours.
+fn refuse_foreign(fs: &RealFs, path: &Path) -> Result<(), Failure> {
+    let is_ours = match fs.read(path, LIMIT) {
+        Ok(text) => String::from_utf8_lossy(&text).contains("\n.TH SPECBOOK"),
+        Err(error) => error.is_not_found(),
+    };
+    if is_ours {
+        return Ok(());
+    }
+    let message = format!("`{}` is no page that specbook wrote", path.display());
+    Err(Failure::usage(message).hint("move it away, or name another folder"))
 }
 
 /// The command line, without `help`, which every command knows and which has nothing to say.

@@ -46,10 +46,10 @@ pub(crate) fn execute(args: &RegisterArgs, _: &Global, printer: Printer) -> Resu
 
 /// The text of a ledger; `None` where there is none.
 fn text(path: &Path) -> Result<Option<String>, Failure> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes = RealFs::new().read(path, ledger::LIMIT)?;
+    let bytes = match RealFs::new().read(path, ledger::LIMIT) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        read => read?,
+    };
     let text = String::from_utf8(bytes);
     let text = text.map_err(|_| Failure::input(format!("`{}` is not UTF-8", path.display())))?;
     Ok(Some(text))
@@ -81,7 +81,7 @@ fn verdicts(spec: &Spec) -> Result<Option<BTreeMap<String, Verdict>>, Failure> {
 
 /// What of a spec is not as it was registered, where it has a ledger.
 pub(crate) fn note(spec: &Spec, printer: Printer) -> Result<(), Failure> {
-    if !ledger::path_of(&spec.path).is_file() {
+    if !ledger::path_of(&spec.path).exists() {
         return Ok(());
     }
     let differences = of(spec)?.differences(spec);

@@ -53,7 +53,11 @@ pub(crate) struct Signals {
 
 /// Lets signals end the program where they would not do so by themselves: the first process of a container ignores those that it does not
 /// ask for.
+///
+/// A file that gets longer than the shell allows is an error that names it, and ends nobody without a word.
 pub(crate) fn obey() -> Result<(), Failure> {
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(refused)?;
     if std::process::id() != 1 {
         return Ok(());
     }

@@ -14,6 +14,7 @@ pub(super) use other::Place;
 pub(super) use unix::Place;
 
 use super::Kind;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path};
 
@@ -36,12 +37,22 @@ fn below<'p>(root: Option<&Path>, path: &'p Path) -> io::Result<Option<&'p Path>
 
 /// What stands where a file or a folder belongs.
 pub(super) fn wrong_kind(found: Kind, expected: Kind) -> io::Error {
+    unexpected("it", found, expected)
+}
+
+/// What stands where a folder `name` is on the way to something.
+fn on_the_way(name: &OsStr, found: Kind) -> io::Error {
+    let name = format!("its folder `{}`", name.to_string_lossy());
+    unexpected(&name, found, Kind::Dir)
+}
+
+fn unexpected(what: &str, found: Kind, expected: Kind) -> io::Error {
     let word = |kind| match kind {
         Kind::File => "a file",
         Kind::Dir => "a folder",
         Kind::Link => "a link, and links are not followed here",
         Kind::Special => "a device, pipe or socket",
     };
-    let text = format!("it is {}, not {}", word(found), word(expected));
+    let text = format!("{what} is {}, not {}", word(found), word(expected));
     io::Error::new(io::ErrorKind::InvalidData, text)
 }

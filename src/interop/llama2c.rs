@@ -13,11 +13,13 @@ use crate::choices::{Arch, Init, ModelConfig};
 use crate::data::{Spelling, TextTokenizer, Token, TokenKind, TokenizerHead};
 use crate::weights::Weights;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 /// The id that begins and ends a text in llama2.c.
 const BOS: usize = 1;
+/// Bytes of the header.
+const HEADER: usize = 28;
 /// Maximum size of a checkpoint, bytes.
 const LIMIT: u64 = 64 << 30;
 
@@ -84,10 +86,7 @@ impl Format for Llama2c {
 
 /// Reads a checkpoint and the given tokenizer, or the one beside it.
 pub(super) fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Foreign, InteropError> {
-    let bytes = read_file(path, LIMIT)?;
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
-        return Err(InteropError::pickle(path));
-    }
+    let bytes = read_file(path, length(path)?)?;
     let (model, weights) = read(&bytes).map_err(|reason| InteropError::input(path, reason))?;
     let tokenizer = find_tokenizer(path, tokenizer)?;
     if tokenizer.vocab_size() > model.vocab_size {
@@ -122,14 +121,34 @@ fn find_tokenizer(path: &Path, named: Option<&Path>) -> Result<TextTokenizer, In
     }
 }
 
-/// Decodes the model and its weights.
-///
-/// # Errors
-/// A description, for an invalid header or a wrong number of values.
-pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
-    let wrong = |what: &str| format!("not a checkpoint of llama2.c: {what}");
-    let header = bytes
-        .get(..28)
+/// How long the file is by what its header says; looked at before it is read as a whole.
+fn length(path: &Path) -> Result<u64, InteropError> {
+    let failed = |error: io::Error| InteropError::input(path, error.to_string());
+    let file = crate::fsx::open_regular(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?.len();
+    let mut header = Vec::new();
+    let read = file.take(HEADER as u64).read_to_end(&mut header);
+    read.map_err(failed)?;
+    if header.starts_with(b"PK\x03\x04") || header.starts_with(b"\x80\x02") {
+        return Err(InteropError::pickle(path));
+    }
+    let config = config(&header).map_err(|reason| InteropError::input(path, reason))?;
+    let expected = (HEADER + 4 * count(&config)) as u64;
+    match found > expected {
+        true => Err(InteropError::input(path, wrong(COUNT))),
+        false => Ok(expected),
+    }
+}
+
+/// Values of the checkpoint of a model.
+fn count(config: &ModelConfig) -> usize {
+    config.parameters() + 2 * table(config)
+}
+
+/// What the header of a checkpoint says.
+fn config(header: &[u8]) -> Result<ModelConfig, String> {
+    let header = header
+        .get(..HEADER)
         .ok_or_else(|| wrong("the header is truncated"))?;
     let header: Vec<i64> = words(header)
         .map(|word| i64::from(i32::from_le_bytes(word)))
@@ -163,12 +182,28 @@ pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
     }
     let (d, layers) = (config.dim as u128, config.n_layers as u128);
     let most = layers * (4 * d * d + 3 * d * config.hidden_dim as u128 + 2 * d);
-    if most > u128::from(LIMIT) || !bytes.len().is_multiple_of(4) {
-        return Err(wrong("the number of values does not match its header"));
+    if most > u128::from(LIMIT) {
+        return Err(wrong(COUNT));
     }
-    let values = &bytes[28..];
-    if 4 * (config.parameters() + 2 * table(&config)) != values.len() {
-        return Err(wrong("the number of values does not match its header"));
+    Ok(config)
+}
+
+/// What is said of a file that is too long or too short.
+const COUNT: &str = "the number of values does not match its header";
+
+fn wrong(what: &str) -> String {
+    format!("not a checkpoint of llama2.c: {what}")
+}
+
+/// Decodes the model and its weights.
+///
+/// # Errors
+/// In words: a header that makes no sense; fewer or more values than it asks for.
+pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
+    let config = config(bytes)?;
+    let values = &bytes[HEADER..];
+    if 4 * count(&config) != values.len() {
+        return Err(wrong(COUNT));
     }
     let mut at = 0;
     let mut places = BTreeMap::new();

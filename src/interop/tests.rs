@@ -290,6 +290,37 @@ fn shards_are_read_and_hostile_folders_refused() {
     }
 }
 
+/// Files with holes, much longer than memory is large: what a model of that kind cannot have is not read.
+#[test]
+fn no_more_is_read_than_such_a_model_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let sparse = |name: &str, head: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, head).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(40 << 30).unwrap();
+        path
+    };
+    let mut head: Vec<u8> = Vec::new();
+    for size in [8, 16, 1, 2, 2, 10, 16_i32] {
+        head.extend(size.to_le_bytes());
+    }
+    for (name, head, what) in [
+        ("model.bin", &head[..], "the number of values is not"),
+        ("zeros.bin", b"", "a size of the header is out of range"),
+        ("m.gguf", b"GGUF", "a size of the header is out of range"),
+    ] {
+        let error = read(&sparse(name, head), None).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+    let (model, weights) = model(Arch::Llama, |_| {});
+    let (folder, _) = export("hf", &model, &weights, &tokenizer()).unwrap();
+    let weights = sparse("model.safetensors", b"");
+    std::fs::rename(weights, folder.path().join("model.safetensors")).unwrap();
+    let error = read(folder.path(), None).unwrap_err().to_string();
+    assert!(error.contains("larger than the limit"), "{error}");
+}
+
 #[test]
 fn pickles_are_never_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -230,7 +230,7 @@ fn folder(store: &Store) -> PathBuf {
 /// A folder that cannot be read.
 pub fn sweeps(store: &Store) -> Result<Vec<SweepFolder>, StoreError> {
     let all = folder(store);
-    let entries = store.fs().list(&all)?.into_iter();
+    let entries = store.entries(&all)?.into_iter();
     let folders = entries.filter(|entry| entry.is_dir());
     Ok(folders
         .map(|entry| SweepFolder(all.join(entry.name)))

@@ -9,7 +9,7 @@
 use super::staging::Staging;
 use super::{IndexEntry, Report, ReportError, ReportFile, index, read_records};
 use crate::digest::Sha256Hex;
-use crate::fsx::{Fs, FsError};
+use crate::fsx::{Fs, FsError, Kind};
 use crate::record::FileEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,6 +97,9 @@ impl<'a> ReportFolder<'a> {
             if !self.may_replace(&before, file)? {
                 let path = self.path(&file.path);
                 return Err(ReportError::Foreign { path });
+            }
+            if let Some(odd) = self.set_aside(&file.path)? {
+                warnings.push(odd);
             }
             if let Some(changed) = self.changed(&before, file) {
                 let aside = self.aside(&file.path, &changed);
@@ -223,6 +226,25 @@ impl<'a> ReportFolder<'a> {
                 .map(Sha256Hex::of)
                 .contains(&made);
         (!is_ours).then_some(found)
+    }
+
+    /// Moves what stands where a file belongs and is none (a link, a pipe) aside, without following it; gives a warning that tells.
+    fn set_aside(&self, path: &str) -> Result<Option<String>, ReportError> {
+        let place = self.path(path);
+        match self.fs.metadata(&place)? {
+            Some(found) if matches!(found.kind, Kind::Link | Kind::Special) => {}
+            _ => return Ok(None),
+        }
+        for aside in crate::fsx::aside(path) {
+            if self.fs.metadata(&self.path(&aside))?.is_none() {
+                self.fs.rename(&place, &self.path(&aside))?;
+                let place = place.display();
+                return Ok(Some(format!(
+                    "`{place}` is no file; it is kept as `{aside}`"
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// A name beside `path` under which `changed` stands, or nothing yet.

@@ -9,7 +9,7 @@ use super::reading::parse_points;
 use super::runs::{Entry, Store};
 use super::work::{OpenWork, Work, drop_unlisted, fits};
 use crate::digest::Sha256Hex;
-use crate::fsx::{Fs, Judge};
+use crate::fsx::{Fs, Judge, Kind};
 use crate::record::{FileEntry, MetricPoint, Numerics, RunId, RunRecord, RunStatus};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -291,10 +291,15 @@ impl Store {
         let known = [KEY, LOG, METRICS, TIMING];
         for entry in fs.list(&dir)? {
             let path = dir.join(&entry.name);
-            if entry.is_dir() && entry.name != CHECKPOINT {
-                fs.remove_dir_all(&path)?;
-            } else if !entry.is_dir() && !known.contains(&entry.name.as_str()) {
-                fs.remove_file(&path)?;
+            match entry.kind {
+                Kind::Dir if entry.name == CHECKPOINT => {}
+                Kind::Dir => fs.remove_dir_all(&path)?,
+                Kind::File if known.contains(&entry.name.as_str()) => {}
+                Kind::File => fs.remove_file(&path)?,
+                Kind::Link | Kind::Special => {
+                    self.warn(format!("`{}` is no file; it is removed", path.display()));
+                    fs.remove_file(&path)?;
+                }
             }
         }
         let logged = Lines::open(&self.fs, &dir.join(LOG), None)?;

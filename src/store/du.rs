@@ -29,7 +29,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
         sum.bytes += bytes;
     };
     for folder in shards(store, &store.layout.runs())? {
-        for entry in fs.list(&folder)? {
+        for entry in store.entries(&folder)? {
             let path = folder.join(&entry.name);
             let (bytes, _) = extent(store, &path, 4)?;
             match ShardName::parse(&entry.name) {
@@ -60,13 +60,17 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
             }
         }
     }
-    for (kind, folder) in [
+    let damaged = store.damaged()?.into_iter();
+    let others = [
         ("tokens", store.layout.tokens()),
         ("plans", store.layout.plans()),
         ("sweeps", store.layout.sweeps()),
-        ("damaged", store.layout.damaged()),
-    ] {
-        for entry in fs.list(&folder)? {
+    ];
+    for (kind, folder) in others
+        .into_iter()
+        .chain(damaged.map(|folder| ("damaged", folder)))
+    {
+        for entry in store.entries(&folder)? {
             add(kind, extent(store, &folder.join(&entry.name), 4)?.0);
         }
     }

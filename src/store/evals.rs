@@ -216,6 +216,7 @@ impl Store {
         };
         let shard = self.layout.evals().join(&id.to_string()[..2]);
         let work = shard.join(work_name(id, &Owner::new()));
+        self.make_shard(&shard)?;
         self.fs.create_dir_all(&work)?;
         // What a killed process left of the same evaluation.
         for entry in self.fs.list(&shard)? {

@@ -24,7 +24,7 @@ impl Store {
     }
 
     fn ids_in(&self, shard: &str, unfinished: bool) -> Result<Vec<RunId>, StoreError> {
-        let entries = self.fs.list(&self.layout.runs().join(shard))?;
+        let entries = self.entries(&self.layout.runs().join(shard))?;
         let names = entries
             .iter()
             .filter_map(|entry| ShardName::parse(&entry.name));

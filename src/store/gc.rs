@@ -139,13 +139,11 @@ pub fn gc(store: &Store, options: &GcOptions) -> Result<Vec<Garbage>, StoreError
     ] {
         list.temporary(&folder, 3)?;
     }
-    for folder in [store.root(), &store.layout.damaged()] {
-        list.temporary(folder, 0)?;
-    }
-    if options.damaged {
-        let folder = store.layout.damaged();
-        for entry in store.fs().list(&folder)? {
-            if !entry.name.starts_with(TEMPORARY) {
+    list.temporary(store.root(), 0)?;
+    for folder in store.damaged()? {
+        list.temporary(&folder, 0)?;
+        for entry in store.entries(&folder)? {
+            if options.damaged && !entry.name.starts_with(TEMPORARY) {
                 list.push(folder.join(&entry.name), GarbageKind::Damaged)?;
             }
         }
@@ -282,7 +280,7 @@ impl List<'_> {
 
     /// Files that a process was writing, and leases that no process holds, in `folder` and so many below.
     fn temporary(&mut self, folder: &Path, depth: usize) -> Result<(), StoreError> {
-        for entry in self.store.fs().list(folder)? {
+        for entry in self.store.entries(folder)? {
             let path = folder.join(&entry.name);
             if let Some((name, number)) = lease_at(&path) {
                 let stale = self.store.timing.stale;
@@ -308,7 +306,7 @@ fn is_over(store: &Store, options: &GcOptions, roots: &Roots, sweep: &Path) -> b
 
 /// Folders in which entries lie whose ids begin alike. What is no folder is none of ours.
 pub(crate) fn shards(store: &Store, root: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = store.fs().list(root)?;
+    let entries = store.entries(root)?;
     let folders = entries.iter().filter(|entry| entry.is_dir());
     Ok(folders.map(|entry| root.join(&entry.name)).collect())
 }

@@ -58,8 +58,12 @@ impl Layout {
         self.root.join("models-v1")
     }
 
-    pub(crate) fn damaged(&self) -> PathBuf {
-        self.root.join("damaged")
+    /// The folder for damaged entries; further ones where something else stands in the place of those before.
+    pub(crate) fn damaged(&self, number: u64) -> PathBuf {
+        match number {
+            1 => self.root.join("damaged"),
+            _ => self.root.join(format!("damaged-{number}")),
+        }
     }
 
     pub(crate) fn calibration(&self) -> PathBuf {

@@ -49,7 +49,13 @@ impl Numbers {
     /// Lists the leases and work folders of `id`.
     pub(crate) fn of(fs: &dyn Fs, layout: &Layout, id: &RunId) -> FsResult<Self> {
         let mut numbers = Self::default();
-        for entry in fs.list(&layout.shard(id))? {
+        let shard = layout.shard(id);
+        let entries = match fs.list(&shard) {
+            // Whoever makes the run moves it aside.
+            Err(error) if error.is_damage() && fs.metadata(&shard)?.is_some() => Vec::new(),
+            other => other?,
+        };
+        for entry in entries {
             match ShardName::parse(&entry.name) {
                 Some(ShardName::Lease(of, number)) if of == *id => numbers.leases.push(number),
                 Some(ShardName::Work(of, number)) if of == *id => numbers.works.push(number),
@@ -74,6 +80,7 @@ impl Store {
         id: &RunId,
         judge: Judge<'_>,
     ) -> Result<Option<RunLease>, StoreError> {
+        self.make_shard(&self.layout.shard(id))?;
         let works = Numbers::of(self.fs(), &self.layout, id)?.works;
         let above = works.last().copied().unwrap_or(0);
         let name = self.layout.lease(id);

@@ -12,7 +12,7 @@
 //! A run is made in its work folder, `record.json` (sizes and digests of every other file) written last, and published by
 //! one rename of the folder, which fails where a folder is already: of any number of processes one publishes. Whoever takes
 //! a run over renames the work folder to its own number, so that a revived former owner finds nothing to write to.
-//! A damaged entry is a warned miss: it is moved to `damaged/` and kept.
+//! A damaged entry is a warned miss: it is moved to `damaged/` and kept (to `damaged-2/` where something else has that name).
 //!
 //! Not here: training, plans, what the numbers mean. Files of a store are untrusted input: sizes are bounded, names checked.
 
@@ -24,6 +24,7 @@ mod du;
 mod error;
 mod evals;
 mod finding;
+mod folders;
 mod gc;
 mod layout;
 mod lease;

@@ -74,6 +74,7 @@ impl Store {
             }
         }
         let work = dir.with_file_name(format!("{id}.work-{}", Owner::new().token));
+        self.make_shard(dir.parent().unwrap_or(&dir))?;
         fs.create_dir_all(&work)?;
         let arrays: Vec<_> = weights
             .0
@@ -139,12 +140,8 @@ impl Store {
     pub fn models(&self) -> Result<Vec<ModelRecord>, StoreError> {
         let root = self.layout.models();
         let mut models = Vec::new();
-        for shard in self
-            .fs()
-            .list(&root)?
-            .into_iter()
-            .filter(|entry| entry.is_dir())
-        {
+        let shards = self.entries(&root)?.into_iter();
+        for shard in shards.filter(|entry| entry.is_dir()) {
             for entry in self.fs().list(&root.join(&shard.name))? {
                 if let Some(id) = Sha256Hex::parse(&entry.name) {
                     models.extend(self.model(&id)?);

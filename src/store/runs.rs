@@ -311,8 +311,7 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        let damaged = self.layout.damaged();
-        self.fs.create_dir_all(&damaged)?;
+        let damaged = self.make_damaged()?;
         for number in 1.. {
             let to = damaged.join(format!("{name}-{number}"));
             if self.fs.metadata(&to)?.is_some() {

@@ -5,6 +5,8 @@ use crate::weights::{Checkpoint, NamedTensor, Weights};
 use std::fs;
 use std::sync::Arc;
 
+#[cfg(unix)]
+mod folders;
 mod gc;
 mod hostile;
 mod verify;

@@ -9,7 +9,7 @@ use super::layout::{
 use super::plans::read_manifest;
 use super::runs::{Entry, Store};
 use crate::digest::Sha256Hex;
-use crate::fsx::{self, Fs, Judge};
+use crate::fsx::{self, DirEntry, Fs, Judge};
 use crate::plan::{EvalKey, RunKey};
 use crate::record::{EvalId, FileEntry, RunId};
 use std::io::ErrorKind;
@@ -60,6 +60,9 @@ pub fn verify(store: &Store) -> Result<Verification, StoreError> {
     found.models(store)?;
     found.tokenizers(store)?;
     found.plans(store)?;
+    for folder in [store.layout.sweeps(), store.layout.damaged(1)] {
+        found.listed(store, &folder)?;
+    }
     found.sealed(
         &store.layout.calibration(),
         store.read_calibration().map(|read| read.is_some()),
@@ -129,6 +132,15 @@ impl Verification {
         Ok(())
     }
 
+    /// The entries of a folder; what stands in its place is a problem.
+    fn listed(&mut self, store: &Store, dir: &Path) -> Result<Vec<DirEntry>, StoreError> {
+        let listed = store.fs().list(dir).map_err(StoreError::from);
+        Ok(judged(dir, listed)?.unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            Vec::new()
+        }))
+    }
+
     /// Entries in folders whose names are the beginnings of theirs. What `take` does not know is a problem.
     fn shards(
         &mut self,
@@ -136,7 +148,7 @@ impl Verification {
         root: &Path,
         mut take: impl FnMut(&mut Self, PathBuf, ShardName) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for shard in store.fs().list(root)? {
+        for shard in self.listed(store, root)? {
             let folder = root.join(&shard.name);
             if !shard.is_dir() {
                 if !shard.name.starts_with('.') {
@@ -144,7 +156,7 @@ impl Verification {
                 }
                 continue;
             }
-            for entry in store.fs().list(&folder)? {
+            for entry in self.listed(store, &folder)? {
                 let path = folder.join(&entry.name);
                 // What is being written or removed; `store gc` finds what no longer is.
                 let passing = entry.name.starts_with('.') || entry.name.ends_with(GONE);
@@ -244,7 +256,7 @@ impl Verification {
 
     fn tokenizers(&mut self, store: &Store) -> Result<(), StoreError> {
         let folder = store.layout.tokens();
-        for entry in store.fs().list(&folder)? {
+        for entry in self.listed(store, &folder)? {
             let path = folder.join(&entry.name);
             let Some(id) = Sha256Hex::parse(&entry.name) else {
                 if !entry.is_dir() && !entry.name.starts_with('.') {
@@ -267,7 +279,7 @@ impl Verification {
 
     fn plans(&mut self, store: &Store) -> Result<(), StoreError> {
         let folder = store.layout.plans();
-        for entry in store.fs().list(&folder)? {
+        for entry in self.listed(store, &folder)? {
             if entry.name.starts_with('.') {
                 continue;
             }

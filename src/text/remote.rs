@@ -148,7 +148,11 @@ impl Fetched {
             return None;
         }
         let name = pin.url.split(['?', '#']).next()?.rsplit('/').next()?;
-        let name = if name.is_empty() { "file" } else { name };
+        let name = if matches!(name, "" | "." | "..") {
+            "file"
+        } else {
+            name
+        };
         Some(
             self.downloads
                 .as_ref()?
@@ -341,5 +345,45 @@ mod tests {
                 .files(Path::new("https://example.org/other"))
                 .is_err()
         );
+    }
+
+    /// A lock is committed, so somebody else may have written it: no file outside the folders is found by it.
+    #[test]
+    fn changed_locks_lead_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "text").unwrap();
+        let digest = Sha256Hex::of(b"text");
+        let addresses = [
+            "https://example.org/d/text.txt",
+            "hf://datasets/a/b@main/c.txt",
+        ];
+        let seeds = addresses.map(|url| {
+            let pin = format!(r#"{{"url": "{url}", "size": 4, "sha256": "{digest}"}}"#);
+            format!(
+                r#"{{"format": 1, "sources": {{"{url}": [{pin}]}}, "beginnings": {{"{url}": {{"documents": 2, "sha256": "{digest}"}}}}}}"#
+            )
+        });
+        let up = format!("{}/", folder.path().display());
+        let words = [
+            "../", "/..", "..", "secret", "#", "?", "@", "hf://", "null", &up,
+        ];
+        let seeds = seeds.map(String::into_bytes);
+        crate::test_support::fuzz("locks", &seeds, &words, 3000, |bytes| {
+            let Ok(lock) = serde_json::from_slice::<Lock>(bytes) else {
+                return;
+            };
+            let addresses: Vec<String> = lock.sources.keys().cloned().collect();
+            let place = |name: &str| Some(folder.path().join(name));
+            let fetched = Fetched {
+                lock,
+                hub: place("cache/hub"),
+                downloads: place("cache/downloads"),
+                ..Fetched::default()
+            };
+            for address in addresses {
+                assert!(fetched.files(Path::new(&address)).is_err(), "{address}");
+            }
+        });
     }
 }

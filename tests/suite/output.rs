@@ -90,6 +90,48 @@ fn init_schema_completions_and_man_need_no_project() {
     assert!(project.read("man/man1/specbook-run.1").starts_with(".ie"));
 }
 
+#[test]
+fn what_somebody_else_wrote_is_not_replaced() {
+    let project = Project::new();
+    let page = project.write("man/specbook-run.1", "mine");
+    let told = project.run(&["man", "--out", "man"]).code(2).stderr;
+    assert!(
+        told.contains("specbook-run.1` is no page that specbook wrote"),
+        "{told}"
+    );
+    assert_eq!(
+        std::fs::read_dir(page.parent().unwrap()).unwrap().count(),
+        1
+    );
+    std::fs::remove_file(page).unwrap();
+    project.run(&["man", "--out", "man"]).success();
+    project.run(&["man", "--out", "man"]).success();
+
+    let schema = project.write("specs/specbook.schema.json", "{\"type\": \"mine\"}");
+    let told = project.run(&["init", "minimal"]).code(2).stderr;
+    assert!(told.contains("is no schema that specbook wrote"), "{told}");
+    assert!(!project.path().join("specs/minimal.yaml").exists());
+    std::fs::remove_file(schema).unwrap();
+    project.write(".gitignore", b"\xff\n");
+    let told = project.run(&["init", "minimal"]).success().stderr;
+    assert!(
+        told.contains("`./.gitignore` should name `.specbook/`"),
+        "{told}"
+    );
+    project.run(&["init", "compare"]).success();
+
+    #[cfg(unix)]
+    {
+        let ignore = project.path().join(".gitignore");
+        std::fs::remove_file(&ignore).unwrap();
+        project.write("mine", "*.o\n");
+        std::os::unix::fs::symlink("mine", &ignore).unwrap();
+        project.run(&["init", "sweep"]).success();
+        assert_eq!(project.read("mine"), "*.o\n");
+        assert!(ignore.is_symlink());
+    }
+}
+
 /// `> /dev/full` and `2> /dev/full`: every write fails as on a full disk.
 #[test]
 #[cfg(target_os = "linux")]

@@ -234,6 +234,20 @@ fn links_below_the_reports_lead_nowhere() {
         differs.stderr
     );
     assert!(!differs.stderr.contains("token-of-mine"));
+    // What is no file is not written through, nor lost.
+    let told = project.run(&["report", "specs/tiny.yaml"]).success().stderr;
+    let kept = "report.md` is no file; it is kept as `report.md.changed`";
+    assert!(told.contains(kept), "{told}");
+    assert_eq!(project.read("credentials"), "token-of-mine");
+    assert!(
+        project
+            .path()
+            .join("reports/tiny/report.md.changed")
+            .is_symlink()
+    );
+    project
+        .run(&["report", "specs/tiny.yaml", "--check"])
+        .success();
 }
 
 #[test]

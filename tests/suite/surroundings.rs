@@ -431,6 +431,15 @@ fn pipes_and_devices_are_no_specs_and_no_tokenizers() {
         "{}",
         ran.stderr
     );
+    let ledger = project.path().join("specs/tiny.ledger.jsonl");
+    pipe(&ledger);
+    let ran = project.run(&["register", "specs/tiny.yaml"]).code(4);
+    assert!(
+        ran.stderr.contains("it is a device, pipe or socket"),
+        "{}",
+        ran.stderr
+    );
+    std::fs::remove_file(ledger).unwrap();
     pipe(&project.path().join("specs/odd.yaml"));
     let ran = project.run(&["check", "specs"]).code(4);
     insta::assert_snapshot!(ran.stderr, @"
@@ -438,6 +447,19 @@ fn pipes_and_devices_are_no_specs_and_no_tokenizers() {
 
     hint: move it out of the folder, or name the specs one by one
     ");
+}
+
+/// Some files of `/proc` look like others, and whoever reads them waits for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_gives_nothing_is_not_waited_for() {
+    let project = Project::new();
+    let corpus = TINY.replace("{stories: {version: 1}}", "{text: {path: /proc/kmsg}}");
+    project.write("specs/tiny.yaml", corpus);
+    let began = std::time::Instant::now();
+    // Whoever may not read it, or has it all, gets another error.
+    project.run(&["run", "specs/tiny.yaml"]).code(4);
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
 }
 
 #[test]

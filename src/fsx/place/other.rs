@@ -29,7 +29,7 @@ impl Place {
                 folder.push(part);
                 let kind = kind_of(fs::symlink_metadata(&folder)?.file_type());
                 if kind != Kind::Dir {
-                    return Err(wrong_kind(kind, Kind::Dir));
+                    return Err(super::on_the_way(part.as_os_str(), kind));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Folders as open handles.
 
 use super::super::{DirEntry, Kind, Metadata, Open};
-use super::wrong_kind;
+use super::{on_the_way, wrong_kind};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
@@ -62,7 +62,7 @@ fn step(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
             Err(match kind {
                 // As a file in the way of a path: nothing is there.
                 Kind::File => Errno::ENOTDIR.into(),
-                other => wrong_kind(other, Kind::Dir),
+                other => on_the_way(name, other),
             })
         }
         other => Ok(other?),
@@ -188,10 +188,7 @@ impl Place {
     fn open_dir(&self) -> io::Result<OwnedFd> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | self.no_follow();
         match openat(self.folder(), self.name(), flags, Mode::empty()) {
-            Err(Errno::ENOTDIR | Errno::ELOOP) => Err(match self.metadata()?.kind {
-                Kind::File => Errno::ENOTDIR.into(),
-                found => wrong_kind(found, Kind::Dir),
-            }),
+            Err(Errno::ENOTDIR | Errno::ELOOP) => Err(wrong_kind(self.metadata()?.kind, Kind::Dir)),
             other => Ok(other?),
         }
     }

@@ -262,7 +262,7 @@ pub(super) fn read(folder: &Path, tokenizer: Option<&Path>) -> Result<Foreign, I
     })?;
     config.only("quantization_config", &[]).map_err(refused)?;
     let (mut model, mut notes) = kind.model(&config).map_err(refused)?;
-    let mut tensors = tensors(folder)?;
+    let mut tensors = tensors(folder, most_bytes(&model))?;
     if tensors.0.contains_key("lm_head.weight") && model.tied_output {
         tensors.0.remove("lm_head.weight");
     }
@@ -320,8 +320,18 @@ fn object(path: &Path) -> Result<Map<String, Value>, InteropError> {
     serde_json::from_slice(&bytes).map_err(|error| InteropError::input(path, error.to_string()))
 }
 
-/// All tensors in the folder's safetensors file or shards.
-fn tensors(folder: &Path) -> Result<Tensors, InteropError> {
+/// More bytes than a file of such a model's weights has: twice what they take in f32, as much for the masks that old files hold beside
+/// them, and room for a header.
+fn most_bytes(model: &ModelConfig) -> u64 {
+    let of = |size: usize| size as u128;
+    let (dim, context) = (of(model.dim), of(model.max_seq_len));
+    let layer = 4 * dim * dim + 3 * dim * of(model.hidden_dim) + 16 * dim + context * context;
+    let values = of(model.n_layers) * layer + (2 * of(model.vocab_size) + context) * dim;
+    u64::try_from(8 * values + (64 << 20)).map_or(WEIGHTS_LIMIT, |most| most.min(WEIGHTS_LIMIT))
+}
+
+/// All tensors in the folder's safetensors file or shards, none longer than `most` bytes.
+fn tensors(folder: &Path, most: u64) -> Result<Tensors, InteropError> {
     let whole = folder.join("model.safetensors");
     let index = folder.join("model.safetensors.index.json");
     let mut files = Vec::new();
@@ -359,7 +369,7 @@ fn tensors(folder: &Path) -> Result<Tensors, InteropError> {
     let mut tensors = BTreeMap::new();
     for file in files {
         let path = folder.join(file);
-        let bytes = read_file(&path, WEIGHTS_LIMIT)?;
+        let bytes = read_file(&path, most)?;
         let read = read_any(&bytes).map_err(|reason| InteropError::input(&path, reason))?;
         if read
             .notes

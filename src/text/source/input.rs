@@ -59,7 +59,7 @@ pub(super) fn open_file(path: &Path) -> Result<File, DataError> {
             "it is a pipe or a device; documents are read more than once, so they must be in a file",
         )));
     }
-    File::open(path).map_err(failed)
+    crate::fsx::open_regular(path).map_err(failed)
 }
 
 /// Opens a binary file.
