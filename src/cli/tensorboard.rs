@@ -56,13 +56,14 @@ impl<'a> EventFiles<'a> {
             .map(|run| tensorboard::path(&plan.spec, &run.name))
             .collect();
         let listed: Vec<&str> = names.iter().map(String::as_str).collect();
-        Folder::begin(
-            &RealFs::new(),
-            folder,
-            TensorBoard.name(),
-            &plan.spec,
-            &listed,
-        )?;
+        let fs = RealFs::new();
+        let mut out = Folder::begin(&fs, folder, TensorBoard.name(), &plan.spec, &listed)?;
+        for name in &listed {
+            out.set_aside(name)?;
+        }
+        for text in out.aside() {
+            printer.warning(text);
+        }
         Ok(Self {
             inner,
             folder,

@@ -141,7 +141,10 @@ impl<'a> Folder<'a> {
     }
 
     /// Renames a file that was edited after its export.
-    fn set_aside(&mut self, name: &str) -> Result<(), InteropError> {
+    ///
+    /// # Errors
+    /// A file that cannot be read or renamed.
+    pub fn set_aside(&mut self, name: &str) -> Result<(), InteropError> {
         let path = self.path.join(name);
         let Some(Some(made)) = self.before.get(name) else {
             return Ok(());

@@ -198,7 +198,7 @@ fn wrong(what: &str) -> String {
 /// Decodes the model and its weights.
 ///
 /// # Errors
-/// In words: a header that makes no sense; fewer or more values than it asks for.
+/// A description, for an invalid header or a wrong number of values.
 pub fn read(bytes: &[u8]) -> Result<(ModelConfig, Weights), String> {
     let config = config(bytes)?;
     let values = &bytes[HEADER..];

@@ -108,7 +108,7 @@ pub fn open(
     let rest = rest.trim_end_matches('/');
     match scheme {
         "file" if rest.starts_with('/') || (cfg!(windows) && !rest.is_empty()) => {
-            Ok(Box::new(Folder::new(PathBuf::from(rest))))
+            Ok(Box::new(Folder::new(path(rest))))
         }
         "file" => Err(wrong("a folder is named from the root: `file:///folder`")),
         "http" | "https" if rest.contains('?') || rest.contains('#') => Err(wrong(
@@ -124,5 +124,38 @@ pub fn open(
         _ => Err(wrong(
             "it begins with `file://`, `https://`, `http://` or `s3://`",
         )),
+    }
+}
+
+/// The path of a `file://` address: `%FF` is a byte, so that names that are no text can be written.
+fn path(text: &str) -> PathBuf {
+    let bytes = text.as_bytes();
+    let (mut path, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let digits = text.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let coded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        path.push(coded.unwrap_or(byte));
+        at += if coded.is_some() { 3 } else { 1 };
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt as _;
+        std::ffi::OsString::from_vec(path).into()
+    }
+    #[cfg(not(unix))]
+    String::from_utf8_lossy(&path).into_owned().into()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[test]
+    fn a_path_may_hold_any_byte() {
+        let read = |text: &str| path(text).as_os_str().as_bytes().to_vec();
+        assert_eq!(read("/a b/%C3%a9%ff"), b"/a b/\xc3\xa9\xff");
+        assert_eq!(read("/50%/%zz/%+1/%"), b"/50%/%zz/%+1/%");
     }
 }

@@ -273,3 +273,38 @@ fn tables_of_texts_are_numbered_with_the_others() {
         "{page}"
     );
 }
+
+/// Names, files and settings are nobody's Markdown and nobody's shell.
+#[test]
+fn captions_and_commands_hold_names_as_they_are() {
+    let mut fixture = fixture::three_runs();
+    let odd = "2*dim*_x_";
+    for run in &mut fixture.results.runs {
+        if run.name == "25x100" {
+            (run.name, run.group) = (odd.to_owned(), odd.to_owned());
+            run.axes = vec![("case".to_owned(), odd.into())];
+        }
+        if let Some(eval) = &mut run.eval {
+            eval.samples[0].new_tokens = 8;
+        }
+    }
+    fixture.spec.axes[0].values[0] = odd.into();
+    fixture.spec.path = "my exps/First try.yaml".into();
+    fixture.spec.overrides = vec!["eval.samples.prompts=[\"it's a `cat`\"]".to_owned()];
+    let all = json!([
+        {"plot": {"curves": ["train/loss"], "panels": "case"}},
+        {"samples": {"runs": "all"}}
+    ]);
+    let located = |value| Located { value, line: 7 };
+    fixture.spec.cells = cells(all).into_iter().map(located).collect();
+    let files = super::files(&fixture);
+    let command =
+        r#"specbook run 'my exps/First try.yaml' --set 'eval.samples.prompts=["it'\''s a `cat`"]'"#;
+    let markdown = text(&files, "report.md");
+    assert!(markdown.contains(&format!("`` {command} ``")), "{markdown}");
+    assert!(markdown.contains(r"2\*dim\*\_x\_"), "{markdown}");
+    let page = text(&files, "index.html");
+    assert!(page.contains(odd) && !page.contains("<em>dim</em>"));
+    // The limit was 64 tokens.
+    assert!(markdown.contains("8 tokens, stopped at the end of the model's context"));
+}

@@ -98,6 +98,13 @@ fn plots() {
        |                                                               ^
        = allowed: `[lowest, highest]`
     ");
+    assert_snapshot!(edit("panels: case", "log: [y], y_range: [0, 6]"), @"
+    a logarithmic axis cannot begin at 0
+      --> s.yaml:45:73
+    45 |   - plot: {curves: [train/loss, val/loss], x: epoch, log: [y], y_range: [0, 6]}
+       |                                                                         ^
+       = allowed: a lowest value above 0
+    ");
     assert_snapshot!(edit("[train/loss, val/loss]", "[]"), @"
     this plot has no curves
       --> s.yaml:45:20
