@@ -306,7 +306,11 @@ fn no_more_is_read_than_such_a_model_has() {
         head.extend(size.to_le_bytes());
     }
     for (name, head, what) in [
-        ("model.bin", &head[..], "the number of values is not"),
+        (
+            "model.bin",
+            &head[..],
+            "the number of values does not match",
+        ),
         ("zeros.bin", b"", "a size of the header is out of range"),
         ("m.gguf", b"GGUF", "a size of the header is out of range"),
     ] {
