@@ -230,8 +230,8 @@ mod tests {
         let cells = "cells:\n  - text: \"{{ run('25x10').val_loss }}\"\n  - text: \"{{ meen(2) }} {{ men(2) }}\"\n";
         insta::assert_snapshot!(mistakes(CELL, cells, "desk"), @r#"
         there is no run `25x10`
-           --> spec.yaml:340:20
-        340 |   - text: "{{ run('25x10').val_loss }}"
+           --> spec.yaml:339:20
+        339 |   - text: "{{ run('25x10').val_loss }}"
             |                    ^^^^^
             = allowed: `25x100`, `25x100-vocabulary-2048`, `by-tokens-25x100` and others
             = hint: did you mean `25x100`?

@@ -224,7 +224,7 @@ impl<'a> Scope<'a> {
             if let Some((axis, value)) = part.split_once('=')
                 && REPLICATE_AXES.contains(&axis)
             {
-                words += &format!(", {axis} {value}");
+                words += &[", ", axis, " ", value].concat();
             }
         }
         words

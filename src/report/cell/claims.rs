@@ -292,12 +292,12 @@ fn row(judged: &Judged, shown: Option<String>, are_published: bool) -> RowView {
 fn in_words(ours: f64, judged: &Judged) -> ValueView {
     let mut view = ours_view(ours, judged);
     if let Some(spread) = view.spread.take() {
-        view.text += &format!("\u{a0}±\u{a0}{spread}");
+        view.text += &["\u{a0}±\u{a0}", &spread].concat();
     }
     match judged.unit.as_str() {
         "" if judged.test == ClaimType::Trend => view.text.insert_str(0, "rank correlation "),
         "" => {}
-        unit => view.text += &format!(" {}", one_line(unit)),
+        unit => view.text += &[" ", &one_line(unit)].concat(),
     }
     view
 }

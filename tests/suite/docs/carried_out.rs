@@ -181,7 +181,7 @@ impl Reader {
     /// Steps after a command: saves or shrinks a spec, adds files of other users.
     fn then(&self, command: &str) {
         if command.starts_with("curl") {
-            self.saves("shakespeare.yaml", &smaller(&yaml("docs/tutorial.md")));
+            self.saves("shakespeare.yaml", smaller(&yaml("docs/tutorial.md")));
         }
         let Some((_, name)) = command.split_once("specbook init ") else {
             return;
