@@ -177,7 +177,7 @@ pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
 }
 
 /// The same table in the width of the terminal; whole where results go elsewhere. Columns called `expendable` are left out first,
-/// from the first on, then names are shortened in their middle.
+/// from the first on, then names, the widest column, are shortened in their middle.
 pub(crate) fn fitted(header: &[&str], rows: &[Vec<String>], expendable: &[&str]) -> String {
     let terminal = terminal_size::terminal_size_of(io::stdout());
     match terminal {
@@ -205,14 +205,15 @@ fn fit(header: &[&str], rows: &[Vec<String>], expendable: &[&str], width: usize)
         left_out.push(*name);
     }
     let excess = total(&kept).saturating_sub(width + 2);
-    let room = kept.first().map_or(0, |&first| widest(first));
+    let names = kept.iter().copied().max_by_key(|&index| widest(index));
+    let room = names.map_or(0, widest);
     let room = room.saturating_sub(excess).max(SHORTEST);
     let rows = rows.iter().map(|row| {
-        let entries = kept.iter().enumerate().filter_map(|(place, &index)| {
+        let entries = kept.iter().filter_map(|&index| {
             let entry = row.get(index)?;
-            Some(match place {
-                0 => shortened(entry, room),
-                _ => entry.clone(),
+            Some(match names == Some(index) {
+                true => shortened(entry, room),
+                false => entry.clone(),
             })
         });
         entries.collect()
@@ -291,9 +292,30 @@ pub(crate) fn shortened(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
+/// The first of `parts` that fit into `width` columns together, at least one.
+pub(crate) fn joined(parts: &[String], width: usize) -> String {
+    let mut text = parts.first().cloned().unwrap_or_default();
+    for part in parts.iter().skip(1) {
+        if text.chars().count() + 2 + part.chars().count() > width {
+            break;
+        }
+        text.push_str(", ");
+        text.push_str(part);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_that_do_not_fit_are_left_out_whole() {
+        let parts = ["loss 2.498", "val 2.583", "47,512 tokens/s"].map(str::to_owned);
+        assert_eq!(joined(&parts, 38), "loss 2.498, val 2.583, 47,512 tokens/s");
+        assert_eq!(joined(&parts, 37), "loss 2.498, val 2.583");
+        assert_eq!(joined(&parts, 3), "loss 2.498");
+    }
 
     #[test]
     fn escape_sequences_never_reach_the_terminal() {

@@ -106,7 +106,7 @@ impl<'a> Progress<'a> {
         let remaining = match state.flops > 0.0 {
             true => format!(
                 ", about {} left",
-                human::seconds(left / state.flops * elapsed)
+                human::seconds((left / state.flops * elapsed).max(1.0))
             ),
             false => String::new(),
         };
@@ -208,14 +208,9 @@ impl<'a> Progress<'a> {
         } else {
             0.0
         };
-        let val = pace
-            .val_loss
-            .map_or_else(String::new, |loss| format!(", val {loss:.3}"));
-        let message = format!(
-            "loss {:.3}{val}, {} tokens/s",
-            point.train_loss,
-            human::count(rate as u64)
-        );
+        let mut parts = vec![format!("loss {:.3}", point.train_loss)];
+        parts.extend(pace.val_loss.map(|loss| format!("val {loss:.3}")));
+        parts.push(format!("{} tokens/s", human::count(rate as u64)));
         let left = 1.0 - point.step as f64 / steps.max(1) as f64;
         let before = state.left.insert(index, left).unwrap_or(left);
         state.flops += (before - left).max(0.0) * self.runs[index].estimate.flops;
@@ -227,15 +222,16 @@ impl<'a> Progress<'a> {
         let overall = self.overall(&state);
         if let Some(bar) = state.bars.get(&index) {
             bar.set_position(point.step);
-            bar.set_message(message.clone());
+            bar.set_message(print::joined(&parts, bar_room(steps)));
         }
         drop(state);
         self.whole.set_message(overall.clone());
         if due {
             self.say(&format!(
-                "{}: step {}/{steps}, {message} ({overall})",
+                "{}: step {}/{steps}, {} ({overall})",
                 self.name(index),
-                point.step
+                point.step,
+                parts.join(", ")
             ));
         }
     }
@@ -291,10 +287,23 @@ impl<'a> Progress<'a> {
             )
         });
         if let Some(log) = log {
-            let lines: Vec<String> = tail.lines().map(|line| format!("  | {line}")).collect();
+            let lines: Vec<&str> = tail.lines().collect();
+            // Attempts before this one stand above it in the log.
+            let begin = lines.iter().rposition(|line| line.starts_with("run "));
+            let lines = lines[begin.unwrap_or(0)..].iter();
+            let lines: Vec<String> = lines.map(|line| format!("  | {line}")).collect();
             self.say(&format!("log: {}\n{}", log.display(), lines.join("\n")));
         }
     }
+}
+
+/// Columns behind the name, the bar and the steps of a run of so many steps.
+fn bar_room(steps: u64) -> usize {
+    const BAR: usize = 8;
+    let width = terminal_size::terminal_size_of(std::io::stderr())
+        .map_or(80, |(terminal_size::Width(width), _)| width.into());
+    let before = NAME + 1 + BAR + 1 + 2 * steps.to_string().len() + 1 + 1;
+    usize::saturating_sub(width, before)
 }
 
 impl Events for Progress<'_> {

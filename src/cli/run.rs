@@ -217,14 +217,9 @@ impl Session<'_> {
         if self.args.keep_checkpoints {
             self.tell_of_runs_without_checkpoint(opened)?;
         }
-        let took = human::seconds(progress.elapsed().as_secs_f64());
-        let done = sentence(&summary);
-        let spec = &opened.plan.spec;
-        self.printer
-            .note(&match summary.trained + summary.evaluated {
-                0 => format!("{spec}: {done}"),
-                _ => format!("{spec}: {done}, in {took}"),
-            });
+        let took = (summary.trained + summary.evaluated > 0).then(|| progress.elapsed());
+        let done = sentence(&summary, took);
+        self.printer.note(&format!("{}: {done}", opened.plan.spec));
         Ok(summary)
     }
 
@@ -330,8 +325,8 @@ pub(crate) fn free_memory(device: DeviceKind) -> Option<u64> {
     }
 }
 
-/// What a scheduler has done.
-pub(crate) fn sentence(summary: &Summary) -> String {
+/// What a scheduler has done, and in what time.
+pub(crate) fn sentence(summary: &Summary, took: Option<Duration>) -> String {
     let mut parts = vec![
         format!("{} trained", summary.trained),
         format!("{} cached", summary.cached),
@@ -346,6 +341,8 @@ pub(crate) fn sentence(summary: &Summary) -> String {
         let left = summary.left.len();
         parts.push(format!("{left} left to other processes"));
     }
+    let took = took.map(|took| format!("in {}", human::seconds(took.as_secs_f64())));
+    parts.extend(took);
     // Last: the messages end the text.
     if !summary.failed.is_empty() {
         let names: Vec<String> = summary

@@ -70,7 +70,7 @@ pub(crate) fn execute(args: &WorkerArgs, global: &Global, printer: Printer) -> R
     for warning in store.take_warnings() {
         printer.warning(&warning);
     }
-    printer.note(&run::sentence(&summary));
+    printer.note(&run::sentence(&summary, None));
     Ok(match summary.failed.is_empty() {
         true => exit::OK,
         false => exit::RUN_FAILED,
