@@ -1,5 +1,6 @@
 //! The same bits for any number of threads and jobs, with concurrent runs and interruptions.
 
+use crate::project::{Project, TINY};
 use specbook::internals::scheduler::Event;
 use specbook::internals::{plan, spec};
 use specbook::{
@@ -162,4 +163,34 @@ fn nothing_changes_a_bit() {
     }
     println!("{compared} digests compared");
     assert_eq!(compared, 14 * 5 * LOSSES.len());
+}
+
+/// Why the interval is in the key: it decides the recorded curve, and nothing else.
+#[test]
+fn another_interval_is_another_run_with_the_same_weights() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let record = |sets: &[&str]| {
+        let run = ["run", "specs/tiny.yaml", "--no-report"];
+        project.run(&[&run, sets].concat()).success();
+        let plan = ["plan", "specs/tiny.yaml", "--format", "json"];
+        let plan = project.run(&[&plan, sets].concat()).success().json();
+        let id = plan[0]["runs"][0]["id"].as_str().unwrap().to_owned();
+        let shown = project.run(&["show", &id, "--format", "json"]).success();
+        (id, shown.json()["digests"].clone())
+    };
+    let (id, digests) = record(&[]);
+    let interval: &[&str] = &["--set", "train.validate={every: end}"];
+    let fewer: &[&str] = &[
+        "--set",
+        "data.validation={skip: 0, take: 3}",
+        "--set",
+        "data.train={skip: 4, take: 20}",
+    ];
+    for sets in [interval, fewer] {
+        let (other, others) = record(sets);
+        assert_ne!(id, other, "{sets:?}");
+        assert_eq!(digests["weights"], others["weights"], "{sets:?}");
+        assert_ne!(digests["metrics"], others["metrics"], "{sets:?}");
+    }
 }
