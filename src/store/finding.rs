@@ -108,21 +108,32 @@ impl Store {
     /// # Errors
     /// A folder that cannot be read.
     pub fn setting(&self, text: &str) -> Result<Vec<RunId>, StoreError> {
-        let mut found = Vec::new();
-        for plan in self.latest_plans()? {
-            for run in plan.runs {
+        let mut plans = self.latest_plans()?;
+        // Profiles and overrides give the same names to other runs, which are no replicates of these.
+        plans.sort_by_key(|plan| {
+            (
+                !plan.overrides.is_empty(),
+                plan.profile != crate::DEFAULT_PROFILE,
+            )
+        });
+        for plan in plans {
+            let is_replicate = |run: &ManifestRun| {
                 let whole = format!("{}/{}", plan.spec, run.name);
-                let replicate = whole
+                let rest = whole
                     .strip_prefix(text)
                     .and_then(|rest| rest.strip_prefix(','));
-                let is_replicate =
-                    |part: &str| part.starts_with("seed=") || part.starts_with("draw=");
-                if replicate.is_some_and(|rest| rest.split(',').all(is_replicate)) {
-                    found.push(run.id);
-                }
+                rest.is_some_and(|rest| {
+                    rest.split(',')
+                        .all(|part| part.starts_with("seed=") || part.starts_with("draw="))
+                })
+            };
+            let runs = plan.runs.iter().filter(|run| is_replicate(run));
+            let found: Vec<RunId> = runs.map(|run| run.id).collect();
+            if !found.is_empty() {
+                return Ok(found);
             }
         }
-        Ok(found)
+        Ok(Vec::new())
     }
 
     /// Names of runs that were probably meant by `text`, at most three.

@@ -1,6 +1,6 @@
 //! Longer runs that extend shorter ones equal an uninterrupted run in every bit.
 
-use crate::project::Project;
+use crate::project::{Project, TINY};
 use std::collections::BTreeMap;
 
 /// A spec of one run with this training.
@@ -230,4 +230,25 @@ fn only_kept_checkpoints_that_are_whole_and_only_where_wanted() {
         "{said}"
     );
     project.run(&["verify", "specs/tiny.yaml"]).success();
+}
+
+#[test]
+fn a_setting_is_not_mixed_with_its_longer_runs() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", format!("{TINY}seeds: [0, 1]\n"));
+    for sets in [&["--set", "train.max_steps=2"][..], &[]] {
+        let run = ["run", "specs/tiny.yaml", "--no-report"];
+        project.run(&[&run, sets].concat()).success();
+    }
+    let diff = project
+        .run(&["diff", "tiny/dim=16", "tiny/dim=32", "--format", "json"])
+        .success()
+        .json();
+    let compared = &diff["comparisons"][0];
+    for side in ["a", "b"] {
+        assert_eq!(compared[side]["seeds"], serde_json::json!([0, 1]), "{side}");
+    }
+    let metrics = compared["metrics"].as_array().unwrap();
+    let steps = metrics.iter().find(|metric| metric["name"] == "steps");
+    assert_eq!(steps.unwrap()["a"], 5.0, "{compared}");
 }
