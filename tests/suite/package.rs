@@ -82,6 +82,50 @@ fn the_packages_of_the_crates_hold_their_sources() {
     }
 }
 
+/// The image's build: cargo accepts the files that the `Dockerfile` copies.
+#[test]
+fn the_image_has_all_that_cargo_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let docker = std::fs::read_to_string(repository().join("Dockerfile")).unwrap();
+    let mut copied = 0;
+    for line in docker.lines().filter_map(|line| line.strip_prefix("COPY ")) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let Some((to, from)) = words.split_last().filter(|_| !line.starts_with("--")) else {
+            continue;
+        };
+        for from in from {
+            let to = match *to {
+                "./" => folder.path().join(from),
+                to => folder.path().join(to),
+            };
+            copy(&repository().join(from), &to);
+            copied += 1;
+        }
+    }
+    assert!(copied > 5, "only {copied} places copied");
+    let read = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "{told}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
+        return;
+    }
+    for entry in std::fs::read_dir(from).unwrap() {
+        let name = entry.unwrap().file_name();
+        if name != "target" {
+            copy(&from.join(&name), &to.join(&name));
+        }
+    }
+}
+
 /// The commands of `action.yml`, in order, as executed by a runner.
 #[cfg(unix)]
 #[test]
