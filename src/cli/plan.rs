@@ -107,10 +107,10 @@ fn outline_as_text(outline: &Outline) -> String {
     let header = [&["run"], &COSTS[..]].concat();
     let note = sign(outline.runs.iter().map(|run| run.uncounted));
     format!(
-        "{} (profile {}): {} runs; fix this to see run ids and cache status:\n  {}\n{}{note}",
+        "{} (profile {}): {}; fix this to see run ids and cache status:\n  {}\n{}{note}",
         outline.spec,
         outline.profile,
-        outline.runs.len(),
+        human::counted(outline.runs.len() as u64, "run"),
         outline.missing.join("\n  "),
         print::fitted(&header, &rows.collect::<Vec<_>>(), EXPENDABLE)
     )
@@ -368,10 +368,10 @@ pub(crate) fn as_text(
     };
     let open = sign(opened.plan.runs.iter().map(|run| run.uncounted));
     Ok(format!(
-        "{} (profile {}): {} runs, {time}\n{}{open}{notes}",
+        "{} (profile {}): {}, {time}\n{}{open}{notes}",
         opened.plan.spec,
         opened.plan.profile,
-        opened.plan.runs.len(),
+        human::counted(opened.plan.runs.len() as u64, "run"),
         print::fitted(&header, &rows, EXPENDABLE)
     ))
 }

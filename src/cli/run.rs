@@ -341,20 +341,17 @@ pub(crate) fn sentence(summary: &Summary, took: Option<Duration>) -> String {
         let left = summary.left.len();
         parts.push(format!("{left} left to other processes"));
     }
+    if !summary.failed.is_empty() {
+        parts.push(format!("{} failed", summary.failed.len()));
+    }
     let took = took.map(|took| format!("in {}", human::seconds(took.as_secs_f64())));
     parts.extend(took);
-    // Last: the messages end the text.
-    if !summary.failed.is_empty() {
-        let names: Vec<String> = summary
-            .failed
-            .iter()
-            .map(|(name, message)| format!("\n  {name}: {message}"))
-            .collect();
-        parts.push(format!(
-            "{} failed:{}",
-            summary.failed.len(),
-            names.concat()
-        ));
+    let mut text = parts.join(", ");
+    for (place, (name, message)) in summary.failed.iter().enumerate() {
+        text += if place == 0 { ":\n  " } else { "\n  " };
+        text += name;
+        text += ": ";
+        text += message;
     }
-    parts.join(", ")
+    text
 }

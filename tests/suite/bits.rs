@@ -186,6 +186,8 @@ fn another_interval_is_another_run_with_the_same_weights() {
         "data.validation={skip: 0, take: 3}",
         "--set",
         "data.train={skip: 4, take: 20}",
+        "--set",
+        "eval.perplexity.documents=3",
     ];
     for sets in [interval, fewer] {
         let (other, others) = record(sets);
