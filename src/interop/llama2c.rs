@@ -117,7 +117,7 @@ fn find_tokenizer(path: &Path, named: Option<&Path>) -> Result<TextTokenizer, In
             path,
             "there is no `tokenizer.json`, `tokenizer.model` or `tokenizer.bin` beside it",
         )
-        .hint("name its tokenizer with `--tokenizer FILE`")),
+        .hint("put it there, or name it once: `specbook import PATH --tokenizer FILE`")),
     }
 }
 

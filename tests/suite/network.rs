@@ -185,6 +185,48 @@ fn https_trusts_the_named_authorities_and_no_others() {
 }
 
 #[test]
+fn runs_are_sent_to_a_tracker_over_https() {
+    let net = Net::new(40, "");
+    net.run(&["run", "specs/cats.yaml", "--fetch", "--no-report"])
+        .success();
+    for (path, answer) in [
+        (
+            "experiments/search",
+            r#"{"experiments": [{"experiment_id": "7"}]}"#,
+        ),
+        ("runs/search", "{}"),
+        (
+            "runs/create",
+            r#"{"run": {"info": {"run_id": "a", "start_time": 5}}}"#,
+        ),
+        ("runs/log-batch", "{}"),
+        ("runs/update", "{}"),
+        ("runs/set-tag", "{}"),
+    ] {
+        net.server.put(&format!("/api/2.0/mlflow/{path}"), answer);
+    }
+    let host = crate::tls::start(&net.server);
+    net.project.write("authority.pem", crate::tls::CERTIFICATE);
+    let address = format!("https://{host}");
+    let export = ["export", "specs/cats.yaml", &address, "--to", "mlflow"];
+    net.asked();
+    let refused = net.run(&export).code(4);
+    assert!(refused.stderr.contains("certificate"), "{}", refused.stderr);
+    assert_eq!(net.asked(), [""; 0]);
+    net.run_with(&[("SSL_CERT_FILE", "authority.pem")], &export)
+        .success();
+    insta::assert_snapshot!(net.asked().join("\n"), @"
+    POST /api/2.0/mlflow/experiments/search
+    POST /api/2.0/mlflow/runs/search
+    POST /api/2.0/mlflow/runs/create
+    POST /api/2.0/mlflow/runs/log-batch
+    POST /api/2.0/mlflow/runs/log-batch
+    POST /api/2.0/mlflow/runs/update
+    POST /api/2.0/mlflow/runs/set-tag
+    ");
+}
+
+#[test]
 fn the_token_of_the_hub_goes_to_the_hub_alone() {
     let (net, elsewhere) = (Net::new(40, ""), Server::start());
     let cats = net.server.files()["/cats.jsonl.gz"].clone();

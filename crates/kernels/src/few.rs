@@ -1,20 +1,18 @@
-//! Products and attention for a few rows, as computed for each new token in generation. Weights are read in place, each
-//! once, so that memory bandwidth is the only bound; nothing is packed or allocated.
+//! Products and attention for a few rows, as computed for each new token in generation. Each weight is read once, from start
+//! to end, so that memory bandwidth is the only bound; nothing is allocated.
 
-use super::gemm::K_BLOCK;
+use super::gemm::{K_BLOCK, pack};
 use super::isa::kernels;
-use super::lanes::LANES;
+use super::lanes::{LANES, Lanes};
 use super::rows::{exp_row, row_max, sweep};
-use super::{AttentionShape, Compute, Isa, Scratch};
+use super::{AttentionShape, Compute, Scratch};
 
-/// Rows of the weight read in parallel, for [`chains`].
-const WIDE: usize = 4 * LANES;
-/// Rows of the weight read in parallel, for [`dots`].
+/// Outputs of a panel, for [`chains`].
+pub(crate) const WIDE: usize = 4 * LANES;
+/// Keys read in parallel.
 const BESIDE: usize = 8;
 /// Size of a weight below which waking a second thread does not pay off.
 const SMALL: usize = 1 << 16;
-/// Size of a weight from which it no longer fits the cache.
-const FAR: usize = 1 << 18;
 /// Tasks per thread: a thread without a core leaves its share to the others.
 const SHARES: usize = 4;
 
@@ -24,99 +22,42 @@ kernels! {
         let inner = x.len();
         assert_eq!(w.len(), inner * y.len());
         let (px, pw, py) = (x.as_ptr(), w.as_ptr(), y.as_mut_ptr());
-        let mut o = 0;
-        // From memory, rows are read one after another: the hardware does not prefetch rows read in parallel.
-        while w.len() < FAR && o + BESIDE <= y.len() {
-            let rows = pw.add(o * inner);
-            let mut sums = [L::splat(0.0); BESIDE];
-            sweep!(inner, |i, N| {
-                let x = L::load_n(px.add(i), N);
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    *sum = L::fma(x, L::load_n(rows.add(r * inner + i), N), *sum);
-                }
-            });
-            for (r, sum) in sums.into_iter().enumerate() {
-                *py.add(o + r) = L::sum(sum);
-            }
-            o += BESIDE;
-        }
-        while o < y.len() {
+        for o in 0..y.len() {
             let row = pw.add(o * inner);
             let mut sum = L::splat(0.0);
             sweep!(inner, |i, N| {
                 sum = L::fma(L::load_n(px.add(i), N), L::load_n(row.add(i), N), sum);
             });
             *py.add(o) = L::sum(sum);
-            o += 1;
         }
     }
 
     /// y[o] = Σ x·w[o], or y[o] += with `add`, each with the bits of a matrix product: one chain of multiply-adds per
-    /// [`K_BLOCK`]. Sixteen rows at a time are transposed on the fly, so that their chains run in parallel.
-    fn chains<L>(x: &[f32], w: &[f32], y: &mut [f32], add: bool) {
+    /// [`K_BLOCK`]. The chains of a panel run in parallel.
+    fn chains<L>(x: &[f32], panels: &[f32], y: &mut [f32], add: bool) {
         let inner = x.len();
-        assert_eq!(w.len(), inner * y.len());
-        let (px, pw, py) = (x.as_ptr(), w.as_ptr(), y.as_mut_ptr());
-        let end = pw.wrapping_add(w.len());
-        let mut turned = [0.0_f32; WIDE * LANES];
-        let turned = turned.as_mut_ptr();
-        let mut o = 0;
-        while o < y.len() {
-            let lanes = WIDE.min(y.len() - o);
-            let rows = pw.add(o * inner);
-            // The next rows are prefetched meanwhile, in memory order.
-            let mut ahead = rows.wrapping_add(WIDE * inner);
-            let mut k0 = 0;
-            while k0 < inner {
-                let block = K_BLOCK.min(inner - k0);
-                let mut sums = [L::splat(0.0); WIDE / LANES];
-                let mut k = 0;
-                while k < block {
-                    let columns = LANES.min(block - k);
-                    let from = rows.add(k0 + k);
-                    if columns == LANES && lanes == WIDE {
-                        for g in 0..WIDE / LANES {
-                            L::transpose(from.add(g * LANES * inner), inner, LANES, turned.add(g * LANES * LANES), LANES);
-                            if ahead < end {
-                                for line in 0..LANES {
-                                    L::prefetch(ahead.wrapping_add(line * LANES));
-                                }
-                                ahead = ahead.wrapping_add(LANES * LANES);
-                            }
-                        }
-                    } else {
-                        for lane in 0..lanes {
-                            for c in 0..columns {
-                                *turned.add((lane / LANES) * LANES * LANES + c * LANES + lane % LANES) = *from.add(lane * inner + c);
-                            }
-                        }
-                    }
-                    for c in 0..columns {
-                        let x = L::splat(*px.add(k0 + k + c));
-                        for (g, sum) in sums.iter_mut().enumerate() {
-                            *sum = L::fma(x, L::load(turned.add(g * LANES * LANES + c * LANES)), *sum);
-                        }
-                    }
-                    k += LANES;
-                }
-                for (g, sum) in sums.into_iter().enumerate() {
-                    let n = lanes.saturating_sub(g * LANES).min(LANES);
-                    if n > 0 {
-                        let to = py.add(o + g * LANES);
-                        let sum = if add || k0 > 0 { L::add(L::load_n(to, n), sum) } else { sum };
-                        L::store_n(to, n, sum);
-                    }
-                }
-                k0 += K_BLOCK;
+        assert_eq!(panels.len(), inner * y.len().next_multiple_of(LANES));
+        for (w, y) in panels.chunks(WIDE * inner).zip(y.chunks_mut(WIDE)) {
+            match y.len().div_ceil(LANES) {
+                4 => panel::<L, 4>(x, w, y, add),
+                3 => panel::<L, 3>(x, w, y, add),
+                2 => panel::<L, 2>(x, w, y, add),
+                _ => panel::<L, 1>(x, w, y, add),
             }
-            o += WIDE;
         }
     }
 
-    /// scores[i] = q · key i; the keys are `stride` numbers apart.
-    fn scores_of<L>(q: &[f32], keys: &[f32], stride: usize, scores: &mut [f32]) {
+    /// Transposes up to [`WIDE`] rows of a weight into a panel: all outputs of the first input, of the second, and so on.
+    fn transpose<L>(rows: &[f32], inner: usize, panel: &mut [f32]) {
+        let width = panel.len() / inner;
+        assert!(width * inner == panel.len() && rows.len() <= panel.len());
+        pack::<L>(rows.as_ptr(), [inner, 1], rows.len() / inner, inner, panel.as_mut_ptr(), width);
+    }
+
+    /// scores[i] = q · key i; keys lie one after another.
+    fn scores_of<L>(q: &[f32], keys: &[f32], scores: &mut [f32]) {
         let (positions, width) = (scores.len(), q.len());
-        assert!(positions == 0 || (positions - 1) * stride + width <= keys.len());
+        assert_eq!(keys.len(), positions * width);
         let (pq, pk, ps) = (q.as_ptr(), keys.as_ptr(), scores.as_mut_ptr());
         let mut i = 0;
         while i + BESIDE <= positions {
@@ -124,7 +65,7 @@ kernels! {
             sweep!(width, |at, N| {
                 let q = L::load_n(pq.add(at), N);
                 for (r, sum) in sums.iter_mut().enumerate() {
-                    *sum = L::fma(q, L::load_n(pk.add((i + r) * stride + at), N), *sum);
+                    *sum = L::fma(q, L::load_n(pk.add((i + r) * width + at), N), *sum);
                 }
             });
             for (r, sum) in sums.into_iter().enumerate() {
@@ -135,26 +76,91 @@ kernels! {
         while i < positions {
             let mut sum = L::splat(0.0);
             sweep!(width, |at, N| {
-                sum = L::fma(L::load_n(pq.add(at), N), L::load_n(pk.add(i * stride + at), N), sum);
+                sum = L::fma(L::load_n(pq.add(at), N), L::load_n(pk.add(i * width + at), N), sum);
             });
             *ps.add(i) = L::sum(sum);
             i += 1;
         }
     }
 
-    /// y = Σ weights[i] / total · value i; the values are `stride` numbers apart.
-    fn mixed<L>(weights: &[f32], total: f32, values: &[f32], stride: usize, y: &mut [f32]) {
-        let (positions, width) = (weights.len(), y.len());
-        assert!(positions == 0 || (positions - 1) * stride + width <= values.len());
-        let (pv, py) = (values.as_ptr(), y.as_mut_ptr());
-        sweep!(width, |at, N| {
-            let mut sum = L::splat(0.0);
-            for (i, weight) in weights.iter().enumerate() {
-                let value = L::load_n(pv.add(i * stride + at), N);
-                sum = L::fma(value, L::splat(weight / total), sum);
-            }
-            L::store_n(py.add(at), N, sum);
+    /// y = Σ weights[i] / total · value i; values lie one after another. The weights become those quotients.
+    fn mixed<L>(weights: &mut [f32], total: f32, values: &[f32], y: &mut [f32]) {
+        let width = y.len();
+        assert_eq!(values.len(), weights.len() * width);
+        let pw = weights.as_mut_ptr();
+        sweep!(weights.len(), |i, N| {
+            L::store_n(pw.add(i), N, L::div(L::load_n(pw.add(i), N), L::splat(total)));
         });
+        for (part, y) in y.chunks_mut(WIDE).enumerate() {
+            let values = values.as_ptr().wrapping_add(part * WIDE);
+            match y.len().div_ceil(LANES) {
+                4 => mix::<L, 4>(weights, values, width, y),
+                3 => mix::<L, 3>(weights, values, width, y),
+                2 => mix::<L, 2>(weights, values, width, y),
+                _ => mix::<L, 1>(weights, values, width, y),
+            }
+        }
+    }
+}
+
+/// y = Σ weights[i] · value i, G vectors of each; the values begin `stride` numbers after each other.
+#[inline(always)]
+unsafe fn mix<L: Lanes, const G: usize>(
+    weights: &[f32],
+    values: *const f32,
+    stride: usize,
+    y: &mut [f32],
+) {
+    let (y, width) = (y.as_mut_ptr(), y.len());
+    let lanes = |g: usize| (width - g * LANES).min(LANES);
+    // SAFETY: the caller's contract: each value has as many numbers as `y`, and the last of G vectors at least one.
+    unsafe {
+        let mut sums = [L::splat(0.0); G];
+        for (i, &weight) in weights.iter().enumerate() {
+            let (value, weight) = (values.add(i * stride), L::splat(weight));
+            for (g, sum) in sums.iter_mut().enumerate() {
+                let value = value.add(g * LANES);
+                let value = match g + 1 < G {
+                    true => L::load(value),
+                    false => L::load_n(value, lanes(g)),
+                };
+                *sum = L::fma(value, weight, *sum);
+            }
+        }
+        for (g, sum) in sums.into_iter().enumerate() {
+            L::store_n(y.add(g * LANES), lanes(g), sum);
+        }
+    }
+}
+
+/// The sums of one panel of G vectors.
+#[inline(always)]
+unsafe fn panel<L: Lanes, const G: usize>(x: &[f32], w: &[f32], y: &mut [f32], add: bool) {
+    let (mut w, y, outputs) = (w.as_ptr(), y.as_mut_ptr(), y.len());
+    let lanes = |g: usize| (outputs - g * LANES).min(LANES);
+    // SAFETY: the caller's contract: the panel holds G vectors for each of `x`, and the last of them has at least one output.
+    unsafe {
+        let mut all: [L::V; G] = std::array::from_fn(|g| L::load_n(y.add(g * LANES), lanes(g)));
+        for (number, x) in x.chunks(K_BLOCK).enumerate() {
+            let mut sums = [L::splat(0.0); G];
+            for &x in x {
+                let x = L::splat(x);
+                for (g, sum) in sums.iter_mut().enumerate() {
+                    *sum = L::fma(x, L::load(w.add(g * LANES)), *sum);
+                }
+                w = w.add(G * LANES);
+            }
+            for (all, sum) in all.iter_mut().zip(sums) {
+                *all = if add || number > 0 {
+                    L::add(*all, sum)
+                } else {
+                    sum
+                };
+            }
+        }
+        for (g, all) in all.into_iter().enumerate() {
+            L::store_n(y.add(g * LANES), lanes(g), all);
+        }
     }
 }
 
@@ -175,14 +181,21 @@ pub fn few_rows(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut [
     });
 }
 
-/// y (n rows) = x Wᵀ, or y += x Wᵀ with `add`, for few rows: the bits of [`super::gemm`].
-pub fn few_chains(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut [f32], add: bool) {
-    each_row(compute, x, w, inner, y, &|x, w, y| {
-        chains(compute.isa, x, w, y, add)
+/// y (n rows) = x Wᵀ, or y += x Wᵀ with `add`, for few rows: the bits of [`super::gemm`]. `panels` are those of [`super::Prepacked`].
+pub fn few_chains(
+    compute: &Compute,
+    x: &[f32],
+    panels: &[f32],
+    inner: usize,
+    y: &mut [f32],
+    add: bool,
+) {
+    each_row(compute, x, panels, inner, y, &|x, panels, y| {
+        chains(compute.isa, x, panels, y, add)
     });
 }
 
-/// Multiplies one row of `x` by rows of weights into a row of `y`.
+/// Multiplies one row of `x` with weights into a row of `y`.
 type Product<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
 
 fn each_row(
@@ -193,20 +206,26 @@ fn each_row(
     y: &mut [f32],
     product: &Product<'_>,
 ) {
-    let outputs = w.len() / inner;
-    assert_eq!(y.len(), x.len() / inner * outputs);
+    let rows = x.len() / inner;
+    let outputs = y.len() / rows;
     let piece = piece(compute, outputs, inner);
     for (x, y) in x.chunks_exact(inner).zip(y.chunks_exact_mut(outputs)) {
         compute.rows(outputs, piece, [(y, 1)], &|part, [y]| {
-            product(x, &w[part.start * inner..part.end * inner], y);
+            // The last panel is padded.
+            let end = if part.end == outputs {
+                w.len()
+            } else {
+                part.end * inner
+            };
+            product(x, &w[part.start * inner..end], y);
         });
     }
 }
 
-/// One position of attention for generation: the rotated query heads `q` against the keys and values of `positions`
-/// positions; each row of the caches holds `kv_heads` heads. Writes `y`.
+/// One position of attention for generation: the query heads `q` (turned) against the keys and values of `positions` positions. The caches hold
+/// `kv_heads` stretches of one length, in each the positions of one head one after another. Writes `y`.
 pub fn attend_one(
-    isa: Isa,
+    compute: &Compute,
     shape: AttentionShape,
     q: &[f32],
     [keys, values]: [&[f32]; 2],
@@ -219,15 +238,22 @@ pub fn attend_one(
         heads,
         ..
     } = shape;
-    let stride = kv_heads * head_dim;
-    let mut scores = Scratch::new(positions);
-    let each = q.chunks_exact(head_dim).zip(y.chunks_exact_mut(head_dim));
-    for (head, (q, y)) in each.enumerate() {
-        let kv = head / (heads / kv_heads) * head_dim;
-        scores_of(isa, q, &keys[kv..], stride, &mut scores);
-        let c = shape.scale();
-        let top = row_max(isa, &scores) * c;
-        let sum = exp_row(isa, &mut scores, c, top);
-        mixed(isa, &scores, sum, &values[kv..], stride, y);
-    }
+    let c = shape.scale();
+    let stretch = keys.len() / kv_heads;
+    let together = match 2 * heads * positions * head_dim {
+        0..SMALL => heads,
+        _ => heads.div_ceil(compute.pool.threads()),
+    };
+    compute.rows(heads, together, [(y, head_dim)], &|part, [y]| {
+        let mut scores = Scratch::new(positions);
+        for (head, y) in part.zip(y.chunks_exact_mut(head_dim)) {
+            let start = head / (heads / kv_heads) * stretch;
+            let cached = start..start + positions * head_dim;
+            let q = &q[head * head_dim..][..head_dim];
+            scores_of(compute.isa, q, &keys[cached.clone()], &mut scores);
+            let top = row_max(compute.isa, &scores) * c;
+            let sum = exp_row(compute.isa, &mut scores, c, top);
+            mixed(compute.isa, &mut scores, sum, &values[cached], y);
+        }
+    });
 }

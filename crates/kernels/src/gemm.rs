@@ -472,7 +472,7 @@ compiled! {
 /// Packs `lanes` lanes over `k`: `to[kk · width + lane] = from[lane · strides[0] + kk · strides[1]]`; the remaining
 /// lanes up to `width` hold anything: their results are not stored.
 #[inline(always)]
-unsafe fn pack<L: Lanes>(
+pub(crate) unsafe fn pack<L: Lanes>(
     from: *const f32,
     [lane_stride, k_stride]: [usize; 2],
     lanes: usize,

@@ -174,6 +174,7 @@ impl Chat<'_> {
     /// Shows two models, or one again.
     fn both(&mut self, other: Option<&str>) -> Result<(), String> {
         match other {
+            Some("off") => self.both = false,
             Some(name) => {
                 let opened = LoadedModel::open(self.store, name, self.compute, self.printer);
                 let model = opened.map_err(|failure| failure.message().to_owned())?;

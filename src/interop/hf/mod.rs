@@ -420,6 +420,6 @@ fn open_tokenizer(folder: &Path, named: Option<&Path>) -> Result<TextTokenizer, 
             folder,
             "there is no `tokenizer.json`, `tokenizer.model` or `merges.txt`",
         )
-        .hint("name its tokenizer with `--tokenizer FILE`")),
+        .hint("put it there, or name it once: `specbook import PATH --tokenizer FILE`")),
     }
 }

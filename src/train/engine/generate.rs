@@ -9,6 +9,7 @@ use super::ops::Operations;
 use crate::choices::ModelConfig;
 use crate::rng::{Purpose, Stream};
 use crate::train::{SampleJob, TrainError, Weights};
+use specbook_kernels::{Isa, exp_sum};
 use std::ops::ControlFlow;
 
 /// Continues every prompt; see [`crate::train::Engine::generate_each`].
@@ -20,6 +21,7 @@ pub(crate) fn generate<O: Operations>(
 ) -> Result<Vec<Vec<u32>>, TrainError> {
     check(job)?;
     let network = Network::new(ops, job.model, weights)?;
+    ops.freeze(&network.parameters);
     let mut caches = network.caches(ops, job.prompts.len(), job.model.max_seq_len)?;
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); job.prompts.len()];
     let mut running = Vec::new();
@@ -137,41 +139,89 @@ fn take(job: &SampleJob<'_>, row: usize, logits: &[f32], continuation: &mut Vec<
 /// whose probability exceeds `top_p`, and selects by `draw` in [0, 1).
 pub(crate) fn sample(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
     let usable = &logits[..job.usable_vocab.min(logits.len())];
-    // Adding 0 makes both zeros equal.
-    let rises = |a: usize, b: usize| (usable[a] + 0.0).total_cmp(&(usable[b] + 0.0));
-    let higher = |best: usize, id: usize| if rises(id, best).is_gt() { id } else { best };
-    let Some(first) = (0..usable.len()).reduce(higher) else {
+    let highest = |logits: &[f32]| logits.iter().map(|&logit| rank(logit)).max();
+    let Some(top) = highest(usable) else {
         return 0;
     };
+    let has_top = |part: &[f32]| highest(part) == Some(top);
+    let part = usable.chunks(PART).position(has_top).unwrap_or_default() * PART;
+    let within = usable[part..].iter().position(|&logit| rank(logit) == top);
+    let first = part + within.unwrap_or_default();
     if job.temperature == 0.0 {
         return first as u32;
     }
-    let falling = |a: &u32, b: &u32| rises(*b as usize, *a as usize).then(a.cmp(b));
-    let mut order: Vec<u32> = (0..usable.len() as u32).collect();
+    // By falling logit, then by rising id; the id is the low half.
+    let place = |(id, &logit): (usize, &f32)| u64::from(!rank(logit)) << 32 | id as u64;
+    let places = usable.iter().enumerate();
+    let max = f64::from(usable[first]);
+    let power = |logit: f32| (f64::from(logit) - max) / job.temperature;
+    let masses = |order: &[u64]| -> Vec<f64> {
+        let logits = order.iter().map(|&place| usable[place as u32 as usize]);
+        logits.map(|logit| libm::exp(power(logit))).collect()
+    };
+    if job.top_k.is_none() && usable.len() > PART {
+        let (scale, shift) = (1.0 / job.temperature, max / job.temperature);
+        let total = f64::from(exp_sum(Isa::best(), usable, scale as f32, shift as f32));
+        // What f32 makes of the sum's terms, of their sum, and of the arguments of the exponentials.
+        let uncertain = total * (1e-5 + 1e-8 * usable.len() as f64 + 1e-6 * shift.abs());
+        let least = max + job.temperature * libm::log(total * LIKELY);
+        let likely = places
+            .clone()
+            .filter(|(_, logit)| f64::from(**logit) >= least);
+        let mut order: Vec<u64> = likely.map(place).collect();
+        order.sort_unstable();
+        if let Some(hit) = drawn(masses(&order), job.top_p, draw, (total, uncertain)) {
+            return order[hit] as u32;
+        }
+    }
+    let mut order: Vec<u64> = places.map(place).collect();
     if let Some(k) = job.top_k.map(|k| k.max(1)).filter(|&k| k < order.len()) {
-        order.select_nth_unstable_by(k - 1, falling);
+        order.select_nth_unstable(k - 1);
         order.truncate(k);
     }
-    order.sort_unstable_by(falling);
-    let max = f64::from(usable[first]);
-    let mut masses: Vec<f64> = order
-        .iter()
-        .map(|&id| libm::exp((f64::from(usable[id as usize]) - max) / job.temperature))
-        .collect();
-    if let Some(p) = job.top_p {
-        let limit = p * masses.iter().sum::<f64>();
-        let mut reached = 0.0;
-        let inside = masses.iter().position(|mass| {
-            reached += mass;
-            reached > limit
-        });
-        masses.truncate(inside.map_or(masses.len(), |last| last + 1));
+    order.sort_unstable();
+    let masses = masses(&order);
+    let total = masses.iter().sum();
+    let hit = drawn(masses, job.top_p, draw, (total, 0.0));
+    order[hit.unwrap_or(order.len() - 1)] as u32
+}
+
+/// Logits that are looked at together.
+const PART: usize = 256;
+/// Probability of ids that nearly always hold the one that is drawn: all others need no order and no exact sum.
+const LIKELY: f64 = 1.0 / 4096.0;
+
+/// Numbers that rise as the logits do ([`f32::total_cmp`], with one zero).
+fn rank(logit: f32) -> u32 {
+    let bits = (logit + 0.0).to_bits();
+    bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31)
+}
+
+/// The place in falling `masses` that `draw` hits. `None` where they do not reach so far, or where it is open because their sum with those
+/// that are not here is `uncertain`.
+fn drawn(
+    mut masses: Vec<f64>,
+    top_p: Option<f64>,
+    draw: f64,
+    (mut total, mut uncertain): (f64, f64),
+) -> Option<usize> {
+    if let Some(p) = top_p {
+        match reach(&masses, p * total, uncertain) {
+            Some(last) => masses.truncate(last + 1),
+            None if uncertain > 0.0 => return None,
+            None => {}
+        }
+        (total, uncertain) = (masses.iter().sum(), 0.0);
     }
-    let aim = draw * masses.iter().sum::<f64>();
+    reach(&masses, draw * total, uncertain)
+}
+
+/// The first place at which the sum of `masses` exceeds `aim`; `None` where it does not, or where it is no further off than `uncertain`.
+fn reach(masses: &[f64], aim: f64, uncertain: f64) -> Option<usize> {
     let mut reached = 0.0;
-    let hit = masses.iter().position(|mass| {
+    let near = masses.iter().position(|mass| {
         reached += mass;
-        reached > aim
-    });
-    order[hit.unwrap_or(masses.len() - 1)]
+        reached > aim - uncertain
+    })?;
+    (reached > aim + uncertain).then_some(near)
 }

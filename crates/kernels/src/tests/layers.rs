@@ -209,19 +209,19 @@ fn one_position_at_a_time_gives_what_attention_gives() {
         &mut lse,
     );
     let (q, kv) = (SHAPE.dim(), SHAPE.kv_heads * SHAPE.head_dim);
-    let (mut keys, mut values) = (vec![], vec![]);
+    let compute = &Compute::new(2);
+    let stretch = SHAPE.seq * SHAPE.head_dim;
+    let mut caches = [0, 1].map(|_| vec![0.0; SHAPE.kv_heads * stretch]);
     for (i, row) in qkv.chunks_exact(SHAPE.width()).take(SHAPE.seq).enumerate() {
-        keys.extend_from_slice(&row[q..q + kv]);
-        values.extend_from_slice(&row[q + kv..]);
+        for (new, kept) in row[q..].chunks_exact(kv).zip(&mut caches) {
+            let heads = new.chunks_exact(SHAPE.head_dim);
+            for (new, kept) in heads.zip(kept.chunks_exact_mut(stretch)) {
+                kept[i * SHAPE.head_dim..][..SHAPE.head_dim].copy_from_slice(new);
+            }
+        }
+        let [keys, values] = &caches;
         let mut out = vec![0.0; q];
-        attend_one(
-            Isa::best(),
-            SHAPE,
-            &row[..q],
-            [&keys, &values],
-            i + 1,
-            &mut out,
-        );
+        attend_one(compute, SHAPE, &row[..q], [keys, values], i + 1, &mut out);
         assert_close("attend_one", &out, &wide(&y[i * q..(i + 1) * q]), 3e-6);
     }
 }
@@ -518,9 +518,13 @@ fn products_of_few_rows_are_those_of_many() {
         let before = numbers(63, 3 * outputs);
         let got = everywhere(|compute| {
             let mut found = Vec::new();
+            let mut kept = Prepacked::new([(outputs, inner); 2].into_iter());
+            let panels = kept.add_panels(compute, &w, inner).unwrap();
+            let rows = kept.add_rows(compute, &w, inner).unwrap();
+            assert_eq!(kept.get(&rows), w);
             for add in [false, true] {
                 let (mut few, mut many) = (before.clone(), before.clone());
-                few_chains(compute, &x, &w, inner, &mut few, add);
+                few_chains(compute, &x, kept.get(&panels), inner, &mut few, add);
                 let (a, b) = (
                     Matrix::rows(&x, inner),
                     Matrix::rows(&w, inner).transposed(),
@@ -534,7 +538,7 @@ fn products_of_few_rows_are_those_of_many() {
                 found.push(few);
             }
             let mut dots = vec![f32::NAN; 3 * outputs];
-            few_rows(compute, &x, &w, inner, &mut dots);
+            few_rows(compute, &x, kept.get(&rows), inner, &mut dots);
             let row = |o: usize| &w[o % outputs * inner..][..inner];
             let each = (0..3 * outputs)
                 .map(|o| dot(compute.isa, &x[o / outputs * inner..][..inner], row(o)));
@@ -547,4 +551,21 @@ fn products_of_few_rows_are_those_of_many() {
         });
         assert_eq!(got.len(), 3);
     }
+}
+
+#[test]
+fn weights_are_packed_while_there_is_room() {
+    let compute = &Compute::new(1);
+    let (outputs, inner) = (1 << 9, 1 << 9);
+    let w = numbers(64, outputs * inner);
+    // A large page holds two of them.
+    let mut kept = Prepacked::new([(outputs, inner)].into_iter());
+    let first = kept.add_rows(compute, &w, inner).unwrap();
+    let second = kept.add_panels(compute, &w, inner).unwrap();
+    assert!(kept.add_rows(compute, &w, inner).is_none());
+    assert!(kept.add_panels(compute, &w[..inner], inner).is_none());
+    assert_eq!(kept.get(&first), w);
+    let column = |k: usize| w[k..].iter().step_by(inner).take(64).copied();
+    let panel: Vec<f32> = (0..inner).flat_map(column).collect();
+    assert_eq!(kept.get(&second)[..panel.len()], panel);
 }

@@ -2,6 +2,7 @@
 //! ones.
 
 use super::Fused;
+use super::frozen::Order;
 use super::layers::{FEW, Projected, project};
 use super::memory::{Failure, take_gradient, zeros};
 use super::view::{values, values_mut};
@@ -73,7 +74,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     let (shape, rope) = (shape(heads, grid), ops.rope.of(heads));
     let rows = grid.rows();
     let mut qkv = stock.buffer(rows * shape.width()); // (B T, (H + 2 K) Dh)
-    project(&compute, values(&x), linear, &mut qkv, false); // (B T, D) -> (B T, (H + 2 K) Dh)
+    project(ops, values(&x), linear, &mut qkv, false); // (B T, D) -> (B T, (H + 2 K) Dh)
     let mut y = zeros(&device, rows, heads.dim())?; // (B T, H Dh)
     let mut lse = stock.buffer(rows * shape.heads); // (B T, H): ln of the sums of exponentials
     with_factors(dropout, |factors| {
@@ -123,12 +124,13 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
 /// Rotated keys, and values, of one layer.
 pub(crate) struct Cache {
     capacity: usize,
-    kv_dim: usize,
     sequences: Vec<Sequence>,
 }
 
+/// Head after head, each with room for the positions of the capacity.
 #[derive(Clone)]
 struct Sequence {
+    len: usize,
     keys: Vec<f32>,
     values: Vec<f32>,
 }
@@ -136,19 +138,26 @@ struct Sequence {
 impl Cache {
     pub(super) fn new(sequences: usize, capacity: usize, kv_dim: usize) -> Self {
         let empty = || Sequence {
-            keys: Vec::with_capacity(capacity * kv_dim),
-            values: Vec::with_capacity(capacity * kv_dim),
+            len: 0,
+            keys: vec![0.0; capacity * kv_dim],
+            values: vec![0.0; capacity * kv_dim],
         };
         Self {
             capacity,
-            kv_dim,
             sequences: (0..sequences).map(|_| empty()).collect(),
         }
     }
 
-    /// Number of positions in sequence `at`.
-    fn len(&self, at: usize) -> usize {
-        self.sequences[at].keys.len() / self.kv_dim
+    /// Appends a position, `keys` and `values` (K Dh), to sequence `at`.
+    fn push(&mut self, at: usize, [keys, values]: [&[f32]; 2], head_dim: usize) {
+        let sequence = &mut self.sequences[at];
+        for (new, kept) in [(keys, &mut sequence.keys), (values, &mut sequence.values)] {
+            let stretches = kept.chunks_exact_mut(self.capacity * head_dim);
+            for (new, kept) in new.chunks_exact(head_dim).zip(stretches) {
+                kept[sequence.len * head_dim..][..head_dim].copy_from_slice(new);
+            }
+        }
+        sequence.len += 1;
     }
 }
 
@@ -170,8 +179,8 @@ pub(super) fn attention_cached(
     let (shape, rope) = (shape(heads, grid), ops.rope.of(heads));
     let (dim, kv_dim, head_dim) = (heads.dim(), heads.kv_dim(), heads.head_dim);
     let mut qkv = ops.stock.buffer(rows * shape.width());
-    few_or_many(compute, values(x), linear, &mut qkv); // (N, D) -> (N, (H + 2 K) Dh)
-    let before: Vec<usize> = sequences.iter().map(|&s| cache.len(s)).collect();
+    few_or_many(ops, values(x), linear, &mut qkv); // (N, D) -> (N, (H + 2 K) Dh)
+    let before: Vec<usize> = sequences.iter().map(|&s| cache.sequences[s].len).collect();
     for (r, row) in qkv.chunks_exact_mut(shape.width()).enumerate() {
         let position = before[r / group] + r % group;
         debug_assert!(position < cache.capacity, "checked by the caller");
@@ -180,9 +189,11 @@ pub(super) fn attention_cached(
                 table.turn(compute.isa, head, position, 1.0);
             }
         }
-        let sequence = &mut cache.sequences[sequences[r / group]];
-        sequence.keys.extend_from_slice(&row[dim..dim + kv_dim]);
-        sequence.values.extend_from_slice(&row[dim + kv_dim..]);
+        cache.push(
+            sequences[r / group],
+            [&row[dim..dim + kv_dim], &row[dim + kv_dim..]],
+            head_dim,
+        );
     }
     let mut y = zeros(&ops.device, rows, dim)?; // (N, H Dh)
     let cache = &*cache;
@@ -193,7 +204,7 @@ pub(super) fn attention_cached(
         let query = &qkv[r * shape.width()..r * shape.width() + dim];
         // (H Dh) over keys and values (positions, K Dh) -> (H Dh)
         k::attend_one(
-            compute.isa,
+            compute,
             shape,
             query,
             [&sequence.keys, &sequence.values],
@@ -204,18 +215,17 @@ pub(super) fn attention_cached(
     Ok(y)
 }
 
-/// A projection that reads the weight in place if there are few rows.
-pub(super) fn few_or_many(
-    compute: &k::Compute,
-    x: &[f32],
-    linear: Linear<'_, Fused>,
-    y: &mut [f32],
-) {
+/// A projection that reads the weight once where there are few rows, with the bits of dot products.
+pub(super) fn few_or_many(ops: &Fused, x: &[f32], linear: Linear<'_, Fused>, y: &mut [f32]) {
     let inputs = linear.weight.shape().1;
     if x.len() / inputs > FEW {
-        return project(compute, x, linear, y, false);
+        return project(ops, x, linear, y, false);
     }
-    k::few_rows(compute, x, values(linear.weight), inputs, y);
+    let compute = &*ops.compute;
+    ops.with_frozen(linear.weight, Order::Rows, |rows| {
+        let rows = rows.unwrap_or_else(|| values(linear.weight));
+        k::few_rows(compute, x, rows, inputs, y);
+    });
     if let Some(bias) = linear.bias {
         k::add_bias(compute, values(bias), y);
     }

@@ -126,11 +126,6 @@ pub(super) fn scores(
 
 pub(super) fn logits(ops: &Fused, x: &Matrix<Fused>, weight: &Matrix<Fused>) -> Vec<f32> {
     let mut y = vec![0.0; x.shape().0 * weight.shape().0]; // (N, D) · (D, V) -> (N, V)
-    few_or_many(
-        &ops.compute,
-        values(x),
-        Linear { weight, bias: None },
-        &mut y,
-    );
+    few_or_many(ops, values(x), Linear { weight, bias: None }, &mut y);
     y
 }

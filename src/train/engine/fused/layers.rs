@@ -3,6 +3,7 @@
 //! Shapes in the comments: N rows (ids of all sequences), D = dim, F the feed-forward width, I inputs and O outputs of a linear
 //! layer; a gradient has the shape of its value.
 
+use super::frozen::Order;
 use super::memory::{Failure, gradient, take_gradient, zeros};
 use super::view::{values, values_mut};
 use super::{Backward, Fused};
@@ -22,23 +23,23 @@ pub(super) fn drop_elements(compute: &Compute, x: &mut [f32], dropout: Option<Dr
     }
 }
 
-/// Rows up to which packing a weight costs more than it saves.
+/// Rows up to which reading a weight is most of the work.
 pub(super) const FEW: usize = 4;
 
 /// y = x · Wᵀ + b, or y += x · Wᵀ + b with `add`.
-pub(super) fn project(
-    compute: &Compute,
-    x: &[f32],
-    linear: Linear<'_, Fused>,
-    y: &mut [f32],
-    add: bool,
-) {
+pub(super) fn project(ops: &Fused, x: &[f32], linear: Linear<'_, Fused>, y: &mut [f32], add: bool) {
+    let compute = &*ops.compute;
     let &(outputs, inputs) = linear.weight.shape();
     let sizes = [x.len() / inputs, outputs, inputs];
-    // (N, I) · (I, O) -> (N, O), the same bits in both branches
-    if sizes[0] <= FEW && compute.bf16.is_none() {
-        k::few_chains(compute, x, values(linear.weight), inputs, y, add);
-    } else {
+    let is_few = sizes[0] <= FEW && compute.bf16.is_none();
+    // (N, I) · (I, O) -> (N, O), the same bits in both ways
+    let is_done = is_few
+        && ops
+            .with_frozen(linear.weight, Order::Panels, |panels| {
+                panels.map(|panels| k::few_chains(compute, x, panels, inputs, y, add))
+            })
+            .is_some();
+    if !is_done {
         let weight = View::rows(values(linear.weight), inputs).transposed(); // (O, I)ᵀ
         gemm(compute, sizes, View::rows(x, inputs), weight, y, add);
     }
@@ -203,7 +204,7 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
         Activation::Gelu => outputs,
     };
     let mut before = ops.stock.buffer(n * outputs); // (N, 2 F) with a gate, (N, F) without
-    project(&compute, values(&x), projection, &mut before, false);
+    project(ops, values(&x), projection, &mut before, false);
     let mut y = zeros(&device, n, hidden)?; // (N, F)
     match activation {
         Activation::Swiglu => k::swiglu_rows(&compute, &before, hidden, values_mut(&mut y)), // (N, 2 F) -> (N, F)
@@ -239,12 +240,12 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
     let mut y = zeros(&device, x.shape().0, linear.weight.shape().0)?; // (N, O)
     let out = values_mut(&mut y);
     if dropout.is_some() {
-        project(&compute, values(&x), linear, out, false);
+        project(ops, values(&x), linear, out, false);
         drop_elements(&compute, out, dropout);
         k::add_all(&compute, out, values(&residual)); // (N, O) + (N, O)
     } else {
         k::copy_all(&compute, out, values(&residual));
-        project(&compute, values(&x), linear, out, true);
+        project(ops, values(&x), linear, out, true);
     }
     let (ghost, residual, projected) = (y.ghost(), residual.ghost(), Projected::new(x, linear));
     tape.add_backward_op(move |store| {

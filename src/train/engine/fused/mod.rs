@@ -7,6 +7,7 @@
 //! number of threads and every instruction set.
 
 mod attention;
+mod frozen;
 mod head;
 mod layers;
 pub(super) mod memory;
@@ -23,9 +24,10 @@ use crate::train::{Part, PartSeconds, TrainError};
 use attention::{Cache, Ropes};
 use dfdx::prelude::*;
 use dfdx::tensor::Cache as _;
+use frozen::{Frozen, Order};
 use memory::{Sizes, Stock};
 use specbook_kernels::{Bf16, Compute, Isa, best_rate};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The operations of one job.
 pub(crate) struct Fused {
@@ -34,6 +36,7 @@ pub(crate) struct Fused {
     stock: Stock,
     sizes: Sizes,
     rope: Ropes,
+    frozen: Mutex<Option<Frozen>>,
 }
 
 impl Fused {
@@ -55,7 +58,20 @@ impl Fused {
             stock: Stock::default(),
             sizes: Sizes::default(),
             rope: Ropes::default(),
+            frozen: Mutex::default(),
         })
+    }
+
+    /// Gives `read` the values of `weight` in `order`, where they are frozen.
+    fn with_frozen<T>(
+        &self,
+        weight: &Matrix<Self>,
+        order: Order,
+        read: impl FnOnce(Option<&[f32]>) -> T,
+    ) -> T {
+        let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        let frozen = frozen.as_mut();
+        read(frozen.and_then(|frozen| frozen.get(&self.compute, weight, order)))
     }
 }
 
@@ -213,6 +229,11 @@ impl Operations for Fused {
 
     fn head_logits(&self, x: Matrix<Self>, weight: &Matrix<Self>) -> Result<Vec<f32>, TrainError> {
         Ok(head::logits(self, &x, weight))
+    }
+
+    fn freeze(&self, parameters: &[Matrix<Self>]) {
+        let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        *frozen = Some(Frozen::new(parameters));
     }
 
     fn cache(&self, sequences: usize, capacity: usize, kv_dim: usize) -> Result<Cache, TrainError> {

@@ -434,6 +434,42 @@ fn scores_logits_and_cached_attention_are_those_of_the_reference() {
     }
 }
 
+/// Hidden states and logits after each id, for one to four sequences at once, on every instruction set and number of threads.
+#[test]
+fn frozen_weights_give_the_same_bits() {
+    for config in [llama(), gpt2(true, 0.0)] {
+        let mut found = Vec::new();
+        for (isa, threads) in Isa::available()
+            .into_iter()
+            .flat_map(|isa| [(isa, 1), (isa, 3)])
+        {
+            for is_frozen in [false, true] {
+                let ops = Fused::with(isa, threads).unwrap();
+                let network = Network::new(&ops, &config, &weights(&config)).unwrap();
+                if is_frozen {
+                    ops.freeze(&network.parameters);
+                }
+                let mut bits = Vec::new();
+                for sequences in 1..=4 {
+                    let which: Vec<usize> = (0..sequences).collect();
+                    let mut caches = network.caches(&ops, sequences, 3).unwrap();
+                    for position in 0..3 {
+                        let ids = ids(position, sequences, config.vocab_size);
+                        let hidden = network.continued(&ops, &ids, &mut caches, &which);
+                        let hidden = hidden.unwrap();
+                        bits.extend(ops.download(&hidden).into_iter().map(f32::to_bits));
+                        let logits = ops.head_logits(hidden, network.head()).unwrap();
+                        bits.extend(logits.into_iter().map(f32::to_bits));
+                    }
+                }
+                found.push(bits);
+            }
+        }
+        assert!(found.len() >= 8, "on two instruction sets at least");
+        assert!(found.iter().all(|bits| *bits == found[0]));
+    }
+}
+
 #[test]
 fn nothing_counts_where_every_target_is_masked() {
     let ops = Fused::open(1).unwrap();

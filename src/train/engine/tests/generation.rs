@@ -170,6 +170,78 @@ fn shares(job: &SampleJob<'_>, logits: &[f32]) -> Vec<(u32, f64)> {
     counts.into_iter().collect()
 }
 
+/// The rule of [`sample`], word by word.
+fn by_the_rule(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
+    let mut order: Vec<usize> = (0..job.usable_vocab.min(logits.len())).collect();
+    order.sort_by(|a, b| (logits[*b] + 0.0).total_cmp(&(logits[*a] + 0.0)));
+    order.truncate(job.top_k.unwrap_or(usize::MAX));
+    let max = f64::from(logits[order[0]]);
+    let mass = |id: &usize| libm::exp((f64::from(logits[*id]) - max) / job.temperature);
+    let reach = |masses: &[f64], aim: f64| {
+        let sums = masses.iter().scan(0.0, |sum, mass| {
+            *sum += mass;
+            Some(*sum)
+        });
+        sums.take_while(|sum| *sum <= aim)
+            .count()
+            .min(masses.len() - 1)
+    };
+    let mut masses: Vec<f64> = order.iter().map(mass).collect();
+    if let Some(p) = job.top_p {
+        masses.truncate(1 + reach(&masses, p * masses.iter().sum::<f64>()));
+    }
+    order[reach(&masses, draw * masses.iter().sum::<f64>())] as u32
+}
+
+#[test]
+fn ids_of_large_vocabularies_are_chosen_by_the_same_rule() {
+    let config = tiny(Arch::Llama);
+    let n = 3_000;
+    let normal = |i: u64| Stream::new(5, Purpose::Sample, 0).normal_pair(i)[0] as f32;
+    let spread: Vec<f32> = (0..n).map(normal).collect();
+    let equal = vec![0.25; n as usize];
+    let steep: Vec<f32> = spread.iter().map(|logit| 40.0 * logit).collect();
+    let mut ids = std::collections::BTreeSet::new();
+    for logits in [&spread, &equal, &steep] {
+        for (top_k, top_p) in [
+            (None, None),
+            (None, Some(0.1)),
+            (None, Some(0.999)),
+            (None, Some(1.0)),
+            (Some(2_000), Some(0.9)),
+            (Some(9), None),
+        ] {
+            for temperature in [0.2, 1.0, 30.0] {
+                let job = SampleJob {
+                    top_k,
+                    top_p,
+                    temperature,
+                    usable_vocab: n as usize - 1,
+                    ..job(&config, &[])
+                };
+                for draw in [
+                    0.0,
+                    1e-9,
+                    0.03,
+                    0.5,
+                    0.9,
+                    0.999_999,
+                    1.0 - f64::EPSILON / 2.0,
+                ] {
+                    let id = sample(&job, logits, draw);
+                    assert_eq!(
+                        id,
+                        by_the_rule(&job, logits, draw),
+                        "{top_k:?} {top_p:?} {temperature} {draw}"
+                    );
+                    ids.insert(id);
+                }
+            }
+        }
+    }
+    assert!(ids.len() > 50, "{}", ids.len());
+}
+
 #[test]
 fn an_id_is_chosen_by_probability_within_the_allowed_set() {
     let config = tiny(Arch::Llama);
