@@ -101,7 +101,7 @@ fn table(
 
 fn server(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let uri = args.place.to_string_lossy();
-    if !uri.starts_with("http://") {
+    if !uri.starts_with("http://") && !uri.starts_with("https://") {
         let message = format!("`{uri}` is not the address of a server");
         return Err(Failure::usage(message)
             .hint("`mlflow server` prints one, such as `http://127.0.0.1:5000`"));
