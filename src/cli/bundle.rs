@@ -34,7 +34,7 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
     let store = project::store(global, &args.spec)?;
     let fs = RealFs::new();
     if fs.metadata(&args.output)?.is_some() && read(&args.output).is_err() {
-        let message = format!("`{}` is there and is no bundle", args.output.display());
+        let message = format!("`{}` exists and is not a bundle", args.output.display());
         return Err(Failure::usage(message).hint("name another file"));
     }
     let opened = workspace::open(&spec, &store, printer)?;
