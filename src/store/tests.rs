@@ -1,6 +1,8 @@
 use super::*;
 use crate::fsx::RealFs;
-use crate::scheduler::{Event, Scheduler, testing};
+use crate::scheduler::testing;
+#[cfg(unix)]
+use crate::scheduler::{Event, Scheduler};
 use crate::weights::{Checkpoint, NamedTensor, Weights};
 use std::fs;
 use std::sync::Arc;
