@@ -1,9 +1,11 @@
-//! `specbook check`: every problem of specs, without reading corpora.
+//! `specbook check`: every problem of specs, and of data that is there.
 
 use super::args::{Check, Global};
 use super::failure::Failure;
 use super::print::Printer;
-use super::{exit, report, workspace};
+use super::{exit, project, report, workspace};
+use crate::error::Error;
+use crate::plan::{self, PlanError};
 use crate::spec::{Spec, SpecError, SpecProblems, SpecRun};
 use crate::train::engine::{self, DeviceKind};
 use crate::{human, mistakes};
@@ -11,7 +13,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Checks the specs in every profile (with `--profile` or `--set`: in the one asked for), and that the engine can do what they ask.
-pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, Failure> {
+pub(crate) fn execute(args: &Check, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let texts = workspace::texts(&args.spec)?;
     let specs = workspace::read(&texts, &args.spec, printer)?;
     let one_profile = args.spec.profile.is_some() || !args.spec.overrides.is_empty();
@@ -24,6 +26,7 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
             as_registered(&spec)?;
         }
         report::check_files(&spec)?;
+        fitting_data(&spec, args.spec.paranoid, global)?;
         if let Some(warning) = rounded_alike(&spec.runs) {
             printer.warning(&format!("{}: {warning}", spec.path.display()));
         }
@@ -65,6 +68,29 @@ pub(crate) fn execute(args: &Check, _: &Global, printer: Printer) -> Result<u8, 
         }
     }
     Ok(exit::OK)
+}
+
+/// Most runs whose data `check` looks at.
+const MOST_RUNS: usize = 1000;
+
+/// Refuses data that is there and does not fit, as `plan` would. Data that is not there is no mistake, and a store is neither made nor
+/// needed.
+fn fitting_data(spec: &Spec, paranoid: bool, global: &Global) -> Result<(), Failure> {
+    let Ok(store) = project::store(global, &spec.path) else {
+        return Ok(());
+    };
+    if spec.runs.len() > MOST_RUNS {
+        return Ok(());
+    }
+    let mut context = workspace::context(spec, paranoid, &store)?;
+    if !store.root().is_dir() {
+        context.cache = None;
+    }
+    match plan::expand(spec, &context) {
+        Err(PlanError::Data { source, .. }) if source.is_missing_file() => Ok(()),
+        Err(error) => Err(Error::from(error).into()),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// Refuses a spec that is not as its ledger has it last.

@@ -426,3 +426,17 @@ fn widths_that_are_rounded_alike_are_told() {
     assert!(checked("128").contains(warning), "{}", checked("128"));
     assert_eq!(checked("16"), "");
 }
+
+#[test]
+fn check_looks_at_the_data_that_is_there() {
+    let project = Project::new();
+    let corpus = "corpus: {text: {path: my.txt}}";
+    let text = TINY.replace("corpus: {stories: {version: 1}}", corpus);
+    assert_ne!(text, TINY);
+    project.write("specs/tiny.yaml", text);
+    project.run(&["check", "specs/tiny.yaml"]).success();
+    project.write("specs/my.txt", "One.\n<|endoftext|>\nTwo.\n");
+    let few = project.run(&["check", "specs/tiny.yaml"]).code(4);
+    assert!(few.stderr.contains("2 documents"), "{}", few.stderr);
+    assert!(!project.path().join(".specbook").exists());
+}
