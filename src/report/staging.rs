@@ -36,7 +36,7 @@ pub(super) struct Staging<'a> {
     root: &'a Path,
     fs: Arc<dyn Fs>,
     journal: Journal,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl<'a> Staging<'a> {
@@ -56,7 +56,7 @@ impl<'a> Staging<'a> {
             root,
             fs: Arc::clone(fs),
             journal: Journal::default(),
-            _lock: lock,
+            lock,
         };
         staging.recover()?;
         Ok(staging)
@@ -146,18 +146,21 @@ impl<'a> Staging<'a> {
 
     /// Ends being the writer. The lock goes last: whoever waits for it may begin at once, and the folder is theirs then.
     fn clear(self) -> FsResult<()> {
-        let folder = self.root.join(FOLDER);
-        let entries = self.fs.list(&folder)?;
+        let Self { root, fs, lock, .. } = self;
+        let folder = root.join(FOLDER);
+        let entries = fs.list(&folder)?;
         for entry in entries.iter().filter(|entry| entry.name != LOCK) {
             let path = folder.join(&entry.name);
             if entry.is_dir() {
-                self.fs.remove_dir_all(&path)?;
+                fs.remove_dir_all(&path)?;
             } else {
-                self.fs.remove_file(&path)?;
+                fs.remove_file(&path)?;
             }
         }
-        self.fs.remove_file(&folder.join(LOCK))?;
-        self.fs.remove_dir(&folder).map(|_| ())
+        fs.remove_file(&folder.join(LOCK))?;
+        // Windows keeps the name of a removed file until it is closed.
+        drop(lock);
+        fs.remove_dir(&folder).map(|_| ())
     }
 }
 

@@ -1,6 +1,8 @@
 //! The packages contain everything needed to build the program and little else; the action works as documented.
 
-use crate::project::{Project, TINY, repository};
+use crate::project::repository;
+#[cfg(unix)]
+use crate::project::{Project, TINY};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -57,9 +57,12 @@ impl Dir {
         )
         .map(|()| found)
         .map_err(|error| {
-            error
-                .to_string()
-                .replace(&format!("{}/", self.0.path().display()), "")
+            let folder = self.0.path().join("");
+            let text = error.to_string().replace(&*folder.to_string_lossy(), "");
+            match cfg!(windows) {
+                true => text.replace('\\', "/"),
+                false => text,
+            }
         })
     }
 }
