@@ -10,6 +10,7 @@
 pub mod acceptance;
 pub mod cuda;
 mod dropout;
+mod element;
 mod evaluate;
 mod fused;
 mod generate;

@@ -18,6 +18,8 @@
 //!   finite values.
 //! - Results never depend on the number of threads.
 
+pub(crate) use super::element::Element;
+
 use super::dropout::Dropout;
 use crate::choices::loss::Formula;
 use crate::spec::{Dtype, ModelConfig, TrainSettings};
@@ -39,35 +41,6 @@ pub(crate) type Kept<O> = Gradients<<O as Operations>::Element, <O as Operations
 
 /// A recording tape of the implementation `O`.
 pub(crate) type Recording<O> = OwnedTape<<O as Operations>::Element, <O as Operations>::Device>;
-
-/// A floating-point element.
-pub(crate) trait Element: dfdx::prelude::Dtype {
-    /// Rounds to the element's precision.
-    fn narrow(value: f64) -> Self;
-
-    /// The same number in double precision.
-    fn widen(self) -> f64;
-}
-
-impl Element for f32 {
-    fn narrow(value: f64) -> Self {
-        value as Self
-    }
-
-    fn widen(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Element for f64 {
-    fn narrow(value: f64) -> Self {
-        value
-    }
-
-    fn widen(self) -> f64 {
-        self
-    }
-}
 
 /// Layout of a batch in the rows of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
