@@ -246,7 +246,7 @@ fn as_json(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
             "found": true,
             "driver_cuda": format!("{}.{}", driver.cuda.0, driver.cuda.1),
             "driver": driver.release,
-            "cublas": driver.blas.as_ref().map(|blas| json!({"library": blas.library, "version": blas.version})),
+            "cublas": driver.blas.as_ref().map(|blas| json!({"library": blas.file, "version": blas.version})),
             "devices": driver.gpus.iter().map(|gpu| json!({
                 "name": gpu.name,
                 "compute": format!("{}.{}", gpu.compute.0, gpu.compute.1),
@@ -309,7 +309,7 @@ mod tests {
             }],
             release: Some("580.65.06".to_owned()),
             blas: Some(Blas {
-                library: "libcublas.so.13".to_owned(),
+                file: "libcublas.so.13".to_owned(),
                 version: Some("13.1.0".to_owned()),
             }),
         }

@@ -22,7 +22,7 @@ pub struct Driver {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blas {
     /// The file that was opened.
-    pub library: String,
+    pub file: String,
     /// Its version (`13.1.0`), where it tells it.
     pub version: Option<String>,
 }
@@ -30,8 +30,8 @@ pub struct Blas {
 impl fmt::Display for Blas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.version {
-            Some(version) => write!(f, "cuBLAS {version} ({})", self.library),
-            None => write!(f, "cuBLAS of unknown version ({})", self.library),
+            Some(version) => write!(f, "cuBLAS {version} ({})", self.file),
+            None => write!(f, "cuBLAS of unknown version ({})", self.file),
         }
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn described(driver: &Driver, number: usize) -> Option<String> {
         None => "no cuBLAS".to_owned(),
         Some(blas) => match &blas.version {
             Some(version) => format!("cuBLAS {version}"),
-            None => format!("{} of unknown version", blas.library),
+            None => format!("{} of unknown version", blas.file),
         },
     };
     let (major, minor) = gpu.compute;
@@ -297,7 +297,7 @@ impl Ask for Installed {
         });
         let numbers: Option<Vec<String>> = numbers.into_iter().collect();
         Some(Blas {
-            library: name.to_owned(),
+            file: name.to_owned(),
             version: numbers.map(|numbers| numbers.join(".")),
         })
     }

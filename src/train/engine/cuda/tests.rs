@@ -47,7 +47,7 @@ impl Ask for Made {
 
     fn blas(&self) -> Option<Blas> {
         self.blas.then(|| Blas {
-            library: "libcublas.so.13".to_owned(),
+            file: "libcublas.so.13".to_owned(),
             version: Some("13.1.0".to_owned()),
         })
     }
