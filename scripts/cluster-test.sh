@@ -70,44 +70,15 @@ until sinfo -h -o %T | grep -q idle; do sleep 0.5; done
     before=$(echo $now)
   done ) & pids+=($!)
 
-spec() { # spec NAME STEPS DIMS SEEDS
-  mkdir -p "$L/p/specs"
-  cat > "$L/p/specs/$1.yaml" <<END
-specbook: 1
-name: $1
-title: $1
-base:
-  data: {corpus: {stories: {version: 1}}, tokenizer: {train_bpe: {vocab_size: 320, documents: 20}}, train: 40, validation: 4}
-  model: {dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 24, multiple_of: 16}
-  train: {batch_size: 4, max_steps: $2, optimizer: {adamw: {learning_rate: 1e-2}}, validate: {every: end}}
-  eval: {perplexity: {documents: 4}}
-vary: {model.dim: $3}
-seeds: $4
-cells: [{table: {rows: dim, columns: [val_loss]}}]
-END
-}
 mkdir -p "$L/p/.git"
+. scripts/sweeps.sh
 spec grid 10 '[16, 32, 48]' '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]'
 spec slow "${SLOW_STEPS:-20000}" '[32]' '[0, 1]'
 # Slurm signals a task up to half a minute late that its time ends.
 spec long "$((6 * ${SLOW_STEPS:-20000}))" '[32]' '[0, 1]'
 sb() { "$program" "$@"; }
-# Digests of weights, metrics and evaluations of a store, by run.
-digests() {
-  python3 - "$1" <<'END'
-import json, pathlib, sys
-root = pathlib.Path(sys.argv[1])
-for path in sorted(root.glob("runs-v1/??/*/record.json")):
-    record = json.loads(path.read_text())
-    print(record["id"], record["status"], record["digests"])
-for path in sorted(root.glob("evals-v1/??/*/result.json")):
-    result = json.loads(path.read_text())
-    print(result["id"], {name: file["sha256"] for name, file in result["files"].items()})
-END
-}
 failed=0; began=$(date +%s)
 check() { if eval "$2"; then echo "  ok: $1"; else echo "  FAILED: $1"; failed=1; fi; }
-equal() { digests "$L/ref-$1" > "$L/a"; digests "$L/$2" > "$L/b"; [ -s "$L/a" ] && cmp -s "$L/a" "$L/b"; }
 missing() { echo $(( $(ls "$L/ref-$1"/runs-v1/*/*/record.json | wc -l) - $(ls "$L/$2"/runs-v1/*/*/record.json | wc -l) )); }
 reference() { # once per spec
   [ -d "$L/ref-$1" ] || sb run "$L/p/specs/$1.yaml" --jobs 2 --no-report --quiet --store "$L/ref-$1" || failed=1
@@ -118,7 +89,6 @@ submit() { # submit SPEC STORE ARGUMENTS…
 }
 # Waits until a task trains (its lease exists), with or without a checkpoint.
 wait_for() { for _ in $(seq 600); do eval "$1" > /dev/null 2>&1 && return; sleep 0.2; done; echo "  waited in vain for: $1"; }
-training() { ls "$L/$1"/runs-v1/*/*.claim-* ; }
 drained() { [ -z "$(squeue -h --me 2>&1)" ]; }
 worker_pid() { pgrep -f "$program worker $L/$1/jobs-v1" | head -1; }
 

@@ -13,38 +13,14 @@ command -v hq > /dev/null || { echo "skipped: no \`hq\` on the path"; exit 0; }
 L=$(mktemp -d); export HQ_SERVER_DIR=$L/server; mkdir -p "$L/p/.git" "$L/p/specs"; failed=0
 finish() { hq server stop > /dev/null 2>&1; if [ $failed = 0 ]; then rm -rf "$L"; else echo "kept: $L"; fi; }
 trap finish EXIT
-spec() { # spec NAME STEPS DIMS SEEDS
-  cat > "$L/p/specs/$1.yaml" <<END
-specbook: 1
-name: $1
-title: $1
-base:
-  data: {corpus: {stories: {version: 1}}, tokenizer: {train_bpe: {vocab_size: 320, documents: 20}}, train: 40, validation: 4}
-  model: {dim: 16, n_layers: 1, n_heads: 2, max_seq_len: 24, multiple_of: 16}
-  train: {batch_size: 4, max_steps: $2, optimizer: {adamw: {learning_rate: 1e-2}}, validate: {every: end}}
-  eval: {perplexity: {documents: 4}}
-vary: {model.dim: $3}
-seeds: $4
-cells: [{table: {rows: dim, columns: [val_loss]}}]
-END
-}
+. scripts/sweeps.sh
 spec grid 10 '[16, 32, 48]' '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]'
 spec slow 20000 '[32]' '[0, 1]'
 on() { local command=$1 name=$2 store=$3; shift 3; "$program" "$command" "$L/p/specs/$name.yaml" --store "$L/$store" "$@"; }
 submit() { on submit "$1" "$2" --to hyperqueue --task-minutes 0 --out "$L/reports-$2" "${@:3}" > "$L/said" 2>&1; }
 reference() { on run "$1" "ref-$1" --jobs 2 --no-report --quiet; }
 check() { if eval "$2"; then echo "ok: $1"; else echo "FAILED: $1"; failed=1; cat "$L/said"; fi; }
-digests() {
-  python3 - "$1" <<'END'
-import json, pathlib, sys
-for path in sorted(pathlib.Path(sys.argv[1]).glob("runs-v1/??/*/record.json")):
-    record = json.loads(path.read_text())
-    print(record["id"], record["status"], record["digests"])
-END
-}
-equal() { digests "$L/ref-$1" > "$L/a"; digests "$L/$2" > "$L/b"; [ -s "$L/a" ] && cmp -s "$L/a" "$L/b"; }
 wait_for() { for _ in $(seq 600); do eval "$1" > /dev/null 2>&1 && return; sleep 0.2; done; echo "waited in vain for: $1"; failed=1; }
-training() { ls "$L/$1"/runs-v1/*/*.claim-*; }
 start_worker() { hq worker start --cpus 2 --on-server-lost stop > "$L/worker.log" 2>&1 & worker=$!; disown; }
 
 hq server start --host localhost > "$L/server.log" 2>&1 &
