@@ -1,36 +1,38 @@
-//! What the runs say about a measure: its value and, for each source of variation, an interval and a p-value.
+//! The evidence of the runs for a measure: its value and, for each source of variation, an interval
+//! and a p-value.
 //!
 //! | Source | What varies | Interval |
 //! |---|---|---|
-//! | seeds | the seeds that all settings have, draws averaged | Student's t over the values; for `spread` over the jackknife's pseudo-values, of two settings no surer than a permutation test of their seeds; for `trend` with at least the error of lists in random order |
-//! | draws | other documents of the same source, seeds averaged | Student's t over the values |
+//! | seeds | the seeds common to all settings, averaged over draws | Student's t over the values; for `spread`, over the jackknife's pseudo-values, and for two settings no more certain than a permutation test of their seeds; for `trend`, with at least the error of randomly ordered lists |
+//! | draws | other documents of the same source, averaged over seeds | Student's t over the values |
 //! | pairs | the entries of a list of matched pairs | Student's t over the entries |
-//! | documents | the held-out documents, resampled in pairs | the larger error of bootstrap and jackknife, with Student's t of as many documents as unequal ones are worth |
+//! | documents | the held-out documents, resampled in pairs | the larger of the bootstrap and jackknife errors, with Student's t for the effective number of documents, given their unequal weights |
 //!
-//! A claim is decided by all of them together: each interval has to lie on one side, and the p-value is the largest. So no source
-//! that was looked at can be left out, and the chance of a wrong decision stays below that of each test.
+//! All sources together decide a claim: each interval has to lie on one side, and the p-value is
+//! the largest of them. No examined source can therefore be ignored, and the probability of a wrong
+//! decision stays below that of each test.
 
 use crate::expr::{ExprError, HeldOut, Measured, Prepared, Scope};
 use crate::spec::{ClaimType, Expect};
 use crate::stats;
 use serde::Serialize;
 
-/// Seeds, or draws of documents, from which on an interval is given.
+/// Minimum number of seeds, or of draws of documents, for an interval.
 const ENOUGH: usize = 3;
-/// Matched pairs from which on their interval is given.
+/// Minimum number of matched pairs for an interval.
 const ENOUGH_PAIRS: usize = 5;
-/// Documents from which on their interval is given.
+/// Minimum number of documents for an interval.
 const ENOUGH_DOCUMENTS: usize = 10;
-/// Exchanges of a permutation test; all there are, where there are fewer.
+/// Number of exchanges in a permutation test, or all possible ones if there are fewer.
 const EXCHANGES: u64 = 4096;
-/// Seeds up to which there is a permutation test.
+/// Maximum number of seeds for a permutation test.
 const MOST_EXCHANGED: usize = 50;
-/// Degrees of freedom at which Student's t is normal for all that matters here.
+/// Degrees of freedom at which Student's t is practically normal.
 const NORMAL: usize = 1000;
-/// Largest p-value of a decision.
+/// Maximum p-value for a decision.
 pub(super) const LEVEL: f64 = 0.05;
 
-/// Where a measure's variation comes from.
+/// The source of a measure's variation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -45,7 +47,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Whether it tells how much another training would differ; documents alone do not.
+    /// Whether the source tells how much another training would differ; documents alone do not.
     fn decides(self) -> bool {
         self != Self::Documents
     }
@@ -56,34 +58,36 @@ impl Source {
 pub struct SourceInterval {
     /// What varies.
     pub source: Source,
-    /// How many of it there are.
+    /// Number of values that vary.
     pub n: usize,
-    /// Lower end of the 95 % interval; of an equivalence 90 %, which is that of two one-sided tests at 5 %.
+    /// Lower end of the 95 % interval; for an equivalence, of the 90 % interval, which corresponds
+    /// to two one-sided tests at 5 %.
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// P-value of the decision that the measure suggests, that it is as expected or not.
+    /// P-value of the decision that the measure suggests: that it is as expected, or that it is
+    /// not.
     pub p: f64,
 }
 
-/// One number that has to lie somewhere: the measure, or a gap of an ordered list.
+/// A number that is compared with the expectation: the measure, or a gap of an ordered list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Part {
     pub(super) value: f64,
     pub(super) intervals: Vec<SourceInterval>,
 }
 
-/// All that was measured.
+/// All measured numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Evidence {
     pub(super) measured: Measured,
-    /// The measure, or the gaps of an ordered list, the narrowest first.
+    /// The measure, or the gaps of an ordered list, starting with the narrowest.
     pub(super) parts: Vec<Part>,
     /// The value of the first part for each seed.
     pub(super) per_seed: Vec<(u64, f64)>,
 }
 
-/// A sample of a number over one source: what its interval follows from.
+/// A sample of a number over one source, from which its interval is computed.
 struct Sample {
     source: Source,
     n: usize,
@@ -105,8 +109,9 @@ impl Sample {
         })
     }
 
-    /// The same of rank correlations of `length` values each. A few of them agree easily by chance, so the error is at least so large
-    /// that the interval tells no more than lists in random order allow: there a correlation has the variance 1 / (length − 1).
+    /// The same for rank correlations of `length` values each. Short lists easily agree by chance,
+    /// so the error is at least large enough that the interval is no more certain than randomly
+    /// ordered lists allow; for those, a correlation has the variance 1 / (length − 1).
     fn of_ranks(self, length: usize) -> Self {
         let (length, n) = (length.max(2) as f64, self.n as f64);
         let step = 12.0 / (length * (length * length - 1.0)) / n;
@@ -114,7 +119,8 @@ impl Sample {
         self.no_surer_than(stats::upper_tail(z, NORMAL))
     }
 
-    /// The same with at least the error by which a value so far from 0 has this one-sided `tail`.
+    /// The same, with at least the error that gives this one-sided `tail` to a value at this
+    /// distance from 0.
     fn no_surer_than(self, tail: f64) -> Self {
         let tail = tail.clamp(0.005, 0.1);
         let least = self.mean.abs() / stats::quantile(1.0 - tail, self.degrees);
@@ -124,7 +130,7 @@ impl Sample {
         }
     }
 
-    /// P-value that the true value lies above `bound`'s other side: `P(T > (mean − bound) / error)`.
+    /// One-sided p-value for a true value above `bound`: `P(T > (mean − bound) / error)`.
     fn above(&self, bound: f64) -> f64 {
         let distance = self.mean - bound;
         if self.error <= f64::EPSILON * self.mean.abs().max(bound.abs()) {
@@ -137,7 +143,7 @@ impl Sample {
         1.0 - self.above(bound)
     }
 
-    /// The p-value that the true value lies inside the region (`holds`), and that it lies outside.
+    /// The p-values for a true value inside the expected region and for one outside it.
     fn p(&self, test: ClaimType, expect: &Expect) -> [f64; 2] {
         let two_sided = |p: f64| (2.0 * p).min(1.0);
         match *expect {
@@ -160,7 +166,8 @@ impl Sample {
         }
     }
 
-    /// The interval, with the p-value of the decision that the measure is `inside` what is expected, or outside.
+    /// The interval, with the p-value of the decision that the measure is `inside` the expected
+    /// region, or outside it.
     fn interval(&self, test: ClaimType, expect: &Expect, inside: bool) -> SourceInterval {
         let level = match test {
             ClaimType::Equivalence => 0.95,
@@ -178,7 +185,7 @@ impl Sample {
     }
 }
 
-/// Measures `expression` in every scope that there is.
+/// Measures `expression` in every available scope.
 pub(super) fn gather(
     prepared: &Prepared<'_>,
     test: ClaimType,
@@ -203,7 +210,7 @@ pub(super) fn gather(
         let pseudo = jackknife(prepared, &value.seeds, of_mean[0])?;
         let sample = pseudo.and_then(|values| Sample::of(Source::Seeds, &values));
         let checked = sample.map(|sample| {
-            // What the jackknife leaves open stays open.
+            // A decision that the jackknife leaves open stays open.
             let is_decided = sample.p(test, expect).iter().any(|p| *p <= LEVEL);
             let exchanged = is_decided.then(|| exchange(prepared, &value, of_mean[0], expect));
             match exchanged.flatten() {
@@ -268,7 +275,7 @@ pub(super) fn gather(
     })
 }
 
-/// The part that is nearest to its bound, or farthest on the other side.
+/// The part that is nearest to its bound, or furthest on the wrong side.
 fn narrowest(parts: &[Part], expect: &Expect) -> usize {
     let margin = |part: &Part| super::verdict::margin(expect, part.value);
     (0..parts.len())
@@ -276,7 +283,8 @@ fn narrowest(parts: &[Part], expect: &Expect) -> usize {
         .unwrap_or(0)
 }
 
-/// The numbers that are tested: the value, the mean of a list of pairs, the correlation of a trend, or all gaps of an order.
+/// The tested numbers: the value, the mean of a list of pairs, the correlation of a trend, or all
+/// gaps of an order.
 fn statistics(value: &Measured, test: ClaimType) -> Result<Vec<f64>, String> {
     let list = &value.values;
     let numbers = match test {
@@ -315,7 +323,8 @@ fn measured(prepared: &Prepared<'_>, scope: Scope, place: &str) -> Result<Measur
         .ok_or_else(|| "the measure has no value".to_owned())
 }
 
-/// Pseudo-values of the jackknife over seeds: n · θ − (n − 1) · θ without the seed. `None` below four seeds.
+/// Pseudo-values of the jackknife over seeds: n · θ − (n − 1) · (θ without the seed). `None` for
+/// fewer than four seeds.
 fn jackknife(prepared: &Prepared<'_>, seeds: &[u64], all: f64) -> Result<Option<Vec<f64>>, String> {
     if seeds.len() <= ENOUGH {
         return Ok(None);
@@ -337,11 +346,12 @@ fn jackknife(prepared: &Prepared<'_>, seeds: &[u64], all: f64) -> Result<Option<
     Ok(Some(pseudo))
 }
 
-/// P-value of a permutation test of two spreads: how often the measure lies as far from 0 when the settings exchange their values in
-/// a part of the seeds. Skewed noise does not mislead it, as it does the jackknife.
+/// P-value of a permutation test of two spreads: how often the measure is at least as far from 0
+/// when the settings exchange their values for a subset of the seeds. Unlike the jackknife, it is
+/// not misled by skewed noise.
 ///
-/// `None` where the measure is not of two settings, does not turn its sign when they change places, or is compared with another
-/// number than 0; the jackknife decides alone then.
+/// `None` if the measure does not concern two settings, does not change its sign when they are
+/// swapped, or is compared with a number other than 0; the jackknife then decides alone.
 fn exchange(prepared: &Prepared<'_>, value: &Measured, all: f64, expect: &Expect) -> Option<f64> {
     let is_of_sign = matches!(expect, Expect::Above(bound) | Expect::Below(bound) if *bound == 0.0);
     let (settings, n) = (
@@ -393,7 +403,7 @@ fn over_documents(
 }
 
 impl Part {
-    /// Whether a source of variation says how much another training would differ.
+    /// Whether any source of variation tells how much another training would differ.
     pub(super) fn is_tested(&self) -> bool {
         self.intervals
             .iter()

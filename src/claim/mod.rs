@@ -1,6 +1,7 @@
-//! Claims: what a study says, measured on our runs, with a verdict.
+//! Claims: statements of a study, measured on our runs, each with a verdict.
 //!
-//! Decides nothing about prose and knows no run by name: the spec says what is measured ([`crate::expr`]) and expected.
+//! This module decides nothing about prose and knows no run by name: the spec defines what is
+//! measured ([`crate::expr`]) and what is expected.
 
 mod evidence;
 mod verdict;

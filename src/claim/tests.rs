@@ -78,7 +78,7 @@ fn three_seeds_decide_by_their_interval() {
     };
     assert_snapshot!(within(ClaimType::Within, 0.5), @"holds | 7.5 is within 0.5 of 7.5 (over 3 seeds) | ours 7.500 margin 0.500 interval [7.252, 7.748] p 0.013");
     assert_snapshot!(within(ClaimType::Within, 0.2), @"inconclusive | 7.5 is within 0.2 of 7.5: the interval over 3 seeds reaches from 7.2516 to 7.7484 | ours 7.500 margin 0.200 interval [7.252, 7.748] p 0.074");
-    // Two one-sided tests ask for less than the whole 95 % interval.
+    // Two one-sided tests require less than the whole 95 % interval.
     assert_snapshot!(within(ClaimType::Within, 0.22), @"inconclusive | 7.5 is within 0.22 of 7.5: the interval over 3 seeds reaches from 7.2516 to 7.7484 | ours 7.500 margin 0.220 interval [7.252, 7.748] p 0.062");
     assert_snapshot!(within(ClaimType::Equivalence, 0.22), @"holds | 7.5 is within 0.22 of 7.5 (over 3 seeds) | ours 7.500 margin 0.220 interval [7.331, 7.669] p 0.031");
     let outside = Expect::Within([6.0, 0.5]);
@@ -113,7 +113,7 @@ fn one_run_tells_the_size_of_its_effect() {
     assert_snapshot!(shown(exact, &results), @"holds | 1 is equal to 1 (a count or an identity, compared) | ours 1.000 margin 0.000 interval - p -");
 }
 
-/// Runs of three settings; seed s of setting g has the loss of the formula.
+/// Runs of three settings; the loss of setting g with seed s is given by the formula.
 fn three(loss: impl Fn(usize, u64) -> f64, seeds: u64) -> Results {
     let mut results = Results {
         spec: "test".to_owned(),
@@ -138,7 +138,7 @@ fn an_order_is_all_of_its_pairs() {
     let falls = three(|place, seed| 5.0 - place as f64 + noise(place, seed), 3);
     assert_snapshot!(shown(order(Expect::Decreasing(0.0)), &falls), @"holds | -1.0033 is each below the one before (over 3 seeds, the narrowest of 3 gaps) | ours -1.003 margin 1.003 interval [-1.075, -0.932] p 0.000");
     assert_snapshot!(shown(order(Expect::Increasing(0.0)), &falls), @"fails | -2.0067 is not each above the one before (over 3 seeds, the narrowest of 3 gaps) | ours -2.007 margin -2.007 interval [-2.078, -1.935] p 0.000");
-    // The middle one is where the last one is: one of the three gaps is open.
+    // The middle setting equals the last one, so one of the three gaps is undecided.
     let level = three(
         |place, seed| 5.0 - place.min(1) as f64 + noise(place, seed),
         3,
@@ -164,7 +164,7 @@ fn matched_pairs_are_tested_by_their_spread() {
         let measure = "pairs('n_layers', 4, 2).val_loss";
         shown(of_type(test, measure, expect), &results)
     };
-    // Two pairs are too few; the five of a wider grid are enough.
+    // Two pairs are too few; the five of a wider grid suffice.
     assert_snapshot!(pairs(ClaimType::Difference, Expect::Below(0.0)), @"inconclusive | too few seeds to test (1, three are needed); the value is on the expected side | ours -0.020 margin 0.020 interval - p -");
     let mut wide = Results::default();
     for dim in 0..6 {
@@ -240,14 +240,14 @@ fn findings_are_corrected_for_their_number() {
     ");
 }
 
-/// A standard normal number of a stream (Box and Muller).
+/// A standard normal number from a stream (Box and Muller).
 fn normal(draws: &Stream, index: u64) -> f64 {
     let uniform = |index: u64| (draws.below(index, 1 << 40) as f64 + 0.5) / (1u64 << 40) as f64;
     let (radius, angle) = (uniform(2 * index), uniform(2 * index + 1));
     (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
-/// Skewed noise: the jackknife alone took 100 of 1,000 such nulls for a difference in spread.
+/// Skewed noise: the jackknife alone mistook 100 of 1,000 such nulls for a difference in spread.
 fn exponential(draws: &Stream, index: u64) -> f64 {
     let both = [normal(draws, 2 * index), normal(draws, 2 * index + 1)];
     both.iter().map(|normal| normal * normal / 2.0).sum()
@@ -257,7 +257,8 @@ fn log_normal(draws: &Stream, index: u64) -> f64 {
     libm::exp(normal(draws, index))
 }
 
-/// How often a claim over simulated runs holds and fails, in 1,000 simulations. `effect` is in standard deviations of a seed.
+/// How often a claim over simulated runs holds and fails in 1,000 simulations. `effect` is in
+/// standard deviations over seeds.
 fn simulated(test: ClaimType, expect: Expect, effect: f64, count: u64) -> [usize; 2] {
     simulated_with(normal, test, expect, effect, count)
 }
@@ -305,11 +306,13 @@ fn simulated_with(
     counts
 }
 
-/// Of claims that are not true, at most 5 % may hold, and of true ones at most 5 % may fail: 1,000 simulations each. Of the
-/// border of what is claimed, where errors are the most frequent; a planted effect is found.
+/// At most 5 % of false claims may hold and at most 5 % of true ones may fail, in 1,000 simulations
+/// each. The tests use claims on the border between true and false, where errors are most frequent,
+/// and check that planted effects are found.
 #[test]
 fn error_rates_and_power_of_the_tests() {
-    // A binomial count with p = 0.05 passes 71 in 1,000 once in a thousand times; 0.025 passes 44.
+    // With p = 0.05, a binomial count exceeds 71 of 1,000 once in a thousand times; with 0.025, it
+    // exceeds 44.
     let [holds, fails] = simulated(ClaimType::Difference, Expect::Above(0.0), 0.0, 3);
     assert!(holds <= 44 && fails <= 44, "difference: {holds} {fails}");
     let [holds, _] = simulated(ClaimType::Order, Expect::Decreasing(0.0), 0.0, 3);
@@ -334,7 +337,8 @@ fn error_rates_and_power_of_the_tests() {
             "spread, {name}: {holds} {fails}"
         );
     }
-    // Planted: ten standard deviations between neighbours; within four of zero, where there is nothing.
+    // A planted difference of ten standard deviations between neighbours; equivalence within four
+    // of zero, where there is no difference.
     let [holds, fails] = simulated(ClaimType::Difference, Expect::Above(0.0), 10.0, 3);
     assert!(holds >= 900 && fails == 0, "difference: {holds} {fails}");
     let [holds, fails] = simulated(ClaimType::Order, Expect::Decreasing(0.0), 12.0, 3);
@@ -347,7 +351,8 @@ fn error_rates_and_power_of_the_tests() {
     assert!(holds >= 900 && fails == 0, "spread: {holds} {fails}");
 }
 
-/// Two runs with one mean and unlike documents: over resampled documents, a difference is found in at most 5 %.
+/// Two runs with equal means and different documents: over resampled documents, a difference is
+/// found in at most 5 % of cases.
 #[test]
 fn error_rate_and_power_of_the_bootstrap() {
     let found = |effect: f64, simulations: u64| {
@@ -412,7 +417,7 @@ fn wall_clock_time_is_judged_apart() {
     assert_snapshot!(shown(claim.clone(), &results), @"not checkable here | wall-clock time is no result; `timing.json` has the measure of these runs | ours - margin - interval - p -");
     let judged = judge_times(&[claim.clone()], "desk", &results).remove(0);
     assert_eq!((judged.verdict, judged.ours), (Verdict::Holds, Some(5.0)));
-    // Elsewhere nobody sees the time.
+    // No other code sees the time.
     claim.needs.timing = false;
     assert!(judge_times(&[claim.clone()], "desk", &results).is_empty());
     assert!(shown(claim, &results).contains("unknown metric `train_seconds`"));
@@ -460,7 +465,8 @@ fn verdicts_are_written_in_snake_case() {
 #[test]
 fn a_whole_study_is_judged() {
     let yaml = include_str!("../../specs/epoch-frenzy.yaml");
-    // As the spec's loader does: through JSON values, where a one-key map names a choice.
+    // Deserialised as in the spec's loader: through JSON values, where a one-key map names a
+    // choice.
     let mut tree: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
     let claims: Vec<Claim> = serde_json::from_value(tree["claims"].take()).unwrap();
     let claims = &claims;
@@ -510,7 +516,8 @@ fn a_whole_study_is_judged() {
     ");
 }
 
-/// Training falls faster the fewer documents there are; validation of 25 documents turns at a third.
+/// Training loss falls faster with fewer documents; the validation loss for 25 documents turns at a
+/// third of the run.
 fn study_run(
     group: &str,
     docs: u64,

@@ -2,15 +2,16 @@
 //!
 //! | Case | Verdict |
 //! |---|---|
-//! | the spec says that the source contradicts itself | `source inconsistent` (with our number, where there is one) |
+//! | the spec states that the source contradicts itself | `source inconsistent` (with our number, if there is one) |
 //! | needs a reader, a clock, another profile or other data; a missing or failed run; NaN; a measure that cannot be evaluated | `not checkable here` |
-//! | `exact`, or a measure of nothing that varies with the seed | `holds` or `fails` by comparison |
-//! | no three seeds, three draws or five matched pairs | `inconclusive`, with the size of the effect beside the noise of the seeds where it is known |
-//! | every source of variation agrees at 5 % ([`super::evidence`]) | `holds` or `fails` |
+//! | `exact`, or a measure that depends on nothing that varies with the seed | `holds` or `fails` by comparison |
+//! | fewer than three seeds, three draws and five matched pairs | `inconclusive`, with the size of the effect relative to the noise over seeds if that is known |
+//! | all sources of variation agree at 5 % ([`super::evidence`]) | `holds` or `fails` |
 //! | otherwise | `inconclusive` |
 //!
-//! An order holds where all its gaps do, and fails where one of them fails at 5 % over the number of gaps. Findings that were
-//! tested are a family: [`Judged::adjusted`] has the decision by Holm's method, which errs anywhere in it with at most 5 %.
+//! An order holds if all its gaps do, and fails if one of them fails at 5 % divided by the number
+//! of gaps. The tested findings are a family: [`Judged::adjusted`] has the decision by Holm's
+//! method, for which the probability of any error in the family is at most 5 %.
 
 use super::evidence::{self, Evidence, LEVEL, Part, Source, SourceInterval};
 use crate::expr::Session;
@@ -21,7 +22,7 @@ use crate::stats;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What became of a claim.
+/// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -29,9 +30,9 @@ pub enum Verdict {
     Holds,
     /// Our runs show the contrary.
     Fails,
-    /// Our runs do not decide it.
+    /// Our runs do not decide the claim.
     Inconclusive,
-    /// It needs data, a scale, runs or a reader that are not here.
+    /// It needs data, a scale, runs or a reader that are not available here.
     NotCheckableHere,
     /// The study contradicts itself.
     SourceInconsistent,
@@ -49,10 +50,10 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// Why a verdict is what it is.
+/// The reason for a verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
-    /// The measure decided: what it is, and what that rests on.
+    /// The measure decided: the comparison and its basis.
     Measured {
         /// `0.31 is above 0.1`.
         comparison: String,
@@ -89,49 +90,51 @@ impl Serialize for Reason {
 pub struct Judged {
     /// Short name.
     pub id: String,
-    /// The statement.
+    /// The statement of the claim.
     pub says: String,
-    /// What it is about.
+    /// Its subject.
     pub kind: ClaimKind,
-    /// How it is tested.
+    /// The kind of test.
     pub test: ClaimType,
-    /// Where the study makes it.
+    /// Its place in the study.
     pub place: String,
-    /// What was published.
+    /// The published value.
     pub published: Option<Published>,
-    /// What the measure measures, in words.
+    /// A description of the measured quantity.
     pub quantity: Option<String>,
     /// Its unit; empty for a pure number.
     pub unit: String,
-    /// What is measured, as written.
+    /// The measured expression, as written.
     pub measure: Option<String>,
-    /// What is expected, in words: `above 0.1`.
+    /// The expectation in words: `above 0.1`.
     pub expect: Option<String>,
-    /// The measure over all replicates; of an order the gap that is nearest to its bound.
+    /// The measure over all replicates; for an order, the gap that is nearest to its bound.
     pub ours: Option<f64>,
     /// The measure for each seed that all its runs have.
     pub per_seed: Vec<(u64, f64)>,
-    /// The interval over seeds, where there is one, else over draws or pairs.
+    /// The interval over seeds if there is one, otherwise over draws or pairs.
     pub interval: Option<[f64; 2]>,
     /// The intervals over every source of variation.
     pub intervals: Vec<SourceInterval>,
-    /// Largest p-value over the sources of variation (and over the gaps of an order); of what was tested alone.
+    /// Largest p-value over the sources of variation (and over the gaps of an order), of this test
+    /// alone.
     pub p: Option<f64>,
-    /// The decision among all findings of the spec.
+    /// The decision corrected for all findings of the spec.
     pub adjusted: Option<Adjusted>,
-    /// How large the effect is beside the noise of the seeds, where one run each cannot be tested.
+    /// The size of the effect relative to the noise over seeds, if single runs per setting cannot
+    /// be tested.
     pub noise: Option<Noise>,
     /// Distance of `ours` from the nearest bound; positive on the expected side.
     pub margin: Option<f64>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// What the ledger of the spec knows of it.
+    /// The entry of the spec's ledger.
     pub registered: Option<Registration>,
-    /// A remark of the spec.
+    /// A note from the spec.
     pub note: Option<String>,
-    /// Whether a reader decides it.
+    /// Whether a reader must decide it.
     pub needs_reading: bool,
 }
 
@@ -140,20 +143,20 @@ pub struct Judged {
 pub struct Adjusted {
     /// The adjusted p-value.
     pub p: f64,
-    /// The verdict at 5 % on it.
+    /// The verdict for that p-value at 5 %.
     pub verdict: Verdict,
 }
 
-/// The noise of a metric over seeds, from the settings that have several.
+/// The noise of a metric over seeds, estimated from the settings that have several.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Noise {
     /// The metric.
     pub metric: String,
     /// Its standard deviation over seeds, pooled over the settings.
     pub sd: f64,
-    /// How many settings it is known from.
+    /// Number of settings used for the estimate.
     pub settings: usize,
-    /// Distance of the measure from its bound, in these.
+    /// Distance of the measure from its bound, in these standard deviations.
     pub times: f64,
 }
 
@@ -191,7 +194,8 @@ fn adjust(judged: &mut [Judged]) {
     }
 }
 
-/// Judges those of `claims` that are about wall-clock time, which [`judge`] leaves open. `results` have the times of their records.
+/// Judges the claims about wall-clock time, which [`judge`] leaves open. `results` must contain the
+/// times of the records.
 pub fn judge_times(claims: &[Claim], profile: &str, results: &Results) -> Vec<Judged> {
     let timed: Vec<&Claim> = claims.iter().filter(|claim| claim.needs.timing).collect();
     if timed.is_empty() {
@@ -208,7 +212,7 @@ pub fn judge_times(claims: &[Claim], profile: &str, results: &Results) -> Vec<Ju
     timed.iter().map(judge).collect()
 }
 
-/// The claim as far as it goes without the times.
+/// The claim as judged without any times.
 fn without_a_clock(claim: &Claim) -> Judged {
     Judged {
         reason: "wall-clock time is no result; `timing.json` has the measure of these runs".into(),
@@ -280,7 +284,7 @@ fn open(claim: &Claim) -> Judged {
     }
 }
 
-/// Why the claim's needs are not met.
+/// The reason why the claim's requirements are not met, if any.
 fn unmet(claim: &Claim, profile: &str, results: &Results) -> Option<String> {
     let needs = &claim.needs;
     if needs.reading {
@@ -302,7 +306,7 @@ fn unmet(claim: &Claim, profile: &str, results: &Results) -> Option<String> {
     (!met).then(|| format!("needs the data `{data}`, these runs have `{own}`"))
 }
 
-/// What a run was trained on: the generator of an embedded corpus, or `files`.
+/// The training data of a run: the generator of an embedded corpus, or `files`.
 fn data_kind(key: &serde_json::Value) -> String {
     let train = &key["data"]["train"];
     match train["embedded"]["generator"].as_str() {
@@ -312,7 +316,7 @@ fn data_kind(key: &serde_json::Value) -> String {
     }
 }
 
-/// Fills in what was measured. `None` where the claim has no measure.
+/// Fills in the measured values. `None` if the claim has no measure.
 fn measure(
     claim: &Claim,
     session: &Session,
@@ -339,7 +343,7 @@ fn measure(
     judged.interval = of_training.map(|one| [one.low, one.high]);
     let (all, is_met) = (&evidence.parts, is_met(expect, first.value));
     judged.p = match is_met {
-        // All gaps of an order have to be there: the weakest decides. One that is not there refutes it.
+        // All gaps of an order must hold, so the weakest decides; a single failing gap refutes it.
         true => all
             .iter()
             .map(Part::p)
@@ -349,7 +353,8 @@ fn measure(
     Some(Ok(evidence))
 }
 
-/// The noise of the first metric that the measure read and that some setting has with several seeds.
+/// The noise of the first metric that the measure uses and that is known with several seeds for
+/// some setting.
 fn noise(claim: &Claim, results: &Results, evidence: &Evidence) -> Option<Noise> {
     let part = &evidence.parts[0];
     let margin = margin(claim.expect.as_ref()?, part.value).abs();
@@ -411,7 +416,7 @@ fn decide(test: ClaimType, evidence: &Evidence, expect: &Expect) -> (Verdict, Re
     let comparison = format!("{} {is} {}", short(first.value), words(expect));
     let is_fixed = evidence.measured.varying.is_empty() && !first.is_tested();
     if test == ClaimType::Exact || is_fixed {
-        // A count may still differ between draws of documents; so may a comparison between seeds.
+        // A count may differ between draws of documents, and a comparison may differ between seeds.
         let differs = |(_, value): &(u64, f64)| is_met(expect, *value) != expected;
         if evidence.per_seed.iter().any(differs) {
             return undecided(format!("the {} seeds disagree", evidence.per_seed.len()));
@@ -470,12 +475,12 @@ fn source(source: Source) -> &'static str {
     }
 }
 
-/// Equality up to rounding of a computed number.
+/// Equality up to the rounding of a computed number.
 fn equal(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
-/// Whether a value is what is expected.
+/// Whether a value meets the expectation.
 pub(super) fn is_met(expect: &Expect, value: f64) -> bool {
     match *expect {
         Expect::Above(bound) | Expect::Increasing(bound) => value > bound,
@@ -498,7 +503,7 @@ pub(super) fn margin(expect: &Expect, value: f64) -> f64 {
     }
 }
 
-/// What is expected, in words.
+/// The expectation in words.
 pub(crate) fn words(expect: &Expect) -> String {
     match *expect {
         Expect::Above(bound) => format!("above {bound}"),
@@ -512,7 +517,7 @@ pub(crate) fn words(expect: &Expect) -> String {
     }
 }
 
-/// Up to four significant decimals, for sentences.
+/// A number with up to four significant decimals, for sentences.
 fn short(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -88,7 +88,7 @@ fn known_parts(parts: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// Measurements in this process.
+/// Measurements within this process.
 struct Session<'a> {
     args: &'a BenchArgs,
     printer: Printer,
@@ -181,7 +181,7 @@ fn threads(args: &BenchArgs) -> usize {
     args.threads.map_or_else(cores, usize::from)
 }
 
-/// Measures each shape in a process of its own, so that its peak memory is its own.
+/// Measures each shape in a separate process, so that each has its own peak memory.
 fn each_alone(targets: &[&str], args: &BenchArgs, printer: Printer) -> Result<u8, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::run(format!("cannot find the program itself: {error}")))?;

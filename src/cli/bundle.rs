@@ -1,4 +1,5 @@
-//! `specbook bundle`: a spec with all that its results rest on, in one file; `specbook verify FILE.zip` checks it anywhere.
+//! `specbook bundle`: a spec and everything its results depend on, in one file;
+//! `specbook verify FILE.zip` checks it anywhere.
 
 use super::args::{BundleArgs, Global, ReportArgs, SpecArgs};
 use super::failure::Failure;
@@ -14,9 +15,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Largest bundle that is read, bytes.
+/// Maximum size of a bundle that is read, in bytes.
 const LIMIT: u64 = 4 << 30;
-/// Deepest folder of a report.
+/// Maximum nesting of folders in a report.
 const DEPTH: usize = 8;
 
 /// Writes the bundle.
@@ -111,10 +112,11 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
     Ok(exit::OK)
 }
 
-/// Endings of the files that belong to a spec by their name; what else is called so is the user's own.
+/// Extensions of the files that belong to a spec by name; other files of that name are the user's
+/// own.
 const BESIDE: [&str; 3] = ["lock", "bib", "ledger.jsonl"];
 
-/// Takes in the spec and what belongs to it by name; gives the spec's path in the bundle.
+/// Adds the spec and the files that belong to it by name; returns the spec's path in the bundle.
 fn beside(spec: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<String, Failure> {
     let fs = RealFs::new();
     let mut take = |path: &Path| -> Result<String, Failure> {
@@ -132,7 +134,7 @@ fn beside(spec: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<String, 
     take(spec)
 }
 
-/// Takes in what lies in folders.
+/// Adds the contents of folders.
 struct Walk<'a> {
     fs: &'a dyn Fs,
     files: &'a mut BTreeMap<String, Vec<u8>>,
@@ -140,7 +142,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Takes in the files of `folder` under `path`, and those of so many folders below. What is left out is told.
+    /// Adds the files of `folder` under `path`, and those of `depth` levels of subfolders. Omitted
+    /// files are reported.
     fn folder(&mut self, folder: &Path, path: &str, depth: usize) -> Result<(), Failure> {
         for entry in self.fs.list(folder)? {
             let (inner, path) = (folder.join(&entry.name), format!("{path}/{}", entry.name));
@@ -173,7 +176,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
     }
 }
 
-/// `specbook verify FILE.zip`: digests, identities and the report, without a store.
+/// `specbook verify FILE.zip`: checks digests, identities and the report, without a store.
 pub(crate) fn verify(path: &Path, printer: Printer) -> Result<u8, Failure> {
     let files = read(path)?;
     let checked = bundle::check(&files);
@@ -226,11 +229,12 @@ pub(crate) fn verify(path: &Path, printer: Printer) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// Today's date by the clock of this machine, in UTC.
+/// Today's date in UTC, by this machine's clock.
 fn today() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let days = since.map_or(0, |since| since.as_secs() / 86_400) as i64;
-    // Years begin in March, so that a leap day is the last of its year; 719,468 days lie between that calendar's start and 1970.
+    // Years begin in March, so that a leap day is the last day of its year; that calendar starts
+    // 719,468 days before 1970.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day = shifted.rem_euclid(146_097);

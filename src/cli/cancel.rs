@@ -1,4 +1,4 @@
-//! `specbook cancel`: takes the jobs of specs out of their queue.
+//! `specbook cancel`: removes the jobs of specs from their queue.
 
 use super::args::{CancelArgs, Global};
 use super::failure::Failure;
@@ -7,7 +7,7 @@ use super::{exit, jobs, project, workspace};
 use crate::queue::{self, Slurm};
 use std::collections::BTreeSet;
 
-/// Cancels every job that makes runs of the specs. What the runs have saved stays.
+/// Cancels every job that makes runs of the specs. Saved results are kept.
 pub(crate) fn execute(args: &CancelArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store(global, &args.spec.specs[0])?;
     let all = workspace::open(&args.spec, &store, printer)?;

@@ -1,4 +1,4 @@
-//! `specbook check`: every problem of specs, and of data that is there.
+//! `specbook check`: reports every problem of specs, and of their data if present.
 
 use super::args::{Check, Global};
 use super::failure::Failure;
@@ -12,7 +12,8 @@ use crate::{human, mistakes};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Checks the specs in every profile (with `--profile` or `--set`: in the one asked for), and that the engine can do what they ask.
+/// Checks the specs in every profile (or in the requested one, with `--profile` or `--set`), and
+/// that the engine supports their settings.
 pub(crate) fn execute(args: &Check, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let texts = workspace::texts(&args.spec)?;
     let specs = workspace::read(&texts, &args.spec, printer)?;
@@ -70,11 +71,11 @@ pub(crate) fn execute(args: &Check, global: &Global, printer: Printer) -> Result
     Ok(exit::OK)
 }
 
-/// Most runs whose data `check` looks at.
+/// Maximum number of runs whose data `check` examines.
 const MOST_RUNS: usize = 1000;
 
-/// Refuses files of data that are there and do not fit, as `plan` would. Missing files are no mistake, embedded text always fits, and a
-/// store is neither made nor needed.
+/// Refuses data files that are present but do not fit, as `plan` would. Missing files are not a
+/// mistake, embedded text always fits, and a store is neither created nor needed.
 fn fitting_data(spec: &Spec, paranoid: bool, global: &Global) -> Result<(), Failure> {
     let mut data = spec.runs.iter().map(|run| &run.settings.data);
     let has_files = data.any(|data| data.corpus.path().or(data.tokenizer.path()).is_some());
@@ -95,7 +96,7 @@ fn fitting_data(spec: &Spec, paranoid: bool, global: &Global) -> Result<(), Fail
     }
 }
 
-/// Refuses a spec that is not as its ledger has it last.
+/// Refuses a spec that differs from the last entry of its ledger.
 fn as_registered(spec: &Spec) -> Result<(), Failure> {
     let differences = super::register::of(spec)?.differences(spec);
     if differences.is_empty() {
@@ -110,7 +111,7 @@ fn as_registered(spec: &Spec) -> Result<(), Failure> {
     )
 }
 
-/// Refuses what the engine cannot train, before anything is read.
+/// Refuses settings that the engine cannot train, before anything is read.
 pub(crate) fn supported(
     spec: &Spec,
     profile: &str,
@@ -118,7 +119,7 @@ pub(crate) fn supported(
     engine: &dyn crate::train::Engine,
 ) -> Result<(), Failure> {
     for run in runs {
-        // The vocabulary does not matter for what is supported; any size will do.
+        // Support does not depend on the vocabulary size, so any will do.
         let model = run.settings.model.resolve(1);
         if let Some(reason) = engine.unsupported(&model, &run.settings.train) {
             return Err(Failure::usage(format!(
@@ -131,7 +132,8 @@ pub(crate) fn supported(
     Ok(())
 }
 
-/// Tells of two widths whose feed-forward layers are rounded to one width, so that an axis does not mean what it seems to mean.
+/// Reports two widths whose feed-forward layers are rounded to the same width, because the axis
+/// then does not mean what it seems to.
 fn rounded_alike(runs: &[SpecRun]) -> Option<String> {
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
     for run in runs {
@@ -155,12 +157,12 @@ fn rounded_alike(runs: &[SpecRun]) -> Option<String> {
     None
 }
 
-/// Finds mistakes in expressions and cells before anything is trained.
+/// Finds mistakes in expressions and cells before training.
 pub(crate) fn no_mistakes(spec: &Spec) -> Result<(), Failure> {
     refuse(mistakes::mistakes(spec)).map_err(|failure| failure.invalid_spec(&spec.path))
 }
 
-/// All mistakes at once, where there are any.
+/// Returns all mistakes at once, if there are any.
 fn refuse(mistakes: SpecProblems) -> Result<(), Failure> {
     if mistakes.problems.is_empty() {
         return Ok(());

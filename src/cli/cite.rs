@@ -1,4 +1,4 @@
-//! `specbook cite`: BibTeX of specbook, and of the study and the data of a spec.
+//! `specbook cite`: BibTeX entries for specbook, and for the study and the data of a spec.
 
 use super::args::{CiteArgs, Global, SpecArgs};
 use super::failure::Failure;
@@ -74,7 +74,7 @@ pub(crate) fn execute(args: &CiteArgs, global: &Global, printer: Printer) -> Res
     Ok(exit::OK)
 }
 
-/// What identifies the documents of a slice.
+/// The identity of the documents of a slice, in words.
 fn words(slice: &SliceKey) -> String {
     match slice {
         SliceKey::Embedded {
@@ -92,7 +92,7 @@ fn words(slice: &SliceKey) -> String {
     }
 }
 
-/// An entry of BibTeX; braces and backslashes of a value are left out.
+/// A BibTeX entry; braces and backslashes are removed from its values.
 fn entry(kind: &str, key: &str, fields: &[(&str, String)]) -> String {
     let fields = fields.iter().map(|(name, value)| {
         let outer = value

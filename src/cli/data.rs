@@ -1,4 +1,5 @@
-//! `specbook data fetch`: downloads. `specbook data stats`: what the sequence policies make of the training documents, counted without training.
+//! `specbook data fetch`: downloads. `specbook data stats`: what the sequence policies make of the
+//! training documents, counted without training.
 
 use super::args::{DataCommand, Global};
 use super::failure::Failure;
@@ -12,7 +13,7 @@ use crate::spec::SeqLen;
 use serde::Serialize;
 use serde_json::json;
 
-/// The documents that some runs share, and their count table.
+/// The documents shared by some runs, and their table of counts.
 #[derive(Debug, Serialize)]
 struct Counted {
     /// Names of the runs.
@@ -62,7 +63,7 @@ pub(crate) fn execute(
     Ok(exit::OK)
 }
 
-/// One table for all runs that would count alike.
+/// One table for all runs with equal counts.
 fn count(opened: &Opened, warnings: &mut Vec<String>) -> Result<Vec<Counted>, DataError> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     for run in &opened.plan.runs {
@@ -142,7 +143,7 @@ fn text(opened: &Opened, tables: &[Counted]) -> String {
     lines.join("\n")
 }
 
-/// The first names of a list, and how many more there are.
+/// The first names of a list, and the number of further ones.
 fn named(runs: &[String]) -> String {
     const SHOWN: usize = 6;
     let shown = runs[..runs.len().min(SHOWN)].join(" ");

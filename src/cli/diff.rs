@@ -1,4 +1,4 @@
-//! `specbook diff`: two runs, or the runs of two record files, beside each other.
+//! `specbook diff`: compares two runs, or the runs of two record files.
 
 use super::args::{DiffArgs, Global};
 use super::failure::Failure;
@@ -13,19 +13,19 @@ use std::ffi::OsStr;
 use std::io::BufReader;
 use std::path::Path;
 
-/// Largest record file that is read, bytes.
+/// Maximum size of a record file that is read, in bytes.
 const LIMIT: u64 = 256 << 20;
 
 /// Settings by name, each with its runs.
 type Settings = Vec<(String, Vec<Compared>)>;
 
-/// Prints what differs: settings, metrics, curves, samples.
+/// Prints the differences in settings, metrics, curves and samples.
 pub(crate) fn execute(args: &DiffArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let (a, b) = (open(&args.a, global)?, open(&args.b, global)?);
     let is_single = a.len() == 1 && b.len() == 1;
     let mut comparisons = Vec::new();
     for (name, runs) in &a {
-        // One setting on each side is meant to be compared, whatever it is called.
+        // If each side has a single setting, they are compared regardless of their names.
         let other = b.iter().find(|(other, _)| is_single || other == name);
         comparisons.extend(other.and_then(|(_, others)| compare::compare(runs, others)));
     }
@@ -55,7 +55,8 @@ pub(crate) fn execute(args: &DiffArgs, global: &Global, printer: Printer) -> Res
     Ok(exit::OK)
 }
 
-/// What `name` stands for: a report folder or one of its or a store's record files, else a run of the store.
+/// Resolves `name`: a report folder, a record file of a report or store, or else a run of the
+/// store.
 fn open(name: &OsStr, global: &Global) -> Result<Settings, Failure> {
     let path = Path::new(name);
     let in_folder = path.join("data/records.jsonl");
@@ -90,7 +91,7 @@ fn records(path: &Path) -> Result<Settings, Failure> {
         )
     };
     let record: RunRecord = serde_json::from_slice(&bytes).map_err(|e| damaged(path, &e))?;
-    // The steps stand beside the record in a store.
+    // In a store, the steps are in a file beside the record.
     let beside = path.with_file_name("metrics.jsonl");
     let mut points: Vec<MetricPoint> = Vec::new();
     if beside.is_file() {
@@ -105,12 +106,13 @@ fn records(path: &Path) -> Result<Settings, Failure> {
     )])
 }
 
-/// A run of the store, and after it, where it is not named by its id, the finished runs that differ from it in the seed alone.
+/// A run of the store. Unless it was named by its id, the finished runs that differ from it only in
+/// the seed follow it.
 fn stored(store: &Store, name: &str) -> Result<Vec<Compared>, Failure> {
     let id = match store.resolve(name) {
         Ok(id) => id,
         Err(error) => {
-            // Not a run: a setting, of which the finished runs are compared.
+            // Not a run but a setting: compare its finished runs.
             let runs = store.setting(name)?.into_iter();
             let records: Vec<Option<RunRecord>> = runs
                 .map(|id| finished(store, &id))

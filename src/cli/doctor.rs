@@ -1,4 +1,4 @@
-//! `specbook doctor`: what was found on this machine, and what would be used.
+//! `specbook doctor`: reports what was found on this machine and what would be used.
 
 use super::args::{DoctorArgs, Global};
 use super::failure::Failure;
@@ -13,7 +13,7 @@ use crate::train::engine::{self, DeviceKind};
 use crate::train::{Engine, TrainError};
 use serde_json::{Value, json};
 
-/// Looks at the machine. Fails where the device asked for cannot be used.
+/// Examines the machine. Fails if the requested device cannot be used.
 pub(crate) fn execute(args: &DoctorArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let device = args.device;
     let store = project::store_here(global)?;
@@ -38,7 +38,7 @@ pub(crate) fn execute(args: &DoctorArgs, global: &Global, printer: Printer) -> R
     }
 }
 
-/// What was found.
+/// Facts about the machine.
 struct Machine<'a> {
     cores: usize,
     features: Vec<&'static str>,
@@ -49,10 +49,11 @@ struct Machine<'a> {
     store_is_there: bool,
 }
 
-/// What a run would use.
+/// The engine and settings that a run would use.
 struct Used {
     numerics: Numerics,
-    /// Number formats: name, and the instruction set that is recorded with a run in it, or why none can be.
+    /// Number formats: the name, and either the instruction set recorded with runs in that format
+    /// or the reason why none is possible.
     dtypes: Vec<(&'static str, Result<String, String>)>,
 }
 
@@ -72,7 +73,7 @@ fn used(device: DeviceKind) -> Result<Used, TrainError> {
     })
 }
 
-/// Why an ordinary model cannot be trained in `dtype`.
+/// The reason why an ordinary model cannot be trained in `dtype`.
 fn refusal(engine: &dyn Engine, dtype: Dtype) -> Option<String> {
     let (model, train) = ordinary(dtype)?;
     engine.unsupported(&model, &train)
@@ -90,12 +91,12 @@ fn ordinary(dtype: Dtype) -> Option<(ModelConfig, TrainSettings)> {
     Some((model.resolve(256), train))
 }
 
-/// The features that the kernels ask for, and some that tell how fast they can be.
+/// The features that the kernels require, and some that indicate their possible speed.
 fn processor_features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     {
         let avx512f = is_x86_feature_detected!("avx512f");
-        // What has AVX-512 has this leaf; the standard library cannot be asked for AMX yet.
+        // Every processor with AVX-512 has this leaf; the standard library cannot detect AMX yet.
         let extended = match avx512f {
             true => std::arch::x86_64::__cpuid_count(7, 0).edx,
             false => 0,

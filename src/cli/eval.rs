@@ -1,4 +1,4 @@
-//! `specbook eval`: a score for text under a stored run.
+//! `specbook eval`: scores a text with the model of a stored run.
 
 use super::args::{EvalArgs, Global};
 use super::failure::Failure;
@@ -39,7 +39,7 @@ pub(crate) fn execute(args: &EvalArgs, global: &Global, printer: Printer) -> Res
     Ok(exit::OK)
 }
 
-/// The stored evaluation of a run, by the plans that ask for one.
+/// The stored evaluation of a run, found through the plans that request one.
 pub(crate) fn stored(store: &Store, id: &RunId) -> Result<Option<EvalResult>, Failure> {
     for manifest in store.plans()? {
         for run in manifest.runs.iter().filter(|run| run.id == *id) {

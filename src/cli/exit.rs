@@ -1,8 +1,8 @@
 //! Exit codes (also listed by `specbook --help` and `specbook help exit-codes`).
 
-/// All went well.
+/// Success.
 pub(crate) const OK: u8 = 0;
-/// Something unexpected.
+/// Unexpected error.
 pub(crate) const UNEXPECTED: u8 = 1;
 /// Wrong usage or an invalid spec.
 pub(crate) const USAGE: u8 = 2;
@@ -10,18 +10,18 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const RUN_FAILED: u8 = 3;
 /// Missing or damaged input.
 pub(crate) const INPUT: u8 = 4;
-/// Runs or reports are stale (`status --exit-code`).
+/// Stale runs or reports (`status --exit-code`).
 pub(crate) const STALE: u8 = 5;
 /// A claim fails (`--strict-claims`).
 pub(crate) const CLAIM_FAILS: u8 = 6;
 /// A retrained run differs (`verify`).
 pub(crate) const VERIFY_MISMATCH: u8 = 7;
-/// A report differs from what is committed (`report --check`).
+/// A report differs from the committed one (`report --check`).
 pub(crate) const REPORT_DIFFERS: u8 = 8;
-/// A signal ended it (SIGTERM; in a queue also SIGUSR1 and SIGUSR2).
+/// Ended by a signal (SIGTERM; in a queue also SIGUSR1 and SIGUSR2).
 pub(crate) const TERMINATED: u8 = 143;
 
-/// Every exit code, and when the program ends with it.
+/// Every exit code and its meaning.
 pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     (OK, "All went well."),
     (UNEXPECTED, "Something unexpected, such as a full disk."),

@@ -1,4 +1,5 @@
-//! `specbook explain`: why runs are not cached, as the settings that differ from the nearest cached relative.
+//! `specbook explain`: why runs are not cached, shown as the settings that differ from the most
+//! similar cached run.
 
 use super::args::{Global, Planned};
 use super::failure::Failure;
@@ -13,7 +14,7 @@ use crate::store::Store;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The finished runs of a store, to be compared with.
+/// The finished runs of a store, for comparison.
 #[derive(Default)]
 pub(crate) struct Relatives {
     records: Vec<RunRecord>,
@@ -21,7 +22,7 @@ pub(crate) struct Relatives {
 }
 
 impl Relatives {
-    /// Reads them.
+    /// Reads the runs.
     pub(crate) fn new(store: &Store) -> Result<Self, Failure> {
         let mut records = store.list()?;
         records.retain(|record| record.status == RunStatus::Cached);
@@ -29,14 +30,14 @@ impl Relatives {
         Ok(Self { records, nearest })
     }
 
-    /// The nearest relative of `run` (the first of several) and what differs.
+    /// The most similar run to `run` (the first of several) and the differences.
     fn nearest(&self, run: &Run) -> Option<(&RunRecord, Vec<Change>)> {
         let key = serde_json::to_value(&run.key).ok()?;
         let record = &self.records[self.nearest.of(&key)?];
         Some((record, plan::changes(&record.key, &key)))
     }
 
-    /// One sentence on why `run` has `status`; `None` for cached runs.
+    /// One sentence on why `run` has this `status`; `None` for cached runs.
     pub(crate) fn reason(&self, run: &Run, status: RunStatus) -> Option<String> {
         match status {
             RunStatus::Cached => None,

@@ -1,4 +1,5 @@
-//! `specbook export`: a run's model for another program, or the runs of a spec for a tracker.
+//! `specbook export`: writes a run's model for another program, or the runs of a spec for a
+//! tracker.
 
 use super::args::{ComputeArgs, ExportArgs, Global, SpecArgs};
 use super::failure::Failure;
@@ -16,7 +17,7 @@ use crate::train::{SampleJob, Weights};
 use serde_json::json;
 use std::path::Path;
 
-/// Writes the model, or the runs, in the format asked for.
+/// Writes the model or the runs in the requested format.
 pub(crate) fn execute(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     if let Some(format) = FORMATS.iter().find(|format| format.name() == args.to) {
         return model(*format, args, global, printer);
@@ -172,7 +173,7 @@ fn model(
     Ok(exit::OK)
 }
 
-/// How far rounded weights change what the model computes, measured on a text of its own.
+/// The effect of rounded weights on the model's output, measured on a fixed text.
 fn difference(loaded: &LoadedModel, rounded: &Weights) -> Result<String, Failure> {
     let (model, threads) = (&loaded.model, loaded.threads);
     let prompts = [vec![loaded.tokenizer.bos()]];
@@ -212,7 +213,8 @@ fn difference(loaded: &LoadedModel, rounded: &Weights) -> Result<String, Failure
     ))
 }
 
-/// What was found with the run: the finding of the project's report that shows it, that of the default profile first.
+/// The finding shown with the run: that of the project's report that contains it, preferring the
+/// default profile.
 fn finding(record: &RunRecord) -> Option<String> {
     let (fs, reports) = (
         RealFs::new(),
@@ -234,7 +236,7 @@ fn finding(record: &RunRecord) -> Option<String> {
     shown.into_iter().find(|finding| !finding.trim().is_empty())
 }
 
-/// What a reader should know of the model.
+/// What readers should know about the model.
 fn card(loaded: &LoadedModel) -> Result<Card, Failure> {
     let mut card = Card {
         id: loaded.id.clone(),

@@ -4,7 +4,7 @@ use super::exit;
 use super::print::Printer;
 use crate::error::{Error, ErrorKind};
 
-/// Why a command ends.
+/// The reason why a command ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// Exit code.
@@ -32,7 +32,7 @@ impl Failure {
         }
     }
 
-    /// A run that cannot be done.
+    /// A run that cannot be trained.
     pub(crate) fn run(message: impl Into<String>) -> Self {
         Self {
             code: exit::RUN_FAILED,
@@ -41,23 +41,23 @@ impl Failure {
         }
     }
 
-    /// What it says.
+    /// The message.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// What it says to do.
+    /// The hint, if any.
     pub(crate) fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// Says what to do.
+    /// Adds a hint on what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Puts the header of a spec's problems above them.
+    /// Prefixes a spec's problems with a header.
     pub(crate) fn invalid_spec(mut self, path: &std::path::Path) -> Self {
         if self.code == exit::USAGE {
             self.message = format!("invalid spec `{}`\n\n{}", path.display(), self.message);
@@ -65,7 +65,7 @@ impl Failure {
         self
     }
 
-    /// The same for problems that only one profile has.
+    /// The same for problems of a single profile.
     pub(crate) fn invalid_profile(mut self, path: &std::path::Path, profile: &str) -> Self {
         self.message = format!(
             "invalid spec `{}` (profile {profile})\n\n{}",
@@ -75,13 +75,13 @@ impl Failure {
         self
     }
 
-    /// Names the file that it is about.
+    /// Names the file concerned.
     pub(crate) fn at(mut self, path: &std::path::Path) -> Self {
         self.message = format!("`{}`: {}", path.display(), self.message);
         self
     }
 
-    /// Says it.
+    /// Prints it.
     pub(crate) fn print(&self, printer: Printer) {
         printer.error(&self.message, self.hint.as_deref());
     }

@@ -1,4 +1,4 @@
-//! `specbook data fetch`, and `run --fetch`: the downloads of a spec, and its lock.
+//! `specbook data fetch` and `run --fetch`: the downloads of a spec, and its lock.
 
 use super::failure::Failure;
 use super::print::Printer;
@@ -16,12 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-/// Longest lock that is read, in bytes.
+/// Maximum length of a lock that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
-/// Version of the lock's format.
+/// Format version of the lock.
 const FORMAT: u32 = 1;
 
-/// The pins of a spec, and where fetched files are looked for.
+/// The pins of a spec, and where to look for fetched files.
 ///
 /// # Errors
 /// A lock that cannot be read.
@@ -81,7 +81,7 @@ fn write(spec: &Path, lock: &Lock) -> Result<(), Failure> {
     Ok(written.map_err(crate::error::Error::from)?)
 }
 
-/// What the environment says of the hub.
+/// The hub settings from the environment.
 fn surroundings() -> Surroundings {
     let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
@@ -97,12 +97,13 @@ fn surroundings() -> Surroundings {
     }
 }
 
-/// What a spec needs from the net.
+/// What a spec needs from the network.
 #[derive(Default)]
 struct Needed {
-    /// Addresses, with the corpora that read them and how many documents; of a tokenizer neither.
+    /// Addresses, with the corpora that read them and their number of documents; a tokenizer has
+    /// neither.
     addresses: BTreeMap<String, Option<(Corpus, Option<usize>)>>,
-    /// Sets whose files are known.
+    /// Data sets whose files are known.
     sets: BTreeSet<&'static str>,
 }
 
@@ -148,7 +149,8 @@ impl Needed {
                     .collect()
             }
         };
-        // Of several files only the last one may be needed in part; of one, its beginning will do.
+        // Only the last of several files may be needed in part; for a single file, its beginning
+        // suffices.
         let documents = documents.filter(|_| addresses.len() == 1 && !corpus.get().holds_ids());
         for address in addresses {
             let entry = self
@@ -162,7 +164,7 @@ impl Needed {
     }
 }
 
-/// A bar, or a line where there is no terminal.
+/// A progress bar, or a line if there is no terminal.
 struct Bar {
     bar: ProgressBar,
     printer: Printer,
@@ -201,10 +203,11 @@ impl Bar {
     }
 }
 
-/// Brings what a spec names as addresses. `whole`: whole files, as `data fetch` does; else only as far as the slices need them.
+/// Downloads the addresses named in a spec. With `whole`, entire files, as `data fetch` does;
+/// otherwise only as much as the slices need.
 ///
 /// # Errors
-/// No connection, another file than the pinned one, a full disk.
+/// No connection, a file that differs from the pinned one, a full disk.
 pub(crate) fn fetch(
     spec: &Spec,
     whole: bool,
@@ -271,7 +274,7 @@ pub(crate) fn fetch(
     Ok(json!({"spec": spec.name, "files": files.collect::<Vec<_>>(), "documents": kept}))
 }
 
-/// Whether what is kept of an address reaches as far as is needed.
+/// Whether the stored part of an address is as long as needed.
 fn is_enough(state: &Fetched, address: &str, read: Option<&(Corpus, Option<usize>)>) -> bool {
     let pins = state.lock.sources.get(address);
     if pins.is_some_and(|pins| pins.iter().all(|pin| state.find(pin).is_some())) {
@@ -287,7 +290,7 @@ fn is_enough(state: &Fetched, address: &str, read: Option<&(Corpus, Option<usize
         .is_some_and(|(kept, needed)| kept >= needed)
 }
 
-/// What was fetched, as lines.
+/// The fetched files, as lines.
 pub(crate) fn as_text(fetched: &serde_json::Value) -> String {
     let text =
         |value: &serde_json::Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();

@@ -7,7 +7,7 @@ use super::print::Printer;
 use super::reference::{Entry, TOPICS, Topic, page, terminal};
 use clap::CommandFactory as _;
 
-/// Prints a topic, what a name means, or the help of a command.
+/// Prints a topic, the meaning of a name, or the help of a command.
 pub(crate) fn execute(args: &Help, printer: Printer) -> Result<u8, Failure> {
     let Some(word) = &args.topic else {
         printer.result(&Cli::command().render_long_help().to_string());
@@ -40,7 +40,7 @@ pub(crate) fn execute(args: &Help, printer: Printer) -> Result<u8, Failure> {
         printer.result(&found.render_long_help().to_string());
         return Ok(exit::OK);
     }
-    // A name alone is looked for everywhere.
+    // A name alone is searched for in all topics.
     let meant = crate::spec::meant_by(word);
     if let [setting, ..] = &meant[..] {
         printer.note(&format!("`{word}` is another name of `{setting}`"));
@@ -63,7 +63,7 @@ pub(crate) fn execute(args: &Help, printer: Printer) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-/// The entry called `name`, and those below it.
+/// The entry `name` and those below it.
 fn named(topic: &Topic, name: &str) -> Result<Vec<Entry>, Failure> {
     let found = fits(topic.entries(), name);
     if found.is_empty() {
@@ -73,7 +73,7 @@ fn named(topic: &Topic, name: &str) -> Result<Vec<Entry>, Failure> {
     Ok(found)
 }
 
-/// The setting that somebody meant who wrote an option that there is not: `--epochs`, `--lr`.
+/// The setting that a user probably meant by a non-existent option: `--epochs`, `--lr`.
 pub(crate) fn setting_of_option(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     let is_unknown = error.kind() == ErrorKind::UnknownArgument;
@@ -84,7 +84,7 @@ pub(crate) fn setting_of_option(error: &clap::Error) -> Option<String> {
     };
     let name = written.trim_start_matches('-').replace('-', "_");
     if name == "seed" {
-        return Some("seeds".to_owned()); // Other settings end with this word, too.
+        return Some("seeds".to_owned()); // Other settings end with this word too.
     }
     let meant = crate::spec::meant_by(&name);
     let settings = TOPICS.iter().find(|topic| topic.name == "settings")?;
@@ -96,7 +96,7 @@ pub(crate) fn setting_of_option(error: &clap::Error) -> Option<String> {
         .or_else(|| own().find(|setting| setting.ends_with(&last)))
 }
 
-/// Entries called `name` or a part below it; else those whose last part is `name`.
+/// Entries whose name is `name` or begins with it; otherwise, those whose last part is `name`.
 fn fits(entries: Vec<Entry>, name: &str) -> Vec<Entry> {
     let name = name.strip_prefix("base.").unwrap_or(name);
     let below = format!("{name}.");
@@ -121,7 +121,7 @@ fn unknown(name: &str, known: impl Iterator<Item = String>) -> Failure {
         .hint(format!("the nearest names are {}", known.join(", ")))
 }
 
-/// Columns of the terminal; 80 where there is none.
+/// Columns of the terminal; 80 if there is none.
 fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).min(100))
 }

@@ -1,4 +1,4 @@
-//! `specbook import`: a model that another program wrote becomes an entry of the store.
+//! `specbook import`: stores a model written by another program.
 
 use super::args::{Global, ImportArgs};
 use super::failure::Failure;

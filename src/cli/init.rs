@@ -1,4 +1,4 @@
-//! `specbook init`: writes a spec to start from, with what a project needs beside it.
+//! `specbook init`: writes a spec to start from and the files that a project needs beside it.
 
 use super::args::Init;
 use super::failure::Failure;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A spec that comes with the program.
+/// A spec shipped with the program.
 #[derive(Serialize)]
 struct Shipped {
     name: &'static str,
@@ -18,7 +18,7 @@ struct Shipped {
     text: &'static str,
 }
 
-/// The specs, those to start one's own from first.
+/// The specs; those meant as starting points come first.
 const SHIPPED: &[Shipped] = &[
     Shipped {
         name: "minimal",
@@ -67,16 +67,16 @@ pub(crate) fn shipped_specs() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|spec| spec.text)
 }
 
-/// Longest file that is looked at before it is changed, bytes.
+/// Maximum length of a file that is read before it is changed, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// The JSON Schema that editors read, beside the spec.
+/// The JSON Schema for editors, written beside the spec.
 const SCHEMA: &str = "specbook.schema.json";
 
-/// Beginning of the comment by which an editor finds the schema of a spec.
+/// The beginning of the comment that tells an editor where the schema of a spec is.
 const EDITOR: &str = "# yaml-language-server: $schema=";
 
-/// Writes the spec, or lists what there is.
+/// Writes the spec, or lists the available ones.
 pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     let Some(name) = &args.name else {
         if printer.json() {
@@ -120,7 +120,7 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-/// An error where something is at `path` that is no schema of ours.
+/// Refuses to overwrite anything at `path` that is not our schema.
 fn refuse_foreign(fs: &RealFs, path: &Path) -> Result<(), Failure> {
     let is_ours = match fs.read(path, LIMIT) {
         Ok(text) => serde_json::from_slice::<Value>(&text)
@@ -134,7 +134,8 @@ fn refuse_foreign(fs: &RealFs, path: &Path) -> Result<(), Failure> {
     Err(Failure::usage(message).hint("move it away, or name another folder with `--out`"))
 }
 
-/// Keeps the store out of version control: `.gitignore` of the project names `.specbook/`. One that is no plain text is left alone.
+/// Keeps the store out of version control: adds `.specbook/` to the project's `.gitignore`. A
+/// `.gitignore` that is not plain text is left alone.
 fn ignore_store(project: &Path, fs: &RealFs, printer: Printer) -> Result<(), Failure> {
     let file = project.join(".gitignore");
     let text = match fs.read(&file, LIMIT) {
@@ -173,7 +174,7 @@ fn find(name: &str) -> Result<&'static Shipped, Failure> {
         })
 }
 
-/// Writes the shipped spec `name` alone, as it is.
+/// Writes only the shipped spec `name`, unchanged.
 pub(crate) fn write(name: &str, path: &Path) -> Result<(), Failure> {
     let fs = RealFs::new();
     if let Some(folder) = path.parent() {

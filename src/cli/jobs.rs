@@ -1,4 +1,4 @@
-//! What queues say of the sweeps of a store.
+//! The status that queues report for the sweeps of a store.
 
 use super::failure::Failure;
 use super::print::Printer;
@@ -8,7 +8,7 @@ use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// Tasks of a sweep that its queue still knows, with the chunk of each; `None` for a task without one.
+/// Tasks of a sweep that its queue still knows, each with its chunk; `None` for a task without one.
 pub(crate) fn living(jobs: &Jobs) -> Result<Vec<(Option<usize>, Task)>, String> {
     let tasks = match jobs.queue.as_str() {
         Slurm::NAME => queue::tasks()?,
@@ -28,7 +28,8 @@ pub(crate) fn living(jobs: &Jobs) -> Result<Vec<(Option<usize>, Task)>, String> 
         .collect())
 }
 
-/// Runs that a task which waits or works will make. Where a queue does not answer, none: leases keep two from making one run.
+/// Runs that a waiting or working task will make. If a queue does not answer, there are none:
+/// leases prevent two processes from making the same run.
 pub(crate) fn queued(store: &Store, printer: Printer) -> Result<BTreeSet<RunId>, Failure> {
     let mut runs = BTreeSet::new();
     for folder in queue::sweeps(store)? {
@@ -53,8 +54,8 @@ pub(crate) fn queued(store: &Store, printer: Printer) -> Result<BTreeSet<RunId>,
     Ok(runs)
 }
 
-/// Sweeps of which their queue knows no task, with their runs: those that were given to a shell, too. One whose queue does not answer, or
-/// that cannot be read, is none; `damaged` also takes those.
+/// Sweeps with no task known to their queue, with their runs, including sweeps run by a shell.
+/// Sweeps whose queue does not answer are left out, and so are damaged ones unless `damaged` is set.
 pub(crate) fn idle(
     store: &Store,
     damaged: bool,
@@ -92,7 +93,8 @@ pub(crate) fn idle(
     Ok(all)
 }
 
-/// What the queue says of the runs of a plan that are `open`, in words; `None` where they were never submitted.
+/// What the queue reports about the `open` runs of a plan, in words; `None` if they were never
+/// submitted.
 pub(crate) fn explained(store: &Store, open: &BTreeSet<RunId>) -> Result<Option<String>, Failure> {
     let mut states: BTreeMap<String, BTreeSet<RunId>> = BTreeMap::new();
     let mut known = BTreeSet::new();

@@ -13,19 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often the page is made again.
+/// Interval between updates of the page.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// First bytes of a page of ours: another file is never written over.
+/// The first bytes of our pages: any other file is never overwritten.
 const MARK: &str = "<title>";
 
-/// What a page shows: the runs of one or several plans.
+/// The subject of a page: the runs of one or several plans.
 pub(crate) struct Page {
     file: PathBuf,
     title: String,
     runs: Vec<(RunId, String, u64, Option<f64>)>,
     started: Instant,
-    /// Steps that were done when it started.
+    /// Number of steps done when the page was started.
     before: u64,
 }
 
@@ -33,7 +33,7 @@ impl Page {
     /// A page over the runs of `all`.
     ///
     /// # Errors
-    /// A file that no page of a sweep stands in.
+    /// A file that is not the page of a sweep.
     pub(crate) fn new<'a>(
         file: &Path,
         all: impl Iterator<Item = &'a Opened>,
@@ -101,16 +101,16 @@ impl Page {
         .collect()
     }
 
-    /// Writes the page; gives whether nothing is left to wait for.
+    /// Writes the page; returns whether all work is finished.
     ///
     /// # Errors
-    /// A store that cannot be read, a file that cannot be written.
+    /// A store that cannot be read, or a file that cannot be written.
     pub(crate) fn write(&self, store: &Store) -> Result<bool, Failure> {
         let runs = self.look(store)?;
         let done: u64 = runs.iter().map(steps_done).sum();
         let total: u64 = runs.iter().map(|run| run.steps).sum();
         let elapsed = self.started.elapsed().as_secs_f64();
-        // By what was seen since the start; before anything was, by the plan.
+        // Extrapolated from the steps since the start; until there are enough, from the plan.
         let left = if done > self.before && elapsed > 5.0 {
             Some(total.saturating_sub(done) as f64 * elapsed / (done - self.before) as f64)
         } else {
@@ -132,7 +132,7 @@ impl Page {
     }
 }
 
-/// A page that is written again and again while something else happens; once more at the end.
+/// A page that is rewritten repeatedly during other work, and once more at the end.
 pub(crate) struct Live {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -144,7 +144,7 @@ impl Live {
         let stop = Arc::new(AtomicBool::new(false));
         let store = Store::open(store.root(), RealFs::new().below(store.root()));
         let is_over = Arc::clone(&stop);
-        // What cannot be written now may be in two seconds; the sweep does not depend on it.
+        // A failed write may succeed in two seconds; the sweep does not depend on it.
         let thread = thread::Builder::new().spawn(move || {
             loop {
                 let is_last = is_over.load(Ordering::SeqCst);
@@ -174,7 +174,7 @@ impl Drop for Live {
     }
 }
 
-/// Writes a page until all runs are done or have failed.
+/// Writes a page until all runs have finished or failed.
 pub(crate) fn watch(page: &Page, store: &Store) -> Result<(), Failure> {
     while !page.write(store)? {
         thread::sleep(EVERY);

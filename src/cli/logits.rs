@@ -1,4 +1,4 @@
-//! `specbook logits`: what the model computes, number by number, for checks against other programs.
+//! `specbook logits`: prints a model's output numbers, for checks against other programs.
 
 use super::args::{Global, LogitsArgs};
 use super::failure::Failure;
@@ -7,7 +7,7 @@ use super::shared::LoadedModel;
 use super::{exit, project};
 use serde_json::json;
 
-/// Prints the ids of the text and the logits after each.
+/// Prints the ids of the text and the logits after each of them.
 pub(crate) fn execute(args: &LogitsArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store_here(global)?;
     let loaded = LoadedModel::open(&store, &args.run, &args.compute, printer)?;

@@ -14,7 +14,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What is kept of a record: the cells that are shown, or its JSON. Ten thousand records at once would fill the memory.
+/// The part of a record that is kept: the shown cells, or its JSON. Ten thousand whole records
+/// would fill the memory.
 struct Row {
     sort: Value,
     tie: (String, String, RunId),
@@ -22,7 +23,7 @@ struct Row {
     json: String,
 }
 
-/// The profiles whose newest plan has a run.
+/// The profiles whose newest plan contains a run.
 type Asked = BTreeMap<RunId, Vec<String>>;
 
 impl Row {
@@ -64,7 +65,8 @@ fn asked(store: &Store) -> Result<Asked, Failure> {
     Ok(asked)
 }
 
-/// Tells runs of one name apart: by the profile that has each, or as superseded where no plan has it any more. Whether any is.
+/// Distinguishes runs of the same name by their profile, or as superseded if no plan contains them
+/// any more. Returns whether there are any.
 fn tell_apart(rows: &mut [Row], args: &LsArgs, asked: &Asked) -> bool {
     let mut of_name: BTreeMap<(String, String), (usize, bool)> = BTreeMap::new();
     for Row { tie, .. } in rows.iter() {
@@ -94,7 +96,7 @@ fn tell_apart(rows: &mut [Row], args: &LsArgs, asked: &Asked) -> bool {
     superseded
 }
 
-/// Prints the runs that match, sorted, with the columns asked for.
+/// Prints the matching runs, sorted, with the requested columns.
 pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store_that_exists(global, Path::new("."))?;
     let matches = |record: &RunRecord| {
@@ -127,7 +129,7 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
     }
     match printer.format {
         Format::Json => {
-            // As one value, a record a line.
+            // One JSON value, with one record per line.
             let mut list = "{\n  \"format\": 1,\n  \"runs\": [".to_owned();
             for (index, row) in rows.into_iter().enumerate() {
                 list.push_str(if index == 0 { "\n    " } else { ",\n    " });
@@ -173,7 +175,7 @@ pub(crate) fn execute(args: &LsArgs, global: &Global, printer: Printer) -> Resul
     Ok(exit::OK)
 }
 
-/// Fills the columns of metrics that no record has from the evaluations that the plans ask for.
+/// Fills the columns of metrics that no record has from the evaluations requested by the plans.
 fn fill_from_evaluations(rows: &mut [Row], args: &LsArgs, store: &Store) -> Result<(), Failure> {
     let is_open = |column: &str, row: &Row| match column == args.sort {
         true => row.sort.is_null(),
@@ -216,7 +218,7 @@ fn fill_from_evaluations(rows: &mut [Row], args: &LsArgs, store: &Store) -> Resu
     Ok(())
 }
 
-/// Rows of runs in the making, running or interrupted; their names are those of the plans that asked for them.
+/// Rows for running or interrupted runs; their names come from the plans that requested them.
 fn unfinished(store: &Store, args: &LsArgs) -> Result<Vec<Row>, Failure> {
     let finished: BTreeSet<RunId> = store.ids(false)?.into_iter().collect();
     let mut ids = store.ids(true)?;
@@ -256,7 +258,7 @@ fn unfinished(store: &Store, args: &LsArgs) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// A record without the lists that only files need, on one line.
+/// A record on one line, without the lists that only files need.
 fn as_json(record: &RunRecord, profiles: &[String]) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Listed<'a> {
@@ -286,7 +288,8 @@ fn as_json(record: &RunRecord, profiles: &[String]) -> serde_json::Result<String
     Ok(print::escaped(&json).into_owned())
 }
 
-/// The value of a column: identity words, counts, metrics, then paths into the key.
+/// The value of a column, looked up first as an identity word, then as a count, a metric, and a
+/// path into the key.
 fn cell(record: &RunRecord, column: &str) -> Value {
     match column {
         "id" => json!(record.id.0.short()),
@@ -312,7 +315,7 @@ fn cell(record: &RunRecord, column: &str) -> Value {
     }
 }
 
-/// A metric, also by its tag with a slash (`val/loss`).
+/// A metric by name, or by its tag with a slash (`val/loss`).
 fn metric_name(column: &str, record: &RunRecord) -> Option<f64> {
     record
         .metrics

@@ -1,4 +1,4 @@
-//! `specbook man`: the manual pages, made from the same descriptions as `--help`.
+//! `specbook man`: the manual pages, generated from the same descriptions as `--help`.
 
 use super::args::{Cli, ManArgs};
 use super::exit;
@@ -9,13 +9,13 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 use std::path::Path;
 
-/// Of the pages: when the command line last changed much.
+/// The date of the pages: the last major change of the command line.
 const DATE: &str = "2026-11-30";
 
-/// Longest page that is looked at before it is replaced, bytes.
+/// Maximum length of an existing page that is read before it is replaced, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// Longest line of text in the source of a page.
+/// Maximum length of a text line in the source of a page.
 const WIDTH: usize = 80;
 
 /// Prints the page of the program, or writes the pages of all its commands.
@@ -42,7 +42,7 @@ pub(crate) fn execute(args: &ManArgs, printer: Printer) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-/// An error where something is at `path` that is no page of ours.
+/// Refuses to overwrite anything at `path` that is not one of our pages.
 fn refuse_foreign(fs: &RealFs, path: &Path) -> Result<(), Failure> {
     let is_ours = match fs.read(path, LIMIT) {
         Ok(text) => String::from_utf8_lossy(&text).contains("\n.TH SPECBOOK"),
@@ -55,14 +55,14 @@ fn refuse_foreign(fs: &RealFs, path: &Path) -> Result<(), Failure> {
     Err(Failure::usage(message).hint("move it away, or name another folder"))
 }
 
-/// The command line, without `help`, which every command knows and which has nothing to say.
+/// The command line without `help`, which every command has and which needs no page.
 fn described() -> clap::Command {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();
     program
 }
 
-/// File name and text of every page: of the command, and of the visible ones below it.
+/// File name and text of every page: that of the command and those of its visible subcommands.
 fn pages(command: clap::Command) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for below in command.get_subcommands().filter(|c| !c.is_hide_set()) {
@@ -82,7 +82,8 @@ fn page(command: clap::Command) -> (String, String) {
     (name, text)
 }
 
-/// As `mandoc -Tlint` wants it: a full title, paragraphs by one macro, short lines without spaces at their ends.
+/// Adapts a page to `mandoc -Tlint`: a full title, a single macro for paragraphs, short lines
+/// without trailing spaces.
 fn tidy(name: &str, page: &str) -> String {
     let name = name.trim_end_matches(".1").to_uppercase();
     let version = env!("CARGO_PKG_VERSION");
@@ -103,7 +104,7 @@ fn tidy(name: &str, page: &str) -> String {
     tidy
 }
 
-/// A line of text over several lines; none begins as a macro does.
+/// Wraps a line of text; no resulting line begins like a macro.
 fn wrapped(line: &str) -> String {
     let (mut whole, mut used) = (String::new(), 0);
     for word in line.split_whitespace() {

@@ -1,21 +1,22 @@
-//! Memory that may be used: what the machine has free, and what the cgroups leave of it that this process is in.
+//! Available memory: the machine's free memory, further limited by the cgroups of this process.
 //!
-//! A limit of a cgroup holds for all processes in it and below it, so every cgroup from that of this process up to the root of the mount is
-//! looked at (a container, its pod, a job of a queue, a slice of systemd). Pages of files that the kernel can drop count as free.
+//! A cgroup's limit applies to all processes in it and below it, so every cgroup from that of this
+//! process up to the root of the mount is considered (a container, its pod, a queue job, a systemd
+//! slice). File pages that the kernel can drop count as free.
 
 use std::path::{Path, PathBuf};
 
-/// Bytes.
+/// Amounts in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// What can be had without swapping.
+    /// Available without swapping.
     pub(crate) free: u64,
-    /// All there is.
+    /// Total.
     pub(crate) total: u64,
 }
 
 impl Memory {
-    /// Asks the system; `None` where it does not tell.
+    /// Queries the system; `None` if it does not answer.
     pub(crate) fn look() -> Option<Self> {
         let mut system = sysinfo::System::new();
         system.refresh_memory();
@@ -35,11 +36,11 @@ impl Memory {
     }
 }
 
-/// Where the two versions of cgroups keep what is asked of them.
+/// File names in the two versions of cgroups.
 struct Version {
     limit: &'static str,
     used: &'static str,
-    /// Pages of files, in `memory.stat`: of the cgroup and all below it.
+    /// Entries for file pages in `memory.stat`, which cover the cgroup and all below it.
     files: [&'static str; 2],
 }
 
@@ -54,7 +55,7 @@ const V2: Version = Version {
     files: ["inactive_file", "active_file"],
 };
 
-/// The limits of the cgroups that this process is in. `root` is `/`, but in tests.
+/// The limits of the cgroups of this process. `root` is `/` except in tests.
 fn cgroups(root: &Path) -> Vec<Memory> {
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
     let (own, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
@@ -72,7 +73,7 @@ fn cgroups(root: &Path) -> Vec<Memory> {
         };
         let mounts = mounts.lines().filter_map(|line| mount(line, &version));
         for (mounted, at) in mounts {
-            // In a container that sees the paths of its host, the mount shows the container's part alone.
+            // In a container that sees its host's paths, the mount shows only the container's part.
             let below = Path::new(path)
                 .strip_prefix(&mounted)
                 .unwrap_or(Path::new(""));
@@ -87,7 +88,7 @@ fn cgroups(root: &Path) -> Vec<Memory> {
     found
 }
 
-/// Which cgroup a line of `mountinfo` mounts, and where; `None` for other file systems.
+/// The cgroup mounted by a line of `mountinfo`, and the mount point; `None` for other file systems.
 fn mount(line: &str, version: &Version) -> Option<(PathBuf, PathBuf)> {
     let (mount, system) = line.split_once(" - ")?;
     let mut mount = mount.split(' ').skip(3);
@@ -102,7 +103,7 @@ fn mount(line: &str, version: &Version) -> Option<(PathBuf, PathBuf)> {
     wanted.then(|| (mounted.into(), at.into()))
 }
 
-/// Spaces and the like stand as octal numbers in `mountinfo`.
+/// Decodes the octal escapes of spaces and the like in `mountinfo`.
 fn unescaped(path: &str) -> String {
     let escapes = [
         ("\\040", " "),
@@ -114,11 +115,11 @@ fn unescaped(path: &str) -> String {
     escapes.iter().fold(path.to_owned(), plain)
 }
 
-/// What one cgroup leaves; `None` where it has no limit.
+/// The memory that one cgroup allows; `None` if it has no limit.
 fn limit(folder: &Path, version: &Version) -> Option<Memory> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
     let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
-    // «max», or a number near that of all addresses, is no limit: the machine has less.
+    // `max`, or a number close to the size of the address space, is no limit: the machine has less.
     let total = number(version.limit)?;
     let used = number(version.used)?;
     let stat = read("memory.stat").unwrap_or_default();
@@ -139,7 +140,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// A folder with such files, in the place of `/`.
+    /// A folder with the given files that stands in for `/`.
     fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in files {

@@ -1,4 +1,5 @@
-//! The command line: parses, calls the library, prints. One file per command; nothing here computes.
+//! The command line: parses, calls the library, prints. One file per command; nothing is computed
+//! here.
 
 mod acceptance;
 mod args;
@@ -58,13 +59,13 @@ use failure::Failure;
 use print::Printer;
 use std::process::ExitCode;
 
-/// Runs the program: parses the arguments, does what they say, prints, and gives the exit code.
+/// Runs the program: parses the arguments, executes the command, prints, and returns the exit code.
 pub fn run() -> ExitCode {
     let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let printed = error.print();
-            // A closed pipe behind `--help` is not worth a message.
+            // A closed pipe behind `--help` needs no message.
             let lost = printed.err();
             if let Some(lost) = lost.filter(|lost| lost.kind() != std::io::ErrorKind::BrokenPipe) {
                 Printer::silent().error(&format!("cannot write to standard output: {lost}"), None);
@@ -105,7 +106,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Takes an empty environment variable for none.
+/// Treats an empty environment variable as unset.
 fn named_store(global: &mut args::Global) -> Result<(), Failure> {
     if global
         .store

@@ -1,4 +1,5 @@
-//! How a `run` came out: a short table of settings with their final loss, verdicts, diverged runs.
+//! The outcome of a `run`: a short table of settings with their final loss, verdicts, and diverged
+//! runs.
 
 use super::print;
 use crate::claim::{Judged, Verdict};
@@ -6,12 +7,12 @@ use crate::record::{Results, RunResult, RunStatus};
 use crate::stats;
 use std::collections::BTreeMap;
 
-/// Settings that the table shows at most.
+/// Maximum number of settings in the table.
 const SHOWN: usize = 20;
-/// A run has diverged where its last training loss is above its first by this factor.
+/// A run has diverged if its last training loss exceeds its first by this factor.
 const DIVERGED: f64 = 1.5;
 
-/// The table of settings, and a line of verdicts where the spec has claims.
+/// The table of settings and, if the spec has claims, a line of verdicts.
 pub(crate) fn text(results: &Results, judged: &[Judged]) -> String {
     let mut groups: Vec<(&str, Vec<&RunResult>)> = Vec::new();
     for run in &results.runs {
@@ -54,20 +55,21 @@ pub(crate) fn text(results: &Results, judged: &[Judged]) -> String {
     text
 }
 
-/// The mark of a setting whose runs learned no more than word or pair frequencies, with a space before it.
+/// The mark of a setting whose runs learned no more than word or pair frequencies, preceded by a
+/// space.
 fn mark(runs: &[&RunResult]) -> String {
     let mark = crate::report::mark(runs.iter().copied());
     mark.map_or_else(String::new, |(sign, _)| format!(" {sign}"))
 }
 
-/// What the marks of the settings mean, each once.
+/// The meaning of each mark among the settings, once.
 fn marks(groups: &[(&str, Vec<&RunResult>)]) -> BTreeMap<char, &'static str> {
     let runs = groups.iter().take(SHOWN);
     runs.filter_map(|(_, runs)| crate::report::mark(runs.iter().copied()))
         .collect()
 }
 
-/// The mean over the finished runs; from three on with the half width of its 95 % interval.
+/// The mean over the finished runs; with three or more, also half of its 95 % interval.
 fn loss(runs: &[&RunResult], metric: &str) -> String {
     let values: Vec<f64> = runs
         .iter()
@@ -83,7 +85,7 @@ fn loss(runs: &[&RunResult], metric: &str) -> String {
     }
 }
 
-/// `8 holds, 1 fails (EF-8)`: claims of the study that fail are named.
+/// `8 holds, 1 fails (EF-8)`: failing claims of the study are named.
 fn verdicts(judged: &[Judged]) -> String {
     let mut counts: BTreeMap<Verdict, Vec<&str>> = BTreeMap::new();
     for one in judged {
@@ -110,7 +112,7 @@ fn word(verdict: Verdict, count: usize) -> String {
     }
 }
 
-/// The claims that fail, each with what was found and what was expected; `None` where none does.
+/// The failing claims, each with the measured and the expected value; `None` if there are none.
 pub(crate) fn failing(judged: &[Judged]) -> Option<String> {
     let lines: Vec<String> = judged
         .iter()
@@ -134,7 +136,7 @@ pub(crate) fn failing(judged: &[Judged]) -> Option<String> {
     (!lines.is_empty()).then(|| format!("{} {claims}:{}", lines.len(), lines.concat()))
 }
 
-/// Finished runs whose training loss ended far above where it began, each with a sentence.
+/// Finished runs whose training loss ended far above its initial value, with a sentence for each.
 pub(crate) fn diverged(results: &Results) -> Vec<String> {
     let finished = results.runs.iter();
     let finished = finished.filter(|run| run.status == RunStatus::Cached);

@@ -1,4 +1,4 @@
-//! `specbook plan`: the runs of specs, what each will cost, and which are there.
+//! `specbook plan`: the runs of specs, their costs, and which of them exist.
 
 use super::args::{Global, PlanArgs};
 use super::failure::Failure;
@@ -42,13 +42,13 @@ pub(crate) fn execute(args: &PlanArgs, global: &Global, printer: Printer) -> Res
     Ok(exit::OK)
 }
 
-/// A plan as JSON; where something is `missing`, without ids and statuses.
+/// A plan as JSON; if something is `missing`, without ids and statuses.
 #[derive(Serialize)]
 pub(crate) struct PlanJson<'a> {
     format: u32,
     spec: &'a str,
     profile: &'a str,
-    /// What is not there, in words.
+    /// The missing input, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<&'a [String]>,
     runs: Vec<RunJson<'a>>,
@@ -64,7 +64,7 @@ struct RunJson<'a> {
     status: Option<RunStatus>,
     reason: Option<String>,
     estimate: Option<Estimate>,
-    /// Most bytes of the GPU's memory, where the runs are planned for one.
+    /// Peak GPU memory in bytes, if the runs are planned for a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     gpu_bytes: Option<u64>,
     awaits_text: bool,
@@ -116,7 +116,7 @@ fn outline_as_text(outline: &Outline) -> String {
     )
 }
 
-/// Says what the sign means that stands before a guess, where there is one.
+/// Explains the sign before estimates, if there is one.
 fn sign(runs: impl Iterator<Item = Uncounted>) -> &'static str {
     let mut guesses = runs.filter(|uncounted| uncounted.any());
     match guesses.next() {
@@ -128,13 +128,13 @@ fn sign(runs: impl Iterator<Item = Uncounted>) -> &'static str {
     }
 }
 
-/// Headers of what a run costs.
+/// Column heads for the costs of a run.
 const COSTS: [&str; 6] = ["params", "steps", "tokens", "work", "memory", "disk"];
 
-/// What a narrow terminal does without, first of all the first.
+/// Columns omitted on a narrow terminal, in this order.
 const EXPENDABLE: &[&str] = &["disk", "work", "tokens", "memory", "params"];
 
-/// Most bytes of a GPU's memory that a run's training takes, where `device` is one.
+/// Peak GPU memory in bytes for training a run, if `device` is a GPU.
 fn gpu_bytes(run: &Run, device: DeviceKind) -> Option<u64> {
     let settings = &run.settings.train;
     matches!(device, DeviceKind::Cuda(_))
@@ -149,7 +149,7 @@ fn guess(is_guess: bool, text: String) -> String {
     }
 }
 
-/// What a run costs; what is `uncounted` is marked.
+/// The costs of a run, with `uncounted` ones marked.
 fn costs(estimate: &Estimate, uncounted: Uncounted) -> Vec<String> {
     let follows = |text: String| guess(uncounted.any(), text);
     vec![
@@ -171,7 +171,7 @@ pub(crate) fn as_json<'a>(
     let pace = Pace::new(store)?;
     let statuses = statuses(opened, store)?;
     let extensions = Extensions::new(extend);
-    // Other runs are looked at only where one is missing.
+    // Other runs are examined only if one is missing.
     let relatives = match statuses.contains(&RunStatus::Missing) {
         true => explain::Relatives::new(store)?,
         false => explain::Relatives::default(),
@@ -206,7 +206,7 @@ pub(crate) fn as_json<'a>(
     })
 }
 
-/// Runs that would extend a shorter one.
+/// Runs that would extend a shorter run.
 pub(crate) struct Extensions(Option<Bases>);
 
 impl Extensions {
@@ -240,7 +240,7 @@ pub(crate) fn goes_on(run: &Run, base: &Base) -> String {
     )
 }
 
-/// How fast this machine trains on all its cores, as runs have measured it.
+/// The training speed of this machine on all its cores, as measured in runs.
 pub(crate) struct Pace {
     calibration: Calibration,
     engine: Box<dyn Engine>,
@@ -258,7 +258,7 @@ impl Pace {
         })
     }
 
-    /// Of tasks with so many threads on machines like this one.
+    /// The speed of tasks with `threads` threads on machines like this one.
     pub(crate) fn of_tasks(
         store: &Store,
         device: DeviceKind,
@@ -271,7 +271,8 @@ impl Pace {
         })
     }
 
-    /// Seconds of a run with those threads, measured or guessed from other numbers of threads.
+    /// Seconds for a run with those threads, measured or extrapolated from other numbers of
+    /// threads.
     pub(crate) fn guess(&self, run: &Run) -> Option<f64> {
         let numerics = self.engine.numerics(run.settings.train.dtype);
         let flops = run.estimate.flops;
@@ -288,7 +289,7 @@ impl Pace {
     }
 }
 
-/// The estimate, with seconds where this machine has a calibration.
+/// The estimate, with seconds if this machine is calibrated.
 pub(crate) fn with_seconds(run: &Run, pace: &Pace) -> Estimate {
     Estimate {
         seconds: pace.seconds(run),
@@ -296,7 +297,8 @@ pub(crate) fn with_seconds(run: &Run, pace: &Pace) -> Estimate {
     }
 }
 
-/// Finished runs whose evaluation is missing: it was never made, or its settings have changed.
+/// Number of finished runs without a current evaluation: it was never made, or its settings have
+/// changed.
 pub(crate) fn evaluations_to_make(opened: &Opened, store: &Store) -> Result<usize, Failure> {
     let mut count = 0;
     for (run, status) in opened.plan.runs.iter().zip(statuses(opened, store)?) {

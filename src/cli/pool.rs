@@ -1,20 +1,21 @@
-//! The threads that reading, tokenising and looking at many runs share.
+//! The threads shared by reading, tokenising and examining many runs.
 
 use super::failure::Failure;
 use super::shared;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
-/// A thread that waits to be told what it is for.
+/// A thread waiting for work.
 struct Waiting {
     order: Sender<rayon::ThreadBuilder>,
     handle: JoinHandle<()>,
 }
 
-/// Starts one thread per core; fewer where the system refuses more, so that some are left for what else needs one.
+/// Starts one thread per core, or fewer if the system refuses more, in which case some are left for
+/// other needs.
 ///
 /// # Errors
-/// Not even one. (The library would panic at its first use.)
+/// Not even one thread can be started. (The library would panic at its first use.)
 pub(crate) fn start() -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut waiting = Vec::with_capacity(cores);
@@ -31,7 +32,7 @@ pub(crate) fn start() -> Result<(), Failure> {
         }
         for Waiting { order, handle } in waiting.split_off(waiting.len().div_ceil(2)) {
             drop(order);
-            // It has nothing to do, so it ends.
+            // It has no work, so it ends.
             let _ = handle.join();
         }
     }

@@ -1,7 +1,8 @@
-//! The only place that writes to the terminal: results on standard output, everything else on standard error.
+//! The only place that writes to the terminal: results to standard output, everything else to
+//! standard error.
 //!
-//! Nothing that is said ends a command: a full disk behind `2> log` must not stop a sweep. Results that could not be
-//! written are told at the end ([`lost_results`]).
+//! Failing to print a message never ends a command: a full disk behind `2> log` must not stop a
+//! sweep. Results that could not be written are reported at the end ([`lost_results`]).
 
 use super::args::{Format, Global};
 use anstyle::{AnsiColor, Style};
@@ -16,10 +17,11 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// Why results could not be written.
+/// The reason why results could not be written.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
-/// Why results could not be written; `None` where all were, or where nobody wanted to read on (`| head`).
+/// The reason why results could not be written; `None` if all were, or if the reader closed the
+/// pipe (`| head`).
 pub(crate) fn lost_results() -> Option<&'static io::Error> {
     let lost = LOST.get();
     lost.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
@@ -30,7 +32,7 @@ fn put(line: &str) {
     write(&format!("{line}\n"));
 }
 
-/// Writes results, which hold no escape codes; after a failure no more.
+/// Writes results, which contain no escape codes; does nothing after a failure.
 fn write(text: &str) {
     if LOST.get().is_some() {
         return;
@@ -38,30 +40,30 @@ fn write(text: &str) {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     if let Err(error) = written {
-        // The first reason is the one that counts.
+        // Only the first reason counts.
         let _ = LOST.set(error);
     }
 }
 
-/// Writes a line to standard error, in colour where that is a terminal.
+/// Writes a line to standard error, in colour if that is a terminal.
 fn say(line: Arguments<'_>) {
-    // Where nobody can read there is nobody to tell.
+    // If nobody can read it, there is nobody to inform.
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// How much is said, and in which form.
+/// Verbosity and output format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     /// Only results and errors.
     pub(crate) quiet: bool,
-    /// More.
+    /// More details.
     pub(crate) verbose: bool,
     /// Form of results.
     pub(crate) format: Format,
 }
 
 impl Printer {
-    /// Takes the global flags.
+    /// Takes its values from the global flags.
     pub(crate) fn new(global: &Global) -> Self {
         Self {
             quiet: global.quiet,
@@ -70,7 +72,7 @@ impl Printer {
         }
     }
 
-    /// Says nothing but warnings and errors.
+    /// Prints only warnings and errors.
     pub(crate) fn silent() -> Self {
         Self {
             quiet: true,
@@ -89,7 +91,7 @@ impl Printer {
         put(clean(text).trim_end_matches('\n'));
     }
 
-    /// Prints a piece of a result, without a line end.
+    /// Prints part of a result, without a line end.
     pub(crate) fn piece(&self, text: &str) {
         write(&clean(text));
     }
@@ -100,14 +102,14 @@ impl Printer {
         Ok(())
     }
 
-    /// Says what is going on.
+    /// Prints a progress message.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             say(format_args!("{}", clean(text)));
         }
     }
 
-    /// Asks a question whose answer is yes or no; `None` where nobody can answer.
+    /// Asks a yes-or-no question; `None` if nobody can answer.
     pub(crate) fn ask(&self, question: &str) -> Option<bool> {
         let terminals = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if !terminals {
@@ -119,31 +121,32 @@ impl Printer {
         Some(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
-    /// Says details.
+    /// Prints details.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             say(format_args!("{DIM}{}{DIM:#}", clean(text)));
         }
     }
 
-    /// Warns of a problem that does not stop the work.
+    /// Warns about a problem that does not stop the work.
     pub(crate) fn warning(&self, text: &str) {
         say(format_args!("{WARNING}warning{WARNING:#}: {}", clean(text)));
     }
 
-    /// Says why the work ends.
+    /// Prints the error that ends the work.
     pub(crate) fn error(&self, text: &str, hint: Option<&str>) {
         say(format_args!("{ERROR}error{ERROR:#}: {}", clean(text)));
         hint.into_iter().for_each(self::hint);
     }
 }
 
-/// Says what to do, below an error.
+/// Prints a hint below an error.
 pub(crate) fn hint(text: &str) {
     say(format_args!("\n{HINT}hint{HINT:#}: {}", clean(text)));
 }
 
-/// Text from specs, corpora and models without control characters: escape sequences never reach the terminal.
+/// Removes control characters from texts of specs, corpora and models, so that escape sequences
+/// never reach the terminal.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let bad = |c: char| {
         c.is_control() && c != '\n' && c != '\t'
@@ -160,7 +163,8 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// JSON whose strings hold no character that a terminal obeys: those that JSON lets pass are escaped.
+/// JSON whose strings contain no character that a terminal interprets: those that JSON allows are
+/// escaped.
 pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
     let clean = clean(json);
     if let Cow::Borrowed(_) = clean {
@@ -176,8 +180,9 @@ pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
-/// The same table in the width of the terminal; whole where results go elsewhere. Columns called `expendable` are left out first,
-/// from the first on, then names, the widest column, are shortened in their middle.
+/// A table fitted to the width of the terminal, or unabridged if the output goes elsewhere.
+/// `expendable` columns are dropped first, in order; then the widest column, the names, is
+/// shortened in the middle.
 pub(crate) fn fitted(header: &[&str], rows: &[Vec<String>], expendable: &[&str]) -> String {
     let terminal = terminal_size::terminal_size_of(io::stdout());
     match terminal {
@@ -228,10 +233,10 @@ fn fit(header: &[&str], rows: &[Vec<String>], expendable: &[&str], width: usize)
     text
 }
 
-/// Narrowest that a name is shortened to.
+/// Minimum width of a shortened name.
 const SHORTEST: usize = 16;
 
-/// A plain table: a header, a rule, rows; columns are as wide as their longest entry.
+/// A plain table: a header, a rule, rows; each column is as wide as its longest entry.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     use unicode_width::UnicodeWidthStr;
     let mut widths: Vec<usize> = header.iter().map(|name| name.width()).collect();
@@ -279,7 +284,7 @@ fn starts_like_a_number(entry: &str) -> bool {
         .starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// A text of at most `width` columns; the middle of a longer one gives way to `…`.
+/// Shortens a text to at most `width` columns by replacing its middle with `…`.
 pub(crate) fn shortened(text: &str, width: usize) -> String {
     let chars: Vec<char> = text.chars().collect();
     if chars.len() <= width || width < 3 {
@@ -292,7 +297,7 @@ pub(crate) fn shortened(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// The first of `parts` that fit into `width` columns together, at least one.
+/// As many of the first `parts` as fit into `width` columns, at least one.
 pub(crate) fn joined(parts: &[String], width: usize) -> String {
     let mut text = parts.first().cloned().unwrap_or_default();
     for part in parts.iter().skip(1) {

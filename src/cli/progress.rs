@@ -11,13 +11,13 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Shows what a scheduler tells.
+/// Shows the events of a scheduler.
 pub(crate) struct Progress<'a> {
     runs: &'a [Run],
     printer: Printer,
     bars: MultiProgress,
     begin: Instant,
-    /// The line under the bars: which run, how long so far, how long still.
+    /// The line below the bars: the current run, elapsed and remaining time.
     whole: ProgressBar,
     state: Mutex<State>,
 }
@@ -28,15 +28,15 @@ struct State {
     /// Steps, positions and seconds of each run so far.
     pace: BTreeMap<usize, Pace>,
     speeds: Vec<(Numerics, f64, f64)>,
-    /// Runs that are said to be waited for.
+    /// Runs already reported as waited for.
     waiting: BTreeSet<usize>,
-    /// Share that is left of each run to train.
+    /// The share of each run that still has to be trained.
     left: BTreeMap<usize, f64>,
-    /// Runs that were begun here, in their order.
+    /// Runs started here, in order.
     begun: Vec<usize>,
-    /// Operations computed here.
+    /// Floating-point operations computed here.
     flops: f64,
-    /// When the last line was printed, where there is no terminal.
+    /// Time of the last printed line, if there is no terminal.
     line: Option<Instant>,
 }
 
@@ -48,13 +48,13 @@ struct Pace {
     val_loss: Option<f64>,
 }
 
-/// Time between lines, where there is no terminal.
+/// Interval between lines, if there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Columns of a run's name on a bar and in a line.
+/// Width, in columns, of a run's name on a bar and in a line.
 const NAME: usize = 28;
 
 impl<'a> Progress<'a> {
-    /// Progress of `runs`, which stand as `statuses` tells.
+    /// Progress of `runs` with the given `statuses`.
     pub(crate) fn new(runs: &'a [Run], statuses: &[RunStatus], printer: Printer) -> Self {
         let visible = std::io::stderr().is_terminal() && !printer.quiet;
         let target = if visible {
@@ -83,7 +83,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Time since the work began.
+    /// Time since the start of the work.
     pub(crate) fn elapsed(&self) -> Duration {
         self.begin.elapsed()
     }
@@ -116,7 +116,7 @@ impl<'a> Progress<'a> {
         )
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub(crate) fn finish(&self) {
         for (_, bar) in std::mem::take(&mut self.state().bars) {
             bar.finish_and_clear();
@@ -124,7 +124,7 @@ impl<'a> Progress<'a> {
         self.whole.finish_and_clear();
     }
 
-    /// What computed, operations and seconds of every run that was trained from its start.
+    /// Numerics, operations and seconds of every run trained from its start.
     pub(crate) fn speeds(&self) -> Vec<(Numerics, f64, f64)> {
         self.state().speeds.clone()
     }
@@ -262,7 +262,7 @@ impl<'a> Progress<'a> {
         ));
     }
 
-    /// Says it once, and again only where the run was begun here in between.
+    /// Reports waiting once, and again only if the run was started here in between.
     fn waiting(&self, index: usize) {
         let is_new = self.state().waiting.insert(index);
         if is_new {
@@ -288,7 +288,7 @@ impl<'a> Progress<'a> {
         });
         if let Some(log) = log {
             let lines: Vec<&str> = tail.lines().collect();
-            // Attempts before this one stand above it in the log.
+            // Earlier attempts come before this one in the log.
             let begin = lines.iter().rposition(|line| line.starts_with("run "));
             let lines = lines[begin.unwrap_or(0)..].iter();
             let lines: Vec<String> = lines.map(|line| format!("  | {line}")).collect();
@@ -297,7 +297,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Columns behind the name, the bar and the steps of a run of so many steps.
+/// Width, in columns, of what follows the name, the bar and the steps of a run with `steps` steps.
 fn bar_room(steps: u64) -> usize {
     const BAR: usize = 8;
     let width = terminal_size::terminal_size_of(std::io::stderr())

@@ -1,7 +1,8 @@
-//! Where things are: the project that a spec is in, its store, its reports, and whose they are.
+//! Locations: the project of a spec, its store, its reports, and their owners.
 //!
-//! What was named (`--store`, `SPECBOOK_STORE`, `--out`) is used as it is. What was found is used only where it is the user's own: in a folder
-//! that others may write to (`/tmp`, a shared project) anybody can put a `.specbook` or a `reports` above somebody else's spec.
+//! Named locations (`--store`, `SPECBOOK_STORE`, `--out`) are used as they are. Discovered ones are
+//! used only if they belong to the user: in a folder writable by others (`/tmp`, a shared project),
+//! anybody can place a `.specbook` or a `reports` folder above another user's spec.
 
 use super::args::Global;
 use super::failure::Failure;
@@ -30,7 +31,7 @@ pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
     Ok(Store::open(root, Arc::new(RealFs::new())))
 }
 
-/// The same for a command that only looks: a folder that is named has to be there.
+/// The same for a command that only reads: a named folder must exist.
 pub(crate) fn store_that_exists(global: &Global, near: &Path) -> Result<Store, Failure> {
     match &global.store {
         Some(root) if !root.exists() && !root.is_symlink() => {
@@ -48,7 +49,7 @@ pub(crate) fn store_here(global: &Global) -> Result<Store, Failure> {
     store(global, Path::new("."))
 }
 
-/// The folder for reports, to be written to.
+/// The folder for reports that will be written.
 pub(crate) fn reports(out: Option<&Path>, near: &Path) -> Result<PathBuf, Failure> {
     let folder = committed_reports(out, near);
     if out.is_none() {
@@ -58,7 +59,7 @@ pub(crate) fn reports(out: Option<&Path>, near: &Path) -> Result<PathBuf, Failur
     Ok(folder)
 }
 
-/// The folder of reports, to be read: whoever checked the project out.
+/// The folder of reports that are only read, whoever owns it.
 pub(crate) fn committed_reports(out: Option<&Path>, near: &Path) -> PathBuf {
     out.map_or_else(|| project(near).join("reports"), Path::to_path_buf)
 }
@@ -71,7 +72,7 @@ pub(crate) fn project(near: &Path) -> PathBuf {
     } else {
         near.parent().unwrap_or(Path::new("/"))
     };
-    // A link counts, wherever it leads: that it leads nowhere is told later.
+    // A link counts wherever it leads; a dangling one is reported later.
     let has = |folder: &Path, mark| folder.join(mark).symlink_metadata().is_ok();
     let marked = folder
         .ancestors()
@@ -83,7 +84,7 @@ pub(crate) fn project(near: &Path) -> PathBuf {
     shorten(marked.or_else(beside_specs).unwrap_or(folder))
 }
 
-/// The path as seen from the current folder where it lies below or above it, so that messages stay short.
+/// The path relative to the current folder if one contains the other, so that messages stay short.
 fn shorten(path: &Path) -> PathBuf {
     match std::env::current_dir()
         .ok()
@@ -96,7 +97,8 @@ fn shorten(path: &Path) -> PathBuf {
     }
 }
 
-/// Refuses what was found rather than named, where it belongs to another user. Behind `sudo`, who called it is no other.
+/// Refuses a discovered folder (not a named one) that belongs to another user. Under `sudo`, the
+/// invoking user is accepted.
 fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
     let caller = std::env::var("SUDO_UID").ok();
     let caller = caller.and_then(|uid| uid.parse().ok());
@@ -111,7 +113,7 @@ fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Refuses a link that leads nowhere: what is behind it would seem to be empty.
+/// Refuses a dangling link, which would look like an empty folder.
 fn refuse_dangling(what: &str, folder: &Path, option: &str) -> Result<(), Failure> {
     let (Err(error), Ok(target)) = (std::fs::metadata(folder), std::fs::read_link(folder)) else {
         return Ok(());

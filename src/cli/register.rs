@@ -1,4 +1,4 @@
-//! `specbook register`: writes down the claims and sizes of specs as they are, before they are run.
+//! `specbook register`: records the claims and sizes of specs before they are run.
 
 use super::args::{Global, RegisterArgs};
 use super::failure::Failure;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
 
-/// Appends an entry to the ledger of each spec where something has changed.
+/// Appends an entry to the ledger of each spec that has changed.
 pub(crate) fn execute(args: &RegisterArgs, _: &Global, printer: Printer) -> Result<u8, Failure> {
     let texts = workspace::texts(&args.spec)?;
     let mut all = Vec::new();
@@ -44,7 +44,7 @@ pub(crate) fn execute(args: &RegisterArgs, _: &Global, printer: Printer) -> Resu
     Ok(exit::OK)
 }
 
-/// The text of a ledger; `None` where there is none.
+/// The text of a ledger; `None` if there is none.
 fn text(path: &Path) -> Result<Option<String>, Failure> {
     let bytes = match RealFs::new().read(path, ledger::LIMIT) {
         Err(error) if error.is_not_found() => return Ok(None),
@@ -55,7 +55,7 @@ fn text(path: &Path) -> Result<Option<String>, Failure> {
     Ok(Some(text))
 }
 
-/// The ledger of a spec; empty where there is none.
+/// The ledger of a spec; empty if there is none.
 pub(crate) fn of(spec: &Spec) -> Result<Ledger, Failure> {
     let path = ledger::path_of(&spec.path);
     let parsed = text(&path)?.map(|text| Ledger::parse(&text)).transpose();
@@ -66,7 +66,7 @@ pub(crate) fn of(spec: &Spec) -> Result<Ledger, Failure> {
     Ok(parsed.unwrap_or_default())
 }
 
-/// The verdicts of the report that there is of the spec.
+/// The verdicts of the spec's existing report, if any.
 fn verdicts(spec: &Spec) -> Result<Option<BTreeMap<String, Verdict>>, Failure> {
     let folder = project::committed_reports(None, &spec.path).join(report::folder_name(spec));
     let records = folder.join("data/records.jsonl");
@@ -79,7 +79,7 @@ fn verdicts(spec: &Spec) -> Result<Option<BTreeMap<String, Verdict>>, Failure> {
     Ok(Some(verdicts.collect()))
 }
 
-/// What of a spec is not as it was registered, where it has a ledger.
+/// Reports how a spec differs from its last registration, if it has a ledger.
 pub(crate) fn note(spec: &Spec, printer: Printer) -> Result<(), Failure> {
     if !ledger::path_of(&spec.path).exists() {
         return Ok(());

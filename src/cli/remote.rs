@@ -12,13 +12,13 @@ use crate::spec::Spec;
 use crate::store::{Manifest, ManifestRun, Store};
 use serde_json::json;
 
-/// Opens the place at `url`.
+/// Opens the remote place at `url`.
 pub(crate) fn open(url: &str) -> Result<Box<dyn Place>, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     Ok(remote::open(url, &variable).map_err(Error::from)?)
 }
 
-/// Gives what the arguments name to others.
+/// Pushes what the arguments name.
 pub(crate) fn push(args: &RemoteArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     let place = writable(open(&args.url)?, &args.url)?;
     let plans = match args.specs.is_empty() {
@@ -51,7 +51,7 @@ pub(crate) fn push(args: &RemoteArgs, store: &Store, printer: Printer) -> Result
     Ok(code(damaged))
 }
 
-/// Takes what the arguments name from others.
+/// Pulls what the arguments name.
 pub(crate) fn pull(args: &RemoteArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     let place = open(&args.url)?;
     let plans = match args.specs.is_empty() {
@@ -89,7 +89,7 @@ pub(crate) fn pull(args: &RemoteArgs, store: &Store, printer: Printer) -> Result
     Ok(code(&pulled.damaged))
 }
 
-/// Before a `run`: pulls what the plan needs and the store does not have.
+/// Before a `run`: pulls the runs of the plan that the store lacks.
 pub(crate) fn before(
     place: &dyn Place,
     opened: &Opened,
@@ -108,7 +108,7 @@ pub(crate) fn before(
     Ok(())
 }
 
-/// After a `run`: pushes what is new. Who may only read keeps it to themselves.
+/// After a `run`: pushes new results; without write access, they are only kept locally.
 pub(crate) fn after(
     place: &dyn Place,
     opened: &Opened,
@@ -169,7 +169,7 @@ fn sentence(pulled: &Pulled) -> String {
     parts.join(", ")
 }
 
-/// Says what was met on the way.
+/// Reports the problems encountered.
 fn told(store: &Store, damaged: &[String], printer: Printer) {
     store
         .take_warnings()
@@ -185,7 +185,8 @@ fn code(damaged: &[String]) -> u8 {
     }
 }
 
-/// The plans of the specs. Without the input of a spec, its runs are those of the last plan here, or of the one that was pushed.
+/// The plans of the specs. If the input of a spec is missing, its runs are taken from the last plan
+/// here or from the pushed one.
 fn specs(
     args: &RemoteArgs,
     store: &Store,
@@ -234,7 +235,7 @@ fn specs(
     Ok(plans)
 }
 
-/// The plan that was pushed for a spec as it is.
+/// The pushed plan for a spec in its current form.
 fn pushed(spec: &Spec, store: &Store, place: &dyn Place) -> Result<Option<Manifest>, RemoteError> {
     let like = Manifest {
         format: 1,

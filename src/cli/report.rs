@@ -1,4 +1,4 @@
-//! `specbook report`: reports from what is stored, and checks of committed ones.
+//! `specbook report`: builds reports from stored results and checks committed ones.
 
 use super::args::{Global, ReportArgs};
 use super::failure::Failure;
@@ -77,7 +77,7 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
     Ok(if fails { exit::CLAIM_FAILS } else { exit::OK })
 }
 
-/// A report, and what it was made of.
+/// A report and its inputs.
 pub(crate) struct Built {
     /// The report.
     pub(crate) report: Report,
@@ -97,7 +97,7 @@ pub(crate) fn build(opened: &Opened, store: &Store, making: &Making) -> Result<B
     })
 }
 
-/// Makes a report; what is wrong in the spec is told with its file.
+/// Makes a report; errors in the spec are reported with its file.
 fn made(
     spec: &Spec,
     results: &Results,
@@ -113,7 +113,8 @@ fn made(
     })
 }
 
-/// Whether a report in its folder is what the stored results give now. How it was called for does not count.
+/// Whether the report in its folder is what the stored results give now, regardless of how the
+/// command was invoked.
 pub(crate) fn is_current(
     opened: &Opened,
     store: &Store,
@@ -129,7 +130,8 @@ pub(crate) fn is_current(
     Ok(crate::report::check(folder, &report_files(&report)?).is_ok())
 }
 
-/// The place of a report among its neighbours: the reports that are there, and those of `names`, which come with it.
+/// The place of a report among its neighbours: the existing reports, and those in `names`, which
+/// are written together with it.
 pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Result<Making, Failure> {
     let fs = RealFs::new();
     let has_report = |name: &String| {
@@ -142,7 +144,8 @@ pub(crate) fn making(spec: &Spec, reports: &Path, names: &[String]) -> Result<Ma
     with_files(Making::among(&folder_name(spec), folders), spec)
 }
 
-/// Refuses a spec whose texts name files beside it that a report cannot take in, or refer to what is not there.
+/// Refuses a spec whose texts name files that cannot be included in a report, or refer to something
+/// that does not exist.
 pub(crate) fn check_files(spec: &Spec) -> Result<(), Failure> {
     let assets = Assets::load(spec, &RealFs::new());
     assets
@@ -150,7 +153,7 @@ pub(crate) fn check_files(spec: &Spec) -> Result<(), Failure> {
         .map_err(|error| Failure::from(error).at(&spec.path))
 }
 
-/// The making with the files beside the spec, and with the templates that it names.
+/// Adds the files beside the spec and the templates that it names.
 fn with_files(making: Making, spec: &Spec) -> Result<Making, Failure> {
     let fs = RealFs::new();
     let named = making.templates.as_ref();
@@ -163,7 +166,7 @@ fn with_files(making: Making, spec: &Spec) -> Result<Making, Failure> {
     })
 }
 
-/// Writes a report for a paper: an export of its own. A folder that holds something else is refused.
+/// Writes a report for a paper to its own folder. A folder that holds something else is refused.
 fn paper(report: &Report, form: Paper, folder: &Path, printer: Printer) -> Result<(), Failure> {
     let files = report.paper(form)?;
     let names: Vec<&str> = files.iter().map(|file| &*file.path).collect();
@@ -179,7 +182,8 @@ fn paper(report: &Report, form: Paper, folder: &Path, printer: Printer) -> Resul
     Ok(())
 }
 
-/// Name of the report's folder: that of the spec, and with `@` that of a profile other than the default one.
+/// Name of the report's folder: the name of the spec, followed by `@` and the profile if it is not
+/// the default one.
 pub(crate) fn folder_name(spec: &Spec) -> String {
     match spec.profile.as_str() {
         DEFAULT_PROFILE => spec.name.clone(),
@@ -187,7 +191,8 @@ pub(crate) fn folder_name(spec: &Spec) -> String {
     }
 }
 
-/// Refuses what would end in a report that cannot be written: overrides without a place of their own, and places that are not ours.
+/// Refuses requests whose report could not be written: overrides without a folder of their own, and
+/// folders that are not ours.
 pub(crate) fn check_places<'a>(
     specs: impl Iterator<Item = &'a Spec>,
     reports: &Path,
@@ -219,7 +224,7 @@ fn refused(error: ReportError) -> Failure {
     }
 }
 
-/// Writes a report into its folder below `reports`, and the index over all reports there.
+/// Writes a report to its folder below `reports`, and the index over all reports there.
 pub(crate) fn write(
     spec: &Spec,
     report: &Report,
@@ -236,7 +241,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// What `run` and `report` say of a report in JSON.
+/// The JSON summary of a report for `run` and `report`.
 pub(crate) fn summary(opened: &Opened, judged: &[Judged]) -> Value {
     let claims: Vec<Value> = judged
         .iter()
@@ -251,7 +256,7 @@ pub(crate) fn summary(opened: &Opened, judged: &[Judged]) -> Value {
     json!({"format": 1, "spec": opened.spec.name, "profile": opened.spec.profile, "claims": claims, "runs": runs})
 }
 
-/// Renders each report again from its own records, with the spec as it is now, and compares.
+/// Renders each report again from its own records and the current spec, and compares.
 pub(crate) fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Result<u8, Failure> {
     let mut code = exit::OK;
     let mut specs = Vec::new();
@@ -280,7 +285,7 @@ pub(crate) fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Resu
         let making = with_files(making, &spec)?;
         let ledger = super::register::of(&spec)?;
         if !header.file.is_empty() {
-            // The report names the file as it was named when the report was made.
+            // The report names the file by the path used when the report was made.
             spec.path = header.file.clone().into();
         }
         let mut judged = claim::judge(&spec.claims, &spec.profile, &records.results);
@@ -314,7 +319,8 @@ pub(crate) fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Resu
     Ok(code)
 }
 
-/// The reports that there are of each spec: its own, which has to be there, and those of its other profiles; with `--profile` that one.
+/// The existing reports of each spec: that of the default profile, which must exist, and those of
+/// its other profiles; with `--profile`, only that one.
 fn committed<'a>(
     specs: &'a [Spec],
     args: &ReportArgs,

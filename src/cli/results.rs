@@ -1,4 +1,4 @@
-//! From a plan and a store to what claims and reports see.
+//! From a plan and a store to the results that claims and reports use.
 
 use super::failure::Failure;
 use super::workspace::Opened;
@@ -50,7 +50,8 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
             group: run.group().to_owned(),
             axes: run.axes.clone(),
             seed: run.seed,
-            // By what was trained: before the text is read, the plan's is a guess.
+            // Estimated from the trained run; before the text is read, the plan's estimate is
+            // rough.
             estimate: match &record {
                 Some(record) if finished => run.estimate_of(&record.counts),
                 _ => run.estimate,
@@ -78,7 +79,7 @@ pub(crate) fn collect(opened: &Opened, store: &Store) -> Result<Results, Failure
     })
 }
 
-/// Whether a cell or an expression reads how long documents are.
+/// Whether a cell or an expression uses the lengths of documents.
 fn wants_lengths(spec: &Spec) -> bool {
     let names = ["document_tokens", "sequences_by_formula"];
     let mut cells = spec.cells.iter();
@@ -89,7 +90,7 @@ fn wants_lengths(spec: &Spec) -> bool {
 /// Results and verdicts.
 pub(crate) fn judged(opened: &Opened, store: &Store) -> Result<(Results, Vec<Judged>), Failure> {
     let results = collect(opened, store)?;
-    // Claims see what `report --check` sees: nothing volatile.
+    // Claims see the same results as `report --check`: nothing volatile.
     let stable = crate::report::stable(&results);
     let mut judged = claim::judge(&opened.spec.claims, &opened.spec.profile, &stable);
     super::register::of(&opened.spec)?.tell(&opened.spec, &mut judged);

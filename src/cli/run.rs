@@ -1,4 +1,4 @@
-//! `specbook run`: trains what is missing, evaluates, writes reports.
+//! `specbook run`: trains missing runs, evaluates, and writes reports.
 
 use super::args::{Global, RunArgs};
 use super::failure::Failure;
@@ -111,7 +111,7 @@ pub(crate) fn execute(args: &RunArgs, global: &Global, printer: Printer) -> Resu
                 results,
                 judged,
             } = match session.report(opened, &report::making(&opened.spec, &reports, &names)?) {
-                // What it still had to tokenise was left.
+                // The rest was not tokenised.
                 Err(_) if signals.flag().load(Ordering::SeqCst) => return Ok(session.stopped()),
                 made => made?,
             };
@@ -223,7 +223,8 @@ impl Session<'_> {
         Ok(summary)
     }
 
-    /// Runs that were finished before `--keep-checkpoints` was asked for have none to keep.
+    /// Warns about runs finished before `--keep-checkpoints` was requested, which have no
+    /// checkpoints to keep.
     fn tell_of_runs_without_checkpoint(&self, opened: &Opened) -> Result<(), Failure> {
         let mut without = 0;
         for run in &opened.plan.runs {
@@ -239,15 +240,15 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes the manifest that keeps the plan's runs, so that no `store gc` takes them from here on; waits for one that has begun.
-    /// Gives `false` where a signal came.
+    /// Writes the manifest that protects the plan's runs from any later `store gc`; waits for a
+    /// running one. Returns `false` if a signal came.
     fn keep_plan(&self, opened: &Opened) -> Result<bool, Failure> {
         for turn in 0.. {
             if let Err(error) = self.store.put_plan(&opened.manifest) {
                 if !error.is_read_only() {
                     return Err(error.into());
                 }
-                // What is there is used all the same.
+                // Existing runs are used all the same.
                 let text = format!("{}; `store gc` may remove its runs", error.chain());
                 self.printer.warning(&text);
                 return Ok(true);
@@ -267,15 +268,15 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Says that a signal ended the command; gives its exit code.
+    /// Reports that a signal ended the command; returns its exit code.
     fn stopped(&self) -> u8 {
         let note = "stopped; checkpoints are kept, and the next `run` continues from them";
         self.printer.note(note);
         self.signals.exit_code().unwrap_or(exit::UNEXPECTED)
     }
 
-    /// Builds the report. Where a file that it reads is damaged, which its size did not show, every digest is looked at, and what
-    /// is damaged is made anew.
+    /// Builds the report. If a file that it reads is damaged in a way that its size did not reveal,
+    /// every digest is checked and damaged parts are rebuilt.
     fn report(&self, opened: &Opened, making: &Making) -> Result<Built, Failure> {
         match report::build(opened, self.store, making) {
             Err(failure) if failure.code == exit::INPUT && !self.args.spec.paranoid => {
@@ -287,7 +288,7 @@ impl Session<'_> {
         }
     }
 
-    /// Refuses a run that cannot fit, before anything is trained.
+    /// Refuses a run that cannot fit into memory, before anything is trained.
     fn fits(&self, opened: &Opened, free: Option<u64>) -> Result<(), Failure> {
         let Some(free) = free else { return Ok(()) };
         for run in &opened.plan.runs {
@@ -306,7 +307,7 @@ impl Session<'_> {
     }
 }
 
-/// Keeps how fast this machine was with all its threads for one run at a time, for estimates.
+/// Stores this machine's speed with all threads used for one run at a time, for later estimates.
 pub(crate) fn calibrate(store: &Store, progress: &Progress<'_>, threads: usize) {
     let speeds = progress.speeds().into_iter();
     store.calibrate(
@@ -316,16 +317,16 @@ pub(crate) fn calibrate(store: &Store, progress: &Progress<'_>, threads: usize) 
     );
 }
 
-/// Memory that runs on `device` may take; `None` where that is not known here.
+/// Memory available to runs on `device`; `None` if it is not known here.
 pub(crate) fn free_memory(device: DeviceKind) -> Option<u64> {
     match device {
-        // What a run needs on a GPU is looked at there, when it begins.
+        // The need for GPU memory is checked when a run starts.
         DeviceKind::Cuda(_) => None,
         DeviceKind::Cpu | DeviceKind::CpuReference => Memory::look().map(|found| found.free),
     }
 }
 
-/// What a scheduler has done, and in what time.
+/// A sentence on what a scheduler did and how long it took.
 pub(crate) fn sentence(summary: &Summary, took: Option<Duration>) -> String {
     let mut parts = vec![
         format!("{} trained", summary.trained),

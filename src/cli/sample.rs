@@ -1,4 +1,5 @@
-//! `specbook sample`: text from a model. It appears while it is made, one text after another.
+//! `specbook sample`: generates text with a model. It appears as it is generated, one text after
+//! another.
 
 use super::args::{Global, SampleArgs};
 use super::failure::Failure;
@@ -11,7 +12,7 @@ use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Longest file of prompts, bytes.
+/// Maximum length of a file of prompts, in bytes.
 const LIMIT: u64 = 16 << 20;
 
 /// Continues the prompts.
@@ -107,7 +108,8 @@ fn prompts(args: &SampleArgs) -> Result<Vec<String>, Failure> {
     Ok(texts)
 }
 
-/// Texts that are made at the same time and shown one after another: the first of them as it comes, the others from where they are.
+/// Texts generated at the same time and shown one after another: the first as it is generated, each
+/// other one from its current length on.
 struct Live<'a> {
     printer: Printer,
     prompts: Vec<&'a str>,
@@ -134,7 +136,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Adds to a text.
+    /// Appends to a text.
     fn add(&mut self, row: usize, text: &str) {
         if row == self.shown {
             self.printer.piece(text);
@@ -143,7 +145,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// The text that is shown is whole.
+    /// Marks the shown text as complete.
     fn end(&mut self) {
         self.shown += 1;
         let is_last = self.shown == self.prompts.len();

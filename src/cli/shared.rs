@@ -1,4 +1,4 @@
-//! What several commands take: device, threads, a finished run, and the words for a status.
+//! Code shared by commands: device, threads, a finished run, and the words for a status.
 
 use super::args::ComputeArgs;
 use super::failure::Failure;
@@ -14,29 +14,29 @@ use crate::train::{Engine, Weights};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// A model that can be used: a finished run, an imported model, or the files of another program.
+/// A usable model: a finished run, an imported model, or files of another program.
 pub(crate) struct LoadedModel {
-    /// What it is called in results: an id, or a path.
+    /// Its name in results: an id or a path.
     pub(crate) id: String,
-    /// What is known of it.
+    /// Its origin.
     pub(crate) origin: Origin,
     /// The model.
     pub(crate) model: ModelConfig,
     /// Distance from an input to its target.
     pub(crate) target_shift: usize,
-    /// The loss that it was trained with.
+    /// The loss used in training.
     pub(crate) loss: Loss,
     /// Its tokenizer.
     pub(crate) tokenizer: TextTokenizer,
     /// Its weights.
     pub(crate) weights: Weights,
-    /// What computes.
+    /// The engine.
     pub(crate) engine: Box<dyn Engine>,
-    /// With how many threads.
+    /// Number of threads.
     pub(crate) threads: usize,
 }
 
-/// Where a model comes from.
+/// Origin of a model.
 pub(crate) enum Origin {
     /// A run of the store.
     Run(Box<RunRecord>),
@@ -47,7 +47,8 @@ pub(crate) enum Origin {
 }
 
 impl LoadedModel {
-    /// Finds what `name` means, a run before an imported model before a path, and reads what is needed.
+    /// Resolves `name` (first as a run, then as an imported model, then as a path) and reads what
+    /// is needed.
     pub(crate) fn open(
         store: &Store,
         name: &(impl AsRef<OsStr> + ?Sized),
@@ -139,18 +140,19 @@ impl LoadedModel {
         })
     }
 
-    /// Ids that the tokenizer can give and the model can take.
+    /// Number of ids that the tokenizer can produce and the model accepts.
     pub(crate) fn usable_vocab(&self) -> usize {
         self.tokenizer.vocab_size().min(self.model.vocab_size)
     }
 
-    /// The ids of a text's beginning.
+    /// The ids of a prompt, beginning a text.
     pub(crate) fn prompt(&self, text: &str) -> Result<Vec<u32>, Failure> {
         Ok([vec![self.tokenizer.bos()], self.tokenizer.encode(text)?].concat())
     }
 }
 
-/// Reads every file of a stored run and of its evaluation; an error where one is not what was written.
+/// Reads every file of a stored run and of its evaluation; fails if one differs from what was
+/// written.
 pub(crate) fn every_digest(store: &Store, run: &Run) -> Result<(), Failure> {
     let problem = match store.problem_of(&run.id)? {
         None => store.problem_of_eval(&run.eval_id)?,
@@ -166,7 +168,7 @@ pub(crate) fn every_digest(store: &Store, run: &Run) -> Result<(), Failure> {
     }
 }
 
-/// The number of threads asked for, or one per core.
+/// The requested number of threads, or one per core.
 pub(crate) fn threads(compute: &ComputeArgs) -> usize {
     compute.threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
@@ -174,7 +176,7 @@ pub(crate) fn threads(compute: &ComputeArgs) -> usize {
     )
 }
 
-/// A thread that the system refuses.
+/// The failure if the system refuses a thread.
 pub(crate) fn no_thread(error: std::io::Error) -> Failure {
     Failure::run(format!("the system refuses another thread: {error}")).hint(
         "the limit of processes (`ulimit -u`, `pids.max` of a container) counts threads too; raise it, or use fewer with `--threads`",

@@ -9,7 +9,7 @@ use crate::human;
 use crate::record::{MetricPoint, RunRecord, RunStatus};
 use serde_json::Value;
 
-/// Prints the record, and a curve where asked.
+/// Prints the record and, if requested, a curve.
 pub(crate) fn execute(args: &ShowArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store_here(global)?;
     let id = store.resolve(&args.run)?;

@@ -1,9 +1,12 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a checkpoint and a stop, the second stops at once. Whatever is being done, the program
-//! ends within three seconds after the first: containers and queues kill what takes longer.
+//! Ctrl-C, SIGTERM and SIGHUP: the first signal requests a checkpoint and a stop, the second stops
+//! at once. Whatever is being done, the program ends within three seconds of the first signal,
+//! because containers and queues kill programs that take longer.
 //!
-//! A task of a queue listens to SIGUSR1 and SIGUSR2 too, has more time, and does something last: it puts itself into the queue again.
+//! A task of a queue also listens to SIGUSR1 and SIGUSR2, has more time, and as its last action
+//! puts itself into the queue again.
 //!
-//! What the caller ignores stays ignored: `nohup` ignores SIGHUP, a shell SIGINT for what it starts in the background.
+//! Signals ignored by the caller stay ignored: `nohup` ignores SIGHUP; a shell ignores SIGINT for
+//! background jobs.
 
 use super::failure::Failure;
 use super::print::Printer;
@@ -16,13 +19,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long the work may take to end by itself: a step or a validation that is nearly done, a checkpoint, what is told last.
+/// Time allowed for the work to end by itself: an almost completed step or validation, a
+/// checkpoint, the last messages.
 const GRACE: Duration = Duration::from_millis(2300);
 
-/// The same for a task of a queue, which is told minutes before its end.
+/// The same for a task of a queue, which is notified minutes before its end.
 const GRACE_IN_QUEUE: Duration = Duration::from_secs(20);
 
-/// How often it is looked whether a signal came.
+/// Interval between checks for a signal.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Whether a signal ends the program at once.
@@ -33,16 +37,16 @@ const ALL: [i32; 3] = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
 #[cfg(not(unix))]
 const ALL: [i32; 2] = [SIGINT, SIGTERM];
 
-/// By which queues tell a task that its time ends.
+/// Signals by which queues announce the end of a task's time.
 #[cfg(unix)]
 const USER: &[i32] = &[signal_hook::consts::SIGUSR1, signal_hook::consts::SIGUSR2];
 #[cfg(not(unix))]
 const USER: &[i32] = &[];
 
-/// What is done last, once.
+/// The last action, done once.
 type Last = Box<dyn Fn() + Send + Sync>;
 
-/// What signals have said so far.
+/// The signals received so far.
 #[derive(Clone)]
 pub(crate) struct Signals {
     stop: Arc<AtomicBool>,
@@ -51,10 +55,11 @@ pub(crate) struct Signals {
     last: Arc<Mutex<Option<Last>>>,
 }
 
-/// Lets signals end the program where they would not do so by themselves: the first process of a container ignores those that it does not
-/// ask for.
+/// Lets signals end the program even where they would not by default: the first process of a
+/// container ignores signals that it does not handle.
 ///
-/// A file that gets longer than the shell allows is an error that names it, and ends nobody without a word.
+/// A file that grows beyond the shell's limit causes an error that names it, instead of killing the
+/// program silently.
 pub(crate) fn obey() -> Result<(), Failure> {
     #[cfg(unix)]
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(refused)?;
@@ -65,7 +70,8 @@ pub(crate) fn obey() -> Result<(), Failure> {
     ALL.into_iter().try_for_each(end_at_once)
 }
 
-/// Ends the program at the next such signal if [`AT_ONCE`] is set by then. The store is valid after every write.
+/// Ends the program at the next such signal if [`AT_ONCE`] is set by then. The store is valid after
+/// every write.
 fn end_at_once(signal: i32) -> Result<(), Failure> {
     let registered = signal_hook::flag::register_conditional_shutdown(
         signal,
@@ -80,7 +86,8 @@ fn refused(error: std::io::Error) -> Failure {
 }
 
 impl Signals {
-    /// Starts to listen: from now on the first signal asks, and ends the program only where that takes too long.
+    /// Starts to listen: from now on the first signal is a request, and it ends the program only if
+    /// the work takes too long to stop.
     pub(crate) fn listen(printer: Printer) -> Result<Self, Failure> {
         let signals = Self {
             stop: Arc::default(),
@@ -91,7 +98,7 @@ impl Signals {
         signals.hear(&ALL, printer)
     }
 
-    /// The same for a task of a queue; `last` is what is done before it ends.
+    /// The same for a task of a queue; `last` is run before the task ends.
     pub(crate) fn in_queue(
         printer: Printer,
         last: impl Fn() + Send + Sync + 'static,
@@ -127,7 +134,8 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Waits for a signal and ends the program if it is still there some time later. The store is valid after every write.
+    /// Waits for a signal and ends the program if it is still running some time later. The store is
+    /// valid after every write.
     fn end_in_time(&self, printer: Printer) {
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::sleep(POLL);
@@ -136,14 +144,14 @@ impl Signals {
         self.end();
         let text =
             "stopped in the middle of a step; the next `run` continues from the last checkpoint";
-        // Whoever reads the notes may have stopped reading: that must not hold up the end.
+        // The reader of the notes may have stopped reading, which must not delay the end.
         let told = std::thread::Builder::new().spawn(move || printer.note(text));
         std::thread::sleep(if told.is_ok() { POLL } else { Duration::ZERO });
         let code = self.exit_code().unwrap_or(super::exit::UNEXPECTED);
         signal_hook::low_level::exit(code.into());
     }
 
-    /// Does what is to be done last, where it was not done yet.
+    /// Runs the last action unless it was run already.
     pub(crate) fn end(&self) {
         let last = self
             .last
@@ -160,23 +168,24 @@ impl Signals {
         &self.stop
     }
 
-    /// Ends the preparation of data at the first signal.
+    /// Stops the preparation of data at the first signal.
     pub(crate) fn stop(&self) -> Stop {
         Stop::when(Arc::clone(&self.stop))
     }
 
-    /// Exit code of the signal that came: 128 and its number.
+    /// Exit code of the received signal: 128 plus its number.
     pub(crate) fn exit_code(&self) -> Option<u8> {
         let signal = self.which.load(Ordering::SeqCst);
-        // Those that mean the same have one code.
+        // Signals with the same meaning share one code.
         let is_user = USER.iter().any(|user| *user as usize == signal);
         let signal = if is_user { SIGTERM as usize } else { signal };
         (signal > 0).then_some((128 + signal) as u8)
     }
 }
 
-/// What this process was started with ignored, of SIGINT and SIGHUP. There is no safe call that tells; a child inherits it, and a
-/// shell cannot trap what it was started with ignored. SIGTERM is always listened to.
+/// Which of SIGINT and SIGHUP this process was started with as ignored. No safe call reports it,
+/// but a child inherits it, and a shell cannot trap signals that were ignored at its start. SIGTERM
+/// is always handled.
 #[cfg(unix)]
 fn ignored() -> Vec<i32> {
     const ASK: &str =

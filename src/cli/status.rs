@@ -1,4 +1,4 @@
-//! `specbook status`: which runs are there.
+//! `specbook status`: which runs exist.
 
 use super::args::{Global, StatusArgs};
 use super::failure::Failure;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
 
-/// Prints a line per run, or the counts alone.
+/// Prints one line per run, or only the counts.
 pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let store = project::store(global, &args.spec.specs[0])?;
     let all = workspace::open_known(&args.spec, &store, printer)?;
@@ -99,7 +99,7 @@ pub(crate) fn execute(args: &StatusArgs, global: &Global, printer: Printer) -> R
     })
 }
 
-/// A report beside what the store would make of it now.
+/// The state of a report compared with what the store would give now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum ReportState {
@@ -122,7 +122,7 @@ impl ReportState {
     }
 }
 
-/// Renders the report of the stored results in memory and compares; only where every run is there.
+/// Renders the report of the stored results in memory and compares it; only if every run exists.
 fn state(
     opened: &Opened,
     store: &Store,

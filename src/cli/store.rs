@@ -1,4 +1,4 @@
-//! `specbook store`: checks the store, lists what can go, says what takes the space.
+//! `specbook store`: checks the store, lists what can be removed, and shows disk usage.
 
 use super::args::{GcArgs, Global, RmArgs, SpecArgs, StoreCommand};
 use super::failure::Failure;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// Does what the subcommand says.
+/// Executes the subcommand.
 pub(crate) fn execute(
     command: &StoreCommand,
     global: &Global,
@@ -30,7 +30,7 @@ pub(crate) fn execute(
         StoreCommand::Verify | StoreCommand::Rm(_) | StoreCommand::Du => Path::new("."),
     };
     let store = match command {
-        // It begins a store.
+        // `pull` may create a store.
         StoreCommand::Pull(_) => project::store(global, near)?,
         _ => project::store_that_exists(global, near)?,
     };
@@ -85,7 +85,7 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
     })
 }
 
-/// Adds what the token cache holds, and how it compares with what the runs were trained on.
+/// Adds the contents of the token cache, compared with what the runs were trained on.
 fn verify_tokens(store: &Store, found: &mut Verification) -> Result<(), Failure> {
     let known = store.collect(|record| {
         let key: RunKey = serde_json::from_value(record.key).ok()?;
@@ -96,11 +96,11 @@ fn verify_tokens(store: &Store, found: &mut Verification) -> Result<(), Failure>
             tokenizer: record.digests.tokenizer,
         })
     })?;
-    // Records that cannot be read were told above.
+    // Unreadable records were reported above.
     store.take_warnings();
     let folder = store.root().join("tokens-v1");
     let tokens = match data::audit(&folder, store.fs(), &known) {
-        // Told already.
+        // Already reported.
         Err(error) if error.is_damage() => return Ok(()),
         other => other.map_err(StoreError::from)?,
     };
@@ -131,7 +131,7 @@ fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
         )?;
         return Ok(exit::OK);
     }
-    // Weights and checkpoints lie within runs.
+    // Weights and checkpoints are part of runs.
     let within = |kind: &str| matches!(kind, "weights" | "checkpoints");
     let row = |name: String, entries: u64, bytes: u64| {
         vec![name, human::count(entries), human::bytes(bytes)]
@@ -164,7 +164,7 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
         sweeps: jobs::idle(store, args.damaged, printer)?,
         ..GcOptions::default()
     };
-    // One by one: an older text of a spec may lie beside it, under the same name.
+    // One by one, because an older text of a spec may exist beside it under the same name.
     for file in workspace::spec_files(&args.specs)? {
         let specs = SpecArgs {
             specs: vec![file],
@@ -186,7 +186,7 @@ fn gc(args: &GcArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     remove(&options, &garbage, args.yes, store, printer)
 }
 
-/// Removes imported models that are named, whenever they came. One that a plan needs stays.
+/// Removes the named imported models, whatever their age. A model that a plan needs stays.
 fn rm(args: &RmArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     let mut named = BTreeMap::new();
     for text in &args.models {
@@ -242,7 +242,7 @@ fn rm(args: &RmArgs, store: &Store, printer: Printer) -> Result<u8, Failure> {
     remove(&options, &garbage, args.yes, store, printer)
 }
 
-/// Lists what is to go, asks, and removes it.
+/// Lists what will be removed, asks, and removes it.
 fn remove(
     options: &GcOptions,
     garbage: &[Garbage],
@@ -297,7 +297,7 @@ fn remove(
     Ok(code)
 }
 
-/// Prints a line per entry, and the sum of each kind.
+/// Prints one line per entry and the total per kind.
 fn list(store: &Store, garbage: &[Garbage], printer: Printer) {
     let mut sums: BTreeMap<GarbageKind, (u64, u64)> = BTreeMap::new();
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! Text that appears while it is made.
+//! Text that appears as it is generated.
 
 use super::args::DrawArgs;
 use super::failure::Failure;
@@ -6,7 +6,7 @@ use super::shared::LoadedModel;
 use crate::data::{Stop, TextTokenizer};
 use crate::train::SampleJob;
 
-/// Refuses settings that mean nothing.
+/// Refuses meaningless settings.
 pub(crate) fn check(draw: &DrawArgs) -> Result<(), Failure> {
     if !(draw.temperature >= 0.0 && draw.temperature.is_finite()) {
         return Err(Failure::usage("`--temperature` is a number from 0"));
@@ -41,7 +41,8 @@ pub(crate) fn job<'a>(
     }
 }
 
-/// A continuation in the making: gives the text that each new id adds, once it is whole characters.
+/// A continuation being generated: returns the text added by each new id, once its characters are
+/// complete.
 pub(crate) struct Continuation<'a> {
     tokenizer: &'a TextTokenizer,
     prompt: &'a [u32],
@@ -64,12 +65,12 @@ impl<'a> Continuation<'a> {
     pub(crate) fn push(&mut self, id: u32) -> String {
         self.new.push(id);
         let text = self.text();
-        // The first bytes of a character show as this until the others are there.
+        // Incomplete characters decode to this until their remaining bytes arrive.
         let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
         self.tell(whole)
     }
 
-    /// What is left at the end.
+    /// The remaining text at the end.
     pub(crate) fn rest(&mut self) -> String {
         let text = self.text();
         self.tell(&text)

@@ -1,4 +1,5 @@
-//! `specbook submit`: hands what is missing of specs to a queue of jobs. Everything that can be wrong is told here, before anything waits.
+//! `specbook submit`: hands the missing runs of specs to a job queue. All possible mistakes are
+//! reported here, before anything is queued.
 
 use super::args::{Global, Limit, QueueKind, SubmitArgs};
 use super::failure::Failure;
@@ -21,13 +22,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-/// Minutes that a task gets beyond twice its estimate: starting, reading, evaluating.
+/// Extra minutes for a task beyond twice its estimate: for starting, reading, evaluating.
 const SPARE_MINUTES: u64 = 5;
-/// Memory that a task gets beyond its estimate, MiB: the program itself.
+/// Extra memory for a task beyond its estimate, in MiB: for the program itself.
 const SPARE_MIB: u64 = 128;
-/// How long before its end a task is told, seconds.
+/// How long before its end a task is notified, in seconds.
 const WARNING: u64 = 120;
-/// How often `--wait` asks.
+/// Polling interval of `--wait`.
 const POLL: Duration = Duration::from_secs(5);
 
 /// Submits the missing runs.
@@ -126,7 +127,8 @@ pub(crate) fn execute(args: &SubmitArgs, global: &Global, printer: Printer) -> R
     }
 }
 
-/// The engine that the tasks will use; `None` for a GPU that this machine, where people log in, does not have.
+/// The engine that the tasks will use; `None` for a GPU that this machine, a login node, does not
+/// have.
 fn engine(device: DeviceKind) -> Result<Option<Box<dyn Engine>>, Failure> {
     match (engine::open(device), device) {
         (Err(_), DeviceKind::Cuda(_)) => Ok(None),
@@ -139,12 +141,12 @@ fn absolute(path: &Path) -> Result<std::path::PathBuf, Failure> {
         .map_err(|error| Failure::input(format!("`{}`: {error}", path.display())))
 }
 
-/// The runs that are to be made.
+/// The runs to make.
 struct Wanted<'a> {
-    /// Place of the spec, the run, its seconds.
+    /// Index of the spec, the run, its seconds.
     pieces: Vec<Piece<(usize, &'a Run)>>,
     cached: usize,
-    /// Runs that wait in the queue or are trained.
+    /// Number of runs that wait in the queue or are being trained.
     queued: usize,
 }
 
@@ -261,7 +263,7 @@ fn sweep(
     })
 }
 
-/// What a task may take: the largest of all chunks.
+/// The limits of a task: the largest needs of all chunks.
 fn needs(args: &SubmitArgs, all: &[Opened], sweep: &Sweep) -> Result<Needs, Failure> {
     let mut seconds = sweep.chunks.iter().map(|chunk| chunk.seconds);
     let longest = seconds.try_fold(0.0, |most: f64, seconds| Some(most.max(seconds?)));
@@ -359,7 +361,7 @@ fn slurm(args: &SubmitArgs, needs: Needs) -> Slurm {
     Slurm {
         partition: args.partition.clone(),
         max_running: args.max_running.map(|most| most as usize),
-        // Of a short task not more than a quarter.
+        // At most a quarter of a short task's time.
         warning: needs
             .minutes
             .map_or(WARNING, |minutes| WARNING.min(minutes * 15)),
@@ -385,7 +387,7 @@ fn submissions(
     )
 }
 
-/// What would be submitted.
+/// A description of what would be submitted.
 fn shown(
     args: &SubmitArgs,
     calls: &Calls,
@@ -474,7 +476,7 @@ fn to_slurm(
             id,
             kind: submission.kind,
         });
-        // After each, so that `cancel` finds them whatever happens next.
+        // Stored after each job, so that `cancel` finds them whatever happens next.
         folder.put_jobs(store, &jobs)?;
     }
     let ids: Vec<&str> = before.iter().map(|(_, id)| id.as_str()).collect();
@@ -486,7 +488,7 @@ fn to_slurm(
     Ok(exit::OK)
 }
 
-/// Waits until the queue knows no job of the sweep, and looks at the store then.
+/// Waits until the queue no longer knows any job of the sweep, then examines the store.
 fn wait(
     folder: &SweepFolder,
     store: &Store,
@@ -499,7 +501,7 @@ fn wait(
         match jobs::living(&submitted) {
             Ok(living) if living.is_empty() => break,
             Ok(_) => told = false,
-            // A queue that is being restarted does not answer.
+            // A restarting queue does not answer.
             Err(reason) if !told => {
                 printer.warning(&format!("{reason}; asking again"));
                 told = true;

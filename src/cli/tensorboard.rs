@@ -1,7 +1,7 @@
 //! `run --tensorboard DIR`: event files that grow while runs are trained.
 //!
-//! The steps of a run that continues are written again from its start. When the spec is done, the folder is written as
-//! `export --to tensorboard` writes it, with settings, results and samples.
+//! When a run is continued, its steps are written again from its start. When the spec is finished,
+//! the folder is written as by `export --to tensorboard`, with settings, results and samples.
 
 use super::failure::Failure;
 use super::print::Printer;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often what is written reaches the file.
+/// Interval at which written data reaches the file.
 const PACE: Duration = Duration::from_secs(1);
 
 /// Passes events on and writes the steps among them.
@@ -31,7 +31,7 @@ pub(crate) struct EventFiles<'a> {
     printer: Printer,
 }
 
-/// The file of a run that is being trained.
+/// The file of a run in training.
 struct Growing {
     events: tensorboard::Events<Box<dyn WriteFile>>,
     seconds: f64,
@@ -39,10 +39,10 @@ struct Growing {
 }
 
 impl<'a> EventFiles<'a> {
-    /// Begins to follow the runs of a spec.
+    /// Starts following the runs of a spec.
     ///
     /// # Errors
-    /// A folder that no export made.
+    /// A folder that was not written by an export.
     pub(crate) fn begin(
         folder: &'a Path,
         opened: &Opened,
@@ -73,10 +73,10 @@ impl<'a> EventFiles<'a> {
         })
     }
 
-    /// Writes the folder as a whole.
+    /// Writes the whole folder.
     ///
     /// # Errors
-    /// Runs that cannot be read, a folder that cannot be written.
+    /// Runs that cannot be read, or a folder that cannot be written.
     pub(crate) fn finish(&self, opened: &Opened, store: &Store) -> Result<(), Failure> {
         let (runs, _) = trackers::gather(&opened.plan, store)?;
         let names = TensorBoard.files(&runs);
@@ -171,7 +171,7 @@ impl Events for EventFiles<'_> {
             _ => Ok(()),
         };
         if let Err(error) = written {
-            // Training goes on: the store has everything.
+            // Training continues: the store has everything.
             self.printer.warning(&format!(
                 "cannot write event files to `{}`: {error}",
                 self.folder.display()

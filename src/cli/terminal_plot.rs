@@ -4,7 +4,7 @@
 const WIDTH: usize = 72;
 const HEIGHT: usize = 16;
 
-/// Draws `points` (x, y), x rising; `None` where there are fewer than two finite points.
+/// Draws `points` (x, y) in order of rising x; `None` if fewer than two of them are finite.
 pub(crate) fn curve(points: &[(f64, f64)]) -> Option<String> {
     let points: Vec<(f64, f64)> = points
         .iter()

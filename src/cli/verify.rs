@@ -1,4 +1,5 @@
-//! `specbook verify`: trains stored runs again, in memory and from the files that the spec names, and compares every bit.
+//! `specbook verify`: retrains stored runs, in memory and from the files that the spec names, and
+//! compares every bit.
 
 use super::args::{Global, SpecArgs, VerifyArgs};
 use super::failure::Failure;
@@ -21,7 +22,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-/// Numbers of a step that are shown.
+/// Number of differing values shown per step.
 const SHOWN: usize = 4;
 
 /// Retrains the finished runs of the targets and compares.
@@ -86,11 +87,11 @@ pub(crate) fn execute(args: &VerifyArgs, global: &Global, printer: Printer) -> R
     conclude(&found, printer)
 }
 
-/// What became of a run.
+/// The outcome for a run.
 struct Verified {
     id: RunId,
     name: String,
-    /// `None` where the store has no finished record of it.
+    /// `None` if the store has no finished record of it.
     result: Option<Reproduction>,
 }
 
@@ -150,7 +151,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Verifies the runs of a spec, or `only` the one.
+    /// Verifies the runs of a spec, or only the run `only`.
     fn verify(
         &self,
         opened: &Opened,
@@ -169,7 +170,7 @@ impl Session<'_> {
                 shared::every_digest(self.store, run)?;
             }
             let result = finished.map(|record| self.again(&workload, run, &record));
-            // What was begun is no result, whatever became of it.
+            // Unfinished work is not a result, whatever became of it.
             if self.signals.flag().load(Ordering::SeqCst) {
                 return Ok(());
             }
@@ -214,7 +215,7 @@ impl Session<'_> {
     }
 }
 
-/// The path, where a target is a spec or a folder of specs.
+/// The path, if a target is a spec or a folder of specs.
 fn as_spec(text: &OsStr) -> Option<PathBuf> {
     let path = PathBuf::from(text);
     (workspace::is_spec(&path) || path.is_dir()).then_some(path)
@@ -230,8 +231,9 @@ fn spec_args(args: &VerifyArgs, path: PathBuf) -> SpecArgs {
     }
 }
 
-/// Finds the spec that a stored run belongs to: a plan that was run names the place of the spec, profile and overrides; else the file
-/// is looked for in the project's `specs` folder and in the current one.
+/// Finds the spec of a stored run: a plan that was run names the spec's location, profile and
+/// overrides; otherwise, the file is searched for in the project's `specs` folder and in the
+/// current folder.
 fn spec_of(store: &Store, id: &RunId, text: &str, printer: Printer) -> Result<Opened, Failure> {
     let unknown = |why: &str| {
         let hint = "name the spec: `specbook verify SPEC --filter NAME`";
@@ -248,7 +250,7 @@ fn spec_of(store: &Store, id: &RunId, text: &str, printer: Printer) -> Result<Op
                 profile: Some(manifest.profile.clone()),
                 overrides: manifest.overrides.clone(),
             };
-            // Specs of other names, and files that are no specs, are not meant.
+            // Specs of other names, and files that are not specs, are skipped.
             let Ok(spec) = spec::load(&path, &request) else {
                 continue;
             };

@@ -1,5 +1,6 @@
-//! `specbook worker`: one task of a sweep. It trains the runs of its chunk, leaves what another process makes to that process, and puts itself
-//! into the queue again where it is told to end.
+//! `specbook worker`: one task of a sweep. It trains the runs of its chunk, leaves runs that
+//! another process is making to that process, and puts itself into the queue again if it is told to
+//! end.
 
 use super::args::{Global, WorkerArgs};
 use super::failure::Failure;
@@ -20,7 +21,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-/// Does the task's share.
+/// Does the task's share of the work.
 pub(crate) fn execute(args: &WorkerArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let task = Task::of_environment(|name| std::env::var(name).ok());
     if let Some(task) = &task {
@@ -85,7 +86,7 @@ struct Worker<'a> {
     signals: &'a Signals,
     printer: Printer,
     summary: Summary,
-    /// Whether all was done.
+    /// Whether everything was done.
     is_whole: bool,
 }
 
@@ -159,7 +160,7 @@ impl Worker<'_> {
         all.left.extend(other.left);
     }
 
-    /// Reads and tokenises the data of every run once, so that the tasks find it.
+    /// Reads and tokenises the data of every run once, so that the tasks find it ready.
     fn prepare(&mut self) -> Result<(), Failure> {
         for place in 0..self.sweep.specs.len() {
             let (plan, context) = self.plan(place)?;
@@ -183,7 +184,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// The plan of a spec, which has to be that of `submit`.
+    /// The plan of a spec, which must equal that of `submit`.
     fn plan(&self, place: usize) -> Result<(Plan, crate::data::DataContext), Failure> {
         let Some(of) = self.sweep.specs.get(place) else {
             return Err(Failure::input(
@@ -225,20 +226,20 @@ impl Worker<'_> {
     }
 }
 
-/// The task of a queue that this process is.
+/// The queue task that this process belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Task {
     queue: &'static str,
     /// Name of the cluster or server.
     of: String,
-    /// As the queue takes it: `12`, `12_3`.
+    /// Its id as the queue accepts it: `12`, `12_3`.
     id: String,
-    /// How often it was begun before.
+    /// Number of earlier attempts.
     tries: u32,
 }
 
 impl Task {
-    /// What the environment says; `None` outside of a queue.
+    /// Reads the environment; `None` outside a queue.
     fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let number = |name: &str| {
             variable(name)

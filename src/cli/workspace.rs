@@ -1,4 +1,4 @@
-//! Specs of the command line, opened into plans.
+//! Specs named on the command line, opened into plans.
 
 use super::args::SpecArgs;
 use super::failure::Failure;
@@ -16,24 +16,24 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A spec with its plan and its place.
+/// A spec with its plan and its location.
 pub(crate) struct Opened {
     /// The spec.
     pub(crate) spec: Spec,
     /// Its runs, filtered.
     pub(crate) plan: Plan,
-    /// All its runs, whatever the filter: what `store gc` keeps.
+    /// All its runs, regardless of the filter: what `store gc` keeps.
     pub(crate) manifest: Manifest,
-    /// Digest of all its runs, whatever the filter.
+    /// Digest of all its runs, regardless of the filter.
     pub(crate) whole: Sha256Hex,
-    /// Whether a filter left runs out.
+    /// Whether a filter excluded runs.
     pub(crate) filtered: bool,
     /// Where relative paths start and inputs are cached.
     pub(crate) context: DataContext,
 }
 
-/// The spec files that the arguments name; folders are read for `*.yaml` and `*.yml`, sorted. Hidden files are those of editors and
-/// systems (`.#grid.yaml`, `._grid.yaml`) and are left out.
+/// The spec files named by the arguments; folders are read for `*.yaml` and `*.yml`, sorted. Hidden
+/// files belong to editors and systems (`.#grid.yaml`, `._grid.yaml`) and are skipped.
 pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
@@ -50,7 +50,7 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             if !is_spec(&file) || is_hidden(&file) {
                 continue;
             }
-            // A pipe would wait for a writer for ever.
+            // A pipe would wait for a writer forever.
             if std::fs::metadata(&file).is_ok_and(|found| !found.is_file()) {
                 let message = format!("`{}` is not a file, so it is no spec", file.display());
                 return Err(Failure::input(message)
@@ -70,7 +70,7 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// Whether the name is that of a spec.
+/// Whether a file has the name of a spec.
 pub(crate) fn is_spec(file: &Path) -> bool {
     let extension = file.extension();
     extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
@@ -81,7 +81,7 @@ fn is_hidden(file: &Path) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// Loads all specs; all problems of all of them are printed before the command ends.
+/// Loads all specs; the problems of all of them are printed before the command ends.
 pub(crate) fn load(args: &SpecArgs, printer: Printer) -> Result<Vec<Spec>, Failure> {
     let texts = texts(args)?;
     let specs = read(&texts, args, printer)?;
@@ -96,7 +96,7 @@ pub(crate) fn texts(args: &SpecArgs) -> Result<Vec<Result<SpecText, Failure>>, F
     Ok(spec_files(&args.specs)?.into_iter().map(read).collect())
 }
 
-/// Reads the texts in the profile asked for, each with what makes the runs of the others.
+/// Reads the texts in the requested profile, each with its `Profiles`, which expand the others.
 pub(crate) fn read<'t>(
     texts: &'t [Result<SpecText, Failure>],
     args: &SpecArgs,
@@ -126,7 +126,8 @@ pub(crate) fn read<'t>(
     Ok(specs)
 }
 
-/// Refuses two specs of one name: each would write its report and its plan over the other's. The same file twice is fine.
+/// Refuses two specs of the same name: each would overwrite the report and plan of the other. The
+/// same file twice is fine.
 pub(crate) fn distinct<'a>(specs: impl Iterator<Item = &'a Spec>) -> Result<(), Failure> {
     let mut seen: BTreeMap<&str, &Path> = BTreeMap::new();
     for spec in specs {
@@ -157,8 +158,8 @@ pub(crate) fn open(
     open_in(args, store, printer, |context| context)
 }
 
-/// The same for who only looks: where a text is not there, the runs are those of the plan of this spec as it is that was run last here, or
-/// pulled.
+/// The same for commands that only read: if a text is missing, the runs are those of the plan that
+/// this exact spec last had here, by a run or a pull.
 pub(crate) fn open_known(
     args: &SpecArgs,
     store: &Store,
@@ -185,7 +186,8 @@ pub(crate) fn open_known(
         .collect()
 }
 
-/// The same as [`open`], from the files that the specs name alone: nothing that was kept of them is believed, and nothing is kept.
+/// The same as [`open`], but only from the files that the specs name: nothing cached is trusted,
+/// and nothing is cached.
 pub(crate) fn open_afresh(
     args: &SpecArgs,
     store: &Store,
@@ -214,15 +216,15 @@ fn open_in(
         .collect()
 }
 
-/// A spec with identities, or without where its input is not at hand.
+/// A spec with identities, or without them if its input is unavailable.
 pub(crate) enum Listed {
     /// Planned.
     Opened(Box<Opened>),
-    /// Names and costs only.
+    /// Only names and costs.
     Outlined(Outline),
 }
 
-/// Loads specs and lists their runs, whether or not their input is there.
+/// Loads specs and lists their runs, whether or not their input is present.
 pub(crate) fn list(
     args: &SpecArgs,
     store: &Store,
@@ -248,7 +250,7 @@ pub(crate) fn list(
         .collect()
 }
 
-/// Where the data of a spec is looked for and kept.
+/// Where the data of a spec is looked for and cached.
 ///
 /// # Errors
 /// A lock that cannot be read.
@@ -284,7 +286,7 @@ fn opened(
     })
 }
 
-/// Keeps the runs that a filter takes; at least one has to remain.
+/// Keeps the runs that pass the filter; at least one must remain.
 fn retain<R: Named>(runs: &mut Vec<R>, spec: &Spec, args: &SpecArgs) -> Result<(), Failure> {
     if args.filter.is_empty() {
         return Ok(());
@@ -320,7 +322,7 @@ fn axis_with_values(axis: &Axis) -> String {
     format!("`{}` ({})", axis.name, values.join(", "))
 }
 
-/// What a filter looks at.
+/// The properties that a filter examines.
 trait Named {
     fn name(&self) -> &str;
     fn axes(&self) -> &[(String, serde_json::Value)];
@@ -346,7 +348,8 @@ impl Named for Outlined {
     }
 }
 
-/// One `--filter`: conditions between commas, all of which hold; where no run meets them, a piece of a name.
+/// One `--filter`: comma-separated conditions that must all hold or, if no run meets them, part of
+/// a name.
 struct Filter<'a> {
     text: &'a str,
     exact: bool,

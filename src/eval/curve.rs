@@ -14,10 +14,11 @@ pub fn series(points: &[MetricPoint], name: &str) -> Option<Vec<(u64, f64)>> {
 
 /// The metrics of a run that are derived from its steps:
 ///
-/// `steps`, `epochs`, `tokens`; `train_loss` (mean over the last epoch begun), `train_loss_first`, `_last`, `_min`, `_mean` (all
-/// steps), `train_mean25`, `train_mean50`, `train_sd50` (last 25 or 50 steps; population); `train_ce` (as
-/// `train_loss`); `val_loss` (last), `val_loss_first`, `_min`, `_max`, `val_loss_min_step`, `val_ce`, `val_loss_batch_mean` (last).
-/// Values that are not finite are left out.
+/// `steps`, `epochs`, `tokens`; `train_loss` (mean over the last epoch that was started),
+/// `train_loss_first`, `_last`, `_min`, `_mean` (all steps), `train_mean25`, `train_mean50`,
+/// `train_sd50` (last 25 or 50 steps; population); `train_ce` (over the same steps as
+/// `train_loss`); `val_loss` (last), `val_loss_first`, `_min`, `_max`, `val_loss_min_step`,
+/// `val_ce`, `val_loss_batch_mean` (last). Values that are not finite are left out.
 pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::new();
     let mut put = |name: &str, value: Option<f64>| {
@@ -62,8 +63,8 @@ pub fn training_metrics(points: &[MetricPoint]) -> BTreeMap<String, f64> {
     metrics
 }
 
-/// Index of the first step of the last epoch begun, out of `steps` steps. The last point gives the steps per epoch: its step divided
-/// by its epoch.
+/// Index of the first step of the last epoch that was started, out of `steps` steps. The last point
+/// gives the steps per epoch: its step divided by its epoch.
 fn last_epoch(last: &MetricPoint, steps: usize) -> usize {
     let per_epoch = (last.step as f64 / last.epoch).round();
     let per_epoch = if per_epoch.is_finite() {
@@ -200,7 +201,7 @@ mod tests {
             point(5, 3.0, Some(4.0)),
         ];
         let metrics = training_metrics(&points);
-        // The last epoch that was begun holds step 5 alone.
+        // The last epoch that was started contains only step 5.
         for (name, value) in [
             ("train_loss", 3.0),
             ("train_ce", 1.5),

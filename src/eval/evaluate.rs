@@ -24,8 +24,8 @@ const CLIP: f64 = 1e-6;
 pub struct ScoredDocument {
     /// The text; its bytes are the denominator of bits per byte.
     pub text: String,
-    /// Whether its ids decode to exactly its text. If characters are lost, the ids encode less than the text, and bits per byte
-    /// mean nothing.
+    /// Whether its ids decode to exactly its text. If characters are lost, the ids encode less than
+    /// the text, and bits per byte are meaningless.
     pub is_whole: bool,
     /// Its windows, each no longer than the model's context, every target scored.
     pub windows: SequenceSet,
@@ -39,7 +39,7 @@ pub type Decode<'a> = dyn Fn(&[u32], &[u32]) -> Result<String, DataError> + 'a;
 pub struct EvalRequest<'a> {
     /// The model.
     pub model: &'a ModelConfig,
-    /// What to measure.
+    /// The requested measurements.
     pub settings: &'a EvalSettings,
     /// The documents of `settings.perplexity`; not read if that is not set.
     pub documents: &'a [ScoredDocument],
@@ -47,7 +47,7 @@ pub struct EvalRequest<'a> {
     pub stream: &'a [u32],
     /// Distance from an input to its target in random windows.
     pub target_shift: usize,
-    /// Ids of `settings.samples.prompts`, BOS included, in their order.
+    /// Ids of `settings.samples.prompts`, including BOS, in the same order.
     pub prompts: &'a [Vec<u32>],
     /// The text that new ids add to a prompt; takes the prompt's ids and the new ids.
     pub decode: &'a Decode<'a>,
@@ -92,7 +92,7 @@ pub enum EvalError {
         /// The value.
         value: f32,
     },
-    /// A stream too short for the windows asked for.
+    /// A stream that is too short for the requested windows.
     #[error(
         "eval.random_windows: a validation stream of {stream} ids holds no window of {tokens} tokens; ask for fewer `tokens` or more validation documents"
     )]
@@ -102,7 +102,7 @@ pub enum EvalError {
         /// Tokens per window.
         tokens: usize,
     },
-    /// Prompts that were not tokenised one by one.
+    /// The number of tokenised prompts differs from the number of prompts.
     #[error("{got} tokenised prompts for {asked} prompts")]
     Prompts {
         /// Prompts of the settings.
@@ -112,7 +112,7 @@ pub enum EvalError {
     },
 }
 
-/// Evaluates `weights` as `request` asks.
+/// Evaluates `weights` as specified by `request`.
 ///
 /// # Errors
 /// Whatever the engine refuses; scores that are not finite; a stream too short for its windows.
@@ -152,7 +152,7 @@ pub fn evaluate(
 /// Targets and nats of each sequence, in order.
 ///
 /// # Errors
-/// As [`evaluate`].
+/// Those of [`evaluate`].
 pub fn by_sequence(
     engine: &dyn Engine,
     weights: &Weights,

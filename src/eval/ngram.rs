@@ -1,11 +1,14 @@
-//! N-gram baselines: how well word, pair and triple frequencies of a run's own training text predict what the run is scored on.
+//! N-gram baselines: how well the frequencies of words, pairs and triples in a run's training text
+//! predict its evaluation text.
 //!
-//! Interpolated Witten–Bell smoothing (Witten and Bell 1991; equation 5 of Chen and Goodman 1998, «An empirical study of smoothing
-//! techniques for language modeling»): with `c` the count of the context, `n` the number of different ids seen after it,
-//! `p(w | context) = (count(context w) + n · p(w | shorter context)) / (c + n)`, ending in the uniform distribution over the vocabulary.
+//! Interpolated Witten–Bell smoothing (Witten and Bell 1991; equation 5 of Chen and Goodman 1998,
+//! “An empirical study of smoothing techniques for language modeling”): with `c` the count of the
+//! context and `n` the number of different ids seen after it, `p(w | context) = (count(context w) +
+//! n · p(w | shorter context)) / (c + n)`, ending in the uniform distribution over the vocabulary.
 //!
-//! A pure function of ids. Counts are exact (sorted lists, no hashing) and sums run in the order of the targets, so the numbers are
-//! the same on every machine. A model with target shift k is compared with pairs and triples whose last member is k ids ahead.
+//! A pure function of ids. Counts are exact (sorted lists, no hashing), and sums run in the order
+//! of the targets, so the numbers are the same on every machine. A model with target shift k is
+//! compared with pairs and triples whose last member is k ids ahead.
 
 use crate::data::SequenceSet;
 use std::ops::Range;
@@ -13,7 +16,7 @@ use std::ops::Range;
 /// Names of the orders, from 1.
 pub const ORDERS: [&str; 3] = ["unigram", "bigram", "trigram"];
 
-/// Counted targets behind contexts of 0, 1 and 2 ids.
+/// Target counts for contexts of 0, 1 and 2 ids.
 #[derive(Debug)]
 pub struct Ngrams {
     /// Size of the uniform distribution.
@@ -27,22 +30,22 @@ pub struct Ngrams {
 struct Order {
     /// Contexts in ascending order, two ids packed into one number.
     contexts: Vec<Context>,
-    /// `(target, count)`: those of a context stand together, in ascending order.
+    /// `(target, count)`, grouped by context and in ascending order within it.
     targets: Vec<(u32, u32)>,
 }
 
 #[derive(Debug)]
 struct Context {
     ids: u64,
-    /// Where its targets stand.
+    /// The range of its targets.
     targets: Range<usize>,
-    /// How often it occurred.
+    /// Number of occurrences.
     seen: u64,
 }
 
 impl Ngrams {
-    /// Counts `lines` of ids; nothing crosses the end of a line. A target is `shift` ids behind the end of its context.
-    /// `vocab_size` is the number of ids that can occur.
+    /// Counts `lines` of ids; n-grams never span two lines. A target is `shift` ids after the end
+    /// of its context. `vocab_size` is the number of ids that can occur.
     pub fn count<'a>(
         lines: impl IntoIterator<Item = &'a [u32]>,
         shift: usize,
@@ -63,8 +66,9 @@ impl Ngrams {
         }
     }
 
-    /// Mean negative log-likelihood in nats per target of `windows`, by order; `None` where there is no target. The windows are
-    /// scored apart, as models score them: the first target of each has one id of context.
+    /// Mean negative log-likelihood in nats per target of `windows`, by order; `None` if there is
+    /// no target. The windows are scored separately, as models score them: the first target of each
+    /// has one id of context.
     pub fn nll(&self, windows: &SequenceSet) -> Option<[f64; 3]> {
         let mut sums = [0.0; 3];
         for index in 0..windows.len() {
@@ -80,7 +84,8 @@ impl Ngrams {
         (targets > 0).then(|| sums.map(|sum| sum / targets as f64))
     }
 
-    /// The probability of `target` after `inputs`, by order; an unseen context gives what the shorter one does.
+    /// The probability of `target` after `inputs`, by order; for an unseen context, that of the
+    /// shorter context.
     fn probabilities(&self, inputs: &[u32], target: u32) -> [f64; 3] {
         let contexts = contexts(inputs);
         let mut probability = 1.0 / self.vocab_size as f64;
@@ -129,15 +134,15 @@ impl Order {
     }
 }
 
-/// The contexts of 0, 1 and 2 ids at the end of `ids`; `None` where there are fewer.
+/// The contexts of 0, 1 and 2 ids at the end of `ids`; `None` if there are not enough ids.
 fn contexts(ids: &[u32]) -> [Option<u64>; 3] {
     let last = |back: usize| ids.len().checked_sub(back).map(|at| u64::from(ids[at]));
     let pair = last(2).zip(last(1));
     [Some(0), last(1), pair.map(|(a, b)| a << 32 | b)]
 }
 
-/// How many orders of n-grams, from 1 on, a model predicts better than: on the validation documents, where they were scored one by one,
-/// else on the held-out ones. `None` where neither was scored.
+/// How many orders of n-grams, from 1 on, a model outperforms: on the validation documents if they
+/// were scored individually, otherwise on the held-out documents. `None` if neither was scored.
 pub fn beaten(result: &crate::record::EvalResult) -> Option<f64> {
     let tokens: u64 = result.validation.iter().map(|(tokens, _)| tokens).sum();
     let nats: f64 = result.validation.iter().map(|(_, nll)| nll).sum();
@@ -168,7 +173,8 @@ mod tests {
         // After 0 1: 2 3.
         let trigram = (1.0 + 2.0 * bigram) / 4.0;
         assert_eq!(ngrams.probabilities(&[0, 1], 2), [unigram, bigram, trigram]);
-        // One id of context leaves the trigram with the bigram's probability; an unseen context with the unigram's.
+        // With one id of context, the trigram gives the bigram's probability; with an unseen
+        // context, the unigram's.
         assert_eq!(ngrams.probabilities(&[1], 2), [unigram, bigram, bigram]);
         assert_eq!(ngrams.probabilities(&[3], 2), [unigram; 3]);
         assert_eq!(ngrams.probabilities(&[1], 7)[0], 3.0 / 8.0 / 9.0);

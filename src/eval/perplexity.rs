@@ -5,10 +5,10 @@ use crate::stats::median;
 use crate::train::TokenScores;
 use std::collections::BTreeMap;
 
-/// Perplexities above this are shown as `> 1e6`: all they tell is that the model failed.
+/// Perplexities above this are shown as `> 1e6`: they only tell that the model failed.
 pub const PERPLEXITY_SHOWN_UP_TO: f64 = 1e6;
 
-/// `exp(nll)` that stays finite: exponents above 700 count as 700 (the NLL is reported beside it).
+/// `exp(nll)`, kept finite: exponents above 700 count as 700 (the NLL is reported too).
 pub fn bounded_exp(nll: f64) -> f64 {
     libm::exp(nll.min(700.0))
 }
@@ -77,7 +77,8 @@ pub(super) fn perplexities(documents: &[DocumentSum]) -> BTreeMap<String, f64> {
     metrics
 }
 
-/// The metrics that follow from the scores of single documents: what can be had over resampled documents.
+/// The metrics computed from the scores of single documents, and so available over resampled
+/// documents.
 pub const DOCUMENT_METRICS: [&str; 6] = [
     "nll",
     "perplexity",
@@ -87,7 +88,8 @@ pub const DOCUMENT_METRICS: [&str; 6] = [
     "accuracy",
 ];
 
-/// One of [`DOCUMENT_METRICS`] over the documents `places` of `documents`, each as often as it is named.
+/// One of [`DOCUMENT_METRICS`] over the documents of `documents` with the indices `places`,
+/// counting repetitions.
 pub fn of_documents(name: &str, documents: &[DocumentScore], places: &[usize]) -> Option<f64> {
     let chosen = || places.iter().filter_map(|place| documents.get(*place));
     if name == "accuracy" {
@@ -115,15 +117,16 @@ pub fn of_documents(name: &str, documents: &[DocumentScore], places: &[usize]) -
     perplexities(&sums).remove(name)
 }
 
-/// The metrics that follow from the scores of single validation documents.
+/// The metrics computed from the scores of single validation documents.
 pub const VALIDATION_METRICS: [&str; 2] = ["val_loss", "val_loss_batch_mean"];
 
-/// Whether a metric follows from the scores of single documents.
+/// Whether a metric is computed from the scores of single documents.
 pub fn is_of_documents(name: &str) -> bool {
     DOCUMENT_METRICS.contains(&name) || VALIDATION_METRICS.contains(&name)
 }
 
-/// One of [`VALIDATION_METRICS`] over the documents `places` of `scores` (tokens and nats), in batches of `batch`.
+/// One of [`VALIDATION_METRICS`] over the documents of `scores` (tokens and nats) with the indices
+/// `places`, in batches of `batch`.
 pub fn of_validation(
     name: &str,
     scores: &[(u64, f64)],

@@ -1,21 +1,23 @@
-//! Moving where a rename cannot: onto another device, or out of a lower layer of an overlay.
+//! Moving where a rename is impossible: to another device, or out of a lower layer of an overlay.
 
 use super::atomic::temporary;
 use super::{Fs, FsError, FsResult, Kind, Open};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-/// Copies `from` aside, lets the copy appear at `to` as a whole, and then removes exactly what was copied: at any moment one of the two
-/// is whole. Links and devices belong into no store: they are removed without a copy. What cannot be copied (a name that is not UTF-8)
-/// stays where it is.
+/// Copies `from` to a temporary place, makes the complete copy appear at `to`, and then removes
+/// exactly what was copied: at any moment one of the two is complete. Links and devices do not
+/// belong in a store and are removed without a copy. Anything that cannot be copied (a name that is
+/// not UTF-8) stays in place.
 ///
 /// # Errors
-/// Whatever step fails; before the copy is whole nothing of `from` is touched, and the copy is removed if that is possible.
+/// The error of the failing step. Until the copy is complete, `from` is unchanged; an incomplete
+/// copy is removed if possible.
 pub(super) fn across(fs: &dyn Fs, from: &Path, to: &Path) -> FsResult<()> {
     let new = temporary(to);
     let there = copy(fs, from, &new).and_then(|()| fs.rename(&new, to));
     if there.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = fs.remove_dir_all(&new);
         return there;
     }
@@ -62,7 +64,7 @@ fn copy_file(fs: &dyn Fs, from: &Path, to: &Path) -> FsResult<()> {
     new.sync().map_err(|error| FsError::new("sync", to, error))
 }
 
-/// Removes what [`copy`] takes.
+/// Removes exactly what [`copy`] copies.
 fn remove(fs: &dyn Fs, path: &Path) -> FsResult<()> {
     if kind(fs, path)? != Kind::Dir {
         return fs.remove_file(path);
@@ -95,7 +97,7 @@ mod tests {
         ("checkpoint/moments", ""),
     ];
 
-    /// Files below a folder; nothing where there is none.
+    /// Files below a folder; empty if there is no folder.
     fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let Ok(entries) = fs::read_dir(folder) else {
             return BTreeMap::new();
@@ -118,11 +120,12 @@ mod tests {
         contents(folder) == BTreeMap::from(expected)
     }
 
-    /// Whatever happens at whichever operation, one of the two places holds everything, and what is at the new one is whole.
+    /// Whatever fails at whichever operation, one of the two places holds everything, and whatever
+    /// is at the new place is complete.
     #[test]
     fn a_copy_that_breaks_anywhere_loses_nothing() {
         let mut broken = 0;
-        // ENOSPC once and for good, EIO.
+        // ENOSPC once and permanently, and EIO.
         let faults = [
             Fault::Kill,
             Fault::Fail(28),

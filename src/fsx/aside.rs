@@ -1,4 +1,4 @@
-//! Names for files that somebody edited and something is about to replace.
+//! Names for files that were edited by hand and are about to be replaced.
 
 /// The names under which an edited file `name` can be kept beside its replacement, in order: `NAME.changed`, `NAME.changed-2`, ….
 pub fn aside(name: &str) -> impl Iterator<Item = String> {

@@ -1,4 +1,4 @@
-//! A file that appears at its path as a whole or not at all, digested on the way.
+//! A file that appears at its path completely or not at all, and is digested as it is written.
 
 use super::{Fs, FsError, FsResult, Open, WriteFile};
 use crate::digest::{Hasher, Sha256Hex};
@@ -11,17 +11,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Numbers the temporary files of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Tells processes apart, also those of two machines on one folder, whose process numbers may be the same.
+/// Distinguishes processes, even on two machines that share a folder, where process numbers may
+/// coincide.
 static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
 
-/// A name beside `path` that nobody else uses; it begins with `.tmp-`.
+/// An unused name beside `path`, beginning with `.tmp-`.
 pub(super) fn temporary(path: &Path) -> PathBuf {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".tmp-{:016x}-{number}-{name}", *PROCESS))
 }
 
-/// A file being written beside its path; [`finish`](Self::finish) puts it there. Dropped before that, it is removed.
+/// A file being written beside its path; [`finish`](Self::finish) moves it there. If dropped before
+/// that, it is removed.
 pub struct AtomicFile<'a, F: Fs + ?Sized> {
     fs: &'a F,
     path: PathBuf,
@@ -35,7 +37,7 @@ impl<'a, F: Fs + ?Sized> AtomicFile<'a, F> {
     /// Opens a temporary file in the folder of `path`.
     ///
     /// # Errors
-    /// No permission, no space, no folder.
+    /// No permission, no space, or no such folder.
     pub fn create(fs: &'a F, path: &Path) -> FsResult<Self> {
         let temporary = temporary(path);
         let file = fs.open_write(&temporary, Open::New)?;
@@ -52,7 +54,7 @@ impl<'a, F: Fs + ?Sized> AtomicFile<'a, F> {
     /// Appends bytes.
     ///
     /// # Errors
-    /// No space, a failing disk.
+    /// No space, or a failing disk.
     pub fn write(&mut self, bytes: &[u8]) -> FsResult<()> {
         if let Some(file) = &mut self.file {
             file.write_all(bytes)
@@ -63,7 +65,7 @@ impl<'a, F: Fs + ?Sized> AtomicFile<'a, F> {
         Ok(())
     }
 
-    /// Puts the file at its path; gives its length and digest.
+    /// Moves the file to its path; returns its length and digest.
     ///
     /// # Errors
     /// A failing sync or rename; the old file then stays.
@@ -89,7 +91,7 @@ impl<'a, F: Fs + ?Sized> AtomicFile<'a, F> {
 impl<F: Fs + ?Sized> Drop for AtomicFile<'_, F> {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            // Nothing more can be done where even this fails; `store gc` finds the rest.
+            // If even this fails, nothing more can be done here; `store gc` finds the rest.
             let _ = self.fs.remove_file(&self.temporary);
         }
     }

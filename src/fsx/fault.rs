@@ -1,4 +1,4 @@
-//! A file system that breaks on purpose: the test double of everything that writes.
+//! A file system that fails on purpose: the test double for all code that writes.
 
 use super::{DirEntry, Fs, FsError, FsResult, Metadata, Open, WriteFile};
 use std::io::{self, Read, Write};
@@ -6,22 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What happens at the chosen operation.
+/// What happens at the selected operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails once with this error number (28 `ENOSPC`, 13 `EACCES`, 5 `EIO`); a write leaves half of its bytes.
+    /// It fails once with this error number (28 `ENOSPC`, 13 `EACCES`, 5 `EIO`); a write stores
+    /// half of its bytes.
     Fail(i32),
     /// It and all later writing operations fail with this error number, as on a full disk.
     FailFrom(i32),
-    /// A write takes half of its bytes and says so, without an error; nothing happens to other operations.
+    /// A write stores half of its bytes and reports that, without an error; other operations are
+    /// unaffected.
     ShortWrite,
-    /// The process is held up before it, while others do what [`FaultFs::held_up`] says.
+    /// The process is delayed before it, while others do what was passed to [`FaultFs::held_up`].
     HeldUp,
-    /// The process dies: a write leaves half of its bytes, and no later operation happens, not even cleaning up.
+    /// The process dies: a write stores half of its bytes, and no later operation takes place, not
+    /// even cleaning up.
     Kill,
 }
 
-/// What others do while a process is held up.
+/// What others do while a process is delayed.
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
 struct State {
@@ -33,7 +36,7 @@ struct State {
     log: Mutex<Vec<String>>,
 }
 
-/// What an operation is to do.
+/// How to treat an operation.
 enum Verdict {
     Go,
     Half,
@@ -41,7 +44,7 @@ enum Verdict {
 }
 
 impl State {
-    /// Counts an operation and says what becomes of it.
+    /// Counts an operation and decides how to treat it.
     fn strike(&self, what: &str, path: &Path, writes: bool) -> Verdict {
         let killed = || io::Error::other("the process was killed (injected)");
         if self.dead.load(Ordering::SeqCst) {
@@ -79,7 +82,7 @@ impl State {
     }
 }
 
-/// Passes operations on to another file system, counts them, and lets the n-th one fail.
+/// Passes operations on to another file system, counts them, and makes the n-th one fail.
 #[derive(Clone)]
 pub struct FaultFs {
     inner: Arc<dyn Fs>,
@@ -87,7 +90,7 @@ pub struct FaultFs {
 }
 
 impl FaultFs {
-    /// Lets operation number `at` (from 0) of `inner` suffer `fault`.
+    /// Applies `fault` to operation number `at` (from 0) of `inner`.
     pub fn new(inner: Arc<dyn Fs>, at: u64, fault: Fault) -> Self {
         let state = State {
             count: AtomicU64::new(0),
@@ -103,7 +106,7 @@ impl FaultFs {
         }
     }
 
-    /// Lets the process be held up before operation number `at`, while `meanwhile` happens.
+    /// Delays the process before operation number `at`, while `meanwhile` runs.
     pub fn held_up(inner: Arc<dyn Fs>, at: u64, meanwhile: impl FnOnce() + Send + 'static) -> Self {
         let fs = Self::new(inner, at, Fault::HeldUp);
         let boxed: Meanwhile = Box::new(meanwhile);
@@ -114,17 +117,17 @@ impl FaultFs {
         fs
     }
 
-    /// Only counts.
+    /// Counts operations without failing.
     pub fn counting(inner: Arc<dyn Fs>) -> Self {
         Self::new(inner, u64::MAX, Fault::Kill)
     }
 
-    /// Operations so far.
+    /// Number of operations so far.
     pub fn operations(&self) -> u64 {
         self.state.count.load(Ordering::SeqCst)
     }
 
-    /// The operations so far, as `what path`.
+    /// The operations so far, each as `operation path`.
     pub fn log(&self) -> Vec<String> {
         self.state
             .log
@@ -243,7 +246,7 @@ impl Fs for FaultFs {
         let was_dead = self.state.dead.load(Ordering::SeqCst);
         let struck = self.check("remove", dir, true);
         if struck.is_err() && !was_dead {
-            // Removing a folder is many operations: leave it half done.
+            // Removing a folder takes many operations, so leave it half done.
             let entries = self.inner.list(dir)?;
             if let Some(entry) = entries.iter().find(|entry| !entry.is_dir()) {
                 self.inner.remove_file(&dir.join(&entry.name))?;

@@ -1,11 +1,14 @@
-//! Leases: who makes something that one process at a time is to make. No locks, no clocks of other hosts.
+//! Leases: which process makes something that only one process may make at a time. They use no
+//! locks and no clocks of other hosts.
 //!
-//! A lease is a file `<stem>.claim-<n>` (the ending is that of the first version, so that processes of both see each other);
-//! the highest number owns. A new owner creates number n + 1 exclusively, so that of several that find number n dead one wins,
-//! and nothing that belongs to another is ever renamed. A former owner that comes back sees a higher number and gives up.
-//! The file holds `token process counter pace host job`; a thread of the owner rewrites the counter. An observer that sees no change for
-//! [`LeaseTiming::stale`] on its own monotonic clock, or for as many seconds as the owner's own pace says where that is longer, takes the
-//! lease for dead, whatever it holds: half a line, nothing, a folder.
+//! A lease is a file `<stem>.claim-<n>` (the extension dates from the first version, so that
+//! processes of both versions see each other); the highest number is the owner. A new owner creates
+//! number n + 1 exclusively: if several find number n dead, one of them wins, and nothing that
+//! belongs to another process is ever renamed. A former owner that comes back sees a higher number
+//! and gives up. The file contains `token process counter pace host job`, and a thread of the owner
+//! keeps rewriting the counter. An observer that sees no change for [`LeaseTiming::stale`] on its
+//! own monotonic clock, or for the owner's own pace in seconds if that is longer, considers the
+//! lease dead, whatever is at its path: half a line, an empty file, a folder.
 
 use super::owner::Owner;
 use super::{Fs, FsError, FsResult};
@@ -16,28 +19,28 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Between the stem and the number of a lease's name.
+/// Separates the stem and the number in the name of a lease.
 pub const LEASE_MARK: &str = ".claim-";
-/// Longest lease that is read, bytes.
+/// Maximum length of a lease that is read, in bytes.
 const LIMIT: u64 = 4 << 10;
-/// Highest number: what is named higher is none of ours.
+/// Highest number; files with a higher number are not leases.
 const HIGHEST: u64 = 1 << 40;
-/// Longest pace of an owner that is believed: what stands in a file may be anything.
+/// Longest accepted pace of an owner, since the file may contain anything.
 const SLOWEST: Duration = Duration::from_secs(3600);
-/// How far ahead of the clock a file's time may lie; beyond that it tells nothing.
+/// How far a file's time may be ahead of the clock; a time further ahead is ignored.
 const AHEAD: Duration = Duration::from_secs(24 * 3600);
 
 /// Pace of leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseTiming {
-    /// How often the owner rewrites its counter.
+    /// Interval at which the owner rewrites its counter.
     pub beat: Duration,
-    /// How long a counter may stand still before its owner counts as dead.
+    /// How long a counter may stay unchanged before its owner counts as dead.
     pub stale: Duration,
 }
 
 impl LeaseTiming {
-    /// Shortest `stale` that [`after`](Self::after) takes.
+    /// Shortest `stale` accepted by [`after`](Self::after).
     pub const LEAST: Duration = Duration::from_millis(100);
 
     /// For many processes on one file system: 30 s and 5 min.
@@ -46,12 +49,14 @@ impl LeaseTiming {
         stale: Duration::from_secs(300),
     };
 
-    /// Dead after `stale`, with eight beats in that time; `None` where that is shorter than [`LEAST`](Self::LEAST).
+    /// Dead after `stale`, with eight beats in that time; `None` if that is shorter than
+    /// [`LEAST`](Self::LEAST).
     pub fn after(stale: Duration) -> Option<Self> {
         Self::new(stale / 8, stale)
     }
 
-    /// `None` where `stale` is shorter than [`LEAST`](Self::LEAST) or longer than an hour, or has not three beats.
+    /// `None` if `stale` is shorter than [`LEAST`](Self::LEAST), longer than an hour, or shorter
+    /// than three beats.
     pub fn new(beat: Duration, stale: Duration) -> Option<Self> {
         let possible = stale >= Self::LEAST && stale <= SLOWEST && beat <= stale / 3;
         possible.then_some(Self { beat, stale })
@@ -68,7 +73,8 @@ impl Default for LeaseTiming {
     }
 }
 
-/// How old a file's time is; one that lies far ahead of `now` tells nothing, so it is as old as can be.
+/// The age of a file's time; a time far ahead of `now` is ignored, so the file counts as infinitely
+/// old.
 pub fn age(now: SystemTime, time: SystemTime) -> Duration {
     match now.duration_since(time) {
         Ok(age) => age,
@@ -77,7 +83,7 @@ pub fn age(now: SystemTime, time: SystemTime) -> Duration {
     }
 }
 
-/// The number at the end of a lease's name, behind [`LEASE_MARK`]; also that of a work folder.
+/// The number at the end of a lease's name, after [`LEASE_MARK`]; also that of a work folder.
 pub fn lease_number(text: &str) -> Option<u64> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
@@ -85,7 +91,7 @@ pub fn lease_number(text: &str) -> Option<u64> {
         .filter(|number| plain && *number <= HIGHEST)
 }
 
-/// What a lease is of: the folder of its file, and the beginning of its name.
+/// The object of a lease: the folder of its file and the beginning of the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseName {
     /// Folder.
@@ -101,7 +107,7 @@ impl LeaseName {
             .join(format!("{}{LEASE_MARK}{number}", self.stem))
     }
 
-    /// Numbers of its leases, rising.
+    /// The numbers of its leases, in ascending order.
     pub fn numbers(&self, fs: &dyn Fs) -> FsResult<Vec<u64>> {
         let mut numbers: Vec<u64> = fs
             .list(&self.folder)?
@@ -115,7 +121,7 @@ impl LeaseName {
         Ok(numbers)
     }
 
-    /// Whether a process that may be alive holds it.
+    /// Whether it is held by a process that may be alive.
     pub fn is_held(&self, fs: &dyn Fs, stale: Duration, judge: Judge<'_>) -> FsResult<bool> {
         match self.numbers(fs)?.last() {
             Some(last) => self.may_live(fs, *last, stale, judge),
@@ -123,7 +129,7 @@ impl LeaseName {
         }
     }
 
-    /// Whether the owner of that number may be alive.
+    /// Whether the owner of lease `number` may be alive.
     pub fn may_live(
         &self,
         fs: &dyn Fs,
@@ -135,7 +141,7 @@ impl LeaseName {
         let bytes = match fs.read(&path, LIMIT) {
             Ok(bytes) => bytes,
             Err(error) if error.is_not_found() => return Ok(false),
-            // What cannot be read, or is no file, ages like any other.
+            // A file that is unreadable, or not a file at all, ages like any other.
             Err(_) => format!("{:?}", fs.metadata(&path)?).into_bytes(),
         };
         if parse_owner(&bytes).is_some_and(|owner| owner.is_dead()) {
@@ -159,28 +165,31 @@ impl LeaseName {
     }
 }
 
-/// What a lease held when it was last seen to change, and when that was.
+/// The last seen contents of a lease, and when they were first seen.
 type Sighting = (Vec<u8>, Instant);
 
-/// Leases seen by an observer, and since when they have not changed.
+/// Leases seen by an observer, and the time since which they have not changed.
 #[derive(Debug, Default)]
 pub struct Observed(Mutex<HashMap<PathBuf, Sighting>>);
 
-/// How to tell whether the owner of a lease may be alive, where the system does not know.
+/// How to decide whether the owner of a lease may be alive if the system does not know.
 #[derive(Clone, Copy, Debug)]
 pub enum Judge<'a> {
-    /// By watching it for [`LeaseTiming::stale`]: for who can come back, whatever clocks say.
+    /// By watching the lease for [`LeaseTiming::stale`], independently of clocks: for callers that
+    /// can look again.
     Watching(&'a Observed),
-    /// By the time of its file, four times as long, against this time of the same clock: for who looks once.
+    /// By the file's age at this time of the same clock, allowing four times as long: for callers
+    /// that look once.
     Clock(SystemTime),
 }
 
-/// Reads the owner out of a lease.
+/// Parses the owner in a lease.
 fn parse_owner(bytes: &[u8]) -> Option<Owner> {
     Owner::parse(std::str::from_utf8(bytes).ok()?)
 }
 
-/// After how long without a heartbeat the owner itself says that it is dead; zero where it does not say so in the exact form of a lease.
+/// The time without a heartbeat after which the owner declares itself dead; zero unless the
+/// contents have exactly the form of a lease.
 fn pace(bytes: &[u8]) -> Duration {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     let fields: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -199,7 +208,7 @@ struct Pulse {
     lost: AtomicBool,
 }
 
-/// A lease that this process holds. Dropped, it is released.
+/// A lease held by this process; released when dropped.
 pub struct Lease {
     fs: Arc<dyn Fs>,
     name: LeaseName,
@@ -210,7 +219,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease; `None` where another process that may be alive holds it. Its number is above `above`.
+    /// Takes the lease; `None` if another process that may be alive holds it. Its number is higher
+    /// than `above`.
     ///
     /// # Errors
     /// A folder that cannot be listed or written.
@@ -232,7 +242,8 @@ impl Lease {
         let number = if highest < HIGHEST {
             highest + 1
         } else {
-            // Numbers that nobody can have reached: what is dead goes first, and counting begins again.
+            // Numbers that no process can have reached: remove the dead leases first and restart
+            // counting.
             numbers
                 .iter()
                 .for_each(|old| remove(fs.as_ref(), name, *old));
@@ -244,7 +255,7 @@ impl Lease {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(error) => {
-                // A full disk leaves an empty lease; it is ours, so it may go.
+                // A full disk leaves an empty lease; it is ours, so it may be removed.
                 let _ = fs.remove_file(&path);
                 return Err(error);
             }
@@ -261,9 +272,9 @@ impl Lease {
             }),
             thread: None,
         };
-        // Dropped where that fails, it is released.
+        // If this fails, the lease is dropped and so released.
         lease.thread = Some(lease.beat(timing)?);
-        // Dead leases: their numbers are below ours, so nobody trusts them any more.
+        // Dead leases: their numbers are lower than ours, so no process trusts them any more.
         numbers
             .iter()
             .for_each(|old| remove(fs.as_ref(), name, *old));
@@ -311,10 +322,10 @@ impl Lease {
         thread.map_err(|error| FsError::new("start a thread that keeps", &self.path(), error))
     }
 
-    /// Whether it is still ours: the file holds our token, and there is no higher one.
+    /// Whether it is still ours: the file contains our token, and there is no higher number.
     ///
     /// # Errors
-    /// A folder that cannot be listed, a file that cannot be read.
+    /// A folder that cannot be listed, or a file that cannot be read.
     pub fn is_mine(&self) -> FsResult<bool> {
         if self.pulse.lost.load(Ordering::Relaxed) {
             return Ok(false);
@@ -327,7 +338,7 @@ impl Lease {
     }
 }
 
-/// Whether the lease at `path` is of `owner`.
+/// Whether the lease at `path` belongs to `owner`.
 fn is_of(fs: &dyn Fs, path: &Path, owner: &Owner) -> FsResult<bool> {
     match fs.read(path, LIMIT) {
         Ok(bytes) => Ok(parse_owner(&bytes).is_some_and(|found| found == *owner)),
@@ -336,7 +347,8 @@ fn is_of(fs: &dyn Fs, path: &Path, owner: &Owner) -> FsResult<bool> {
     }
 }
 
-/// Removes a dead lease, whatever stands there. One that stays is below ours, and harmless.
+/// Removes a dead lease, whatever is in its place. If it cannot be removed, its number is lower
+/// than ours and it is harmless.
 fn remove(fs: &dyn Fs, name: &LeaseName, number: u64) {
     let path = name.path(number);
     if let Err(FsError { .. }) = fs.remove_file(&path) {
@@ -344,7 +356,8 @@ fn remove(fs: &dyn Fs, name: &LeaseName, number: u64) {
     }
 }
 
-/// The contents of a lease; always of one length, so that rewriting in place leaves nothing of the old.
+/// The contents of a lease; always of the same length, so that rewriting in place leaves no old
+/// bytes.
 fn line(owner: &Owner, counter: u64, stale: Duration) -> String {
     let pace = stale.as_secs_f64().floor();
     let Owner {
@@ -365,10 +378,10 @@ impl Drop for Lease {
             .unwrap_or_else(PoisonError::into_inner) = true;
         self.pulse.wake.notify_all();
         if let Some(thread) = self.thread.take() {
-            // The thread does not panic; there is nothing to pass on.
+            // The thread does not panic, so there is nothing to propagate.
             let _ = thread.join();
         }
-        // Ours alone by its number; if it cannot be removed, it becomes stale.
+        // The number makes it ours alone; if it cannot be removed, it becomes stale.
         let _ = self.fs.remove_file(&self.path());
     }
 }
@@ -411,7 +424,8 @@ mod tests {
         assert!(name.numbers(fs.as_ref()).unwrap().is_empty(), "released");
     }
 
-    /// Whatever stands where a lease belongs: it is waited for, never trusted for ever, and never an error.
+    /// Whatever is in the place of a lease: it is waited for, never trusted forever, and never an
+    /// error.
     #[test]
     fn impossible_leases_are_taken_over_after_a_while() {
         let lines: [&[u8]; 7] = [
@@ -443,7 +457,8 @@ mod tests {
         assert!(!name.path(1).exists());
     }
 
-    /// A `run` at the usual pace beside tasks of a queue, which beat every half minute: it waits as long as they say.
+    /// A `run` at the usual pace beside queue tasks, which beat every half minute: it waits for as
+    /// long as they declare.
     #[test]
     fn an_observer_keeps_to_the_pace_of_the_owner() {
         let (_dir, fs, name) = setting();
@@ -455,7 +470,7 @@ mod tests {
             assert!(take(&fs, &name, &observed).is_none());
         }
         drop(held);
-        // A pace that nobody keeps is none.
+        // An implausible pace is ignored.
         let lines = [
             "x here:0:0 00000000000000000001 999999 - -",
             "x here:0:0 1 999999 - -",

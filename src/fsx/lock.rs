@@ -1,4 +1,4 @@
-//! One writer at a time: a lock that the system releases when its holder ends, however that comes about.
+//! One writer at a time: a lock that the system releases when its holder ends, for whatever reason.
 
 use super::{FsError, FsResult};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -6,20 +6,22 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often a lock that somebody holds is tried again.
+/// Interval between attempts to take a lock that is held.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A lock, held until it is dropped. Where the file system knows no locks it holds nothing.
+/// A lock, held until it is dropped. On a file system without locks, it holds nothing.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock on the file `path`, which is created; waits at most `patience`. A link is refused. The holder may remove the file.
+    /// Takes the lock on the file `path`, creating the file; waits at most `patience`. A link is
+    /// refused. The holder may remove the file.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] where somebody holds it for longer; no permission, no folder, a link.
+    /// [`io::ErrorKind::WouldBlock`] if another process holds it for longer; no permission, no
+    /// folder, or a link.
     pub fn take(path: &Path, patience: Duration) -> FsResult<Self> {
         let begun = Instant::now();
         loop {
@@ -38,7 +40,7 @@ impl Lock {
 
 fn attempt(path: &Path) -> io::Result<Option<Lock>> {
     let mut options = OpenOptions::new();
-    // Windows locks only what is open for reading or writing, and appending is neither.
+    // Windows locks only files open for reading or writing, and appending is neither.
     options.read(true).append(true).create(true);
     #[cfg(unix)]
     {
@@ -53,7 +55,8 @@ fn attempt(path: &Path) -> io::Result<Option<Lock>> {
         }
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
-    // Its former holder may have removed the file after we opened it: then the lock is on nothing.
+    // The former holder may have removed the file after we opened it; the lock would then protect
+    // nothing.
     Ok(is_at(&file, path)?.then_some(Lock { _file: file }))
 }
 

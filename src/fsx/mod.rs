@@ -1,7 +1,8 @@
-//! Every read and write of a store or report goes through here.
+//! All reads and writes of stores and reports go through this module.
 //!
-//! [`Fs`] is the door to the file system: [`RealFs`] is the real one, `FaultFs` (in tests) fails or «kills the process» at a chosen
-//! operation, so that tests can show what survives. Nothing here knows what the files mean.
+//! [`Fs`] is the interface to the file system: [`RealFs`] is the real one; `FaultFs` (in tests)
+//! fails or “kills the process” at a chosen operation, so that tests can show what survives. This
+//! module does not interpret the files.
 
 mod across;
 mod aside;
@@ -44,11 +45,11 @@ use std::time::SystemTime;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} `{}`", path.display())]
 pub struct FsError {
-    /// What was tried: `read`, `write`, `rename`, ….
+    /// The operation: `read`, `write`, `rename`, ….
     pub operation: &'static str,
-    /// On which path.
+    /// Its path.
     pub path: PathBuf,
-    /// What the operating system said.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 
@@ -62,7 +63,8 @@ impl FsError {
         }
     }
 
-    /// Whether the path does not exist: also where it did a moment ago, and another machine has removed it since (`ESTALE` of NFS).
+    /// Whether the path does not exist, including a path that another machine has just removed
+    /// (`ESTALE` of NFS).
     pub fn is_not_found(&self) -> bool {
         matches!(
             self.source.kind(),
@@ -70,7 +72,8 @@ impl FsError {
         )
     }
 
-    /// Whether something else than a file or folder of the expected size is there: a link, a device, a longer file.
+    /// Whether something other than a file or folder of the expected size is there: a link, a
+    /// device, a longer file.
     pub fn is_damage(&self) -> bool {
         matches!(
             self.source.kind(),
@@ -79,7 +82,7 @@ impl FsError {
     }
 }
 
-/// What a path leads to. Links are never followed.
+/// What is found at a path. Links are never followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A regular file.
@@ -92,14 +95,14 @@ pub enum Kind {
     Special,
 }
 
-/// What is known of a path without opening it.
+/// Facts about a path, obtained without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// Length in bytes (of a folder: whatever the system says).
+    /// Length in bytes (for a folder, the system's value).
     pub bytes: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// When its contents changed last, by the clock of the file system.
+    /// When its contents last changed, by the clock of the file system.
     pub modified: SystemTime,
 }
 
@@ -113,9 +116,9 @@ impl Metadata {
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirEntry {
-    /// Name within the folder; names that are not UTF-8 are left out of listings.
+    /// Name within the folder; names that are not UTF-8 are omitted from listings.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
 }
 
@@ -129,60 +132,62 @@ impl DirEntry {
 /// How a file is opened for writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
-    /// Created; an error ([`io::ErrorKind::AlreadyExists`]) where it exists.
+    /// Created; fails with [`io::ErrorKind::AlreadyExists`] if it exists.
     New,
-    /// Created where absent; writes go to the end.
+    /// Created if absent; writes go to the end.
     Append,
 }
 
 /// A file opened for writing.
 pub trait WriteFile: Write + Send {
-    /// Waits until the contents are on the disk.
+    /// Waits until the contents are on disk.
     ///
     /// # Errors
-    /// Whatever the operating system reports, a full disk among it.
+    /// Whatever the operating system reports, including a full disk.
     fn sync(&mut self) -> io::Result<()>;
 }
 
 /// Result of a file operation.
 pub type FsResult<T> = Result<T, FsError>;
 
-/// The file system as a store needs it. Every method names its path and operation in the error.
+/// The file system as needed by a store. Errors of every method name the path and the operation.
 pub trait Fs: Send + Sync {
-    /// The same file system, where no link below `root` is followed: one that is met is an error ([`FsError::is_damage`]).
+    /// The same file system, but links below `root` are not followed: they are errors
+    /// ([`FsError::is_damage`]).
     fn below(&self, root: &Path) -> Arc<dyn Fs>;
 
-    /// Reads a whole file of at most `limit` bytes; a longer one is an error before memory is taken.
+    /// Reads a whole file of at most `limit` bytes; a longer file is refused before memory is
+    /// allocated.
     ///
     /// # Errors
-    /// An absent, unreadable or longer file.
+    /// A file that is absent, unreadable or longer.
     fn read(&self, path: &Path, limit: u64) -> FsResult<Vec<u8>>;
 
-    /// Reads the last `bytes` bytes of a file (all, where it is shorter).
+    /// Reads the last `bytes` bytes of a file, or all of a shorter file.
     ///
     /// # Errors
     /// An absent or unreadable file.
     fn read_tail(&self, path: &Path, bytes: u64) -> FsResult<Vec<u8>>;
 
-    /// Opens a file for reading piece by piece.
+    /// Opens a file for reading in pieces.
     ///
     /// # Errors
     /// An absent or unreadable file.
     fn open_read(&self, path: &Path) -> FsResult<Box<dyn Read + Send>>;
 
-    /// Size and kind; `None` where nothing is there.
+    /// Size and kind; `None` if nothing is there.
     ///
     /// # Errors
     /// No permission, or a failing disk.
     fn metadata(&self, path: &Path) -> FsResult<Option<Metadata>>;
 
-    /// The entries of a folder, sorted by name; none where it does not exist.
+    /// The entries of a folder, sorted by name; empty if it does not exist.
     ///
     /// # Errors
     /// No permission, a failing disk, or not a folder.
     fn list(&self, dir: &Path) -> FsResult<Vec<DirEntry>>;
 
-    /// Creates a folder and those above it; what is new is on the disk then.
+    /// Creates a folder and its parents; on return, new folders are on disk.
     ///
     /// # Errors
     /// No permission, no space, or a file in the way.
@@ -191,51 +196,53 @@ pub trait Fs: Send + Sync {
     /// Opens a file for writing.
     ///
     /// # Errors
-    /// No permission, no space; for [`Open::New`] also a file that exists.
+    /// No permission, or no space; for [`Open::New`], also an existing file.
     fn open_write(&self, path: &Path, open: Open) -> FsResult<Box<dyn WriteFile>>;
 
-    /// Writes `bytes` over the start of an existing file, in place. Never creates it.
+    /// Overwrites the start of an existing file with `bytes`, in place. Never creates the file.
     ///
     /// # Errors
-    /// An absent file, no permission, a failing disk.
+    /// An absent file, no permission, or a failing disk.
     fn overwrite(&self, path: &Path, bytes: &[u8]) -> FsResult<()>;
 
-    /// Renames a file (replacing the one at `to`) or a folder (only to where nothing, or an empty folder, is).
+    /// Renames a file (replacing a file at `to`) or a folder (only if `to` is absent or an empty
+    /// folder).
     ///
     /// # Errors
-    /// An absent source, a folder in the way, no permission.
+    /// An absent source, a folder in the way, or no permission.
     fn rename(&self, from: &Path, to: &Path) -> FsResult<()>;
 
-    /// Removes a file; no error where it is absent.
+    /// Removes a file; absence is not an error.
     ///
     /// # Errors
     /// No permission, or a folder.
     fn remove_file(&self, path: &Path) -> FsResult<()>;
 
-    /// Removes a folder with its contents, of a link the link; no error where it is absent.
+    /// Removes a folder with its contents or, for a link, the link itself; absence is not an error.
     ///
     /// # Errors
     /// No permission.
     fn remove_dir_all(&self, dir: &Path) -> FsResult<()>;
 
-    /// Removes an empty folder; gives `false` where something is in it. No error where it is absent.
+    /// Removes an empty folder; returns `false` if it is not empty. Absence is not an error.
     ///
     /// # Errors
-    /// No permission, or no folder.
+    /// No permission, or not a folder.
     fn remove_dir(&self, dir: &Path) -> FsResult<bool>;
 
-    /// Waits until the entries of a folder are on the disk (does nothing where the system cannot).
+    /// Waits until the entries of a folder are on disk (does nothing if the system cannot).
     ///
     /// # Errors
     /// A failing disk.
     fn sync_dir(&self, dir: &Path) -> FsResult<()>;
 
-    /// Replaces a file as a whole: temporary file in the same folder, sync, rename, sync of the folder. Readers see the old
-    /// contents or the new, never a part. Where somebody takes the temporary file for rubbish (who was held up for long may find
-    /// that), it is written again.
+    /// Replaces a file as a whole: temporary file in the same folder, sync, rename, sync of the
+    /// folder. Readers see the old or the new contents, never a mixture. If another process removes
+    /// the temporary file as garbage (which can happen after a long delay), it is written again.
     ///
     /// # Errors
-    /// Whatever step fails; the old file then stays, and the temporary one is removed if that is possible.
+    /// The error of the failing step; the old file then stays, and the temporary one is removed if
+    /// possible.
     fn write_atomic(&self, path: &Path, bytes: &[u8]) -> FsResult<()> {
         let write = || {
             let mut file = AtomicFile::create(self, path)?;
@@ -248,10 +255,11 @@ pub trait Fs: Send + Sync {
         }
     }
 
-    /// Moves a folder to where nothing is; gives `false` where something is in the way already. Of several that try, one wins.
+    /// Moves a folder to an unused path; returns `false` if something is already there. If several
+    /// processes try, one wins.
     ///
     /// # Errors
-    /// An absent source, no permission.
+    /// An absent source, or no permission.
     fn rename_dir_new(&self, from: &Path, to: &Path) -> FsResult<bool> {
         match self.rename(from, to) {
             Ok(()) => Ok(true),
@@ -262,10 +270,11 @@ pub trait Fs: Send + Sync {
         }
     }
 
-    /// Creates a file with `bytes`; gives `false` where one exists. Of several that try, one wins.
+    /// Creates a file with `bytes`; returns `false` if it exists. If several processes try, one
+    /// wins.
     ///
     /// # Errors
-    /// No permission, no space.
+    /// No permission, or no space.
     fn create_new(&self, path: &Path, bytes: &[u8]) -> FsResult<bool> {
         match self.open_write(path, Open::New) {
             Ok(mut file) => file

@@ -1,7 +1,7 @@
-//! A file server as one of its clients sees it: the test double for stores that many machines share.
+//! A file server as seen by one of its clients: the test double for stores shared by many machines.
 //!
-//! Each client is an instance over the same folder. What the others have done since it looked last it sees late, and what they have removed
-//! has stale handles. What it does itself it sees at once.
+//! Each client is an instance over the same folder. It sees changes made by others only after a
+//! delay, and handles to files that others have removed are stale. It sees its own changes at once.
 
 use super::{DirEntry, Fs, FsError, FsResult, Metadata, Open, WriteFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,14 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a client suffers.
+/// Faults that a client suffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
-    /// Files that others have removed have stale handles, and every `n`-th handle is stale although the file is there.
+    /// Handles to files removed by others are stale, and every `n`-th handle is stale even though
+    /// the file exists.
     Stale(u64),
-    /// Listings, and that a file is not there, are so old at most.
+    /// Listings, and the absence of files, may be outdated by at most this long.
     Late(Duration),
-    /// Of every `n`-th rename the answer is lost, and the system asks again: it finds nothing to rename.
+    /// The reply to every `n`-th rename is lost, and the system repeats the request, which finds
+    /// nothing to rename.
     LostAnswers(u64),
 }
 
@@ -64,7 +66,7 @@ impl ClientFs {
         self.suffered.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whether it is the turn of this operation.
+    /// Whether this operation, one in `every`, is due for a fault.
     fn is_due(&self, every: u64) -> bool {
         let due = self.count.fetch_add(1, Ordering::SeqCst) % every == every - 1;
         if due {
@@ -73,7 +75,7 @@ impl ClientFs {
         due
     }
 
-    /// What this client changes, it sees.
+    /// A client sees its own changes.
     fn changed(&self, path: &Path) {
         let mut seen = self.seen();
         seen.absent.retain(|absent, _| !absent.starts_with(path));
@@ -83,7 +85,7 @@ impl ClientFs {
         }
     }
 
-    /// Passes on what opens the file at `path`.
+    /// Passes on the result of opening the file at `path`.
     fn opened<T>(&self, path: &Path, result: FsResult<T>) -> FsResult<T> {
         let stale = || FsError::new("read", path, io::Error::from_raw_os_error(116));
         let Weather::Stale(every) = self.weather else {

@@ -1,35 +1,37 @@
-//! Who holds a lease: a random token, and where the system tells, the process.
+//! The holder of a lease: a random token and, if the system reports it, the process.
 //!
-//! On Linux a process is named by the machine's boot, its process namespace, its number and its start time, so that a lease of a
-//! process that ended on this machine is known to be dead at once. Elsewhere, for processes of other machines, and for those of
-//! an earlier boot, only a heartbeat that stands still tells.
+//! On Linux, a process is identified by the machine's boot, its process namespace, its number and
+//! its start time, so the lease of a process that ended on this machine is known to be dead at
+//! once. On other systems, and for processes of other machines or of an earlier boot, only a
+//! missing heartbeat shows it.
 
 use crate::digest::Hasher;
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::sync::OnceLock;
 
-/// The job that this process belongs to, where it belongs to one.
+/// The queue job that this process belongs to, if any.
 static JOB: OnceLock<QueueJob> = OnceLock::new();
 
-/// A task of a queue of jobs. A queue never runs two of one name at a time: what an earlier try of it held is free.
+/// A task of a job queue. A queue never runs two tasks of the same name at once, so anything that
+/// an earlier attempt held is free.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueJob {
     /// Its name, without spaces: `slurm:lab:1234_5`.
     pub name: String,
-    /// How often it was begun before.
+    /// Number of earlier attempts.
     pub tries: u32,
 }
 
 impl QueueJob {
-    /// Says that this process is `self`, from here on; the first such call counts.
+    /// Declares that this process is `self` from now on; only the first call counts.
     pub fn adopt(self) {
         let name = self.name.chars().filter(|c| c.is_ascii_graphic()).take(100);
         let name = name.collect();
-        // Said once, when the program starts.
+        // Set once, when the program starts.
         let _ = JOB.set(Self { name, ..self });
     }
 
-    /// `name` and tries as they stand in a lease.
+    /// Name and number of attempts, as written in a lease.
     fn text(&self) -> String {
         format!("{}#{}", self.name, self.tries)
     }
@@ -52,7 +54,7 @@ pub struct Owner {
     pub process: String,
     /// Name of the machine, or `-` where unknown.
     pub host: String,
-    /// Task of a queue and its tries, or `-` where it belongs to none.
+    /// Queue task and its number of attempts, or `-` if there is none.
     pub job: String,
 }
 
@@ -60,7 +62,8 @@ impl Owner {
     /// This process, with a new token.
     pub fn new() -> Self {
         let process = own_process().unwrap_or_else(|| "-".to_owned());
-        // The standard library's hash keys come from the operating system's generator; the address tells threads apart.
+        // The standard library's hash keys come from the operating system's generator; the address
+        // distinguishes threads.
         let mut hasher = Hasher::new();
         for _ in 0..4 {
             let random = RandomState::new().build_hasher().finish();
@@ -77,11 +80,11 @@ impl Owner {
         }
     }
 
-    /// What a lease says of its owner.
+    /// Parses the owner in a lease.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split_ascii_whitespace();
         let (token, process) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-        // Behind the counter and the pace; older leases end with the counter.
+        // These follow the counter and the pace; older leases end with the counter.
         let (host, job) = (parts.nth(2), parts.next());
         let known = |part: Option<&str>| part.unwrap_or("-").to_owned();
         Some(Self {
@@ -92,9 +95,9 @@ impl Owner {
         })
     }
 
-    /// Whether the owner is known to have ended: it ran on this machine since its last boot, and the system knows no process of
-    /// its number; or it was an earlier try of the task that this process is. Nothing else is death: a process that may not be looked at
-    /// lives.
+    /// Whether the owner is known to have ended: it ran on this machine since its last boot and the
+    /// system knows no process of its number, or it was an earlier attempt of this process's task.
+    /// Nothing else counts as death: a process that may not be inspected counts as alive.
     pub fn is_dead(&self) -> bool {
         if let (Some(own), Some(job)) = (JOB.get(), QueueJob::parse(&self.job))
             && own.name == job.name
@@ -128,7 +131,7 @@ fn has_ended(pid: i32) -> bool {
     use nix::errno::Errno;
     use nix::sys::signal::kill;
     use nix::unistd::Pid;
-    // Zero and negative numbers mean groups of processes.
+    // Zero and negative numbers denote groups of processes.
     pid > 0 && kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
 }
 
@@ -147,11 +150,12 @@ fn machine() -> Option<String> {
     Some(hasher.finish().to_string()[..16].to_owned())
 }
 
-/// When this process began, in ticks since the boot.
+/// Start time of this process, in ticks since the boot.
 #[cfg(target_os = "linux")]
 fn start_time() -> Option<String> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in parentheses may hold anything; the start time is the 20th field after it (22nd of all).
+    // The name in parentheses may contain anything; the start time is the 20th field after it (the
+    // 22nd of all).
     let (_, rest) = text.rsplit_once(')')?;
     rest.split_ascii_whitespace().nth(19).map(str::to_owned)
 }
@@ -213,7 +217,8 @@ mod tests {
         let pid = child.id().to_string();
         child.wait().unwrap();
         assert!(process(&pid).is_dead());
-        // Of another user, with other times than ours, or no process at all: nothing is known.
+        // A process of another user, or with a different start time, or none at all: nothing is
+        // known.
         for pid in ["1", "0", "-1", "99999999999", "", "x"] {
             assert!(!process(pid).is_dead(), "{pid}");
         }
@@ -234,7 +239,7 @@ mod tests {
         let before = Owner::parse("0123 here:1:1 7").unwrap();
         assert_eq!((before.host.as_str(), before.job.as_str()), ("-", "-"));
         assert_eq!(Owner::parse("0123"), None);
-        // What this process is in all its tests.
+        // The task that this process is in all of its tests.
         let own = QueueJob {
             name: "test:lab:9".to_owned(),
             tries: 2,

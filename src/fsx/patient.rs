@@ -1,24 +1,25 @@
-//! A file system that looks twice: what a file server says may be old.
+//! A file system that checks twice, because the answers of a file server may be outdated.
 //!
-//! A handle that another machine has made stale (`ESTALE`) is looked up anew, once. A rename whose answer was lost is asked for again by the
-//! system and then finds nothing to rename: where the source is gone and the target is there, it has happened.
+//! A handle made stale by another machine (`ESTALE`) is looked up again, once. If the reply to a
+//! rename was lost, the system repeats the request and then finds nothing to rename: if the source
+//! is gone and the target exists, the rename has succeeded.
 
 use super::{DirEntry, Fs, FsError, FsResult, Metadata, Open, WriteFile};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Passes everything on, and asks again where that may help.
+/// Passes everything on, and repeats an operation if that may help.
 pub struct Patient(Arc<dyn Fs>);
 
 impl Patient {
-    /// Over another file system.
+    /// Wraps another file system.
     pub fn new(inner: Arc<dyn Fs>) -> Self {
         Self(inner)
     }
 }
 
-/// Does `operation`, and once more where a handle was stale.
+/// Performs `operation`, and repeats it if a handle was stale.
 fn twice<T>(operation: impl Fn() -> FsResult<T>) -> FsResult<T> {
     match operation() {
         Err(error) if error.source.kind() == ErrorKind::StaleNetworkFileHandle => operation(),
@@ -99,7 +100,7 @@ impl Patient {
     }
 }
 
-/// What cannot be found any more is removed.
+/// Something that can no longer be found has been removed.
 fn gone(removed: Result<(), FsError>) -> FsResult<()> {
     match removed {
         Err(error) if error.is_not_found() => Ok(()),

@@ -1,7 +1,8 @@
-//! Where a path leads, without following links: an open folder and a name in it.
+//! Resolves a path without following links: to an open folder and a name in it.
 //!
-//! Below a root every folder on the way is opened without following links, so a link that somebody puts there, even between
-//! two calls, leads nowhere. The root itself, and what lies above it, may be links: whoever named them chose them.
+//! Below a root, every folder on the way is opened without following links, so a link placed there,
+//! even between two calls, has no effect. The root itself and the folders above it may be links,
+//! because whoever named them chose them.
 
 #[cfg(not(unix))]
 mod other;
@@ -18,7 +19,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path};
 
-/// The part of `path` below `root`; `None` where it is not below, an error where it leads up again.
+/// The part of `path` below `root`; `None` if it is not below, an error if it leads up again.
 fn below<'p>(root: Option<&Path>, path: &'p Path) -> io::Result<Option<&'p Path>> {
     let Some(rest) = root.and_then(|root| path.strip_prefix(root).ok()) else {
         return Ok(None);
@@ -35,12 +36,12 @@ fn below<'p>(root: Option<&Path>, path: &'p Path) -> io::Result<Option<&'p Path>
     ))
 }
 
-/// What stands where a file or a folder belongs.
+/// The error for a path that holds something other than the expected file or folder.
 pub(super) fn wrong_kind(found: Kind, expected: Kind) -> io::Error {
     unexpected("it", found, expected)
 }
 
-/// What stands where a folder `name` is on the way to something.
+/// The error for something other than a folder at `name` on the way to a path.
 fn on_the_way(name: &OsStr, found: Kind) -> io::Error {
     let name = format!("its folder `{}`", name.to_string_lossy());
     unexpected(&name, found, Kind::Dir)

@@ -8,7 +8,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The real file system. A path that ends in a link is not followed; below the root of [`Fs::below`] no link is.
+/// The real file system. A link at the end of a path is not followed; below the root of
+/// [`Fs::below`], no link is.
 #[derive(Clone, Debug)]
 pub struct RealFs {
     sync: bool,
@@ -16,7 +17,7 @@ pub struct RealFs {
 }
 
 impl RealFs {
-    /// Waits for the disk wherever a caller asks for it.
+    /// Waits for the disk whenever a caller requests it.
     pub fn new() -> Self {
         let (sync, root) = (true, None);
         Self { sync, root }
@@ -32,12 +33,12 @@ impl RealFs {
         Place::of(self.root.as_deref(), path)
     }
 
-    /// Creates the folder and those above it that are missing, each brought to the disk with its parent.
+    /// Creates the folder and its missing parents, and syncs each with its parent.
     fn create_dirs(&self, dir: &Path) -> io::Result<()> {
         let is_there = |place: io::Result<Place>| present(place.and_then(|place| place.metadata()));
         match is_there(self.place(dir))?.map(|found| found.kind) {
             Some(Kind::Dir) => return Ok(()),
-            // Above the root links are the caller's.
+            // Links above the root are the caller's choice.
             Some(Kind::Link) if dir.is_dir() && !self.is_below(dir) => return Ok(()),
             Some(found) => return Err(wrong_kind(found, Kind::Dir)),
             None => {}
@@ -53,7 +54,7 @@ impl RealFs {
                 return match present(self.place(dir)?.metadata())?.map(|found| found.kind) {
                     Some(Kind::Dir) => Ok(()),
                     Some(found) => Err(wrong_kind(found, Kind::Dir)),
-                    // And has removed it again.
+                    // And has already removed it again.
                     None => self.place(dir)?.create_dir(),
                 };
             }
@@ -72,7 +73,7 @@ impl RealFs {
     }
 }
 
-/// A folder that may not be read, or a file system that cannot do it, is no reason not to write.
+/// A folder that cannot be read, or a file system that cannot sync it, must not prevent writing.
 fn unsupported(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::PermissionDenied
@@ -113,7 +114,7 @@ impl WriteFile for RealFile {
     }
 }
 
-/// Turns «not there» into `None`; so is a file where a folder is expected.
+/// Turns “not found” into `None`, including a file in the place of a folder.
 fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -4,13 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Opens a file that a user named; links are followed. Reading it never waits: what has nothing to give yet (some files of `/proc`) is an
-/// error then.
+/// Opens a file named by the user; links are followed. Reading it never blocks: a file without
+/// available data (some files of `/proc`) then gives an error.
 ///
 /// # Errors
 /// An absent or unreadable file; a folder, a pipe or a device, without waiting for its other end.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    // Opening a device may do something already.
+    // Merely opening a device may have effects.
     is_regular(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     options.read(true);

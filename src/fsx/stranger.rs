@@ -1,8 +1,8 @@
-//! Whose a path is.
+//! The owner of a path.
 
 use std::path::Path;
 
-/// The user whom `path` belongs to, or what it links to, where that is neither the user of this process nor `trusted`.
+/// The owner of `path` (or of a link's target), unless it is the user of this process or `trusted`.
 #[cfg(unix)]
 pub fn stranger(path: &Path, trusted: Option<u32>) -> Option<u32> {
     use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +12,7 @@ pub fn stranger(path: &Path, trusted: Option<u32>) -> Option<u32> {
     owners.find(|owner| *owner != own && Some(*owner) != trusted)
 }
 
-/// Where the system has no such users, nothing is a stranger's.
+/// On systems without such users, nothing belongs to a stranger.
 #[cfg(not(unix))]
 pub fn stranger(_: &Path, _: Option<u32>) -> Option<u32> {
     None

@@ -81,7 +81,7 @@ fn of_several_that_create_or_move_one_wins() {
     assert!(!fs.rename_dir_new(&dir.path().join("two"), &target).unwrap());
 }
 
-/// A folder on another device than the usual one; `None` where there is none.
+/// A folder on a device other than the usual one; `None` if there is none.
 #[cfg(unix)]
 fn elsewhere() -> Option<tempfile::TempDir> {
     use std::os::unix::fs::MetadataExt as _;
@@ -111,19 +111,20 @@ fn a_rename_onto_another_device_copies() {
         1,
         "no link"
     );
-    // What is there already is not replaced, and nothing is left of the attempt.
+    // Whatever is there already is not replaced, and the attempt leaves no traces.
     std::fs::create_dir(&from).unwrap();
     std::fs::write(from.join("a"), "3").unwrap();
     assert!(!fs.rename_dir_new(&from, &to).unwrap());
     assert_eq!(std::fs::read_to_string(from.join("a")).unwrap(), "3");
     assert_eq!(std::fs::read_to_string(to.join("a")).unwrap(), "1");
     assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
-    // A file replaces a file.
+    // A file may replace a file.
     fs.rename(&from.join("a"), &to.join("a")).unwrap();
     assert_eq!(std::fs::read_to_string(to.join("a")).unwrap(), "3");
 }
 
-/// Whatever a lease holds: who wants it is never an error, and takes it at once only where its owner is known to be dead.
+/// Whatever a lease contains, taking it is never an error, and it is taken at once only if its
+/// owner is known to be dead.
 #[test]
 fn changed_leases_are_waited_for() {
     let dir = temp();
@@ -148,7 +149,7 @@ fn changed_leases_are_waited_for() {
         let timing = LeaseTiming::default();
         let watching = Judge::Watching(&observed);
         let taken = Lease::acquire(&fs, &name, timing, watching, 0).unwrap();
-        // A longer one is read by nobody, so it ages.
+        // A longer lease is not read, so it ages.
         let read = Some(bytes).filter(|bytes| bytes.len() <= 4 << 10);
         let is_dead = read.and_then(process).is_some_and(|process| {
             let token = String::new();

@@ -4,7 +4,7 @@ use super::{Fs, FsError, FsResult};
 use crate::digest::{Hasher, Sha256Hex};
 use std::path::Path;
 
-/// Length and digest of a file, read piece by piece; `None` where there is none.
+/// Length and digest of a file, read in pieces; `None` if there is none.
 ///
 /// # Errors
 /// A file that cannot be read.

@@ -1,4 +1,4 @@
-//! Files beside the spec that a report takes in: pictures of its texts, and its bibliography.
+//! Files beside the spec that a report includes: the pictures of its texts and its bibliography.
 
 use super::ReportError;
 use crate::digest::Sha256Hex;
@@ -8,19 +8,19 @@ use pulldown_cmark::{Event, Parser, Tag};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-/// Largest picture, bytes.
+/// Maximum size of a picture, in bytes.
 const LARGEST: u64 = 512 << 10;
 
-/// Most bytes of all pictures.
+/// Maximum total size of all pictures, in bytes.
 const MOST: usize = 2 << 20;
 
-/// Longest bibliography, bytes.
+/// Maximum size of a bibliography, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// What a report takes in.
+/// The files included in a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assets {
-    /// Pictures by their path as the texts write it.
+    /// Pictures by path, as written in the texts.
     pictures: BTreeMap<String, Picture>,
     /// A BibTeX file; may be empty.
     pub(super) bibliography: String,
@@ -29,7 +29,7 @@ pub struct Assets {
 /// A picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
-    /// Path in the report.
+    /// Path inside the report.
     pub(super) file: String,
     /// Media type.
     mime: &'static str,
@@ -38,10 +38,12 @@ pub(super) struct Picture {
 }
 
 impl Assets {
-    /// Reads what the texts of `spec` name. Links are not followed, and nothing outside the spec's folder is read.
+    /// Reads the files that the texts of `spec` name. Links are not followed, and nothing outside
+    /// the spec's folder is read.
     ///
     /// # Errors
-    /// A file that is not there, lies outside, is too large or is no picture that browsers show.
+    /// A file that is missing, lies outside the folder, is too large, or is not a picture that
+    /// browsers can show.
     pub fn load(spec: &Spec, fs: &dyn Fs) -> Result<Self, ReportError> {
         let folder = spec
             .path
@@ -90,12 +92,12 @@ impl Assets {
         Ok(assets)
     }
 
-    /// The path in the report of a picture that a text names.
+    /// The path inside the report of a picture named in a text.
     pub(super) fn file(&self, name: &str) -> Option<&str> {
         self.pictures.get(name).map(|picture| picture.file.as_str())
     }
 
-    /// A picture by its path in the report, as a `data:` address.
+    /// A picture, found by its path inside the report, as a `data:` address.
     pub(super) fn inline(&self, file: &str) -> Option<String> {
         let picture = self
             .pictures
@@ -114,7 +116,7 @@ impl Assets {
     }
 }
 
-/// The local pictures that the texts of a spec name, in order.
+/// The local pictures named in the texts of a spec, in order.
 fn pictures(spec: &Spec) -> Vec<String> {
     let cells = spec.cells.iter().filter_map(|cell| match &cell.value {
         Cell::Text(text) => Some(text.0.as_str()),
@@ -135,7 +137,7 @@ fn pictures(spec: &Spec) -> Vec<String> {
     names
 }
 
-/// Media type and ending of a picture, by its first bytes.
+/// Media type and file extension of a picture, detected from its first bytes.
 fn kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     let text = std::str::from_utf8(&bytes[..bytes.len().min(1_000)]).unwrap_or_default();
     match bytes {

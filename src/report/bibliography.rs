@@ -1,23 +1,24 @@
-//! Citations: the entries of a BibTeX file, short in the text and whole in the list of references.
+//! Citations: the entries of a BibTeX file, short in the text and in full in the list of
+//! references.
 
 use super::text::one_line;
 use biblatex::{Bibliography as Parsed, ChunksExt as _, Entry};
 
-/// The works that a report can cite.
+/// The works that a report may cite.
 #[derive(Debug, Default)]
 pub(crate) struct Bibliography {
     entries: Vec<Work>,
 }
 
-/// A work.
+/// A citable work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Work {
     pub(crate) key: String,
-    /// As the text cites it: `Hui et al. 2023`.
+    /// Its citation in the text: `Hui et al. 2023`.
     pub(crate) short: String,
     /// Authors, year, title and place.
     pub(crate) long: String,
-    /// Where it can be read; may be empty.
+    /// Where to read it; may be empty.
     pub(crate) address: String,
 }
 
@@ -25,7 +26,7 @@ impl Bibliography {
     /// Reads a BibTeX file.
     ///
     /// # Errors
-    /// What cannot be read, in words.
+    /// A message that describes what cannot be parsed.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let parsed = Parsed::parse(text).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -38,7 +39,7 @@ impl Bibliography {
         self.entries.iter().map(|work| work.key.as_str()).collect()
     }
 
-    /// Whether there are works beside the study that the spec reruns.
+    /// Whether there are works besides the study that the spec reruns.
     pub(crate) fn has_file(&self) -> bool {
         self.entries.iter().any(|work| work.key != "source")
     }
@@ -48,7 +49,7 @@ impl Bibliography {
         self.entries.iter().find(|work| work.key == key)
     }
 
-    /// Adds the study that the spec reruns, as `source`.
+    /// Adds the study that the spec reruns under the key `source`.
     pub(crate) fn add_source(&mut self, study: &str) {
         if !study.is_empty() && self.get("source").is_none() {
             self.entries.push(Work {

@@ -15,10 +15,10 @@ use crate::expr::{ExprError, Session};
 use crate::record::Results;
 use crate::spec::{Cell, Located, Selection, Spec};
 
-/// Why a report could not be made or read.
+/// Reasons why a report cannot be built or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A cell names something that is not there.
+    /// A cell names something that does not exist.
     #[error(
         "line {line}: unknown {what} `{name}`, expected one of {}",
         list(known)
@@ -28,9 +28,9 @@ pub enum ReportError {
         line: usize,
         /// `curve`, `axis`, `run` or `claim`.
         what: &'static str,
-        /// What it names.
+        /// The unknown name.
         name: String,
-        /// What there is.
+        /// The names that exist.
         known: Vec<String>,
     },
     /// An expression in a text failed.
@@ -43,23 +43,23 @@ pub enum ReportError {
         /// The error.
         error: ExprError,
     },
-    /// A text refers to something that is not there.
+    /// A text refers to something that does not exist.
     #[error("line {line}: {message}")]
     Reference {
         /// Line of the spec.
         line: usize,
-        /// What is wrong.
+        /// Description of the problem.
         message: String,
     },
-    /// A file beside the spec cannot be taken in.
+    /// A file beside the spec cannot be included.
     #[error("`{name}` cannot be taken into the report: {reason}")]
     Asset {
-        /// The file, as the spec names it.
+        /// The file, as named in the spec.
         name: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A template failed: one of the user's, or by a fault of the program.
+    /// A template failed: the user's, or a shipped one because of a bug.
     #[error("template `{name}`: {message}")]
     Template {
         /// Name of the template.
@@ -67,27 +67,27 @@ pub enum ReportError {
         /// The error.
         message: String,
     },
-    /// A figure failed (a fault of the program).
+    /// A figure could not be drawn (a bug in specbook).
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// Something could not be written as JSON (a fault of the program).
+    /// A value could not be written as JSON (a bug in specbook).
     #[error("could not write JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// A file of a report cannot be read or written.
     #[error(transparent)]
     Fs(#[from] crate::fsx::FsError),
-    /// Something that no report made stands where one would be written.
+    /// A path that the report would overwrite holds something that no report wrote.
     #[error("`{}` is not one of specbook's: a report would be written over it", path.display())]
     Foreign {
         /// The folder or the file.
         path: std::path::PathBuf,
     },
-    /// The report of a folder cannot be read.
+    /// The report in a folder cannot be read.
     #[error("`{}`: {error}", folder.display())]
     Folder {
         /// The folder.
         folder: std::path::PathBuf,
-        /// Why.
+        /// The reason.
         error: Box<Self>,
     },
     /// `data/records.jsonl` is damaged.
@@ -95,7 +95,7 @@ pub enum ReportError {
     Records {
         /// Line of the file.
         line: usize,
-        /// What is wrong.
+        /// Description of the problem.
         reason: String,
     },
     /// `data/records.jsonl` has another version.
@@ -103,15 +103,15 @@ pub enum ReportError {
         "`data/records.jsonl` has format {found}, expected {known}; run `specbook report` again to write it anew"
     )]
     RecordsFormat {
-        /// Version of the file.
+        /// Version found in the file.
         found: u64,
-        /// Version that can be read.
+        /// Supported version.
         known: u32,
     },
 }
 
 impl ReportError {
-    /// The same, with the folder it is about.
+    /// The same error, with the folder that it concerns.
     pub(super) fn of_folder(self, folder: &std::path::Path) -> Self {
         Self::Folder {
             folder: folder.to_path_buf(),
@@ -120,7 +120,7 @@ impl ReportError {
     }
 }
 
-/// Names in backticks, the first ten of them.
+/// The first ten names, in backticks.
 fn list<T: AsRef<str>>(names: &[T]) -> String {
     let mut shown: Vec<String> = names
         .iter()
@@ -142,7 +142,7 @@ pub struct ReportFile {
     pub bytes: Vec<u8>,
 }
 
-/// A report, built.
+/// A finished report.
 #[derive(Clone, Debug)]
 pub struct Report {
     context: ReportContext,
@@ -160,7 +160,8 @@ impl ReportFile {
 }
 
 impl Report {
-    /// Builds the report of a spec from its results and its judged claims; `making` is what else it tells of itself.
+    /// Builds the report of a spec from its results and its judged claims; `making` holds the other
+    /// facts that the report states about itself.
     ///
     /// # Errors
     ///
@@ -242,8 +243,9 @@ impl Report {
         })
     }
 
-    /// Looks up what the cells of a report name and compute, and makes none: what would keep [`Report::build`] from it, of each
-    /// cell the first mistake. `session` is a rehearsal of the same runs.
+    /// Resolves the names and expressions of a report's cells without building the cells, and
+    /// returns the errors that would make [`Report::build`] fail: the first one of each cell.
+    /// `session` is a rehearsal of the same runs.
     pub fn look_up(spec: &Spec, results: &Results, session: &Session) -> Vec<ReportError> {
         let scope = Scope::without_anchors(spec, results);
         let mistakes =
@@ -253,17 +255,19 @@ impl Report {
         all
     }
 
-    /// Checks that figures, tables, claims and works exist which the spec's texts refer to.
+    /// Checks that the figures, tables, claims and works that the spec's texts refer to exist.
     ///
     /// # Errors
     ///
-    /// The first reference that names nothing, with its line in the spec; a bibliography that cannot be read.
+    /// The first reference that cannot be resolved, with its line in the spec; a bibliography that
+    /// cannot be read.
     pub fn check_references(spec: &Spec, assets: &Assets) -> Result<(), ReportError> {
         cell::check_references(spec, assets)
     }
 
-    /// Reads the results that a report was made of from its `data/records.jsonl`: what [`Report::build`] needs besides
-    /// the spec, so that a report can be made again without store or training.
+    /// Reads the results behind a report from its `data/records.jsonl`: everything that
+    /// [`Report::build`] needs besides the spec, so a report can be rebuilt without a store and
+    /// without training.
     ///
     /// # Errors
     ///
@@ -272,16 +276,17 @@ impl Report {
         super::read_records(bytes).map(|records| records.results)
     }
 
-    /// What the templates see.
+    /// The context passed to the templates.
     pub fn context(&self) -> &ReportContext {
         &self.context
     }
 
-    /// The files of the report folder, `timing.json` left out: a pure function of the inputs' stable part.
+    /// The files of the report folder except `timing.json`: a pure function of the stable part of
+    /// the inputs.
     ///
     /// # Errors
     ///
-    /// Faults of the program only.
+    /// Bugs in specbook only.
     pub fn files(&self) -> Result<Vec<ReportFile>, ReportError> {
         let mut files = Vec::new();
         for exporter in export::EXPORTERS {
@@ -291,16 +296,16 @@ impl Report {
         Ok(files)
     }
 
-    /// The report for a paper.
+    /// The report in a format for papers.
     ///
     /// # Errors
     ///
-    /// Faults of the program only.
+    /// Bugs in specbook only.
     pub fn paper(&self, form: export::Paper) -> Result<Vec<ReportFile>, ReportError> {
         form.files(&self.context)
     }
 
-    /// `timing.json`: wall-clock figures and places, never compared.
+    /// `timing.json`: wall-clock times and hosts, which are never compared.
     pub fn timing(&self) -> ReportFile {
         ReportFile {
             path: "timing.json".to_owned(),
@@ -314,7 +319,7 @@ fn source(spec: &Spec) -> String {
     let section = if source.section.is_empty() {
         String::new()
     } else {
-        // A number alone is that of a section; `table 3` says itself what it is.
+        // A bare number is a section; `table 3` already names its kind.
         let is_number = source.section.starts_with(|c: char| c.is_ascii_digit());
         let word = if is_number { "section " } else { "" };
         format!(", {word}{}", source.section)
@@ -322,7 +327,7 @@ fn source(spec: &Spec) -> String {
     one_line(&format!("{}{section}", source.study))
 }
 
-/// The claims that a cell shows, where cells show claims: a profile may be about a few of them.
+/// The claims shown by cells, if any cell shows claims: a profile may concern only a few of them.
 fn shown_claims(spec: &Spec, claims: &[Judged]) -> Vec<Judged> {
     let cells = spec.cells.iter().filter_map(|cell| match &cell.value {
         Cell::Claims(cell) => Some(&cell.0),
@@ -339,7 +344,7 @@ fn shown_claims(spec: &Spec, claims: &[Judged]) -> Vec<Judged> {
     claims.iter().filter(is_shown).cloned().collect()
 }
 
-/// The command line that makes the report again; words are quoted as a POSIX shell reads them.
+/// The command line that rebuilds the report, with words quoted for a POSIX shell.
 fn command(spec: &Spec) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%".contains(c);
     let quoted = |word: &str| match !word.is_empty() && word.chars().all(plain) {
@@ -357,7 +362,7 @@ fn command(spec: &Spec) -> String {
     one_line(&words.join(" "))
 }
 
-/// A cell that follows a text with a heading stands under that heading.
+/// Drops a cell's own heading if the text before it already provides one.
 fn drop_headings(cells: &mut [CellView]) {
     let mut is_under_one = false;
     for cell in cells {
@@ -370,7 +375,7 @@ fn drop_headings(cells: &mut [CellView]) {
     }
 }
 
-/// Takes the first figure out of the cells: it carries the finding.
+/// Removes the first figure from the cells: it carries the finding and is shown at the top.
 fn lead(cells: &mut [CellView]) -> Vec<Block> {
     let is_figure = |block: &Block| matches!(block, Block::Figure(_));
     for cell in cells {
@@ -386,7 +391,7 @@ fn cells(spec: &Spec, builder: &mut Builder<'_, '_>) -> Result<Vec<CellView>, Re
     let mut views = cells()
         .map(|(index, cell)| builder.cell(index, &cell.value, cell.line))
         .collect::<Result<Vec<_>, _>>()?;
-    // Texts come last: they refer to figures and tables by number.
+    // Texts come last because they refer to figures and tables by number.
     for (index, cell) in cells() {
         if let Cell::Text(text) = &cell.value {
             views[index].blocks = vec![builder.text_cell(index, &text.0, cell.line)?];
@@ -395,7 +400,8 @@ fn cells(spec: &Spec, builder: &mut Builder<'_, '_>) -> Result<Vec<CellView>, Re
     Ok(views)
 }
 
-/// Longest caption, in characters, that the contents give beyond its first clause.
+/// Maximum length, in characters, of a caption that the table of contents shows beyond its first
+/// clause.
 const CLAUSE: usize = 45;
 
 fn contents(cells: &[CellView]) -> Vec<Entry> {
@@ -404,7 +410,7 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
         title,
         is_minor,
     };
-    // Enough of a caption to know what is seen.
+    // Enough of a caption to recognise the figure or table.
     let titled = |kind: &str, number: usize, caption: &str| {
         let first = caption.split(['.', ';', ':']).next().unwrap_or_default();
         let plain = one_line(&first.replace('`', ""));
@@ -416,7 +422,7 @@ fn contents(cells: &[CellView]) -> Vec<Entry> {
     };
     let mut contents = Vec::new();
     for cell in cells {
-        // Only the first heading of a text: the anchor is the cell's.
+        // Only the first heading of a text, because the anchor belongs to the cell.
         let prose = cell.prose().map(|prose| headings(&prose.markdown));
         let of_text = prose.into_iter().flatten().next();
         let heading = cell.heading.map(str::to_owned).or(of_text);

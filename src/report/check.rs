@@ -1,19 +1,19 @@
-//! Comparing a committed report with the one its records give.
+//! Comparison of a committed report with the one built from its records.
 
 use super::{ReportFile, ReportFolder};
 use similar::{ChangeTag, TextDiff};
 use std::fmt::Write as _;
 
-/// Most characters of a line that a difference shows.
+/// Maximum number of characters of a line that a difference shows.
 const WIDTH: usize = 160;
 
-/// Most files whose lines are shown.
+/// Maximum number of files whose lines are shown.
 const FILES: usize = 5;
 
-/// Most lines shown of a file.
+/// Maximum number of lines shown per file.
 const LINES: usize = 8;
 
-/// What differs.
+/// The differences found.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", show(.0))]
 pub struct Differences(pub Vec<Difference>);
@@ -22,7 +22,7 @@ pub struct Differences(pub Vec<Difference>);
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Difference {
-    /// It should be there and is not.
+    /// It is missing.
     Missing {
         /// The file.
         path: String,
@@ -31,26 +31,27 @@ pub enum Difference {
     Unreadable {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It has other contents.
+    /// Its contents differ.
     Changed {
         /// The file.
         path: String,
-        /// First line that differs, from 1.
+        /// Number of the first line that differs, from 1.
         line: usize,
-        /// The first differing lines: `-` as committed, `+` as the records give it.
+        /// The first differing lines: `-` as committed, `+` as built from the records.
         lines: String,
     },
 }
 
-/// Compares the files of a report folder with `files`, line ends aside. `timing.json` is not looked at, nor is what
-/// else stands in the folder. Links are not followed, so nothing outside is ever shown.
+/// Compares the files of a report folder with `files`, ignoring line endings. `timing.json` and
+/// other files in the folder are ignored. Links are not followed, so nothing outside the folder is
+/// ever shown.
 ///
 /// # Errors
 ///
-/// What differs, readable.
+/// The differences, in readable form.
 pub fn check(folder: &ReportFolder<'_>, files: &[ReportFile]) -> Result<(), Differences> {
     let compared = files.iter().filter(|file| file.path != "timing.json");
     let differences: Vec<Difference> = compared.filter_map(|file| compare(folder, file)).collect();
@@ -63,7 +64,7 @@ pub fn check(folder: &ReportFolder<'_>, files: &[ReportFile]) -> Result<(), Diff
 
 fn compare(folder: &ReportFolder<'_>, file: &ReportFile) -> Option<Difference> {
     let path = file.path.clone();
-    // Room for other line ends and a few more lines; beyond that what differs need not be shown.
+    // Room for other line endings and a few more lines; differences beyond that need not be shown.
     let limit = 2 * file.bytes.len() as u64 + (64 << 10);
     let found = match folder.read(&path, limit) {
         Ok(bytes) => bytes,
@@ -76,7 +77,7 @@ fn compare(folder: &ReportFolder<'_>, file: &ReportFile) -> Option<Difference> {
     if found == file.bytes {
         return None;
     }
-    // A checkout may have turned line ends; nothing in a report holds a carriage return.
+    // A checkout may have changed line endings; reports never contain a carriage return.
     let found = String::from_utf8_lossy(&found).replace("\r\n", "\n");
     let expected = String::from_utf8_lossy(&file.bytes);
     if found == expected {
@@ -86,9 +87,10 @@ fn compare(folder: &ReportFolder<'_>, file: &ReportFile) -> Option<Difference> {
     Some(Difference::Changed { path, line, lines })
 }
 
-/// The first lines that differ, and the number of the first.
+/// The first lines that differ, and the number of the first one.
 fn first_lines(found: &str, expected: &str) -> (usize, String) {
-    // Only the stretch between the first and the last difference: reports have lines of a hundred kilobytes.
+    // Only the lines between the first and the last difference: reports have lines of a hundred
+    // kilobytes.
     let (old, new): (Vec<&str>, Vec<&str>) = (found.lines().collect(), expected.lines().collect());
     let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let reach = |lines: &[&str]| lines.len().min(same + 200);
@@ -123,12 +125,12 @@ fn first_lines(found: &str, expected: &str) -> (usize, String) {
     (same + 1, out)
 }
 
-/// Number of characters that two lines begin with in common.
+/// Length of the common prefix of two lines, in characters.
 fn common_prefix(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
 }
 
-/// The part of a line about a character, so that a changed digit in a long line is seen.
+/// The part of a line around a character, so that a changed digit in a long line is visible.
 fn window(line: &str, at: usize) -> String {
     let length = line.chars().count();
     if length <= WIDTH {

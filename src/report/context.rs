@@ -1,7 +1,7 @@
 //! Everything the templates see, typed and already formatted. `report --context` prints it as JSON.
 //!
-//! Text is cleaned of control characters but not escaped: the templates do that, except for fields named `html`, `svg`
-//! and `markdown`, which are finished markup.
+//! Control characters are removed from text, but it is not escaped: the templates do that, except
+//! for the fields `html`, `svg` and `markdown`, which are finished markup.
 
 use super::ReportFile;
 use super::chart::Figure;
@@ -11,7 +11,7 @@ use serde::Serialize;
 /// Format number of the context.
 pub const CONTEXT_FORMAT: u32 = 1;
 
-/// A report before its templates.
+/// A report before templates are applied.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReportContext {
     /// [`CONTEXT_FORMAT`].
@@ -20,11 +20,11 @@ pub struct ReportContext {
     pub name: String,
     /// Title.
     pub title: String,
-    /// What came out, below the title.
+    /// The result, shown below the title.
     pub finding: Option<Prose>,
-    /// What a ± of the finding is half of; `None` where it has none.
+    /// The kind of interval that a ± of the finding is half of; `None` if the finding has no ±.
     pub interval: Option<&'static str>,
-    /// What was asked, and how.
+    /// The question and the method.
     pub summary: Prose,
     /// Study and section.
     pub source: String,
@@ -32,31 +32,32 @@ pub struct ReportContext {
     pub profile: String,
     /// `--set` arguments.
     pub overrides: Vec<String>,
-    /// The command line that makes this report again.
+    /// The command line that rebuilds this report.
     pub command: String,
-    /// SHA-256 of the spec file, its first 12 digits.
+    /// The first 12 hexadecimal digits of the spec file's SHA-256.
     pub spec_digest: String,
     /// Sizes, as short facts.
     pub facts: Vec<Fact>,
     /// Text, tokenizer, device and program.
     pub origin: Vec<Fact>,
-    /// Folder of the report before this one, beside this one's.
+    /// Folder of the previous report, next to this one's.
     pub before: Option<String>,
-    /// Folder of the report after this one.
+    /// Folder of the next report.
     pub after: Option<String>,
-    /// What the reader has to know first: missing and failed runs, an engine without the bit-for-bit contract.
+    /// What the reader must know first: missing and failed runs, an engine without the bit-for-bit
+    /// contract.
     pub warnings: Vec<String>,
-    /// Claims by verdict, where the spec has claims.
+    /// Counts of verdicts, if the spec has claims.
     pub scoreboard: Option<Scoreboard>,
-    /// Findings that our runs contradict or that the study does: the first of them.
+    /// The first findings that are contradicted by our runs or by the study itself.
     pub disagreements: Vec<Disagreement>,
-    /// The figure that carries the finding, which stands below it.
+    /// The figure that carries the finding, shown below it.
     pub lead: Vec<Block>,
     /// Table of contents.
     pub contents: Vec<Entry>,
-    /// The notebook, and the appendix of runs and settings after it.
+    /// The notebook's cells, followed by the appendix of runs and settings.
     pub cells: Vec<CellView>,
-    /// CSS that the spec's theme makes; may be empty.
+    /// CSS generated from the spec's theme; may be empty.
     pub theme: String,
     /// Claims and metrics by name, for papers.
     #[serde(skip)]
@@ -64,7 +65,7 @@ pub struct ReportContext {
     /// Pictures of texts.
     #[serde(skip)]
     pub(super) pictures: Vec<ReportFile>,
-    /// What the page and its Markdown are rendered with.
+    /// The templates that render the page and its Markdown.
     #[serde(skip)]
     pub(super) templates: Templates,
 }
@@ -83,7 +84,7 @@ impl ReportContext {
     }
 }
 
-/// A number with a name.
+/// A named number.
 #[derive(Clone, Debug)]
 pub(super) struct Number {
     /// Id of a claim, or `setting/metric`.
@@ -94,7 +95,7 @@ pub(super) struct Number {
     pub(super) spread: Option<String>,
 }
 
-/// Prose in both forms.
+/// Prose as HTML and Markdown.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Prose {
     /// Finished HTML.
@@ -106,9 +107,9 @@ pub struct Prose {
 /// A named fact.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fact {
-    /// What.
+    /// Name.
     pub label: String,
-    /// How much.
+    /// Value, as text.
     pub value: String,
 }
 
@@ -119,22 +120,22 @@ pub struct Entry {
     pub anchor: String,
     /// Text.
     pub title: String,
-    /// Whether it is a figure or a table, which stand under the headings.
+    /// Whether it is a figure or a table, listed under a heading.
     pub is_minor: bool,
 }
 
-/// A cell, ready to be shown: exporters know its blocks and nothing else of it.
+/// A cell ready for display; exporters see only its blocks.
 #[derive(Clone, Debug, Serialize)]
 pub struct CellView {
     /// Anchor.
     pub anchor: String,
-    /// Its own heading; none where the text before it has one.
+    /// Its own heading; none if the text before it provides one.
     pub heading: Option<&'static str>,
-    /// What it shows, in reading order.
+    /// Its contents, in reading order.
     pub blocks: Vec<Block>,
 }
 
-/// What cells are made of.
+/// The parts of cells.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Block {
@@ -146,22 +147,22 @@ pub enum Block {
     Table(TableView),
     /// Cards of text, side by side.
     Cards(CardsView),
-    /// Verdicts counted.
+    /// Counts of verdicts.
     Tally(Scoreboard),
-    /// Blocks that are shown when they are asked for.
+    /// Blocks shown on request.
     Fold(FoldView),
 }
 
-/// Blocks behind a line that opens them.
+/// Blocks behind a line that unfolds them.
 #[derive(Clone, Debug, Serialize)]
 pub struct FoldView {
-    /// The line.
+    /// The visible line.
     pub summary: String,
-    /// Whether it is open at first.
+    /// Whether it is unfolded at first.
     pub is_open: bool,
-    /// Whether it is left out in print.
+    /// Whether it is omitted in print.
     pub is_bulk: bool,
-    /// What it hides; no folds.
+    /// The hidden blocks; no nested folds.
     pub blocks: Vec<Block>,
 }
 
@@ -172,13 +173,13 @@ pub struct FigureView {
     pub anchor: String,
     /// Number, from 1.
     pub number: usize,
-    /// What is seen, in one sentence (title and description of the picture).
+    /// A one-sentence description of the picture, used as its title and description.
     pub alt: String,
     /// Caption.
     pub caption: Prose,
-    /// Vector graphic for other programs, relative to the report.
+    /// Path of the vector graphic for other programs, relative to the report.
     pub file: String,
-    /// Data, relative to the report.
+    /// Path of the data, relative to the report.
     pub csv: String,
     /// The panels as inline graphics.
     pub panels: Vec<PanelView>,
@@ -190,7 +191,7 @@ pub struct FigureView {
     /// Contents of `csv`.
     #[serde(skip)]
     pub csv_text: String,
-    /// What it shows, as data.
+    /// Its contents, as data.
     #[serde(skip)]
     pub(super) figure: Figure,
 }
@@ -198,18 +199,18 @@ pub struct FigureView {
 /// A panel of a figure.
 #[derive(Clone, Debug, Serialize)]
 pub struct PanelView {
-    /// Title; empty where there is one panel.
+    /// Title; empty if there is only one panel.
     pub title: String,
     /// Finished inline SVG.
     pub svg: String,
 }
 
-/// A line of a legend.
+/// A legend entry.
 #[derive(Clone, Debug, Serialize)]
 pub struct LegendView {
     /// Text.
     pub label: String,
-    /// CSS classes: of the line or bar, and of its colour.
+    /// CSS classes: that of the line or bar, and that of its colour.
     pub class: String,
 }
 
@@ -218,15 +219,15 @@ pub struct LegendView {
 pub struct TableView {
     /// Anchor.
     pub anchor: String,
-    /// Number, from 1; none for tables that belong to something else.
+    /// Number, from 1; none for tables that belong to another block.
     pub number: Option<usize>,
     /// Caption.
     pub caption: Prose,
-    /// Columns, the row head first.
+    /// Columns, starting with the row head.
     pub columns: Vec<ColumnView>,
     /// Rows.
     pub rows: Vec<RowView>,
-    /// Data, relative to the report; empty where it is part of another file.
+    /// Path of the data, relative to the report; empty if another file contains it.
     pub csv: String,
     /// Contents of `csv`.
     #[serde(skip)]
@@ -240,22 +241,22 @@ pub struct ColumnView {
     pub label: String,
     /// Unit; may be empty.
     pub unit: String,
-    /// What it holds, in one sentence.
+    /// Its contents, in one sentence.
     pub about: Option<String>,
-    /// Whether it holds numbers (set flush right).
+    /// Whether it holds numbers, which are right-aligned.
     pub is_number: bool,
 }
 
 /// A row.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RowView {
-    /// Anchor, where links point to it.
+    /// Anchor, if links point to it.
     pub anchor: Option<String>,
-    /// CSS class, where it has one: that of a verdict.
+    /// CSS class, if any: that of a verdict.
     pub class: Option<&'static str>,
-    /// Cells, the row head first.
+    /// Cells, starting with the row head.
     pub cells: Vec<ValueView>,
-    /// What stands folded below the row head: its summary, and the text.
+    /// Folded details below the row head: summary and text.
     pub details: Option<(String, Prose)>,
 }
 
@@ -266,17 +267,17 @@ pub struct ValueView {
     pub text: String,
     /// Half-width of the interval, as text.
     pub spread: Option<String>,
-    /// What stands unseen after the number, so that the decimal points of a column lie below each other.
+    /// Invisible padding after the number, so that the decimal points of a column are aligned.
     pub pad: Option<String>,
-    /// What stands unseen after the half-width, for the same reason.
+    /// Invisible padding after the half-width, for the same reason.
     pub tail: Option<String>,
-    /// Anchor of the run it comes from.
+    /// Anchor of its run.
     pub run: Option<String>,
-    /// Small words below it.
+    /// Small text below it.
     pub note: Option<String>,
-    /// What a pointer that rests on it shows.
+    /// Its tooltip.
     pub hint: Option<String>,
-    /// Whether it is the best of its column.
+    /// Whether it is the best value of its column.
     pub is_best: bool,
 }
 
@@ -287,35 +288,35 @@ pub struct CardsView {
     pub cards: Vec<CardView>,
 }
 
-/// A card: a text whose beginning is marked.
+/// A card: a text whose beginning is highlighted.
 #[derive(Clone, Debug, Serialize)]
 pub struct CardView {
     /// Title: the name of a run.
     pub title: String,
     /// Anchor that the title links to.
     pub target: String,
-    /// Remark beside the title.
+    /// Note beside the title.
     pub note: String,
-    /// The beginning, marked: a prompt.
+    /// The highlighted beginning: a prompt.
     pub mark: String,
-    /// The rest: what a model wrote.
+    /// The rest: the model's text.
     pub text: String,
-    /// Both in a Markdown code block, fences included.
+    /// Both as a Markdown code block, including its fences.
     pub markdown: String,
 }
 
-/// Verdicts counted.
+/// Counts of verdicts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scoreboard {
-    /// All findings.
+    /// Number of findings.
     pub total: usize,
-    /// Settings and formulas, which are no findings, and how many of them hold.
+    /// A sentence on settings and formulas, which are not findings, and on how many of them hold.
     pub aside: Option<String>,
-    /// By verdict, every verdict that occurs, in fixed order.
+    /// Counts of all verdicts that occur, in fixed order.
     pub counts: Vec<VerdictCount>,
 }
 
-/// A finding that does not come out as published.
+/// A finding with a different outcome than published.
 #[derive(Clone, Debug, Serialize)]
 pub struct Disagreement {
     /// Anchor of its row in the ledger.
@@ -326,20 +327,20 @@ pub struct Disagreement {
     pub verdict: String,
     /// CSS class of the verdict.
     pub class: &'static str,
-    /// A sign that tells it without colour.
+    /// A sign that distinguishes the verdict without colour.
     pub sign: &'static str,
 }
 
-/// How often a verdict occurs.
+/// The count of one verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VerdictCount {
     /// Verdict as text: `holds`.
     pub verdict: String,
     /// CSS class: `holds`, `fails`, `inconclusive`, `unchecked`, `inconsistent`.
     pub class: &'static str,
-    /// A sign that tells it without colour.
+    /// A sign that distinguishes it without colour.
     pub sign: &'static str,
-    /// How many.
+    /// Number of claims.
     pub count: usize,
 }
 
@@ -364,7 +365,8 @@ impl ColumnView {
 }
 
 impl TableView {
-    /// Sets the numbers of each column so that their decimal points lie below each other, with and without half-widths.
+    /// Pads the numbers of each column so that their decimal points are aligned, with and without
+    /// half-widths.
     pub(crate) fn align(&mut self) {
         let fraction = |text: &str| {
             text.rsplit_once('.')
@@ -417,7 +419,7 @@ impl TableView {
 }
 
 impl ValueView {
-    /// A plain text.
+    /// A plain text value.
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -425,7 +427,7 @@ impl ValueView {
         }
     }
 
-    /// A text that links to a run.
+    /// A text value that links to a run.
     pub(crate) fn of_run(text: impl Into<String>, anchor: &str) -> Self {
         Self {
             run: Some(anchor.to_owned()),
@@ -435,7 +437,7 @@ impl ValueView {
 }
 
 impl CellView {
-    /// All of its blocks, those in folds too.
+    /// All its blocks, including those in folds.
     pub(crate) fn all_blocks(&self) -> impl Iterator<Item = &Block> {
         self.blocks.iter().flat_map(|block| match block {
             Block::Fold(fold) => fold.blocks.iter().collect(),
@@ -443,7 +445,7 @@ impl CellView {
         })
     }
 
-    /// The prose that it begins with.
+    /// The prose that it begins with, if any.
     pub(crate) fn prose(&self) -> Option<&Prose> {
         match self.blocks.first() {
             Some(Block::Prose(prose)) => Some(prose),

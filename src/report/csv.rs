@@ -1,7 +1,7 @@
-//! CSV as RFC 4180 has it, with line feeds.
+//! CSV according to RFC 4180, but with line feeds.
 
-/// A field, quoted where it has to be. A text that a spreadsheet would take for a formula begins with an apostrophe instead;
-/// numbers stay numbers.
+/// A field, quoted if necessary. A text that a spreadsheet would read as a formula is prefixed with
+/// an apostrophe; numbers stay numbers.
 pub(crate) fn field(text: &str) -> String {
     let is_formula =
         text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();

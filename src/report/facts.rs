@@ -1,4 +1,4 @@
-//! Facts of a report: sizes, where its text and numbers come from, and what a reader has to know first.
+//! Facts of a report: sizes, the origin of its text and numbers, and what a reader must know first.
 
 use super::context::Fact;
 use super::records;
@@ -84,7 +84,8 @@ pub(super) fn origin(spec: &Spec, results: &Results, version: &str) -> Vec<Fact>
     facts
 }
 
-/// The slices of files that runs were trained and validated on, with their digests; nothing for embedded corpora.
+/// The file slices that runs were trained and validated on, with their digests; empty for embedded
+/// corpora.
 fn documents(results: &Results) -> String {
     let mut slices = BTreeSet::new();
     for (name, word) in [("train", "training"), ("validation", "validation")] {
@@ -106,7 +107,7 @@ fn documents(results: &Results) -> String {
     shown.join("; ") + more
 }
 
-/// A choice in a few words: its name, and the file it reads or its version.
+/// A choice in a few words: its name, and its file or version.
 fn named(choice: &Value, path: Option<&std::path::Path>) -> String {
     let (name, settings) = match choice {
         Value::String(name) => (name.as_str(), &Value::Null),
@@ -184,7 +185,7 @@ pub(super) fn sizes(results: &Results) -> Vec<Fact> {
     facts
 }
 
-/// What the reader has to know first.
+/// What the reader must know first.
 pub(super) fn warnings(results: &Results) -> Vec<String> {
     let mut warnings = Vec::new();
     let count = |status: fn(RunStatus) -> bool| {
@@ -223,7 +224,8 @@ pub(super) fn warnings(results: &Results) -> Vec<String> {
     warnings
 }
 
-/// Notes of the records about data, each with the settings it holds for where it does not hold for all.
+/// The data notes of the records; a note that does not apply to all settings names those it applies
+/// to.
 fn data_notes(results: &Results) -> Vec<String> {
     let recorded = |run: &RunResult| run.record.is_some();
     let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

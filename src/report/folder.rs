@@ -1,10 +1,13 @@
-//! Report folders: what may be replaced and removed in them, and the index over all of them.
+//! Report folders: which files may be replaced or removed in them, and the index over all reports.
 //!
-//! A report lists its files with their digests in `data/files.json`. Only files that the list of an earlier report names are ever replaced or
-//! removed, and removed only while they have their digest: what somebody else put into the folder, or changed in it, stays. A folder that
-//! holds no report, and an index that is not ours, are refused. No link below the folder of reports is followed.
+//! A report lists its files with their digests in `data/files.json`. Only files listed by an
+//! earlier report are ever replaced or removed, and they are removed only if their digest still
+//! matches: files that somebody else added or changed stay. Folders that hold no report, and an
+//! index that specbook did not write, are refused. Links below the folder of reports are not
+//! followed.
 //!
-//! A report is written as a whole ([`staging`](super::staging)): one writer at a time, and a writer that is killed leaves nothing half done.
+//! A report is written as a whole ([`staging`](super::staging)): one writer at a time, and a killed
+//! writer leaves nothing half done.
 
 use super::staging::Staging;
 use super::{IndexEntry, Report, ReportError, ReportFile, index, read_records};
@@ -17,27 +20,27 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Largest file of a report that is read, bytes.
+/// Maximum size of a report file that is read, in bytes.
 pub(super) const LIMIT: u64 = 256 << 20;
 
-/// Where a report keeps what it can be rendered from again.
+/// The file from which a report can be rendered again.
 const RECORDS: &str = "data/records.jsonl";
 
-/// Where a report lists its files.
+/// The list of a report's files.
 const LIST: &str = "data/files.json";
 
 /// The page over all reports.
 const INDEX: &str = "index.html";
 
-/// What every page of ours has in its head.
+/// Marks the head of every page that specbook writes.
 const GENERATOR: &str = "<meta name=\"generator\" content=\"specbook\">";
 
 /// `data/files.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct List {
-    /// 1.
+    /// Always 1.
     format: u32,
-    /// Every file of the report but this one and `timing.json`.
+    /// Every file of the report except this one and `timing.json`.
     files: BTreeMap<String, FileEntry>,
 }
 
@@ -49,27 +52,28 @@ pub struct ReportFolder<'a> {
     fs: Arc<dyn Fs>,
 }
 
-/// What a folder holds before a report is written into it.
+/// Contents of a folder before a report is written into it.
 enum Before {
-    /// Nothing.
+    /// No report.
     Nothing,
     /// A report that lists its files.
     Listed(BTreeMap<String, FileEntry>),
-    /// A report of a version that did not list them yet.
+    /// A report written by a version that did not list its files yet.
     Unlisted,
 }
 
 impl<'a> ReportFolder<'a> {
-    /// The folder `name` below the folder `reports`.
+    /// The folder `name` inside the folder `reports`.
     pub fn new(reports: &'a Path, name: &'a str, fs: &dyn Fs) -> Self {
         let fs = fs.below(reports);
         Self { reports, name, fs }
     }
 
-    /// Refuses a place where no report can be written: a folder or an index that somebody else made.
+    /// Refuses a place where no report may be written: a folder or an index that somebody else
+    /// made.
     ///
     /// # Errors
-    /// [`ReportError::Foreign`] with what is in the way; a folder that cannot be read.
+    /// [`ReportError::Foreign`] with the obstacle; a folder that cannot be read.
     pub fn check_place(&self) -> Result<(), ReportError> {
         self.before()?;
         let index = self.reports.join(INDEX);
@@ -81,11 +85,13 @@ impl<'a> ReportFolder<'a> {
         }
     }
 
-    /// Writes the report, and the index over all reports beside it. Gives warnings: files that stay although the report no longer has
-    /// them, and neighbours that the index leaves out.
+    /// Writes the report and updates the index over all reports next to it. Returns warnings: files
+    /// that stay although the report no longer has them, and neighbouring reports that the index
+    /// omits.
     ///
     /// # Errors
-    /// [`ReportError::Foreign`]; another writer that does not end; a folder that cannot be written.
+    /// [`ReportError::Foreign`]; another writer that does not finish in time; a folder that cannot
+    /// be written.
     pub fn write(&self, report: &Report) -> Result<Vec<String>, ReportError> {
         let mut staging = Staging::begin(self.reports, &self.fs)?;
         self.check_place()?;
@@ -139,7 +145,7 @@ impl<'a> ReportFolder<'a> {
     /// Reads the records of the report.
     ///
     /// # Errors
-    /// No report, or records that are damaged or of another format.
+    /// A missing report, or records that are damaged or of another format.
     pub fn records(&self) -> Result<super::Records, ReportError> {
         Staging::settle(self.reports, &self.fs)?;
         let path = self.path(RECORDS);
@@ -170,7 +176,8 @@ impl<'a> ReportFolder<'a> {
         };
         match self.fs.read(&self.path(LIST), LIMIT) {
             Ok(bytes) => {
-                // One that cannot be read, as after a merge, lists nothing: then nothing is removed.
+                // An unreadable list (for example after a merge) counts as empty, so nothing is
+                // removed.
                 if let Ok(list) = serde_json::from_slice::<List>(&bytes) {
                     return Ok(Before::Listed(list.files));
                 }
@@ -193,7 +200,8 @@ impl<'a> ReportFolder<'a> {
         }
     }
 
-    /// Whether `file` may be put into the folder: where nothing is, where the same is, and over what a report made.
+    /// Whether `file` may be written to the folder: the place is empty, holds the same contents, or
+    /// holds a file that a report wrote.
     fn may_replace(&self, before: &Before, file: &ReportFile) -> Result<bool, ReportError> {
         let listed = match before {
             Before::Nothing | Before::Unlisted => true,
@@ -212,7 +220,8 @@ impl<'a> ReportFolder<'a> {
         }
     }
 
-    /// What somebody made of a file that is about to be replaced; line ends, which a checkout may have turned, aside.
+    /// Somebody's changes to a file that is about to be replaced, ignoring line endings, which a
+    /// checkout may have changed.
     fn changed(&self, before: &Before, file: &ReportFile) -> Option<Vec<u8>> {
         let Before::Listed(files) = before else {
             return None;
@@ -228,7 +237,8 @@ impl<'a> ReportFolder<'a> {
         (!is_ours).then_some(found)
     }
 
-    /// Moves what stands where a file belongs and is none (a link, a pipe) aside, without following it; gives a warning that tells.
+    /// Moves aside anything that is not a regular file (a link, a pipe) from the place of a file,
+    /// without following it; returns a warning about it.
     fn set_aside(&self, path: &str) -> Result<Option<String>, ReportError> {
         let place = self.path(path);
         match self.fs.metadata(&place)? {
@@ -247,7 +257,7 @@ impl<'a> ReportFolder<'a> {
         Ok(None)
     }
 
-    /// A name beside `path` under which `changed` stands, or nothing yet.
+    /// A name beside `path` that is free or already holds `changed`.
     fn aside(&self, path: &str, changed: &[u8]) -> String {
         let mut names = crate::fsx::aside(path);
         let is_free = |name: &String| match self.read(name, LIMIT) {
@@ -265,7 +275,7 @@ impl<'a> ReportFolder<'a> {
         }
     }
 
-    /// The reports of the index: `own` and what stands beside it.
+    /// The reports of the index: `own` and its neighbours.
     fn neighbours(
         &self,
         own: Option<IndexEntry>,
@@ -300,10 +310,10 @@ impl<'a> ReportFolder<'a> {
     }
 }
 
-/// The files of a report that `report --check` compares, the list of the others included.
+/// The files of a report that `report --check` compares, including the list of files.
 ///
 /// # Errors
-/// As [`Report::files`].
+/// Those of [`Report::files`].
 pub fn report_files(report: &Report) -> Result<Vec<ReportFile>, ReportError> {
     let mut files = report.files()?;
     let entry = |file: &ReportFile| FileEntry {

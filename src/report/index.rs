@@ -1,4 +1,4 @@
-//! The page over all reports: what was studied, and how its claims came out.
+//! The page over all reports: their subjects, and the outcome of their claims.
 
 use super::cell::claims::scoreboard;
 use super::cell::prose;
@@ -17,13 +17,13 @@ pub struct IndexEntry {
     pub folder: String,
     /// Title.
     pub title: String,
-    /// What was found.
+    /// Its finding.
     pub finding: Prose,
     /// Profile.
     pub profile: String,
     /// Number of runs.
     pub runs: usize,
-    /// Claims by verdict.
+    /// Counts of verdicts.
     pub scoreboard: Scoreboard,
 }
 
@@ -46,11 +46,12 @@ impl IndexEntry {
     }
 }
 
-/// Renders the index page over reports, in the order given: `index.html` of the folder `reports`.
+/// Renders the index page, `index.html` of the folder `reports`, with the reports in the given
+/// order.
 ///
 /// # Errors
 ///
-/// Faults of the program only.
+/// Bugs in specbook only.
 pub fn index(entries: &[IndexEntry]) -> Result<ReportFile, ReportError> {
     let html = render(
         &Templates::new(None)?,

@@ -1,4 +1,5 @@
-//! What a report tells of its making beside spec and results: `data/records.jsonl` keeps it, so that a check makes the same again.
+//! How a report was made, apart from spec and results; kept in `data/records.jsonl` so that a check
+//! can reproduce the report.
 
 use super::assets::Assets;
 use super::export::TemplateFolder;
@@ -10,13 +11,13 @@ use serde::{Deserialize, Serialize};
 pub struct Making {
     /// Version of the program.
     pub specbook: String,
-    /// Folder of the report before it.
+    /// Folder of the previous report.
     #[serde(default)]
     pub before: Option<String>,
-    /// Folder of the report after it.
+    /// Folder of the next report.
     #[serde(default)]
     pub after: Option<String>,
-    /// Templates of the user.
+    /// The user's templates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates: Option<TemplateFolder>,
     /// Pictures and bibliography, from the files beside the spec.
@@ -37,7 +38,7 @@ impl Default for Making {
 }
 
 impl Making {
-    /// The making of the report in `folder`, which stands among the reports in `folders`.
+    /// The making of the report in `folder`, one of the reports in `folders`.
     pub fn among(folder: &str, mut folders: Vec<String>) -> Self {
         folders.push(folder.to_owned());
         folders.sort();

@@ -1,13 +1,14 @@
-//! Formulas: LaTeX to MathML, which browsers draw by themselves.
+//! Formulas: LaTeX converted to MathML, which browsers render themselves.
 
 use super::text::escape;
 use pulldown_latex::config::{DisplayMode, RenderConfig};
 use pulldown_latex::{Parser, Storage, push_mathml};
 
-/// Longest formula, in bytes.
+/// Maximum length of a formula, in bytes.
 const LONGEST: usize = 4_000;
 
-/// A formula as MathML, with its source as annotation; as it is written where it cannot be read.
+/// A formula as MathML with its source as an annotation, or its source as text if it cannot be
+/// parsed.
 pub(crate) fn mathml(latex: &str, is_block: bool) -> String {
     let as_written = || {
         let fence = if is_block { "$$" } else { "$" };
@@ -30,7 +31,7 @@ pub(crate) fn mathml(latex: &str, is_block: bool) -> String {
     };
     let mut out = String::new();
     match push_mathml(&mut out, Parser::new(latex, &storage), config) {
-        // A formula that is wider than the page scrolls in its own box.
+        // A formula wider than the page scrolls in its own box.
         Ok(()) if is_block => format!("<span class=\"scroll formula\">{out}</span>"),
         Ok(()) => out,
         Err(_) => as_written(),

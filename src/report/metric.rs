@@ -1,8 +1,8 @@
-//! What the report knows about metrics by name: label, unit, direction, digits.
+//! Display of metrics by name: label, unit, direction, digits.
 
 use crate::record::{MetricPoint, RunResult, ngram_mark};
 
-/// Which direction is good.
+/// The desirable direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
     Lower,
@@ -10,19 +10,20 @@ pub(crate) enum Better {
     Neither,
 }
 
-/// How a metric is shown.
+/// Display of a metric.
 #[derive(Clone, Debug)]
 pub(crate) struct Metric {
     pub(crate) label: String,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
     pub(crate) shape: Shape,
-    /// What it is, in one sentence.
+    /// Its meaning, in one sentence.
     pub(crate) about: Option<&'static str>,
 }
 
 impl Metric {
-    /// The same as the name of an axis, which begins with a small letter: `validation loss (nats)`.
+    /// Label and unit as an axis label, beginning with a lower-case letter:
+    /// `validation loss (nats)`.
     pub(crate) fn on_axis(&self) -> String {
         let mut name = self.with_unit();
         let is_word = name.chars().nth(1).is_some_and(char::is_lowercase);
@@ -32,7 +33,7 @@ impl Metric {
         name
     }
 
-    /// The label with its unit: `Validation loss (nats)`.
+    /// Label and unit: `Validation loss (nats)`.
     pub(crate) fn with_unit(&self) -> String {
         match self.unit {
             "" => self.label.clone(),
@@ -41,20 +42,21 @@ impl Metric {
     }
 }
 
-/// How many digits a metric gets.
+/// Number of digits shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// Three decimals.
     Loss,
     /// Four significant digits.
     Ratio,
-    /// A fraction shown in per cent.
+    /// A fraction shown as a percentage.
     Percent,
     /// A whole number.
     Count,
 }
 
-/// What is known of the metric `name`: its meaning and direction from [`crate::eval`], its looks from here.
+/// Describes the metric `name`: its meaning and direction come from [`crate::eval`], its display
+/// from this module.
 pub(crate) fn describe(name: &str) -> Metric {
     let known = crate::eval::metric(name);
     let better = match known.and_then(|metric| metric.lower_is_better) {
@@ -132,7 +134,7 @@ fn label(name: &str) -> String {
     words
 }
 
-/// The value of the metric `name` of a run: a result, or one of its sizes.
+/// The value of the metric `name` of a run: one of its results or sizes.
 pub(crate) fn value(run: &RunResult, name: &str) -> Option<f64> {
     if let Some(value) = run.metrics.get(name) {
         return Some(*value).filter(|value| value.is_finite());
@@ -156,7 +158,7 @@ pub(crate) fn value(run: &RunResult, name: &str) -> Option<f64> {
 /// The names of the curves that a run records.
 pub(crate) const CURVES: &[&str] = MetricPoint::CURVES;
 
-/// The value of a curve at a point.
+/// The value of a curve at a recorded point.
 pub(crate) fn at(point: &MetricPoint, curve: &str) -> Option<f64> {
     point.value(curve)
 }
@@ -175,7 +177,7 @@ pub(crate) fn curve_label(curve: &str) -> &str {
         other => other,
     }
 }
-/// The mark of runs that all learned no more than word or pair frequencies, and what it means.
+/// The mark for runs that have all learned no more than word or pair frequencies, and its meaning.
 pub(crate) fn mark<'a>(
     runs: impl IntoIterator<Item = &'a RunResult>,
 ) -> Option<(char, &'static str)> {
@@ -186,7 +188,7 @@ pub(crate) fn mark<'a>(
     ngram_mark(most)
 }
 
-/// What `marks` mean, as a sentence of a caption.
+/// The meaning of `marks`, as a sentence of a caption.
 pub(crate) fn marks_told(marks: impl Iterator<Item = (char, &'static str)>) -> Option<String> {
     let marks: std::collections::BTreeMap<char, &str> = marks.collect();
     let told: Vec<String> = marks

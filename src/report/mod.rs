@@ -1,15 +1,17 @@
 //! Reports: from a spec and its results to HTML, Markdown, a notebook, figures and data.
 //!
-//! A report is a pure function of the spec, the results and the judged claims: no clock, host or absolute path enters it,
-//! and rendering twice gives the same bytes. What is volatile stands in `timing.json` alone. The way of a report is
+//! A report is a pure function of the spec, the results and the judged claims: it does not depend
+//! on the clock, the host or absolute paths, and rendering twice gives the same bytes. Only
+//! `timing.json` holds volatile figures. A report is made in these steps:
 //!
 //! ```text
 //! Spec, Results, claims ─► ReportContext (typed, formatted) ─► templates (minijinja) ─► index.html, report.md, report.ipynb
 //!                              └─► figures as data ─► plotters ─► finishing step ─► inline SVG, figures/*.svg, data/*.csv
 //! ```
 //!
-//! Nothing here trains, reads a store, or knows of tensors. `data/records.jsonl` holds everything that a report used, so
-//! that [`check`] can compare a committed report with the one its own records give.
+//! This module does not train, read a store or use tensors. `data/records.jsonl` contains
+//! everything that a report used, so [`check`] can compare a committed report with the one built
+//! from its own records.
 
 mod assets;
 mod bibliography;

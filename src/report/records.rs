@@ -1,9 +1,10 @@
-//! `data/records.jsonl`: the plan and every number a report used, enough to render it again without a store.
+//! `data/records.jsonl`: the plan and every number used by a report, enough to render it again
+//! without a store.
 //!
-//! One JSON object per line: the header; texts and lists that several runs share; one line per run, in plan order; the
-//! claims as they were judged. Nothing volatile is kept: no timing, no costs, no provenance, no file sizes, and of the
-//! instruction set only what results depend on. Steps are kept by column, since most columns are constant or equal to
-//! another one.
+//! One JSON object per line: the header; texts and lists shared by several runs; one line per run,
+//! in plan order; the judged claims. Nothing volatile is kept: no timing, costs, provenance or file
+//! sizes, and only that part of the instruction set on which results depend. Steps are stored by
+//! column, since most columns are constant or equal to another one.
 
 use super::Making;
 use crate::claim::Verdict;
@@ -31,17 +32,17 @@ pub struct RecordsHeader {
     pub spec: String,
     /// Title of the report.
     pub title: String,
-    /// What was found, as Markdown; may be empty.
+    /// The finding, as Markdown; may be empty.
     #[serde(default)]
     pub finding: String,
     /// Profile.
     pub profile: String,
     /// `--set` arguments, in order.
     pub overrides: Vec<String>,
-    /// The spec file as the command named it; of an absolute path the name alone.
+    /// The spec file as named on the command line; only the file name of an absolute path.
     #[serde(default)]
     pub file: String,
-    /// Version of the program and neighbours.
+    /// Version of the program, and neighbouring reports.
     #[serde(default)]
     pub making: Making,
     /// SHA-256 of the spec file.
@@ -50,7 +51,7 @@ pub struct RecordsHeader {
     pub runs: usize,
 }
 
-/// A claim as it was judged, in `data/records.jsonl` and in the index.
+/// A judged claim, in `data/records.jsonl` and in the index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimLine {
@@ -58,23 +59,23 @@ pub struct ClaimLine {
     pub id: String,
     /// Verdict.
     pub verdict: Verdict,
-    /// Whether it restates a setting or a formula and is no finding.
+    /// Whether it restates a setting or a formula, and so is not a finding.
     #[serde(default)]
     pub aside: bool,
-    /// Published value, where there is one.
+    /// Published value, if any.
     pub published: Option<String>,
-    /// Measured value, where there is one.
+    /// Measured value, if any.
     pub ours: Option<f64>,
 }
 
-/// What `data/records.jsonl` holds.
+/// The contents of `data/records.jsonl`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Records {
     /// First line.
     pub header: RecordsHeader,
-    /// The results, without anything volatile.
+    /// The results, without volatile values.
     pub results: Results,
-    /// The claims as they were judged.
+    /// The judged claims.
     pub claims: Vec<ClaimLine>,
 }
 
@@ -87,9 +88,9 @@ struct Shared {
     keys: Vec<Value>,
 }
 
-/// Removes from `results` whatever may differ between two computations of the same thing: time, place, files, estimated costs,
-/// steps that are not numbers. Reports see nothing else; judge claims over these results too, so that `report --check` judges
-/// the same.
+/// Removes from `results` everything that may differ between two computations of the same thing:
+/// time, place, files, estimated costs, and steps that are not numbers. Reports see nothing else.
+/// Judge claims on these results too, so that `report --check` judges the same.
 pub fn stable(results: &Results) -> Results {
     let mut stable = results.clone();
     for run in &mut stable.runs {
@@ -139,7 +140,8 @@ fn is_finite(point: &MetricPoint) -> bool {
     .all(f64::is_finite)
 }
 
-/// The spec file as it was named, with forward slashes; of an absolute path, which belongs to one machine, the name alone.
+/// The spec file as named, with forward slashes; only the file name of an absolute path, which
+/// belongs to one machine.
 pub(crate) fn file(spec: &Spec) -> String {
     let name = match spec.path.is_absolute() {
         true => spec.path.file_name().unwrap_or_default().as_ref(),
@@ -151,7 +153,7 @@ pub(crate) fn file(spec: &Spec) -> String {
     name.strip_prefix("./").unwrap_or(&name).to_owned()
 }
 
-/// Writes the file. `results` are [`stable`].
+/// Writes the file. `results` must be [`stable`].
 pub(crate) fn write(
     spec: &Spec,
     finding: &str,
@@ -191,10 +193,10 @@ pub(crate) fn write(
     Ok(bytes)
 }
 
-/// The parts of an estimate that stand in `timing.json` alone.
+/// The parts of an estimate that appear in `timing.json` only.
 const COSTS: [&str; 4] = ["flops", "peak_rss_bytes", "disk_bytes", "seconds"];
 
-/// What several runs share, each thing once, and where in its list it stands, by its JSON.
+/// Values shared by several runs, each stored once, with an index by their JSON.
 #[derive(Default)]
 struct Sharing {
     shared: Shared,
@@ -271,8 +273,8 @@ fn run_to_value(run: &RunResult, sharing: &mut Sharing) -> Result<Value, serde_j
     Ok(value)
 }
 
-/// Points by column. A column is a list; or one value that all points have; or `"=other"`, equal to another column; or
-/// `"1.."`, counting from 1.
+/// Points by column. A column is a list; or one value shared by all points; or `"=other"`, equal to
+/// another column; or `"1.."`, counting from 1.
 fn series_to_value(series: &[MetricPoint]) -> Result<Value, serde_json::Error> {
     let points: Vec<Map<String, Value>> = series
         .iter()
@@ -316,7 +318,8 @@ fn series_to_value(series: &[MetricPoint]) -> Result<Value, serde_json::Error> {
     Ok(Value::Object(out))
 }
 
-/// `timing.json`: the volatile figures of the runs and the claims about them, the only place in a report folder that holds them.
+/// `timing.json`: the volatile figures of the runs and the claims about them. No other file in a
+/// report folder holds any.
 pub(crate) fn timing(spec: &Spec, results: &Results) -> Result<Vec<u8>, serde_json::Error> {
     let runs: Vec<Value> = results
         .runs
@@ -355,7 +358,7 @@ pub(crate) fn timing(spec: &Spec, results: &Results) -> Result<Vec<u8>, serde_js
     Ok(bytes)
 }
 
-/// Whether a run has something to show.
+/// Whether a run has results to show.
 pub(crate) fn is_finished(run: &RunResult) -> bool {
     run.record
         .as_ref()

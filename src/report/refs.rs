@@ -1,5 +1,6 @@
-//! References in texts: to figures, tables and claims (`@fig-NAME`, `@tbl-NAME`, `@claim-ID`), to works (`@KEY`, `[@KEY; @KEY]`), to pictures
-//! beside the spec; and footnotes, whose names are made unique over the report.
+//! References in texts: to figures, tables and claims (`@fig-NAME`, `@tbl-NAME`, `@claim-ID`), to
+//! works (`@KEY`, `[@KEY; @KEY]`), to pictures beside the spec; and footnotes, whose names are made
+//! unique within the report.
 
 use super::assets::Assets;
 use super::bibliography::{Bibliography, Work};
@@ -9,17 +10,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What texts can refer to.
+/// Targets that texts can refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Targets {
     /// Words and anchor by name: `fig-width` → (`Figure 2`, `figure-2`).
     places: BTreeMap<String, (String, String)>,
     works: Bibliography,
-    /// Keys of the works that were cited, in order.
+    /// Keys of the cited works, in order.
     cited: RefCell<Vec<String>>,
 }
 
-/// Beginnings of the names of places.
+/// Prefixes of names that refer to places.
 const KINDS: [&str; 3] = ["fig-", "tbl-", "claim-"];
 
 impl Targets {
@@ -35,7 +36,7 @@ impl Targets {
         self.places.insert(name, (words, anchor));
     }
 
-    /// The works that were cited, in order.
+    /// The cited works, in order.
     pub(crate) fn cited(&self) -> Vec<Work> {
         let keys = self.cited.borrow();
         keys.iter()
@@ -44,10 +45,10 @@ impl Targets {
             .collect()
     }
 
-    /// Puts links in place of references; `anchor` makes the names of footnotes unique.
+    /// Replaces references with links; `anchor` makes the names of footnotes unique.
     ///
     /// # Errors
-    /// A name of a figure, table or claim that there is not, in words.
+    /// A message about a figure, table or claim that does not exist.
     pub(crate) fn resolve(
         &self,
         markdown: &str,
@@ -80,7 +81,7 @@ impl Targets {
                     changes.push((at + 2..at + 2, format!("{anchor}-")));
                 }
                 Event::Text(_) if inside == 0 => match texts.last_mut() {
-                    // Brackets split a text into several.
+                    // The parser splits a text at brackets.
                     Some(last) if last.end == range.start => last.end = range.end,
                     _ => texts.push(range),
                 },
@@ -166,7 +167,7 @@ impl Targets {
     }
 }
 
-/// Whether what follows stands in brackets that cite: `[@one; @two`.
+/// Whether the following text is inside citing brackets: `[@one; @two`.
 fn is_citation(before: &str) -> bool {
     match before.rsplit_once('[') {
         Some((_, inside)) => {

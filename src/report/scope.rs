@@ -1,4 +1,4 @@
-//! What all cells look at: the spec, the runs, and where in the page each run stands.
+//! The context shared by all cells: the spec, the runs, and each run's anchor on the page.
 
 use super::ReportError;
 use super::chart::{Colours, same};
@@ -22,7 +22,7 @@ pub(crate) struct Scope<'a> {
     session: OnceCell<Session>,
 }
 
-/// Replicates of one setting: runs that differ in their seed only.
+/// Replicates of one setting: runs that differ only in their seed.
 pub(crate) struct Group<'a> {
     pub(crate) name: String,
     pub(crate) runs: Vec<&'a RunResult>,
@@ -51,7 +51,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The same where no page is made, only names are looked up.
+    /// The same without anchors, for resolving names without making a page.
     pub(crate) fn without_anchors(spec: &'a Spec, results: &'a Results) -> Self {
         Self {
             spec,
@@ -62,17 +62,18 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The results as expressions see them.
+    /// The results as seen by expressions.
     pub(crate) fn session(&self) -> &Session {
         self.session
             .get_or_init(|| Session::new(self.results.clone()))
     }
 
-    /// A metric over replicates of one setting, with half of its widest interval: all that stands behind a ±.
+    /// A metric over replicates of one setting, with half of its widest interval: the value behind
+    /// every ±.
     pub(crate) fn estimate(&self, runs: &[&RunResult], name: &str) -> Option<Estimate> {
         let names = runs.iter().map(|run| run.name.as_str());
         let finished = self.session().estimate(names, name);
-        // Runs that are planned only have counts.
+        // Runs that are only planned have nothing but counts.
         finished.or_else(|| {
             let planned = runs.iter().filter_map(|run| metric::value(run, name));
             let mean = stats::mean(&planned.collect::<Vec<f64>>())?;
@@ -80,7 +81,7 @@ impl<'a> Scope<'a> {
         })
     }
 
-    /// What a ± is half of.
+    /// The kind of interval that a ± is half of.
     pub(crate) fn interval_told(&self) -> &'static str {
         match self.results.runs.iter().any(|run| run.draw() != 0) {
             true => {
@@ -90,7 +91,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The anchor of a run of this report.
+    /// The anchor of a run in this report.
     pub(crate) fn anchor(&self, run: &RunResult) -> String {
         self.results
             .runs
@@ -150,7 +151,8 @@ impl<'a> Scope<'a> {
         })
     }
 
-    /// The values of an axis among `runs`: in the order of the spec, values it does not name after them.
+    /// The values of an axis among `runs`: in the order of the spec, followed by values that the
+    /// spec does not name.
     pub(crate) fn values(&self, axis: &str, runs: &[&RunResult]) -> Vec<Value> {
         let mut occurring: Vec<Value> = Vec::new();
         for run in runs {
@@ -192,12 +194,12 @@ impl<'a> Scope<'a> {
         Ok(self.results.runs.iter().filter(fits).collect())
     }
 
-    /// The words of the spec for a name, where it has some.
+    /// The spec's label for a name, if any.
     fn label(&self, name: &str) -> Option<String> {
         self.spec.labels.get(name).map(|label| one_line(label))
     }
 
-    /// Whether runs have this axis.
+    /// Whether any run has this axis.
     pub(crate) fn is_axis(&self, name: &str) -> bool {
         let mut runs = self.results.runs.iter();
         runs.any(|run| axis_value(run, name).is_some())
@@ -208,14 +210,15 @@ impl<'a> Scope<'a> {
         self.label(axis).unwrap_or_else(|| one_line(axis))
     }
 
-    /// A setting (a run, its seed aside) in words.
+    /// A setting (a run regardless of its seed) in words.
     pub(crate) fn setting_name(&self, group: &Group<'_>) -> String {
         let run = group.runs.first();
         let words = run.and_then(|run| self.words(run));
         words.unwrap_or_else(|| one_line(&group.name))
     }
 
-    /// A run in words: its setting, and which of the replicates it is. Its name, where the spec has no words for it.
+    /// A run in words: its setting and the number of the replicate; or its name, if the spec has no
+    /// label for it.
     pub(crate) fn run_name(&self, run: &RunResult) -> String {
         let Some(mut words) = self.words(run) else {
             return one_line(&run.name);
@@ -230,7 +233,8 @@ impl<'a> Scope<'a> {
         words
     }
 
-    /// The label of a run's setting, or the values of its axes where the spec has words for one of them.
+    /// The label of a run's setting, or the values of its axes if the spec has a label for one of
+    /// them.
     fn words(&self, run: &RunResult) -> Option<String> {
         let of_axes = || {
             let axes = run.axes.iter();
@@ -255,7 +259,8 @@ impl<'a> Scope<'a> {
         label.unwrap_or(text)
     }
 
-    /// The same as the title of a panel or a row: cases and choices name themselves, numbers need their axis.
+    /// The same as a title of a panel or row: cases and choices name themselves, while numbers need
+    /// their axis.
     pub(crate) fn value_title(&self, axis: &str, value: &Value) -> String {
         let name = self.value_name(axis, value);
         match value {
@@ -274,7 +279,7 @@ impl<'a> Scope<'a> {
             .unwrap_or_else(|| metric::curve_label(curve).to_owned())
     }
 
-    /// What is known of a metric, in the spec's words.
+    /// The description of a metric, with the spec's label.
     pub(crate) fn metric(&self, name: &str) -> Metric {
         let known = metric::describe(name);
         Metric {
@@ -283,7 +288,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The values that a filter asks for; `min` and `max` are those of an axis of numbers.
+    /// The values that a filter asks for; `min` and `max` select those of a numeric axis.
     pub(crate) fn wanted(&self, axis: &str, value: &Value) -> Vec<Value> {
         let extreme = |larger: bool| {
             let runs = self.results.runs.iter();
@@ -311,7 +316,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The value of an axis of a run.
+/// A run's value on an axis.
 pub(crate) fn axis_value(run: &RunResult, axis: &str) -> Option<Value> {
     run.axes
         .iter()
@@ -332,7 +337,7 @@ pub(crate) fn value_text(value: &Value) -> String {
     }
 }
 
-/// A choice with its settings, as run names have it: `cosine{warmup_steps=10}`.
+/// A choice with its settings, as in run names: `cosine{warmup_steps=10}`.
 fn choice(name: &str, settings: &Value) -> String {
     let Value::Object(settings) = settings else {
         return one_line(&format!("{name}={}", value_text(settings)));
@@ -343,7 +348,7 @@ fn choice(name: &str, settings: &Value) -> String {
     shorten(&one_line(&format!("{name}{{{}}}", settings.join(","))), 200)
 }
 
-/// Puts runs that differ in their seed only together, in plan order.
+/// Groups runs that differ only in their seed, in plan order.
 pub(crate) fn groups<'a>(runs: &[&'a RunResult]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for run in runs {

@@ -1,8 +1,10 @@
-//! Writing files below a folder all at once.
+//! Writes files below a folder all at once.
 //!
-//! New files are gathered in the folder `.specbook-write`, which git ignores; a journal then says what is to be put where and what is to
-//! be removed; then it is done, and the folder goes. Whoever comes after a writer that was killed finishes what the journal says, or, where
-//! there is none yet, throws away what was gathered. A lock lets one writer in at a time; readers wait for it where they find the folder.
+//! New files are collected in the folder `.specbook-write`, which git ignores. A journal then lists
+//! the files to put in place and the files to remove; these changes are carried out, and the folder
+//! is deleted. Whoever comes after a killed writer completes the journal or, if there is none yet,
+//! discards the collected files. A lock admits one writer at a time; readers wait for it if the
+//! folder exists.
 
 use crate::digest::Sha256Hex;
 use crate::fsx::{Fs, FsResult, Lock};
@@ -16,22 +18,23 @@ const JOURNAL: &str = "journal.json";
 const NEW: &str = "new";
 const LOCK: &str = "lock";
 
-/// How long a writer waits for another one.
+/// Time that a writer waits for another one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longest journal that is read, bytes.
+/// Maximum length of a journal, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// What is to be done; paths are relative to the folder written to, with forward slashes.
+/// The changes to carry out; paths are relative to the folder written to, with forward slashes.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Journal {
     put: Vec<String>,
-    /// Removed only while they have this digest.
+    /// Files to remove if they still have this digest.
     remove: Vec<(String, Sha256Hex)>,
 }
 
-/// A change of files below a folder that is being prepared. Dropped before [`finish`](Self::finish), nothing happens.
+/// A change of files below a folder, in preparation. If it is dropped before
+/// [`finish`](Self::finish), nothing happens.
 pub(super) struct Staging<'a> {
     root: &'a Path,
     fs: Arc<dyn Fs>,
@@ -40,12 +43,13 @@ pub(super) struct Staging<'a> {
 }
 
 impl<'a> Staging<'a> {
-    /// Becomes the writer of `root`, which is created; finishes first what a killed one began.
+    /// Becomes the writer of `root`, creating the folder if necessary; first completes the work of
+    /// a killed writer.
     pub(super) fn begin(root: &'a Path, fs: &Arc<dyn Fs>) -> FsResult<Self> {
         let folder = root.join(FOLDER);
         let lock = loop {
             fs.create_dir_all(&folder)?;
-            // A writer that ends removes the folder.
+            // A finishing writer removes the folder.
             match Lock::take(&folder.join(LOCK), PATIENCE) {
                 Err(error) if error.is_not_found() => {}
                 other => break other?,
@@ -62,7 +66,7 @@ impl<'a> Staging<'a> {
         Ok(staging)
     }
 
-    /// Waits for a writer at work below `root`, and finishes what a killed one began.
+    /// Waits for an active writer below `root`, and completes the work of a killed one.
     pub(super) fn settle(root: &'a Path, fs: &Arc<dyn Fs>) -> FsResult<()> {
         match fs.metadata(&root.join(FOLDER))? {
             Some(found) if found.is_dir() => Self::begin(root, fs)?.clear(),
@@ -70,7 +74,8 @@ impl<'a> Staging<'a> {
         }
     }
 
-    /// Prepares a file, unless the same stands there already (it then keeps its modification time).
+    /// Prepares a file unless the same contents are already in place; the file then keeps its
+    /// modification time.
     pub(super) fn put(&mut self, path: &str, bytes: &[u8]) -> FsResult<()> {
         let old = self.fs.read(&self.root.join(path), bytes.len() as u64);
         if old.is_ok_and(|old| old == bytes) {
@@ -85,12 +90,13 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// Prepares the removal of a file, if it still has this digest then.
+    /// Prepares the removal of a file, which takes place only if the file then still has this
+    /// digest.
     pub(super) fn remove(&mut self, path: &str, digest: Sha256Hex) {
         self.journal.remove.push((path.to_owned(), digest));
     }
 
-    /// Does all that was prepared.
+    /// Carries out all prepared changes.
     pub(super) fn finish(self) -> FsResult<()> {
         let journal = serde_json::to_vec(&self.journal).expect("a list of paths and digests");
         let path = self.root.join(FOLDER).join(JOURNAL);
@@ -107,7 +113,7 @@ impl<'a> Staging<'a> {
         let path = self.root.join(FOLDER).join(JOURNAL);
         match self.fs.read(&path, LIMIT) {
             Ok(bytes) => {
-                // A journal is written whole; one that cannot be read is not ours to follow.
+                // Journals are written atomically, so an unreadable one is not ours and is ignored.
                 if let Ok(journal) = serde_json::from_slice::<Journal>(&bytes) {
                     self.apply(&journal)?;
                 }
@@ -123,7 +129,7 @@ impl<'a> Staging<'a> {
         let fs = self.fs.as_ref();
         for path in journal.put.iter().filter(|path| is_below(path)) {
             let (new, target) = (self.new_file(path), self.root.join(path));
-            // Where it is gone, it was put in place before.
+            // A missing file was already put in place.
             if fs.metadata(&new)?.is_none_or(|found| found.is_dir()) {
                 continue;
             }
@@ -144,7 +150,8 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// Ends being the writer. The lock goes last: whoever waits for it may begin at once, and the folder is theirs then.
+    /// Stops being the writer. The lock is released last: whoever waits for it may begin at once,
+    /// and the folder is then theirs.
     fn clear(self) -> FsResult<()> {
         let Self { root, fs, lock, .. } = self;
         let folder = root.join(FOLDER);
@@ -158,13 +165,13 @@ impl<'a> Staging<'a> {
             }
         }
         fs.remove_file(&folder.join(LOCK))?;
-        // Windows keeps the name of a removed file until it is closed.
+        // Windows keeps the name of a removed file until the file is closed.
         drop(lock);
         fs.remove_dir(&folder).map(|_| ())
     }
 }
 
-/// Whether a path of a journal stays below the folder and out of our own.
+/// Whether a path in a journal stays below the folder and outside our own folder.
 fn is_below(path: &str) -> bool {
     let mut parts = Path::new(path).components();
     parts.all(|part| matches!(part, Component::Normal(name) if name != FOLDER))
@@ -177,7 +184,7 @@ mod tests {
 
     const OLD: [(&str, &str); 3] = [("a/x", "1"), ("a/gone", "2"), ("index", "3")];
 
-    /// Puts new files over the old ones and removes one.
+    /// Replaces two files and removes one.
     fn change(root: &Path, fs: &Arc<dyn Fs>) -> FsResult<()> {
         let mut staging = Staging::begin(root, fs)?;
         staging.put("a/x", b"new 1")?;
@@ -209,7 +216,7 @@ mod tests {
             let faulty = FaultFs::new(Arc::clone(&real), at, Fault::Kill);
             let faulty: Arc<dyn Fs> = Arc::new(faulty);
             let ended = change(root, &faulty.below(root));
-            // A reader that comes next sees one or the other; then nothing of the writer is left.
+            // The next reader sees one state or the other, and nothing of the writer is left.
             Staging::settle(root, &real.below(root)).unwrap();
             let after = state(root);
             let changed = [
@@ -233,7 +240,7 @@ mod tests {
         assert!(outcomes[0] > 10 && outcomes[1] > 5, "{outcomes:?}");
     }
 
-    /// Nobody fails, and what is there at last is what one of them wrote, as a whole.
+    /// No writer fails, and the final contents are those of one writer as a whole.
     #[test]
     fn writers_beside_each_other_all_succeed() {
         let folder = tempfile::tempdir().unwrap();

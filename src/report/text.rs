@@ -1,4 +1,5 @@
-//! Text from specs, corpora and models, made safe for a page: control characters out, markup escaped, Markdown to HTML.
+//! Makes text from specs, corpora and models safe for a page: removes control characters, escapes
+//! markup, converts Markdown to HTML.
 
 use super::math::mathml;
 use pulldown_cmark::{
@@ -7,13 +8,14 @@ use pulldown_cmark::{
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What is read beyond CommonMark.
+/// Extensions of CommonMark that are supported.
 pub(crate) const EXTENSIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
     .union(Options::ENABLE_FOOTNOTES);
 
-/// Removes what no reader sees and some programs obey: control characters (line feed and tab stay; carriage returns
-/// become line feeds) and the characters that turn the direction of text.
+/// Removes characters that no reader sees but some programs obey: control characters (line feeds
+/// and tabs stay; carriage returns become line feeds) and characters that change the direction of
+/// text.
 pub(crate) fn clean(text: &str) -> String {
     text.replace("\r\n", "\n")
         .chars()
@@ -28,12 +30,12 @@ pub(crate) fn clean(text: &str) -> String {
         .collect()
 }
 
-/// Cleans and puts on one line.
+/// Cleans a text and joins it into one line.
 pub(crate) fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Cuts after `limit` characters, with an ellipsis.
+/// Truncates to `limit` characters, with an ellipsis.
 pub(crate) fn shorten(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
@@ -44,7 +46,7 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     out
 }
 
-/// Cuts after at most `limit` characters, between words.
+/// Truncates to at most `limit` characters, between words.
 pub(crate) fn shorten_words(text: &str, limit: usize) -> String {
     let short = shorten(text, limit);
     if short == text {
@@ -56,7 +58,8 @@ pub(crate) fn shorten_words(text: &str, limit: usize) -> String {
     }
 }
 
-/// Sets plain text as a typesetter would: curved apostrophes and quotation marks, a number on one line with its per cent sign.
+/// Applies typographic conventions to plain text: curved apostrophes and quotation marks, and no
+/// line break between a number and its per cent sign.
 pub(crate) fn typeset(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in with_signs(text).chars() {
@@ -73,7 +76,7 @@ pub(crate) fn typeset(text: &str) -> String {
     out
 }
 
-/// Keeps the per cent sign on the line of its number, and a value with its half-width.
+/// Keeps a per cent sign on the line of its number, and a half-width on the line of its value.
 fn with_signs(text: &str) -> String {
     let text = text.replace(" ± ", "\u{a0}±\u{a0}");
     let mut parts = text.split(" %");
@@ -86,7 +89,7 @@ fn with_signs(text: &str) -> String {
     out
 }
 
-/// Escapes for HTML and XML, in text and in quoted attributes.
+/// Escapes for HTML and XML, both in text and in quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -102,7 +105,7 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// Escapes for one line of Markdown, table cells included.
+/// Escapes for one line of Markdown, including table cells.
 pub(crate) fn escape_markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in one_line(text).chars() {
@@ -117,14 +120,14 @@ pub(crate) fn escape_markdown(text: &str) -> String {
             c => out.push(c),
         }
     }
-    // What would open a heading, a list or a rule at the start of a line.
+    // Characters that would open a heading, a list or a rule at the start of a line.
     match out.chars().next() {
         Some('#' | '+' | '-' | '=') => format!("\\{out}"),
         _ => out,
     }
 }
 
-/// A fence of backticks longer than any run of them in `text`.
+/// A fence longer than any sequence of backticks in `text`.
 pub(crate) fn fence(text: &str) -> String {
     let longest = text
         .split(|c| c != '`')
@@ -134,7 +137,7 @@ pub(crate) fn fence(text: &str) -> String {
     "`".repeat(longest.max(2) + 1)
 }
 
-/// One line of text as a code span of Markdown.
+/// One line of text as a Markdown code span.
 pub(crate) fn code(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max();
     let fence = "`".repeat(longest.unwrap_or_default() + 1);
@@ -142,12 +145,14 @@ pub(crate) fn code(text: &str) -> String {
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
-/// One line of Markdown that cannot open anything in what surrounds it: made inert after it was flattened.
+/// One line of Markdown that cannot open any construct in its surroundings: flattened, then made
+/// inert.
 pub(crate) fn inert_line(markdown: &str) -> String {
     inert_markdown(&one_line(markdown))
 }
 
-/// Whether a link may stand in a report: web, mail, or inside it. Everything else (scripts, data, files) is dropped.
+/// Whether a link is allowed in a report: to the web, to a mail address, or within the report. All
+/// others (scripts, data, files) are dropped.
 fn is_safe_link(target: &str) -> bool {
     let lower = target.trim().to_ascii_lowercase();
     lower.starts_with("https://")
@@ -157,8 +162,10 @@ fn is_safe_link(target: &str) -> bool {
         || !lower.contains(':')
 }
 
-/// Turns Markdown into HTML. Raw HTML is shown as text; pictures that `picture` has (as `data:` addresses) are shown, others become links
-/// (a page loads nothing); formulas become MathML; quotation marks and apostrophes are set as such; headings stand at level 2 or lower, under the page's own.
+/// Converts Markdown to HTML. Raw HTML is shown as text; pictures known to `picture` (as `data:`
+/// addresses) are embedded, others become links (a page loads nothing); formulas become MathML;
+/// quotation marks and apostrophes are typeset; headings are level 2 or lower, below the page's
+/// own.
 pub(crate) fn markdown_to_html(markdown: &str, picture: &dyn Fn(&str) -> Option<String>) -> String {
     let cleaned = clean(markdown);
     let mut dropped_links = Vec::new();
@@ -197,7 +204,7 @@ pub(crate) fn markdown_to_html(markdown: &str, picture: &dyn Fn(&str) -> Option<
             },
         ) => {
             shown.push(false);
-            // A link cannot stand in another one.
+            // Links cannot be nested.
             let is_kept = is_safe_link(&dest_url) && dropped_links.iter().all(|dropped| *dropped);
             dropped_links.push(!is_kept);
             is_kept.then(|| {
@@ -242,16 +249,17 @@ pub(crate) fn markdown_to_html(markdown: &str, picture: &dyn Fn(&str) -> Option<
     out
 }
 
-/// Markdown for other programs to render: raw HTML becomes text, and so do links that [`is_safe_link`] refuses; pictures
-/// become links. Everything else stays as it is written, to the byte.
+/// Markdown for other programs to render: raw HTML becomes text, and so do links refused by
+/// [`is_safe_link`]; pictures become links. Everything else stays as written, to the byte.
 pub(crate) fn inert_markdown(markdown: &str) -> String {
     inert_but(markdown, &|_| false)
 }
 
-/// The same, but for the pictures that are `known`.
+/// The same, except for pictures that are `known`.
 pub(crate) fn inert_but(markdown: &str, known: &dyn Fn(&str) -> bool) -> String {
     let mut text = markdown.to_owned();
-    // What was HTML is read as Markdown afterwards, so it is looked at again; each round leaves fewer characters to escape.
+    // Former HTML is then read as Markdown, so it is checked again; each round leaves fewer
+    // characters to escape.
     loop {
         let escapes = escapes(&text, known);
         if escapes.is_empty() {
@@ -269,7 +277,7 @@ pub(crate) fn inert_but(markdown: &str, known: &dyn Fn(&str) -> bool) -> String 
     }
 }
 
-/// The one-byte characters that make HTML or a refused link of a text, and what has to stand in their place.
+/// The one-byte characters that make HTML or a refused link out of a text, and their replacements.
 fn escapes(text: &str, known: &dyn Fn(&str) -> bool) -> BTreeMap<usize, &'static str> {
     let bytes = text.as_bytes();
     let mut escapes = BTreeMap::new();
@@ -309,7 +317,8 @@ fn escapes(text: &str, known: &dyn Fn(&str) -> bool) -> BTreeMap<usize, &'static
     escapes
 }
 
-/// Markdown whose code block is closed where its author left it open, so that it ends with its text.
+/// Markdown with its last code block closed if the author left it open, so that the block ends with
+/// the text.
 pub(crate) fn closed(markdown: &str) -> String {
     let probe = format!("{markdown}\n\nend");
     let last = Parser::new_ext(&probe, EXTENSIONS).into_offset_iter();
@@ -417,7 +426,7 @@ mod tests {
 
         \[r]: data:text/html,x
         ");
-        // A tick that stood in HTML must not open what was code.
+        // A backtick inside HTML must not open former code.
         let shifted = "<!-- ` -->\n`<script>alert(1)</script>`";
         insta::assert_snapshot!(inert_markdown(shifted), @"
         &lt;!-- ` -->

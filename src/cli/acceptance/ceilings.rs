@@ -1,11 +1,11 @@
-//! What the GPU reaches at its best, which speeds are to be seen beside.
+//! The peak performance of the GPU, for comparison with measured speeds.
 
 use super::{Outcome, Part};
 use crate::cli::failure::Failure;
 use crate::train::engine::{DeviceKind, cuda};
 use serde_json::json;
 
-/// Measures copies and products.
+/// Measures copies and matrix products.
 pub(super) fn run(device: DeviceKind) -> Result<Part, Failure> {
     let DeviceKind::Cuda(number) = device else {
         return Ok(Part::skipped("ceilings", "it is for GPUs"));

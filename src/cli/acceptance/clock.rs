@@ -1,23 +1,23 @@
-//! The time that an acceptance may take, and other programs within it.
+//! The time limit of an acceptance, also for the programs it starts.
 
 use std::io::{Read as _, Seek as _};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long all of it may take.
+/// Time limit for the whole acceptance.
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     end: Option<Instant>,
 }
 
-/// Why something was not done.
+/// The reason given for skipped work.
 pub(super) const OVER: &str = "the minutes were over";
 
-/// What is kept back for writing the results.
+/// Time reserved for writing the results.
 const RESERVE: Duration = Duration::from_secs(5);
 
 impl Clock {
-    /// Begins; `None`: as long as it takes.
+    /// Starts the clock; `None` means no limit.
     pub(super) fn begin(minutes: Option<f64>) -> Self {
         let time = minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes.max(0.0)));
         Self {
@@ -25,12 +25,12 @@ impl Clock {
         }
     }
 
-    /// Whether less than `needed` is left.
+    /// Whether less than `needed` remains.
     pub(super) fn lacks(&self, needed: Duration) -> bool {
         self.end.is_some_and(|end| Instant::now() + needed > end)
     }
 
-    /// Runs a program to its end, or ends it when the time is over.
+    /// Runs a program to its end, or kills it when the time is over.
     pub(super) fn output(&self, command: &mut Command) -> Result<Output, String> {
         let name = command.get_program().to_string_lossy().into_owned();
         let text = |error: std::io::Error| format!("`{name}` does not start: {error}");
@@ -48,7 +48,7 @@ impl Clock {
             match child.try_wait().map_err(text)? {
                 Some(status) => break status,
                 None if self.lacks(Duration::ZERO) => {
-                    // It may have ended by itself just now.
+                    // It may have exited just now.
                     let _ = child.kill();
                     let _ = child.wait();
                     return Err(OVER.to_owned());

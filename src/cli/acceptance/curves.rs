@@ -18,7 +18,7 @@ use serde_json::json;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// The smoke profile of epoch-frenzy in a folder of its own.
+/// The smoke profile of epoch-frenzy in its own folder.
 pub(super) struct Smoke {
     _folder: tempfile::TempDir,
     store: Store,
@@ -54,7 +54,7 @@ impl Smoke {
     }
 }
 
-/// Trains the runs on both devices, from the same start.
+/// Trains the runs on both devices from the same initial weights.
 pub(super) fn run(
     smoke: &Smoke,
     engine: &dyn Engine,
@@ -107,7 +107,7 @@ fn train(
     }
 }
 
-/// Collects the metrics, and where wanted a checkpoint.
+/// Collects the metrics and, if wanted, a checkpoint.
 #[derive(Default)]
 pub(super) struct Points {
     pub(super) all: Vec<MetricPoint>,
@@ -116,7 +116,7 @@ pub(super) struct Points {
 }
 
 impl Points {
-    /// Keeps the first checkpoint there can be.
+    /// Keeps the first possible checkpoint.
     pub(super) fn with_middle() -> Self {
         Self {
             wants_middle: true,
@@ -141,7 +141,8 @@ impl Observer for Points {
     }
 }
 
-/// The larger of two differences; what is no number is as far apart as can be (`f64::max` would drop it).
+/// The larger of two differences, where NaN counts as larger than any number (`f64::max` would drop
+/// it).
 fn larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() {
         return f64::INFINITY;
@@ -153,11 +154,11 @@ fn larger(a: f64, b: f64) -> f64 {
 struct Curves {
     run: String,
     steps: usize,
-    /// Loss of the last step, here and there.
+    /// Loss of the last step on each device.
     last: (f64, f64),
-    /// Largest relative difference of a training loss.
+    /// Largest relative difference between training losses.
     largest: f64,
-    /// That of the validation losses.
+    /// Largest relative difference between validation losses.
     validation: f64,
 }
 

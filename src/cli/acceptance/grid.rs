@@ -1,4 +1,4 @@
-//! How long the 36 runs of the published grid take, as published: f32, every step validated.
+//! Training time of the 36 runs of the published grid, as published: f32, validated at every step.
 
 use super::clock::Clock;
 use super::{Outcome, Part};
@@ -15,21 +15,21 @@ use serde_json::json;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// Heads of each shape.
+/// Numbers of heads for each shape.
 const HEADS: [usize; 3] = [2, 4, 8];
-/// Steps of a run: 2,500 documents in batches of 16.
+/// Steps per run: 2,500 documents in batches of 16.
 const STEPS: u32 = 157;
-/// Documents that each step is validated on.
+/// Number of documents validated at each step.
 const VALIDATION: usize = 300;
-/// Steps before those that are timed, and those.
+/// Number of untimed steps before the timed ones.
 const WARM_UP: u32 = 1;
 const TIMED: u32 = 5;
-/// What all runs together may take, seconds.
+/// Time limit for all runs together, in seconds.
 const TARGET: f64 = 15.0 * 60.0;
-/// What must be left for another run.
+/// Time that must remain to start another run.
 const ENOUGH: Duration = Duration::from_secs(10);
 
-/// Times a few steps of each run, if a shape of the grid was asked for.
+/// Times a few steps of each run if a shape of the grid was requested.
 pub(super) fn run(
     args: &AcceptanceArgs,
     engine: &dyn Engine,
@@ -69,7 +69,8 @@ fn grid() -> Vec<Shape> {
     .collect()
 }
 
-/// Seconds of a whole run: those of a few steps with their validations, and so many times as there are steps.
+/// Seconds for a whole run: a few steps and their validations are timed and extrapolated to all
+/// steps.
 fn measured(engine: &dyn Engine, shape: &Shape, validation: usize) -> Result<f64, Failure> {
     let case = Case::of_shape(shape);
     let mut train = TrainSettings {
@@ -93,7 +94,7 @@ fn measured(engine: &dyn Engine, shape: &Shape, validation: usize) -> Result<f64
     }
 }
 
-/// When the timed steps began and ended.
+/// Start and end of the timed steps.
 #[derive(Default)]
 struct Watch {
     steps: u32,
@@ -123,7 +124,7 @@ impl Observer for Watch {
     }
 }
 
-/// Passed below the target; only GPUs have one.
+/// Passed if below the target; only GPUs have a target.
 fn part(found: &[(String, f64)], runs: usize, has_target: bool) -> Part {
     let seconds: f64 = found.iter().map(|(_, seconds)| seconds).sum();
     let rows: Vec<Vec<String>> = found
@@ -131,7 +132,7 @@ fn part(found: &[(String, f64)], runs: usize, has_target: bool) -> Part {
         .map(|(name, seconds)| vec![name.clone(), format!("{seconds:.1}")])
         .collect();
     let outcome = match (found.len() == runs, has_target) {
-        // Time that is over already comes to no less.
+        // If the measured time already exceeds the target, the missing runs cannot reduce it.
         _ if has_target && (seconds.is_nan() || seconds >= TARGET) => Outcome::Failed,
         (false, _) => Outcome::Skipped,
         (true, false) => Outcome::Measured,

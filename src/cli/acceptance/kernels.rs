@@ -1,4 +1,4 @@
-//! Every kernel by itself, on what the tests gave it, beside what its build for the CPU made of that.
+//! Every kernel alone, on inputs recorded in the tests, compared with the output of its CPU build.
 
 use super::{Outcome, Part};
 use crate::cli::args::AcceptanceArgs;
@@ -8,7 +8,7 @@ use crate::train::engine::cuda::launches::{self, Outcomes};
 use crate::train::engine::{DeviceKind, cuda};
 use serde_json::json;
 
-/// Runs all launches of the file.
+/// Replays all launches in the file.
 pub(super) fn run(args: &AcceptanceArgs, device: DeviceKind) -> Result<Part, Failure> {
     let DeviceKind::Cuda(number) = device else {
         return Ok(Part::skipped("kernels", "it is for GPUs"));

@@ -1,4 +1,5 @@
-//! NVIDIA's checkers of memory accesses and of races: over every recorded launch of a kernel, or where there are none over what parity launches.
+//! NVIDIA's checkers for memory accesses and races, run on every recorded kernel launch or, if
+//! there is no recording, on the launches of `parity`.
 
 use super::clock::Clock;
 use super::{Outcome, Part};
@@ -11,10 +12,11 @@ use std::process::{Command, Output};
 
 const CHECKER: &str = "compute-sanitizer";
 const FOUND: i32 = 77;
-/// Accesses outside of memory; shared memory without a barrier between; reads of what nobody wrote; barriers that not all reach.
+/// Checks for out-of-bounds accesses; for shared memory used without a barrier; for uninitialised
+/// reads; for barriers that not all threads reach.
 const TOOLS: [&str; 4] = ["memcheck", "racecheck", "initcheck", "synccheck"];
 
-/// Runs the program's own part under each of the checkers.
+/// Runs the program's own part under each checker.
 pub(super) fn run(
     args: &AcceptanceArgs,
     device: DeviceKind,
@@ -46,7 +48,7 @@ pub(super) fn run(
     Ok(part(&found))
 }
 
-/// Failed where a checker found something, skipped where none came to its end.
+/// Failed if a checker reports something, skipped if none finished.
 fn part(found: &[(&str, Result<Output, String>)]) -> Part {
     let mut rows = Vec::new();
     for (tool, output) in found {
@@ -81,7 +83,7 @@ fn part(found: &[(&str, Result<Output, String>)]) -> Part {
     }
 }
 
-/// The first line of a checker that tells of something.
+/// The first line of a checker's output that reports a problem.
 fn first(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut lines = text.lines().map(|line| line.trim_start_matches('=').trim());

@@ -1,10 +1,14 @@
-//! `specbook gpu-acceptance`: what a person with a GPU runs once, by `scripts/gpu-acceptance.sh`.
+//! `specbook gpu-acceptance`: run once by a person with a GPU, through `scripts/gpu-acceptance.sh`.
 //!
-//! Parts: the device and whether it can be used; every kernel beside its build for the CPU (`kernels`); every operation, loss and gradient beside the
-//! CPU (`parity`); whether a training repeats and resumes bit for bit (`repeat`); the training curves of both devices on one small spec (`curves`);
-//! NVIDIA's checkers (`memcheck`); what it reaches at its best (`ceilings`), and each operation of a step beside that (`operations`); the time of the
-//! published grid (`grid`); speed and memory beside PyTorch (`speed`); an experiment at its published size (`paper`). Each part has passed, failed, was measured, or was skipped for a reason that is said. With `--device cpu` all of it runs on any machine, against the
-//! CPU's stock operations.
+//! Parts: the device and whether it can be used; every kernel compared with its CPU build
+//! (`kernels`); every operation, loss and gradient compared with the CPU (`parity`); whether
+//! training repeats and resumes bit for bit (`repeat`); the training curves of both devices on one
+//! small spec (`curves`); NVIDIA's checkers (`memcheck`); the device's peak performance
+//! (`ceilings`), and each operation of a step compared with it (`operations`); the time of the
+//! published grid (`grid`); speed and memory compared with PyTorch (`speed`); an experiment at its
+//! published size (`paper`). Each part has passed, failed, was measured, or was skipped for a
+//! stated reason. With `--device cpu`, all parts run on any machine, compared with the CPU's stock
+//! operations.
 
 mod ceilings;
 mod clock;
@@ -29,10 +33,10 @@ use curves::Smoke;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// What must be left of the time for a part to begin.
+/// Time that must remain for a part to start.
 const LEAST: Duration = Duration::from_secs(10);
 
-/// How a part ended.
+/// Outcome of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Passed,
@@ -53,16 +57,16 @@ impl Outcome {
     }
 }
 
-/// What a part found.
+/// The result of a part.
 struct Part {
     name: &'static str,
     outcome: Outcome,
-    /// A sentence: the result, or why it was skipped.
+    /// One sentence: the result, or the reason for skipping.
     summary: String,
-    /// A table for people.
+    /// A human-readable table.
     table: String,
     details: Value,
-    /// How long it took.
+    /// Duration, in seconds.
     seconds: f64,
 }
 
@@ -86,7 +90,7 @@ impl Part {
     }
 }
 
-/// Runs all parts, prints a table each, writes the JSON file.
+/// Runs all parts, prints a table for each, and writes the JSON file.
 pub(crate) fn execute(
     args: &AcceptanceArgs,
     global: &Global,
@@ -105,7 +109,7 @@ pub(crate) fn execute(
             return Outcome::Skipped;
         }
         let began = Instant::now();
-        // What cannot be done at all has failed, and the others are done all the same.
+        // A part that cannot run at all has failed; the others still run.
         let part = match clock.lacks(LEAST) {
             true => Part::skipped(name, clock::OVER),
             false => work().unwrap_or_else(|failure| Part::failed(name, failure.message())),
@@ -190,7 +194,7 @@ pub(crate) fn execute(
     })
 }
 
-/// Whether `device` is no real GPU.
+/// Whether `device` is not a real GPU.
 fn is_rehearsal(device: DeviceKind) -> bool {
     match device {
         DeviceKind::Cuda(number) => cuda::is_emulated(number),
@@ -240,7 +244,7 @@ fn as_json(parts: &[Part], device: DeviceKind) -> Value {
     })
 }
 
-/// What was found; the device itself was checked before.
+/// Facts about the machine; the device itself was checked before.
 fn machine(device: DeviceKind) -> Part {
     let (summary, details) = match (device, cuda::probe()) {
         (DeviceKind::Cuda(number), Ok(driver)) => {

@@ -1,4 +1,4 @@
-//! How long each operation of a step takes, beside what the GPU's ceilings allow.
+//! The time of each operation of a step, compared with what the GPU's ceilings allow.
 
 use super::clock::{Clock, OVER};
 use super::{Outcome, Part};
@@ -13,16 +13,17 @@ use crate::train::engine::cuda::{self, Ceilings, Operation};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The published shapes that are looked into: a LLaMA and a GPT-2.
+/// The published shapes that are profiled: a LLaMA and a GPT-2.
 const PUBLISHED: [&str; 2] = ["epoch-frenzy", "loss-comparison"];
-/// Operations in the table, those farthest above the prediction.
+/// Number of operations in the table, starting with the one furthest above its prediction.
 const WORST: usize = 10;
-/// What a launch costs at the least, seconds.
+/// Minimum cost of a launch, in seconds.
 const LAUNCH: f64 = 1e-6;
-/// What a shape may take.
+/// Time that must remain to start a shape.
 const ENOUGH: Duration = Duration::from_secs(15);
 
-/// Times a few steps of the published shapes that were asked for; of the first shape, where none of them was.
+/// Times a few steps of the published shapes among those requested, or of the first requested shape
+/// if none is published.
 pub(super) fn run(
     args: &AcceptanceArgs,
     device: DeviceKind,
@@ -75,7 +76,7 @@ struct Step {
     name: String,
     seconds: f64,
     predicted: f64,
-    /// Each with its prediction, the farthest above it first.
+    /// Each with its prediction, starting with the one furthest above it.
     operations: Vec<(Operation, f64)>,
 }
 

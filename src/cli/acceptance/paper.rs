@@ -1,4 +1,4 @@
-//! Epoch frenzy at its published size, on a text that is supplied.
+//! Epoch frenzy at its published size, on a text supplied by the user.
 
 use super::{Outcome, Part};
 use crate::cli::args::{AcceptanceArgs, Global};

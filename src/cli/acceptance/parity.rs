@@ -1,4 +1,4 @@
-//! Operations, losses and gradients beside the CPU.
+//! Operations, losses and gradients compared with the CPU.
 
 use super::{Outcome, Part};
 use crate::cli::failure::Failure;

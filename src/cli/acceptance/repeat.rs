@@ -1,4 +1,5 @@
-//! Whether a device gives the same bits again: a training, the same once more, and one that goes on from the middle.
+//! Whether a device reproduces the same bits: for a training, a repetition of it, and one resumed
+//! from the middle.
 
 use super::curves::{Points, Smoke};
 use super::{Outcome, Part};
@@ -11,7 +12,8 @@ use crate::train::{Checkpoint, Engine, TrainJob, Trained};
 use crate::workload::Workload;
 use serde_json::json;
 
-/// Trains the first run of the spec's smoke profile three times in every number format that the device has.
+/// Trains the first run of the spec's smoke profile three times in every number format of the
+/// device.
 pub(super) fn run(smoke: &Smoke, engine: &dyn Engine, threads: usize) -> Result<Part, Failure> {
     let mut found = Vec::new();
     if let Some((run, workload)) = smoke.first(engine) {
@@ -28,7 +30,7 @@ pub(super) fn run(smoke: &Smoke, engine: &dyn Engine, threads: usize) -> Result<
     Ok(part(&found))
 }
 
-/// What three trainings gave.
+/// Results of the three trainings.
 struct Repeated {
     dtype: &'static str,
     steps: usize,
@@ -80,7 +82,8 @@ impl Repeated {
         })
     }
 
-    /// A device that computes nothing repeats itself too: it must have learned.
+    /// Also requires that the model learned, because a device that computes nothing repeats itself
+    /// too.
     fn holds(&self) -> bool {
         self.again && self.resumed && self.losses.1 < self.losses.0 && self.losses.1 > 0.0
     }

@@ -1,4 +1,5 @@
-//! Tokens per second beside PyTorch, in alternation. Every measurement is a process of its own: `specbook bench` here, `benches/torch_train.py` there.
+//! Tokens per second compared with PyTorch, in alternation. Every measurement is a separate
+//! process: `specbook bench` for ours, `benches/torch_train.py` for PyTorch.
 
 use super::clock::Clock;
 use super::{Outcome, Part};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What is compared: ours, and PyTorch's ways.
+/// The engines compared: ours and several modes of PyTorch.
 const ENGINES: [(&str, &str, &str); 6] = [
     ("specbook f32", "", "f32"),
     ("PyTorch eager f32", "eager", "f32"),
@@ -41,7 +42,7 @@ pub(super) fn run(
         clock,
     };
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
-    // All shapes once before any twice: the time may end.
+    // Measure every shape once before any twice, because the time may run out.
     for _ in 0..args.rounds.max(1) {
         for shape in &args.shape {
             for engine in ENGINES {
@@ -121,7 +122,7 @@ impl Setting<'_> {
     }
 }
 
-/// Runs a command and reads the JSON that it prints.
+/// Runs a command and parses the JSON that it prints.
 fn answer(command: &mut Command, clock: Clock) -> Result<Value, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = clock.output(command)?;
@@ -136,7 +137,7 @@ fn answer(command: &mut Command, clock: Clock) -> Result<Value, String> {
         .map_err(|error| format!("its answer is no JSON: {error}"))
 }
 
-/// Looks at the GPU's memory while something runs.
+/// Monitors the GPU's memory while a program runs.
 struct Watch {
     most: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
@@ -166,7 +167,7 @@ impl Watch {
         }
     }
 
-    /// Bytes more than before.
+    /// Stops; returns the peak number of bytes above the initial level.
     fn end(mut self) -> Option<u64> {
         self.over.store(true, Ordering::Relaxed);
         let thread = self.thread.take()?;
@@ -176,7 +177,7 @@ impl Watch {
     }
 }
 
-/// Bytes in use on a GPU, by all processes.
+/// Bytes in use on a GPU by all processes.
 fn memory_used(device: DeviceKind) -> Option<u64> {
     let DeviceKind::Cuda(number) = device else {
         return None;
@@ -194,7 +195,7 @@ fn memory_used(device: DeviceKind) -> Option<u64> {
     text.trim().parse::<u64>().ok().map(|mib| mib << 20)
 }
 
-/// The best of all rounds; memory is the largest.
+/// The best speed over all rounds, with the largest memory.
 fn best(found: &[&Speed]) -> Speed {
     let most = |value: fn(&Speed) -> Option<f64>| {
         let values = found.iter().filter_map(|speed| value(speed));
@@ -207,7 +208,7 @@ fn best(found: &[&Speed]) -> Speed {
     }
 }
 
-/// How many times as fast as `engine` ours has to be on a GPU.
+/// The factor by which ours must be faster than `engine` on a GPU.
 fn target(shape: &str, engine: &str) -> Option<f64> {
     match engine {
         "PyTorch eager f32" => Some(1.0),
@@ -228,7 +229,7 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)], device: DeviceKind) ->
         let same = rows.iter().filter(|(row, _)| row == wanted);
         same.map(|(_, speed)| speed).collect()
     };
-    // Beside each of PyTorch's ways stands ours in the same number format.
+    // Each mode of PyTorch is compared with ours in the same number format.
     let ours = |shape: &str, engine: &str| {
         let own = if engine.ends_with("bf16") {
             "specbook bf16"
@@ -246,7 +247,7 @@ fn part(rows: &[(Row, Speed)], skipped: &[(Row, String)], device: DeviceKind) ->
         let wanted = target(&row.0, row.1).filter(|_| matches!(device, DeviceKind::Cuda(_)));
         if let Some(wanted) = wanted {
             wanted_all += 1;
-            // A ratio that is no number misses too.
+            // A NaN ratio misses the target too.
             missed += usize::from(ratio.partial_cmp(&wanted).is_none_or(|order| order.is_lt()));
         }
         let dash = || "–".to_owned();

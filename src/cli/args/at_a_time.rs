@@ -1,11 +1,11 @@
-//! How many runs are trained at once.
+//! The number of runs trained at once.
 
-/// Runs to train at once.
+/// The requested number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AtATime {
-    /// So many at most.
+    /// At most this many.
     Number(u16),
-    /// As many as there are cores and memory for.
+    /// As many as cores and memory allow.
     Auto,
 }
 
@@ -16,7 +16,8 @@ impl Default for AtATime {
 }
 
 impl AtATime {
-    /// The number for runs of which the largest needs `largest` bytes, `open` of them, on `threads` cores.
+    /// The number of `open` runs to train at once on `threads` cores with `free` bytes of memory,
+    /// if the largest run needs `largest` bytes.
     pub(crate) fn number(
         self,
         threads: usize,

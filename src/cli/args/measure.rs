@@ -1,4 +1,4 @@
-//! Arguments of the commands on machines: `bench`, `doctor`, `gpu-acceptance`.
+//! Arguments of the commands for machines: `bench`, `doctor`, `gpu-acceptance`.
 
 use super::seconds;
 use crate::train::engine::DeviceKind;

@@ -1,4 +1,5 @@
-//! Arguments of the commands on models: `sample`, `chat`, `eval`, `export`, `bundle`, `cite`, `import`, `logits`.
+//! Arguments of the commands for models: `sample`, `chat`, `eval`, `export`, `bundle`, `cite`,
+//! `import`, `logits`.
 
 use super::ComputeArgs;
 use clap::Args;

@@ -1,4 +1,5 @@
-//! Arguments of what leaves this machine: `worker`, `submit`, `cancel`, `store push` and `store pull`.
+//! Arguments of the commands that use other machines: `worker`, `submit`, `cancel`, `store push`
+//! and `store pull`.
 
 use super::{SpecArgs, seconds};
 use crate::train::engine::DeviceKind;

@@ -3,12 +3,12 @@
 use crate::cli::print::{Printer, clean, shortened};
 use unicode_width::UnicodeWidthChar as _;
 
-/// Columns of a place that is no terminal.
+/// Width, in columns, if the output is not a terminal.
 const WIDTH: usize = 100;
-/// What stands between two texts.
+/// Separator between two texts.
 const BETWEEN: &str = " │ ";
 
-/// The texts, each a list of lines; the last of each still grows.
+/// The texts, each as a list of lines; the last line of each may still grow.
 pub(super) struct Columns {
     printer: Printer,
     width: usize,
@@ -17,7 +17,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Empty columns with their names above them.
+    /// Empty columns headed by their names.
     pub(super) fn new(printer: Printer, names: &[String]) -> Self {
         let terminal = terminal_size::terminal_size_of(std::io::stdout());
         let all = terminal.map_or(WIDTH, |(width, _)| usize::from(width.0));
@@ -35,7 +35,7 @@ impl Columns {
         columns
     }
 
-    /// Adds to a text, and shows the lines that are whole on both sides.
+    /// Appends to a text and shows the lines that are complete on both sides.
     pub(super) fn add(&mut self, side: usize, text: &str) {
         for letter in clean(text).chars() {
             let lines = &mut self.texts[side];
@@ -48,7 +48,7 @@ impl Columns {
             };
             last.push(if letter == '\t' { ' ' } else { letter });
             if wide(last) > self.width {
-                // The word that is too long goes to the next line; a word as long as a line is cut.
+                // A word that does not fit moves to the next line; a word longer than a line is split.
                 let at = last.rfind(' ').filter(|at| *at > 0);
                 let rest = match at {
                     Some(at) => last.split_off(at).trim_start().to_owned(),
@@ -61,7 +61,7 @@ impl Columns {
         self.show(whole);
     }
 
-    /// Shows what is left.
+    /// Shows the remaining lines.
     pub(super) fn end(&mut self) {
         let all = self.texts.iter().map(Vec::len).max().unwrap_or(0);
         self.show(all);

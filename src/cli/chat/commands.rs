@@ -1,4 +1,4 @@
-//! The lines of a talk: texts, and commands that begin with `/`.
+//! The input lines of a chat: texts, and commands that begin with `/`.
 
 use crate::cli::args::DrawArgs;
 
@@ -13,32 +13,32 @@ pub(super) const HELP: &str = "\
 /quit            end; so does Ctrl-D
 A line that begins with `//` is a text that begins with `/`.";
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Debug, PartialEq)]
 pub(super) enum Line<'a> {
     Empty,
     /// A text to continue.
     Text(&'a str),
     Set(Change),
-    /// Another model beside the first, or the choice between one and two.
+    /// Another model to show beside the first, or the choice between one and two.
     Both(Option<&'a str>),
     Help,
     End,
 }
 
-/// A new setting.
+/// A changed setting.
 #[derive(Debug, PartialEq)]
 pub(super) enum Change {
     Temperature(f64),
     TopP(Option<f64>),
     TopK(Option<usize>),
-    /// `None`: the next one.
+    /// `None`: the next seed.
     Seed(Option<u64>),
     Tokens(usize),
 }
 
 impl Change {
-    /// Takes it over.
+    /// Applies the setting to `draw`.
     pub(super) fn apply(&self, draw: &mut DrawArgs) {
         match *self {
             Self::Temperature(value) => draw.temperature = value,
@@ -50,10 +50,10 @@ impl Change {
     }
 }
 
-/// Reads a line.
+/// Parses a line.
 ///
 /// # Errors
-/// In words, what is wrong with a command.
+/// A message that describes what is wrong with a command.
 pub(super) fn parse(line: &str) -> Result<Line<'_>, String> {
     let line = line.trim_end_matches(['\n', '\r']);
     if line.trim().is_empty() {

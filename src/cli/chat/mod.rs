@@ -1,7 +1,8 @@
-//! `specbook chat`: a prompt at which a model continues what is typed.
+//! `specbook chat`: a prompt at which a model continues the user's input.
 //!
-//! The models are not trained on conversations: each text that is typed begins a new text, which the model continues. On a terminal lines
-//! are edited and remembered; from a pipe they are read one after another. Ctrl-C ends the text that is being made, not the program.
+//! The models are not trained on conversations: each input starts a new text, which the model
+//! continues. On a terminal, lines can be edited and are remembered; from a pipe, they are read one
+//! after another. Ctrl-C stops the current text, not the program.
 
 mod columns;
 mod commands;
@@ -22,12 +23,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-/// What stands before what is typed.
+/// The prompt shown to the user.
 const PROMPT: &str = "> ";
-/// Lines that are remembered from one program to the next.
+/// Number of input lines kept from one session to the next.
 const REMEMBERED: usize = 1000;
 
-/// Talks until the input ends.
+/// Chats until the input ends.
 pub(crate) fn execute(args: &ChatArgs, global: &Global, printer: Printer) -> Result<u8, Failure> {
     if printer.json() {
         return Err(Failure::usage("`chat` has no JSON form")
@@ -62,7 +63,7 @@ pub(crate) fn execute(args: &ChatArgs, global: &Global, printer: Printer) -> Res
     }
 }
 
-/// The state of a talk.
+/// The state of a chat.
 struct Chat<'a> {
     names: Vec<String>,
     models: Vec<LoadedModel>,
@@ -87,7 +88,7 @@ impl Chat<'_> {
                 .map_err(broken)?;
         let history = history();
         if let Some(file) = &history {
-            // The first talk has none.
+            // The first session has no history file.
             let _ = editor.load_history(file);
         }
         self.printer.note("type the beginning of a text; /help lists the commands, Ctrl-C ends a text, Ctrl-D the program");
@@ -129,7 +130,7 @@ impl Chat<'_> {
         Ok(exit::OK)
     }
 
-    /// Does what a line says; `Break` ends the talk.
+    /// Executes a line; `Break` ends the chat.
     fn answer(&mut self, line: &str) -> Result<ControlFlow<()>, Failure> {
         let wrong = match commands::parse(line) {
             Ok(Line::Empty) => return Ok(ControlFlow::Continue(())),
@@ -171,7 +172,7 @@ impl Chat<'_> {
         )
     }
 
-    /// Shows two models, or one again.
+    /// Shows two models, or returns to one.
     fn both(&mut self, other: Option<&str>) -> Result<(), String> {
         match other {
             Some("off") => self.both = false,
@@ -238,7 +239,7 @@ impl Chat<'_> {
         }
     }
 
-    /// Two models at once; both draw with the same random numbers.
+    /// Two models at once; both sample with the same random numbers.
     fn side_by_side(
         &self,
         models: &[LoadedModel],
@@ -262,7 +263,7 @@ impl Chat<'_> {
                             model
                                 .engine
                                 .generate_each(&model.weights, &job, &mut |_, id| {
-                                    // Nobody listens any more only after a panic.
+                                    // The receiver is gone only after a panic.
                                     let _ = send.send((side, making.push(id)));
                                     self.go_on()
                                 });
@@ -288,7 +289,7 @@ impl Chat<'_> {
     }
 }
 
-/// Where lines are remembered.
+/// The file that keeps the input lines.
 fn history() -> Option<PathBuf> {
     let folder = |name: &str| {
         std::env::var_os(name)

@@ -1,4 +1,4 @@
-//! Examples of settings: how the specs that come with the program write them.
+//! Examples of settings, taken from the specs shipped with the program.
 
 use crate::cli::init::shipped_specs;
 pub(super) use crate::spec::flow;
@@ -10,7 +10,8 @@ static SPECS: LazyLock<Vec<Json>> = LazyLock::new(|| {
     specs.collect()
 });
 
-/// How the first shipped spec that has it writes the key at `path`: a path of a spec file, below `base`, of a cell or of a claim.
+/// The key at `path` as written in the first shipped spec that has it: a path in a spec file, below
+/// `base`, in a cell or in a claim.
 pub(super) fn of(path: &str) -> Option<String> {
     let key = path.rsplit('.').next()?;
     SPECS.iter().find_map(|spec| {
@@ -19,7 +20,7 @@ pub(super) fn of(path: &str) -> Option<String> {
         let roots = [spec, &spec["base"]].into_iter().chain(cells).chain(claims);
         let value = roots.into_iter().find_map(|root| at(root, path))?;
         let text = flow(value);
-        // Maps and long texts are shown by their own keys.
+        // Maps and long texts are shown through their own keys.
         let is_short = text.chars().count() <= 90 && !text.contains('\n');
         is_short.then(|| match value {
             Json::Null => key.to_owned(),

@@ -1,5 +1,6 @@
-//! The reference: what a spec may hold, what expressions and reports know, what the program answers with. Made from the types and
-//! lists that the program itself uses; `specbook help` prints it and `docs/reference` holds it as pages.
+//! The reference: the contents of a spec, the functions and names of expressions and reports, the
+//! program's output formats. Generated from the types and lists that the program itself uses;
+//! `specbook help` prints it, and `docs/reference` contains it as pages.
 
 mod examples;
 mod page;
@@ -11,29 +12,29 @@ use crate::expr::{FILTERS, FUNCTIONS, Function};
 use crate::record::{METRICS, MetricPoint};
 use crate::text::source::Set;
 
-/// One thing that has a name.
+/// A named entry.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub(crate) struct Entry {
     /// As written: a dot path, a metric, a function.
     pub(crate) name: String,
-    /// What it may be, or what it takes; its unit.
+    /// Its allowed values or arguments, and its unit.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) takes: String,
-    /// The value where none is given; `None` if it is required or has no value.
+    /// The default; `None` if it is required or has no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<String>,
-    /// What it means, in a sentence or two.
+    /// Its meaning, in a sentence or two.
     pub(crate) about: String,
-    /// How it is written.
+    /// An example.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) example: Option<String>,
 }
 
 /// A page of the reference.
 pub(crate) struct Topic {
-    /// As `specbook help` takes it.
+    /// Its name in `specbook help`.
     pub(crate) name: &'static str,
-    /// Heading of its page.
+    /// Heading of the page.
     pub(crate) title: &'static str,
     /// One or two sentences above its entries.
     pub(crate) about: &'static str,
@@ -41,7 +42,7 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    /// Everything it lists, in reading order.
+    /// All its entries, in reading order.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         (self.entries)()
     }

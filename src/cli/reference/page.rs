@@ -1,9 +1,9 @@
-//! The reference as Markdown pages and as text in a terminal.
+//! The reference as Markdown pages and as terminal text.
 
 use super::{Entry, Topic};
 use std::fmt::Write as _;
 
-/// The page of a topic, Markdown.
+/// The page of a topic, as Markdown.
 pub(crate) fn page(topic: &Topic) -> String {
     let mut page = format!(
         "# {}\n\n<!-- Made by `specbook help {} --markdown`; a test keeps it so. -->\n\n{}\n",

@@ -1,4 +1,5 @@
-//! Entries of the JSON Schema: every key of a spec by its dot path, with what it may be and its default.
+//! Entries derived from the JSON Schema: every key of a spec by its dot path, with its allowed
+//! values and default.
 
 use super::{Entry, examples};
 use crate::spec::json_schema;
@@ -7,12 +8,12 @@ use std::sync::LazyLock;
 
 static SCHEMA: LazyLock<Json> = LazyLock::new(json_schema);
 
-/// The settings, by their paths below `base`.
+/// The settings, by path below `base`.
 pub(super) fn settings() -> Vec<Entry> {
     below("Settings")
 }
 
-/// The keys of a spec file, their own keys where no other topic lists them.
+/// The keys of a spec file, including nested keys that no other topic lists.
 pub(super) fn keys_of_the_file() -> Vec<Entry> {
     let mut entries = Vec::new();
     let keys = SCHEMA["properties"].as_object().into_iter().flatten();
@@ -26,21 +27,21 @@ pub(super) fn keys_of_the_file() -> Vec<Entry> {
     entries
 }
 
-/// The entries of a named type: those of its keys, or of its values where it is a choice.
+/// The entries of a named type: those of its keys or, for a choice, of its values.
 pub(super) fn below(name: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     descend("", &SCHEMA["$defs"][name], &mut entries);
     once(entries)
 }
 
-/// An entry for what stands at `path`, then those below it.
+/// Adds an entry for the schema at `path`, followed by those below it.
 fn walk(path: &str, schema: &Json, required: bool, entries: &mut Vec<Entry>) {
     let resolved = resolve(schema);
     let about = [schema, resolved]
         .into_iter()
         .find_map(|schema| schema["description"].as_str());
     let about = about.unwrap_or_default().replace('\n', " ");
-    // Many sentences tell the default themselves.
+    // Many descriptions already state the default.
     let default = default(schema, required)
         .filter(|default| default == "required" || !about.contains("default"));
     entries.push(Entry {
@@ -53,7 +54,7 @@ fn walk(path: &str, schema: &Json, required: bool, entries: &mut Vec<Entry>) {
     descend(path, resolved, entries);
 }
 
-/// Lists a type of many keys once: where it stands again, a reference to the first place takes their place.
+/// Lists a type with many keys only once; later occurrences refer to the first.
 fn once(entries: Vec<Entry>) -> Vec<Entry> {
     let parts = |name: &str| -> Vec<String> {
         let below = format!("{name}.");
@@ -85,7 +86,7 @@ fn once(entries: Vec<Entry>) -> Vec<Entry> {
     short
 }
 
-/// The entries below a type.
+/// Adds the entries below a type.
 fn descend(path: &str, schema: &Json, entries: &mut Vec<Entry>) {
     let join = |name: &str| {
         if path.is_empty() {
@@ -145,7 +146,7 @@ fn variants(schema: &Json) -> impl Iterator<Item = &Json> {
         .flatten()
 }
 
-/// `{name: {…}}`, a value of a choice with its settings.
+/// Whether a schema is `{name: {…}}`, a value of a choice with its settings.
 fn is_choice_with_settings(schema: &Json) -> bool {
     let one = schema["properties"]
         .as_object()
@@ -187,7 +188,7 @@ fn default(schema: &Json, required: bool) -> Option<String> {
     }
 }
 
-/// Whether nothing in a map says anything.
+/// Whether no entry of a map carries information.
 fn is_empty(map: &Map<String, Json>) -> bool {
     let nothing = |value: &Json| match value {
         Json::Null | Json::Bool(false) => true,
@@ -199,7 +200,7 @@ fn is_empty(map: &Map<String, Json>) -> bool {
     map.values().all(nothing)
 }
 
-/// What a value may be, in words.
+/// The allowed values, in words.
 fn takes(schema: &Json) -> String {
     let schema = resolve(schema);
     let one_of: Vec<String> = variants(schema)

@@ -1,7 +1,8 @@
 use super::*;
 use std::path::Path;
 
-/// The pages of `docs/reference` are those that the program makes; `SPECBOOK_WRITE_REFERENCE=1` writes them.
+/// The pages of `docs/reference` equal the generated ones; `SPECBOOK_WRITE_REFERENCE=1` writes
+/// them.
 #[test]
 fn pages_of_the_reference_are_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
@@ -50,7 +51,7 @@ fn every_entry_is_explained_and_named_once() {
     }
 }
 
-/// Every setting of the reference is one that a spec can name, and the other way round.
+/// Every setting in the reference can be named in a spec, and vice versa.
 #[test]
 fn settings_are_those_of_the_shape() {
     let settings = TOPICS

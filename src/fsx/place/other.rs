@@ -1,4 +1,4 @@
-//! Systems without folders as handles: every folder on the way is looked at first.
+//! For systems without folder handles: every folder on the way is examined first.
 
 use super::super::{DirEntry, Kind, Metadata, Open};
 use super::wrong_kind;
@@ -96,7 +96,8 @@ impl Place {
         if self.metadata()?.kind != Kind::Dir {
             return fs::rename(&self.path, &to.path);
         }
-        // Windows replaces no folder, not even an empty one, and does not always say that a full one is in the way.
+        // Windows does not replace folders, not even empty ones, and does not always report that a
+        // non-empty one is in the way.
         let _ = fs::remove_dir(&to.path);
         fs::rename(&self.path, &to.path).map_err(|error| match to.metadata() {
             Ok(_) => io::ErrorKind::AlreadyExists.into(),

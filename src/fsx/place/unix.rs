@@ -14,15 +14,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// An open folder (the current one, where `None`) and a path in it.
+/// An open folder (`None` for the current one) and a path in it.
 pub(in super::super) struct Place {
     folder: Option<OwnedFd>,
     name: PathBuf,
-    /// The root of the caller, which may be a link.
+    /// Whether this is the caller's root, which may be a link.
     is_root: bool,
 }
 
-/// A folder is opened to go through it.
+/// Opens a folder only to traverse it.
 #[cfg(target_os = "linux")]
 const THROUGH: OFlag = OFlag::O_PATH
     .union(OFlag::O_DIRECTORY)
@@ -60,7 +60,7 @@ fn step(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
         Err(Errno::ENOTDIR | Errno::ELOOP) => {
             let kind = kind_of(&fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?);
             Err(match kind {
-                // As a file in the way of a path: nothing is there.
+                // Like any file on the way of a path: nothing is there.
                 Kind::File => Errno::ENOTDIR.into(),
                 other => on_the_way(name, other),
             })
@@ -69,7 +69,7 @@ fn step(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     }
 }
 
-/// Opens the folder `rest` below `root` in one call, where the system has one for it.
+/// Opens the folder `rest` below `root` in one call, if the system has such a call.
 #[cfg(target_os = "linux")]
 fn leap(root: BorrowedFd<'_>, rest: &Path) -> Option<OwnedFd> {
     use nix::fcntl::{OpenHow, ResolveFlag, openat2};
@@ -85,7 +85,7 @@ fn leap(_: BorrowedFd<'_>, _: &Path) -> Option<OwnedFd> {
 }
 
 impl Place {
-    /// Where `path` leads.
+    /// Resolves `path`.
     pub(in super::super) fn of(root: Option<&Path>, path: &Path) -> io::Result<Self> {
         let whole = |is_root| Self {
             folder: None,
@@ -107,7 +107,7 @@ impl Place {
         if !parent.as_os_str().is_empty() {
             folder = match leap(folder.as_fd(), parent) {
                 Some(folder) => folder,
-                // Not there, a link, or a system without the call: this tells which.
+                // Absent, a link, or a system without the call: the steps below tell which.
                 None => {
                     for part in parent.components() {
                         folder = step(folder.as_fd(), part.as_os_str())?;
@@ -128,7 +128,7 @@ impl Place {
     }
 
     fn name(&self) -> &Path {
-        // The empty path is the current folder for the standard library's joins.
+        // For the standard library's joins, the empty path is the current folder.
         if self.name.as_os_str().is_empty() {
             Path::new(".")
         } else {
@@ -153,7 +153,7 @@ impl Place {
         Ok(metadata_of(&fstatat(self.folder(), self.name(), flags)?))
     }
 
-    /// Opens it with `flags`; anything but a regular file is an error. A pipe does not hold this up.
+    /// Opens it with `flags`; anything but a regular file is an error. A pipe does not block this.
     fn open_file(&self, flags: OFlag) -> io::Result<File> {
         let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let opened = openat(self.folder(), self.name(), flags | self.no_follow(), FILE);
@@ -165,7 +165,7 @@ impl Place {
                 }
                 kind
             }
-            // A link; a pipe nobody reads, or a socket; a folder.
+            // A link; a pipe without a reader, or a socket; a folder.
             Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => self.metadata()?.kind,
             Err(error) => return Err(error.into()),
         };
@@ -176,7 +176,7 @@ impl Place {
         self.open_file(OFlag::O_RDONLY)
     }
 
-    /// Opens for writing: in place where `None`.
+    /// Opens for writing, in place if `open` is `None`.
     pub(in super::super) fn open_write(&self, open: Option<Open>) -> io::Result<File> {
         self.open_file(match open {
             None => OFlag::O_WRONLY,
@@ -222,7 +222,7 @@ impl Place {
         Ok(unlinkat(self.folder(), self.name(), flag)?)
     }
 
-    /// Removes a folder with its contents; of a link, the link.
+    /// Removes a folder with its contents or, for a link, the link itself.
     pub(in super::super) fn remove_all(&self) -> io::Result<()> {
         let no_follow = AtFlags::AT_SYMLINK_NOFOLLOW;
         let kind = kind_of(&fstatat(self.folder(), self.name(), no_follow)?);
@@ -239,7 +239,7 @@ impl Place {
     }
 }
 
-/// Names and kinds of what an open folder holds.
+/// Names and kinds of the entries of an open folder.
 fn entries(dir: &mut Dir) -> io::Result<Vec<(OsString, Kind)>> {
     use nix::dir::Type;
     use std::os::unix::ffi::OsStrExt as _;
@@ -265,7 +265,7 @@ fn entries(dir: &mut Dir) -> io::Result<Vec<(OsString, Kind)>> {
             Some(kind) => kind,
             None => match fstatat(&*dir, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Ok(stat) => kind_of(&stat),
-                // Gone since it was listed.
+                // Removed since it was listed.
                 Err(Errno::ENOENT) => continue,
                 Err(error) => return Err(error.into()),
             },

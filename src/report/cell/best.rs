@@ -1,4 +1,4 @@
-//! The best value of a column of a table, where it is the best beyond doubt.
+//! Marks the best value of a table column if it is the best beyond doubt.
 
 use super::table::{Column, Measured, Row, inside};
 use crate::record::{REPLICATE_AXES, RunResult};
@@ -8,11 +8,12 @@ use crate::spec::TableCell;
 use crate::stats;
 use std::collections::BTreeMap;
 
-/// Matched runs, or draws of documents, from which on a difference has an interval.
+/// Minimum number of matched runs, or of document draws, for which a difference has an interval.
 const ENOUGH: usize = 3;
 
-/// Marks the best value of each column that asks for it (in a pivot, of the whole table), where it is the best beyond doubt: its
-/// differences from each of the others, in runs that differ in nothing else, have an interval without 0.
+/// Marks the best value of each column that asks for it (in a pivot, of the whole table), provided
+/// it is the best beyond doubt: the intervals of its differences from all other values, over runs
+/// that differ in nothing else, exclude 0.
 pub(super) fn mark_best(
     views: &mut [RowView],
     (rows, measured): (&[Row<'_>], &[Vec<Option<Measured>>]),
@@ -66,7 +67,8 @@ pub(super) fn mark_best(
     }
 }
 
-/// The values of single runs by their draw of documents and by what else sets them apart within the row.
+/// The values of single runs, keyed by their draw of documents and by the other settings that
+/// distinguish them within the row.
 fn matched(row: &Row<'_>, column: &Column, cell: &TableCell) -> BTreeMap<(u64, String), f64> {
     let is_of_row = |axis: &str| match cell.rows.as_str() {
         "run" => !REPLICATE_AXES.contains(&axis),

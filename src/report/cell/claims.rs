@@ -1,4 +1,4 @@
-//! The cell `claims`: verdicts counted, and a ledger of the claims.
+//! The cell `claims`: the verdict counts and a ledger of the claims.
 
 use super::{Builder, Place, Shown, problem, prose_line};
 use crate::claim::{Judged, Reason, Source, Verdict};
@@ -23,7 +23,7 @@ pub(crate) const VERDICTS: [Verdict; 5] = [
     Verdict::SourceInconsistent,
 ];
 
-/// CSS class of a verdict, and a sign that tells it without colour.
+/// CSS class of a verdict, and a sign that distinguishes it without colour.
 fn look(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::Holds => ("holds", "✓"),
@@ -34,7 +34,7 @@ fn look(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
-/// A verdict in words: of a published finding, or of something that holds or does not.
+/// A verdict in words, for published findings or for statements that hold or do not.
 fn word(verdict: Verdict, is_published: bool) -> &'static str {
     match (verdict, is_published) {
         (Verdict::Holds, true) => "reproduced",
@@ -47,7 +47,7 @@ fn word(verdict: Verdict, is_published: bool) -> &'static str {
     }
 }
 
-/// What is counted of a claim.
+/// The properties of a claim that are counted.
 pub(crate) trait Counted {
     fn verdict(&self) -> Verdict;
     fn is_aside(&self) -> bool;
@@ -82,18 +82,20 @@ impl Counted for &ClaimLine {
     }
 }
 
-/// Whether some finding of them was published: findings are then reproduced or contradicted, else they hold or do not.
+/// Whether any of the findings was published: findings are then reproduced or contradicted;
+/// otherwise they hold or do not.
 fn are_published(claims: impl IntoIterator<Item = impl Counted>) -> bool {
     let mut claims = claims.into_iter();
     claims.any(|claim| !claim.is_aside() && claim.is_published())
 }
 
-/// Whether a claim is a setting, a formula or a control of ours: it is counted apart from the findings.
+/// Whether a claim is a setting, a formula or a control of ours, which is counted separately from
+/// the findings.
 pub(crate) fn is_aside(judged: &Judged) -> bool {
     judged.kind != ClaimKind::Finding
 }
 
-/// Counts the verdicts of findings; settings and formulas stand beside them.
+/// Counts the verdicts of findings, and those of settings and formulas separately.
 pub(crate) fn scoreboard(claims: impl Iterator<Item = impl Counted>) -> Scoreboard {
     let claims: Vec<_> = claims.collect();
     let published = claims
@@ -129,7 +131,7 @@ pub(crate) fn scoreboard(claims: impl Iterator<Item = impl Counted>) -> Scoreboa
     }
 }
 
-/// The findings that come out otherwise, at most three.
+/// The findings with a different outcome, at most three.
 pub(crate) fn disagreements(claims: &[Judged]) -> Vec<Disagreement> {
     let differs = |judged: &&Judged| judged.verdict == Verdict::Fails && !is_aside(judged);
     let published = are_published(claims);
@@ -147,13 +149,13 @@ fn anchor(judged: &Judged) -> String {
     format!("claim-{}", slug(&judged.id))
 }
 
-/// The word of the scoreboard; asides were not published as findings.
+/// The verdict word used by the scoreboard; asides were not published as findings.
 fn verdict_of(judged: &Judged, are_published: bool) -> &'static str {
     word(judged.verdict, are_published && !is_aside(judged))
 }
 
 impl Builder<'_, '_> {
-    /// The ledger of claims: a row each, disagreements first.
+    /// The ledger of claims: one row per claim, disagreements first.
     pub(crate) fn claims(
         &mut self,
         anchor: &str,
@@ -176,7 +178,7 @@ impl Builder<'_, '_> {
         });
         let (findings, aside): (Vec<&Judged>, Vec<&Judged>) =
             ordered.into_iter().partition(|judged| !is_aside(judged));
-        // Without findings the others stand in their place.
+        // Without findings, the other claims take their place.
         let (findings, aside) = match findings.is_empty() {
             true => (aside, Vec::new()),
             false => (findings, aside),
@@ -221,7 +223,7 @@ impl Builder<'_, '_> {
             ("Here", true),
             ("Published", false),
         ];
-        // Nothing is compared where nothing was published.
+        // Without published values there is nothing to compare.
         let count = match claims.iter().any(|judged| judged.published.is_some()) {
             true => 4,
             false => 3,
@@ -244,7 +246,7 @@ impl Builder<'_, '_> {
     }
 }
 
-/// Checks that the claims exist which a cell names.
+/// Checks that the claims named by a cell exist.
 fn look_up(scope: &Scope<'_>, selection: &Selection, line: usize) -> Result<(), ReportError> {
     let Selection::Only(ids) = selection else {
         return Ok(());
@@ -288,7 +290,7 @@ fn row(judged: &Judged, shown: Option<String>, are_published: bool) -> RowView {
     }
 }
 
-/// A value in words: with its half-width and its unit.
+/// A value as text, with its half-width and unit.
 fn in_words(ours: f64, judged: &Judged) -> ValueView {
     let mut view = ours_view(ours, judged);
     if let Some(spread) = view.spread.take() {
@@ -302,7 +304,8 @@ fn in_words(ours: f64, judged: &Judged) -> ValueView {
     view
 }
 
-/// What stands below a decision: its probability among all findings, and the decision where that changes it.
+/// The small text below a decision: its probability corrected for all findings, and the corrected
+/// decision if it differs.
 fn decided_by(judged: &Judged, are_published: bool) -> Option<String> {
     let adjusted = judged.adjusted?;
     let p = match adjusted.p < 0.001 {
@@ -316,7 +319,8 @@ fn decided_by(judged: &Judged, are_published: bool) -> Option<String> {
     Some(format!("p (Holm) {p}{word}"))
 }
 
-/// What a row leaves out: where the claim stands, what was asked, why it was decided so, and how it is measured.
+/// What a row omits: the claim's place in the study, the question, the reason for the decision, and
+/// the measure.
 fn details(judged: &Judged) -> (String, Prose) {
     let kind = format!("{}, {}", judged.kind, judged.test);
     let summary = [one_line(&judged.id), one_line(&judged.place), kind];
@@ -377,7 +381,8 @@ fn details(judged: &Judged) -> (String, Prose) {
     )
 }
 
-/// Why the verdict was reached. Where the measure decided, the numbers stand beside it, and only their basis is left.
+/// The reason for the verdict. If the measure decided it, the numbers are already shown, so only
+/// their basis remains.
 fn reason(judged: &Judged) -> Option<String> {
     let reason = match &judged.reason {
         Reason::Measured { basis, .. } => basis,
@@ -386,7 +391,7 @@ fn reason(judged: &Judged) -> Option<String> {
     Some(one_line(reason)).filter(|reason| !reason.is_empty())
 }
 
-/// Half of the widest interval, where one tells how much another training would differ.
+/// Half of the widest interval, if any interval tells how much another training would differ.
 fn half_width(judged: &Judged) -> Option<f64> {
     judged.interval?;
     let halves = judged

@@ -1,10 +1,12 @@
-//! Columns of tables that tell nothing of their own: they are taken out and told in words.
+//! Columns that carry no information of their own: they are removed from tables and described in
+//! words.
 
 use crate::report::context::{RowView, TableView};
 use crate::report::text::escape_markdown;
 use std::ops::Range;
 
-/// Takes the columns of results out of a table of several rows that have the same text in all of them; the caption tells these.
+/// Removes the result columns that have the same text in every row of a table with several rows,
+/// and returns them as text for the caption.
 pub(super) fn take_constant(table: &mut TableView, results: Range<usize>) -> Vec<String> {
     let mut told = Vec::new();
     if table.rows.len() < 3 {
@@ -35,8 +37,8 @@ pub(super) fn take_constant(table: &mut TableView, results: Range<usize>) -> Vec
     told
 }
 
-/// Takes out of a table of several runs every column of results that has in each row what an earlier one has, as the
-/// cross-entropy of models trained on it; gives the pairs of names.
+/// Removes each result column of a table of several runs that repeats an earlier one in every row
+/// (as the cross-entropy of models trained on it does), and returns the pairs of names.
 pub(super) fn drop_repeats(table: &mut TableView) -> Vec<(String, String)> {
     let mut repeats = Vec::new();
     if table.rows.len() < 3 {
@@ -47,7 +49,8 @@ pub(super) fn drop_repeats(table: &mut TableView) -> Vec<(String, String)> {
         let is_alike = |earlier: usize| {
             let mut rows = table.rows.iter();
             let is_result = table.columns[place].is_number && table.columns[earlier].is_number;
-            // What is the same in all rows is no repeat of another such column, only as constant.
+            // A constant column does not repeat another constant column; it is handled by
+            // `take_constant`.
             let first = &table.rows[0].cells[place].text;
             let varies = table.rows.iter().any(|row| row.cells[place].text != *first);
             is_result && varies && rows.all(|row| row.cells[place].text == row.cells[earlier].text)

@@ -1,4 +1,4 @@
-//! Cells of the notebook, from settings and results to what the templates show.
+//! Cells of the notebook: from settings and results to what the templates show.
 
 mod best;
 pub(crate) mod claims;
@@ -36,7 +36,7 @@ pub(crate) struct Builder<'a, 'b> {
     targets: Targets,
     figures: usize,
     tables: usize,
-    /// Numbers of the tables in texts, by the anchor of the cell.
+    /// Numbers of the tables inside texts, by the anchor of the cell.
     captions: BTreeMap<String, Vec<usize>>,
 }
 
@@ -59,7 +59,8 @@ impl<'a, 'b> Builder<'a, 'b> {
         })
     }
 
-    /// Prose of the spec: its references are resolved and its pictures shown. `anchor` tells its footnotes from those of other texts.
+    /// Prose of the spec with its references resolved and its pictures included. `anchor` makes the
+    /// names of its footnotes unique among the texts.
     pub(crate) fn text(
         &self,
         markdown: &str,
@@ -120,7 +121,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         })
     }
 
-    /// Builds the cell that stands at `line` of the spec.
+    /// Builds the cell at `line` of the spec.
     pub(crate) fn cell(
         &mut self,
         index: usize,
@@ -160,13 +161,13 @@ impl<'a, 'b> Builder<'a, 'b> {
         Ok(view)
     }
 
-    /// What was found: the text below the title.
+    /// The finding: the text below the title.
     pub(crate) fn finding(&self, text: &Located<String>) -> Result<Prose, ReportError> {
         let markdown = computed(&text.value, self.scope.session(), text.line)?;
         self.text(&markdown, "finding", text.line)
     }
 
-    /// What our runs show of a claim, in the words of its `show`.
+    /// Our result for a claim, in the words of its `show`.
     pub(crate) fn shown(&self, id: &str) -> Result<Option<String>, ReportError> {
         let claims = &self.scope.spec.claims;
         let claim = claims.iter().find(|claim| claim.id == id);
@@ -179,13 +180,13 @@ impl<'a, 'b> Builder<'a, 'b> {
         Ok(Some(one_line(&filled.text)))
     }
 
-    /// The number of the next table.
+    /// Numbers the next table.
     pub(crate) fn next_table(&mut self) -> usize {
         self.tables += 1;
         self.tables
     }
 
-    /// Draws a figure in both forms.
+    /// Renders a figure both inline and as a file.
     pub(crate) fn figure(
         &mut self,
         figure: &Figure,
@@ -245,17 +246,18 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 }
 
-/// How the report shows a kind of cell. What a spec knows of it stands in `spec/cell`.
+/// How the report shows a kind of cell. The spec's knowledge of it is in `spec/cell`.
 pub(crate) trait Shown {
-    /// A heading above it, where no text of the spec gives one.
+    /// A heading above the cell, used if no text of the spec provides one.
     fn heading(&self) -> Option<&'static str> {
         None
     }
 
-    /// What cannot be found or computed: [`Self::blocks`] would fail with the first of these.
+    /// The names and expressions that cannot be resolved: [`Self::blocks`] would fail with the
+    /// first of them.
     fn look_up(&self, scope: &Scope<'_>, session: &Session, line: usize) -> Vec<ReportError>;
 
-    /// What the exporters render.
+    /// The blocks that the exporters render.
     fn blocks(
         &self,
         builder: &mut Builder<'_, '_>,
@@ -263,7 +265,7 @@ pub(crate) trait Shown {
     ) -> Result<Vec<Block>, ReportError>;
 }
 
-/// Where a cell stands.
+/// The position of a cell.
 pub(crate) struct Place<'a> {
     /// Its anchor on the page.
     pub(crate) anchor: &'a str,
@@ -271,7 +273,7 @@ pub(crate) struct Place<'a> {
     pub(crate) line: usize,
 }
 
-/// A cell as the report shows it.
+/// The report's view of a cell.
 pub(crate) fn shown(cell: &Cell) -> &dyn Shown {
     match cell {
         Cell::Text(cell) => cell,
@@ -289,7 +291,7 @@ pub(crate) fn shown(cell: &Cell) -> &dyn Shown {
     }
 }
 
-/// The only error of a look-up, or none.
+/// The only error of a look-up, if any.
 pub(crate) fn problem<T>(looked: Result<T, ReportError>) -> Vec<ReportError> {
     looked.err().into_iter().collect()
 }
@@ -314,7 +316,7 @@ impl Shown for TextCell {
         in_text(&self.0, session, line)
     }
 
-    /// Filled in by [`Builder::text_cell`] when all figures and tables have their numbers.
+    /// Filled in by [`Builder::text_cell`] once all figures and tables have their numbers.
     fn blocks(
         &self,
         builder: &mut Builder<'_, '_>,
@@ -327,10 +329,10 @@ impl Shown for TextCell {
     }
 }
 
-/// Begins the caption of a table in a text, in a paragraph of its own above it.
+/// Begins the caption of a table inside a text, in a paragraph of its own above the table.
 const TABLE: &str = "Table: ";
 
-/// A text whose captions of tables have their `numbers`.
+/// A text whose table captions carry their `numbers`.
 fn numbered(text: &str, numbers: &[usize]) -> String {
     let mut numbers = numbers.iter();
     let line = |line: &str| {
@@ -344,7 +346,7 @@ fn numbered(text: &str, numbers: &[usize]) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The tables of a numbered text: number and caption.
+/// The tables of a numbered text: number and caption of each.
 pub(crate) fn captions(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().filter_map(|line| {
         let (number, caption) = line.strip_prefix("**Table ")?.split_once(".** ")?;
@@ -352,7 +354,7 @@ pub(crate) fn captions(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The claims and works that texts can refer to; figures and tables come to them as they are numbered.
+/// The claims and works that texts can refer to; figures and tables are added as they are numbered.
 fn targets<'c>(
     spec: &Spec,
     claims: impl Iterator<Item = &'c str>,
@@ -372,7 +374,7 @@ fn targets<'c>(
     Ok(targets)
 }
 
-/// Checks the references of all texts, before anything is computed.
+/// Checks the references in all texts before anything is computed.
 pub(crate) fn check_references(spec: &Spec, assets: &Assets) -> Result<(), ReportError> {
     let claims = spec.claims.iter().map(|claim| claim.id.as_str());
     let mut targets = targets(spec, claims, assets)?;
@@ -402,7 +404,7 @@ pub(crate) fn check_references(spec: &Spec, assets: &Assets) -> Result<(), Repor
     })
 }
 
-/// The mistakes of the texts beside the cells: the finding, and what claims show.
+/// The mistakes in texts outside the cells: the finding and the `show` of claims.
 pub(crate) fn texts(spec: &Spec, session: &Session) -> Vec<ReportError> {
     let finding = spec.finding.iter().map(|text| (&text.value, text.line));
     let shown = spec
@@ -419,7 +421,7 @@ fn in_text(text: &str, session: &Session, line: usize) -> Vec<ReportError> {
     mistakes.map(|error| located(error, text, line)).collect()
 }
 
-/// Computes the expressions of a text. Where a value is missing a dash stands for it and the text says why.
+/// Computes the expressions of a text. A missing value becomes a dash, and the text explains why.
 fn computed(text: &str, session: &Session, line: usize) -> Result<String, ReportError> {
     let filled = session
         .text(text)
@@ -444,7 +446,8 @@ fn computed(text: &str, session: &Session, line: usize) -> Result<String, Report
     ))
 }
 
-/// The error with its line in the spec. A text of several lines is a block that begins below the line of its cell.
+/// The error with its line in the spec. A text of several lines is a block that begins one line
+/// below its cell.
 fn located(error: ExprError, text: &str, line: usize) -> ReportError {
     let (below, expression, error) = match error {
         ExprError::InText {
@@ -482,7 +485,7 @@ pub(crate) fn prose(markdown: &str) -> Prose {
     }
 }
 
-/// Several lines as one.
+/// Joins several lines into one.
 fn flat(markdown: &str) -> String {
     let cleaned = clean(markdown);
     let lines = cleaned
@@ -492,7 +495,7 @@ fn flat(markdown: &str) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// Prose of one line, flattened before anything else: without the paragraph about it.
+/// Prose of one line, flattened first and without the enclosing paragraph.
 pub(crate) fn prose_line(markdown: &str) -> Prose {
     let prose = prose(&flat(markdown));
     let html = prose.html.trim();

@@ -1,4 +1,5 @@
-//! The cell `perplexity`: a summary by run, the best, median and worst document, and the histogram.
+//! The cell `perplexity`: a summary per run; the best, median and worst document; and the
+//! histogram.
 
 use super::{Builder, Place, Shown, problem, prose_line};
 use crate::expr::Session;
@@ -10,16 +11,16 @@ use crate::report::{ReportError, chart, csv};
 use crate::spec::{HistogramCell, HistogramOf, PerplexityCell, PlotAxis};
 use crate::{human, stats};
 
-/// Characters of an excerpt that are shown.
+/// Number of characters of an excerpt that are shown.
 const EXCERPT: usize = 160;
 
-/// Characters from which on an excerpt is taken to be cut: evaluations keep the first 80.
+/// Length in characters from which an excerpt counts as truncated: evaluations keep the first 80.
 const WHOLE: usize = 79;
 
-/// Most runs whose documents are listed one by one.
+/// Maximum number of runs whose documents are listed individually.
 const LISTED: usize = 12;
 
-/// What the summary shows: the name of the metric, and the head of its column.
+/// Columns of the summary: the name of the metric and the column head.
 const COLUMNS: [(&str, &str); 5] = [
     ("perplexity", "All tokens"),
     ("perplexity_median", "Median"),
@@ -157,7 +158,7 @@ impl Builder<'_, '_> {
     }
 }
 
-/// Summaries that an evaluation did not store.
+/// Summaries that the evaluation did not store.
 fn computed(documents: &[DocumentScore], name: &str) -> Option<f64> {
     let documents = documents.iter();
     let values: Vec<f64> = documents.map(|document| document.perplexity).collect();
@@ -168,7 +169,7 @@ fn computed(documents: &[DocumentScore], name: &str) -> Option<f64> {
     }
 }
 
-/// The first words of a document, marked as such.
+/// The first words of a document, marked as a beginning.
 fn beginning(excerpt: &str) -> String {
     let text = shorten(&one_line(excerpt), EXCERPT);
     if text.chars().count() < WHOLE || text.ends_with('…') {
@@ -179,7 +180,7 @@ fn beginning(excerpt: &str) -> String {
 }
 
 impl Builder<'_, '_> {
-    /// The best, the median and the worst document of a run.
+    /// The best, median and worst document of a run.
     fn ends(&self, run: &RunResult, documents: &[DocumentScore]) -> Vec<RowView> {
         let mut order: Vec<&DocumentScore> = documents.iter().collect();
         order.sort_by(|a, b| {

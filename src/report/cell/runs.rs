@@ -1,4 +1,4 @@
-//! What was run: the cell `plan`, and the appendix that every number links to.
+//! The runs: the cell `plan`, and the appendix that every number links to.
 
 use super::columns::drop_repeats;
 use super::{Builder, Place, Shown, problem, prose, prose_line};
@@ -112,7 +112,7 @@ impl Builder<'_, '_> {
     }
 }
 
-/// Parameters, steps and tokens: counted where a run has finished, else estimated.
+/// Parameters, steps and tokens: counted if the run has finished, otherwise estimated.
 fn sizes(run: &RunResult) -> [u64; 3] {
     let estimate = run.estimate;
     let counts = run.record.as_ref().map(|record| record.counts);
@@ -122,17 +122,17 @@ fn sizes(run: &RunResult) -> [u64; 3] {
     )
 }
 
-/// The mark of runs, with a space before it; empty where there is none.
+/// The mark of runs, preceded by a space; empty if there is none.
 pub(super) fn marked<'a>(runs: impl IntoIterator<Item = &'a RunResult>) -> String {
     metric_of::mark(runs).map_or_else(String::new, |(sign, _)| format!("\u{a0}{sign}"))
 }
 
-/// What the marks of single runs mean.
+/// The meaning of the marks of single runs.
 fn runs_marks(runs: &[&RunResult]) -> Option<String> {
     metric_of::marks_told(runs.iter().filter_map(|run| metric_of::mark([*run])))
 }
 
-/// A table of more than `most` runs is folded; `what` it has.
+/// Folds a table of more than `most` runs; `what` names its contents.
 pub(super) fn folded_if_long(table: Block, most: usize, what: &str) -> Vec<Block> {
     match &table {
         Block::Table(view) if view.rows.len() > most => vec![Block::Fold(FoldView {
@@ -147,7 +147,7 @@ pub(super) fn folded_if_long(table: Block, most: usize, what: &str) -> Vec<Block
 
 const ABOUT: &str = "Every number above comes from one of these runs. A run's id is a digest of everything that can change its result: the same id on the same kind of machine gives the same numbers, bit for bit.";
 
-/// The appendix: settings that all runs share, and the runs that numbers link to, both folded.
+/// The appendix: the settings that all runs share and the runs that numbers link to, both folded.
 pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
     let runs = &scope.results.runs;
     let settings: Vec<Vec<Setting>> = runs
@@ -224,7 +224,7 @@ pub(crate) fn appendix(scope: &Scope<'_>) -> CellView {
     }
 }
 
-/// Metrics that a reader looks for first.
+/// The metrics that readers look for first.
 const FIRST: [&str; 9] = [
     "val_loss",
     "nll",
@@ -237,7 +237,7 @@ const FIRST: [&str; 9] = [
     "beats_ngrams",
 ];
 
-/// One row per run: what sets it apart, its results, its sizes and its identity.
+/// One row per run: its distinguishing settings, results, sizes and identity.
 fn run_table(scope: &Scope<'_>, settings: &[Vec<Setting>], varying: &[&str]) -> TableView {
     let runs = &scope.results.runs;
     let metrics: BTreeSet<&String> = runs.iter().flat_map(|run| run.metrics.keys()).collect();
@@ -301,7 +301,7 @@ fn repeats_told(repeats: &[(String, String)]) -> Option<String> {
     })
 }
 
-/// What computed the runs, where it is the same for all.
+/// What computed the runs, if it is the same for all.
 fn engine_told(runs: &[RunResult]) -> Option<String> {
     let mut engines = runs.iter().filter_map(engine);
     let first = engines.next()?;
@@ -327,7 +327,7 @@ const SIZES: [(&str, Size); 5] = [
     ("Sequences", |counts| counts.sequences),
 ];
 
-/// A status, and why a run failed.
+/// A status, with the reason if the run failed.
 fn status_with_cause(run: &RunResult) -> String {
     let failure = run
         .record
@@ -342,7 +342,7 @@ fn status_with_cause(run: &RunResult) -> String {
     format!("{status}: {message}{}", at.unwrap_or_default())
 }
 
-/// Identity and digests of a run, and its engine where runs differ in that.
+/// Identity and digests of a run, and its engine if runs differ in it.
 fn digests(run: &RunResult, tells_engine: bool) -> Prose {
     let mut parts = vec![format!("Id {}.", code(&run.id.to_string()))];
     if let Some(record) = &run.record {
@@ -382,7 +382,7 @@ fn flatten(path: &str, value: &Value, out: &mut Vec<Setting>) {
     }
 }
 
-/// A metric for reading; all its digits are in `records.jsonl`.
+/// A metric formatted for reading; `records.jsonl` has all its digits.
 fn metric(value: f64) -> String {
     let is_whole = value.fract() == 0.0 && value.abs() < 1e9;
     if is_whole {

@@ -1,4 +1,4 @@
-//! The cell `samples`: continuations side by side, the prompt told apart from what the model wrote.
+//! The cell `samples`: continuations side by side, with the prompt set off from the model's text.
 
 use super::{Builder, Place, Shown, problem, prose};
 use crate::expr::Session;
@@ -9,7 +9,7 @@ use crate::report::scope::{Scope, groups};
 use crate::report::text::{clean, escape_markdown, fence, one_line, shorten};
 use crate::spec::{SampleSettings, SamplesCell};
 
-/// Settings up to which all are shown; of more, the best and the worst.
+/// Up to this number of settings, all are shown; beyond it, the best and the worst.
 const AT_ONCE: usize = 3;
 
 impl Builder<'_, '_> {
@@ -19,7 +19,8 @@ impl Builder<'_, '_> {
         line: usize,
     ) -> Result<Vec<Block>, ReportError> {
         let runs = self.scope.select(&cell.runs, line)?;
-        // One replicate of every setting first, so that the settings can be compared at a glance.
+        // The first replicate of every setting comes first, so settings can be compared at a
+        // glance.
         let groups = groups(&runs);
         let first: Vec<&RunResult> = groups
             .iter()
@@ -40,7 +41,7 @@ impl Builder<'_, '_> {
                 prompts.len() - 1
             });
             let (_, shown, folded) = &mut prompts[known];
-            // Of the first prompt only; what every setting makes of the others is for those who ask.
+            // Only the first prompt is open; the continuations of other prompts are folded.
             let is_shown = known == 0 && index < count && shown_runs.contains(&run.name.as_str());
             let cards = if is_shown { shown } else { folded };
             cards.push(card(self.scope, run, sample));
@@ -78,8 +79,8 @@ impl Builder<'_, '_> {
     }
 }
 
-/// Names of the runs whose samples are shown at once: all of few, else those with the lowest and the highest loss of the ones
-/// that had room to write.
+/// Names of the runs whose samples are shown unfolded: all if there are few, otherwise the runs
+/// with the lowest and the highest loss among those that had room to write.
 fn best_and_worst<'a>(runs: &[&'a RunResult]) -> Vec<&'a str> {
     let loss = |run: &RunResult| {
         let metrics = ["nll", "val_ce", "val_loss"];
@@ -113,7 +114,7 @@ fn best_and_worst<'a>(runs: &[&'a RunResult]) -> Vec<&'a str> {
     }
 }
 
-/// The first sample of each prompt of a run, or the others.
+/// The first sample of each prompt of a run, or all others.
 fn samples(run: &RunResult, first: bool) -> impl Iterator<Item = (&RunResult, &Sample)> + Clone {
     let all = run.eval.as_ref().map_or(&[][..], |eval| &eval.samples[..]);
     all.iter()
@@ -158,14 +159,14 @@ fn card(scope: &Scope<'_>, run: &RunResult, sample: &Sample) -> CardView {
     }
 }
 
-/// How the samples of a run were drawn, from the spec.
+/// The sampling settings of a run, from the spec.
 fn settings<'a>(scope: &Scope<'a>, run: &RunResult) -> Option<&'a SampleSettings> {
     let runs = &scope.spec.runs;
     let known = runs.iter().find(|known| known.name == run.name)?;
     known.settings.eval.samples.as_ref()
 }
 
-/// How the text was sampled, from the spec.
+/// A sentence on how the text was sampled, from the spec.
 fn note(scope: &Scope<'_>, runs: &[&RunResult]) -> String {
     let Some(settings) = runs.iter().find_map(|run| settings(scope, run)) else {
         return String::new();

@@ -1,4 +1,4 @@
-//! The cell `table`: rows by an axis or by run, one column per metric or per value of another axis.
+//! The cell `table`: rows by axis or by run, one column per metric or per value of another axis.
 
 use super::best::mark_best;
 use super::columns::take_constant;
@@ -21,27 +21,27 @@ use serde_json::Value;
 /// A row before its values are computed.
 pub(super) struct Row<'a> {
     name: String,
-    /// What stands before the values: the name, or one value per axis.
+    /// The cells before the values: the name, or one value per axis.
     heads: Vec<String>,
     pub(super) runs: Vec<&'a RunResult>,
 }
 
-/// What a value is made of.
+/// A measured value and its parts.
 pub(super) struct Measured {
     pub(super) mean: f64,
-    /// Half-width of the 95 % interval, where the runs are replicates.
+    /// Half-width of the 95 % interval if the runs are replicates.
     half_width: Option<f64>,
     values: Vec<f64>,
 }
 
-/// A column: a metric, over all runs of a row or those with one value of the pivot.
+/// A column: a metric over all runs of a row, or over those with one value of the pivot.
 pub(super) struct Column {
     pub(super) metric: String,
     pub(super) about: Metric,
     pub(super) pivot: Option<Value>,
 }
 
-/// Checks that the axes exist which a table names.
+/// Checks that the axes named by a table exist.
 fn look_up(scope: &Scope<'_>, cell: &TableCell, line: usize) -> Result<(), ReportError> {
     let rows = Some(&cell.rows).filter(|rows| *rows != "run");
     let mut axes = rows
@@ -109,7 +109,7 @@ impl<'a> Builder<'a, '_> {
             false => format!(" The same in all rows: {}.", constant.join(", ")),
         };
         table.caption = prose_line(&(told + &constant));
-        // Axes of numbers stand as numbers.
+        // Numeric axes are shown as numbers.
         for index in 1..head_count {
             let mut cells = table.rows.iter().filter_map(|row| row.cells.get(index));
             table.columns[index].is_number = cells.all(|cell| cell.text.parse::<f64>().is_ok());
@@ -158,7 +158,8 @@ impl<'a> Builder<'a, '_> {
             .collect()
     }
 
-    /// The axes that name a run, where there are several: a column each reads better than one long name.
+    /// The axes that name a run, if there are several: one column per axis reads better than one
+    /// long name.
     fn head_axes(&self, cell: &TableCell) -> Vec<String> {
         let axes = self
             .scope
@@ -276,7 +277,7 @@ impl<'a> Builder<'a, '_> {
     }
 }
 
-/// What values are multiplied by to be shown.
+/// The factor applied to values for display.
 fn scale(about: &Metric) -> f64 {
     if about.shape == Shape::Percent {
         100.0
@@ -285,7 +286,8 @@ fn scale(about: &Metric) -> f64 {
     }
 }
 
-/// Decimals of a column with intervals, one number for all its rows: two significant digits of the median half-width.
+/// Number of decimals for a column with intervals, the same in all rows: two significant digits of
+/// the median half-width.
 fn decimals(measured: &[Vec<Option<Measured>>], index: usize, about: &Metric) -> Option<usize> {
     let mut halves: Vec<f64> = measured
         .iter()
@@ -328,7 +330,7 @@ fn format(
     (text, None)
 }
 
-/// The runs of a row that a column is about.
+/// The runs of a row that belong to a column.
 pub(super) fn inside<'a>(row: &Row<'a>, column: &Column, cell: &TableCell) -> Vec<&'a RunResult> {
     let has = |run: &RunResult| match (&cell.pivot, &column.pivot) {
         (Some(axis), Some(wanted)) => axis_value(run, axis).is_some_and(|v| same(&v, wanted)),
@@ -346,7 +348,8 @@ fn column_value(
     measure(scope, &inside(row, column, cell), &column.metric)
 }
 
-/// The mean over runs: replicates first, so that settings count alike however many seeds they have.
+/// The mean over runs: over replicates first, so that every setting counts equally, whatever its
+/// number of seeds.
 fn measure(scope: &Scope<'_>, runs: &[&RunResult], metric: &str) -> Option<Measured> {
     let groups = groups(runs);
     let of_group: Vec<Vec<(u64, f64)>> = groups
@@ -376,7 +379,8 @@ fn measure(scope: &Scope<'_>, runs: &[&RunResult], metric: &str) -> Option<Measu
     })
 }
 
-/// The head of the column of published values, where an entry of `columns` gives one: `published: figure 3`.
+/// The head of the column of published values, if an entry of `columns` names one:
+/// `published: figure 3`.
 fn published_head(column: &str) -> Option<&str> {
     column.strip_prefix("published:").map(str::trim)
 }

@@ -1,4 +1,4 @@
-//! Bars: a metric by setting or by the values of an axis, from zero.
+//! Bars: a metric by setting or by the values of an axis, starting at zero.
 
 use super::{Axis, Colour, Drawn, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::expr::Estimate;
@@ -7,7 +7,7 @@ use crate::report::scope::{Scope, axis_value, groups};
 use crate::report::{ReportError, csv};
 use crate::spec::BarsCell;
 
-/// Looks up what a `bars` cell names; gives the runs it shows.
+/// Resolves the names of a `bars` cell and returns the runs it shows.
 fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &BarsCell,
@@ -19,7 +19,7 @@ fn look_up<'a>(
     scope.filtered(&cell.filter, line)
 }
 
-/// Makes the figure of a `bars` cell.
+/// Builds the figure of a `bars` cell.
 pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Figure, ReportError> {
     let runs = look_up(scope, cell, line)?;
     let mut rows: Vec<(String, Vec<&RunResult>)> = match cell.rows.as_str() {
@@ -46,7 +46,7 @@ pub(crate) fn bars(scope: &Scope<'_>, cell: &BarsCell, line: usize) -> Result<Fi
             .collect();
         match of_setting.as_slice() {
             [only] => Some(*only),
-            // Different settings are no replicates: their mean has no interval.
+            // Different settings are not replicates: their mean has no interval.
             several => crate::stats::mean(&several.iter().map(|one| one.mean).collect::<Vec<_>>())
                 .map(|mean| Estimate { mean, half: None }),
         }

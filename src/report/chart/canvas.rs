@@ -1,4 +1,5 @@
-//! The drawing back end: writes plotters' elements as SVG with CSS classes. Colours and widths are the style sheet's.
+//! The drawing back end: writes plotters' elements as SVG with CSS classes. Colours and widths come
+//! from the style sheet.
 
 use crate::report::text::{clean, escape};
 use plotters::element::{Drawable, PointCollection};
@@ -11,25 +12,25 @@ use plotters_backend::{
 use std::fmt::{Error, Write as _};
 use unicode_width::UnicodeWidthStr as _;
 
-/// Units of a drawing per pixel: plotters places whole units.
+/// Drawing units per pixel; plotters works in whole units.
 pub(crate) const UNITS: u32 = 10;
 
 /// Height of a tick label, in pixels and in units.
 pub(super) const FONT_SIZE: u32 = 12;
 const FONT: u32 = FONT_SIZE * UNITS;
 
-/// Space between two bars, in units.
+/// Gap between two bars, in units.
 const HAIR: i32 = 8;
 
 type Drawn = Result<(), DrawingErrorKind<Error>>;
 
-/// A drawing in the making.
+/// An SVG drawing under construction.
 pub(super) struct Canvas<'a> {
     size: (u32, u32),
     out: &'a mut String,
     class: String,
     title: String,
-    /// Whether the last element is a path of `class` that another piece may join.
+    /// Whether the last element is a path of `class` that the next piece may join.
     is_open: bool,
 }
 
@@ -44,7 +45,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Begins a mark; rules of the same class share one path.
+    /// Begins a mark; lines of the same class share one path.
     fn begin(&mut self, class: &str, title: &str) {
         self.is_open &= self.class == class && self.title.is_empty() && title.is_empty();
         class.clone_into(&mut self.class);
@@ -76,12 +77,12 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// Estimated width of a text in units, for a size in pixels.
+/// Estimated width in units of a text set at `size` pixels.
 pub(super) fn text_width(text: &str, size: u32) -> u32 {
     (text.width() as u32 * size * 56 * UNITS).div_ceil(100)
 }
 
-/// A path of relative moves, the shortest form of a long line.
+/// A path of relative moves, the shortest encoding of a long line.
 fn path_data(corners: impl IntoIterator<Item = BackendCoord>) -> String {
     let mut out = String::new();
     let mut before = None;
@@ -99,7 +100,7 @@ fn path_data(corners: impl IntoIterator<Item = BackendCoord>) -> String {
         before = Some((x, y));
     }
     if out.ends_with('l') {
-        // A line of no length keeps the path valid.
+        // A zero-length line keeps the path valid.
         out.push_str("0 0");
     }
     out
@@ -120,7 +121,7 @@ impl DrawingBackend for Canvas<'_> {
         Ok(())
     }
 
-    /// An SVG has no pixels: an element that needs them is a fault.
+    /// SVG has no pixels, so an element that draws them is a bug.
     fn draw_pixel(&mut self, _: BackendCoord, _: BackendColor) -> Drawn {
         Err(DrawingErrorKind::DrawingError(Error))
     }
@@ -180,7 +181,7 @@ impl DrawingBackend for Canvas<'_> {
             HPos::Center => "middle",
             HPos::Right => "end",
         };
-        // SVG places the base line: a third of the type's height below its middle.
+        // SVG anchors text at the baseline: a third of the type size below its middle.
         let y = match anchor.v_pos {
             VPos::Top => y + 88,
             VPos::Center => y + 42,
@@ -195,17 +196,17 @@ impl DrawingBackend for Canvas<'_> {
     }
 }
 
-/// What a mark is drawn as.
+/// The shape of a mark.
 pub(super) enum Outline<'t> {
     Line,
     Area,
     Bar,
-    /// A circle of this radius.
+    /// A circle with this radius.
     Dot(u32),
     Text(&'t str, Pos),
 }
 
-/// An element with its class, and with the title that a pointer resting on it shows; `C` are its coordinates.
+/// An element with its class and its tooltip; `C` is the type of its coordinates.
 pub(super) struct Mark<'t, C> {
     pub(super) class: String,
     pub(super) title: String,

@@ -1,5 +1,5 @@
-//! Colours of series: eight that colour-blind readers can tell apart, after Okabe and Ito (2008). A setting or value keeps its
-//! colour in all figures of a report.
+//! Colours of series: eight that colour-blind readers can distinguish, after Okabe and Ito (2008).
+//! A setting or value keeps its colour in all figures of a report.
 
 use super::Style;
 use serde::Serialize;
@@ -9,18 +9,19 @@ use std::cell::RefCell;
 /// Number of colours.
 const COUNT: usize = 8;
 
-/// First colour of settings: training and validation curves keep the two before it to themselves as long as they can.
+/// First colour for settings: the two before it are reserved for training and validation curves as
+/// long as possible.
 const FIRST: usize = 2;
 
-/// A colour of a series.
+/// The colour of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Colour {
     /// One of the eight.
     Series(usize),
-    /// What the study published.
+    /// Published data.
     Published,
-    /// The ink of the page: legend entries that stand for a style.
+    /// The ink of the page, for legend entries that explain a line style.
     Ink,
 }
 
@@ -34,7 +35,7 @@ impl Colour {
         }
     }
 
-    /// The colour of a curve by its name.
+    /// The colour of a curve, by its name.
     pub(crate) fn of_curve(curve: &str) -> Self {
         const CURVES: [&str; COUNT] = [
             "train/loss",
@@ -51,12 +52,13 @@ impl Colour {
     }
 }
 
-/// The colours that a report has given away, in order of their first use.
+/// The colours assigned in a report, in order of first use.
 #[derive(Debug, Default)]
 pub(crate) struct Colours(RefCell<Vec<String>>);
 
 impl Colours {
-    /// The colour of a setting or value, by its name in legends; and how many earlier ones have the same colour.
+    /// The colour of a setting or value, by its name in legends, and the number of earlier ones
+    /// with the same colour.
     pub(crate) fn of(&self, name: &str) -> (Colour, usize) {
         let mut names = self.0.borrow_mut();
         let place = names.iter().position(|known| known == name);
@@ -68,13 +70,13 @@ impl Colours {
     }
 }
 
-/// How many lines of one colour can be told apart.
+/// Number of line styles of one colour that can be distinguished.
 pub(super) const MOST_LINES: usize = 4;
 
-/// The lines of one colour that can be told apart.
+/// The line styles of one colour that can be distinguished.
 const OURS: [Style; MOST_LINES] = [Style::Line, Style::Broken, Style::DashDot, Style::Short];
 
-/// The lines of published curves.
+/// The line styles of published curves.
 const PUBLISHED: [Style; 5] = [
     Style::Dotted,
     Style::Dashed,
@@ -83,17 +85,17 @@ const PUBLISHED: [Style; 5] = [
     Style::Short,
 ];
 
-/// The `place`-th line of a colour of ours; lines from the fifth on look like an earlier one.
+/// The line style number `place` for a colour of ours; from the fifth on, styles repeat.
 pub(super) fn our_style(place: usize) -> Style {
     OURS[place % OURS.len()]
 }
 
-/// The line of the `place`-th published curve of a panel.
+/// The line style of published curve number `place` in a panel.
 pub(super) fn published_style(place: usize) -> Style {
     PUBLISHED[place % PUBLISHED.len()]
 }
 
-/// Whether two values of an axis are the same (1 and 1.0 are).
+/// Whether two axis values are equal (1 equals 1.0).
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a == b,

@@ -1,4 +1,5 @@
-//! Learning curves: panels by one axis, colours by another, means and bands over seeds, published curves beside ours.
+//! Learning curves: panels by one axis, colours by another, means and bands over seeds, and
+//! published curves beside ours.
 
 use super::colour::{MOST_LINES, our_style, published_style};
 use super::{Axis, Colour, Drawn, Figure, Key, Look, Panel, Series, Style, reduce, same};
@@ -12,10 +13,10 @@ use crate::stats::{by_draw, half_width, mean};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Most points of a figure: beyond it every series is reduced.
+/// Maximum number of points in a figure; beyond it, every series is reduced.
 const POINTS: usize = 12_000;
 
-/// Looks up what a `plot` cell names; gives the runs it shows.
+/// Resolves the names of a `plot` cell and returns the runs it shows.
 fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &PlotCell,
@@ -37,7 +38,7 @@ fn look_up<'a>(
     scope.filtered(&cell.filter, line)
 }
 
-/// Makes the figure of a `plot` cell.
+/// Builds the figure of a `plot` cell.
 pub(crate) fn curves(
     scope: &Scope<'_>,
     cell: &PlotCell,
@@ -69,7 +70,7 @@ pub(crate) fn curves(
             .collect(),
     };
     let notes = builder.notes(&runs);
-    // Ours first.
+    // Our curves come first.
     builder
         .legend
         .sort_by_key(|key| key.look.colour == Colour::Published);
@@ -104,7 +105,8 @@ pub(crate) fn curves(
     Ok(figure)
 }
 
-/// The axis whose values lines of one colour stand for, and its values: the only one that neither panels nor colours show.
+/// The axis distinguished by the line styles of one colour, with its values: the only axis that
+/// neither panels nor colours show.
 fn lines(scope: &Scope<'_>, cell: &PlotCell, runs: &[&RunResult]) -> Option<(String, Vec<Value>)> {
     let colours = cell.colours.as_ref().filter(|_| cell.curves.len() == 1)?;
     let axes = runs.first()?.axes.iter().map(|(axis, _)| axis);
@@ -130,7 +132,8 @@ fn y_label(scope: &Scope<'_>, curves: &[String]) -> String {
     }
 }
 
-/// The name of a curve among `curves`: where the axis says that all are losses, `training` and `validation` are enough.
+/// The name of a curve among `curves`: if the axis label already says that all are losses,
+/// `training` and `validation` suffice.
 fn short_name(scope: &Scope<'_>, curve: &str, curves: &[String]) -> String {
     let name = scope.curve_name(curve);
     let is_plain = |curve: &String| matches!(curve.as_str(), "train/loss" | "val/loss");
@@ -140,7 +143,7 @@ fn short_name(scope: &Scope<'_>, curve: &str, curves: &[String]) -> String {
     }
 }
 
-/// Whether a curve is a loss in nats: the part of squares is not, nor are norms and rates.
+/// Whether a curve is a loss in nats: the square part is not, nor are norms and rates.
 fn is_loss(curve: &str) -> bool {
     matches!(
         curve,
@@ -173,8 +176,8 @@ fn last_step(runs: &[&RunResult]) -> u64 {
     ends.map(|point| point.step).max().unwrap_or(0)
 }
 
-/// The points of a published curve, scaled to the steps of our longest run where the curve names its own number of steps, and to
-/// our vocabulary where it names its own number of classes.
+/// The points of a published curve, rescaled to the steps of our longest run if the curve states
+/// its number of steps, and to our vocabulary if it states its number of classes.
 fn scaled(published: &PublishedCurve, last_step: u64, classes: Option<u64>) -> Vec<[f64; 2]> {
     let stretch = published
         .of_steps
@@ -187,7 +190,7 @@ fn scaled(published: &PublishedCurve, last_step: u64, classes: Option<u64>) -> V
     points.map(|[x, y]| [x * stretch, y * height]).collect()
 }
 
-/// Classes of the runs' models.
+/// Number of classes of the runs' models.
 fn classes(runs: &[&RunResult]) -> Option<u64> {
     runs.first()?.key.pointer("/model/vocab_size")?.as_u64()
 }
@@ -195,11 +198,11 @@ fn classes(runs: &[&RunResult]) -> Option<u64> {
 struct Builder<'a, 'b> {
     scope: &'b Scope<'a>,
     cell: &'b PlotCell,
-    /// The axis that lines of one colour stand for, where there is one, and its values.
+    /// The axis distinguished by line styles, if any, and its values.
     lines: Option<(String, Vec<Value>)>,
     legend: Vec<Key>,
     most_runs: usize,
-    /// Whether some of them have other draws of documents.
+    /// Whether runs use different draws of documents.
     has_draws: bool,
     buckets: usize,
     /// Last step of the longest run.
@@ -241,13 +244,14 @@ impl Builder<'_, '_> {
                 self.series(curve, group, &mut series);
             }
         }
-        // Raw curves lie behind everything else.
+        // Raw curves are drawn behind everything else.
         series.sort_by_key(|series| series.look.style != Style::Raw);
         Panel { title, series }
     }
 
-    /// How the lines of a curve look. Colours stand for curves, or for the values of an axis; then training curves are thin
-    /// where others are not, and further curves, like values beyond the eight colours, get lines of their own.
+    /// The appearance of a curve's lines. Colours stand for curves or for the values of an axis; in
+    /// the latter case training curves are thinner than the others, and further curves, like values
+    /// beyond the eight colours, get their own line styles.
     fn look(&mut self, curve: &str, group: &Group<'_>) -> Look {
         let Some(axis) = &self.cell.colours else {
             let look = Look::new(Colour::of_curve(curve), Style::Line);
@@ -277,7 +281,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Which of the lines of its colour a group has; the legend tells it in ink.
+    /// The line style of a group within its colour; the legend explains it in ink.
     fn line(&mut self, group: &Group<'_>) -> Option<usize> {
         let (axis, values) = self.lines.clone()?;
         let value = axis_value(group.runs.first()?, &axis)?;
@@ -311,7 +315,7 @@ impl Builder<'_, '_> {
                 ..Series::new(&label, look)
             }
         };
-        // Smoothing needs something to smooth: curves with few points stay as they are.
+        // Curves with few points are not smoothed.
         if width > 1 && points.len() >= 2 * width {
             out.push(make(&points, &[], Look::new(look.colour, Style::Raw)));
             out.push(make(&moving_mean(&points, width), &[], look));
@@ -377,7 +381,7 @@ impl Builder<'_, '_> {
 type Points = Vec<[f64; 2]>;
 type Band = Vec<[f64; 3]>;
 
-/// The mean curve of replicates, and the band of its 95 % intervals.
+/// The mean curve of replicates with the band of its 95 % intervals.
 fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
     let mut by_step: BTreeMap<u64, (f64, Vec<(u64, f64)>)> = BTreeMap::new();
     let with_series: Vec<&&RunResult> = runs.iter().filter(|r| !r.series.is_empty()).collect();
@@ -397,14 +401,14 @@ fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
     let mut points = Vec::with_capacity(by_step.len());
     let mut band = Vec::new();
     for (x, ys) in by_step.into_values() {
-        // Where a seed is missing the mean would jump.
+        // The mean would jump where a seed is missing.
         if ys.len() < with_series.len() {
             continue;
         }
         let mut values = by_draw(&ys);
         let Some(mean) = mean(&values) else { continue };
         points.push([x, mean]);
-        // Seeds of one draw are no replicates of other documents.
+        // Seeds of one draw are not replicates over documents.
         if values.len() == 1 {
             values = ys.into_iter().map(|(_, y)| y).collect();
         }
@@ -415,8 +419,8 @@ fn replicates(runs: &[&RunResult], curve: &str, x: PlotX) -> (Points, Band) {
     (points, band)
 }
 
-/// Centred moving mean. At the start, where curves fall steeply, the window grows from one point on both sides; at the
-/// end it loses its later half only, so that the last point is a mean too.
+/// Centred moving mean. At the start, where curves fall steeply, the window grows symmetrically
+/// from one point; at the end only its later half shrinks, so the last point is a mean too.
 fn moving_mean(points: &[[f64; 2]], width: usize) -> Vec<[f64; 2]> {
     let half = width / 2;
     (0..points.len())

@@ -1,4 +1,5 @@
-//! Paired differences: for each change of one setting the mean difference of a metric over matched runs, with its interval.
+//! Paired differences: for each change of one setting, the mean difference of a metric over matched
+//! runs, with its interval.
 
 use super::settings::others;
 use super::{Axis, Colour, Drawn, Figure, Kind, Look, Panel, Remark, Series, Style, same};
@@ -12,10 +13,10 @@ use crate::spec::{DifferencesCell, Pairing};
 use crate::stats::mean;
 use serde_json::Value;
 
-/// Axes and values of a setting.
+/// A setting as its axes and values.
 type Axes = Vec<(String, Value)>;
 
-/// Looks up what a `differences` cell names; gives the runs it shows.
+/// Resolves the names of a `differences` cell and returns the runs it shows.
 fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &DifferencesCell,
@@ -27,16 +28,17 @@ fn look_up<'a>(
     scope.filtered(&cell.filter, line)
 }
 
-/// A row: a change of a setting, and what it does.
+/// A row: a change of one setting, and its effect.
 struct Change {
     name: String,
-    /// One difference per matched pair of settings, or per replicate where there is one such pair.
+    /// One difference per matched pair of settings, or per replicate if there is only one such
+    /// pair.
     values: Vec<f64>,
     estimate: Option<Estimate>,
     unit: &'static str,
 }
 
-/// Makes the figure of a `differences` cell.
+/// Builds the figure of a `differences` cell.
 pub(crate) fn differences(
     scope: &Scope<'_>,
     cell: &DifferencesCell,
@@ -155,7 +157,7 @@ fn change(
             .copied()
             .collect::<Vec<&RunResult>>()
     };
-    // Differences by setting, each over the seeds that both have.
+    // Differences by setting, each over the seeds that both sides have.
     let mut settings: Vec<(Axes, Vec<f64>)> = Vec::new();
     let mut matched: Vec<Vec<[&str; 2]>> = Vec::new();
     let after = of(&to);
@@ -206,7 +208,7 @@ fn change(
     }
 }
 
-/// A difference as text: without an interval, with the digits that its metric has in tables.
+/// A difference as text; without an interval, it gets the same digits as its metric in tables.
 fn told(estimate: Estimate, shape: Shape) -> String {
     match (estimate.half, shape) {
         (None, Shape::Loss) => human::fixed(estimate.mean, 3),
@@ -214,7 +216,7 @@ fn told(estimate: Estimate, shape: Shape) -> String {
     }
 }
 
-/// What the changes were averaged over.
+/// The units over which the changes were averaged.
 fn told_units(changes: &[Change]) -> &'static str {
     let has = |unit: &str| changes.iter().any(|change| change.unit == unit);
     match (has("seed"), has("run"), has("pair")) {

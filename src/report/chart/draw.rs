@@ -1,4 +1,4 @@
-//! Drawing a figure: layout, axes and marks of every panel, by plotters.
+//! Drawing a figure: layout, axes and marks of every panel, with plotters.
 
 use super::canvas::{Canvas, Mark, Outline, UNITS, text_width};
 use super::scale::Scale;
@@ -12,34 +12,35 @@ use plotters::prelude::{
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Lines in a panel from which on they are thin and their ends are not marked.
+/// Number of lines in a panel from which they are drawn thin and their ends are unmarked.
 const CROWD: usize = 8;
 
-/// Size of type on narrow screens, in pixels of a drawing: names and ends of lines have room for it.
+/// Type size on narrow screens, in pixels of the drawing; space for the names and ends of lines is
+/// reserved at this size.
 const NARROW: u32 = 17;
 
-/// Most points of a figure that show their value to a pointer.
+/// Maximum number of points in a figure that have a tooltip.
 const HINTS: usize = 240;
 
-/// Size of a panel in pixels.
+/// Size of a panel, in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) width: u32,
     pub(crate) height: u32,
 }
 
-/// A panel, drawn.
+/// A drawn panel.
 pub(crate) struct Drawing {
-    /// Its elements, without the `svg` about them.
+    /// Its elements, without the enclosing `svg`.
     pub(super) marks: String,
-    /// Invisible points that show their values to a pointer.
+    /// Invisible points that carry tooltips.
     pub(super) hints: String,
     pub(super) size: Size,
-    /// Whether there are so many lines that each has to be thin.
+    /// Whether the panel has so many lines that each must be thin.
     pub(super) is_crowded: bool,
 }
 
-/// Why a panel could not be drawn (an invariant of the backend, never the user's fault).
+/// Why a panel could not be drawn (a broken invariant of the back end, never the user's fault).
 #[derive(Debug, thiserror::Error)]
 #[error("could not draw a panel: {0}")]
 pub struct PlotError(String);
@@ -48,7 +49,7 @@ type Failure = plotters::drawing::DrawingAreaErrorKind<std::fmt::Error>;
 type Area<'a> = DrawingArea<Canvas<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, Canvas<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// Draws all panels of a figure; the vertical scale is common to them.
+/// Draws all panels of a figure with a common vertical scale.
 pub(crate) fn draw(figure: &Figure, size: Size) -> Result<Vec<Drawing>, PlotError> {
     let wanted = if size.height > 280 { 6 } else { 5 };
     let all = figure.panels.iter().flat_map(|panel| &panel.series);
@@ -92,7 +93,8 @@ fn heights(series: &Series) -> Vec<f64> {
     values
 }
 
-/// The horizontal scale of a panel. Histograms are compared across panels; curves may run over different lengths.
+/// The horizontal scale of a panel. Histograms share it across panels; curves may have different
+/// lengths.
 fn horizontal(figure: &Figure, panel: &Panel, size: Size) -> Scale {
     if !figure.x.names.is_empty() {
         return Scale::of_names(&figure.x.names, false);
@@ -111,7 +113,7 @@ fn horizontal(figure: &Figure, panel: &Panel, size: Size) -> Scale {
             .chain(bars)
             .chain(spans.flat_map(|[a, _, b, _]| [*a, *b]))
     });
-    // Names leave less room beside them.
+    // Names leave less room for the plot.
     let wanted = match size.width > 450 && figure.y.names.is_empty() {
         true => 7,
         false => 4,
@@ -143,7 +145,7 @@ fn draw_panel(
     let (width, height) = (size.width * UNITS, size.height * UNITS);
     let is_named = !figure.y.names.is_empty();
     let left = match is_named {
-        // Names have room for the larger type of narrow screens.
+        // Reserve room for names in the larger type of narrow screens.
         true => widest(figure.y.names.iter(), NARROW) + 8 * UNITS,
         false => y.longest_label() as u32 * 7 * UNITS + 12 * UNITS,
     };
@@ -163,7 +165,7 @@ fn draw_panel(
             .map(|remark| &remark.text),
         NARROW,
     );
-    // Half of the last label may stand out to the right.
+    // Half of the last label may extend to the right.
     let last = x.ticks.last();
     let last = last.map_or(0, |(_, label)| label.chars().count() as u32);
     let right = ((8 + last * 4) * UNITS).max(ends).max(remarks + 12 * UNITS);
@@ -180,9 +182,11 @@ fn draw_panel(
             .build_cartesian_2d(x.low..x.high, y.low..y.high)?;
         if !is_hint {
             axes(&root, &mut chart, x, y, figure)?;
-            // The vertical label lies flat above its axis, where it can be read; panels share it.
+            // The vertical label is set horizontally above its axis, where it is readable; panels
+            // share it.
             let above = Some(&figure.y.label).filter(|_| place == 0);
-            // Below the middle of the axis, or as near to it as the larger type of narrow screens has room.
+            // Centred below the axis, or as near to that as the larger type of narrow screens
+            // allows.
             let half = text_width(&figure.x.label, NARROW) / 2;
             let middle = ((width - right + left) / 2).min(width.saturating_sub(half));
             let middle = middle as i32;
@@ -224,12 +228,13 @@ fn draw_panel(
     })
 }
 
-/// The width of the longest of some texts in units, in type of `size` pixels.
+/// The width, in units, of the longest of some texts set at `size` pixels.
 fn widest<'t>(texts: impl Iterator<Item = &'t String>, size: u32) -> u32 {
     texts.map(|text| text_width(text, size)).max().unwrap_or(0)
 }
 
-/// Names lines at their right ends; names that would touch move apart, and a short line leads from each end to its name.
+/// Labels lines at their right ends. Labels that would overlap move apart, and a short line
+/// connects each end with its label.
 fn end_labels(
     root: &Area<'_>,
     chart: &Chart<'_, '_>,
@@ -261,7 +266,7 @@ fn end_labels(
     for index in 1..heights.len() {
         heights[index] = heights[index].max(heights[index - 1] + GAP);
     }
-    // What was pushed below the axis moves up again, and pushes in turn.
+    // Labels pushed below the axis move up again and push the others in turn.
     let mut limit = bottom.max(top);
     for height in heights.iter_mut().rev() {
         *height = (*height).min(limit);
@@ -281,7 +286,8 @@ fn end_labels(
     Ok(())
 }
 
-/// Puts words right of their mark, left of it or above it, where there is room between the names and the edge; or inside.
+/// Places words to the right of their mark, to its left or above it, wherever they fit between the
+/// names and the edge; otherwise inside it.
 fn place_remark(
     root: &Area<'_>,
     chart: &Chart<'_, '_>,
@@ -339,7 +345,8 @@ fn text<'t>(
     }
 }
 
-/// Grid lines, axes, ticks and their labels. Grid lines cross the axis of numbers; names have neither rules nor ticks.
+/// Grid lines, axes, ticks and their labels. Grid lines cross numeric axes; axes of names have
+/// neither grid lines nor ticks.
 fn axes(
     root: &Area<'_>,
     chart: &mut Chart<'_, '_>,
@@ -418,7 +425,7 @@ fn bands_bars_lines(
     y: &Scale,
 ) -> Result<(), Failure> {
     let colour = series.look.colour.class();
-    // On a logarithmic scale a band that reaches below zero has no lower edge.
+    // On a logarithmic scale, a band that reaches below zero has no lower edge.
     let has_edges = !y.is_log || series.band.iter().all(|band| band[1] > 0.0);
     if !series.band.is_empty() && has_edges {
         let clamp = |value: f64| y.place(value).unwrap_or(y.low).clamp(y.low, y.high);
@@ -477,7 +484,8 @@ fn bands_bars_lines(
     Ok(())
 }
 
-/// Marks points: all where a curve has few, else its end. The others, as `hints`, only show their value to a pointer.
+/// Marks all points of a curve with few points, otherwise only its end. The other points, in
+/// `hints`, only carry tooltips.
 fn points(
     chart: &mut Chart<'_, '_>,
     series: &Series,
@@ -523,7 +531,7 @@ fn points(
     Ok(())
 }
 
-/// The pieces of a line between two heights, cut where it crosses them.
+/// The pieces of a line between two heights, cut where the line crosses them.
 fn clip(line: &[(f64, f64)], low: f64, high: f64) -> Vec<Vec<(f64, f64)>> {
     let is_inside = |y: f64| (low..=high).contains(&y);
     if line.iter().all(|point| is_inside(point.1)) {

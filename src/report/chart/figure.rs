@@ -1,4 +1,5 @@
-//! Figures as data: series, axes, units. Nothing here knows how a figure is drawn, so tests look at it as JSON.
+//! Figures as data: series, axes, units. Nothing here depends on how a figure is drawn, so tests
+//! inspect figures as JSON.
 
 use super::Colour;
 use crate::human;
@@ -16,17 +17,17 @@ pub(crate) struct Figure {
     pub(crate) panels: Vec<Panel>,
     /// Legend.
     pub(crate) legend: Vec<Key>,
-    /// What is seen, in one sentence.
+    /// A one-sentence description of the picture.
     pub(crate) alt: String,
-    /// How lines, bands and means are to be read; follows the caption of the spec.
+    /// How to read lines, bands and means; appended to the spec's caption.
     pub(crate) notes: String,
-    /// Width and height of a panel in pixels, where the figure's contents fix them.
+    /// Width and height of a panel in pixels, if the contents determine them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<(u32, u32)>,
-    /// What its data are.
+    /// The kind of its data.
     #[serde(skip)]
     pub(crate) kind: Kind,
-    /// Its data as CSV, where a table of points would not say it.
+    /// Its data as CSV, if a table of points would not express it.
     #[serde(skip)]
     pub(crate) csv: Option<String>,
 }
@@ -37,11 +38,11 @@ pub(crate) enum Kind {
     /// Lines, bands and bars over a horizontal axis.
     #[default]
     Lines,
-    /// A point for each setting.
+    /// One point per setting.
     Scatter,
-    /// A row for each name.
+    /// One row per name.
     Rows,
-    /// A value for each pair of names.
+    /// One value per pair of names.
     Heat,
 }
 
@@ -52,20 +53,20 @@ pub(crate) struct Axis {
     pub(crate) label: String,
     /// Whether it is logarithmic.
     pub(crate) is_log: bool,
-    /// Whether it counts: its ticks are whole numbers.
+    /// Whether it counts something, so that its ticks are whole numbers.
     pub(crate) is_whole: bool,
-    /// Lowest and highest value, where the spec fixes them.
+    /// Lowest and highest value, if set by the spec.
     pub(crate) range: Option<[f64; 2]>,
-    /// Whether room is left beyond the data at both ends (a vertical axis always has it).
+    /// Whether to leave room beyond the data at both ends (a vertical axis always does).
     #[serde(skip)]
     pub(crate) is_padded: bool,
-    /// What stands at 0, 1, 2, … of an axis of names; of a vertical one from the top down.
+    /// The names at 0, 1, 2, … of an axis of names; from the top down on a vertical axis.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) names: Vec<String>,
 }
 
 impl Axis {
-    /// A linear axis over its data.
+    /// A linear axis over the range of its data.
     pub(crate) fn new(label: &str) -> Self {
         Self {
             label: label.to_owned(),
@@ -77,21 +78,21 @@ impl Axis {
 /// A panel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Panel {
-    /// Title; empty where there is one panel.
+    /// Title; empty if there is only one panel.
     pub(crate) title: String,
-    /// Series, those behind first.
+    /// Series, from back to front.
     pub(crate) series: Vec<Series>,
 }
 
 /// A series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Series {
-    /// What it is: run and metric.
+    /// Its run and metric.
     pub(crate) label: String,
-    /// Anchor of the run it comes from.
+    /// Anchor of its run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<String>,
-    /// How it is drawn.
+    /// Its appearance.
     pub(crate) look: Look,
     /// Points in order of x; empty for bars.
     pub(crate) points: Vec<[f64; 2]>,
@@ -101,13 +102,13 @@ pub(crate) struct Series {
     /// Bars as `[from, to, height]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) bars: Vec<[f64; 3]>,
-    /// Words at the end of its line, in place of the legend.
+    /// Words at the end of the line, instead of a legend entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<String>,
-    /// Intervals as `[x, y, x, y]`, from end to end.
+    /// Intervals as `[x, y, x, y]`, from one end to the other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) whiskers: Vec<[f64; 4]>,
-    /// Filled rectangles as `[x, y, x, y]`, two corners.
+    /// Filled rectangles as `[x, y, x, y]`, two opposite corners.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) rects: Vec<[f64; 4]>,
     /// Words beside its marks.
@@ -118,18 +119,19 @@ pub(crate) struct Series {
 /// Words beside a mark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Remark {
-    /// Where the mark begins and ends on the horizontal axis: the words stand right of it, or left where there is no room.
+    /// Horizontal extent of the mark: the words are to its right, or to its left if there is no
+    /// room.
     pub(crate) span: [f64; 2],
-    /// The words stand in the middle of the mark instead.
+    /// Whether the words are in the middle of the mark instead.
     pub(crate) is_inside: bool,
     /// Height.
     pub(crate) y: f64,
-    /// The words.
+    /// The text.
     pub(crate) text: String,
 }
 
 impl Series {
-    /// A series without anything to draw yet.
+    /// A series with nothing to draw yet.
     pub(crate) fn new(label: &str, look: Look) -> Self {
         Self {
             label: label.to_owned(),
@@ -146,12 +148,12 @@ impl Series {
     }
 }
 
-/// How a series is drawn.
+/// Appearance of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Look {
     /// Colour.
     pub(crate) colour: Colour,
-    /// Kind of line.
+    /// Line style.
     pub(crate) style: Style,
     /// Whether it is thinner and lighter than others of its colour.
     pub(crate) is_thin: bool,
@@ -173,11 +175,11 @@ impl Look {
     }
 }
 
-/// Kinds of lines, and bars.
+/// Line styles, and bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Style {
-    /// A full line.
+    /// A solid line.
     Line,
     /// The raw curve behind a smoothed one.
     Raw,
@@ -226,16 +228,17 @@ impl Style {
     }
 }
 
-/// A line of the legend.
+/// A legend entry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Key {
     /// Text.
     pub(crate) label: String,
-    /// How it is drawn.
+    /// Its appearance.
     pub(crate) look: Look,
 }
 
-/// Keeps of `points` the first, lowest, highest and last of each of `buckets` stretches: extremes are never lost.
+/// Reduces `points` to the first, lowest, highest and last point of each of `buckets` stretches,
+/// and returns their indices; extremes are never lost.
 pub(crate) fn reduce(points: &[[f64; 2]], buckets: usize) -> Vec<usize> {
     let count = points.len();
     if count <= 4 * buckets.max(1) {
@@ -259,16 +262,17 @@ pub(crate) fn reduce(points: &[[f64; 2]], buckets: usize) -> Vec<usize> {
     kept
 }
 
-/// Characters of the words at the end of a line, where panels are wide and where they are narrow.
+/// Maximum number of characters in a label at the end of a line, for wide and for narrow panels.
 const END: [usize; 2] = [30, 12];
 
-/// Most lines of a panel that are named at their ends.
+/// Maximum number of lines per panel that are labelled at their ends.
 const NAMED: usize = 7;
 
 impl Figure {
-    /// Names lines at their ends instead of in the legend: every entry that is short, and stands for one line of each panel.
+    /// Labels lines at their ends instead of in the legend: every entry that is short and stands
+    /// for one line in each panel.
     pub(crate) fn label_ends(&mut self) {
-        // One line that the axis names already needs no name.
+        // A single line named by the axis needs no other label.
         if let [only] = self.legend.as_slice()
             && self.y.label.starts_with(&only.label)
         {
@@ -306,7 +310,8 @@ impl Figure {
         });
     }
 
-    /// Limits the vertical axis so that published curves, however high, leave our lines their room: at least two fifths of it.
+    /// Limits the vertical axis so that our lines keep at least two fifths of it, however high
+    /// published curves are.
     pub(crate) fn keep_ours_tall(&mut self) {
         if self.y.range.is_some() || self.y.is_log {
             return;
@@ -338,7 +343,8 @@ impl Figure {
         self.y.range = Some([low - 0.04 * span, high + 0.04 * span]);
     }
 
-    /// Adds to the notes what the drawing cannot show: values without a place on its axes, and series that look alike.
+    /// Adds to the notes what the drawing cannot show: values that do not fit on its axes, and
+    /// series that look alike.
     pub(crate) fn tell_what_is_hidden(&mut self) {
         let points = || {
             let series = self.panels.iter().flat_map(|panel| &panel.series);

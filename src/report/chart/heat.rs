@@ -1,4 +1,4 @@
-//! A heat map: a metric by two axes, a mean over everything else.
+//! A heat map: a metric by two axes, averaged over all others.
 
 use super::{Axis, Colour, Drawn, Figure, Kind, Look, Panel, Remark, Series, Style, same};
 use crate::record::RunResult;
@@ -8,10 +8,10 @@ use crate::spec::HeatCell;
 use crate::{human, stats};
 use serde_json::Value;
 
-/// Steps of shade.
+/// Number of shade steps.
 const SHADES: f64 = 9.0;
 
-/// Looks up what a `heat` cell names; gives the runs it shows.
+/// Resolves the names of a `heat` cell and returns the runs it shows.
 fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &HeatCell,
@@ -22,7 +22,7 @@ fn look_up<'a>(
     scope.filtered(&cell.filter, line)
 }
 
-/// Makes the figure of a `heat` cell.
+/// Builds the figure of a `heat` cell.
 pub(crate) fn heat(scope: &Scope<'_>, cell: &HeatCell, line: usize) -> Result<Figure, ReportError> {
     let runs = look_up(scope, cell, line)?;
     let (across, down) = (scope.values(&cell.x, &runs), scope.values(&cell.y, &runs));

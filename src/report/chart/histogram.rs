@@ -1,4 +1,4 @@
-//! Histograms: lengths of training documents, perplexity per held-out document.
+//! Histograms: lengths of training documents, and perplexity per held-out document.
 
 use super::{Axis, Colour, Drawn, Figure, Key, Look, Panel, Series, Style};
 use crate::record::RunResult;
@@ -8,13 +8,14 @@ use crate::report::scope::{Scope, groups};
 use crate::report::text::escape_markdown;
 use crate::spec::{HistogramCell, HistogramOf, PlotAxis};
 
-/// Most groups that get a panel of their own.
+/// Maximum number of groups that get a panel each.
 const PANELS: usize = 12;
 
-/// What is counted, by label: `(label, anchor of a run, values)`.
+/// The counted values: `(label, anchor of a run, values)`.
 type Populations = Vec<(String, Option<String>, Vec<f64>)>;
 
-/// Lengths of the training documents, one panel per distinct training slice, or per beginning of it that the cell names.
+/// Lengths of the training documents, one panel per distinct training slice, or per prefix of it
+/// that the cell names.
 pub(crate) fn document_tokens(
     scope: &Scope<'_>,
     runs: &[&RunResult],
@@ -69,7 +70,7 @@ pub(crate) fn document_tokens(
     figure
 }
 
-/// The first so many values of every population.
+/// The first values of every population, as many as each entry of `first` asks for.
 fn beginnings(populations: &Populations, first: &[usize]) -> Populations {
     let is_alone = populations.len() == 1;
     let of = |(label, anchor, values): &(String, Option<String>, Vec<f64>), count: usize| {
@@ -131,9 +132,9 @@ fn histogram(
     let look = |label: &str| {
         let colour = match shown.len() {
             1 => Colour::Series(0),
-            // Beginnings of a text are no settings.
+            // Prefixes of a text are not settings.
             _ if !cell.first.is_empty() => Colour::Series(0),
-            // A colour means one setting: those beyond the last colour have none.
+            // A colour stands for one setting; settings beyond the last colour have none.
             _ => match scope.colours.of(label) {
                 (colour, 0) => colour,
                 _ => Colour::Ink,
@@ -238,7 +239,7 @@ fn edges(values: impl Iterator<Item = f64>, bins: usize, is_log: bool) -> Vec<f6
         .collect()
 }
 
-/// Counts values between edges; the last bin holds its upper edge. Empty bins are left out.
+/// Counts the values between edges; the last bin includes its upper edge. Empty bins are omitted.
 fn count(values: &[f64], edges: &[f64]) -> Vec<[f64; 3]> {
     let bins = edges.len().saturating_sub(1);
     let mut counts = vec![0u64; bins];
@@ -257,7 +258,7 @@ fn count(values: &[f64], edges: &[f64]) -> Vec<[f64; 3]> {
 }
 
 impl Drawn for HistogramCell {
-    /// It names nothing.
+    /// A histogram names nothing that must be resolved.
     fn look_up(&self, _: &Scope<'_>, _: usize) -> Result<(), ReportError> {
         Ok(())
     }

@@ -1,7 +1,9 @@
-//! Charts: series as data ([`Figure`]), scales and colours, and the drawing of both by plotters.
+//! Charts: series as data ([`Figure`]), scales and colours, and the drawing of figures with
+//! plotters.
 //!
-//! Nothing outside knows how a figure is drawn; tests look at figures as data. A drawing carries CSS classes alone: the page
-//! and a picture that stands alone dress it with the same rules, `templates/figure.css`.
+//! No other module depends on how a figure is drawn; tests inspect figures as data. A drawing
+//! contains only CSS classes: the page and the standalone pictures style it with the same rules,
+//! `templates/figure.css`.
 
 mod bars;
 mod canvas;
@@ -27,15 +29,19 @@ pub(crate) use picture::{FIGURE_CSS, inline, standalone};
 use super::ReportError;
 use super::scope::Scope;
 
-/// A cell that is one figure.
+/// A cell that consists of one figure.
 pub(crate) trait Drawn {
-    /// Looks up what it names: whether [`Self::figure`] would succeed.
+    /// Resolves the names of the cell, without building the figure.
+    ///
+    /// # Errors
+    ///
+    /// Those with which [`Self::figure`] would fail.
     fn look_up(&self, scope: &Scope<'_>, line: usize) -> Result<(), ReportError>;
 
     /// Its series and axes.
     fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError>;
 
-    /// The sentence below it.
+    /// Its caption.
     fn caption(&self) -> Option<&str>;
 }
 

@@ -1,12 +1,12 @@
-//! Drawings as SVG: inline in the page, whose style sheet dresses them, and as pictures that stand alone, with the same rules
-//! inside.
+//! Drawings as SVG: inline in the page, styled by its style sheet, and as standalone pictures that
+//! contain the same rules.
 
 use super::canvas::{UNITS, text_width};
 use super::{Drawing, Key, Style};
 use crate::report::text::{clean, escape, shorten};
 use std::fmt::Write as _;
 
-/// How drawings look, in the variables of the page's style sheet.
+/// The style of drawings, in terms of the variables of the page's style sheet.
 pub(crate) const FIGURE_CSS: &str = include_str!("../../../templates/figure.css");
 
 /// The style sheet of the page, which sets the variables.
@@ -23,7 +23,7 @@ pub(crate) fn inline(drawing: &Drawing, title: &str, description: &str) -> Strin
     )
 }
 
-/// A whole figure that stands alone: panels in rows, the legend above them, on paper of its own.
+/// A whole standalone figure: panels in rows, the legend above them, on its own background.
 pub(crate) fn standalone(
     drawings: &[(String, Drawing)],
     legend: &[Key],
@@ -124,7 +124,8 @@ fn legend_rows(legend: &[Key], width: u32) -> (String, u32) {
     (out, height)
 }
 
-/// Titles that fit into `width` and differ where the whole ones do: what those that would look alike have in common is left out.
+/// Titles that fit into `width` and stay distinct: the parts that similar titles have in common are
+/// left out.
 fn titles(whole: Vec<String>, width: u32) -> Vec<String> {
     let cut: Vec<String> = whole
         .iter()
@@ -162,7 +163,7 @@ fn fitting(text: &str, width: u32, size: u32) -> String {
     shown
 }
 
-/// The rules of a picture: those of the page in literal colours, light and dark.
+/// The rules of a picture: those of the page with literal colours, light and dark.
 fn style() -> String {
     let (light, dark) = PAGE_CSS
         .split_once("(prefers-color-scheme:dark)")

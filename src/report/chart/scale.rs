@@ -1,8 +1,8 @@
-//! Scales: a range over data, round ticks and their labels.
+//! Scales: a range of data, round ticks and their labels.
 
 use crate::human;
 
-/// A scale: what lies between its ends, and where its ticks stand. Logarithmic scales are in powers of ten.
+/// A scale: its ends and the positions of its ticks. Logarithmic scales are in powers of ten.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scale {
     pub(crate) low: f64,
@@ -12,7 +12,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// Makes a scale over `values`, with about `wanted` ticks. `padded` leaves room beyond the data.
+    /// Makes a scale over `values` with about `wanted` ticks. `padded` leaves room beyond the data.
     pub(crate) fn new(
         values: impl Iterator<Item = f64>,
         fixed: Option<[f64; 2]>,
@@ -34,7 +34,7 @@ impl Scale {
         if is_log {
             (low, high) = (libm::log10(low), libm::log10(high));
         } else if !padded && fixed.is_none() && low > 0.0 && low < 0.1 * high {
-            // Steps count from 1: their axis starts at 0.
+            // Steps count from 1, but their axis starts at 0.
             low = 0.0;
         }
         if high - low <= f64::EPSILON * high.abs().max(1.0) {
@@ -79,7 +79,7 @@ impl Scale {
         }
     }
 
-    /// The same scale for what is counted: only whole ticks, without decimals.
+    /// The same scale for counts: only whole-number ticks, without decimals.
     pub(crate) fn whole(mut self) -> Self {
         if !self.is_log && self.ticks.iter().any(|(value, _)| value.fract() != 0.0) {
             self.ticks.retain(|(value, _)| value.fract() == 0.0);
@@ -90,7 +90,7 @@ impl Scale {
         self
     }
 
-    /// Where a value stands on the scale; `None` where it has no place (a logarithm of nothing).
+    /// The position of a value on the scale; `None` if it has none (a logarithm of zero or less).
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
         if !self.is_log {
             return value.is_finite().then_some(value);
@@ -98,14 +98,15 @@ impl Scale {
         (value > 0.0 && value.is_finite()).then(|| libm::log10(value))
     }
 
-    /// Length of the longest label in characters.
+    /// Length of the longest label, in characters.
     pub(crate) fn longest_label(&self) -> usize {
         let lengths = self.ticks.iter().map(|(_, label)| label.chars().count());
         lengths.max().unwrap_or(1)
     }
 }
 
-/// The round step (1, 2, 2.5 or 5 times a power of ten) that gives about `wanted` steps over `span`, and its exponent.
+/// The round step (1, 2, 2.5 or 5 times a power of ten) that divides `span` into about `wanted`
+/// steps, and its exponent.
 fn round_step(span: f64, wanted: usize) -> (f64, i32) {
     let rough = span / wanted.max(1) as f64;
     let exponent = human::exponent(rough);
@@ -163,7 +164,8 @@ fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
             .filter(|(place, _)| (low..=high).contains(place))
             .collect()
     };
-    // On a logarithmic scale the last parts of a decade stand close: labels must not touch.
+    // On a logarithmic scale the last ticks of a decade are close together, but labels must not
+    // touch.
     let gap = (high - low) / (wanted as f64 * 1.7);
     let is_airy =
         |ticks: &[(f64, String)]| ticks.windows(2).all(|pair| pair[1].0 - pair[0].0 >= gap);
@@ -181,7 +183,7 @@ fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
         if ticks.len() >= 2 {
             return ticks;
         }
-        // Less than a decade and a half: round values of the plain scale.
+        // Less than a decade and a half: use round values of the linear scale.
         let (from, to) = (libm::exp10(low), libm::exp10(high));
         return linear_ticks(from, to, wanted)
             .into_iter()

@@ -1,4 +1,5 @@
-//! Final values as points: a metric against a size, an axis or another metric, one point per setting.
+//! Final values as points: a metric against a size, an axis or another metric, one point per
+//! setting.
 
 use super::settings::{number, others};
 use super::{Axis, Colour, Drawn, Figure, Key, Kind, Look, Panel, Series, Style, same};
@@ -8,10 +9,10 @@ use crate::report::csv;
 use crate::report::scope::{Group, Scope, axis_value, groups};
 use crate::spec::{PlotAxis, ScatterCell};
 
-/// Axes and values of a setting.
+/// A setting as its axes and values.
 type Axes = Vec<(String, serde_json::Value)>;
 
-/// Looks up what a `scatter` cell names; gives the runs it shows.
+/// Resolves the names of a `scatter` cell and returns the runs it shows.
 fn look_up<'a>(
     scope: &Scope<'a>,
     cell: &ScatterCell,
@@ -23,7 +24,7 @@ fn look_up<'a>(
     scope.filtered(&cell.filter, line)
 }
 
-/// Makes the figure of a `scatter` cell.
+/// Builds the figure of a `scatter` cell.
 pub(crate) fn scatter(
     scope: &Scope<'_>,
     cell: &ScatterCell,
@@ -104,7 +105,7 @@ fn panel(
     legend: &mut Vec<Key>,
     csv_text: &mut String,
 ) -> Panel {
-    // The settings that a line joins stand together.
+    // Settings joined by a line are kept together.
     let mut lines: Vec<(Axes, Vec<Group<'_>>)> = Vec::new();
     for group in groups(runs) {
         let Some(run) = group.runs.first() else {

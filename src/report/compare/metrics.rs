@@ -1,4 +1,4 @@
-//! Differences of metrics, and whether they are more than the luck of the seeds.
+//! Differences of metrics, and whether they exceed the variation between seeds.
 
 use super::Compared;
 use crate::stats::{interval, mean, welch};
@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// Student's t over the differences of runs with the same seed.
+    /// Student's t over the differences between runs with the same seed.
     Paired,
-    /// Welch's t over two unpaired sets of seeds, its degrees of freedom rounded down.
+    /// Welch's t over two unpaired sets of seeds, with the degrees of freedom rounded down.
     Welch,
 }
 
@@ -20,21 +20,22 @@ pub enum Method {
 pub struct MetricDifference {
     /// Name.
     pub name: String,
-    /// Mean of the first side over the seeds that both have, where these are two or more, else over its own.
+    /// Mean of the first side over the common seeds if there are two or more, otherwise over all
+    /// its seeds.
     pub a: Option<f64>,
-    /// Mean of the second.
+    /// Mean of the second side, likewise.
     pub b: Option<f64>,
     /// `b − a`.
     pub difference: Option<f64>,
-    /// 95 % interval of the difference; with two seeds or more on both sides.
+    /// 95 % interval of the difference; needs at least two seeds on both sides.
     pub interval: Option<[f64; 2]>,
     /// How `interval` was computed.
     pub method: Option<Method>,
-    /// Whether `interval` leaves out 0.
+    /// Whether `interval` excludes 0.
     pub is_significant: Option<bool>,
 }
 
-/// All metrics that either side has, by name.
+/// All metrics of either side, by name.
 pub(super) fn differences(a: &[Compared], b: &[Compared]) -> Vec<MetricDifference> {
     let names: BTreeSet<&String> = a
         .iter()
@@ -71,10 +72,11 @@ fn difference(name: &str, a: &[Compared], b: &[Compared]) -> MetricDifference {
     }
 }
 
-/// A side: its values by seed.
+/// One side: its values by seed.
 type Side = Vec<(u64, f64)>;
 
-/// The sides with their common seeds alone, where there are two or more: what other seeds say is of other luck.
+/// Both sides restricted to their common seeds if there are two or more, because other seeds add
+/// other variation.
 fn common(a: Side, b: Side) -> (Side, Side) {
     let seeds = |side: &Side| -> BTreeSet<u64> { side.iter().map(|(seed, _)| *seed).collect() };
     let shared: BTreeSet<u64> = seeds(&a).intersection(&seeds(&b)).copied().collect();
@@ -89,7 +91,7 @@ fn common(a: Side, b: Side) -> (Side, Side) {
     (only(a), only(b))
 }
 
-/// The interval over pairs, where both sides have the same seeds, each once.
+/// The interval over pairs, if both sides have the same seeds, each once.
 fn paired(a: &[(u64, f64)], b: &[(u64, f64)]) -> Option<[f64; 2]> {
     let seeds = |side: &[(u64, f64)]| {
         side.iter()
@@ -113,13 +115,14 @@ mod tests {
 
     #[test]
     fn pairs_are_those_of_equal_seeds() {
-        // The seeds' luck is common to both sides: only pairs see the constant difference.
+        // The variation between seeds is common to both sides: only pairing shows the constant
+        // difference.
         let a = [(0, 1.0), (1, 9.0), (2, 5.0)];
         let b = [(2, 5.5), (0, 1.5), (1, 9.5)];
         assert_eq!(paired(&a, &b), Some([0.5, 0.5]));
         assert_eq!(paired(&a, &[(3, 1.0), (1, 1.0), (2, 1.0)]), None);
         assert_eq!(paired(&a[..1], &b[1..2]), None);
-        // Of a side with more seeds only the common ones count.
+        // If one side has more seeds, only the common ones count.
         let more = [(0, 1.5), (1, 9.5), (2, 5.5), (7, 100.0)];
         let (left, right) = common(a.to_vec(), more.to_vec());
         assert_eq!(paired(&left, &right), Some([0.5, 0.5]));

@@ -1,8 +1,9 @@
-//! Two settings beside each other: what was set, how the curves part, what the metrics say, what the models write.
+//! Comparison of two settings: their settings, where their curves diverge, their metrics and their
+//! samples.
 //!
-//! A side is one setting with its replicates. Where both sides have at least two seeds the difference of a metric gets a
-//! 95 % interval: over the pairs where the seeds are the same, by Welch's method where they are not. Reads nothing and
-//! prints nothing; [`Comparison`] is what `diff --json` shows.
+//! A side is one setting with its replicates. If both sides have at least two seeds, the difference
+//! of a metric gets a 95 % interval: over pairs if the seeds are the same, otherwise by Welch's
+//! method. Nothing is read or printed here; `diff --json` shows a [`Comparison`].
 
 mod metrics;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 /// Format number of [`Comparison`].
 pub const COMPARISON_FORMAT: u32 = 1;
 
-/// A run, as far as it can be compared.
+/// A run, reduced to what can be compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compared {
     /// Identity.
@@ -32,20 +33,20 @@ pub struct Compared {
     pub seed: u64,
     /// Its key.
     pub key: Value,
-    /// What computed it.
+    /// What computed it: engine and arithmetic.
     pub numerics: Option<Numerics>,
     /// Digest of its weights.
     pub weights: Option<Sha256Hex>,
     /// Metrics of record and evaluation.
     pub metrics: BTreeMap<String, f64>,
-    /// Steps.
+    /// Recorded steps.
     pub series: Vec<MetricPoint>,
     /// Sampled text.
     pub samples: Vec<Sample>,
 }
 
 impl Compared {
-    /// A run from its parts, as a store has them. `record.json` alone has no steps and no evaluation.
+    /// A run from its parts in a store. `record.json` alone contains no steps and no evaluation.
     pub fn new(record: &RunRecord, series: Vec<MetricPoint>, eval: Option<EvalResult>) -> Self {
         let eval = eval.unwrap_or_default();
         let mut metrics = record.metrics.clone();
@@ -87,21 +88,21 @@ impl From<&RunResult> for Compared {
     }
 }
 
-/// The seed of a key; 0 where it has none.
+/// The seed of a key; 0 if it has none.
 fn seed(key: &Value) -> u64 {
     key.pointer("/train/seed")
         .and_then(Value::as_u64)
         .unwrap_or(0)
 }
 
-/// Whether two keys are equal but for the seed: whether their runs are replicates.
+/// Whether two keys are equal except for the seed, so that their runs are replicates.
 pub fn are_replicates(a: &Value, b: &Value) -> bool {
     changes(a, b)
         .iter()
         .all(|change| change.path == "train.seed")
 }
 
-/// The runs of `results` by setting, in plan order; runs that are not finished are left out.
+/// The runs of `results` by setting, in plan order, without unfinished runs.
 pub fn by_setting(results: &Results) -> Vec<(String, Vec<Compared>)> {
     let mut settings: Vec<(String, Vec<Compared>)> = Vec::new();
     let finished = results
@@ -126,7 +127,7 @@ pub struct Side {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Seeds of the replicates that the metrics are means of.
+    /// Seeds of the replicates over which the metrics are averaged.
     pub seeds: Vec<u64>,
 }
 
@@ -137,22 +138,22 @@ pub struct CurveDifference {
     pub name: String,
     /// Steps at which both sides have a value.
     pub common: usize,
-    /// First step at which the sides differ in any bit, or at which only one has a value.
+    /// First step at which the sides differ in any bit or only one of them has a value.
     pub first_step: Option<u64>,
     /// Largest absolute difference over the common steps.
     pub largest: Option<f64>,
-    /// The step where it is.
+    /// The step of that difference.
     pub largest_step: Option<u64>,
 }
 
-/// The same prompt, continued by both.
+/// A prompt continued by both sides.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SamplePair {
     /// The prompt.
     pub prompt: String,
-    /// The first side's text.
+    /// The text of the first side.
     pub a: String,
-    /// The second side's text.
+    /// The text of the second side.
     pub b: String,
 }
 
@@ -165,9 +166,10 @@ pub struct Comparison {
     pub a: Side,
     /// Second side.
     pub b: Side,
-    /// Whether the weights are equal bit for bit; unknown where a side has no digest.
+    /// Whether the weights are equal bit for bit; unknown if a side has no digest.
     pub same_weights: Option<bool>,
-    /// Whether the same bits are promised by what computed both sides: only then can they be compared.
+    /// Whether both sides were computed by engines that promise the same bits; only then is a
+    /// bitwise comparison meaningful.
     pub same_numerics: bool,
     /// Settings that differ.
     pub settings: Vec<Change>,
@@ -175,13 +177,14 @@ pub struct Comparison {
     pub metrics: Vec<MetricDifference>,
     /// Curves that both sides have.
     pub curves: Vec<CurveDifference>,
-    /// Prompts that both sides continued.
+    /// Prompts continued by both sides.
     pub samples: Vec<SamplePair>,
 }
 
-/// Compares two settings, each with at least one run; `None` where a side is empty. Curves, settings and samples are those
-/// of the first run of `a` and of the run of `b` with the same seed, or its first. Where the first run of each side is one of
-/// the other's replicates, the setting is the same and these two runs alone are compared.
+/// Compares two settings with at least one run each; `None` if a side is empty. Curves, settings
+/// and samples are taken from the first run of `a` and from the run of `b` with the same seed, or
+/// else the first run of `b`. If each side's first run is a replicate of the other's, the settings
+/// are equal and only these two runs are compared.
 pub fn compare(a: &[Compared], b: &[Compared]) -> Option<Comparison> {
     let has = |runs: &[Compared], other: &Compared| runs.iter().any(|run| run.id == other.id);
     let (mut a, mut b) = (a, b);
@@ -255,7 +258,7 @@ fn curve(name: &str, a: &[MetricPoint], b: &[MetricPoint]) -> Option<CurveDiffer
 fn samples(a: &[Sample], b: &[Sample]) -> Vec<SamplePair> {
     let mut pairs = Vec::new();
     for (index, sample) in a.iter().enumerate() {
-        // The n-th continuation of a prompt belongs to the n-th of the other side.
+        // The n-th continuation of a prompt is paired with the n-th of the other side.
         let earlier = a[..index]
             .iter()
             .filter(|other| other.prompt == sample.prompt)

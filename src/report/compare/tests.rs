@@ -3,7 +3,7 @@
 use super::*;
 use crate::report::tests::fixture;
 
-/// Settings of a grid, with the seeds 0, 1 and 2 each.
+/// Settings of a grid, each with the seeds 0, 1 and 2.
 fn settings() -> Vec<(String, Vec<Compared>)> {
     let mut settings = by_setting(&fixture::grid(3).results);
     for (_, runs) in &mut settings {
@@ -75,7 +75,7 @@ fn curves_part_at_the_first_bit_and_are_farthest_where_they_are() {
     assert_eq!(curve.first_step, Some(runs[0].series[4].step));
     assert_eq!(curve.largest_step, Some(runs[0].series[9].step));
     assert!((curve.largest.unwrap() - 2.0).abs() < 1e-12);
-    // A curve that ends early differs where it ends.
+    // A curve that ends early differs from the step where it ends.
     other = runs.clone();
     let gone = other[0].series.pop().unwrap();
     let comparison = compare(runs, &other).unwrap();

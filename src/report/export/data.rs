@@ -1,4 +1,4 @@
-//! Pictures of the figures that stand alone, and the data of figures and tables as CSV.
+//! Standalone pictures of the figures, and the data of figures and tables as CSV.
 
 use crate::report::context::{Block, ReportContext};
 use crate::report::{ReportError, ReportFile};

@@ -1,5 +1,6 @@
-//! A sweep while it runs: one page that is rewritten as it goes on. It is made from the store alone, so any process can make it, for the
-//! runs of any number of others; it is no part of a report, and nothing is compared with it.
+//! A sweep in progress: one page that is rewritten as the sweep advances. It is built from the
+//! store alone, so any process can write it for the runs of any number of others. It is not part of
+//! a report, and nothing is compared with it.
 
 use super::render::{Templates, render};
 use crate::human;
@@ -11,22 +12,22 @@ use minijinja::{context, value::Serde};
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// Width and height of a curve.
+/// Width and height of a curve, in pixels.
 const SIZE: (f64, f64) = (160.0, 36.0);
 
-/// Stretches of a curve, each with at most four points.
+/// Number of stretches per curve, with at most four points each.
 const STRETCHES: usize = 16;
 
-/// A run of a sweep.
+/// One run of the sweep.
 #[derive(Clone, Debug)]
 pub struct LiveRun {
     /// Name.
     pub name: String,
     /// State.
     pub status: RunStatus,
-    /// Steps that it will take.
+    /// Its total number of steps.
     pub steps: u64,
-    /// Its points so far.
+    /// Its points recorded so far.
     pub points: Vec<MetricPoint>,
 }
 
@@ -44,10 +45,10 @@ struct Row {
     validation_curve: String,
 }
 
-/// The page: `left` is the time that is left, where it is known.
+/// The page; `left` is the remaining time, if known.
 ///
 /// # Errors
-/// Faults of the program only.
+/// Bugs in specbook only.
 pub fn live_page(title: &str, runs: &[LiveRun], left: Option<f64>) -> Result<Vec<u8>, ReportError> {
     let count = |status: RunStatus| runs.iter().filter(|run| run.status == status).count();
     let (done, failed, running) = (
@@ -57,7 +58,7 @@ pub fn live_page(title: &str, runs: &[LiveRun], left: Option<f64>) -> Result<Vec
     );
     let highest = scale(runs);
     let mut rows: Vec<Row> = runs.iter().map(|run| row(run, highest)).collect();
-    // What moves stands first, then what failed, what waits and what is done.
+    // Running runs come first, then failed, waiting and finished ones.
     rows.sort_by_key(|row| {
         ["running", "failed", "partial", "missing", "cached"]
             .iter()
@@ -77,7 +78,7 @@ pub fn live_page(title: &str, runs: &[LiveRun], left: Option<f64>) -> Result<Vec
     render(&Templates::new(None)?, "live.html.j2", page).map(String::into_bytes)
 }
 
-/// Steps that a run has done.
+/// Number of steps that a run has completed.
 pub fn steps_done(run: &LiveRun) -> u64 {
     match run.status {
         RunStatus::Cached => run.steps,
@@ -89,7 +90,7 @@ pub fn steps_done(run: &LiveRun) -> u64 {
     }
 }
 
-/// Lowest and highest training loss of all runs.
+/// Lowest and highest training loss over all runs.
 fn scale(runs: &[LiveRun]) -> [f64; 2] {
     let losses = runs
         .iter()
@@ -134,7 +135,7 @@ fn row(run: &LiveRun, scale: [f64; 2]) -> Row {
     }
 }
 
-/// A curve as an SVG path over all steps of its run.
+/// A curve as an SVG path; the width spans all steps of its run.
 fn path(points: &[[f64; 2]], steps: u64, [low, high]: [f64; 2]) -> String {
     let finite: Vec<[f64; 2]> = points
         .iter()

@@ -1,4 +1,4 @@
-//! `report.md`: the report for hosts of repositories and for other programs.
+//! `report.md`: the report for repository hosts and other programs.
 
 use super::render::render;
 use crate::report::context::{Block, CellView, ReportContext};
@@ -29,7 +29,7 @@ pub(super) fn head(report: &ReportContext, lead: &str) -> Result<String, ReportE
     Ok(render(&report.templates, "head.md.j2", context)? + "\n\n")
 }
 
-/// The heading of a cell, with the place that links point to.
+/// The heading of a cell, with its anchor.
 pub(super) fn heading(cell: &CellView) -> String {
     cell.heading
         .map_or_else(String::new, |title| format!("## {title}\n\n"))
@@ -52,8 +52,8 @@ pub(super) fn foot(report: &ReportContext) -> String {
     )
 }
 
-/// At most one empty line in a row outside code blocks, no spaces at the end of lines but for the two of a hard line break, one
-/// line feed at the end.
+/// Allows at most one empty line in a row outside code blocks, no trailing spaces except the two of
+/// a hard line break, and one line feed at the end.
 pub(super) fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut fence: Option<String> = None;
@@ -75,7 +75,7 @@ pub(super) fn tidy(text: &str) -> String {
             }
             out.push_str(text);
             if !text.is_empty() && line.ends_with("  ") {
-                // A break that the author wants.
+                // A hard line break intended by the author.
                 out.push_str("  ");
             }
         }

@@ -1,5 +1,5 @@
-//! Exporters: the forms in which a report leaves. An exporter is one file and one line of [`EXPORTERS`], or of [`Paper`]; it sees blocks and
-//! knows no cell.
+//! Exporters: the output formats of a report. An exporter is one file and one line of [`EXPORTERS`]
+//! or [`Paper`]; it sees blocks and does not know cells.
 
 mod data;
 mod html;
@@ -20,14 +20,14 @@ pub use render::TemplateFolder;
 pub(super) use render::{Templates, render};
 pub(super) use theme::theme;
 
-/// The files of a form.
+/// Returns the files of one format.
 type Exporter = fn(&ReportContext) -> Result<Vec<ReportFile>, ReportError>;
 
-/// All forms of a report folder.
+/// All formats of a report folder.
 pub(super) const EXPORTERS: [Exporter; 4] =
     [html::files, markdown::files, notebook::files, data::files];
 
-/// Languages of papers.
+/// Formats for papers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paper {
     /// LaTeX: a macro for each number, booktabs, pgfplots.
@@ -45,7 +45,7 @@ impl Paper {
         }
     }
 
-    /// The file that the compiler of the language takes.
+    /// The file to pass to the compiler of the format.
     pub fn main(self) -> &'static str {
         match self {
             Self::Tex => "report.tex",

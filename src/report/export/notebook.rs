@@ -1,5 +1,6 @@
-//! `report.ipynb`: the report as a Jupyter notebook (nbformat 4.5). Text and tables are Markdown cells; a figure is a code
-//! cell whose output is there already, and which draws the figure again from its data when it is run in the report folder.
+//! `report.ipynb`: the report as a Jupyter notebook (nbformat 4.5). Texts and tables are Markdown
+//! cells. A figure is a code cell with its output already present; run in the report folder, it
+//! redraws the figure from its data.
 
 use super::markdown;
 use crate::report::chart::Kind;
@@ -56,7 +57,7 @@ pub(super) fn files(report: &ReportContext) -> Result<Vec<ReportFile>, ReportErr
     Ok(vec![ReportFile::new("report.ipynb", bytes)])
 }
 
-/// Text as the list of lines that the format has, line feeds kept.
+/// Text as the list of lines that the format requires, with line feeds kept.
 fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
@@ -94,7 +95,7 @@ fn code(figure: &FigureView) -> Value {
     })
 }
 
-/// Reads the data of a figure and draws it again.
+/// Python code that reads the data of a figure and redraws it.
 fn python(figure: &FigureView) -> String {
     let (data, drawn) = (&figure.csv, &figure.figure);
     let label = |text: &str| serde_json::Value::from(text).to_string();

@@ -1,10 +1,12 @@
-//! What the exporters for papers share: a walk over Markdown that asks a dialect for each construct, and the order of blocks.
+//! Shared parts of the exporters for papers: a walk over Markdown that asks a dialect for each
+//! construct, and the order of blocks.
 
 use crate::report::context::{Block, CardView, FigureView, ReportContext, TableView};
 use crate::report::text::EXTENSIONS;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-/// A language of papers: how each construct is written. Arguments named `inner` are finished text of the language.
+/// The language of a paper format: how each construct is written. Arguments named `inner` are
+/// finished text in that language.
 pub(super) trait Dialect {
     fn escape(&self, text: &str) -> String;
     fn heading(&self, level: usize, inner: &str) -> String;
@@ -19,7 +21,7 @@ pub(super) trait Dialect {
     fn line_break(&self) -> &'static str;
     fn picture(&self, file: &str, inner: &str) -> String;
     fn footnote(&self, inner: &str) -> String;
-    /// Rows of finished cells, the head first.
+    /// Rows of finished cells, starting with the head.
     fn plain_table(&self, rows: &[Vec<String>]) -> String;
     fn figure(&self, figure: &FigureView, caption: &str) -> String;
     fn table(&self, table: &TableView, caption: &str) -> String;
@@ -50,7 +52,7 @@ pub(super) fn body(report: &ReportContext, dialect: &dyn Dialect) -> String {
     out
 }
 
-/// A block; what is folded is left out, as in print.
+/// A block; folded blocks are omitted, as in print.
 fn block(block: &Block, dialect: &dyn Dialect) -> String {
     match block {
         Block::Prose(prose) => markdown(&prose.markdown, dialect),
@@ -83,7 +85,7 @@ pub(super) fn line(text: &str, dialect: &dyn Dialect) -> String {
     markdown(text, dialect).trim().replace("\n\n", " ")
 }
 
-/// What is open while Markdown is read.
+/// A construct that is open while Markdown is read.
 enum Open {
     Block,
     Emphasis,
@@ -99,7 +101,7 @@ enum Open {
     Row(Vec<String>),
 }
 
-/// Markdown in the words of a dialect.
+/// Markdown translated into a dialect.
 pub(super) fn markdown(text: &str, dialect: &dyn Dialect) -> String {
     let options = EXTENSIONS.union(Options::ENABLE_MATH);
     let footnotes = footnotes(text, dialect, options);
@@ -210,7 +212,7 @@ fn walk(
     stack.into_iter().map(|(_, text)| text).collect()
 }
 
-/// A construct that has ended: its text, and the cells of a row.
+/// A closed construct: its text and, for a row, its cells.
 fn close(open: Open, inner: &str, dialect: &dyn Dialect) -> (String, Option<Vec<String>>) {
     let text = match open {
         Open::Block => inner.to_owned(),

@@ -1,5 +1,5 @@
-//! The templates: embedded, strict, rendered by minijinja. HTML templates escape by themselves; Markdown templates use the
-//! filters `md` (one line), and leave finished Markdown as it is.
+//! The templates: embedded, strict, rendered by minijinja. HTML templates escape automatically;
+//! Markdown templates use the filter `md` (for one line) and insert finished Markdown unchanged.
 
 use crate::digest::Sha256Hex;
 use crate::fsx::Fs;
@@ -46,11 +46,11 @@ static SHIPPED: LazyLock<Result<Arc<Environment<'static>>, Broken>> =
 /// A template that does not parse: its name and why.
 type Broken = (String, String);
 
-/// Templates of the user, which stand in for shipped ones of the same name.
+/// The user's templates, which replace shipped ones of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateFolder {
-    /// The folder, as it was named.
+    /// The folder, as named by the user.
     pub folder: PathBuf,
     /// SHA-256 of each template.
     pub sha256: BTreeMap<String, Sha256Hex>,
@@ -60,10 +60,10 @@ pub struct TemplateFolder {
 }
 
 impl TemplateFolder {
-    /// Reads the templates of a folder: its files that have the name of a shipped one.
+    /// Reads the templates in a folder: its files with the name of a shipped template.
     ///
     /// # Errors
-    /// A folder without templates; a file that is no text or has more than 1 MiB.
+    /// A folder without templates; a file that is not text or is larger than 1 MiB.
     pub fn read(folder: &Path, fs: &dyn Fs) -> Result<Self, ReportError> {
         let refused = |name: &str, reason: &str| ReportError::Asset {
             name: folder.join(name).display().to_string(),
@@ -96,7 +96,7 @@ impl TemplateFolder {
     }
 }
 
-/// What a report is rendered with.
+/// The templates for rendering a report.
 #[derive(Clone)]
 pub(in crate::report) struct Templates(Arc<Environment<'static>>);
 
@@ -107,7 +107,7 @@ impl std::fmt::Debug for Templates {
 }
 
 impl Templates {
-    /// The shipped templates, those of the user in their places.
+    /// The shipped templates, with the user's in their place.
     pub(in crate::report) fn new(own: Option<&TemplateFolder>) -> Result<Self, ReportError> {
         let made = match own {
             None => SHIPPED.clone(),
@@ -135,7 +135,7 @@ fn environment(own: &BTreeMap<String, String>) -> Result<Environment<'static>, B
     environment.add_filter("md", |text: &str| text::escape_markdown(text));
     environment.add_filter("code", |text: &str| text::code(text));
     environment.add_filter("typeset", |text: &str| text::typeset(text));
-    // By its hash, the page's own script is the only one that a browser runs.
+    // The hash allows the page's own script and no other to run in a browser.
     environment.add_filter("csp_hash", |text: &str| {
         let hash = base64::encode(Sha256Hex::of(text.as_bytes()).bytes());
         Value::from_safe_string(format!("sha256-{hash}"))

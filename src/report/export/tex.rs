@@ -1,5 +1,5 @@
-//! `report --to tex`: the report for LaTeX. `numbers.tex` has a macro for every claim and every metric of a setting, tables are set with
-//! booktabs, figures drawn by pgfplots from their own data.
+//! `report --to tex`: the report for LaTeX. `numbers.tex` has a macro for every claim and every
+//! metric of a setting; tables use booktabs, and pgfplots draws figures from their data.
 
 use super::paper::{Dialect, body};
 use crate::report::chart::{Figure, Series, Style};
@@ -8,10 +8,10 @@ use crate::report::text::one_line;
 use crate::report::{ReportError, ReportFile};
 use std::fmt::Write as _;
 
-/// First line of every file.
+/// The first line of every file.
 const MARK: &str = "% Made by specbook.\n";
 
-/// What `report.tex` begins with.
+/// The beginning of `report.tex`.
 const HEAD: &str = r"\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[margin=25mm]{geometry}
@@ -46,12 +46,12 @@ pub(in crate::report) fn files(report: &ReportContext) -> Result<Vec<ReportFile>
     Ok(files)
 }
 
-/// Whether LaTeX reads a picture: SVG and WebP have to be converted first, and words stand in their place.
+/// Whether LaTeX can include a picture: SVG and WebP would need conversion, so words replace them.
 fn is_included(file: &str) -> bool {
     [".png", ".jpg"].iter().any(|ending| file.ends_with(ending))
 }
 
-/// A macro for each number: `\specbook{EF-3}`, `\specbook{25x100/val_loss}`.
+/// Defines a macro for each number: `\specbook{EF-3}`, `\specbook{25x100/val_loss}`.
 fn numbers(report: &ReportContext) -> String {
     let mut out = format!(
         "{MARK}% \\specbook{{NAME}} is a number of the report.\n\\newcommand\\specbook[1]{{\\ifcsname specbook@#1\\endcsname\\csname specbook@#1\\endcsname\\else\\textbf{{?#1?}}\\fi}}\n"
@@ -71,7 +71,7 @@ fn numbers(report: &ReportContext) -> String {
     out
 }
 
-/// Commands of the letters from alpha to omega.
+/// Commands for the letters from alpha to omega.
 const GREEK: [&str; 25] = [
     "alpha",
     "beta",
@@ -142,7 +142,7 @@ impl Dialect for Tex {
                     let _ = write!(out, "$\\{}$", GREEK[c as usize - 'α' as usize]);
                 }
                 '\n' => out.push(c),
-                // What the fonts of every installation lack is named by its number.
+                // Characters missing from common fonts are given by number.
                 c => {
                     let _ = write!(out, "[U+{:04X}]", c as u32);
                 }
@@ -284,7 +284,7 @@ impl Dialect for Tex {
                 && cells.into_iter().any(|cell| cell.text.chars().count() > 40)
         };
         let of_words: Vec<bool> = (0..table.columns.len()).map(has_words).collect();
-        // A ledger of sentences runs over pages; a wide table with a few words is made to fit one.
+        // A ledger of sentences may span pages; a wide table with few words is scaled to fit one.
         let is_words = of_words[..].contains(&true) && table.columns.len() < 6;
         let kind = |(index, column): (usize, &ColumnView)| match (is_words, column.is_number) {
             (_, true) if !is_words => "r",
@@ -330,7 +330,7 @@ fn superscript(c: char) -> u32 {
     }
 }
 
-/// A figure for pgfplots: a plot for each panel, with the numbers inside.
+/// A figure for pgfplots: one plot per panel, with the numbers inline.
 fn picture(figure: &Figure) -> String {
     if figure.panels.is_empty() {
         return format!("{MARK}\\emph{{Nothing to draw.}}\n");
@@ -385,7 +385,7 @@ fn picture(figure: &Figure) -> String {
     }
     if !figure.y.names.is_empty() {
         options.push(names('y', &figure.y.names, true));
-        // Words beside the longest bar stand outside of the axes.
+        // Words beside the longest bar extend beyond the axes.
         options.push("clip=false".to_owned());
         options.push(format!(
             "height={}cm",
@@ -415,7 +415,8 @@ fn picture(figure: &Figure) -> String {
     out
 }
 
-/// Whether the horizontal axis spans a factor of two: pgfplots finds no ticks for a logarithmic one that is much narrower.
+/// Whether the horizontal axis spans a factor of two: pgfplots finds no ticks for a much narrower
+/// logarithmic axis.
 fn is_wide(figure: &Figure) -> bool {
     let series = figure.panels.iter().flat_map(|panel| &panel.series);
     let places = series.flat_map(|series| {
@@ -441,7 +442,8 @@ const COLOURS: [(&str, &str); 10] = [
     ("ink", "74,81,89"),
 ];
 
-/// The middle of the marks that carry words: words right of it stand left of theirs.
+/// The middle of the marks that carry words: words of marks to the right of it are set to the left
+/// of their mark.
 fn middle(series: &[Series]) -> f64 {
     let spans = series.iter().flat_map(|series| &series.remarks);
     let [low, high] = spans.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], remark| {
@@ -450,7 +452,7 @@ fn middle(series: &[Series]) -> f64 {
     (low + high) / 2.0
 }
 
-/// Draws a series; words of marks beyond `middle` stand left of them.
+/// Draws a series; words of marks beyond `middle` are set to the left of them.
 fn series_commands(out: &mut String, series: &Series, middle: f64) {
     let class = series.look.colour.class();
     let rgb = COLOURS
@@ -516,7 +518,7 @@ fn series_commands(out: &mut String, series: &Series, middle: f64) {
         );
     }
     if series.points.is_empty() || series.remarks.is_empty() {
-        // pgfplots needs data to have axes.
+        // pgfplots draws axes only if there is data.
         for [ax, ay, bx, by] in series.rects.iter().chain(&series.whiskers) {
             let _ = writeln!(
                 out,

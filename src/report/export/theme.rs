@@ -3,7 +3,7 @@
 use crate::spec::Spec;
 use std::fmt::Write as _;
 
-/// The rules of a spec's theme; empty where it has none. `check` has looked at the values.
+/// The rules of a spec's theme; empty if it has none. `check` has validated the values.
 pub(crate) fn theme(spec: &Spec) -> String {
     let (mut light, mut dark) = (String::new(), String::new());
     for (name, value) in &spec.theme {

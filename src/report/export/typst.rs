@@ -1,5 +1,5 @@
-//! `report --to typst`: the report for Typst. `numbers.typ` has every claim and every metric of a setting by name, figures are the vector
-//! graphics of the report.
+//! `report --to typst`: the report for Typst. `numbers.typ` has every claim and every metric of a
+//! setting by name; figures are the report's vector graphics.
 
 use super::paper::{Dialect, body};
 use crate::report::context::{CardView, FigureView, ReportContext, TableView, ValueView};
@@ -7,10 +7,10 @@ use crate::report::text::one_line;
 use crate::report::{ReportError, ReportFile};
 use std::fmt::Write as _;
 
-/// First line of every file.
+/// The first line of every file.
 const MARK: &str = "// Made by specbook.\n";
 
-/// What `report.typ` begins with.
+/// The beginning of `report.typ`.
 const HEAD: &str = r#"#import "numbers.typ": specbook
 #set page(margin: 25mm, numbering: "1")
 #set text(size: 10.5pt)
@@ -52,7 +52,7 @@ pub(in crate::report) fn files(report: &ReportContext) -> Result<Vec<ReportFile>
     Ok(files)
 }
 
-/// A picture without its rules for dark screens.
+/// A picture without its rules for dark mode.
 fn light(svg: &str) -> String {
     match svg.split_once("@media (prefers-color-scheme:dark)") {
         Some((before, after)) => match after.split_once("</style>") {
@@ -63,7 +63,7 @@ fn light(svg: &str) -> String {
     }
 }
 
-/// A string of Typst.
+/// A Typst string literal.
 fn quoted(text: &str) -> String {
     format!(
         "\"{}\"",
@@ -120,7 +120,7 @@ impl Dialect for Typst {
         }
     }
 
-    /// Typst writes mathematics in a language of its own: the source stands here.
+    /// Typst has its own language for formulas, so the LaTeX source is shown as text.
     fn math(&self, latex: &str, is_block: bool) -> String {
         match is_block {
             true => self.code_block(latex),

@@ -1,4 +1,5 @@
-//! Reads `data/records.jsonl`, a line at a time: a file may be long, and somebody else may have written it.
+//! Reads `data/records.jsonl` line by line, since the file may be long and may come from somebody
+//! else.
 
 use super::{COSTS, ClaimLine, RECORDS_FORMAT, Records, RecordsHeader, Shared};
 use crate::record::{MetricPoint, Provenance, Results, RunResult, Timing};
@@ -8,11 +9,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, Read as _};
 
-/// Longest line that is read, bytes: the values of a line take up to sixteen times its length. Nearly a million steps of
-/// a run have room in it.
+/// Maximum length of a line, in bytes; its parsed values take up to sixteen times as much memory.
+/// Nearly a million steps of a run fit into it.
 const LONGEST_LINE: usize = 64 << 20;
 
-/// Longest file that is read, bytes.
+/// Maximum length of the file, in bytes.
 const LONGEST_FILE: u64 = 256 << 20;
 
 /// The lines of a file.
@@ -34,7 +35,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// Reads the next line as JSON; `what` is what it holds.
+    /// Reads the next line as JSON; `what` names its contents in errors.
     fn next<T: DeserializeOwned>(&mut self, what: &str) -> Result<T, ReportError> {
         self.at += 1;
         self.line.clear();
@@ -59,14 +60,14 @@ impl<R: BufRead> Lines<R> {
         serde_json::from_slice(&self.line).map_err(|error| self.damaged(error.to_string()))
     }
 
-    /// The next line's map, of which only the entry `name` is wanted.
+    /// The entry `name` of the map on the next line.
     fn part(&mut self, name: &str, what: &str) -> Result<Value, ReportError> {
         let mut value: Value = self.next(what)?;
         let part = value.get_mut(name).map(Value::take);
         part.ok_or_else(|| self.damaged(format!("expected `{name}`")))
     }
 
-    /// The same, read as what it should be.
+    /// The same entry, parsed into its type.
     fn parsed<T: DeserializeOwned>(&mut self, name: &str, what: &str) -> Result<T, ReportError> {
         let part = self.part(name, what)?;
         serde_json::from_value(part).map_err(|error| self.damaged(error.to_string()))
@@ -84,18 +85,18 @@ impl<R: BufRead> Lines<R> {
         serde_json::from_value(header).map_err(|error| self.damaged(error.to_string()))
     }
 
-    /// What is wrong with the line that was read last.
+    /// An error about the line read last.
     fn damaged(&self, reason: String) -> ReportError {
         let line = self.at;
         ReportError::Records { line, reason }
     }
 }
 
-/// Reads `data/records.jsonl`; only one line of it is in memory at a time.
+/// Reads `data/records.jsonl`, holding only one line at a time in memory.
 ///
 /// # Errors
 ///
-/// Names the line that cannot be read, and a format of another version.
+/// The line that cannot be read, or a format of another version.
 pub fn read_records(source: impl BufRead) -> Result<Records, ReportError> {
     let mut lines = Lines::new(source);
     let header = lines.header()?;
@@ -126,11 +127,11 @@ pub fn read_records(source: impl BufRead) -> Result<Records, ReportError> {
     })
 }
 
-/// Reads the header and the claims alone. Of the lines between only the form is looked at.
+/// Reads only the header and the claims. Other lines are only checked for their form.
 ///
 /// # Errors
 ///
-/// As [`read_records`], but for what stands in lists and runs.
+/// Those of [`read_records`], except for the contents of lists and runs.
 pub(crate) fn read_summary(
     source: impl BufRead,
 ) -> Result<(RecordsHeader, Vec<ClaimLine>), ReportError> {
@@ -149,10 +150,11 @@ pub(crate) fn read_summary(
     Ok((header, claims))
 }
 
-/// How many values the lines of a file may stand for in all: short lines can name long lists and many points.
+/// Limits the number of values that the lines of a file may expand to: short lines can refer to
+/// long lists and many points.
 struct Budget {
     left: u64,
-    /// What further lines may still add.
+    /// How many values the next lines may still add.
     unearned: u64,
 }
 
@@ -166,12 +168,12 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Enough for the smallest file.
+    /// Sufficient for the smallest file.
     const LEAST: u64 = 1 << 20;
-    /// Never more than 2 GB of them.
+    /// Upper limit, equal to 2 GB of values.
     const MOST: u64 = 1 << 27;
 
-    /// 16 values more for each byte of a line, which no report comes near.
+    /// Grants 16 more values per byte of a line, far more than any report needs.
     fn grow(&mut self, line: usize) {
         let grown = (16 * line as u64).min(self.unearned);
         self.unearned -= grown;

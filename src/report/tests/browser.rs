@@ -1,11 +1,12 @@
-//! Reports in a real browser, where one is installed: light, dark, four widths and print. Nothing overflows, nothing is
-//! fetched, the console stays empty, and on a narrow screen the finding stands before the contents.
+//! Reports in a real browser, if one is installed: light, dark, four widths and print. Nothing
+//! overflows, nothing is fetched, the console stays empty, and on a narrow screen the finding
+//! precedes the table of contents.
 
 use super::{files, fixture, put};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A headless Chromium, by the names that systems give it.
+/// A headless Chromium, found by its names on various systems.
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let names = [
@@ -19,7 +20,8 @@ fn browser() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// Loads every page at four widths and writes one line for each: what stands out of the page, what was fetched.
+/// Loads every page at four widths and writes one line for each: the elements that overflow, and
+/// the requests made.
 const PROBE: &str = r#"<!doctype html><body><pre id="out"></pre><script>
 const pages = PAGES, widths = [320, 390, 800, 1400];
 (async () => {
@@ -47,7 +49,8 @@ const pages = PAGES, widths = [320, 390, 800, 1400];
 })();
 </script>"#;
 
-/// Clicks the head of a column of the runs table twice, and another with the keyboard; one line for the values of each order.
+/// Clicks a column head of the runs table twice and activates another one with the keyboard; writes
+/// one line with the values in each order.
 const CLICKS: &str = r#"<!doctype html><body><pre id="out"></pre><script>
 const frame = document.createElement('iframe');
 frame.width = 1200; frame.height = 800; frame.src = 'grid/index.html';
@@ -71,7 +74,7 @@ frame.onload = () => {
 document.body.append(frame);
 </script>"#;
 
-/// The runs table sorts by the column whose head is clicked, up and then down.
+/// Clicking a column head sorts the runs table by that column, first ascending, then descending.
 fn sorts(browser: &Path, folder: &Path) {
     let page = folder.join("clicks.html");
     std::fs::write(&page, CLICKS).unwrap();
@@ -143,7 +146,7 @@ fn pages_hold_in_a_browser() {
     let probe = folder.path().join("probe.html");
     let list = serde_json::to_string(&pages).unwrap();
     std::fs::write(&probe, PROBE.replace("PAGES", &list)).unwrap();
-    // Blink counts the dark scheme as 0 and the light one as 1.
+    // Blink encodes the dark scheme as 0 and the light one as 1.
     for (scheme, is_dark) in [(1, false), (0, true)] {
         let output = run(&browser, folder.path())
             .args([
@@ -196,7 +199,7 @@ fn prints(browser: &Path, folder: &Path) {
     assert!(bytes.starts_with(b"%PDF-"), "{log}");
 }
 
-/// A browser without a window, with a profile of its own.
+/// A headless browser with its own profile.
 fn run(browser: &Path, folder: &Path) -> Command {
     let mut command = Command::new(browser);
     command

@@ -1,4 +1,4 @@
-//! The figure cells beside curves and histograms, on numbers that can be added up by hand.
+//! The figure cells besides curves and histograms, on numbers that can be added by hand.
 
 use super::fixture::{self, Fixture, cells};
 use super::{files, text};
@@ -7,7 +7,8 @@ use crate::report::scope::{Scope, axis_value};
 use crate::spec::{Cell, ClaimKind, Located};
 use serde_json::{Value, json};
 
-/// The grid of 12 settings and three seeds; `nll` is 9 − width / 100 − depth / 10 + heads / 1,000 and 0.01 more with each seed.
+/// The grid of 12 settings and three seeds; `nll` is 9 − width / 100 − depth / 10 + heads / 1,000,
+/// plus 0.01 per seed.
 fn grid() -> Fixture {
     let mut fixture = fixture::grid(3);
     for run in &mut fixture.results.runs {
@@ -16,7 +17,7 @@ fn grid() -> Fixture {
             + of("n_heads") / 1000.0
             + of("seed") / 100.0;
         run.metrics.insert("nll".to_owned(), nll);
-        // Without the scores of documents only the seeds vary.
+        // Without document scores, only the seeds vary.
         run.eval = None;
     }
     fixture
@@ -64,7 +65,7 @@ fn bars_reach_from_zero_to_the_mean_and_carry_its_interval() {
         let [low, high] = [whisker[0], whisker[2]];
         assert!((high - end - HALF).abs() < 1e-6 && (end - low - HALF).abs() < 1e-6);
     }
-    // Several settings to a bar are no replicates.
+    // Several settings in one bar are not replicates.
     let all = self::figure(json!({"bars": {"metric": "nll", "rows": "dim"}}));
     assert!(series(&all)[0].whiskers.is_empty());
 }
@@ -78,7 +79,7 @@ fn differences_are_those_of_matched_settings() {
         panic!("three series")
     };
     assert_eq!(zero.whiskers[0][0], 0.0);
-    // 6 pairs each: a width of 512 instead of 128, and 2 layers instead of 8.
+    // 6 pairs each: from a width of 128 to 512, and from 8 layers to 2.
     assert_eq!(pairs.points.len(), 12);
     assert!(pairs.points[..6].iter().all(|point| close(point[0], -3.84)));
     assert!(close(means.points[0][0], -3.84) && close(means.points[1][0], 0.6));
@@ -93,7 +94,7 @@ fn a_scatter_has_a_point_for_each_setting() {
         json!({"x": "dim", "y": "nll", "colours": "n_heads", "join": true, "filter": filter});
     let figure = figure(json!({"scatter": cell}));
     let points: usize = series(&figure).iter().map(|one| one.points.len()).sum();
-    // Two widths and three numbers of heads; a line joins the widths of each.
+    // Two widths and three numbers of heads; one line per number of heads joins the widths.
     assert_eq!((points, series(&figure).len()), (6, 3));
     for (one, heads) in series(&figure).iter().zip([2.0, 4.0, 8.0]) {
         let wanted = |dim: f64| 9.0 - dim / 100.0 - 0.2 + heads / 1000.0 + 0.01;
@@ -114,7 +115,8 @@ fn a_heat_map_is_darkest_where_the_value_is_highest() {
     let cells = series(&figure);
     assert_eq!(cells.len(), 4);
     let text = |series: &Series| series.remarks[0].text.clone();
-    // The mean of heads is 4.667, of seeds 0.01: 9 − 1.28 − 0.2 + 0.00467 + 0.01 and so on.
+    // The mean over heads contributes 0.00467, the mean over seeds 0.01: 9 − 1.28 − 0.2 + 0.00467 +
+    // 0.01, and so on.
     let mut texts: Vec<String> = cells.iter().map(|series| text(series)).collect();
     texts.sort();
     assert_eq!(texts, ["3.095", "3.695", "6.935", "7.535"]);
@@ -138,14 +140,15 @@ fn best_is_what_beats_all_others_in_matched_runs() {
     let table = json!({"rows": "dim", "columns": ["nll"], "best": ["nll"]});
     let marked = |page: &str| page.matches("class=\"best\"").count();
     assert_eq!(marked(&page(&mut fixture, table.clone())), 1);
-    // The wide models are better by far in the mean, but not in every pair: the interval of the differences holds 0.
+    // The wide models are far better on average, but not in every pair: the interval of the
+    // differences contains 0.
     for (index, run) in fixture.results.runs.iter_mut().enumerate() {
         let is_wide = axis_value(run, "dim") == Some(json!(512));
         let noise = if is_wide && index % 5 == 0 { 20.0 } else { 0.0 };
         *run.metrics.get_mut("nll").unwrap() += noise - if is_wide { 4.0 } else { 0.0 };
     }
     assert_eq!(marked(&page(&mut fixture, table)), 0);
-    // Two runs have no interval.
+    // Two runs do not give an interval.
     let mut two = super::fixture::grid(1);
     two.results.runs.truncate(2);
     let table = json!({"rows": "max_seq_len", "columns": ["val_loss"], "best": ["val_loss"]});
@@ -163,7 +166,7 @@ fn runs_that_learned_no_more_than_n_grams_are_marked() {
     let table = json!({"rows": "dim", "columns": ["nll"]});
     let page = page(&mut fixture, table);
     let narrow = 6 * 3 + 1;
-    // In the table, in the list of all runs, and once in the caption of each.
+    // In the table, in the list of all runs, and once in each caption.
     assert_eq!(page.matches('‡').count(), narrow + 2, "{page}");
     assert!(page.contains(
         "‡ learned no more than the frequencies of words and word pairs in its training text."
@@ -205,7 +208,7 @@ fn the_samples_shown_first_are_of_models_that_had_room_to_write() {
         let heads = axis_value(run, "n_heads").and_then(|v| v.as_f64()).unwrap();
         run.metrics
             .insert("nll".to_owned(), 9.0 - dim / 512.0 + heads / 100.0);
-        // The best and the worst have none.
+        // The best and the worst run have no score.
         if let Some(eval) = run
             .eval
             .as_mut()

@@ -1,4 +1,4 @@
-//! Figures as data: what is drawn, before it is drawn.
+//! Figures as data, before they are drawn.
 
 use super::fixture::{self, Fixture, Shape, cells, run};
 use crate::report::chart::{self, Drawn as _, Figure, reduce};
@@ -18,7 +18,7 @@ fn curves(fixture: &Fixture, json: serde_json::Value) -> Figure {
     plot(json).figure(&scope, 1).unwrap()
 }
 
-/// Two seeds of one setting with four steps each.
+/// Two seeds of one setting, with four steps each.
 fn small() -> Fixture {
     let mut fixture = fixture::three_runs();
     fixture.results.runs = (0..2)
@@ -88,7 +88,7 @@ fn lines_of_one_colour_stand_for_the_axis_that_is_left() {
     }
     let keys = figure.legend.iter().map(|key| key.label.as_str());
     assert_eq!(keys.collect::<Vec<_>>(), ["n_layers = 2", "n_layers = 8"]);
-    // Of two axes that are left, no line could tell both.
+    // With two axes left over, line styles cannot distinguish both.
     let crowded = curves(&fixture, json(json!({})));
     assert!(
         crowded
@@ -198,7 +198,7 @@ fn histograms_count_every_document_once() {
             assert_eq!(counted, 100.0);
         }
     }
-    // Two of the three made-up runs were trained on the same documents: one panel for both.
+    // Two of the three made-up runs were trained on the same documents and share one panel.
     let titles = |figure: &chart::Figure| -> Vec<String> {
         let panels = figure.panels.iter();
         panels.map(|panel| panel.title.clone()).collect()
@@ -206,7 +206,7 @@ fn histograms_count_every_document_once() {
     let mut cell = cell(HistogramOf::DocumentTokens, 10);
     let lengths = chart::document_tokens(&scope, &runs, &cell);
     assert_eq!(titles(&lengths), ["25x100", "250x10, 2500x1"]);
-    // Of one set of documents, the first few; more than there are is all of them.
+    // The first few of one set of documents; a number beyond its size means all of them.
     cell.first = vec![1_000_000, 5];
     let lengths = chart::document_tokens(&scope, &runs[..1], &cell);
     let all = runs[0].document_tokens.len();
@@ -274,7 +274,7 @@ fn captions_count_what_is_not_drawn() {
         notes.contains("The vertical axis shows 2 to 9; 1 value outside it"),
         "{notes}"
     );
-    // Documents without tokens have no place on a logarithmic axis.
+    // Documents without tokens cannot be placed on a logarithmic axis.
     let mut fixture = small();
     fixture.results.runs.truncate(1);
     fixture.results.runs[0].document_tokens = vec![0, 0, 0, 5, 7];

@@ -8,7 +8,7 @@ use crate::spec::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Everything a report is made of.
+/// All inputs of a report.
 pub(crate) struct Fixture {
     pub(crate) spec: Spec,
     pub(crate) results: Results,
@@ -43,7 +43,7 @@ pub(crate) struct Shape {
     pub(crate) epochs: f64,
     pub(crate) validate_every: u64,
     pub(crate) floor: f64,
-    /// How much the validation loss rises after its minimum.
+    /// The increase of the validation loss after its minimum.
     pub(crate) rise: f64,
 }
 

@@ -1,4 +1,5 @@
-//! Records that somebody else wrote: an error or a report, never a panic, never more memory than their size explains.
+//! Records from somebody else: they give an error or a report, never a panic, and never need more
+//! memory than their size explains.
 
 use super::{files, fixture, text};
 use crate::fsx::RealFs;
@@ -41,7 +42,7 @@ fn short_lines_that_stand_for_endless_lists_are_refused() {
     );
 }
 
-/// A file that may not be read as far as here.
+/// A reader that fails the test if the file is read this far.
 struct Unread;
 
 impl Read for Unread {
@@ -108,7 +109,8 @@ fn changed_records_are_read_or_refused() {
     });
 }
 
-/// Whatever the list of files and the journal say, nothing outside the report is touched, and nothing that no report made.
+/// Whatever the list of files and the journal contain, nothing outside the report is touched, and
+/// no file that a report did not write.
 #[test]
 fn changed_lists_of_files_and_journals_reach_nothing_of_others() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,12 @@
-//! What can be computed of how pages look: contrast of the style sheet's colours, order of headings, names of figures.
+//! Computable properties of how pages look: contrast of the style sheet's colours, order of
+//! headings, names of figures.
 
 use super::{files, fixture, text};
 use std::collections::BTreeMap;
 
 const STYLE: &str = include_str!("../../../templates/style.css");
 
-/// The colours that a block of the style sheet sets, by variable.
+/// The colours set by a block of the style sheet, by variable.
 fn colours(block: &str) -> BTreeMap<String, [f64; 3]> {
     let block = &block[..block.find('}').unwrap()];
     let declarations = block.split(['{', ';', '\n']);
@@ -24,7 +25,7 @@ fn rgb(hex: &str) -> [f64; 3] {
     [0, 2, 4].map(|at| f64::from(u8::from_str_radix(&wide[at..at + 2], 16).unwrap()) / 255.0)
 }
 
-/// Contrast by WCAG 2: 1 to 21.
+/// Contrast ratio of WCAG 2, from 1 to 21.
 fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
     let luminance = |colour: [f64; 3]| {
         let [red, green, blue] = colour.map(|part| {

@@ -54,7 +54,8 @@ pub(crate) fn put(root: &std::path::Path, files: &[ReportFile]) {
     }
 }
 
-/// Writes sample reports to the folder `specbook-sample` of the system's temporary folder, to be looked at.
+/// Writes sample reports for inspection to the folder `specbook-sample` in the system's temporary
+/// folder.
 #[test]
 #[ignore = "writes files to look at"]
 fn write_sample() {
@@ -70,7 +71,7 @@ fn write_sample() {
         let records = text(&files, "data/records.jsonl");
         entries.push(super::IndexEntry::from_records(name, records.as_bytes()).unwrap());
     }
-    // The committed reports, made again from their own records.
+    // The committed reports, rebuilt from their own records.
     let committed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
     for entry in std::fs::read_dir(committed).unwrap() {
         let folder = entry.unwrap().path();

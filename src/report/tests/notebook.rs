@@ -1,10 +1,10 @@
-//! The notebook against the rules of nbformat 4.5, written down here from its documentation.
+//! The notebook checked against the rules of nbformat 4.5, restated here from its documentation.
 
 use super::{files, fixture, text};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// What breaks a rule of the format.
+/// Violations of the format's rules.
 fn faults(notebook: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let mut ask = |holds: bool, what: String| {
@@ -53,7 +53,7 @@ fn faults(notebook: &Value) -> Vec<String> {
     faults
 }
 
-/// Whether an object has all of `needed` and nothing beside them and `allowed`.
+/// Whether an object has all the keys in `needed` and no others except those in `allowed`.
 fn has_keys(value: &Value, needed: &[&str], allowed: &[&str]) -> bool {
     value.as_object().is_some_and(|map: &Map<String, Value>| {
         needed.iter().all(|key| map.contains_key(*key))

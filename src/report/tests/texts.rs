@@ -1,4 +1,5 @@
-//! Texts with files beside the spec: pictures, references, citations, footnotes; templates and themes of the user; papers.
+//! Texts with files beside the spec: pictures, references, citations and footnotes; the user's
+//! templates and themes; papers.
 
 use super::fixture::{self, Fixture, cells};
 use super::text;
@@ -13,7 +14,7 @@ const PIXEL: &[u8] = &[
     1, 0, 0, 0, 1, 8, 6, 0, 0, 0, 0x1f, 0x15, 0xc4, 0x89,
 ];
 
-/// Three runs, whose spec stands in `folder` and has a text and a figure that it refers to.
+/// Three runs with a spec in `folder` that has a text and a figure to which the text refers.
 fn fixture(folder: &std::path::Path, words: &str) -> Fixture {
     let mut fixture = fixture::three_runs();
     fixture.spec.path = folder.join("exp.yaml");
@@ -173,7 +174,7 @@ fn papers_have_a_macro_for_every_number() {
                 "{}",
                 file.path
             );
-            // Braces that TeX counts: those not behind a backslash.
+            // Braces that TeX counts: those without a backslash.
             let bare = text.replace("\\{", "").replace("\\}", "");
             assert_eq!(
                 bare.matches('{').count(),
@@ -242,7 +243,8 @@ fn words_beside_marks_stay_inside_of_the_picture() {
         .filter(|line| line.starts_with("\\node["))
         .map(|line| line.starts_with("\\node[left,"))
         .collect();
-    // Width lowers the loss by 3.84, and heads raise it by 0.06: only these words would leave at the right.
+    // Width lowers the loss by 3.84, and heads raise it by 0.06: only the first label would extend
+    // beyond the right edge.
     assert_eq!(sides, [false, true], "{picture}");
 }
 
@@ -274,7 +276,7 @@ fn tables_of_texts_are_numbered_with_the_others() {
     );
 }
 
-/// Names, files and settings are nobody's Markdown and nobody's shell.
+/// Names, files and settings are never interpreted as Markdown or shell code.
 #[test]
 fn captions_and_commands_hold_names_as_they_are() {
     let mut fixture = fixture::three_runs();

@@ -1,4 +1,4 @@
-//! The pages as a standard's parser sees them: an HTML5 document without a single parse error.
+//! The pages parsed by the rules of the HTML5 standard, without a single parse error.
 
 use super::{files, fixture, text};
 use html5ever::tendril::TendrilSink;
@@ -6,7 +6,7 @@ use html5ever::tree_builder::TreeBuilderOpts;
 use html5ever::{ParseOpts, parse_document};
 use markup5ever_rcdom::RcDom;
 
-/// What the parser finds wrong.
+/// Errors reported by the parser.
 fn errors(html: &str) -> Vec<String> {
     let options = ParseOpts {
         tree_builder: TreeBuilderOpts {
@@ -47,7 +47,7 @@ fn the_parser_finds_faults() {
     assert_eq!(twice("<p id=\"a\"><p id=\"b\"><p id=\"a\">"), ["a"]);
 }
 
-/// Ids that a page gives to more than one element.
+/// Ids that a page uses for more than one element.
 fn twice(page: &str) -> Vec<String> {
     let mut ids: Vec<&str> = page
         .split(" id=\"")

@@ -1,4 +1,5 @@
-//! What a report has to be: the same twice, safe, small, complete, and comparable with its own records.
+//! Requirements on a report: reproducible, safe, small, complete, and comparable with its own
+//! records.
 
 use super::fixture::{self, Fixture, cells};
 use super::{files, paths, put, report, text, without_own_script};
@@ -94,7 +95,7 @@ fn records_give_the_report_again() {
 #[test]
 fn records_stay_small() {
     let bytes = text(&files(&fixture::grid(1)), "data/records.jsonl").len();
-    // 36 runs of 157 steps with full precision, 100 scored documents each.
+    // 36 runs of 157 steps with full precision, with 100 scored documents each.
     assert!(bytes < 1_400_000, "{bytes}");
 }
 
@@ -110,7 +111,7 @@ fn damaged_records_are_told_by_line() {
     insta::assert_snapshot!(message(""), @"`data/records.jsonl`, line 1: the file ends before its header");
 }
 
-/// The folder as a report folder: the last part of its path is the report's name.
+/// The folder as a report folder, whose last path component is the report's name.
 fn place(folder: &std::path::Path) -> ReportFolder<'_> {
     let name = folder.file_name().unwrap().to_str().unwrap();
     ReportFolder::new(folder.parent().unwrap(), name, &RealFs::new())
@@ -122,7 +123,7 @@ fn check_finds_a_changed_digit() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), &files);
     check(&place(folder.path()), &files).unwrap();
-    // A checkout that turned line ends is no difference.
+    // Line endings changed by a checkout are not a difference.
     let markdown = text(&files, "report.md");
     std::fs::write(
         folder.path().join("report.md"),
@@ -130,12 +131,12 @@ fn check_finds_a_changed_digit() {
     )
     .unwrap();
     check(&place(folder.path()), &files).unwrap();
-    // A digit is one; so is a missing file.
+    // A changed digit is a difference; so is a missing file.
     let changed = markdown.replacen("4.379", "4.378", 1);
     assert_ne!(changed, markdown);
     std::fs::write(folder.path().join("report.md"), changed).unwrap();
     std::fs::remove_file(folder.path().join("data/table-1.csv")).unwrap();
-    // What somebody else put there is none.
+    // A file added by somebody else is not a difference.
     std::fs::write(folder.path().join("figures/old.svg"), "").unwrap();
     let differences = check(&place(folder.path()), &files).unwrap_err();
     insta::assert_snapshot!(differences.to_string(), @r###"
@@ -220,7 +221,7 @@ fn a_diverged_run_is_shown_with_its_error() {
     assert!(!html.contains("NaN") && !text(&files, "data/records.jsonl").contains("NaN"));
 }
 
-/// Text that would do harm if it reached a page as it is.
+/// Text that would do harm if it reached a page unescaped.
 const HOSTILE: &str = "</p></style><script>alert('x')</script><img src=x onerror=\"alert(1)\">{{ 7 * 7 }}{% raw %}\u{1b}[31m\u{0}\u{202e}&amp;|`*_ ``` ]]> <!--";
 
 fn hostile() -> Fixture {
@@ -285,7 +286,7 @@ fn hostile_text_never_becomes_markup() {
     balanced(&text(&files, "index.html"));
 }
 
-/// Every element that is opened is closed, in order; attributes are quoted.
+/// Every opened element is closed, in order; attributes are quoted.
 fn balanced(html: &str) {
     const VOID: [&str; 6] = ["meta", "link", "br", "wbr", "hr", "!doctype"];
     let style = html.find("<style>").unwrap()..html.find("</style>").unwrap();
@@ -363,7 +364,7 @@ fn a_grid_of_36_runs_is_small_and_fast() {
     let html = text(&files, "index.html").len();
     println!("{html} bytes of HTML, {elapsed:?}");
     assert!(html <= 1_000_000, "{html}");
-    // The limit is 300 ms in a release build; a debug build on a busy machine gets more.
+    // The limit is 300 ms in a release build; debug builds on a busy machine get more.
     let limit = if cfg!(debug_assertions) { 5_000 } else { 300 };
     assert!(elapsed.as_millis() < limit, "{elapsed:?}");
 }
@@ -400,7 +401,7 @@ fn the_finding_and_its_figure_come_first() {
     let index = crate::report::index(&[entry]).unwrap();
     let index = String::from_utf8(index.bytes).unwrap();
     assert!(index.contains("<strong>4.379</strong> nats"), "{index}");
-    // A mistake is told with its line.
+    // A mistake is reported with its line.
     fixture.spec.finding = Some(Located {
         value: "{{ run('x').val_loss }}".to_owned(),
         line: 3,
@@ -438,7 +439,7 @@ fn text_cells_show_values_and_errors_with_their_line() {
     let shown = html("Loss {{ run('25x100').val_loss | round(1) }}.").unwrap();
     assert_eq!(shown, "<p>Loss 7.2.</p>\n");
     let message = |text: &str| html(text).unwrap_err().to_string();
-    // The rest of the message belongs to `expr`; the line is ours.
+    // The rest of the message belongs to `expr`; only the line number is checked here.
     let one = message("{{ run('25x10').val_loss }}");
     assert!(one.starts_with("line 7: unknown run `25x10`"), "{one}");
     let two = message("one\ntwo {{ run('25x100').val_los }}\n");
