@@ -1,4 +1,4 @@
-//! How a run begins: what is finished is found, what was left is taken over, and a work folder becomes ours.
+//! How a run begins: a finished run is found, leftovers are taken over, and a work folder becomes ours.
 
 use super::checkpoint;
 use super::error::StoreError;
@@ -14,38 +14,39 @@ use crate::record::{FileEntry, MetricPoint, Numerics, RunId, RunRecord, RunStatu
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How a run is begun.
+/// Options for beginning a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BeginOptions {
-    /// Whether a run that failed before is tried again.
+    /// Whether a failed run is tried again.
     pub retry_failed: bool,
-    /// Whether every digest of a finished run is checked, not only its sizes.
+    /// Whether every digest of a finished run is checked, instead of only its sizes.
     pub paranoid: bool,
 }
 
-/// What became of the wish to make a run.
+/// The result of an attempt to begin a run.
 pub enum Begin {
     /// It is finished.
     Cached(Box<RunRecord>),
-    /// It failed before, and is not to be retried.
+    /// It failed before and is not retried.
     Failed(Box<RunRecord>),
-    /// Another process makes it; ask again later.
+    /// Another process is making it; ask again later.
     Busy,
-    /// It is ours.
+    /// It is ours to make.
     Ours(Box<Work>),
 }
 
-/// What became of a run whose lease is ours.
+/// The state of a run whose lease is ours.
 enum Begun {
     Done(Begin),
     Open(Box<OpenWork>),
 }
 
 impl Store {
-    /// Begins to make run `id`, or says why not. `key` is the run's key as compact JSON, `numerics` what will compute it.
+    /// Begins to make run `id`, or tells why that is not possible. `key` is the run's key as compact JSON,
+    /// `numerics` describes what will compute it.
     ///
-    /// A dead process's work is taken over; a damaged entry is moved aside, with a warning, and so is a checkpoint that
-    /// something else computed: a run is of one engine.
+    /// The work of a dead process is taken over. A damaged entry is moved aside with a warning, and so is a
+    /// checkpoint computed by a different engine: all steps of a run come from one engine.
     ///
     /// # Errors
     /// Files that cannot be written; a record of a newer version.
@@ -68,7 +69,7 @@ impl Store {
         match self.begin_ours(&lease, key, numerics, options) {
             Ok(Begun::Done(done)) => Ok(done),
             Ok(Begun::Open(open)) => Ok(Begin::Ours(Box::new((*open).held_by(lease)))),
-            // Whoever was held up may find everything changed.
+            // After a delay, this process may find everything changed.
             Err(error) => Err(lease.explain(error)),
         }
     }
@@ -80,7 +81,7 @@ impl Store {
         numerics: &Numerics,
         options: BeginOptions,
     ) -> Result<Begun, StoreError> {
-        // It may have been published between the look and the lease.
+        // It may have been published between the check and the lease.
         if let Some(done) = self.done(&lease.id, options)? {
             return Ok(Begun::Done(done));
         }
@@ -98,14 +99,14 @@ impl Store {
         }
     }
 
-    /// Removes what a process left that was killed between publishing the run and releasing its lease.
+    /// Removes what was left by a process killed between publishing the run and releasing its lease.
     fn clear_left_over(&self, id: &RunId) -> Result<(), StoreError> {
         let fs = self.fs.as_ref();
         let numbers = Numbers::of(fs, &self.layout, id)?;
         if numbers == Numbers::default() || self.is_leased(id, Judge::Watching(&self.observed))? {
             return Ok(());
         }
-        // A store that cannot be written is still read.
+        // A read-only store can still be read.
         let Ok(Some(_lease)) = self.lease(id) else {
             return Ok(());
         };
@@ -126,7 +127,7 @@ impl Store {
         }
     }
 
-    /// The record in `dir`, where all files are as it says; inside, why it cannot be used.
+    /// The record in `dir` if all files match it; the inner error tells why the run cannot be used.
     fn whole(
         &self,
         id: &RunId,
@@ -152,8 +153,8 @@ impl Store {
         Ok(Ok(record))
     }
 
-    /// Makes the run's work folder ours: that of a failed or damaged run, that of a former owner, or a new one. Gives its path, and the
-    /// record of the run where another process has published it since it was looked at.
+    /// Makes the run's work folder ours: that of a failed or damaged run, that of a former owner, or a new one.
+    /// Returns its path, or the record if another process has published the run since it was checked.
     pub(super) fn take_over(
         &self,
         lease: &RunLease,
@@ -167,7 +168,7 @@ impl Store {
         }
         let mut works = Numbers::of(fs, &self.layout, id)?.works;
         for number in works.clone() {
-            // A link, or something else that is no folder, is not followed and holds nothing of ours.
+            // A link, or anything else that is not a folder, is not followed and contains nothing of ours.
             let work = self.layout.work(id, number);
             if fs.metadata(&work)?.is_some_and(|found| !found.is_dir()) {
                 self.warn(format!("`{}` is no folder; it is removed", work.display()));
@@ -187,9 +188,10 @@ impl Store {
         Ok((target, None))
     }
 
-    /// Takes what stands at the run's place to `target`, to be gone on with there: a failed run, without its record. What is damaged is
-    /// moved aside. It is looked at after it was moved, where nobody else changes it: a sound run, which another process has
-    /// published meanwhile, goes back, and its record is given.
+    /// Moves what is at the run's place to `target` to be continued there: a failed run, without its record.
+    /// Damaged entries are moved aside. The entry is examined after it was moved, when no other process can
+    /// change it: if it is a sound run that another process has published meanwhile, it is moved back and its
+    /// record returned.
     pub(super) fn take_away(
         &self,
         id: &RunId,
@@ -207,7 +209,7 @@ impl Store {
         match self.whole(id, target, paranoid)? {
             Ok(Some(record)) if record.status == RunStatus::Cached => {
                 if !fs.rename_dir_new(target, &published)? {
-                    // A third one was faster; its bits are the same.
+                    // A third process was faster; its bits are the same.
                     fs.remove_dir_all(target)?;
                 }
                 return Ok(Some(record));
@@ -222,7 +224,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Publishes what a process finished that died just before the last rename.
+    /// Publishes a run finished by a process that died just before the last rename.
     fn publish_left_over(
         &self,
         lease: &RunLease,
@@ -265,7 +267,7 @@ impl Store {
                     fs.remove_dir_all(dir)?;
                     return Ok(theirs);
                 }
-                // A failed run, or a damaged one, whose place ours takes.
+                // A failed or damaged run, which ours replaces.
                 _ => {
                     let away = self.layout.gone(id, lease.number());
                     if let Some(theirs) = self.take_away(id, &away, options.paranoid)? {
@@ -343,7 +345,7 @@ impl Store {
         let timing_keep = saved.as_ref().map_or(0, |saved| saved.timing_bytes);
         let timing = match Lines::open(&self.fs, &dir.join(TIMING), Some(timing_keep))? {
             Some(timing) => Some(timing),
-            // Shorter than it was: timing is never compared, so what is left will do.
+            // Shorter than recorded: timing is never compared, so what is left suffices.
             None => Lines::open(&self.fs, &dir.join(TIMING), None)?,
         };
         let (Some((log, _)), Some((metrics, points)), Some((timing, _))) =
@@ -371,7 +373,7 @@ impl Store {
     }
 }
 
-/// The metrics up to the checkpoint; `None` where the file does not hold them.
+/// The metrics up to the checkpoint; `None` if the file does not contain them.
 fn kept_metrics(
     fs: &Arc<dyn Fs>,
     dir: &Path,

@@ -1,4 +1,4 @@
-//! What can be made again at any time: speeds of this machine, and tokenizers.
+//! Data that can be regenerated at any time: this machine's speeds, and tokenizers.
 
 use super::error::StoreError;
 use super::layout::{ARRAYS_LIMIT, JSON_LIMIT};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const CALIBRATION_FORMAT: u32 = 1;
 const TOKENIZER_MAGIC: &[u8] = b"SPBKTOK1";
 
-/// `calibration.json`: how fast machines train, by what computed it.
+/// `calibration.json`: training speeds of machines, by what computed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -27,7 +27,7 @@ pub struct Calibration {
 pub struct CalibrationEntry {
     /// Floating-point operations per second of training, a moving mean.
     pub flops_per_second: f64,
-    /// Runs that it rests on.
+    /// Number of runs in the mean.
     pub runs: u64,
 }
 
@@ -40,7 +40,7 @@ impl Calibration {
         )
     }
 
-    /// Adds a measurement; newer ones count more.
+    /// Adds a measurement; newer ones have more weight.
     pub fn add(&mut self, key: String, flops: f64, seconds: f64) {
         let speed = flops / seconds;
         if !(speed.is_finite() && speed > 0.0) {
@@ -62,8 +62,8 @@ impl Calibration {
             .map(|entry| flops / entry.flops_per_second)
     }
 
-    /// The same with `threads` threads, from what was measured with another number: fewer threads are slower by their share, more are no
-    /// faster.
+    /// The same for `threads` threads, extrapolated from a measurement with another number: fewer threads are
+    /// proportionally slower, more are no faster.
     pub fn seconds_with(
         &self,
         numerics: &crate::record::Numerics,
@@ -89,14 +89,14 @@ impl Calibration {
 }
 
 impl Store {
-    /// The calibration; empty where there is none, or none that can be read.
+    /// The calibration; empty if it is absent or unreadable.
     pub fn calibration(&self) -> Calibration {
         let path = self.layout.calibration();
         let mut calibration = match self.read_calibration() {
             Ok(found) => found.unwrap_or_default(),
             Err(error) => {
                 self.warn(format!("{}; it is made anew", error.chain()));
-                // So that this is said once; a store that cannot be written is still read.
+                // Removed so that the warning appears only once; a read-only store can still be read.
                 if error.is_damage() {
                     let _ = self.fs.remove_dir_all(&path);
                 }
@@ -121,7 +121,7 @@ impl Store {
         )
     }
 
-    /// Adds what was measured: key, operations and seconds. Where it cannot be kept, a warning tells.
+    /// Adds measurements: key, operations and seconds. If they cannot be stored, a warning is issued.
     pub fn calibrate(&self, measured: impl IntoIterator<Item = (String, f64, f64)>) {
         let mut measured = measured.into_iter().peekable();
         if measured.peek().is_none() {
@@ -146,7 +146,8 @@ impl Store {
         Ok(self.fs.write_atomic(&self.layout.calibration(), &bytes)?)
     }
 
-    /// The tokenizer with that digest; a damaged file, or one of other contents, is removed with a warning where that is possible.
+    /// The tokenizer with this digest. A file that is damaged or has other contents is removed, if possible,
+    /// with a warning.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -160,7 +161,7 @@ impl Store {
         };
         if !is_tokenizer(&bytes, id) {
             self.warn(format!("`{}` is damaged; it is made anew", path.display()));
-            // A store that cannot be written is still read.
+            // A read-only store can still be read.
             let _ = self.fs.remove_dir_all(&path);
             return Ok(None);
         }
@@ -168,7 +169,7 @@ impl Store {
         Ok(Some(bytes))
     }
 
-    /// Keeps a tokenizer by its digest.
+    /// Stores a tokenizer under its digest.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -181,7 +182,7 @@ impl Store {
     }
 }
 
-/// Whether a file is the tokenizer of that digest: magic number, 32 bytes of digest, contents.
+/// Whether a file is the tokenizer with this digest: magic number, 32 bytes of digest, contents.
 pub(crate) fn is_tokenizer(bytes: &[u8], id: &Sha256Hex) -> bool {
     bytes.len() >= 40
         && &bytes[..8] == TOKENIZER_MAGIC

@@ -1,4 +1,4 @@
-//! What a bundle takes out of a store, and how it is checked without one.
+//! The parts of a store that a bundle contains, and how they are checked without a store.
 
 use super::error::StoreError;
 use super::layout::{ARRAYS_LIMIT, RECORD, join};
@@ -11,7 +11,7 @@ impl Store {
     /// The files of a finished run, by name; its arrays only with `weights`.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
+    /// [`StoreError::Damaged`], or files that cannot be read.
     pub fn run_files(
         &self,
         id: &RunId,
@@ -29,7 +29,7 @@ impl Store {
         Ok(files)
     }
 
-    /// The files of an evaluation, by name; none where it is not there.
+    /// The files of an evaluation, by name; empty if there is none.
     ///
     /// # Errors
     /// Files that cannot be read.
@@ -53,10 +53,10 @@ impl Store {
     }
 }
 
-/// Reads the bytes of a `record.json`, its seal checked.
+/// Parses the bytes of a `record.json` after checking its seal.
 ///
 /// # Errors
-/// In words: what is wrong with it.
+/// A message that describes what is wrong with it.
 pub fn unsealed_record(bytes: &[u8]) -> Result<RunRecord, String> {
     let read = parse_sealed(
         bytes.to_vec(),

@@ -1,6 +1,8 @@
-//! Checkpoints: `checkpoint/state-<step>.safetensors` and `checkpoint.json`, which names it, written last.
+//! Checkpoints: `checkpoint/state-<step>.safetensors` and `checkpoint.json`, which names it and is written
+//! last.
 //!
-//! The head is replaced atomically, so there is the old checkpoint or the new one; state files that it does not name go.
+//! The head, `checkpoint.json`, is replaced atomically, so either the old or the new checkpoint exists; state
+//! files that it does not name are removed.
 
 use super::error::StoreError;
 use super::layout::{ARRAYS_LIMIT, JSON_LIMIT};
@@ -17,10 +19,10 @@ use std::path::Path;
 
 const FORMAT: u32 = 1;
 const HEAD: &str = "checkpoint.json";
-/// The name of the head, as a record lists it.
+/// The name of the head in the list of a record.
 pub(crate) const HEAD_NAME: &str = "checkpoint/checkpoint.json";
 
-/// Wall-clock sums of a run's sessions, carried from checkpoint to checkpoint; never compared.
+/// Total wall-clock times of a run's sessions, carried from checkpoint to checkpoint; never compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
@@ -44,7 +46,7 @@ struct Head {
     best_loss: Option<u64>,
     state: String,
     state_file: FileEntry,
-    /// What computed it.
+    /// Engine and arithmetic that computed it.
     numerics: Numerics,
     /// `metrics.jsonl` up to this checkpoint.
     metrics: FileEntry,
@@ -52,7 +54,7 @@ struct Head {
     progress: Progress,
 }
 
-/// A checkpoint with what belongs to it.
+/// A checkpoint with the data that belongs to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Saved {
     pub(crate) checkpoint: Checkpoint,
@@ -87,8 +89,8 @@ fn arrays(checkpoint: &Checkpoint) -> Vec<TensorRef<'_>> {
     arrays
 }
 
-/// Saves `checkpoint` into `dir`, which exists (it is not created: a former owner would bring back a folder that was taken
-/// over); gives its files by name.
+/// Saves `checkpoint` into the existing folder `dir` and returns its files by name. The folder is not created,
+/// because a former owner would then restore a folder that was taken over.
 pub(crate) fn save(
     fs: &dyn Fs,
     dir: &Path,
@@ -137,12 +139,12 @@ fn read_head(fs: &dyn Fs, dir: &Path) -> Result<Option<Head>, StoreError> {
     read_sealed(fs, &dir.join(HEAD), JSON_LIMIT, "a checkpoint", FORMAT)
 }
 
-/// The step of the checkpoint in `dir`, from its head alone; `None` where there is none that could be read.
+/// The step of the checkpoint in `dir`, read only from its head; `None` if there is no readable one.
 pub(crate) fn step(fs: &dyn Fs, dir: &Path) -> Option<u64> {
     Some(read_head(fs, dir).ok()??.step)
 }
 
-/// Loads the checkpoint in `dir`, every digest checked; `None` where there is none.
+/// Loads the checkpoint in `dir` and checks every digest; `None` if there is none.
 pub(crate) fn load(fs: &dyn Fs, dir: &Path) -> Result<Option<Saved>, StoreError> {
     let Some(head) = read_head(fs, dir)? else {
         return Ok(None);

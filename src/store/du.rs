@@ -1,4 +1,4 @@
-//! `store du`: what takes the space.
+//! `store du`: disk usage.
 
 use super::error::StoreError;
 use super::gc::{extent, shards};
@@ -6,7 +6,7 @@ use super::layout::{CHECKPOINT, ShardName};
 use super::runs::Store;
 use std::collections::BTreeMap;
 
-/// Bytes and number of one kind of entry.
+/// Number and total size of the entries of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Number of entries.
@@ -15,8 +15,8 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// What takes the space: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `models`, `tokens`,
-/// `plans`, `sweeps`, `damaged`; weights and checkpoints are counted in `runs` too).
+/// Disk usage: bytes and entries by kind (`runs`, `weights`, `checkpoints`, `unfinished`, `evals`, `models`,
+/// `tokens`, `plans`, `sweeps`, `damaged`; weights and checkpoints are also counted in `runs`).
 ///
 /// # Errors
 /// A folder that cannot be read.

@@ -1,22 +1,22 @@
-//! What can go wrong with a store.
+//! Errors of the store.
 
 use crate::fsx::FsError;
 use crate::record::RunId;
 use crate::record::format::FormatError;
 use std::path::PathBuf;
 
-/// What can go wrong with a store.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] FsError),
-    /// An entry is not what was written.
+    /// An entry differs from what was written.
     #[error("`{}` is damaged: {reason}", path.display())]
     Damaged {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the problem.
         reason: String,
     },
     /// An entry of another version of specbook.
@@ -31,22 +31,22 @@ pub enum StoreError {
     /// Nothing matches.
     #[error("no run `{text}` in the store; `specbook ls` lists the runs")]
     NoSuchRun {
-        /// As asked for.
+        /// The text given by the user.
         text: String,
-        /// Names of runs that it could be, the likest first.
+        /// Names of runs that may have been meant, the most similar first.
         near: Vec<String>,
     },
     /// Several runs match.
     #[error("`{text}` fits {count} runs, among them `{}`; name one by its id", examples.join("`, `"))]
     Ambiguous {
-        /// As asked for.
+        /// The text given by the user.
         text: String,
-        /// How many.
+        /// Number of matching runs.
         count: usize,
         /// Some of them.
         examples: Vec<String>,
     },
-    /// Another process took the run over while this one was held up.
+    /// Another process took over the run while this one was delayed.
     #[error("run {} was taken over by another process, which continues it", id.0.short())]
     LostLease {
         /// The run.
@@ -55,15 +55,15 @@ pub enum StoreError {
     /// Values that cannot be stored.
     #[error("cannot store {what}: {reason}")]
     Unstorable {
-        /// What.
+        /// The kind of value.
         what: &'static str,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
 impl StoreError {
-    /// Whether an entry has to be made anew: it is damaged, or of a format that is no longer read.
+    /// Whether an entry has to be made anew: it is damaged, or of a format that is no longer supported.
     pub fn is_damage(&self) -> bool {
         matches!(
             self,
@@ -75,7 +75,7 @@ impl StoreError {
         )
     }
 
-    /// Whether the store, or this part of it, can only be read.
+    /// Whether the store, or this part of it, is read-only.
     pub fn is_read_only(&self) -> bool {
         let kind = match self {
             Self::Fs(error) => error.source.kind(),
@@ -87,13 +87,14 @@ impl StoreError {
         )
     }
 
-    /// The message with all its causes, joined by `: `.
+    /// The message followed by all its causes, joined by `: `.
     pub fn chain(&self) -> String {
         chain(self)
     }
 }
 
-/// A message with all its causes, joined by `: ` (a cause that its parent prints already is not repeated).
+/// The message of an error followed by all its causes, joined by `: ` (a cause already printed by its parent is
+/// not repeated).
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

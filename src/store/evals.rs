@@ -1,4 +1,4 @@
-//! Evaluations: entries of their own, so that a new prompt never retrains.
+//! Evaluations: separate entries, so that a new prompt never requires retraining.
 
 use super::error::StoreError;
 use super::layout::{
@@ -21,7 +21,7 @@ pub(super) fn work_name(id: &EvalId, owner: &Owner) -> String {
     format!("{id}.work-{}-{process}", owner.token)
 }
 
-/// Whether `name` is of a folder in which an evaluation was being made by a process that is known to have died.
+/// Whether `name` is that of a folder in which a process that is known to have died was making an evaluation.
 pub(crate) fn is_left_over(name: &str) -> bool {
     let owner = name.split_once(".work-").and_then(|(_, rest)| {
         let (token, process) = rest.split_once('-')?;
@@ -43,8 +43,8 @@ pub(super) struct Head {
 }
 
 impl Store {
-    /// The result of an evaluation, every digest checked; `None` where there is none. A damaged one is moved aside, with a
-    /// warning.
+    /// The result of an evaluation, with every digest checked; `None` if there is none. A damaged result is
+    /// moved aside with a warning.
     ///
     /// # Errors
     /// A file that cannot be read; a result of a newer version.
@@ -59,8 +59,8 @@ impl Store {
         }
     }
 
-    /// Moves a damaged evaluation aside. It is looked at again once it was moved: a sound one, which another process has put there
-    /// meanwhile, goes back and is given.
+    /// Moves a damaged evaluation aside and examines it again afterwards: if it is a sound one that another
+    /// process has put there meanwhile, it is moved back and returned.
     fn take_eval_away(
         &self,
         id: &EvalId,
@@ -70,7 +70,7 @@ impl Store {
         let away = dir.with_file_name(work_name(id, &Owner::new()));
         match self.fs.rename(dir, &away) {
             Err(error) if error.is_not_found() => return Ok(None),
-            // A store that cannot be written is still read.
+            // A read-only store can still be read.
             Err(_) => {
                 self.warn(reason);
                 return Ok(None);
@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    /// Whether a result is there whose files have the right sizes; nothing else is read.
+    /// Whether a result exists whose files have the right sizes; nothing else is read.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -180,7 +180,8 @@ impl Store {
         }))
     }
 
-    /// Publishes the result of an evaluation; `key` is what its id is made of. Where one is there already, that one stays.
+    /// Publishes the result of an evaluation; `key` is the key from which its id is computed. If a result
+    /// exists already, it stays.
     ///
     /// # Errors
     /// Files that cannot be written; numbers that are not finite.
@@ -198,7 +199,7 @@ impl Store {
             });
         }
         match self.write_eval(id, key, result) {
-            // Whoever is held up for long may find that its folder was taken for rubbish.
+            // After a long delay, this process may find that its folder was removed as garbage.
             Err(StoreError::Fs(error)) if error.is_not_found() => self.write_eval(id, key, result),
             other => other,
         }
@@ -218,7 +219,7 @@ impl Store {
         let work = shard.join(work_name(id, &Owner::new()));
         self.make_shard(&shard)?;
         self.fs.create_dir_all(&work)?;
-        // What a killed process left of the same evaluation.
+        // Leftovers of the same evaluation from a killed process.
         for entry in self.fs.list(&shard)? {
             if entry.name.starts_with(&id.to_string()) && is_left_over(&entry.name) {
                 self.fs.remove_dir_all(&shard.join(&entry.name))?;
@@ -258,7 +259,7 @@ impl Store {
         self.publish_eval(id, &work)
     }
 
-    /// Puts a whole evaluation from `work` to its place.
+    /// Moves a complete evaluation from `work` to its place.
     pub(super) fn publish_eval(&self, id: &EvalId, work: &Path) -> Result<(), StoreError> {
         let target = self.layout.eval(id);
         for _ in 0..3 {
@@ -266,7 +267,7 @@ impl Store {
                 let shard = target.parent().unwrap_or(&target);
                 return Ok(self.fs.sync_dir(shard)?);
             }
-            // One that can be read stays; one that cannot is moved aside, and ours takes the place.
+            // A readable evaluation stays; an unreadable one is moved aside and replaced by ours.
             if self.eval(id)?.is_some() {
                 return Ok(self.fs.remove_dir_all(work)?);
             }

@@ -1,4 +1,4 @@
-//! Runs by id, by name, and all of them.
+//! Finding runs by id and by name, and listing them.
 
 use super::error::StoreError;
 use super::layout::ShardName;
@@ -9,7 +9,7 @@ use crate::record::{RunId, RunRecord};
 use rayon::prelude::*;
 
 impl Store {
-    /// The ids that have a folder of their own, in order; with `unfinished`, also those in the making.
+    /// The ids that have their own folder, in order; with `unfinished`, also those of runs in progress.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -40,7 +40,7 @@ impl Store {
         Ok(ids)
     }
 
-    /// All records that can be read, by id; the others give warnings.
+    /// All readable records, by id; unreadable ones cause warnings.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -48,8 +48,8 @@ impl Store {
         self.collect(Some)
     }
 
-    /// What `take` makes of each record that can be read, by id; the others give warnings. Records that `take` lets go take no
-    /// memory, however many there are.
+    /// The results of `take` for all readable records, by id; unreadable ones cause warnings. Records that
+    /// `take` does not keep use no memory, however many there are.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -69,7 +69,7 @@ impl Store {
         Ok(taken?.into_iter().flatten().collect())
     }
 
-    /// Finds the run that `text` means: an id, the unique beginning of one, or `spec/name`.
+    /// Finds the run that `text` names: an id, a unique prefix of one, or `spec/name`.
     ///
     /// # Errors
     /// No such run, or several.
@@ -103,13 +103,15 @@ impl Store {
         }
     }
 
-    /// The runs of the setting that `text` (`spec/setting`) means: its seeds and draws, of each spec the text that was run last.
+    /// The runs of the setting that `text` (`spec/setting`) names: its seeds and draws, for each spec from the
+    /// text that was run last.
     ///
     /// # Errors
     /// A folder that cannot be read.
     pub fn setting(&self, text: &str) -> Result<Vec<RunId>, StoreError> {
         let mut plans = self.latest_plans()?;
-        // Profiles and overrides give the same names to other runs, which are no replicates of these.
+        // Under other profiles and overrides, the same names belong to other runs, which are not replicates of
+        // these.
         plans.sort_by_key(|plan| {
             (
                 !plan.overrides.is_empty(),
@@ -152,7 +154,8 @@ impl Store {
         Ok(names)
     }
 
-    /// Runs of that name: of the manifests, of each spec the text that was run last; else of the records.
+    /// Runs of this name: from the manifests, for each spec from the text that was run last; otherwise from the
+    /// records.
     fn named(&self, spec: &str, name: &str) -> Result<Vec<RunId>, StoreError> {
         let mut found = Vec::new();
         for manifest in self.latest_plans()?.iter().filter(|plan| plan.spec == spec) {

@@ -1,5 +1,5 @@
-//! The folders of a store. What stands in the place of one and is none (a link, a file, a device) is damage: it holds nothing, and is
-//! neither followed nor written over.
+//! The folders of a store. Anything else in the place of a folder (a link, a file, a device) is damage: it
+//! contains nothing, and it is neither followed nor overwritten.
 
 use super::error::StoreError;
 use super::runs::Store;
@@ -7,7 +7,7 @@ use crate::fsx::{DirEntry, FsError};
 use std::path::{Path, PathBuf};
 
 impl Store {
-    /// The entries of a folder of the store; none, with a warning, where something else stands in its place.
+    /// The entries of a folder of the store; empty, with a warning, if something else is in its place.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -21,8 +21,8 @@ impl Store {
         }
     }
 
-    /// Makes a folder in which entries lie. What stands in its place is moved aside; above it, that is an error: a whole folder of the
-    /// store is somebody's decision.
+    /// Creates a folder for entries. Anything else in its place is moved aside; in the place of a parent
+    /// folder, it is an error, because replacing a top-level folder of the store is somebody's decision.
     pub(super) fn make_shard(&self, dir: &Path) -> Result<(), StoreError> {
         if self.fs.metadata(dir)?.is_some_and(|found| !found.is_dir()) {
             let part = |path: Option<&Path>| {
@@ -35,7 +35,8 @@ impl Store {
         Ok(self.fs.create_dir_all(dir)?)
     }
 
-    /// Where damaged entries go: `damaged`; where that is no folder, `damaged-2` and so on.
+    /// Creates the folder for damaged entries: `damaged`, or `damaged-2` and so on if something else has that
+    /// name.
     pub(super) fn make_damaged(&self) -> Result<PathBuf, StoreError> {
         let mut number = 1;
         loop {
@@ -48,7 +49,7 @@ impl Store {
         }
     }
 
-    /// The folders to which damaged entries were moved.
+    /// The folders that damaged entries were moved to.
     pub(super) fn damaged(&self) -> Result<Vec<PathBuf>, StoreError> {
         let first = self.layout.damaged(1);
         let is_one = |entry: &DirEntry| {

@@ -1,8 +1,8 @@
-//! `store gc`: what nothing refers to, and its removal beside processes that work.
+//! `store gc`: unreferenced entries, and their removal while other processes work.
 //!
-//! A `run` first writes the manifest of its plan and then waits for whoever holds the lease of the removal; a removal first takes that
-//! lease, and then reads the manifests anew before each entry. So either the run sees the removal or the removal sees the run.
-//! What is young is left alone besides: see [`Grace`].
+//! A `run` first writes the manifest of its plan and then waits for any holder of the removal lease; a removal
+//! first takes that lease and then rereads the manifests before each entry. So either the run sees the removal,
+//! or the removal sees the run. In addition, young entries are left alone: see [`Grace`].
 
 use super::error::StoreError;
 use super::evals;
@@ -16,54 +16,54 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Beginning of the names of files that are being written.
+/// Prefix of the names of files that are being written.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
-/// What kind of thing nothing refers to.
+/// Kinds of unreferenced entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GarbageKind {
-    /// A plan that was not run for long.
+    /// A plan that was not run for a long time.
     Plan,
     /// A finished or failed run.
     Run,
-    /// An unfinished run that no process makes.
+    /// An unfinished run that no process is making.
     Unfinished,
     /// An evaluation.
     Eval,
     /// An imported model.
     Model,
-    /// A sweep that was handed to a queue, with its logs.
+    /// A sweep that was submitted to a queue, with its logs.
     Sweep,
-    /// What a killed process left.
+    /// Leftovers of a killed process.
     Temporary,
-    /// A damaged entry that was moved aside, or a manifest that cannot be read.
+    /// A damaged entry that was moved aside, or an unreadable manifest.
     Damaged,
 }
 
-/// Something that nothing refers to.
+/// An unreferenced entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Garbage {
-    /// Where.
+    /// Its path.
     pub path: PathBuf,
-    /// What.
+    /// Its kind.
     pub kind: GarbageKind,
-    /// `spec/name` of a run, the spec of a plan; as the file says, so not to be trusted.
+    /// `spec/name` of a run, or the spec of a plan, as stated in the file and therefore not trusted.
     pub name: Option<String>,
-    /// Bytes.
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
-/// How long what is young is left alone.
+/// How long young entries are protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grace {
-    /// Of finished runs, evaluations and plans.
+    /// For finished runs, evaluations and plans.
     pub finished: Duration,
-    /// Of temporary files and runs in the making, where no living process holds a lease.
+    /// For temporary files and unfinished runs, unless a living process holds a lease.
     pub unfinished: Duration,
 }
 
 impl Default for Grace {
-    /// An hour, and 15 s.
+    /// An hour and 15 s.
     fn default() -> Self {
         Self {
             finished: Duration::from_secs(3600),
@@ -72,47 +72,49 @@ impl Default for Grace {
     }
 }
 
-/// What is to be kept.
+/// What to keep.
 #[derive(Clone, Debug, Default)]
 pub struct GcOptions {
-    /// Runs that are kept besides those of the plans.
+    /// Runs to keep besides those of the plans.
     pub runs: BTreeSet<RunId>,
-    /// Evaluations that are kept besides those of the plans.
+    /// Evaluations to keep besides those of the plans.
     pub evals: BTreeSet<EvalId>,
-    /// Imported models that are kept besides those of the plans.
+    /// Imported models to keep besides those of the plans.
     pub models: BTreeSet<Sha256Hex>,
-    /// Sweeps that no queue knows a task of, with the runs of each: they go when nobody waits for one of those.
+    /// Sweeps without a task known to any queue, with their runs: they are removed once nobody waits for any of
+    /// those runs.
     pub sweeps: BTreeMap<PathBuf, BTreeSet<RunId>>,
     /// Whether imported models are listed at all.
     pub imported: bool,
-    /// Whether what is in `damaged/` is listed too.
+    /// Whether the contents of `damaged/` are listed too.
     pub damaged: bool,
-    /// Plans that were last run longer ago are let go.
+    /// Plans that were last run longer ago than this protect nothing.
     pub unused_for: Option<Duration>,
-    /// What is young is left alone.
+    /// How long young entries are protected.
     pub grace: Grace,
 }
 
 impl GcOptions {
-    /// Whether a plan that was last run so long ago keeps nothing.
+    /// Whether a plan that was last run this long ago no longer protects anything.
     pub(super) fn lets_go(&self, idle: Duration) -> bool {
         let most = self.unused_for.map(|most| most.max(self.grace.finished));
         most.is_some_and(|most| idle > most)
     }
 }
 
-/// What [`remove_garbage`] did.
+/// The result of [`remove_garbage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Bytes that are free now.
+    /// Bytes freed.
     pub bytes: u64,
-    /// What could not be removed, with reasons.
+    /// Entries that could not be removed, with reasons.
     pub failed: Vec<String>,
 }
 
-/// Lists what no plan that was ever run, and none of the ids in `options`, refers to. Removes nothing.
+/// Lists everything that is referred to neither by a plan that was ever run nor by the ids in `options`.
+/// Removes nothing.
 ///
-/// Where a manifest cannot be read, no run, no evaluation and no model is listed: it might name any of them.
+/// If a manifest cannot be read, no run, evaluation or model is listed, because it might refer to any of them.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -193,7 +195,7 @@ impl List<'_> {
         Ok(())
     }
 
-    /// Runs, works and leases.
+    /// Runs, work folders and leases.
     fn runs(&mut self) -> Result<(), StoreError> {
         let root = self.store.layout.runs();
         for folder in shards(self.store, &root)? {
@@ -237,7 +239,8 @@ impl List<'_> {
         self.temporary(&root, 0)
     }
 
-    /// Models go only where that is asked for: nothing else makes them again. What a process was importing goes.
+    /// Models are removed only on request, because they cannot be regenerated. Leftovers of imports are always
+    /// removed.
     fn models(&mut self) -> Result<(), StoreError> {
         let root = self.store.layout.models();
         for folder in shards(self.store, &root)? {
@@ -265,7 +268,8 @@ impl List<'_> {
         Ok(())
     }
 
-    /// A folder in which a process that may live makes an entry: what is older than any entry in the making is none.
+    /// A folder in which a living process may be making an entry; anything too old to be in progress is
+    /// garbage.
     fn in_the_making(&mut self, path: &Path) -> Result<(), StoreError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.contains(".work-") {
@@ -278,7 +282,8 @@ impl List<'_> {
         Ok(())
     }
 
-    /// Files that a process was writing, and leases that no process holds, in `folder` and so many below.
+    /// Files that a process was writing, and leases that no process holds, in `folder` and `depth` levels below
+    /// it.
     fn temporary(&mut self, folder: &Path, depth: usize) -> Result<(), StoreError> {
         for entry in self.store.entries(folder)? {
             let path = folder.join(&entry.name);
@@ -298,20 +303,21 @@ impl List<'_> {
     }
 }
 
-/// Whether every run of a sweep is finished, or no plan asks for it any more: until then the logs say why one is missing.
+/// Whether every run of a sweep is finished or no longer requested by any plan: until then, the logs tell why
+/// one is missing.
 fn is_over(store: &Store, options: &GcOptions, roots: &Roots, sweep: &Path) -> bool {
     let mut runs = options.sweeps.get(sweep).into_iter().flatten();
     runs.all(|id| !roots.keep(id) || store.has_run(id))
 }
 
-/// Folders in which entries lie whose ids begin alike. What is no folder is none of ours.
+/// The folders that group entries by the beginnings of their ids. Anything that is not a folder is ignored.
 pub(crate) fn shards(store: &Store, root: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = store.entries(root)?;
     let folders = entries.iter().filter(|entry| entry.is_dir());
     Ok(folders.map(|entry| root.join(&entry.name)).collect())
 }
 
-/// The lease that a path is the file of.
+/// The lease whose file is at this path.
 pub(crate) fn lease_at(path: &Path) -> Option<(LeaseName, u64)> {
     let (stem, number) = path.file_name()?.to_str()?.rsplit_once(LEASE_MARK)?;
     let name = LeaseName {
@@ -333,8 +339,8 @@ fn grace(kind: GarbageKind, options: &GcOptions) -> Duration {
     }
 }
 
-/// Bytes of a file, or of all files of a folder, and when any of them was written last (an empty folder: itself); no time where
-/// nothing is there.
+/// Total size in bytes of a file, or of all files in a folder, and the latest time at which any of them was
+/// written (for an empty folder, its own time); no time if nothing is there.
 pub(super) fn extent(
     store: &Store,
     path: &Path,
@@ -358,11 +364,12 @@ pub(super) fn extent(
     Ok((bytes, youngest.or(Some(found.modified))))
 }
 
-/// Removes what [`gc`] listed, each entry only if it still is what it was: the manifests, the lease and the time of the entry are
-/// looked at again. Waits for another process that removes.
+/// Removes the entries listed by [`gc`], each only if it is unchanged: the manifests, the lease and the time of
+/// the entry are checked again. Waits for another process that is removing.
 ///
 /// # Errors
-/// A store whose folders cannot be read, or where no lease can be taken; an entry that cannot be removed is told in the result.
+/// A store whose folders cannot be read, or in which no lease can be taken; an entry that cannot be removed is
+/// reported in the result.
 pub fn remove_garbage(
     store: &Store,
     options: &GcOptions,
@@ -381,7 +388,7 @@ pub fn remove_garbage(
     };
     let (mut roots, mut removed) = (Roots::default(), Removed::default());
     for item in garbage {
-        // Plans come first: their runs go only after them.
+        // Plans come first: their runs can be removed only after them.
         match remove_one(store, options, item, &lease, &mut roots) {
             Ok(true) => removed.bytes += item.bytes,
             Ok(false) => {}
@@ -391,7 +398,7 @@ pub fn remove_garbage(
     Ok(removed)
 }
 
-/// Removes an entry, unless it is no garbage any more.
+/// Removes an entry unless it is no longer garbage.
 fn remove_one(
     store: &Store,
     options: &GcOptions,
@@ -400,7 +407,7 @@ fn remove_one(
     roots: &mut Roots,
 ) -> Result<bool, StoreError> {
     let path = &item.path;
-    // What the clock of the file system says, not ours: the lease was rewritten a moment ago.
+    // Uses the file system's clock, not ours: the lease was rewritten a moment ago.
     let now = match store.fs().metadata(&gc.path())? {
         Some(found) if gc.is_mine()? => found.modified,
         _ => return Ok(false),
@@ -410,7 +417,7 @@ fn remove_one(
         Ok(false)
     };
     if let Some((name, _)) = lease_at(path) {
-        // Whoever takes a lease removes dead ones; then it lets go of its own.
+        // Taking a lease removes dead ones; ours is then released.
         let judge = Judge::Clock(now);
         return Ok(Lease::acquire(&store.fs, &name, store.timing, judge, 0)?.is_some());
     }
@@ -444,14 +451,15 @@ fn remove_one(
     gone
 }
 
-/// The run that a folder of a run, or of one in the making, belongs to.
+/// The run to which a run folder or a work folder belongs.
 fn run_of(path: &Path) -> Option<RunId> {
     match ShardName::parse(path.file_name()?.to_str()?)? {
         ShardName::Run(id) | ShardName::Work(id, _) | ShardName::Lease(id, _) => Some(id),
     }
 }
 
-/// Removes a file, or a folder: by a rename first, so that a run is there as a whole or not at all. Gives `false` where it is gone.
+/// Removes a file or a folder. A folder is renamed first, so that a run exists completely or not at all.
+/// Returns `false` if it is already gone.
 fn remove(store: &Store, path: &Path) -> Result<bool, StoreError> {
     let fs = store.fs();
     let Some(found) = fs.metadata(path)? else {
@@ -468,7 +476,7 @@ fn remove(store: &Store, path: &Path) -> Result<bool, StoreError> {
         return Ok(true);
     }
     let gone = path.with_file_name(format!("{name}{GONE}"));
-    // What a killed removal left is in the way of the rename.
+    // Leftovers of a killed removal obstruct the rename.
     fs.remove_dir_all(&gone)?;
     match fs.rename(path, &gone) {
         Err(error) if error.is_not_found() => return Ok(false),
@@ -479,7 +487,8 @@ fn remove(store: &Store, path: &Path) -> Result<bool, StoreError> {
 }
 
 impl Store {
-    /// Whether a process is removing what nothing refers to: whoever begins to run a plan waits for it, after writing its manifest.
+    /// Whether a process is removing unreferenced entries: whoever begins to run a plan waits for it after
+    /// writing the plan's manifest.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -489,7 +498,7 @@ impl Store {
         Ok(name.is_held(self.fs(), self.timing.stale, watching)?)
     }
 
-    /// What an entry says that it is called.
+    /// The name that an entry gives itself.
     fn name_of(&self, path: &Path, kind: GarbageKind) -> Option<String> {
         #[derive(serde::Deserialize)]
         struct Named {

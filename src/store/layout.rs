@@ -1,4 +1,4 @@
-//! Where things lie in a store, and what names mean.
+//! Paths in a store, and the meaning of names.
 
 use crate::digest::Sha256Hex;
 use crate::fsx::{LEASE_MARK, LeaseName, lease_number};
@@ -17,17 +17,17 @@ pub(crate) const RESULT: &str = "result.json";
 pub(crate) const SAMPLES: &str = "samples.json";
 pub(crate) const PERPLEXITY: &str = "perplexity.jsonl";
 
-/// End of the name of a folder that is being removed.
+/// Suffix of the name of a folder that is being removed.
 pub(crate) const GONE: &str = ".work-gone";
 
-/// Longest JSON file that is read.
+/// Maximum length of a JSON file that is read, in bytes.
 pub(crate) const JSON_LIMIT: u64 = 64 << 20;
-/// Longest file of lines that is read.
+/// Maximum length of a file of lines that is read, in bytes.
 pub(crate) const LINES_LIMIT: u64 = 4 << 30;
-/// Largest file of arrays that is read.
+/// Maximum size of a file of arrays that is read, in bytes.
 pub(crate) const ARRAYS_LIMIT: u64 = 256 << 30;
 
-/// Paths of a store.
+/// The paths of a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) root: PathBuf,
@@ -58,7 +58,8 @@ impl Layout {
         self.root.join("models-v1")
     }
 
-    /// The folder for damaged entries; further ones where something else stands in the place of those before.
+    /// The folder for damaged entries; `number` selects further ones, used if something else has the names of
+    /// those before.
     pub(crate) fn damaged(&self, number: u64) -> PathBuf {
         match number {
             1 => self.root.join("damaged"),
@@ -70,7 +71,7 @@ impl Layout {
         self.root.join("calibration.json")
     }
 
-    /// Folder of the runs whose ids begin alike.
+    /// Folder of the runs whose ids begin with the same characters.
     pub(crate) fn shard(&self, id: &RunId) -> PathBuf {
         self.runs().join(&id.to_string()[..2])
     }
@@ -83,7 +84,7 @@ impl Layout {
         self.shard(id).join(format!("{id}.work-{number}"))
     }
 
-    /// Where what stands in the way of a run that is published is taken, to be removed.
+    /// Where anything that obstructs the publication of a run is moved, to be removed.
     pub(crate) fn gone(&self, id: &RunId, number: u64) -> PathBuf {
         self.shard(id).join(format!("{id}.{number}{GONE}"))
     }
@@ -96,7 +97,7 @@ impl Layout {
         }
     }
 
-    /// The lease of who removes what nothing refers to.
+    /// The lease held while unreferenced entries are removed.
     pub(crate) fn gc_lease(&self) -> LeaseName {
         LeaseName {
             folder: self.root.clone(),
@@ -110,7 +111,7 @@ impl Layout {
     }
 }
 
-/// What a name in a shard of runs stands for.
+/// The meaning of a name in a shard of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShardName {
     Run(RunId),
@@ -119,10 +120,10 @@ pub(crate) enum ShardName {
 }
 
 impl ShardName {
-    /// Reads a name; `None` for what is none of ours.
+    /// Parses a name; `None` if it is not one of ours.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (id, rest) = name.split_at_checked(64)?;
-        // Our own names are in lower case; anything else would not be found by its id.
+        // Our own names are in lower case; any other could not be found by its id.
         if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return None;
         }
@@ -140,7 +141,8 @@ impl ShardName {
     }
 }
 
-/// Whether `name` is a relative path of plain parts, at most one folder deep: what a record may list.
+/// Whether `name` is a relative path of plain components, at most one folder deep: the form that a record may
+/// list.
 pub(crate) fn is_plain_path(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     parts.len() <= 2
@@ -154,7 +156,7 @@ pub(crate) fn is_plain_path(name: &str) -> bool {
         })
 }
 
-/// `root` and `name`, whose `/` separate folders on every system.
+/// Joins `root` and `name`, in which `/` separates folders on every system.
 pub(crate) fn join(root: &Path, name: &str) -> PathBuf {
     let mut path = root.to_path_buf();
     path.extend(name.split('/'));

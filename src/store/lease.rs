@@ -1,4 +1,4 @@
-//! The lease of a run: whoever holds it makes the run, and nobody else touches what is in the making.
+//! The lease of a run: its holder makes the run, and no other process touches the unfinished run.
 
 use super::error::StoreError;
 use super::layout::{Layout, ShardName};
@@ -6,19 +6,19 @@ use super::runs::Store;
 use crate::fsx::{Fs, FsResult, Judge, Lease};
 use crate::record::RunId;
 
-/// A lease on a run. Dropped, it is released.
+/// A lease on a run; released when dropped.
 pub(crate) struct RunLease {
     pub(crate) id: RunId,
     lease: Lease,
 }
 
 impl RunLease {
-    /// Its number: also that of the work folder.
+    /// Its number, which is also that of the work folder.
     pub(crate) fn number(&self) -> u64 {
         self.lease.number()
     }
 
-    /// An error where the run is no longer ours.
+    /// Fails if the run is no longer ours.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         if self.lease.is_mine()? {
             Ok(())
@@ -27,7 +27,8 @@ impl RunLease {
         }
     }
 
-    /// What went wrong; where the run is no longer ours, that is the reason: others remove and rename what was ours.
+    /// Explains an error: if the run is no longer ours, that is the cause, since others then remove and rename
+    /// what was ours.
     pub(crate) fn explain(&self, error: StoreError) -> StoreError {
         match self.check() {
             Err(lost @ StoreError::LostLease { .. }) => lost,
@@ -36,7 +37,7 @@ impl RunLease {
     }
 }
 
-/// Numbers in use for a run, rising.
+/// Numbers in use for a run, in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Numbers {
     /// Leases.
@@ -69,12 +70,12 @@ impl Numbers {
 }
 
 impl Store {
-    /// Takes the lease of a run; `None` where another process that may be alive holds it.
+    /// Takes the lease of a run; `None` if another process that may be alive holds it.
     pub(crate) fn lease(&self, id: &RunId) -> Result<Option<RunLease>, StoreError> {
         self.lease_judged(id, Judge::Watching(&self.observed))
     }
 
-    /// The same, where `judge` tells who may be alive.
+    /// The same, with `judge` deciding who may be alive.
     pub(crate) fn lease_judged(
         &self,
         id: &RunId,
@@ -99,7 +100,7 @@ impl Store {
         Ok(name.may_live(self.fs(), number, self.timing.stale, judge)?)
     }
 
-    /// Whether a process that may be alive makes the run.
+    /// Whether the run is being made by a process that may be alive.
     pub(crate) fn is_leased(&self, id: &RunId, judge: Judge<'_>) -> Result<bool, StoreError> {
         let name = self.layout.lease(id);
         Ok(name.is_held(self.fs(), self.timing.stale, judge)?)

@@ -1,4 +1,4 @@
-//! A growing file of lines: appended in pieces, digested on the way.
+//! A growing file of lines: appended to in pieces and digested at the same time.
 
 use super::error::StoreError;
 use super::layout::LINES_LIMIT;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How much may be lost when the process is killed: the lines of so many bytes, or of this time.
+/// How much may be lost when the process is killed: this many bytes of lines, or the lines of this period.
 const PENDING_BYTES: usize = 64 << 10;
 const PENDING_TIME: Duration = Duration::from_secs(2);
 
@@ -18,7 +18,7 @@ const PENDING_TIME: Duration = Duration::from_secs(2);
 pub(crate) struct Lines {
     fs: Arc<dyn Fs>,
     path: PathBuf,
-    /// Whether a write failed, so that the file may end in a part of what is pending.
+    /// Whether a write failed, so that the file may end in an incomplete line.
     is_torn: bool,
     file: Box<dyn WriteFile>,
     pending: Vec<u8>,
@@ -28,8 +28,9 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Opens `path` to go on after its first `keep` bytes (all that are there, where `None`). The kept part goes into a new file,
-    /// so that a former owner's open handle reaches nothing. Gives the kept part too; `None` where the file is shorter.
+    /// Opens `path` to continue after its first `keep` bytes (all of it if `None`). The kept part is copied to
+    /// a new file, so that a former owner's open handle has no effect. Returns the kept part too; `None` if the
+    /// file is shorter.
     pub(crate) fn open(
         fs: &Arc<dyn Fs>,
         path: &Path,
@@ -62,7 +63,7 @@ impl Lines {
         Ok(Some((lines, kept)))
     }
 
-    /// Appends a line; it reaches the file soon.
+    /// Appends a line, which reaches the file soon.
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), FsError> {
         self.pending.extend_from_slice(line);
         self.pending.push(b'\n');
@@ -81,7 +82,7 @@ impl Lines {
         Ok(self.push(&line)?)
     }
 
-    /// Passes everything on to the file.
+    /// Writes everything pending to the file.
     pub(crate) fn flush(&mut self) -> Result<(), FsError> {
         self.written = Instant::now();
         if self.pending.is_empty() {
@@ -103,7 +104,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Waits until everything is on the disk; gives size and digest.
+    /// Waits until everything is on disk; returns size and digest.
     pub(crate) fn sync(&mut self) -> Result<FileEntry, FsError> {
         self.flush()?;
         let result = self.file.sync();
@@ -111,7 +112,7 @@ impl Lines {
         Ok(self.entry())
     }
 
-    /// Size and digest of what was passed on.
+    /// Size and digest of what was written so far.
     pub(crate) fn entry(&self) -> FileEntry {
         let sha256: Sha256Hex = self.hasher.clone().finish();
         FileEntry {

@@ -9,12 +9,14 @@
 //! tokens-v1/ plans-v1/ calibration.json damaged/
 //! ```
 //!
-//! A run is made in its work folder, `record.json` (sizes and digests of every other file) written last, and published by
-//! one rename of the folder, which fails where a folder is already: of any number of processes one publishes. Whoever takes
-//! a run over renames the work folder to its own number, so that a revived former owner finds nothing to write to.
-//! A damaged entry is a warned miss: it is moved to `damaged/` and kept (to `damaged-2/` where something else has that name).
+//! A run is made in its work folder; `record.json` (sizes and digests of every other file) is written last. It
+//! is published by a single rename of the folder, which fails if the target exists: of any number of processes,
+//! one publishes. Whoever takes over a run renames the work folder to its own number, so a revived former owner
+//! has nothing to write to. A damaged entry counts as missing, with a warning: it is moved to `damaged/` and
+//! kept (to `damaged-2/` if something else has that name).
 //!
-//! Not here: training, plans, what the numbers mean. Files of a store are untrusted input: sizes are bounded, names checked.
+//! Training, plans and the meaning of the numbers do not belong here. Files of a store are untrusted input:
+//! sizes are bounded, names checked.
 
 mod begin;
 mod cache;

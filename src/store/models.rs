@@ -1,11 +1,12 @@
-//! Models that others trained, as entries of the store.
+//! Imported models, trained by other programs, as entries of the store.
 //!
 //! ```text
 //! models-v1/5e/5e02…/   record.json model.safetensors tokenizer.json
 //! ```
 //!
-//! The id is the sha256 of a domain and the compact JSON of [`ModelKey`]: what the model computes, its weights and its tokenizer, whatever
-//! files they came in. An entry is made aside and appears by one rename.
+//! The id is the sha256 of a domain and the compact JSON of [`ModelKey`]: the computation of the model, its
+//! weights and its tokenizer, regardless of the original files. An entry is prepared elsewhere and appears by
+//! one rename.
 
 use super::error::StoreError;
 use super::layout::{ARRAYS_LIMIT, JSON_LIMIT, RECORD, WEIGHTS};
@@ -33,11 +34,11 @@ pub struct ModelRecord {
     pub format: u32,
     /// The id.
     pub id: Sha256Hex,
-    /// A name for people.
+    /// A human-readable name.
     pub name: String,
-    /// What it is.
+    /// Its key.
     pub key: ModelKey,
-    /// What is computed otherwise than where it was trained.
+    /// How its computation differs from that of the program that trained it.
     pub notes: Vec<String>,
     /// Its files.
     pub files: BTreeMap<String, FileEntry>,
@@ -49,7 +50,7 @@ impl Store {
         self.layout.models().join(&text[..2]).join(text)
     }
 
-    /// Puts a model into the store; one that is there already stays.
+    /// Adds a model to the store; an existing one stays.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -64,11 +65,11 @@ impl Store {
         let id = key.id();
         let (dir, fs) = (self.model_dir(&id), self.fs());
         if let Some(record) = self.model(&id)? {
-            // It is as young as if it had just come, so no `store gc` takes it from under who imports it.
+            // Its time is renewed, so no `store gc` removes it while it is being imported.
             let path = dir.join(RECORD);
             let bytes = fs.read(&path, JSON_LIMIT)?;
             match fs.overwrite(&path, &bytes).map_err(StoreError::from) {
-                // One who may only read cannot clean up either.
+                // A user with read-only access cannot clean up either.
                 Err(error) if !error.is_read_only() => return Err(error),
                 _ => return Ok(record),
             }
@@ -99,7 +100,7 @@ impl Store {
         };
         fs.write_atomic(&work.join(RECORD), &seal("a model's record", &record)?)?;
         if !fs.rename_dir_new(&work, &dir)? {
-            // Another process was faster, or what is there is damaged.
+            // Another process was faster, or the existing entry is damaged.
             if let Some(theirs) = self.model(&id)? {
                 fs.remove_dir_all(&work)?;
                 return Ok(theirs);
@@ -110,7 +111,7 @@ impl Store {
         Ok(record)
     }
 
-    /// The record of a model; `None` where there is none, or (with a warning) a damaged one.
+    /// The record of a model; `None` if there is none, or (with a warning) if it is damaged.
     ///
     /// # Errors
     /// A file that cannot be read; a record of a newer version.
@@ -152,7 +153,7 @@ impl Store {
         Ok(models)
     }
 
-    /// The model with this name, id or unique prefix of an id; `None` where nothing matches.
+    /// The model with this name, id or unique prefix of an id; `None` if nothing matches.
     ///
     /// # Errors
     /// [`StoreError::Ambiguous`]; a folder that cannot be read.
@@ -172,7 +173,7 @@ impl Store {
         Ok(found.pop())
     }
 
-    /// Whether weights and tokenizer can be read and are those of the record's key.
+    /// Whether weights and tokenizer can be read and match the record's key.
     pub(super) fn is_model(&self, record: &ModelRecord) -> bool {
         let weights = self.model_weights(record).map(|weights| weights.digest());
         let tokenizer = self.model_tokenizer(record);
@@ -200,7 +201,7 @@ impl Store {
     /// The weights of a model.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
+    /// [`StoreError::Damaged`], or files that cannot be read.
     pub fn model_weights(&self, record: &ModelRecord) -> Result<Weights, StoreError> {
         let bytes = self.model_file(record, WEIGHTS)?;
         let tensors = read_arrays(&bytes).map_err(|reason| StoreError::Damaged {
@@ -213,7 +214,7 @@ impl Store {
     /// The `tokenizer.json` of a model.
     ///
     /// # Errors
-    /// As [`Store::model_weights`].
+    /// Those of [`Store::model_weights`].
     pub fn model_tokenizer(&self, record: &ModelRecord) -> Result<Vec<u8>, StoreError> {
         self.model_file(record, TOKENIZER)
     }

@@ -1,8 +1,10 @@
-//! Manifests of plans: which spec, with which settings, means which runs. The roots that `store gc` keeps.
+//! Manifests of plans: which runs belong to a spec with given settings. They are the roots that `store gc`
+//! keeps.
 //!
-//! There is one per place of a spec, name, profile, overrides and text: two projects with specs of one name, two checkouts of one
-//! project, and the older texts of an edited spec each keep their runs, whether or not the file is still there. Its file's time
-//! tells when the plan was last run; `store gc --unused-for DAYS` lets go of older ones.
+//! There is one manifest per location of a spec, name, profile, overrides and text: two projects with specs of
+//! the same name, two checkouts of one project, and older texts of an edited spec each keep their runs, whether
+//! or not the file still exists. The manifest's modification time tells when the plan was last run;
+//! `store gc --unused-for DAYS` lets go of older ones.
 
 use super::error::StoreError;
 use super::gc::GcOptions;
@@ -20,14 +22,14 @@ use std::time::SystemTime;
 
 const FORMAT: u32 = 1;
 
-/// What a `run` was asked for.
+/// The request of a `run`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Format number; [`Store::put_plan`] sets it.
     pub format: u32,
-    /// Where the spec lies, seen from the store's folder, so that a project that is moved as a whole keeps its plans; `None` in
-    /// older manifests.
+    /// Location of the spec relative to the store's folder, so that a project that is moved as a whole keeps
+    /// its plans; `None` in older manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
     /// Name of the spec.
@@ -40,10 +42,10 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// Runs in plan order.
     pub runs: Vec<ManifestRun>,
-    /// Imported models that runs begin with; `None` in older manifests, which may need any.
+    /// Imported models that runs start from; `None` in older manifests, which may need any model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<BTreeSet<Sha256Hex>>,
-    /// What is known of their data, for readers who lack the text; empty in older manifests.
+    /// Known facts about the data, for readers without the text; empty in older manifests.
     #[serde(default, skip_serializing_if = "KnownPlan::is_empty")]
     pub data: KnownPlan,
 }
@@ -61,7 +63,7 @@ pub struct ManifestRun {
 }
 
 impl Manifest {
-    /// The manifest of a plan, whose spec lies at `place` (see [`Store::place_of`]).
+    /// The manifest of a plan whose spec is at `place` (see [`Store::place_of`]).
     pub fn new(
         plan: &crate::plan::Plan,
         place: Option<String>,
@@ -86,7 +88,7 @@ impl Manifest {
         }
     }
 
-    /// The same wherever the spec lies: for stores of several people.
+    /// The same regardless of the spec's location, for stores shared by several people.
     pub fn without_place(self) -> Self {
         Self {
             place: None,
@@ -109,12 +111,12 @@ impl Manifest {
         format!("{name}-{}.json", hasher.finish().short())
     }
 
-    /// Whether that is the name of its file; those of before had other names.
+    /// Whether `name` is the name of its file; older versions used other names.
     pub(super) fn is_named(&self, name: &str) -> bool {
         self.place.is_none() || self.file_name() == name
     }
 
-    /// Spec, profile, overrides and place in a line, for people.
+    /// Spec, profile, overrides and place on one line, for people.
     pub fn title(&self) -> String {
         let mut title = format!("{} ({}", self.spec, self.profile);
         for text in &self.overrides {
@@ -130,21 +132,21 @@ impl Manifest {
     }
 }
 
-/// What keeps entries: the manifests, read again only where one has changed.
+/// The references that protect entries: the manifests, which are reread only after a change.
 #[derive(Default)]
 pub(super) struct Roots {
     files: BTreeMap<PathBuf, (Metadata, Option<Ids>)>,
     runs: BTreeSet<RunId>,
     evals: BTreeSet<EvalId>,
-    /// `None` where one does not say which it needs.
+    /// `None` if a manifest does not state which models it needs.
     models: Option<BTreeSet<Sha256Hex>>,
-    /// Manifests that cannot be read: they might name anything.
+    /// Unreadable manifests, which might refer to anything.
     pub(super) unreadable: Vec<PathBuf>,
-    /// Manifests that were not used for so long that they keep nothing.
+    /// Manifests that have been unused for so long that they protect nothing.
     pub(super) unused: Vec<PathBuf>,
 }
 
-/// What a manifest keeps.
+/// The ids that a manifest protects.
 struct Ids {
     runs: Vec<RunId>,
     evals: Vec<EvalId>,
@@ -165,7 +167,7 @@ impl From<Manifest> for Ids {
 }
 
 impl Roots {
-    /// Looks at all manifests.
+    /// Examines all manifests.
     pub(super) fn look(
         &mut self,
         store: &Store,
@@ -234,15 +236,15 @@ impl Roots {
 /// The bytes of a manifest's file.
 ///
 /// # Errors
-/// None that can happen: a manifest is plain data.
+/// None in practice: a manifest is plain data.
 pub fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>, StoreError> {
     seal("a plan's manifest", manifest)
 }
 
-/// Reads the bytes of a manifest's file; `path` is named in messages.
+/// Parses the bytes of a manifest's file; `path` is named in errors.
 ///
 /// # Errors
-/// Bytes that are none, or of another version.
+/// Bytes that are not a manifest, or one of another version.
 pub fn parse_manifest(bytes: Vec<u8>, path: &Path) -> Result<Manifest, StoreError> {
     parse_sealed(bytes, path, "a plan's manifest", FORMAT)
 }
@@ -252,11 +254,11 @@ pub(crate) fn read_manifest(store: &Store, path: &Path) -> Result<Option<Manifes
 }
 
 impl Store {
-    /// Where a spec's file lies, seen from the store's folder.
+    /// Location of a spec's file relative to the store's folder.
     pub fn place_of(&self, spec: &Path) -> Option<String> {
         let spec = std::fs::canonicalize(spec).ok()?;
         let root = std::path::absolute(self.root()).ok()?;
-        // The folder may not be there yet.
+        // The folder may not exist yet.
         let there = root.ancestors().find(|folder| folder.exists())?;
         let rest = root.strip_prefix(there).ok()?;
         let root = std::fs::canonicalize(there).ok()?.join(rest);
@@ -270,7 +272,7 @@ impl Store {
         Some(place.to_str()?.replace(std::path::MAIN_SEPARATOR, "/"))
     }
 
-    /// Writes a manifest; one that is there gets a new time.
+    /// Writes a manifest; an existing one gets a new time.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -304,10 +306,10 @@ impl Store {
         Ok(files)
     }
 
-    /// What the plans of a spec's text in a profile know of its data.
+    /// What the plans for a spec's text and profile know about its data.
     ///
     /// # Errors
-    /// As [`plans`](Self::plans).
+    /// Those of [`plans`](Self::plans).
     pub fn known_plan(
         &self,
         spec: &str,
@@ -318,7 +320,7 @@ impl Store {
         for plan in self.plans()? {
             if plan.spec == spec && plan.spec_digest == *digest && plan.profile == profile {
                 for (name, data) in plan.data {
-                    // The one that was run last counts.
+                    // The most recently run plan takes precedence.
                     known.entry(name).or_insert(data);
                 }
             }
@@ -326,7 +328,7 @@ impl Store {
         Ok(known)
     }
 
-    /// All manifests that can be read, the one that was run last first; the others give warnings.
+    /// All readable manifests, the most recently run first; unreadable ones cause warnings.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -346,10 +348,10 @@ impl Store {
         Ok(manifests)
     }
 
-    /// The same, of each spec in each profile and with each overrides only the text that was run last.
+    /// The same, but for each combination of spec, profile and overrides only the text that was run last.
     ///
     /// # Errors
-    /// As [`plans`](Self::plans).
+    /// Those of [`plans`](Self::plans).
     pub fn latest_plans(&self) -> Result<Vec<Manifest>, StoreError> {
         let mut seen = BTreeSet::new();
         let mut plans = self.plans()?;

@@ -29,7 +29,7 @@ impl Store {
         )
     }
 
-    /// The record of a finished or failed run; `None` where there is none, or (with a warning) a damaged one.
+    /// The record of a finished or failed run; `None` if there is none, or (with a warning) if it is damaged.
     ///
     /// # Errors
     /// A file that cannot be read; a record of a newer version.
@@ -62,7 +62,7 @@ impl Store {
     /// Reads a file of a finished run and checks its digest.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] where the run has no such file, or it is not what was written.
+    /// [`StoreError::Damaged`] if the run has no such file, or if it differs from what was written.
     pub fn file(&self, id: &RunId, name: &str) -> Result<Vec<u8>, StoreError> {
         let dir = self.layout.run(id);
         let damaged = |reason: &str| StoreError::Damaged {
@@ -83,7 +83,7 @@ impl Store {
             _ if name.ends_with(".json") => JSON_LIMIT,
             _ => LINES_LIMIT,
         };
-        // A file that is longer than its record says is damaged: it is not read.
+        // A file longer than its record states is damaged and is not read.
         let bytes = match self.fs.read(&join(&dir, name), limit.min(file.bytes)) {
             Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
             Err(error) if error.is_damage() => return Err(damaged(&error.source.to_string())),
@@ -98,7 +98,7 @@ impl Store {
     /// The metrics of a finished or failed run, one point per step.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
+    /// [`StoreError::Damaged`], or files that cannot be read.
     pub fn metrics(&self, id: &RunId) -> Result<Vec<MetricPoint>, StoreError> {
         let bytes = self.file(id, METRICS)?;
         parse_points(&bytes).map_err(|reason| StoreError::Damaged {
@@ -107,7 +107,8 @@ impl Store {
         })
     }
 
-    /// The metrics of a run as far as they were written: of one in the making those of its newest attempt, less what cannot be read.
+    /// The metrics of a run written so far; for an unfinished run, those of its newest attempt, without
+    /// unreadable ones.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -120,25 +121,25 @@ impl Store {
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error.into()),
             };
-            // The last line may be half written.
+            // The last line may be incomplete.
             let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
             return Ok(parse_points(&bytes[..end]).unwrap_or_default());
         }
         Ok(Vec::new())
     }
 
-    /// The weights that evaluations use: the last ones, or the best where only those are kept.
+    /// The weights used in evaluations: the last ones, or the best if only those are kept.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
+    /// [`StoreError::Damaged`], or files that cannot be read.
     pub fn weights(&self, id: &RunId) -> Result<Weights, StoreError> {
         self.weights_of(id, WEIGHTS)
     }
 
-    /// The weights with the lowest validation loss of a run that keeps both.
+    /// The weights with the lowest validation loss, for a run that keeps both.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
+    /// [`StoreError::Damaged`], or files that cannot be read.
     pub fn best_weights(&self, id: &RunId) -> Result<Weights, StoreError> {
         self.weights_of(id, BEST)
     }
@@ -152,10 +153,10 @@ impl Store {
         Ok(Weights(tensors))
     }
 
-    /// The checkpoint of a run: the final one of a finished run that kept it, or the last of one in the making.
+    /// The checkpoint of a run: the final one if a finished run kept it, or the last one of an unfinished run.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
+    /// [`StoreError::Damaged`], or files that cannot be read.
     pub fn checkpoint(&self, id: &RunId) -> Result<Option<Checkpoint>, StoreError> {
         let work = Numbers::of(self.fs(), &self.layout, id)?
             .works
@@ -169,7 +170,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Whether a finished run has kept its final checkpoint; only looks.
+    /// Whether a finished run has kept its final checkpoint; does not read it.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -178,7 +179,7 @@ impl Store {
         Ok(self.fs.metadata(&head)?.is_some())
     }
 
-    /// Path of a run's log and its last `lines` lines; `None` where there is none. Control characters are escaped.
+    /// Path of a run's log and its last `lines` lines; `None` if there is none. Control characters are escaped.
     ///
     /// # Errors
     /// A log that cannot be read.
@@ -207,13 +208,13 @@ impl Store {
     /// Bytes of `timing.jsonl`.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], and files that cannot be read.
+    /// [`StoreError::Damaged`], or files that cannot be read.
     pub fn timing(&self, id: &RunId) -> Result<Vec<u8>, StoreError> {
         self.file(id, TIMING)
     }
 }
 
-/// Parses lines of metrics; steps must rise one by one.
+/// Parses lines of metrics; steps must increase by one.
 pub(crate) fn parse_points(bytes: &[u8]) -> Result<Vec<MetricPoint>, String> {
     let mut points: Vec<MetricPoint> = Vec::new();
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {

@@ -1,5 +1,5 @@
-//! Runs and evaluations of other stores: what they consist of, and how they come in. Nothing that comes is believed: it has to have its
-//! digests, and its key has to give its id.
+//! Runs and evaluations from other stores: their parts, and how they are received. Nothing received is trusted:
+//! digests must match, and the id must follow from the key.
 
 use super::begin::BeginOptions;
 use super::error::StoreError;
@@ -16,32 +16,32 @@ use crate::record::{EvalId, FileEntry, RECORD_FORMAT, RunId, RunRecord, RunStatu
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What became of an entry that another store has.
+/// The outcome of receiving an entry from another store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// It was put into this store.
+    /// It was added to this store.
     New,
-    /// It was here.
+    /// It was already here.
     There,
-    /// Another process makes it.
+    /// Another process is making it.
     Busy,
 }
 
-/// An entry as others are given it: the file that lists all others, and these.
+/// An entry as offered to other stores: the file that lists all others, and those files.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// `record.json` or `result.json`, as it is.
+    /// The bytes of `record.json` or `result.json`.
     pub list: Vec<u8>,
     /// The other files, by name.
     pub files: BTreeMap<String, FileEntry>,
-    /// Where they are.
+    /// Their folder.
     pub folder: PathBuf,
-    /// Digest of the tokenizer, of a run.
+    /// For a run, the digest of its tokenizer.
     pub tokenizer: Option<Sha256Hex>,
 }
 
 impl Store {
-    /// A finished run, to be given to others; `None` where it is not finished.
+    /// A finished run as offered to other stores; `None` if it is not finished.
     ///
     /// # Errors
     /// Files that cannot be read.
@@ -61,7 +61,7 @@ impl Store {
         }))
     }
 
-    /// The same of an evaluation.
+    /// The same for an evaluation.
     ///
     /// # Errors
     /// Files that cannot be read.
@@ -80,12 +80,12 @@ impl Store {
         }))
     }
 
-    /// Takes a finished run in. `record` is its `record.json`; `fetch` puts the file of an entry to a path, where some of it may be from an
-    /// earlier try. Gives the digest of its tokenizer too.
+    /// Receives a finished run. `record` is its `record.json`; `fetch` downloads a file of the entry to a path,
+    /// where part of it may exist from an earlier attempt. Returns the digest of its tokenizer too.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] where something is not what it says; files that cannot be written; what `fetch` gives. What came so far
-    /// stays, for the next try.
+    /// [`StoreError::Damaged`] if something does not match its digest or id; files that cannot be written; the
+    /// errors of `fetch`. Everything received so far is kept for the next attempt.
     pub fn receive_run<E: From<StoreError>>(
         &self,
         id: &RunId,
@@ -116,7 +116,7 @@ impl Store {
             .fs
             .read(&dir.join(KEY), JSON_LIMIT)
             .map_err(StoreError::from)?;
-        // A key of another version cannot be read, and its id not checked.
+        // A key of another version cannot be read, so its id cannot be checked.
         if let Ok(key) = serde_json::from_slice::<RunKey>(&key)
             && key.id() != *id
         {
@@ -132,10 +132,10 @@ impl Store {
         Ok((Received::New, tokenizer))
     }
 
-    /// Takes an evaluation in, as [`receive_run`](Self::receive_run) a run.
+    /// Receives an evaluation, as [`receive_run`](Self::receive_run) does a run.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`receive_run`](Self::receive_run).
     pub fn receive_eval<E: From<StoreError>>(
         &self,
         id: &EvalId,
@@ -172,13 +172,14 @@ impl Store {
         };
         let brought = bring();
         if brought.is_err() {
-            // The error that came first is the one to tell.
+            // The first error is the one to report.
             let _ = self.fs.remove_dir_all(&work);
         }
         brought.map(|()| Received::New)
     }
 
-    /// Brings every file and compares its digest. One that is whole already is not fetched; one that is wrong is removed.
+    /// Fetches every file and compares its digest. A complete file is not fetched again; a wrong one is
+    /// removed.
     fn fetch_all<E: From<StoreError>>(
         &self,
         dir: &Path,

@@ -1,4 +1,4 @@
-//! Runs of a store: which are there, in which state.
+//! The runs of a store and their states.
 
 use super::error::StoreError;
 use super::layout::{CHECKPOINT, Layout, RECORD, is_plain_path, join};
@@ -20,38 +20,39 @@ pub struct Store {
     pub(crate) observed: Observed,
     pub(crate) timing: LeaseTiming,
     warnings: Mutex<Vec<String>>,
-    /// Runs that [`Store::statuses`] found finished, and when.
+    /// Runs that [`Store::statuses`] found finished, and the time when it did.
     seen: Mutex<HashMap<RunId, Instant>>,
 }
 
-/// How long [`Store::has_run`] trusts what [`Store::statuses`] saw: a command looks at ten thousand runs once, not twice.
+/// How long [`Store::has_run`] trusts the results of [`Store::statuses`], so that a command examines ten
+/// thousand runs only once.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// State of a run in a store, with what follows from it.
+/// State of a run in a store, with its details.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// Finished, and all sizes are right.
     Cached,
-    /// Ended with an error, which its record holds.
+    /// Ended with an error, which is in its record.
     Failed,
-    /// Being made, by a process that is not known to have died.
+    /// Being made by a process that is not known to have died.
     Running,
-    /// A checkpoint to go on from.
+    /// A checkpoint from which the run can continue.
     Partial {
-        /// Steps done.
+        /// Number of completed steps.
         step: u64,
     },
-    /// Nothing that could be used.
+    /// Nothing usable.
     Missing,
-    /// Something that cannot be used; `run` moves it to `damaged/` and makes it anew.
+    /// Something unusable; `run` moves it to `damaged/` and makes the run anew.
     Damaged {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Entry {
-    /// The state in one word: what is damaged is missing.
+    /// The state in one word; damaged runs count as missing.
     pub fn status(&self) -> RunStatus {
         match self {
             Self::Cached => RunStatus::Cached,
@@ -63,7 +64,7 @@ impl Entry {
     }
 }
 
-/// What of a record is needed to know its state.
+/// The part of a record that determines the state.
 #[derive(Deserialize)]
 struct Head {
     id: RunId,
@@ -72,7 +73,7 @@ struct Head {
 }
 
 impl Store {
-    /// Opens the store at `root`. No link below it is followed: where one stands, the entry is damaged.
+    /// Opens the store at `root`. Links below it are not followed: an entry that is a link counts as damaged.
     pub fn open(root: impl Into<PathBuf>, fs: Arc<dyn Fs>) -> Self {
         let root = root.into();
         Self {
@@ -102,7 +103,7 @@ impl Store {
         &self.layout.root
     }
 
-    /// The file system it is written through.
+    /// The file system used for reading and writing.
     pub fn fs(&self) -> &dyn Fs {
         self.fs.as_ref()
     }
@@ -112,7 +113,7 @@ impl Store {
         self.layout.run(id)
     }
 
-    /// Warnings since the last call: damaged entries that were met and moved aside.
+    /// Warnings since the last call: damaged entries that were found and moved aside.
     pub fn take_warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *warnings)
@@ -125,7 +126,7 @@ impl Store {
         }
     }
 
-    /// State of a run; a damaged one is missing, with a warning.
+    /// State of a run; a damaged one counts as missing, with a warning.
     ///
     /// # Errors
     /// A folder that cannot be read; a record of a newer version.
@@ -137,8 +138,8 @@ impl Store {
         Ok(entry.status())
     }
 
-    /// Whether a run is finished, as far as sizes show; `false` too where that cannot be read. A look by [`statuses`](Self::statuses)
-    /// that is less than a second old is not repeated.
+    /// Whether a run is finished, judging by file sizes; also `false` if that cannot be read. A result of
+    /// [`statuses`](Self::statuses) that is less than a second old is reused.
     pub fn has_run(&self, id: &RunId) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = seen.get(id).is_some_and(|at| at.elapsed() < FRESH);
@@ -146,10 +147,10 @@ impl Store {
         is_fresh || matches!(self.finished(id), Ok(Entry::Cached))
     }
 
-    /// States of many runs, in their order.
+    /// States of many runs, in the given order.
     ///
     /// # Errors
-    /// As [`status`](Self::status).
+    /// Those of [`status`](Self::status).
     pub fn statuses(&self, ids: &[RunId]) -> Result<Vec<RunStatus>, StoreError> {
         let look = |id: &RunId| self.status(id);
         let statuses: Vec<RunStatus> = ids
@@ -167,13 +168,13 @@ impl Store {
         Ok(statuses)
     }
 
-    /// State of a run, with its reason.
+    /// State of a run, with its details.
     ///
     /// # Errors
-    /// As [`status`](Self::status).
+    /// Those of [`status`](Self::status).
     pub fn entry(&self, id: &RunId) -> Result<Entry, StoreError> {
         match self.finished(id)? {
-            // A failed run may be in the making again; a sound one is done.
+            // A failed run may be in progress again; a sound one is finished.
             Entry::Cached => Ok(Entry::Cached),
             other => {
                 let unfinished = self.unfinished(id)?;
@@ -185,12 +186,12 @@ impl Store {
         }
     }
 
-    /// Looks at the run's own folder alone.
+    /// Examines only the run's own folder.
     pub(crate) fn finished(&self, id: &RunId) -> Result<Entry, StoreError> {
         self.finished_in(id, &self.layout.run(id))
     }
 
-    /// Looks at a folder that may hold the finished run `id`.
+    /// Examines a folder that may contain the finished run `id`.
     pub(crate) fn finished_in(&self, id: &RunId, dir: &Path) -> Result<Entry, StoreError> {
         let path = dir.join(RECORD);
         let head: Head = match self.read_record(&path) {
@@ -275,8 +276,9 @@ impl Store {
         })
     }
 
-    /// Moves a run that is damaged to `damaged/`, where it is kept. Every digest is looked at once it was moved: a sound run, which
-    /// another process has put there meanwhile, goes back. Nothing happens while another process makes it.
+    /// Moves a damaged run to `damaged/`, where it is kept. Every digest is checked after the move: a sound run
+    /// that another process has put there meanwhile is moved back. Nothing happens while another process is
+    /// making the run.
     ///
     /// # Errors
     /// A folder that cannot be moved.
@@ -289,7 +291,8 @@ impl Store {
         Ok(())
     }
 
-    /// Moves a run that is whole, but not what it says, to `damaged/`. Nothing happens while another process makes it.
+    /// Moves a run that is complete but not what it claims to be to `damaged/`. Nothing happens while another
+    /// process is making the run.
     ///
     /// # Errors
     /// A folder that cannot be moved.
@@ -323,7 +326,7 @@ impl Store {
                     return Ok(to);
                 }
                 Ok(false) => {}
-                // Another process moved it.
+                // Another process has moved it.
                 Err(error) if error.is_not_found() => return Ok(to),
                 Err(error) => return Err(error.into()),
             }

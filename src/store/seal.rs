@@ -1,4 +1,5 @@
-//! Seals: a JSON object whose last field is the sha256 of everything before it, so that a flipped bit is seen.
+//! Seals: a JSON object whose last field is the sha256 of everything before it, so that a flipped bit is
+//! detected.
 //!
 //! `{"a":1}` becomes `{"a":1,"sha256":"…"}` and a line end: still plain JSON for every other reader.
 
@@ -28,13 +29,13 @@ pub(crate) fn seal(what: &'static str, value: &impl Serialize) -> Result<Vec<u8>
 
 /// Why a file cannot be unsealed.
 enum Unsealable {
-    /// It has no seal of this form: it is cut short, or of another version.
+    /// It has no seal of this form: it is truncated or of another version.
     NoSeal,
-    /// It has one, which is not that of its contents.
+    /// Its seal does not match its contents.
     Broken,
 }
 
-/// Checks the seal and takes it off.
+/// Checks and removes the seal.
 fn unseal(mut bytes: Vec<u8>) -> Result<Vec<u8>, Unsealable> {
     let unsealed = || Unsealable::NoSeal;
     let start = bytes.len().checked_sub(TAIL).ok_or_else(unsealed)?;
@@ -53,7 +54,7 @@ fn unseal(mut bytes: Vec<u8>) -> Result<Vec<u8>, Unsealable> {
     Ok(bytes)
 }
 
-/// Reads a sealed file of format `known`; `None` where there is none.
+/// Reads a sealed file of format `known`; `None` if there is none.
 pub(crate) fn read_sealed<T: DeserializeOwned>(
     fs: &dyn Fs,
     path: &Path,
@@ -88,13 +89,13 @@ pub(crate) fn parse_sealed<T: DeserializeOwned>(
     };
     let body = match unseal(bytes.clone()) {
         Ok(body) => body,
-        // A number that a flipped bit changed is damage too.
+        // A version number changed by a flipped bit is damage too.
         Err(Unsealable::Broken) => {
             return Err(damaged(
                 "its contents do not have the digest at its end".to_owned(),
             ));
         }
-        // Another version may seal otherwise: its number is looked at.
+        // Another version may use other seals, so look at its number.
         Err(Unsealable::NoSeal) => {
             return Err(
                 match format::parse::<serde_json::Value>(what, known, &bytes) {
@@ -137,7 +138,7 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = sealed.clone();
                 bytes[at] ^= 1 << bit;
-                // A digit of the digest in upper case says the same.
+                // An upper-case digit of the digest has the same meaning.
                 let same = bytes[at].is_ascii_uppercase() && at > sealed.len() - 70;
                 let is_damage = |error: StoreError| error.is_damage();
                 assert!(

@@ -21,7 +21,7 @@ fn finished() -> (tempfile::TempDir, Store, crate::plan::Plan) {
     (dir, store, plan)
 }
 
-/// A model of one tensor and a tokenizer, imported.
+/// An imported model with one tensor, and a tokenizer.
 fn imported(store: &Store, value: f32) -> ModelRecord {
     let weights = Weights(vec![NamedTensor {
         name: "w".to_owned(),
@@ -247,7 +247,7 @@ fn speed_of_many_runs() {
     println!("list of {count}: {:?}", began.elapsed());
 }
 
-/// Whatever stands where an entry belongs, nothing behind it is read or removed, and the run is made anew.
+/// Whatever is in the place of an entry, nothing behind it is read or removed, and the run is made anew.
 #[cfg(unix)]
 #[test]
 fn a_link_or_a_pipe_in_a_store_is_damage() {

@@ -1,4 +1,4 @@
-//! `store verify`: every digest of every file, and names against what they stand for.
+//! `store verify`: checks every digest of every file, and names against contents.
 
 use super::cache::is_tokenizer;
 use super::error::StoreError;
@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What [`verify`] found.
+/// The result of [`verify`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Finished and failed runs.
@@ -27,32 +27,33 @@ pub struct Verification {
     pub files: usize,
     /// Bytes read.
     pub bytes: u64,
-    /// What is wrong; empty where the store is sound.
+    /// The problems found; empty if the store is sound.
     pub problems: Vec<Problem>,
 }
 
-/// Something wrong in a store.
+/// A problem in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
+    /// The path.
     pub path: PathBuf,
-    /// What.
+    /// The reason.
     pub reason: String,
-    /// The run, where it is one: `run` makes it anew.
+    /// The run, if it is one; `run` makes it anew.
     pub run: Option<RunId>,
 }
 
-/// Length and digest of a file, read piece by piece; `None` where there is none.
+/// Length and digest of a file, read in pieces; `None` if there is none.
 pub(crate) fn digest(fs: &dyn Fs, path: &Path) -> Result<Option<FileEntry>, StoreError> {
     let found = fsx::digest(fs, path)?;
     Ok(found.map(|(bytes, sha256)| FileEntry { bytes, sha256 }))
 }
 
-/// Reads every file of the store but those of the token cache's folders (whose form `data` knows), compares digests, and names with what
-/// they stand for. Changes nothing. What is in `damaged/` and what is being written is not looked at.
+/// Reads every file of the store except those in the folders of the token cache (whose format only `data`
+/// knows), and compares digests, and names with contents. Changes nothing. The contents of `damaged/` and files
+/// being written are ignored.
 ///
 /// # Errors
-/// A folder that cannot be read; a damaged file is no error but a problem in the result.
+/// A folder that cannot be read; a damaged file is not an error but a problem in the result.
 pub fn verify(store: &Store) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
     found.runs(store)?;
@@ -71,20 +72,20 @@ pub fn verify(store: &Store) -> Result<Verification, StoreError> {
 }
 
 impl Store {
-    /// What is wrong with a finished or failed run: every file is read, and compared with its record.
+    /// The problem of a finished or failed run, if any: every file is read and compared with its record.
     ///
     /// # Errors
-    /// A folder or file that cannot be read, for another reason than damage.
+    /// A folder or file that cannot be read for a reason other than damage.
     pub fn problem_of(&self, id: &RunId) -> Result<Option<Problem>, StoreError> {
         let mut found = Verification::default();
         let problem = verify_run(self, id, &mut found)?.err();
         Ok(problem)
     }
 
-    /// The same of an evaluation, where it is there.
+    /// The same for an evaluation, if it exists.
     ///
     /// # Errors
-    /// As [`problem_of`](Self::problem_of).
+    /// Those of [`problem_of`](Self::problem_of).
     pub fn problem_of_eval(&self, id: &EvalId) -> Result<Option<Problem>, StoreError> {
         let dir = self.layout.eval(id);
         Ok(match self.fs().metadata(&dir)? {
@@ -102,7 +103,7 @@ fn problem(path: impl Into<PathBuf>, reason: impl Into<String>) -> Problem {
     }
 }
 
-/// What becomes of an error: damage, and an entry of another version, is a problem.
+/// Classifies an error: damage, or an entry of another version, is a problem.
 fn judged<T>(path: &Path, result: Result<T, StoreError>) -> Result<Result<T, Problem>, StoreError> {
     match result {
         Ok(value) => Ok(Ok(value)),
@@ -123,7 +124,7 @@ impl Verification {
         self.problems.push(problem(path, reason));
     }
 
-    /// Counts a sealed file that stands alone.
+    /// Counts a standalone sealed file.
     fn sealed(&mut self, path: &Path, read: Result<bool, StoreError>) -> Result<(), StoreError> {
         match judged(path, read)? {
             Ok(is_there) => self.files += usize::from(is_there),
@@ -132,7 +133,7 @@ impl Verification {
         Ok(())
     }
 
-    /// The entries of a folder; what stands in its place is a problem.
+    /// The entries of a folder; anything else in its place is a problem.
     fn listed(&mut self, store: &Store, dir: &Path) -> Result<Vec<DirEntry>, StoreError> {
         let listed = store.fs().list(dir).map_err(StoreError::from);
         Ok(judged(dir, listed)?.unwrap_or_else(|problem| {
@@ -141,7 +142,8 @@ impl Verification {
         }))
     }
 
-    /// Entries in folders whose names are the beginnings of theirs. What `take` does not know is a problem.
+    /// Visits entries grouped in folders by the beginnings of their names. Entries that `take` does not
+    /// recognise are problems.
     fn shards(
         &mut self,
         store: &Store,
@@ -158,7 +160,7 @@ impl Verification {
             }
             for entry in self.listed(store, &folder)? {
                 let path = folder.join(&entry.name);
-                // What is being written or removed; `store gc` finds what no longer is.
+                // In the process of being written or removed; `store gc` finds abandoned ones.
                 let passing = entry.name.starts_with('.') || entry.name.ends_with(GONE);
                 match ShardName::parse(&entry.name) {
                     Some(ShardName::Lease(..)) => {}
@@ -184,7 +186,7 @@ impl Verification {
                         found.problems.push(problem);
                     }
                 }
-                // A run in the making, where nobody is at it: its checkpoint is what the next process goes on from.
+                // An unfinished run that no process is making: the next process continues from its checkpoint.
                 ShardName::Work(id, _) if !store.is_leased(&id, now)? => {
                     let dir = path.join(CHECKPOINT);
                     let saved = super::checkpoint::load(store.fs(), &dir);
@@ -295,7 +297,7 @@ impl Verification {
     }
 }
 
-/// Whether `dir` holds what `known` does not know; the first of it.
+/// The first entry of `dir` that `known` does not list, if any.
 fn unlisted(
     store: &Store,
     dir: &Path,
@@ -310,7 +312,7 @@ fn unlisted(
     Ok(None)
 }
 
-/// Files and bytes of an evaluation, or what is wrong with it.
+/// Files and bytes of an evaluation, or its problem.
 fn verify_eval(
     store: &Store,
     id: &EvalId,
@@ -320,7 +322,7 @@ fn verify_eval(
         return Ok(Err(problem));
     }
     let key = store.fs().read(&dir.join(KEY), JSON_LIMIT)?;
-    // A key of another version cannot be read, and its id not checked.
+    // A key of another version cannot be read, so its id cannot be checked.
     if let Ok(key) = serde_json::from_slice::<EvalKey>(&key)
         && key.id() != *id
     {
@@ -376,7 +378,7 @@ fn verify_run(
         Err(error) if error.is_not_found() => return problem(dir.join(KEY), "it is missing"),
         Err(error) => return Err(error.into()),
     };
-    // A key of another version cannot be read, and its id not checked.
+    // A key of another version cannot be read, so its id cannot be checked.
     if let Ok(key) = serde_json::from_slice::<RunKey>(&key)
         && key.id() != *id
     {

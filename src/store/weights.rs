@@ -1,4 +1,5 @@
-//! Arrays in files of the store: the format is that of [`crate::weights::file`], the way to the disk that of every other file.
+//! Arrays in files of the store: the format is that of [`crate::weights::file`]; they are written to disk like
+//! every other file.
 
 use super::error::StoreError;
 use crate::fsx::{AtomicFile, Fs, FsError};
@@ -42,7 +43,7 @@ pub(crate) fn write_arrays<F: Fs + ?Sized>(
     })
 }
 
-/// Reads the arrays of a file; in words, why it cannot be read.
+/// Reads the arrays of a file; the error describes why it cannot be read.
 pub(crate) fn read_arrays(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
     file::from_bytes(bytes).map(|weights| weights.0)
 }

@@ -1,4 +1,4 @@
-//! A run in the making: its lease, its work folder, its way to a published record.
+//! A run in progress: its lease, its work folder, its path to a published record.
 
 use super::begin::BeginOptions;
 use super::checkpoint::{self, Progress};
@@ -17,13 +17,13 @@ use crate::weights::{Checkpoint, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A run that this process makes. Dropped, it stays where it is, to be gone on with.
+/// A run that this process is making. If dropped, it stays in place and can be continued.
 pub struct Work {
     lease: RunLease,
     open: OpenWork,
 }
 
-/// The work folder of a run, opened.
+/// The open work folder of a run.
 pub(super) struct OpenWork {
     pub(super) dir: PathBuf,
     pub(super) key: FileEntry,
@@ -36,13 +36,14 @@ pub(super) struct OpenWork {
     pub(super) progress: Progress,
 }
 
-/// Whether a checkpoint is of the last of these steps.
+/// Whether a checkpoint belongs to the last of these steps.
 pub(super) fn fits(points: &[MetricPoint], checkpoint: &Checkpoint) -> bool {
     points.len() as u64 == checkpoint.step
         && points.last().map_or(0, |last| last.tokens) == checkpoint.tokens
 }
 
-/// Removes what the record does not list: a checkpoint that is no longer needed, what killed processes left.
+/// Removes everything that the record does not list: checkpoints that are no longer needed, and leftovers of
+/// killed processes.
 pub(super) fn drop_unlisted(fs: &dyn Fs, dir: &Path, record: &RunRecord) -> Result<(), StoreError> {
     for entry in fs.list(dir)? {
         let path = dir.join(&entry.name);
@@ -73,21 +74,22 @@ impl Work {
         self.lease.id
     }
 
-    /// Path of the log, which exists.
+    /// Path of the existing log.
     pub fn log_path(&self) -> PathBuf {
         self.open.dir.join(LOG)
     }
 
-    /// The checkpoint to go on from; taken out, because it is large.
+    /// The checkpoint to continue from; taken out, because it is large.
     pub fn take_checkpoint(&mut self) -> Option<Checkpoint> {
         self.open.resume.take()
     }
 
-    /// Begins with the steps of the finished run `from`, which kept its final checkpoint: its checkpoint, its metrics (each passed
-    /// through `adapt`) and its times become those of this run, which has none yet.
+    /// Starts from the finished run `from`, which kept its final checkpoint: its checkpoint, its metrics (each
+    /// passed through `adapt`) and its times become those of this run, which has no steps yet.
     ///
     /// # Errors
-    /// A run that is gone, or a file of it that is damaged (nothing has changed then); files that cannot be written.
+    /// A run that is gone, or a damaged file of it (nothing has changed in that case); files that cannot be
+    /// written.
     pub fn adopt(
         &mut self,
         store: &Store,
@@ -126,12 +128,12 @@ impl Work {
         &self.open.points
     }
 
-    /// Wall-clock sums so far.
+    /// Total wall-clock times so far.
     pub fn progress(&mut self) -> &mut Progress {
         &mut self.open.progress
     }
 
-    /// Appends a line to the log, at once.
+    /// Appends a line to the log immediately.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -141,7 +143,7 @@ impl Work {
         written.map_err(|error| self.lease.explain(error.into()))
     }
 
-    /// Appends a step to the metrics, and `timing` to the file of wall-clock figures.
+    /// Appends a step to the metrics, and `timing` to the file of wall-clock times.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -157,7 +159,7 @@ impl Work {
         Ok(())
     }
 
-    /// Saves a checkpoint, to which the metrics so far belong; gives its files.
+    /// Saves a checkpoint that belongs to the metrics so far; returns its files.
     ///
     /// # Errors
     /// Files that cannot be written (the former checkpoint then stays); [`StoreError::LostLease`].
@@ -187,8 +189,8 @@ impl Work {
         Ok(self.open.metrics.entry().sha256)
     }
 
-    /// Publishes the run. `record.files` is filled in; `best` is written beside `weights` where both are kept. The checkpoint goes,
-    /// unless `final_checkpoint` is given, which is kept.
+    /// Publishes the run. `record.files` is filled in; `best` is written beside `weights` if both are kept. The
+    /// last checkpoint is removed, unless `final_checkpoint` is given to be kept.
     ///
     /// # Errors
     /// Files that cannot be written (the work folder then stays); [`StoreError::LostLease`].
@@ -226,7 +228,7 @@ impl Work {
         published.map_err(|error| lease.explain(error))
     }
 
-    /// Stops for now: what is pending reaches the files, the claim is released.
+    /// Stops for now: pending data reaches the files, and the lease is released.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -244,7 +246,7 @@ impl Work {
 }
 
 impl OpenWork {
-    /// The same, in the hands of who has the lease.
+    /// The same, held by the given lease.
     pub(super) fn held_by(self, lease: RunLease) -> Work {
         Work { lease, open: self }
     }
@@ -300,7 +302,8 @@ impl OpenWork {
         self.write_record(store, record)
     }
 
-    /// Brings the files of lines to the disk, lists them and the key, and writes the record: from then on the run is whole.
+    /// Syncs the files of lines to disk, lists them and the key, and writes the record: from then on, the run
+    /// is complete.
     fn write_record(&mut self, store: &Store, record: &mut RunRecord) -> Result<(), StoreError> {
         for (name, lines) in [
             (METRICS, &mut self.metrics),
@@ -313,7 +316,8 @@ impl OpenWork {
         record.digests.metrics = record.files[METRICS].sha256;
         let bytes = seal("a run's record", record)?;
         store.fs.write_atomic(&self.dir.join(RECORD), &bytes)?;
-        // After the record: a process killed before this line has lost nothing it could have gone on from.
+        // Only after the record: a process killed before this line has lost nothing from which it could have
+        // continued.
         drop_unlisted(store.fs(), &self.dir, record)
     }
 

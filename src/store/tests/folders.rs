@@ -1,11 +1,11 @@
-//! Links and files where folders of a store belong.
+//! Links and files in the place of a store's folders.
 
 use super::*;
 use crate::record::RunStatus;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// What stands in the place of a folder.
+/// Puts something else in the place of a folder.
 type Intruder = fn(victim: &Path, place: &Path);
 
 const INTRUDERS: [Intruder; 4] = [
@@ -15,7 +15,7 @@ const INTRUDERS: [Intruder; 4] = [
     |_, place| nix::unistd::mkfifo(place, nix::sys::stat::Mode::S_IRWXU).unwrap(),
 ];
 
-/// A store that lacks the folder that `of` names, and what stands there instead.
+/// A store without the folder named by `of`, and with something else in its place.
 fn intruded(
     of: impl Fn(&Store, &crate::plan::Plan) -> PathBuf,
     intruder: Intruder,

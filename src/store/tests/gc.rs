@@ -1,4 +1,4 @@
-//! What may go and what stays, and what happens while somebody works.
+//! What may be removed and what stays, also while other processes work.
 
 use super::*;
 use crate::digest::Sha256Hex;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Nothing is too young.
+/// Options that protect nothing for being young.
 fn at_once() -> GcOptions {
     GcOptions {
         grace: Grace {
@@ -24,7 +24,7 @@ fn manifest(plan: &Plan, place: &str, text: &str) -> Manifest {
     Manifest::new(plan, Some(place.to_owned()), digest, Vec::new())
 }
 
-/// The plan with one of its runs only.
+/// The plan with only one of its runs.
 fn only(plan: &Plan, run: usize) -> Plan {
     Plan {
         runs: vec![plan.runs[run].clone()],
@@ -36,7 +36,7 @@ fn kinds(garbage: &[Garbage]) -> Vec<GarbageKind> {
     garbage.iter().map(|item| item.kind).collect()
 }
 
-/// Makes a file, or all files of a folder, as old as that.
+/// Makes a file, or all files in a folder, this old.
 fn age_by(path: &Path, old: Duration) {
     let time = SystemTime::now() - old;
     for file in match path.is_dir() {
@@ -75,7 +75,7 @@ fn garbage_is_what_no_plan_refers_to() {
     assert_eq!(store.list().unwrap().len(), 1);
 }
 
-/// Two projects with specs of one name, two texts of one spec, other overrides: each keeps its runs.
+/// Two projects with specs of the same name, two texts of one spec, other overrides: each keeps its runs.
 #[test]
 fn every_plan_that_was_run_keeps_its_runs() {
     let (_dir, store, plan) = finished();
@@ -100,7 +100,7 @@ fn every_plan_that_was_run_keeps_its_runs() {
         let paths = [&one, &other].map(|plan| store.put_plan(plan).unwrap());
         assert_ne!(paths[0], paths[1]);
         assert_eq!(gc(&store, &at_once()).unwrap(), []);
-        // The one that was run last is what a name means.
+        // A name means the run of the most recently run plan.
         age_by(&paths[0], HOUR);
         let mut plans = store.plans().unwrap();
         assert_eq!(plans.remove(0).runs, other.runs);
@@ -122,7 +122,7 @@ fn a_name_means_the_text_of_a_spec_that_was_run_last() {
         .put_plan(&manifest(&after, "a.yaml", "after"))
         .unwrap();
     assert_eq!(store.resolve("small/one").unwrap(), plan.runs[1].id);
-    // Of another project it is another run.
+    // In another project, it is another run.
     store
         .put_plan(&manifest(&before, "b.yaml", "before"))
         .unwrap();
@@ -153,7 +153,7 @@ fn plans_are_let_go_only_when_asked_and_after_a_while() {
     let (plans, runs, evals) = (GarbageKind::Plan, GarbageKind::Run, GarbageKind::Eval);
     assert_eq!(kinds(&listed), [plans, runs, runs, evals, evals]);
     assert_eq!(listed[0].name.as_deref(), Some("small (desk) of gone.yaml"));
-    // While somebody looks at the list, it is run again.
+    // While somebody reads the list, the plan is run again.
     store.put_plan(&manifest(&plan, "gone.yaml", "a")).unwrap();
     assert_eq!(remove_garbage(&store, &days(29), &listed).unwrap().bytes, 0);
     assert_eq!(store.take_warnings().len(), 5);
@@ -176,7 +176,7 @@ fn what_is_young_stays() {
     age_by(&store.layout.eval(&eval), HOUR);
     let listed = gc(&store, &GcOptions::default()).unwrap();
     assert_eq!(kinds(&listed), [GarbageKind::Run, GarbageKind::Eval]);
-    // One that was made anew since it was listed is young again.
+    // A run made anew since it was listed is young again.
     age_by(&store.run_dir(&run), Duration::ZERO);
     let removed = remove_garbage(&store, &GcOptions::default(), &listed).unwrap();
     assert!(removed.bytes > 0 && store.has_run(&run));
@@ -222,7 +222,7 @@ fn what_a_process_makes_is_no_garbage_and_what_a_killed_one_left_is() {
     assert!(!gone.exists() && !store.has_run(&first));
 }
 
-/// After a power loss nobody is known to be dead: the time of files tells.
+/// After a power loss, no process is known to be dead, so the times of files decide.
 #[test]
 fn leases_and_temporary_files_of_another_boot_are_found_everywhere() {
     let (dir, store, plan) = finished();
@@ -272,7 +272,7 @@ fn leases_and_temporary_files_of_another_boot_are_found_everywhere() {
     assert!(store.has_run(&run) && verify(&store).unwrap().problems.is_empty());
 }
 
-/// A manifest that cannot be read might name every run: none goes, and everything else goes on.
+/// An unreadable manifest might refer to every run: none is removed, and everything else continues to work.
 #[test]
 fn an_unreadable_manifest_keeps_all_runs() {
     let (dir, store, plan) = finished();
@@ -327,7 +327,7 @@ fn models_go_only_when_asked_and_where_no_plan_begins_with_them() {
         ..asked(none)
     };
     assert_eq!(models(&kept), [] as [PathBuf; 0]);
-    // A manifest of before does not say which models it needs, one that cannot be read may need any.
+    // An older manifest does not state which models it needs, and an unreadable one may need any.
     let of_before = Manifest {
         models: None,
         ..manifest(&plan, "b.yaml", "b")
@@ -342,7 +342,8 @@ fn models_go_only_when_asked_and_where_no_plan_begins_with_them() {
     store.take_warnings();
 }
 
-/// While it is asked whether a model may go, somebody imports it again and somebody runs a plan that begins with it.
+/// While the removal of a model is being confirmed, somebody imports it again, and somebody runs a plan that
+/// starts from it.
 #[test]
 fn a_model_that_is_used_meanwhile_stays() {
     let (_dir, store, plan) = finished();

@@ -1,4 +1,4 @@
-//! Files of a store that somebody else wrote: no panic, no memory beyond their size, nothing outside the store.
+//! Store files written by somebody else: no panic, no more memory than their size, no effect outside the store.
 
 use super::super::{seal, verify};
 use super::*;
@@ -9,10 +9,10 @@ use proptest::sample::Index;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Name and contents of every file of a store, and its plan.
+/// Path and contents of every file of a store, and its plan.
 type Template = (Vec<(PathBuf, Vec<u8>)>, crate::plan::Plan);
 
-/// A store with a finished run that kept its checkpoint, one in the making, a plan, tokens and a calibration.
+/// A store with a finished run that kept its checkpoint, an unfinished run, a plan, tokens and a calibration.
 fn template() -> &'static Template {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
@@ -45,7 +45,7 @@ fn template() -> &'static Template {
     })
 }
 
-/// Writes the store with another content of one file, and uses all of it.
+/// Writes the store with changed contents of one file, and uses all of it.
 fn use_all(changed: &Path, contents: &[u8]) {
     let (files, plan) = template();
     let outer = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ fn use_all(changed: &Path, contents: &[u8]) {
         du(&store),
         gc(&store, &GcOptions::default()),
     );
-    // Whatever it was, the sweep still ends (a newer format is left alone, with an error that says so).
+    // Whatever happened, the sweep still ends (a newer format is left alone, with an error that states this).
     if let Err(error) = testing::go(&store, plan) {
         let text = crate::store::chain(&error);
         assert!(text.contains("update specbook"), "{text}");
@@ -182,7 +182,8 @@ proptest! {
     }
 }
 
-/// Whatever a manifest holds: nothing that it names goes, and nothing at all while it cannot be read.
+/// Whatever a manifest contains: nothing that it refers to is removed, and nothing at all while it is
+/// unreadable.
 #[test]
 fn changed_manifests_keep_what_they_name() {
     let dir = tempfile::tempdir().unwrap();
@@ -215,7 +216,7 @@ fn changed_manifests_keep_what_they_name() {
         "../../x",
     ];
     let read = |bytes: &[u8]| {
-        // As it is, and with a right seal where it is JSON at all.
+        // Unchanged, and with a valid seal if it is JSON at all.
         let sealed = serde_json::from_slice(bytes)
             .ok()
             .map(|mut tree: serde_json::Value| {

@@ -1,10 +1,10 @@
-//! Names against what they stand for, in every kind of file.
+//! Names compared with contents, in every kind of file.
 
 use super::*;
 use crate::digest::Sha256Hex;
 use std::path::{Path, PathBuf};
 
-/// A store with two runs and their evaluations, a plan, a tokenizer, a calibration and a run in the making.
+/// A store with two runs and their evaluations, a plan, a tokenizer, a calibration and an unfinished run.
 fn full() -> (tempfile::TempDir, Store, crate::plan::Plan) {
     let (dir, store, plan) = finished();
     let place = Some("specs/a.yaml".to_owned());
@@ -37,7 +37,7 @@ fn every_name_and_every_file_is_looked_at() {
     let (_dir, store, _) = full();
     let sound = verify(&store).unwrap();
     assert_eq!(sound.problems, []);
-    // 2 runs of 6 files, 3 evaluations of 4, a plan, a tokenizer, a calibration, a checkpoint.
+    // 2 runs with 6 files each, 3 evaluations with 4 each, a plan, a tokenizer, a calibration, a checkpoint.
     assert_eq!((sound.runs, sound.evals, sound.files), (2, 3, 28));
     type Change = fn(&Path, &Store, &crate::plan::Plan) -> PathBuf;
     let cases: [(&str, Change); 11] = [
@@ -128,7 +128,7 @@ fn every_name_and_every_file_is_looked_at() {
         };
         assert_eq!(problem.path, path, "{reason}");
         assert!(problem.reason.ends_with(reason), "{}", problem.reason);
-        // Whatever it is, nobody else has to care.
+        // Whatever the damage, other commands are not affected.
         testing::go(&store, &plan).unwrap();
         store.list().unwrap();
         du(&store).unwrap();
@@ -136,7 +136,7 @@ fn every_name_and_every_file_is_looked_at() {
     }
 }
 
-/// A tokenizer of other contents is not given under the name of the one that was asked for.
+/// A tokenizer with other contents is not returned under the requested name.
 #[test]
 fn a_foreign_tokenizer_is_not_believed() {
     let (dir, store, _) = full();
