@@ -1,8 +1,12 @@
-//! Causal attention over rows of queries, keys and values, with rotary positions, grouped key/value heads and dropout.
+//! Causal attention over rows of queries, keys and values, with rotary positions, grouped key/value heads and
+//! dropout.
 //!
-//! Probabilities exist only for [`BLOCK`] rows of one head at a time: the forward pass keeps the logarithm of each
-//! row's sum of exponentials, from which the backward pass recomputes the probabilities. One task is one key/value head
-//! of one sequence, with all its query heads.
+//! Probabilities exist only for [`BLOCK`] rows of one head at a time: the forward pass keeps the logarithm of
+//! each row's sum of exponentials, from which the backward pass recomputes the probabilities. One task is one
+//! key/value head of one sequence, with all its query heads.
+//!
+//! Shapes in the comments: B sequences of T positions, H query heads and K key/value heads of Dh numbers; all
+//! arrays are dense and row-major.
 
 use super::gemm::{Output, Raw, Sizes, product};
 use super::rows::{dot, exp_row, multiply, rope, row_max, scale, score_gradient};
@@ -71,12 +75,14 @@ impl RopeTable {
     }
 }
 
-/// Fills a run of dropout factors (0 or 1/(1 − p)) for the elements from an index on; element (sequence, head, i, j) of the probabilities
-/// has the index ((sequence · heads + head) · seq + i) · seq + j.
+/// Fills a range of dropout factors (0 or 1/(1 − p)), given the index of its first element; element (sequence,
+/// head, i, j) of the probabilities has the index ((sequence · heads + head) · seq + i) · seq + j.
 pub type Factors<'a> = &'a (dyn Fn(u64, &mut [f32]) + Sync);
 
-/// Rotates queries and keys of `qkv` in place, writes the attention output to `y` and each row's log-sum-exp to `lse`
-/// (sequence, head, row).
+/// Rotates queries and keys of `qkv` in place, and writes the attention output to `y` and each row's
+/// log-sum-exp to `lse`.
+///
+/// `qkv`: (B T, (H + 2 K) Dh); `y`: (B T, H Dh); `lse`: (B, H, T).
 pub fn attention(
     compute: &Compute,
     shape: AttentionShape,
@@ -112,15 +118,17 @@ pub fn attention(
 /// Inputs and outputs of [`attention`], for [`attention_backward`].
 #[derive(Clone, Copy)]
 pub struct AttentionSaved<'a> {
-    /// Rotated queries and keys, and values.
+    /// Rotated queries and keys, and values: (B T, (H + 2 K) Dh).
     pub qkv: &'a [f32],
-    /// The output.
+    /// The output: (B T, H Dh).
     pub y: &'a [f32],
-    /// Log-sum-exps.
+    /// Log-sum-exps: (B, H, T).
     pub lse: &'a [f32],
 }
 
 /// Writes the gradient of the unrotated queries, keys and values to `gqkv`, given that of the output.
+///
+/// `gy`: (B T, H Dh); `gqkv`: (B T, (H + 2 K) Dh).
 pub fn attention_backward(
     compute: &Compute,
     shape: AttentionShape,

@@ -1,5 +1,5 @@
-//! Wall time of the parts of a step, on the thread that runs the operations. A reading costs some ten nanoseconds per
-//! operation.
+//! Wall time of the parts of a step, on the thread that runs the operations. Reading the clock costs about ten
+//! nanoseconds per operation.
 
 use crate::{Part, PartSeconds};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -82,7 +82,7 @@ impl Bf16 {
         Way::ALL.map(|way| Self { way, native: false })
     }
 
-    /// Whether the processor was found to have the instructions of the way.
+    /// Whether the processor is known to have the instructions of the way.
     pub fn is_native(self) -> bool {
         self.native
     }

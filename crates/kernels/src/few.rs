@@ -1,5 +1,5 @@
-//! Products and attention for a few rows, as computed for each new token in generation. Each weight is read once, from start
-//! to end, so that memory bandwidth is the only bound; nothing is allocated.
+//! Products and attention for a few rows, as computed for each new token in generation. Each weight is read
+//! once, from start to end, so memory bandwidth is the only limit; nothing is allocated.
 
 use super::gemm::{K_BLOCK, pack};
 use super::isa::kernels;
@@ -32,8 +32,8 @@ kernels! {
         }
     }
 
-    /// y[o] = Σ x·w[o], or y[o] += with `add`, each with the bits of a matrix product: one chain of multiply-adds per
-    /// [`K_BLOCK`]. The chains of a panel run in parallel.
+    /// y[o] = Σ x·w[o], or y[o] += Σ x·w[o] with `add`, each with the bits of a matrix product: one chain of
+    /// multiply-adds per [`K_BLOCK`]. The chains of a panel run in parallel.
     fn chains<L>(x: &[f32], panels: &[f32], y: &mut [f32], add: bool) {
         let inner = x.len();
         assert_eq!(panels.len(), inner * y.len().next_multiple_of(LANES));
@@ -54,7 +54,7 @@ kernels! {
         pack::<L>(rows.as_ptr(), [inner, 1], rows.len() / inner, inner, panel.as_mut_ptr(), width);
     }
 
-    /// scores[i] = q · key i; keys lie one after another.
+    /// scores[i] = q · key i; the keys are stored one after another.
     fn scores_of<L>(q: &[f32], keys: &[f32], scores: &mut [f32]) {
         let (positions, width) = (scores.len(), q.len());
         assert_eq!(keys.len(), positions * width);
@@ -83,7 +83,8 @@ kernels! {
         }
     }
 
-    /// y = Σ weights[i] / total · value i; values lie one after another. The weights become those quotients.
+    /// y = Σ weights[i] / total · value i; the values are stored one after another. The weights become those
+    /// quotients.
     fn mixed<L>(weights: &mut [f32], total: f32, values: &[f32], y: &mut [f32]) {
         let width = y.len();
         assert_eq!(values.len(), weights.len() * width);
@@ -103,7 +104,7 @@ kernels! {
     }
 }
 
-/// y = Σ weights[i] · value i, G vectors of each; the values begin `stride` numbers after each other.
+/// y = Σ weights[i] · value i, with G vectors per value; consecutive values begin `stride` numbers apart.
 #[inline(always)]
 unsafe fn mix<L: Lanes, const G: usize>(
     weights: &[f32],
@@ -113,7 +114,8 @@ unsafe fn mix<L: Lanes, const G: usize>(
 ) {
     let (y, width) = (y.as_mut_ptr(), y.len());
     let lanes = |g: usize| (width - g * LANES).min(LANES);
-    // SAFETY: the caller's contract: each value has as many numbers as `y`, and the last of G vectors at least one.
+    // SAFETY: the caller's contract: each value has as many numbers as `y`, and the last of the G vectors
+    // contains at least one.
     unsafe {
         let mut sums = [L::splat(0.0); G];
         for (i, &weight) in weights.iter().enumerate() {
@@ -138,7 +140,8 @@ unsafe fn mix<L: Lanes, const G: usize>(
 unsafe fn panel<L: Lanes, const G: usize>(x: &[f32], w: &[f32], y: &mut [f32], add: bool) {
     let (mut w, y, outputs) = (w.as_ptr(), y.as_mut_ptr(), y.len());
     let lanes = |g: usize| (outputs - g * LANES).min(LANES);
-    // SAFETY: the caller's contract: the panel holds G vectors for each of `x`, and the last of them has at least one output.
+    // SAFETY: the caller's contract: the panel holds G vectors for each of `x`, and the last of them contains
+    // at least one output.
     unsafe {
         let mut all: [L::V; G] = std::array::from_fn(|g| L::load_n(y.add(g * LANES), lanes(g)));
         for (number, x) in x.chunks(K_BLOCK).enumerate() {
@@ -174,14 +177,15 @@ fn piece(compute: &Compute, outputs: usize, inner: usize) -> usize {
     }
 }
 
-/// y (n rows) = x Wᵀ for few rows, one dot product per element.
+/// y (n, outputs) = x (n, `inner`) · Wᵀ for few rows, one dot product per element; `w`: (outputs, `inner`).
 pub fn few_rows(compute: &Compute, x: &[f32], w: &[f32], inner: usize, y: &mut [f32]) {
     each_row(compute, x, w, inner, y, &|x, w, y| {
         dots(compute.isa, x, w, y)
     });
 }
 
-/// y (n rows) = x Wᵀ, or y += x Wᵀ with `add`, for few rows: the bits of [`super::gemm`]. `panels` are those of [`super::Prepacked`].
+/// y (n, outputs) = x (n, `inner`) · Wᵀ, or y += x · Wᵀ with `add`, for few rows: the same bits as
+/// [`super::gemm`]. `panels` are those of [`super::Prepacked`].
 pub fn few_chains(
     compute: &Compute,
     x: &[f32],
@@ -195,7 +199,7 @@ pub fn few_chains(
     });
 }
 
-/// Multiplies one row of `x` with weights into a row of `y`.
+/// Multiplies one row of `x` by weights into a row of `y`.
 type Product<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
 
 fn each_row(
@@ -222,8 +226,9 @@ fn each_row(
     }
 }
 
-/// One position of attention for generation: the query heads `q` (turned) against the keys and values of `positions` positions. The caches hold
-/// `kv_heads` stretches of one length, in each the positions of one head one after another. Writes `y`.
+/// Attention of one position in generation: writes to `y` (H, Dh) the attention of the rotated query heads `q`
+/// (H, Dh) over the keys and values of the first `positions` positions. Both caches have the shape (K,
+/// capacity, Dh).
 pub fn attend_one(
     compute: &Compute,
     shape: AttentionShape,

@@ -14,8 +14,8 @@ use super::lanes::{LANES, Lanes, Portable};
 /// Positions of the inner dimension in one element.
 const DEPTH: usize = 4;
 
-/// Factors rounded to bfloat16, in groups of four: two consecutive pairs for each number of a row. Incomplete groups
-/// are padded with 0.
+/// Factors rounded to bfloat16, in groups of four: two consecutive pairs for each number of a row. Incomplete
+/// groups are padded with 0.
 pub(crate) struct Fours;
 
 /// Arithmetic on groups of four bfloat16 numbers.
@@ -104,7 +104,7 @@ impl Factors<Portable> for Fours {
     }
 }
 
-/// sum + (x.low · y.low + x.high · y.high) as BFDOT rounds it.
+/// sum + (x.low · y.low + x.high · y.high), rounded as by BFDOT.
 fn dot(sum: f32, x: f32, y: f32) -> f32 {
     let product = |shift: u32| {
         let half = |v: f32| flushed(f32::from_bits(v.to_bits() >> shift << 16));

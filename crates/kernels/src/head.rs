@@ -36,16 +36,17 @@ pub struct LossTerms {
 
 /// Destinations of the gradients; both are overwritten.
 pub struct HeadGradients<'a> {
-    /// Of the rows.
+    /// Of the rows: (n, d).
     pub x: &'a mut [f32],
-    /// Of the output matrix.
+    /// Of the output matrix: (classes, d).
     pub weight: &'a mut [f32],
 }
 
-/// The sums of cross-entropy and of the square term over the rows whose mask is set; 0 for a term the loss does not
-/// have.
+/// The sums of cross-entropy and of the square term over the rows whose mask is set; 0 for a term that the loss
+/// does not have.
 ///
-/// `x`: (n, d); `weight`: (classes, d). The gradients are those of `factor` times the sum of both.
+/// `x`: (n, d); `weight`: (classes, d); `targets` and the mask: (n). The gradients are those of `factor` times
+/// the sum of both.
 pub fn head_loss(
     compute: &Compute,
     [x, weight]: [&[f32]; 2],
@@ -240,7 +241,7 @@ pub struct RowScore {
     pub clipped_linear: Option<f32>,
 }
 
-/// Scores the target of every row of `x` (n, d) whose mask is true, in order.
+/// Scores the target of every row of `x` (n, d) whose mask is true, in order; `weight`: (classes, d).
 pub fn head_scores(
     compute: &Compute,
     [x, weight]: [&[f32]; 2],

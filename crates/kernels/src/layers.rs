@@ -11,7 +11,8 @@ const PIECE: usize = 1 << 14;
 /// Rows per task of row-wise work.
 const ROWS: usize = 16;
 
-/// y[r] ← table[ids[r]] (+ positions.0[positions.1[r]] if given)
+/// y[r] ← table[ids[r]] (+ positions.0[positions.1[r]] if given); `table`: (ids, d), `positions.0`: (positions,
+/// d), `y`: (n, d).
 pub fn embed(
     compute: &Compute,
     ids: &[u32],
@@ -32,7 +33,7 @@ pub fn embed(
     });
 }
 
-/// gtable[ids[r]] += gy[r], in the order of the rows.
+/// gtable[ids[r]] += gy[r], in the order of the rows; `gy`: (n, d), `gtable`: (ids, d).
 pub fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable: &mut [f32]) {
     let dim = gy.len() / ids.len().max(1);
     // Threads divide the rows of the table by id, so that no two write the same row.
@@ -55,15 +56,15 @@ pub fn embed_backward(compute: &Compute, ids: &[u32], gy: &[f32], gtable: &mut [
 pub struct Norm<'a> {
     /// LayerNorm; otherwise RMSNorm.
     pub centred: bool,
-    /// Weight.
+    /// Weight: (d).
     pub weight: &'a [f32],
-    /// Bias; empty for none.
+    /// Bias: (d), or empty for none.
     pub bias: &'a [f32],
     /// Epsilon.
     pub eps: f32,
 }
 
-/// Normalises each row of x into y; `stats` gets (mean, 1/deviation) of each row.
+/// Normalises each row of x (n, d) into y (n, d); `stats` (n, 2) gets (mean, 1/deviation) of each row.
 pub fn norm(compute: &Compute, norm: Norm<'_>, x: &[f32], y: &mut [f32], stats: &mut [f32]) {
     let dim = norm.weight.len();
     let n = x.len() / dim;
@@ -86,15 +87,16 @@ pub fn norm(compute: &Compute, norm: Norm<'_>, x: &[f32], y: &mut [f32], stats: 
 
 /// The gradients that [`norm_backward`] adds to: of x, of the weight, of the bias (empty for none).
 pub struct NormGradients<'a> {
-    /// Of x.
+    /// Of x: (n, d).
     pub x: &'a mut [f32],
-    /// Of the weight.
+    /// Of the weight: (d).
     pub weight: &'a mut [f32],
-    /// Of the bias.
+    /// Of the bias: (d), or empty.
     pub bias: &'a mut [f32],
 }
 
-/// Adds the gradients of a norm.
+/// Adds the gradients of a norm to `to`, given that of its output `gy` (n, d), its input `x` (n, d) and `stats`
+/// (n, 2).
 pub fn norm_backward(
     compute: &Compute,
     norm: Norm<'_>,
@@ -139,7 +141,7 @@ pub fn norm_backward(
     }
 }
 
-/// y ← y + bias in every row.
+/// y (n, d) ← y + bias (d) in every row.
 pub fn add_bias(compute: &Compute, bias: &[f32], y: &mut [f32]) {
     let dim = bias.len();
     compute.rows(y.len() / dim, ROWS, [(y, dim)], &|_, [y]| {
@@ -194,7 +196,7 @@ pub fn drop_all(compute: &Compute, x: &mut [f32], fill: Factors<'_>) {
     });
 }
 
-/// y ← silu(gate)·up for rows of concatenated gate and up; y has half their width.
+/// y (n, hidden) ← silu(gate) · up, for rows of concatenated gate and up, (n, 2 hidden).
 pub fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mut [f32]) {
     assert_eq!(both.len(), 2 * y.len());
     compute.rows(y.len() / hidden, ROWS, [(y, hidden)], &|rows, [y]| {
@@ -205,7 +207,7 @@ pub fn swiglu_rows(compute: &Compute, both: &[f32], hidden: usize, y: &mut [f32]
     });
 }
 
-/// Replaces rows of gate and up by their gradients.
+/// Replaces rows of gate and up (n, 2 hidden) by their gradients, given that of the output, `gy` (n, hidden).
 pub fn swiglu_rows_backward(compute: &Compute, both: &mut [f32], hidden: usize, gy: &[f32]) {
     assert_eq!(both.len(), 2 * gy.len());
     let n = gy.len() / hidden;
@@ -224,14 +226,14 @@ pub fn gelu_all(compute: &Compute, x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// Replaces x by its gradient.
+/// Replaces x by its gradient, given that of the output, `gy`.
 pub fn gelu_backward_all(compute: &Compute, x: &mut [f32], gy: &[f32]) {
     compute.rows(x.len(), PIECE, [(x, 1)], &|part, [x]| {
         gelu_backward(compute.isa, x, &gy[part])
     });
 }
 
-/// One step of AdamW; the gradient is 0 afterwards.
+/// One step of AdamW on parameters, gradient and both moments, all of one length; the gradient is 0 afterwards.
 pub fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: &AdamwNumbers) {
     let n = p.len();
     compute.rows(n, PIECE, [(p, 1), (g, 1), (m, 1), (v, 1)], &|_,
@@ -245,7 +247,7 @@ pub fn adamw_all(compute: &Compute, [p, g, m, v]: [&mut [f32]; 4], step: &AdamwN
     });
 }
 
-/// Σ x², in pieces in f32, whose sums are added in order in f64.
+/// Σ x², computed in f32 for each piece; the sums of the pieces are added in order in f64.
 pub fn square_sum(compute: &Compute, x: &[f32]) -> f64 {
     const PART: usize = 1 << 12;
     let parts = x.len().div_ceil(PART);

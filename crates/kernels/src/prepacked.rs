@@ -1,5 +1,5 @@
-//! Copies of weights that no longer change, in the order in which products of few rows read them, in one region of huge pages:
-//! neither strides nor address translation slow the stream down.
+//! Copies of weights that no longer change, in the order in which products of few rows read them, in one region
+//! of huge pages: neither strides nor address translation slow down the stream.
 
 use super::Compute;
 use super::few::{WIDE, transpose};
@@ -11,20 +11,21 @@ use std::ptr::NonNull;
 /// A huge page of x86-64 and aarch64, in bytes.
 const PAGE: usize = 2 << 20;
 
-/// Copies of weights.
+/// A region with copies of weights.
 pub struct Prepacked {
     start: NonNull<f32>,
     layout: Layout,
     used: usize,
 }
 
-// SAFETY: it owns its memory, and hands it out as slices under the rules of borrowing.
+// SAFETY: it owns its memory and lends it only as slices, under the borrowing rules.
 unsafe impl Send for Prepacked {}
 // SAFETY: likewise.
 unsafe impl Sync for Prepacked {}
 
 impl Prepacked {
-    /// Room for weights of these shapes (outputs, inner dimension). The system provides the memory when it is first used.
+    /// Room for weights of these shapes (outputs, inner dimension). The system provides the memory on first
+    /// use.
     pub fn new(shapes: impl Iterator<Item = (usize, usize)>) -> Self {
         let numbers: usize = shapes.map(room).sum();
         let bytes = (numbers * size_of::<f32>()).max(1).next_multiple_of(PAGE);
@@ -36,7 +37,7 @@ impl Prepacked {
         let Some(start) = NonNull::new(start) else {
             handle_alloc_error(layout);
         };
-        // SAFETY: whole pages, just allocated. If the system refuses, small pages serve as well.
+        // SAFETY: whole pages, just allocated. If the system refuses, small pages work as well.
         #[cfg(target_os = "linux")]
         unsafe {
             libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
@@ -48,7 +49,7 @@ impl Prepacked {
         }
     }
 
-    /// Copies `w` (outputs × `inner`) as it is, for [`super::few_rows`]. `None` if there is no room.
+    /// Copies `w` (outputs × `inner`) unchanged, for [`super::few_rows`]. `None` if there is no room.
     pub fn add_rows(&mut self, compute: &Compute, w: &[f32], inner: usize) -> Option<Range<usize>> {
         let (range, copy) = self.take(room((w.len() / inner, inner)), w.len())?;
         compute.rows(w.len() / inner, WIDE, [(copy, inner)], &|part, [copy]| {
@@ -79,20 +80,20 @@ impl Prepacked {
         Some(range)
     }
 
-    /// What was copied to `range`.
+    /// The copy at `range`.
     pub fn get(&self, range: &Range<usize>) -> &[f32] {
         assert!(range.start <= range.end && range.end <= self.used);
         // SAFETY: the numbers below `used` are initialised.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(range.start), range.len()) }
     }
 
-    /// The next `len` numbers as zeros, of `room` that is used up.
+    /// The next `len` numbers, as zeros; they occupy `room` numbers.
     fn take(&mut self, room: usize, len: usize) -> Option<(Range<usize>, &mut [f32])> {
         let range = self.used..self.used + len;
         if (self.used + room) * size_of::<f32>() > self.layout.size() {
             return None;
         }
-        // SAFETY: inside the memory, as was just checked, and lent to nobody else.
+        // SAFETY: inside the memory, as checked above, and not lent elsewhere.
         let fresh = unsafe {
             let start = self.start.as_ptr().add(range.start);
             start.write_bytes(0, room);
@@ -110,7 +111,7 @@ impl Drop for Prepacked {
     }
 }
 
-/// Numbers that a weight takes: whole vectors of outputs, whole lines.
+/// Numbers occupied by a weight: whole vectors of outputs, whole cache lines.
 fn room((outputs, inner): (usize, usize)) -> usize {
     (outputs.next_multiple_of(LANES) * inner).next_multiple_of(2 * LANES)
 }

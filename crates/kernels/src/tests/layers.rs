@@ -502,8 +502,8 @@ fn embeddings_biases_and_small_products_are_right_and_agree() {
     assert_close("few_rows", &got[4], &few, 1e-6);
 }
 
-/// Products of single rows in generation have the bits of the whole product, wherever blocks, lanes and thread shares
-/// end.
+/// Products of single rows in generation have the same bits as the whole product, wherever blocks, lanes and
+/// thread shares end.
 #[test]
 fn products_of_few_rows_are_those_of_many() {
     for (inner, outputs) in [
@@ -558,7 +558,7 @@ fn weights_are_packed_while_there_is_room() {
     let compute = &Compute::new(1);
     let (outputs, inner) = (1 << 9, 1 << 9);
     let w = numbers(64, outputs * inner);
-    // A large page holds two of them.
+    // A huge page holds two of them.
     let mut kept = Prepacked::new([(outputs, inner)].into_iter());
     let first = kept.add_rows(compute, &w, inner).unwrap();
     let second = kept.add_panels(compute, &w, inner).unwrap();

@@ -94,7 +94,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
         let (ghost, kept, projected) = (y.ghost(), y.clone(), Projected::new(x, linear));
         tape.add_backward_op(move |store| {
             let _timed = compute.clock.time(Part::Attention);
-            let (gy, rows) = take_gradient!(store, ghost);
+            let (gy, rows) = take_gradient!(store, ghost); // (B T, H Dh)
             let gy: Matrix<Fused> = device.try_tensor_from_vec(gy, rows)?;
             let mut gradients = stock.buffer(qkv.len()); // (B T, (H + 2 K) Dh)
             let saved = AttentionSaved {
@@ -115,7 +115,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
                 );
             });
             drop((gy, qkv));
-            projected.backward(&compute, store, &gradients)
+            projected.backward(&compute, store, &gradients) // (B T, (H + 2 K) Dh) -> (B T, D)
         });
     }
     Ok(y.put_tape(tape))
@@ -127,7 +127,7 @@ pub(crate) struct Cache {
     sequences: Vec<Sequence>,
 }
 
-/// Head after head, each with room for the positions of the capacity.
+/// Keys and values of one sequence, each (K, capacity, Dh).
 #[derive(Clone)]
 struct Sequence {
     len: usize,
@@ -148,7 +148,7 @@ impl Cache {
         }
     }
 
-    /// Appends a position, `keys` and `values` (K Dh), to sequence `at`.
+    /// Appends one position to sequence `at`; `keys` and `values`: (K, Dh) each.
     fn push(&mut self, at: usize, [keys, values]: [&[f32]; 2], head_dim: usize) {
         let sequence = &mut self.sequences[at];
         for (new, kept) in [(keys, &mut sequence.keys), (values, &mut sequence.values)] {
@@ -215,7 +215,9 @@ pub(super) fn attention_cached(
     Ok(y)
 }
 
-/// A projection that reads the weight once where there are few rows, with the bits of dot products.
+/// A projection that reads the weight only once if there are few rows, with the bits of dot products.
+///
+/// `x`: (N, I); `linear.weight`: (O, I); `y`: (N, O).
 pub(super) fn few_or_many(ops: &Fused, x: &[f32], linear: Linear<'_, Fused>, y: &mut [f32]) {
     let inputs = linear.weight.shape().1;
     if x.len() / inputs > FEW {
@@ -224,9 +226,9 @@ pub(super) fn few_or_many(ops: &Fused, x: &[f32], linear: Linear<'_, Fused>, y: 
     let compute = &*ops.compute;
     ops.with_frozen(linear.weight, Order::Rows, |rows| {
         let rows = rows.unwrap_or_else(|| values(linear.weight));
-        k::few_rows(compute, x, rows, inputs, y);
+        k::few_rows(compute, x, rows, inputs, y); // (N, I) · (I, O) -> (N, O)
     });
     if let Some(bias) = linear.bias {
-        k::add_bias(compute, values(bias), y);
+        k::add_bias(compute, values(bias), y); // (N, O) + (O)
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
             if upstream.to_bits() != 1f32.to_bits() {
                 k::scale_all(&compute, gradients, upstream);
             }
-            k::add_all(&compute, gradient(store, target)?, gradients);
+            k::add_all(&compute, gradient(store, target)?, gradients); // (N, D), then (V, D)
         }
         Ok(())
     });
@@ -106,6 +106,7 @@ pub(super) fn scores(
     if task.targets.is_empty() {
         return all;
     }
+    // (N, D) · (D, V) -> logits (N, V), in chunks -> one score for each row of the mask
     for row in head_scores(
         &ops.compute,
         [values(x), values(weight)],

@@ -23,16 +23,16 @@ pub(super) fn drop_elements(compute: &Compute, x: &mut [f32], dropout: Option<Dr
     }
 }
 
-/// Rows up to which reading a weight is most of the work.
+/// Maximum number of rows for which reading the weight dominates the work.
 pub(super) const FEW: usize = 4;
 
-/// y = x · Wᵀ + b, or y += x · Wᵀ + b with `add`.
+/// y = x · Wᵀ + b, or y += x · Wᵀ + b with `add`; `x`: (N, I), `linear.weight`: (O, I), `y`: (N, O).
 pub(super) fn project(ops: &Fused, x: &[f32], linear: Linear<'_, Fused>, y: &mut [f32], add: bool) {
     let compute = &*ops.compute;
     let &(outputs, inputs) = linear.weight.shape();
     let sizes = [x.len() / inputs, outputs, inputs];
     let is_few = sizes[0] <= FEW && compute.bf16.is_none();
-    // (N, I) · (I, O) -> (N, O), the same bits in both ways
+    // (N, I) · (I, O) -> (N, O), with the same bits either way
     let is_done = is_few
         && ops
             .with_frozen(linear.weight, Order::Panels, |panels| {
@@ -204,7 +204,7 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
         Activation::Gelu => outputs,
     };
     let mut before = ops.stock.buffer(n * outputs); // (N, 2 F) with a gate, (N, F) without
-    project(ops, values(&x), projection, &mut before, false);
+    project(ops, values(&x), projection, &mut before, false); // (N, D) -> (N, 2 F) or (N, F)
     let mut y = zeros(&device, n, hidden)?; // (N, F)
     match activation {
         Activation::Swiglu => k::swiglu_rows(&compute, &before, hidden, values_mut(&mut y)), // (N, 2 F) -> (N, F)
@@ -220,10 +220,10 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
             Activation::Swiglu => {
                 k::swiglu_rows_backward(&compute, &mut gradients, hidden, values(&gy)) // (N, F) -> (N, 2 F)
             }
-            Activation::Gelu => k::gelu_backward_all(&compute, &mut gradients, values(&gy)),
+            Activation::Gelu => k::gelu_backward_all(&compute, &mut gradients, values(&gy)), // (N, F) -> (N, F)
         }
         drop(gy);
-        projected.backward(&compute, store, &gradients)
+        projected.backward(&compute, store, &gradients) // (N, 2 F) or (N, F) -> (N, D)
     });
     Ok(y.put_tape(tape))
 }
@@ -240,21 +240,21 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
     let mut y = zeros(&device, x.shape().0, linear.weight.shape().0)?; // (N, O)
     let out = values_mut(&mut y);
     if dropout.is_some() {
-        project(ops, values(&x), linear, out, false);
+        project(ops, values(&x), linear, out, false); // (N, I) -> (N, O)
         drop_elements(&compute, out, dropout);
         k::add_all(&compute, out, values(&residual)); // (N, O) + (N, O)
     } else {
-        k::copy_all(&compute, out, values(&residual));
-        project(ops, values(&x), linear, out, true);
+        k::copy_all(&compute, out, values(&residual)); // (N, O)
+        project(ops, values(&x), linear, out, true); // (N, O) += (N, I) · (I, O)
     }
     let (ghost, residual, projected) = (y.ghost(), residual.ghost(), Projected::new(x, linear));
     tape.add_backward_op(move |store| {
         let _timed = compute.clock.time(Part::Output);
         let (gy, shape) = take_gradient!(store, ghost);
         let mut gy: Matrix<Fused> = device.try_tensor_from_vec(gy, shape)?;
-        k::add_all(&compute, store.get_or_alloc_mut(&residual)?, values(&gy));
+        k::add_all(&compute, store.get_or_alloc_mut(&residual)?, values(&gy)); // (N, O)
         drop_elements(&compute, values_mut(&mut gy), dropout);
-        projected.backward(&compute, store, values(&gy))
+        projected.backward(&compute, store, values(&gy)) // (N, O) -> (N, I)
     });
     Ok(y.put_tape(tape))
 }

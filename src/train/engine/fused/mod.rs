@@ -62,7 +62,7 @@ impl Fused {
         })
     }
 
-    /// Gives `read` the values of `weight` in `order`, where they are frozen.
+    /// Passes the values of `weight` in `order` to `read`, or `None` if they are not frozen.
     fn with_frozen<T>(
         &self,
         weight: &Matrix<Self>,
