@@ -1,10 +1,12 @@
-//! The functions of the driver and of cuBLAS that the fused engine and the tensor library call, as functions of this program.
+//! The functions of the driver and of cuBLAS that the fused engine and the tensor library call, defined in this
+//! program.
 //!
-//! The tensor library (feature `cuda`) expects them to be linked, turns each of their errors into a panic somewhere (in a `Drop` even, where a second panic
-//! ends the process), and asks for allocations of 0 bytes, which drivers refuse. So they are defined here: each looks its original up
-//! at run time, and the first error of a thread is kept as a [`Fault`]. From then on every call but those that free something does
-//! nothing and reports success; what is read from the device is zeros. The caller asks [`check`] before it believes anything.
-//! A fault belongs to a thread because a job does: nothing of a job on a GPU is computed by another thread.
+//! The tensor library (feature `cuda`) expects to be linked with them, turns each of their errors into a panic
+//! somewhere (even in a `Drop`, where a second panic ends the process), and requests allocations of 0 bytes,
+//! which drivers refuse. So they are defined here: each looks up its original at run time, and the first error
+//! of a thread is kept as a [`Fault`]. From then on, every call except those that free something does nothing
+//! and reports success; data read from the device is zeros. The caller must call [`check`] before trusting any
+//! result. A fault belongs to a thread because a job does: no other thread computes anything of a GPU job.
 
 use super::choose::refusal;
 use super::driver::error_name;
@@ -20,18 +22,18 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 pub(super) struct Fault {
     /// The function that failed.
     pub(super) call: &'static str,
-    /// Its answer.
+    /// Its error code.
     pub(super) code: u32,
 }
 
-/// The answer of a function that no library has.
+/// The error code of a function that no library provides.
 const NOT_FOUND: u32 = 500;
 
 #[derive(Default)]
 struct State {
     number: usize,
     fault: Option<Fault>,
-    /// Instead of the installed ones: tests.
+    /// Replaces the installed libraries in tests.
     calls: Option<&'static Calls>,
 }
 
@@ -47,13 +49,13 @@ pub(super) fn begin(number: usize) {
     });
 }
 
-/// Calls `calls` instead of the installed libraries in this thread.
+/// Makes this thread use `calls` instead of the installed libraries.
 #[cfg(test)]
 pub(super) fn instead(calls: Option<&'static Calls>) {
     STATE.with_borrow_mut(|state| state.calls = calls);
 }
 
-/// Says what went wrong since [`begin`].
+/// Returns the error that occurred since [`begin`], if any.
 pub(super) fn check() -> Result<(), TrainError> {
     STATE.with_borrow(|state| match state.fault {
         None => Ok(()),
@@ -110,7 +112,7 @@ fn explained(number: usize, fault: Fault) -> TrainError {
     }
 }
 
-/// Free and all bytes of the memory.
+/// Free and total memory, in bytes.
 pub(super) fn memory() -> Option<(u64, u64)> {
     let (mut free, mut total) = (0usize, 0usize);
     // SAFETY: both outlive the call.
@@ -118,8 +120,8 @@ pub(super) fn memory() -> Option<(u64, u64)> {
     check().ok().map(|()| (free as u64, total as u64))
 }
 
-/// Makes device `number` the one that this thread's calls are for. The context of the installed driver's is kept until the process ends:
-/// the next job finds it as it is.
+/// Selects device `number` for this thread's calls. The installed driver's context is kept until the process
+/// ends, so the next job finds it unchanged.
 pub(super) fn enter(number: usize) {
     static KEPT: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
     begin(number);
@@ -134,12 +136,13 @@ pub(super) fn enter(number: usize) {
     let made_up = STATE.with_borrow(|state| state.calls.is_some());
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if check().is_ok() && (made_up || !kept.insert(number)) {
-        // SAFETY: retained above, and by the first job too unless the driver is made up.
+        // SAFETY: retained above and, unless the driver is a test double, also by the first job.
         unsafe { cuDevicePrimaryCtxRelease_v2(device) };
     }
 }
 
-/// Lets the driver keep freed memory for the next allocation: otherwise it gives all of it back at every synchronisation.
+/// Lets the driver keep freed memory for later allocations; otherwise it returns all of it at every
+/// synchronisation.
 #[cfg(feature = "cuda")]
 pub(super) fn keep_memory(number: usize) {
     const RELEASE_THRESHOLD: u32 = 4;
@@ -148,7 +151,7 @@ pub(super) fn keep_memory(number: usize) {
     let mut pool = std::ptr::null_mut();
     let mut device = 0;
     let mut threshold = u64::MAX;
-    // A device without pools is no fault: nothing is set then.
+    // A device without pools is not a fault: nothing is set then.
     let worked = |call, code| {
         note(call, if code == NOT_SUPPORTED { 0 } else { code });
         code == 0
@@ -169,7 +172,7 @@ pub(super) fn keep_memory(number: usize) {
     }
 }
 
-/// The functions of this machine's libraries, where it has them.
+/// The functions of this machine's libraries, if it has them.
 fn installed() -> Option<&'static Calls> {
     static FOUND: OnceLock<Option<Calls>> = OnceLock::new();
     let load = || {
@@ -196,7 +199,7 @@ fn note(call: &'static str, code: u32) {
     }
 }
 
-/// What to call, unless something failed before (`even_then`: nevertheless).
+/// The functions to call, unless an earlier call failed (with `even_then`, nevertheless).
 fn calls(even_then: bool) -> Option<&'static Calls> {
     let (fault, calls) = STATE.with_borrow(|state| (state.fault, state.calls));
     if fault.is_some() && !even_then {
@@ -205,7 +208,7 @@ fn calls(even_then: bool) -> Option<&'static Calls> {
     calls.or_else(installed)
 }
 
-/// Whether a handle or an address is none.
+/// Whether a handle or an address is null.
 trait Nothing {
     fn is_nothing(&self) -> bool;
 }
@@ -223,14 +226,16 @@ impl Nothing for *mut c_void {
 }
 
 /// One function; kinds:
-/// `work`: skipped after a fault; `out`: likewise, and what its first argument points to is zero then; `alloc`: likewise, of at least one byte;
-/// `fill`: likewise, and nothing where there are no bytes; `read`: likewise, and the bytes at its first argument are zeros then; `free`: also after a fault, but never for nothing, and without
-/// a fault of its own; `end`: likewise, for device numbers.
+/// `work`: skipped after a fault; `out`: likewise, and the target of its first argument is then zero; `alloc`:
+/// likewise, with at least one byte;
+/// `fill`: likewise, and skipped if there are no bytes; `read`: likewise, and the bytes at its first argument
+/// are then zeros; `free`: also after a fault, but never for null, and without causing a fault; `end`:
+/// likewise, for device numbers.
 macro_rules! forward {
     (work, $name:ident, $($arg:ident),+) => {
         match calls(false) {
             Some(calls) => note(stringify!($name), (calls.$name)($($arg),+)),
-            // After a fault this changes nothing: the first one counts.
+            // After a fault this changes nothing, because the first one counts.
             None => note(stringify!($name), NOT_FOUND),
         }
     };
@@ -273,7 +278,7 @@ macro_rules! functions {
         }
 
         impl Calls {
-            /// Looks all functions up; one that is missing answers with [`NOT_FOUND`].
+            /// Looks up all functions; a missing one returns [`NOT_FOUND`].
             fn load(libraries: Libraries) -> Self {
                 $(
                     #[allow(non_snake_case, reason = "the function's own name")]
@@ -282,7 +287,8 @@ macro_rules! functions {
                     }
                 )+
                 Self {
-                    // SAFETY: the function of this name has this type in every version of the library that is opened.
+                    // SAFETY: the function of this name has this type in every version of the library that can
+                    // be opened.
                     $($name: unsafe { libraries.$library.function(stringify!($name)) }.unwrap_or($name),)+
                 }
             }
@@ -293,7 +299,7 @@ macro_rules! functions {
             #[allow(non_snake_case, clippy::too_many_arguments, reason = "as the library has it")]
             #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only the tensor library calls some"))]
             pub(super) unsafe extern "C" fn $name($($arg: $ty),+) -> u32 {
-                // SAFETY: the caller's promises are those of the original, which gets the same arguments.
+                // SAFETY: the caller promises what the original requires, which gets the same arguments.
                 #[allow(unused_unsafe, reason = "some kinds have no unsafe part")]
                 unsafe {
                     forward!($kind, $name, $($arg),+);
@@ -375,7 +381,7 @@ functions! {
     );
 }
 
-/// The answers of functions that are never asked for anything here: run-time compilation fails, errors have no text of their own.
+/// Results of functions that are never needed here: run-time compilation fails, and errors have no text.
 #[cfg(feature = "cuda")]
 const REFUSED: u32 = 11;
 
@@ -405,21 +411,21 @@ refused! {
     cublasGemmStridedBatchedEx(Handle);
 }
 
-/// The text of an error code: the driver's is not needed, since no error gets through.
+/// The text of an error code. The driver's text is not needed, since no error gets through.
 #[cfg(feature = "cuda")]
 #[unsafe(no_mangle)]
 #[allow(non_snake_case, reason = "as the library has it")]
 unsafe extern "C" fn cuGetErrorString(_code: u32, text: *mut *const c_char) -> u32 {
-    // SAFETY: the caller gives room for an address; the text is there for good.
+    // SAFETY: the caller provides room for an address; the text is static.
     unsafe { text.write(c"an error of the CUDA driver".as_ptr()) };
     0
 }
 
-/// As [`cuGetErrorString`].
+/// Like [`cuGetErrorString`].
 #[cfg(feature = "cuda")]
 #[unsafe(no_mangle)]
 #[allow(non_snake_case, reason = "as the library has it")]
 unsafe extern "C" fn cuGetErrorName(code: u32, text: *mut *const c_char) -> u32 {
-    // SAFETY: as the caller of this promises.
+    // SAFETY: as promised by the caller.
     unsafe { cuGetErrorString(code, text) }
 }

@@ -1,4 +1,4 @@
-//! Whether a device can be used, and what to say where it cannot.
+//! Whether a device can be used, and the error message if it cannot.
 
 use super::Support;
 use super::driver::{Driver, Gpu, NoDriver};
@@ -17,7 +17,7 @@ pub(super) fn refusal(number: usize, reason: impl Into<String>) -> TrainError {
     }
 }
 
-/// Refuses what the build cannot do.
+/// Refuses requests that this build does not support.
 pub(super) fn supported(number: usize, support: Support) -> Result<(), TrainError> {
     match support {
         Support::None => Err(refusal(number, NO_SUPPORT)),
@@ -26,7 +26,7 @@ pub(super) fn supported(number: usize, support: Support) -> Result<(), TrainErro
     }
 }
 
-/// What the kernels of a build need; `None` where it is not known.
+/// Requirements of a build's kernels; `None` if unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Needs<'a> {
     /// CUDA version of the driver: `13.0`.
@@ -35,7 +35,7 @@ pub(super) struct Needs<'a> {
     pub(super) compute: Option<&'a str>,
 }
 
-/// The device, where it and the driver that was found can run what was built.
+/// The device, if it and its driver can run this build.
 pub(super) fn choose<'a>(
     number: usize,
     found: Result<&'a Driver, NoDriver>,
@@ -99,7 +99,7 @@ pub(super) fn choose<'a>(
     Ok(gpu)
 }
 
-/// Reads `13.0`.
+/// Parses `13.0`.
 fn version(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))

@@ -1,4 +1,4 @@
-//! What the driver says about this machine.
+//! What the driver reports about this machine.
 
 use super::library::Library;
 use std::ffi::{c_char, c_int};
@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 /// An installed driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driver {
-    /// The newest CUDA version that it can run: major and minor.
+    /// The newest CUDA version that it supports: major and minor.
     pub cuda: (u32, u32),
-    /// The driver's own version (`580.65.06`), where the system tells it.
+    /// The driver's own version (`580.65.06`), if the system reports it.
     pub release: Option<String>,
     /// The devices, by number.
     pub gpus: Vec<Gpu>,
-    /// The cuBLAS library that was found.
+    /// The cuBLAS library found, if any.
     pub blas: Option<Blas>,
 }
 
@@ -23,7 +23,7 @@ pub struct Driver {
 pub struct Blas {
     /// The file that was opened.
     pub file: String,
-    /// Its version (`13.1.0`), where it tells it.
+    /// Its version (`13.1.0`), if it reports one.
     pub version: Option<String>,
 }
 
@@ -53,7 +53,8 @@ impl Driver {
         found.unwrap_or_else(|| "no cuBLAS".to_owned())
     }
 
-    /// Whether GPU `number` is that of `tests/gpu/driver.cpp`, which brings the kernels along that builds for checking lack.
+    /// Whether GPU `number` is that of `tests/gpu/driver.cpp`, which provides the kernels that check-only
+    /// builds lack.
     pub(super) fn is_emulated(&self, number: usize) -> bool {
         let gpu = self.gpus.get(number);
         gpu.is_some_and(|gpu| gpu.name == "emulated GPU")
@@ -67,29 +68,29 @@ pub struct Gpu {
     pub name: String,
     /// Compute capability: major and minor.
     pub compute: (u32, u32),
-    /// Memory in all, bytes.
+    /// Total memory, in bytes.
     pub memory_bytes: u64,
 }
 
-/// Why nothing can be said about GPUs.
+/// Why nothing is known about GPUs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoDriver {
-    /// The driver's library is not there.
+    /// The driver's library is missing.
     #[error("no NVIDIA driver was found (`libcuda.so.1` cannot be opened)")]
     Missing,
-    /// It is there and does not work.
+    /// It is installed but does not work.
     #[error("the NVIDIA driver does not work: {call} gave error {code} ({name})")]
     Broken {
         /// The function that failed.
         call: &'static str,
-        /// Its answer.
+        /// Its error code.
         code: u32,
-        /// Name of that answer.
+        /// Name of that error.
         name: &'static str,
     },
 }
 
-/// The questions to a driver; each gives the driver's error code where it fails.
+/// Queries to a driver; each fails with the driver's error code.
 pub(super) trait Ask {
     fn init(&self) -> Result<(), u32>;
     fn version(&self) -> Result<u32, u32>;
@@ -99,7 +100,7 @@ pub(super) trait Ask {
     fn blas(&self) -> Option<Blas>;
 }
 
-/// What this machine's driver says; asked once a process.
+/// The report of this machine's driver, queried once per process.
 pub fn probe() -> &'static Result<Driver, NoDriver> {
     static FOUND: OnceLock<Result<Driver, NoDriver>> = OnceLock::new();
     FOUND.get_or_init(|| match Installed::open() {
@@ -108,7 +109,7 @@ pub fn probe() -> &'static Result<Driver, NoDriver> {
     })
 }
 
-/// What computes on GPU `number`, in [`crate::record::Numerics`]: see [`described`].
+/// Describes what computes on GPU `number`, for [`crate::record::Numerics`]: see [`described`].
 #[cfg(any(test, feature = "cuda"))]
 pub(super) fn name_of(number: usize) -> String {
     let found = probe().as_ref().ok();
@@ -116,8 +117,9 @@ pub(super) fn name_of(number: usize) -> String {
     found.unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// `sm_90 NVIDIA H200, cuBLAS 13.1.0, one stream, workspace of 32 MiB+driver 580.65.06`. Results in every bit are those of what stands before the `+`: one
-/// type of GPU and one cuBLAS, on one stream with a workspace of its own.
+/// `sm_90 NVIDIA H200, cuBLAS 13.1.0, one stream, workspace of 32 MiB+driver 580.65.06`. Results have the same
+/// bits if everything before the `+` is equal: one type of GPU and one cuBLAS, on one stream with its own
+/// workspace.
 #[cfg(any(test, feature = "cuda"))]
 pub(super) fn described(driver: &Driver, number: usize) -> Option<String> {
     let gpu = driver.gpus.get(number)?;
@@ -139,7 +141,7 @@ pub(super) fn described(driver: &Driver, number: usize) -> Option<String> {
     ))
 }
 
-/// Puts all questions.
+/// Makes all queries.
 pub(super) fn ask(driver: &dyn Ask) -> Result<Driver, NoDriver> {
     let broken = |call| {
         move |code| NoDriver::Broken {
@@ -162,7 +164,7 @@ pub(super) fn ask(driver: &dyn Ask) -> Result<Driver, NoDriver> {
     })
 }
 
-/// The names of the errors that users meet.
+/// The names of the errors that users may see.
 pub(super) fn error_name(code: u32) -> &'static str {
     match code {
         1 => "invalid value",
@@ -193,7 +195,7 @@ pub(super) fn error_name(code: u32) -> &'static str {
 
 type Number = unsafe extern "C" fn(*mut c_int) -> u32;
 
-/// The driver of this machine.
+/// The installed driver.
 struct Installed {
     init: unsafe extern "C" fn(u32) -> u32,
     version: Number,
@@ -261,7 +263,7 @@ impl Ask for Installed {
         const MINOR: c_int = 76;
         let (mut device, mut bytes) = (0, 0usize);
         let mut name = [0u8; 256];
-        // SAFETY: all three outlive the calls; the name's length is told.
+        // SAFETY: all three outlive the calls; the length of the name's buffer is passed.
         unsafe {
             ok((self.get)(&raw mut device, number as c_int))?;
             ok((self.name)(name.as_mut_ptr().cast(), 255, device))?;
@@ -278,7 +280,7 @@ impl Ask for Installed {
         })
     }
 
-    /// The kernel module's, on Linux.
+    /// The kernel module's version, on Linux.
     fn release(&self) -> Option<String> {
         release_in(&std::fs::read_to_string("/proc/driver/nvidia/version").ok()?)
     }
@@ -286,7 +288,7 @@ impl Ask for Installed {
     fn blas(&self) -> Option<Blas> {
         type Property = unsafe extern "C" fn(c_int, *mut c_int) -> u32;
         let (library, name) = Library::blas()?;
-        // SAFETY: it has had this type since it is there (CUDA 8).
+        // SAFETY: it has had this type since its introduction (CUDA 8).
         let property: Option<Property> = unsafe { library.function("cublasGetProperty") };
         // Major, minor, patch.
         let numbers = [0, 1, 2].map(|part| {

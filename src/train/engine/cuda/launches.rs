@@ -1,71 +1,73 @@
-//! Launches of kernels as the tests of `tests/gpu` have recorded them: what each kernel got, and what its build for the CPU made of it.
+//! Kernel launches recorded by the tests in `tests/gpu`: the inputs of each kernel and the outputs of its CPU
+//! build.
 //!
-//! Whoever runs the kernels in another way (a GPU, the interpreter of PTX in `tests/gpu/ptx`) runs them again and compares. On disk, all numbers with
-//! their least byte first: `MAGIC`, then launch after launch as [`read`] takes them. Pointers are stored as a buffer's number and an offset.
+//! Other ways of running the kernels (on a GPU, or in the PTX interpreter of `tests/gpu/ptx`) repeat the
+//! launches and compare. The file format is little-endian: `MAGIC`, followed by the launches in the order read
+//! by [`read`]. Pointers are stored as the number of a buffer and an offset.
 
 use std::collections::BTreeMap;
 
-/// The first bytes of such a file.
+/// The first bytes of a file of launches.
 const MAGIC: &[u8] = b"specbook.launches.1\n";
-/// No buffer: a parameter that is no pointer.
+/// No buffer: the parameter is not a pointer.
 const NONE: u32 = u32::MAX;
 
 /// A launch.
 pub(crate) struct Launch {
-    /// The kernel.
+    /// Name of the kernel.
     pub(crate) kernel: String,
-    /// The test that made it.
+    /// Name of the test that launched it.
     pub(crate) test: String,
-    /// The one block that ran, of a grid too large to run whole; 0: all.
+    /// The only block that ran, if the grid was too large to run completely; 0 means all.
     pub(crate) only_block: u32,
-    /// Blocks in x, y, z.
+    /// Numbers of blocks in x, y, z.
     pub(crate) grid: [u32; 3],
-    /// Threads of a block in x, y, z.
+    /// Numbers of threads per block in x, y, z.
     pub(crate) block: [u32; 3],
-    /// The largest difference from f64 that the test allows, as a part of a buffer's largest number.
+    /// The largest difference from f64 that the test allows, relative to the largest number in the buffer.
     pub(crate) allowed: f64,
     /// Parameters, in order.
     pub(crate) parameters: Vec<Parameter>,
-    /// What the parameters point to.
+    /// The buffers that the parameters point to.
     pub(crate) buffers: Vec<Buffer>,
 }
 
 /// A parameter of a kernel.
 pub(crate) struct Parameter {
-    /// Its bytes; of a pointer all 0.
+    /// Its bytes; all 0 for a pointer.
     pub(crate) bytes: Vec<u8>,
-    /// Where it points.
+    /// Its target, if it is a pointer.
     pub(crate) target: Option<Target>,
 }
 
-/// A place in a buffer.
+/// A position in a buffer.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     /// Number of the buffer.
     pub(crate) buffer: usize,
-    /// Bytes from its beginning.
+    /// Offset in bytes.
     pub(crate) offset: u64,
 }
 
 /// Memory that a launch reads or writes.
 pub(crate) struct Buffer {
-    /// What the test calls it.
+    /// Its name in the test.
     pub(crate) name: String,
-    /// What it holds.
+    /// The type of its contents.
     pub(crate) kind: Kind,
-    /// Bytes in all.
+    /// Total size in bytes.
     pub(crate) size: u64,
-    /// The first byte that is stored: of a huge one only a part is.
+    /// Offset of the first stored byte; of a huge buffer, only a part is stored.
     pub(crate) from: u64,
     /// The stored part before the launch.
     pub(crate) before: Vec<u8>,
-    /// And after it; `None` where nothing changed.
+    /// The stored part after the launch; `None` if nothing changed.
     pub(crate) after: Option<Vec<u8>>,
-    /// Pointers in it: byte of the stored part, and where each points.
+    /// Pointers in the buffer: the offset in the stored part, and the target of each.
     pub(crate) pointers: Vec<(u64, Target)>,
 }
 
-/// What a buffer holds.
+/// Types of buffer contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// 32-bit floats.
@@ -74,7 +76,7 @@ pub(crate) enum Kind {
     Bf16,
     /// 64-bit floats.
     F64,
-    /// What must be equal in every bit.
+    /// Data that must be equal in every bit.
     Exact,
 }
 
@@ -91,7 +93,8 @@ impl Kind {
         }
     }
 
-    /// The largest difference of two buffers, as a part of the largest number wanted; infinite where a number is none, or must be equal and is not.
+    /// The largest difference between two buffers, relative to the largest expected number; infinite if a
+    /// number is NaN, or if data that must be equal is not.
     pub(crate) fn difference(self, got: &[u8], want: &[u8]) -> f64 {
         if got == want {
             return 0.0;
@@ -102,7 +105,7 @@ impl Kind {
         let (got, want) = (self.numbers(got), self.numbers(want));
         let (mut worst, mut scale) = (0.0f64, f64::MIN_POSITIVE);
         for (got, want) in got.iter().zip(&want) {
-            // What nobody wrote is NaN in both.
+            // Unwritten numbers are NaN in both.
             if got.is_nan() && want.is_nan() || got == want {
                 scale = scale.max(if want.is_finite() { want.abs() } else { 0.0 });
                 continue;
@@ -122,23 +125,23 @@ fn words<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f
     bytes.as_chunks().0.iter().copied().map(number).collect()
 }
 
-/// What became of a kernel's launches.
+/// The outcome of a kernel's launches.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// How many there were.
+    /// Number of launches.
     pub(crate) launches: usize,
-    /// The largest difference from the CPU.
+    /// The largest difference from the CPU build.
     pub(crate) difference: f64,
-    /// The largest that is allowed.
+    /// The largest allowed difference.
     pub(crate) allowed: f64,
-    /// The first thing that is wrong.
+    /// The first problem.
     pub(crate) wrong: Option<String>,
 }
 
 /// Outcomes by kernel.
 pub(crate) type Outcomes = BTreeMap<String, Outcome>;
 
-/// Runs launches by `run`, which gives what then stands in the buffers, or what went wrong.
+/// Repeats launches through `run`, which returns the resulting contents of the buffers or an error.
 pub(crate) fn outcomes<'a>(
     launches: impl IntoIterator<Item = &'a Launch>,
     mut run: impl FnMut(&Launch) -> Result<Vec<Vec<u8>>, String>,
@@ -160,11 +163,12 @@ pub(crate) fn outcomes<'a>(
 }
 
 impl Launch {
-    /// The largest difference of `memory` from what the CPU left in the buffers; an error where it is more than allowed.
+    /// The largest difference between `memory` and the contents left by the CPU build; an error if it is more
+    /// than allowed.
     fn difference(&self, memory: &[Vec<u8>]) -> Result<f64, String> {
         let mut worst = 0.0f64;
         for (buffer, got) in self.buffers.iter().zip(memory) {
-            // Addresses are others everywhere.
+            // Addresses differ in every run.
             if !buffer.pointers.is_empty() {
                 continue;
             }
@@ -190,7 +194,7 @@ impl Launch {
     }
 }
 
-/// Reads all launches of a file; `None` where it is not one, or is cut.
+/// Reads all launches in a file; `None` if it is not such a file, or truncated.
 pub(crate) fn read(file: &[u8]) -> Option<Vec<Launch>> {
     let mut rest = Rest(file.strip_prefix(MAGIC)?);
     let mut launches = Vec::new();
@@ -200,7 +204,7 @@ pub(crate) fn read(file: &[u8]) -> Option<Vec<Launch>> {
     Some(launches)
 }
 
-/// What is still to be read.
+/// The unread rest of a file.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {

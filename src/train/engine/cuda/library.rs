@@ -1,4 +1,4 @@
-//! Shared libraries that are looked for at run time.
+//! Shared libraries found at run time.
 
 #[cfg(unix)]
 use std::ffi::c_int;
@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Library(*mut c_void);
 
-// SAFETY: a handle is a number for the loader, which takes calls from any thread.
+// SAFETY: a handle is a number for the loader, which accepts calls from any thread.
 unsafe impl Send for Library {}
 // SAFETY: likewise.
 unsafe impl Sync for Library {}
@@ -29,7 +29,7 @@ unsafe extern "system" {
 #[cfg(unix)]
 unsafe fn load(name: &CStr) -> *mut c_void {
     const NOW: c_int = 2;
-    // A library's own functions before those of the program that have their names.
+    // A library's own functions take precedence over those of the program with the same names.
     let deep = if cfg!(all(target_os = "linux", target_env = "gnu")) {
         8
     } else {
@@ -47,18 +47,18 @@ unsafe fn load(name: &CStr) -> *mut c_void {
 
 #[cfg(unix)]
 unsafe fn find(library: *mut c_void, name: &CStr) -> *mut c_void {
-    // SAFETY: `library` is open for good; `name` ends in a zero byte.
+    // SAFETY: `library` is never closed; `name` ends in a zero byte.
     unsafe { dlsym(library, name.as_ptr()) }
 }
 
 #[cfg(windows)]
 unsafe fn find(library: *mut c_void, name: &CStr) -> *mut c_void {
-    // SAFETY: `library` is open for good; `name` ends in a zero byte.
+    // SAFETY: `library` is never closed; `name` ends in a zero byte.
     unsafe { GetProcAddress(library, name.as_ptr()) }
 }
 
 impl Library {
-    /// The first of `names` that can be opened, and its name.
+    /// The first of `names` that can be opened, with its name.
     pub(super) fn first(names: &[&'static str]) -> Option<(Self, &'static str)> {
         names.iter().find_map(|name| {
             let text = CString::new(*name).ok()?;
@@ -68,7 +68,7 @@ impl Library {
         })
     }
 
-    /// The library in a file.
+    /// The library in the file `path`.
     #[cfg(test)]
     pub(super) fn at(path: &std::path::Path) -> Option<Self> {
         let text = CString::new(path.to_str()?).ok()?;
@@ -86,7 +86,7 @@ impl Library {
         let text = CString::new(name).ok()?;
         // SAFETY: the library is never closed.
         let address = unsafe { find(self.0, &text) };
-        // SAFETY: the caller promises the type, and its size was checked.
+        // SAFETY: the caller guarantees the type, and its size was checked.
         (!address.is_null()).then(|| unsafe { std::mem::transmute_copy(&address) })
     }
 
@@ -99,7 +99,7 @@ impl Library {
         })
     }
 
-    /// cuBLAS of any version whose interface is the same.
+    /// cuBLAS, in any version with the same interface.
     pub(super) fn blas() -> Option<(Self, &'static str)> {
         Self::first(if cfg!(windows) {
             &["cublas64_13.dll", "cublas64_12.dll", "cublas64_11.dll"]

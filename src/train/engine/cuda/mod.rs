@@ -1,12 +1,13 @@
-//! NVIDIA GPUs: what is there ([`probe`], in every build), and training on them (feature `cuda`).
+//! NVIDIA GPUs: which are present ([`probe`], in every build), and training on them (feature `cuda`).
 //!
-//! Parts: `library` (shared libraries found at run time), `driver` (what the driver says, asked without linking against it), `choose`
-//! (whether a device can be used, and why not), `launches` (recorded launches of kernels); with the feature, `api` (the functions of driver and cuBLAS: a door that
-//! looks them up at run time and that no error leaves as a panic), `fused` (the engine, with the kernels of `kernels`) and `place` (the tensor
-//! library's device behind `engine::reference`: stock operations, for comparison). Tests have `api` and `fused` without the feature too, on
-//! the `emulator`.
+//! Parts: `library` (shared libraries found at run time), `driver` (the driver's report, queried without
+//! linking against it), `choose` (whether a device can be used, and why not), `launches` (recorded kernel
+//! launches); with the feature, `api` (the functions of driver and cuBLAS: looks them up at run time, and turns
+//! no error into a panic), `fused` (the engine, with the kernels of `kernels`) and `place` (the tensor
+//! library's device behind `engine::reference`: stock operations, for comparison). Tests have `api` and `fused`
+//! even without the feature, on the `emulator`.
 //!
-//! No CUDA library is linked: one binary runs with and without a GPU, and says which it found.
+//! No CUDA library is linked: one binary runs with and without a GPU, and reports which it found.
 #![expect(
     unsafe_code,
     reason = "functions of the driver, looked up by name and called by address"
@@ -47,30 +48,30 @@ pub(super) type Stock = super::reference::Reference<f32, dfdx::prelude::Cuda>;
 
 use crate::train::{Engine, TrainError, TrainJob};
 
-/// The CUDA version that the kernels of this build need of a driver, as the build script set it (`13.0`).
+/// The CUDA version that the kernels of this build require from a driver, as set by the build script (`13.0`).
 pub const BUILT_FOR: Option<&str> = option_env!("SPECBOOK_CUDA_VERSION");
 
-/// The least compute capability of a GPU that they run on (`80` is 8.0).
+/// The minimum compute capability that the kernels require (`80` is 8.0).
 const BUILT_FOR_COMPUTE: Option<&str> = option_env!("CUDA_COMPUTE_CAP");
 
-/// What this build needs.
+/// The requirements of this build.
 const NEEDS: choose::Needs<'static> = choose::Needs {
     cuda: BUILT_FOR,
     compute: BUILT_FOR_COMPUTE,
 };
 
-/// What this build can do with a GPU.
+/// Support for GPUs in this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
-    /// Nothing: it was built without the feature `cuda`.
+    /// None: it was built without the feature `cuda`.
     None,
-    /// It was built to check the code (feature `cuda-check`): its kernels are empty.
+    /// It was built only to check the code (feature `cuda-check`): its kernels are empty.
     CheckOnly,
     /// Training, scoring, sampling.
     Full,
 }
 
-/// What this build can do with a GPU.
+/// The support for GPUs in this build.
 pub fn support() -> Support {
     if cfg!(feature = "cuda-check") {
         Support::CheckOnly
@@ -84,7 +85,8 @@ pub fn support() -> Support {
 /// Opens the engine on GPU `number`.
 ///
 /// # Errors
-/// This build cannot use one; no driver, too old a driver, no such device, no cuBLAS.
+/// This build does not support GPUs; there is no driver, the driver is too old, or there is no such device or
+/// no cuBLAS.
 pub(crate) fn open(number: usize) -> Result<Box<dyn Engine>, TrainError> {
     usable(number)?;
     engine(number)
@@ -100,36 +102,36 @@ fn engine(number: usize) -> Result<Box<dyn Engine>, TrainError> {
     Err(choose::refusal(number, choose::NO_SUPPORT))
 }
 
-/// Rates of one GPU.
+/// Peak rates of one GPU.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ceilings {
     /// Bytes per second that a copy reads and writes.
     pub(crate) copied: f64,
-    /// Operations per second of products in f32.
+    /// Floating-point operations per second of products in f32.
     pub(crate) f32: f64,
-    /// The same of bfloat16.
+    /// The same for bfloat16.
     pub(crate) bf16: f64,
 }
 
-/// An operation of a step: all launches of one kernel, or products of one size.
+/// An operation of a step: all launches of one kernel, or all products of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Operation {
     /// The kernel, or the sizes of the product.
     pub(crate) name: String,
-    /// Launches in a step.
+    /// Launches per step.
     pub(crate) launches: f64,
-    /// Seconds of a step.
+    /// Seconds per step.
     pub(crate) seconds: f64,
-    /// Bytes of a step that have to be read and written at the least.
+    /// Minimum number of bytes read and written per step.
     pub(crate) bytes: f64,
-    /// Operations of products in a step.
+    /// Floating-point operations of products per step.
     pub(crate) operations: f64,
 }
 
-/// Measures what GPU `number` reaches at its best, in a second or two.
+/// Measures the peak rates of GPU `number`, in a second or two.
 ///
 /// # Errors
-/// As opening it; it fails.
+/// Those of [`open`]; the GPU fails.
 pub(crate) fn ceilings(number: usize) -> Result<Ceilings, TrainError> {
     usable(number)?;
     #[cfg(feature = "cuda")]
@@ -142,10 +144,10 @@ pub(crate) fn ceilings(number: usize) -> Result<Ceilings, TrainError> {
     }
 }
 
-/// Trains a few steps of `job` on GPU `number` and times every operation of a step, the longest first.
+/// Trains a few steps of `job` on GPU `number` and times every operation of a step; the longest comes first.
 ///
 /// # Errors
-/// As opening it; it fails.
+/// Those of [`open`]; the GPU fails.
 pub(crate) fn operations(number: usize, job: &TrainJob<'_>) -> Result<Vec<Operation>, TrainError> {
     usable(number)?;
     #[cfg(any(test, feature = "cuda"))]
@@ -159,10 +161,10 @@ pub(crate) fn operations(number: usize, job: &TrainJob<'_>) -> Result<Vec<Operat
     }
 }
 
-/// Runs recorded launches on GPU `number`, each by itself.
+/// Repeats recorded launches on GPU `number`, each separately.
 ///
 /// # Errors
-/// As opening it; it fails.
+/// Those of [`open`]; the GPU fails.
 pub(crate) fn replayed(
     number: usize,
     recorded: &[launches::Launch],
@@ -184,10 +186,10 @@ pub(crate) fn is_emulated(number: usize) -> bool {
     probe().as_ref().is_ok_and(|it| it.is_emulated(number))
 }
 
-/// Says what can be used of GPU `number`, with an error where nothing can.
+/// Checks whether GPU `number` can be used.
 ///
 /// # Errors
-/// As opening it.
+/// As for opening the engine on it: the reason why it cannot be used.
 pub fn usable(number: usize) -> Result<(), TrainError> {
     let found = probe();
     if support() != Support::CheckOnly || !is_emulated(number) {

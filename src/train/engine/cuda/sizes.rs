@@ -1,21 +1,23 @@
-//! How much memory of the GPU a training takes at most, counted without one: the buffers of `fused`, by their sizes.
+//! The maximum GPU memory of a training run, computed without a GPU from the sizes of the buffers of `fused`.
 
 use crate::spec::{Arch, Dtype, ModelConfig, TrainSettings};
 
-/// What cuBLAS works in. Products repeat bit for bit only with a workspace of one's own; this much is what Hopper GPUs are advised to have.
+/// Workspace of cuBLAS, in bytes. Products repeat bit for bit only with a user-provided workspace; this is the
+/// size recommended for Hopper GPUs.
 pub(super) const WORKSPACE: usize = 32 << 20;
 
-/// Logits are there for so many bytes of rows at a time; their probabilities never.
+/// Maximum size, in bytes, of the logits held at a time; their probabilities are never stored.
 pub(super) const CHUNK: usize = 1 << 30;
 
-/// The sizes of buffers: multiples of a sixteenth of the next power of two, so that batches of nearly the same length share buffers.
+/// Sizes of buffers: multiples of a sixteenth of the next power of two, so that batches of similar lengths
+/// share buffers.
 pub(super) fn rounded(bytes: usize) -> usize {
     bytes
         .max(1)
         .next_multiple_of((bytes.next_power_of_two() / 16).max(512))
 }
 
-/// Bytes of a training's buffers when they are most: at the beginning of the way back.
+/// Peak size of a training run's buffers, in bytes: at the beginning of the backward pass.
 pub(crate) fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> u64 {
     let low = train.dtype == Dtype::Bf16;
     let element = if low { 2 } else { 4 };
@@ -28,7 +30,7 @@ pub(crate) fn training_bytes(model: &ModelConfig, train: &TrainSettings) -> u64 
     };
     let wide = |columns: usize| rounded(4 * rows * columns);
     let of = |columns: usize| rounded(element * rows * columns);
-    // Parameter, gradient, two moments; the rounded copies of matrices.
+    // Parameter, gradient and two moments; the rounded copies of matrices.
     let slots = model.tensors();
     let lens = slots.iter().map(|slot| slot.shape.0 * slot.shape.1);
     let parameters: usize = lens

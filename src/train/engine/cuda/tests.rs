@@ -1,11 +1,11 @@
-//! What is said where a GPU cannot be used, from made-up drivers; and a machine that has none.
+//! Messages for GPUs that cannot be used, from made-up drivers; and for a machine without one.
 
 use super::choose::{Needs, choose, supported};
 use super::driver::{Ask, Blas, ask, described};
 use super::*;
 use crate::train::TrainError;
 
-/// A driver that answers as it is told.
+/// A driver with preset answers.
 #[derive(Clone, Default)]
 struct Made {
     init: u32,
@@ -105,7 +105,7 @@ fn records_say_on_what_their_bits_depend() {
     let isa = described(&driver, 1).unwrap();
     insta::assert_snapshot!(isa, @"sm_90 GPU 1, cuBLAS 13.1.0, one stream, workspace of 32 MiB+driver 580.65.06");
     assert_eq!(described(&driver, 2), None);
-    // Another driver computes the same; another cuBLAS, or another GPU, does not promise to.
+    // Another driver computes the same; another cuBLAS or GPU does not promise to.
     for dtype in ["f32", "bf16"] {
         let numerics = |isa: &str| crate::record::Numerics {
             engine: "cuda".to_owned(),

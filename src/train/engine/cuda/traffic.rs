@@ -1,9 +1,9 @@
-//! What a launch of the engine's kernels has to do at the least: bytes to read and write, each number once, tables and small vectors left out; and
-//! of attention the operations of its products.
+//! The minimum work of a kernel launch of the engine: bytes to read and write, counting each number once and
+//! omitting tables and small vectors; and for attention, the operations of its products.
 
 use std::ffi::c_void;
 
-/// Sizes of an attention, the first numbers of what kernels get by value.
+/// Sizes of an attention: the first numbers of the structure that kernels receive by value.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Attention {
@@ -13,10 +13,10 @@ struct Attention {
     width: i32,
 }
 
-/// Numbers that a block of the optimizer's kernels takes at most.
+/// Maximum number of elements that a block of the optimizer's kernels handles.
 const PIECE: u64 = 1 << 14;
 
-/// The bytes of a launch; 0 for kernels that are not the engine's.
+/// The bytes of a launch; 0 for kernels of others.
 pub(super) unsafe fn bytes(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c_void) -> u64 {
     // SAFETY: each kernel has the parameters that are read for its name.
     let int = |at: usize| u64::from(unsafe { read::<i32>(parameters, at) }.unsigned_abs());
@@ -33,7 +33,7 @@ pub(super) unsafe fn bytes(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c
     }
     match base {
         "embed_forward" => x * int(5) * if address(1) == 0 { 8 } else { 12 },
-        // The beginnings of the runs lie behind the list of all rows.
+        // The starts of the runs follow the list of all rows.
         "embed_backward" => ((address(2) - address(1)) / 4 + 2 * x) * int(5) * 4,
         "gather_rows" => x * int(3) * 8,
         "norm_forward" => x * int(5) * (4 + element),
@@ -61,19 +61,20 @@ pub(super) unsafe fn bytes(name: &str, [x, y]: [u32; 2], parameters: *mut *mut c
     }
 }
 
-/// Operations of the products within an attention: a multiplication and an addition for each query, earlier key and column; 0 for other kernels.
+/// Operations of the products within an attention: a multiplication and an addition for each query, earlier key
+/// and column; 0 for other kernels.
 pub(super) unsafe fn operations(name: &str, [x, _]: [u32; 2], parameters: *mut *mut c_void) -> f64 {
     let Some(part) = name.strip_prefix("attention_") else {
         return 0.0;
     };
-    // Products with queries or their slopes, keys and values.
+    // Products with queries or their gradients, keys and values.
     let (products, at) = match part.split('_').next() {
         Some("forward") => (2.0, 3),
         Some("queries") => (3.0, 5),
         Some("keys") => (4.0, 5),
         _ => return 0.0,
     };
-    // SAFETY: these are the places of the kernel's parameters.
+    // SAFETY: these are the positions of the kernel's parameters.
     let (tiles, shape) = unsafe {
         (
             read::<i32>(parameters, at),
@@ -81,7 +82,7 @@ pub(super) unsafe fn operations(name: &str, [x, _]: [u32; 2], parameters: *mut *
         )
     };
     let [length, width] = [shape.length, shape.width].map(f64::from);
-    // A block of the gradients of keys goes over all heads of its group.
+    // A block that computes gradients of keys handles all heads of its group.
     let group = if products > 3.0 {
         f64::from(shape.heads / shape.kv_heads.max(1))
     } else {
@@ -91,7 +92,7 @@ pub(super) unsafe fn operations(name: &str, [x, _]: [u32; 2], parameters: *mut *
     products * heads * length * (length + 1.0) * width
 }
 
-/// Each of queries, keys, values, outputs and their slopes once.
+/// Queries, keys, values, outputs and their gradients, each once.
 unsafe fn attention(part: &str, blocks: u64, element: u64, parameters: *mut *mut c_void) -> u64 {
     let kind = part.split('_').next().unwrap_or_default();
     let (tiles_at, shape_at) = match kind {
@@ -99,7 +100,7 @@ unsafe fn attention(part: &str, blocks: u64, element: u64, parameters: *mut *mut
         "forward" => (3, 4),
         _ => (5, 6),
     };
-    // SAFETY: these are the places of the kernel's parameters.
+    // SAFETY: these are the positions of the kernel's parameters.
     let (tiles, shape) = unsafe {
         (
             read::<i32>(parameters, tiles_at),

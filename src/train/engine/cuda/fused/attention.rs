@@ -1,4 +1,5 @@
-//! Projection to queries, keys and values, rotary positions and causal attention; and the same for new positions after cached ones.
+//! Projection to queries, keys and values, rotary positions and causal attention; also for new positions after
+//! cached ones.
 
 use super::gpu::{Gpu, launch};
 use super::layers::Masks;
@@ -12,10 +13,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The widest head that the kernels have room for.
+/// The widest head supported by the kernels.
 pub(super) const WIDEST: usize = 256;
 
-/// An attention as the kernels take it.
+/// An attention in the form that the kernels take.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Shape {
@@ -38,7 +39,7 @@ impl Shape {
     }
 }
 
-/// How the kernels of a head's width share out the rows.
+/// How the kernels for a head width divide the rows.
 #[derive(Clone, Copy)]
 struct Tiling {
     padded: usize,
@@ -64,7 +65,7 @@ impl Tiling {
     }
 }
 
-/// Cosines and sines of the model at hand, kept for the next layer, step and token.
+/// Cosines and sines of the current model, kept for the next layer, step and token.
 #[derive(Default)]
 pub(super) struct Ropes(RefCell<Option<Rope>>);
 
@@ -93,7 +94,8 @@ impl Ropes {
 }
 
 impl Rope {
-    /// Turns queries and keys of `rows` rows of `qkv`; row `r` is at position `places[r]`, or `r % length` where `places` is none (0).
+    /// Rotates queries and keys of `rows` rows of `qkv`, (N, (H + 2 K) Dh); row `r` is at position `places[r]`,
+    /// or at `r % length` if `places` is null (0).
     fn turn(&self, gpu: &Gpu, qkv: u64, places: u64, rows: usize, shape: Shape, by: f32) {
         let heads = shape.heads + shape.kv_heads;
         let stride = (shape.heads + 2 * shape.kv_heads) * shape.width;
@@ -177,7 +179,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
                 rows as i32,
                 shape
             );
-            // Together all columns of (N, (H + 2 K) Dh).
+            // Together they write all columns of (N, (H + 2 K) Dh).
             for (part, part_heads) in [
                 ("attention_queries", n_heads),
                 ("attention_keys", n_kv_heads),
@@ -208,7 +210,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     Ok(y.put_tape(tape))
 }
 
-/// Keys (turned) and values of one layer: (sequences, capacity, K Dh) each.
+/// Rotated keys, and values, of one layer: (sequences, capacity, K Dh) each.
 pub(crate) struct Cache {
     keys: Rc<Buffer>,
     values: Rc<Buffer>,

@@ -1,4 +1,4 @@
-//! What a GPU reaches at its best: copies, and products of large squares.
+//! The peak performance of a GPU: copies, and products of large square matrices.
 
 use super::super::{Ceilings, api};
 use super::gpu::{Factor, Gpu};
@@ -9,7 +9,7 @@ use std::time::Instant;
 /// Measures GPU `number`, in a second or two.
 ///
 /// # Errors
-/// It cannot be used, or fails.
+/// The GPU cannot be used, or fails.
 pub(in crate::train::engine::cuda) fn measured(number: usize) -> Result<Ceilings, TrainError> {
     let [f32, bf16] = [Dtype::F32, Dtype::Bf16].map(|dtype| product(number, dtype));
     Ok(Ceilings {
@@ -19,10 +19,10 @@ pub(in crate::train::engine::cuda) fn measured(number: usize) -> Result<Ceilings
     })
 }
 
-/// Work is made larger until it takes this long, in seconds.
+/// The work is increased until it takes this long, in seconds.
 const LONG: f64 = 0.02;
 
-/// The best of three times, in seconds; `work` is begun on the GPU and waited for.
+/// The best of three times, in seconds; `work` is started on the GPU and waited for.
 fn timed(gpu: &Gpu, at: u64, work: impl Fn()) -> f64 {
     let once = || {
         let began = Instant::now();
@@ -40,7 +40,7 @@ fn copied(number: usize) -> Result<f64, TrainError> {
     loop {
         let (from, to) = (gpu.zeros(floats), gpu.zeros(floats));
         let seconds = timed(&gpu, to.at, || {
-            // SAFETY: both buffers have so many bytes.
+            // SAFETY: both buffers have this many bytes.
             unsafe { api::cuMemcpyDtoD_v2(to.at, from.at, 4 * floats) };
         });
         api::check()?;
@@ -51,7 +51,7 @@ fn copied(number: usize) -> Result<f64, TrainError> {
     }
 }
 
-/// Numbers that are not zeros: zeros cost a GPU less.
+/// Operations per second of a product of non-zero numbers, because zeros take a GPU less time.
 fn product(number: usize, dtype: Dtype) -> Result<f64, TrainError> {
     let gpu = Gpu::open(number, dtype)?;
     let mut size = 128;

@@ -1,4 +1,5 @@
-//! A GPU as the fused operations use it: kernels by name, matrix products, uploads and downloads, all on one stream.
+//! A GPU as used by the fused operations: kernels by name, matrix products, uploads and downloads, all on one
+//! stream.
 
 use super::super::api::{self, Handle};
 use super::super::sizes::WORKSPACE;
@@ -12,13 +13,13 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, c_int, c_void};
 use std::rc::Rc;
 
-/// Machine code of `kernels/kernels.cu`, which `scripts/build-cuda.sh` makes.
+/// Machine code of `kernels/kernels.cu`, built by `scripts/build-cuda.sh`.
 #[cfg(all(feature = "cuda", not(feature = "cuda-check")))]
 static IMAGE: &[u8] = include_bytes!(env!(
     "SPECBOOK_CUDA_KERNELS",
     "scripts/build-cuda.sh compiles the kernels and builds with them"
 ));
-/// None in builds that only check the code: the emulated GPU of the tests takes kernels by their names.
+/// Empty in builds that only check the code: the emulated GPU of the tests finds kernels by name.
 #[cfg(not(all(feature = "cuda", not(feature = "cuda-check"))))]
 static IMAGE: &[u8] = &[0];
 
@@ -26,7 +27,7 @@ static IMAGE: &[u8] = &[0];
 pub(super) struct Gpu {
     /// Whether activations and the factors of products are bfloat16.
     pub(super) low: bool,
-    /// What owns what.
+    /// The ownership of buffers by matrices.
     pub(super) table: RefCell<Table>,
     functions: RefCell<BTreeMap<String, Handle>>,
     module: Handle,
@@ -37,13 +38,13 @@ pub(super) struct Gpu {
     pool: Rc<Pool>,
 }
 
-/// A value as a kernel's parameter: it outlives the launch, which copies it.
+/// A value as a kernel's parameter; it must outlive the launch, which copies it.
 pub(super) fn parameter<T: Copy>(value: &T) -> *mut c_void {
     std::ptr::from_ref(value).cast_mut().cast()
 }
 
-/// Launches `$name` with `$threads` threads in each of `$blocks` blocks. The values are the kernel's parameters, in its own types: addresses are
-/// `u64`, whole numbers `i32`.
+/// Launches `$name` with `$threads` threads in each of `$blocks` blocks. The values are the kernel's
+/// parameters, in its own types: addresses are `u64`, integers `i32`.
 macro_rules! launch {
     ($gpu:expr, $name:expr, $blocks:expr, $threads:expr, $($value:expr),+ $(,)?) => {
         // SAFETY: the kernel of this name has these parameters; tests run each of them.
@@ -59,12 +60,12 @@ pub(super) struct Factor {
     pub(super) at: u64,
     /// Numbers in a row.
     pub(super) columns: usize,
-    /// Whether the transpose is meant.
+    /// Whether it is used as its transpose.
     pub(super) transposed: bool,
 }
 
 impl Factor {
-    /// The matrix as it stands.
+    /// The matrix, not transposed.
     pub(super) fn new(at: u64, columns: usize) -> Self {
         Self {
             at,
@@ -86,12 +87,12 @@ impl Gpu {
     /// Opens GPU `number`.
     ///
     /// # Errors
-    /// It cannot be used.
+    /// The GPU cannot be used.
     pub(super) fn open(number: usize, dtype: Dtype) -> Result<Self, TrainError> {
         api::enter(number);
         let (mut module, mut blas) = (std::ptr::null_mut(), std::ptr::null_mut());
         let pool = Rc::new(Pool::default());
-        // SAFETY: the image is there for good; the handles outlive the calls.
+        // SAFETY: the image is static; the handles outlive the calls.
         unsafe {
             api::cuModuleLoadData(&raw mut module, IMAGE.as_ptr().cast());
             api::cublasCreate_v2(&raw mut blas);
@@ -114,7 +115,8 @@ impl Gpu {
         api::check().map(|()| gpu)
     }
 
-    /// Begins a pass over `rows` rows. Where batches have many lengths, what waits for other lengths is freed first.
+    /// Begins a pass over `rows` rows. If batches have many lengths, buffers kept for other lengths are freed
+    /// first.
     pub(super) fn begin_pass(&self, rows: usize) {
         self.table.borrow_mut().begin_pass();
         if self.sizes.crowded_by(rows) {
@@ -122,45 +124,45 @@ impl Gpu {
         }
     }
 
-    /// Gives memory that waits back to the driver.
+    /// Returns unused memory to the driver.
     pub(super) fn release(&self) {
         self.pool.clear();
     }
 
-    /// Room for `len` bytes.
+    /// A buffer for `len` bytes.
     pub(super) fn bytes(&self, len: usize) -> Rc<Buffer> {
         Rc::new(self.pool.buffer(len))
     }
 
-    /// Room for `len` numbers in f32.
+    /// A buffer for `len` numbers in f32.
     pub(super) fn floats(&self, len: usize) -> Rc<Buffer> {
         self.bytes(4 * len)
     }
 
-    /// Room for `len` numbers in f64.
+    /// A buffer for `len` numbers in f64.
     pub(super) fn doubles(&self, len: usize) -> Rc<Buffer> {
         self.bytes(8 * len)
     }
 
-    /// Room for `len` numbers of activations: f32, or bfloat16.
+    /// A buffer for `len` numbers of activations: f32 or bfloat16.
     pub(super) fn activations(&self, len: usize) -> Rc<Buffer> {
         self.bytes(if self.low { 2 } else { 4 } * len)
     }
 
-    /// Numbers that are 0.
+    /// A buffer of `len` zeros in f32.
     pub(super) fn zeros(&self, len: usize) -> Rc<Buffer> {
         let buffer = self.floats(len);
-        // SAFETY: the buffer has room.
+        // SAFETY: the buffer is large enough.
         unsafe { api::cuMemsetD8_v2(buffer.at, 0, 4 * len) };
         buffer
     }
 
-    /// The name of a kernel that comes for both kinds of activations.
+    /// The name of a kernel that exists for both types of activations.
     pub(super) fn typed(&self, name: &str) -> String {
         format!("{name}_{}", if self.low { "bf16" } else { "f32" })
     }
 
-    /// Launches kernel `name`: `blocks` in x and y.
+    /// Launches kernel `name`; `blocks` has the numbers of blocks in x and y.
     ///
     /// # Safety
     /// `parameters` are those of the kernel, and it stays within its buffers.
@@ -182,7 +184,7 @@ impl Gpu {
         let (x, y) = (blocks.0 as u32, blocks.1 as u32);
         let (stream, extra) = (std::ptr::null_mut(), std::ptr::null_mut());
         let parameters = parameters.as_mut_ptr();
-        // SAFETY: as the caller promises; the driver copies the parameters.
+        // SAFETY: as promised by the caller; the driver copies the parameters.
         profile::launch(name, [x, y], parameters, || unsafe {
             api::cuLaunchKernel(
                 function, x, y, 1, threads, 1, 1, 0, stream, parameters, extra,
@@ -271,7 +273,7 @@ impl Gpu {
         );
     }
 
-    /// Puts small things onto the GPU without waiting for it.
+    /// Copies small data to the GPU without waiting for it.
     pub(super) fn send<T: Copy>(&self, values: &[T]) -> Rc<Buffer> {
         let bytes = size_of_val(values);
         let buffer = self.bytes(bytes);
@@ -281,7 +283,7 @@ impl Gpu {
         else {
             return buffer;
         };
-        // SAFETY: both have room for all bytes; the room is not written again before the GPU has read it.
+        // SAFETY: both are large enough; the host memory is not overwritten before the GPU has read it.
         unsafe {
             std::ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), room.cast(), bytes);
             api::cuMemcpyHtoDAsync_v2(buffer.at, room, bytes, std::ptr::null_mut());
@@ -289,21 +291,21 @@ impl Gpu {
         buffer
     }
 
-    /// Puts numbers onto the GPU.
+    /// Copies numbers to the GPU.
     pub(super) fn upload(&self, values: &[f32]) -> Rc<Buffer> {
         let buffer = self.floats(values.len());
-        // SAFETY: the buffer has room.
+        // SAFETY: the buffer is large enough.
         unsafe {
             api::cuMemcpyHtoD_v2(buffer.at, values.as_ptr().cast(), size_of_val(values));
         }
         buffer
     }
 
-    /// Gets `len` numbers: waits until the GPU has done everything.
+    /// Downloads `len` numbers; waits until the GPU has finished all work.
     pub(super) fn download<T: Copy + Default>(&self, at: u64, len: usize) -> Vec<T> {
         let mut values = vec![T::default(); len];
         let bytes = size_of_val(&values[..]);
-        // SAFETY: the vector has room.
+        // SAFETY: the vector is large enough.
         unsafe { api::cuMemcpyDtoH_v2(values.as_mut_ptr().cast(), at, bytes) };
         self.staging.borrow_mut().reuse();
         values
@@ -312,7 +314,7 @@ impl Gpu {
 
 impl Drop for Gpu {
     fn drop(&mut self) {
-        // SAFETY: made in `open`; nobody uses them after this.
+        // SAFETY: made in `open` and not used after this.
         unsafe {
             api::cublasDestroy_v2(self.blas);
             api::cuModuleUnload(self.module);

@@ -11,7 +11,7 @@ use dfdx::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A loss as the kernels take it.
+/// A loss in the form that the kernels take.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Terms {
@@ -42,15 +42,16 @@ impl Terms {
     }
 }
 
-/// The numbers that one download brings at the end of a step: norm and clipping factor, then the two sums of each micro-batch's loss.
+/// The numbers downloaded together at the end of a step: norm and clipping factor, then the two sums of each
+/// micro-batch's loss.
 pub(super) struct Late {
     room: Rc<super::memory::Buffer>,
-    /// Targets that count, for each micro-batch of the step so far.
+    /// Number of scored targets for each micro-batch of the step so far.
     counted: RefCell<Vec<usize>>,
 }
 
 impl Late {
-    /// Room for the micro-batches of the longest step there can be.
+    /// Allocates room for the largest possible number of micro-batches in a step.
     pub(super) fn new(gpu: &Gpu) -> Self {
         Self {
             room: gpu.doubles(2 + 2 * (usize::from(u16::MAX) + 1)),
@@ -58,19 +59,19 @@ impl Late {
         }
     }
 
-    /// Where norm and factor go.
+    /// The address for norm and factor.
     pub(super) fn norm(&self) -> u64 {
         self.room.at
     }
 
-    /// Where the sums of the next micro-batch go, of which `counted` targets count.
+    /// The address for the sums of the next micro-batch, which has `counted` scored targets.
     fn next(&self, counted: usize) -> u64 {
         let mut all = self.counted.borrow_mut();
         all.push(counted);
         self.room.at + 16 * all.len() as u64
     }
 
-    /// What is there since the last call.
+    /// Reads everything written since the last call.
     pub(super) fn read(&self, gpu: &Gpu) -> Readings {
         let counted = self.counted.take();
         let numbers: Vec<f64> = gpu.download(self.room.at, 2 + 2 * counted.len());
@@ -89,7 +90,8 @@ fn means(sums: &[f64], counted: usize) -> [f64; 2] {
     }
 }
 
-/// The gradients are formed here, in the forward pass, where the logits are; that of `x` is handed on by the tape.
+/// The gradients are computed here, in the forward pass, where the logits are available; the tape passes on
+/// that of `x`.
 pub(super) fn loss<T: Tape<f32, Cpu>>(
     ops: &CudaFused,
     x: Matrix<CudaFused, T>,
@@ -168,7 +170,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         }
         Ok(())
     });
-    // Means come later, by `Operations::readings`.
+    // The means are available later, from `Operations::readings`.
     Ok(here([0.0; 2], tape))
 }
 

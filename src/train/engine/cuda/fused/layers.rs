@@ -1,8 +1,8 @@
 //! Embedding, norm, feed-forward layer, linear layer with residual.
 //!
-//! Shapes in the comments: N rows (ids of all sequences), D = dim, F the feed-forward width, I inputs and O outputs of a linear
-//! layer; a gradient has the shape of its value. The residual stream and gradients of parameters are f32, what is between operations
-//! is f32 or bfloat16.
+//! Shapes in the comments: N rows (ids of all sequences), D = dim, F the feed-forward width, I inputs and O
+//! outputs of a linear layer; a gradient has the shape of its value. The residual stream and the gradients of
+//! parameters are f32; values passed between operations are f32 or bfloat16.
 
 use super::gpu::{Gpu, launch};
 use super::linear::{Parameters, parts};
@@ -13,7 +13,7 @@ use crate::train::engine::ops::{Activation, Linear, Matrix, NormKind};
 use dfdx::prelude::*;
 use std::rc::Rc;
 
-/// Dropout as the kernels take it.
+/// Dropout in the form that the kernels take.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub(super) struct Masks {
@@ -37,7 +37,8 @@ impl From<Option<Dropout>> for Masks {
     }
 }
 
-/// Adds the rows of `gy` (N, D), by their ids, to those of the gradient of a table: the rows of one id in order, by one block.
+/// Adds the rows of `gy` (N, D) to the rows of a table's gradient selected by their ids; the rows of one id are
+/// added in order, by one block.
 fn add_rows(gpu: &Gpu, gy: u64, ids: &[i32], table: (usize, usize), columns: usize, masks: Masks) {
     let mut order: Vec<i32> = (0..ids.len() as i32).collect();
     order.sort_by_key(|&row| ids[row as usize]);
@@ -51,7 +52,7 @@ fn add_rows(gpu: &Gpu, gy: u64, ids: &[i32], table: (usize, usize), columns: usi
     }
     let blocks = keys.len();
     starts.push(ids.len() as i32);
-    // One upload, as large for every batch of so many rows.
+    // One upload, of the same size for every batch with this number of rows.
     starts.resize(ids.len() + 1, 0);
     keys.resize(ids.len(), 0);
     let lists = gpu.send(&[order, starts, keys].concat());
@@ -244,7 +245,7 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
         let gpu = Rc::clone(gpu);
         tape.add_backward_op(move |_| {
             let gy = gpu.taken(output, rows * hidden);
-            // The values give way to their gradients.
+            // The gradients overwrite the values.
             match activation {
                 Activation::Swiglu => {
                     let name = gpu.typed("swiglu_backward");

@@ -9,7 +9,8 @@ use crate::train::engine::ops::{Linear, Matrix};
 use dfdx::prelude::*;
 use std::rc::Rc;
 
-/// Blocks that share the rows of a sum over rows: a number of the shape, not of the GPU, because it decides the order of the additions.
+/// Number of blocks that share a sum over rows. It depends on the shape, not on the GPU, because it determines
+/// the order of the additions.
 pub(super) fn parts(rows: usize, most: usize) -> usize {
     rows.clamp(1, most)
 }
@@ -35,16 +36,17 @@ impl Parameters {
     }
 }
 
-/// What an operation multiplies by its parameters: (N, I) of activations.
+/// The input of an operation's product with its parameters: activations (N, I).
 pub(super) struct Input {
     pub(super) values: Rc<Buffer>,
     pub(super) number: usize,
-    /// Whether its gradient is f32 whatever activations are: the matrix came from the host.
+    /// Whether its gradient is f32 regardless of the type of activations, because the matrix came from the
+    /// host.
     wide: bool,
 }
 
 impl Gpu {
-    /// The address of a parameter as products read it: rounded to bfloat16 where they are in bfloat16.
+    /// The address of a parameter as a factor of products: the rounded copy if factors are bfloat16.
     pub(super) fn factor(&self, parameter: usize, len: usize) -> u64 {
         let values = self.table.borrow().values(parameter);
         if !self.low {
@@ -58,7 +60,7 @@ impl Gpu {
         low.at
     }
 
-    /// Numbers rounded to bfloat16.
+    /// A copy of numbers rounded to bfloat16.
     pub(super) fn rounded(&self, values: u64, len: usize) -> Rc<Buffer> {
         let low = self.activations(len);
         launch!(
@@ -73,7 +75,7 @@ impl Gpu {
         low
     }
 
-    /// Takes what an operation multiplies by its parameters.
+    /// Takes the input of an operation's product.
     pub(super) fn input(&self, x: &Matrix<CudaFused>) -> Input {
         let (number, mut table) = (number(x), self.table.borrow_mut());
         let wide = table.kind(number) == Kind::Uploaded;
@@ -94,7 +96,7 @@ impl Gpu {
         parameter.map_or(0, |parameter| self.table.borrow().values(parameter).at)
     }
 
-    /// The gradient of a parameter, zeros at first.
+    /// The gradient of a parameter, initially zeros.
     pub(super) fn gradient(&self, parameter: usize, len: usize) -> Rc<Buffer> {
         if let Some(gradient) = self.table.borrow().gradient(parameter) {
             return gradient;
@@ -105,13 +107,13 @@ impl Gpu {
         zeros
     }
 
-    /// The gradient of an operation's output; zeros where nothing was computed from it.
+    /// The gradient of an operation's output; zeros if nothing was computed from it.
     pub(super) fn taken(&self, output: usize, len: usize) -> Rc<Buffer> {
         let taken = self.table.borrow_mut().take_gradient(output);
         taken.unwrap_or_else(|| self.zeros(len))
     }
 
-    /// Adds `gradient`, in f32, to that of matrix `of`.
+    /// Adds `gradient`, in f32, to the gradient of matrix `of`.
     pub(super) fn accumulate(&self, of: usize, gradient: Rc<Buffer>, len: usize) {
         let there = self.table.borrow().gradient(of);
         match there {
@@ -127,7 +129,7 @@ impl Gpu {
         y
     }
 
-    /// As [`Gpu::projected`], from and to given places.
+    /// Like [`Gpu::projected`], from and to given addresses.
     pub(super) fn project_into(&self, x: u64, layer: Parameters, rows: usize, y: u64) {
         let Parameters {
             outputs, inputs, ..

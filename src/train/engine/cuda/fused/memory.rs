@@ -1,6 +1,8 @@
-//! Memory of a job on the GPU: buffers that are used again, numbers that travel in page-locked memory, and what matrix owns what.
+//! Memory of a job on the GPU: reused buffers, small uploads through page-locked memory, and the ownership of
+//! buffers by matrices.
 //!
-//! All calls are on one stream, so that a buffer can have its next owner as soon as the last call that uses it was made.
+//! All calls are on one stream, so a buffer can get its next owner as soon as the last call that uses it was
+//! issued.
 
 use super::super::api;
 use super::super::sizes::rounded;
@@ -9,8 +11,8 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::rc::Rc;
 
-/// Memory that waits to be used again, by size. Nothing is asked of the driver while there is some: allocations of drivers without memory pools
-/// wait for the GPU.
+/// Unused buffers, by size. Nothing is requested from the driver while a suitable one exists, because drivers
+/// without memory pools wait for the GPU before allocating.
 #[derive(Default)]
 pub(super) struct Pool(RefCell<BTreeMap<usize, Vec<u64>>>);
 
@@ -32,13 +34,13 @@ impl Pool {
         }
     }
 
-    /// Gives all that waits back to the driver.
+    /// Returns all unused buffers to the driver.
     pub(super) fn clear(&self) {
         for at in std::mem::take(&mut *self.0.borrow_mut())
             .into_values()
             .flatten()
         {
-            // SAFETY: nobody owns it any more.
+            // SAFETY: it has no owner any more.
             unsafe { api::cuMemFree_v2(at) };
         }
     }
@@ -50,7 +52,8 @@ impl Drop for Pool {
     }
 }
 
-/// Memory on the GPU, which goes back to its pool. After a failure of the GPU it may be none, at 0: nothing is launched then.
+/// Memory on the GPU, returned to its pool when dropped. After a failure of the GPU it may be null, at address
+/// 0; nothing is launched then.
 pub(super) struct Buffer {
     /// Its address.
     pub(super) at: u64,
@@ -67,8 +70,8 @@ impl Drop for Buffer {
     }
 }
 
-/// Page-locked memory of the host, from which small uploads start without waiting for the GPU. What is in it must stay until the GPU has read it,
-/// so it is filled from the beginning again only after a download.
+/// Page-locked host memory, from which small uploads start without waiting for the GPU. Its contents must stay
+/// until the GPU has read them, so it is refilled from the beginning only after a download.
 #[derive(Default)]
 pub(super) struct Staging {
     blocks: Vec<(*mut c_void, usize)>,
@@ -78,7 +81,7 @@ pub(super) struct Staging {
 impl Staging {
     const BLOCK: usize = 1 << 20;
 
-    /// Room for `bytes` bytes; `None` where there is none, which is a fault.
+    /// Room for `bytes` bytes; `None`, which is a fault, if there is none.
     pub(super) fn room(&mut self, bytes: usize) -> Option<*mut c_void> {
         let fits = self
             .blocks
@@ -101,13 +104,13 @@ impl Staging {
         Some(room)
     }
 
-    /// The GPU has read everything: the largest block is enough from now on.
+    /// Called when the GPU has read everything; from now on, the largest block suffices.
     pub(super) fn reuse(&mut self) {
         self.used = 0;
         while self.blocks.len() > 1 {
             let smallest = (0..self.blocks.len()).min_by_key(|index| self.blocks[*index].1);
             let (at, _) = self.blocks.swap_remove(smallest.unwrap_or(0));
-            // SAFETY: allocated here, read by nobody any more.
+            // SAFETY: allocated here and no longer read.
             unsafe { api::cuMemFreeHost(at) };
         }
     }
@@ -122,26 +125,28 @@ impl Drop for Staging {
     }
 }
 
-/// What a matrix is.
+/// The kind of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// f32, from the host: it stays until the job ends. Others go with the operation that takes them.
+    /// f32, from the host; it stays until the job ends. The other kinds are released by the operation that
+    /// takes them.
     Uploaded,
     /// f32: the residual stream.
     Stream,
-    /// f32 or bfloat16, as the job has it, and so is its gradient.
+    /// f32 or bfloat16, as set for the job; its gradient has the same type.
     Activation,
 }
 
-/// What belongs to a matrix.
+/// The buffers of a matrix.
 struct Entry {
     values: Rc<Buffer>,
-    /// Rounded to bfloat16, for products.
+    /// A copy rounded to bfloat16, for products.
     low: Option<Rc<Buffer>>,
     kind: Kind,
 }
 
-/// What matrix owns what: the tensor library's matrices hold a number of this table and nothing else.
+/// The ownership of buffers by matrices: the tensor library's matrices contain only an entry number of this
+/// table.
 #[derive(Default)]
 pub(super) struct Table {
     entries: Vec<Option<Entry>>,
@@ -150,7 +155,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Enters a matrix; its number.
+    /// Adds a matrix; returns its number.
     pub(super) fn enter(&mut self, values: Rc<Buffer>, kind: Kind) -> usize {
         let entry = Some(Entry {
             values,
@@ -174,7 +179,7 @@ impl Table {
         Rc::clone(&self.entry(number).values)
     }
 
-    /// What matrix `number` is.
+    /// The kind of matrix `number`.
     pub(super) fn kind(&self, number: usize) -> Kind {
         self.entry(number).kind
     }
@@ -184,7 +189,7 @@ impl Table {
         entry.expect("a matrix is used once by value, and before the next pass")
     }
 
-    /// The values of matrix `number`, which nobody reads by its number any more.
+    /// The values of matrix `number`, which is no longer read by its number.
     pub(super) fn take(&mut self, number: usize) -> Rc<Buffer> {
         let values = self.values(number);
         if self.kind(number) != Kind::Uploaded {
@@ -194,19 +199,20 @@ impl Table {
         values
     }
 
-    /// The rounded copy of matrix `number`, where there is one.
+    /// The rounded copy of matrix `number`, if there is one.
     pub(super) fn low(&self, number: usize) -> Option<Rc<Buffer>> {
         self.entry(number).low.clone()
     }
 
-    /// Keeps a rounded copy.
+    /// Stores a rounded copy.
     pub(super) fn set_low(&mut self, number: usize, low: Rc<Buffer>) {
         if let Some(Some(entry)) = self.entries.get_mut(number) {
             entry.low = Some(low);
         }
     }
 
-    /// Forgets what the last pass left: a matrix that no operation took, gradients of no parameter.
+    /// Discards the leftovers of the last pass: matrices that no operation took, and gradients other than those
+    /// of parameters.
     pub(super) fn begin_pass(&mut self) {
         for (number, slot) in self.entries.iter_mut().enumerate() {
             if slot
@@ -222,17 +228,17 @@ impl Table {
             .retain(|number, _| entries.get(*number).is_some_and(Option::is_some));
     }
 
-    /// The gradient of matrix `number`, where it has one.
+    /// The gradient of matrix `number`, if it has one.
     pub(super) fn gradient(&self, number: usize) -> Option<Rc<Buffer>> {
         self.gradients.get(&number).cloned()
     }
 
-    /// Gives matrix `number` its first gradient.
+    /// Sets the first gradient of matrix `number`.
     pub(super) fn set_gradient(&mut self, number: usize, gradient: Rc<Buffer>) {
         self.gradients.insert(number, gradient);
     }
 
-    /// Takes the gradient of an operation's output: nothing adds to it any more.
+    /// Takes the gradient of an operation's output, to which nothing is added any more.
     pub(super) fn take_gradient(&mut self, number: usize) -> Option<Rc<Buffer>> {
         self.gradients.remove(&number)
     }

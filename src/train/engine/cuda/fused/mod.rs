@@ -1,15 +1,18 @@
-//! The CUDA engine: every operation is one of our kernels (`kernels`) or a product of cuBLAS, on one stream.
+//! The CUDA engine: every operation is one of our kernels (`kernels`) or a cuBLAS product, on one stream.
 //!
-//! The tensor library keeps the tape. Its matrices hold no numbers here: each is a handle, the number of an entry in [`memory::Table`], which
-//! owns memory of the GPU; gradients are kept there too, and operations on the tape find them by the same numbers. A matrix's number is free
-//! again when an operation takes it by value (`norm` leaves it to the residual); going back, gradients come and go in the mirrored order, so
-//! that two owners of a number never meet.
+//! The tensor library keeps the tape. Its matrices contain no numbers here: each is a handle, the number of an
+//! entry in [`memory::Table`], which owns GPU memory. Gradients are kept there too, and operations on the tape
+//! find them by the same numbers. A matrix's number becomes free when an operation takes the matrix by value
+//! (`norm` leaves it to the residual); in the backward pass, gradients come and go in the reverse order, so two
+//! owners of a number never overlap.
 //!
-//! Within a step the host waits for the GPU once, at its end ([`Operations::readings`]), and memory is asked of the driver in the first step only.
-//! Sums have a fixed order and products a workspace of their own: the same bits whenever GPU type and cuBLAS are the same.
+//! Within a step, the host waits for the GPU once, at the end ([`Operations::readings`]), and memory is
+//! requested from the driver only in the first step. Sums have a fixed order and products have their own
+//! workspace, so the same GPU type and cuBLAS give the same bits.
 //!
-//! With `train.dtype: bf16`, what lies between operations and the factors of products are bfloat16, sums f32; parameters, moments, gradients
-//! of parameters, the residual stream and its gradient are f32, and each update writes the rounded copies that products read.
+//! With `train.dtype: bf16`, values passed between operations and the factors of products are bfloat16, and
+//! sums are f32; parameters, moments, gradients of parameters, the residual stream and its gradient are f32,
+//! and each update writes the rounded copies that products read.
 
 mod attention;
 #[cfg(feature = "cuda")]
@@ -41,12 +44,12 @@ use memory::{Buffer, Kind};
 use optimizer::Pieces;
 use std::rc::Rc;
 
-/// A result whose error is the tensor library's.
+/// A result with the tensor library's error.
 type Gives<T> = Result<T, <Cpu as HasErr>::Err>;
 
 /// The operations of one job.
 pub(crate) struct CudaFused {
-    /// Where the tape and the handles are.
+    /// The device of the tape and the handles.
     device: Cpu,
     pieces: Pieces,
     ropes: Ropes,
@@ -54,13 +57,13 @@ pub(crate) struct CudaFused {
     gpu: Rc<Gpu>,
 }
 
-/// The number in the table that a matrix is a handle of.
+/// The table entry to which a matrix is the handle.
 fn number(matrix: &Matrix<CudaFused>) -> usize {
     matrix[[0, 0]] as usize
 }
 
 impl CudaFused {
-    /// A handle of `values`, and its number.
+    /// A handle for `values`, and its number.
     fn matrix(
         &self,
         values: Rc<Buffer>,
@@ -72,7 +75,7 @@ impl CudaFused {
     }
 
     fn handle(&self, number: usize, shape: (usize, usize)) -> Gives<Matrix<Self>> {
-        // f32 holds whole numbers up to 2²⁴: more matrices than there can be at a time.
+        // f32 represents integers up to 2²⁴ exactly: more than the possible number of matrices at a time.
         let scalar: Scalar<Self> = self.device.try_tensor(number as f32)?;
         scalar.try_broadcast_like::<_, Axes2<0, 1>>(&shape)
     }
@@ -137,7 +140,7 @@ impl Operations for CudaFused {
     }
 
     fn release(&self, for_good: bool) {
-        // A checkpoint is made in the memory of the host: what waits on the GPU is not in its way.
+        // A checkpoint is assembled in host memory, so unused GPU memory does not matter.
         if for_good {
             self.gpu.release();
         }
@@ -241,7 +244,7 @@ impl Operations for CudaFused {
         Ok(optimizer::grad_norm_clip(self, parameters, max_norm))
     }
 
-    /// The factor of clipping is the one that [`Operations::grad_norm_clip`] left on the GPU.
+    /// The clipping factor is the one left on the GPU by [`Operations::grad_norm_clip`].
     fn adamw_step(
         &self,
         parameters: &mut [Matrix<Self>],

@@ -8,10 +8,10 @@ use dfdx::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Numbers that a block updates.
+/// Maximum number of elements that a block updates.
 const PIECE: usize = 1 << 14;
 
-/// A piece of a parameter as the kernels take it.
+/// A piece of a parameter in the form that the kernels take.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Piece {
@@ -24,7 +24,7 @@ struct Piece {
     decays: i32,
 }
 
-/// Numbers of a step as the kernels take them.
+/// The numbers of a step in the form that the kernels take.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Numbers {
@@ -38,12 +38,12 @@ struct Numbers {
     root: f32,
 }
 
-/// Where all parameters, moments and gradients lie, kept from step to step.
+/// The addresses of all parameters, moments and gradients, kept from step to step.
 #[derive(Default)]
 pub(super) struct Pieces(RefCell<Option<Kept>>);
 
 struct Kept {
-    /// Numbers of the matrices that the list was made for, and what decays.
+    /// The matrices for which the list was made, by number, and which of them decay.
     of: (Vec<usize>, Vec<bool>),
     count: usize,
     list: Rc<Buffer>,
@@ -51,7 +51,8 @@ struct Kept {
 }
 
 impl Pieces {
-    /// Uses the list for these matrices, made anew where it is for others. Without moments it serves the norm alone.
+    /// Uses the list for these matrices, rebuilt if it was made for others. Without moments, it serves only the
+    /// norm.
     fn with<R>(
         &self,
         ops: &CudaFused,
@@ -126,7 +127,7 @@ impl Kept {
     }
 }
 
-/// Norm and factor stay on the GPU: [`super::head::Late`] brings them at the end of the step.
+/// Norm and factor stay on the GPU; [`super::head::Late`] downloads them at the end of the step.
 pub(super) fn grad_norm_clip(
     ops: &CudaFused,
     parameters: &[Matrix<CudaFused>],

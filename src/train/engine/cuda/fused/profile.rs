@@ -1,4 +1,4 @@
-//! How long each operation of a step takes on the GPU, by events before and after it.
+//! The time of each operation of a step on the GPU, measured by events before and after it.
 
 use super::super::api::{self, Handle};
 use super::super::{Operation, traffic};
@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ops::ControlFlow;
 
-/// Steps before the ones that are timed.
+/// Number of untimed steps before the timed ones.
 const WARM_UP: usize = 2;
-/// Steps that are timed.
+/// Number of timed steps.
 const TIMED: usize = 3;
 
 thread_local! {
-    /// What is being timed in this thread.
+    /// The calls timed in this thread.
     static SPANS: RefCell<Option<Vec<Span>>> = const { RefCell::new(None) };
 }
 
@@ -29,10 +29,11 @@ struct Span {
     events: [Handle; 2],
 }
 
-/// Trains a few steps of `job` on GPU `number` and times what a step asks of it, the longest first.
+/// Trains a few steps of `job` on GPU `number` and times the operations of a step; returns them with the
+/// longest first.
 ///
 /// # Errors
-/// It cannot be used, or fails.
+/// The GPU cannot be used, or fails.
 pub(in crate::train::engine::cuda) fn operations(
     number: usize,
     job: &TrainJob<'_>,
@@ -43,14 +44,14 @@ pub(in crate::train::engine::cuda) fn operations(
     trained.map(|_| watch.found)
 }
 
-/// Makes a launch; times it where that is asked for.
+/// Makes a launch, and times it if requested.
 pub(super) fn launch(
     name: &str,
     blocks: [u32; 2],
     parameters: *mut *mut c_void,
     call: impl FnOnce(),
 ) {
-    // SAFETY: the engine gives every kernel its parameters.
+    // SAFETY: the engine passes the right parameters to every kernel.
     let work = || unsafe {
         let bytes = traffic::bytes(name, blocks, parameters) as f64;
         (
@@ -62,7 +63,7 @@ pub(super) fn launch(
     span(work, call);
 }
 
-/// Makes a product; times it where that is asked for. `bytes`: of a number of a factor, and of the result.
+/// Makes a product, and times it if requested. `bytes`: size of a number of the factors, and of the result.
 pub(super) fn product([rows, columns, inner]: [usize; 3], bytes: [usize; 2], call: impl FnOnce()) {
     let work = || {
         let [m, n, k] = [rows, columns, inner].map(|size| size as f64);
@@ -104,7 +105,7 @@ fn span(work: impl FnOnce() -> (String, f64, f64), call: impl FnOnce()) {
     });
 }
 
-/// Begins after the first steps, ends the training after the last.
+/// Starts timing after the first steps, and ends the training after the last one.
 #[derive(Default)]
 struct Watch {
     steps: usize,
@@ -120,7 +121,7 @@ impl Observer for Watch {
         if self.steps < WARM_UP + TIMED {
             return ControlFlow::Continue(());
         }
-        // The step has waited for the GPU: all events are over.
+        // The step has waited for the GPU, so all events have occurred.
         self.found = summed(SPANS.take().unwrap_or_default());
         ControlFlow::Break(())
     }
@@ -139,7 +140,8 @@ fn summed(spans: Vec<Span>) -> Vec<Operation> {
     for span in spans {
         let mut milliseconds = 0.0f32;
         let [before, after] = span.events;
-        // SAFETY: both events were recorded, and the number outlives the call; nobody uses them after this.
+        // SAFETY: both events were recorded, and the number outlives the call; the events are not used after
+        // this.
         unsafe {
             api::cuEventElapsedTime(&raw mut milliseconds, before, after);
             api::cuEventDestroy_v2(before);

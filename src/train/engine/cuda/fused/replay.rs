@@ -1,4 +1,5 @@
-//! Recorded launches on a GPU: every kernel by itself, on what the tests gave it, beside what its build for the CPU made of that.
+//! Recorded launches on a GPU: every kernel alone, on inputs recorded in the tests, compared with the output of
+//! its CPU build.
 
 use super::super::api;
 use super::super::launches::{Buffer, Launch, Outcomes, Target, outcomes};
@@ -7,15 +8,16 @@ use crate::spec::Dtype;
 use crate::train::TrainError;
 use std::ffi::c_void;
 
-/// Bytes on both sides of a buffer that a kernel must leave alone.
+/// Number of bytes on both sides of a buffer that a kernel must not change.
 const GUARD: u64 = 512;
-/// What they hold: large numbers, which whatever is added changes (NaN would stay NaN).
+/// Their contents: large numbers, which any addition changes (NaN would stay NaN).
 const POISON: u8 = 0x5a;
 
-/// Runs the launches on GPU `number`, but those of one block out of a huge grid, whose buffers are not there as a whole.
+/// Runs the launches on GPU `number`, except those that ran only one block of a huge grid, whose buffers were
+/// not recorded completely.
 ///
 /// # Errors
-/// It cannot be used, or fails.
+/// The GPU cannot be used, or fails.
 pub(in crate::train::engine::cuda) fn replayed(
     number: usize,
     recorded: &[Launch],
@@ -28,7 +30,7 @@ pub(in crate::train::engine::cuda) fn replayed(
     api::check().map(|()| found)
 }
 
-/// A buffer between its guards: what is sent, and what comes back.
+/// A buffer between its guards: the data sent and the data returned.
 struct Guarded {
     at: u64,
     bytes: Vec<u8>,
@@ -63,7 +65,7 @@ fn run(gpu: &Gpu, launch: &Launch) -> Result<Vec<Vec<u8>>, String> {
             let at = (GUARD + at) as usize;
             guarded.bytes[at..at + 8].copy_from_slice(&address(*target).to_le_bytes());
         }
-        // SAFETY: the buffer has room for all bytes.
+        // SAFETY: the buffer is large enough.
         unsafe {
             api::cuMemcpyHtoD_v2(
                 guarded.at,
@@ -84,7 +86,7 @@ fn run(gpu: &Gpu, launch: &Launch) -> Result<Vec<Vec<u8>>, String> {
     let pointer = |words: &mut Vec<u64>| words.as_mut_ptr().cast::<c_void>();
     let mut pointers: Vec<*mut c_void> = parameters.iter_mut().map(pointer).collect();
     let blocks = (launch.grid[0] as usize, launch.grid[1] as usize);
-    // SAFETY: the parameters are those of the test that launched this kernel; all its buffers are there.
+    // SAFETY: the parameters are those of the test that launched this kernel; all its buffers exist.
     unsafe { gpu.launch(&launch.kernel, blocks, launch.block[0], &mut pointers) };
     let mut found = Vec::new();
     for (buffer, guarded) in launch.buffers.iter().zip(&memory) {

@@ -34,7 +34,8 @@ fn settings() -> [Setting; 3] {
         [Arch::Llama, Arch::Gpt2, Arch::Llama].map(|arch| setting(arch, Dtype::F32));
     (wide.model.dim, wide.model.n_layers) = (512, 1);
     (wide.model.n_heads, wide.model.n_kv_heads) = (2, 2);
-    // With the rate of the others its losses jump about, and every rounding with them.
+    // With the learning rate of the other models its losses fluctuate, and so does the effect of every
+    // rounding.
     let Optimizer::Adamw(adamw) = &mut wide.train.optimizer;
     adamw.learning_rate = 1e-4;
     [llama, gpt2, wide]
@@ -63,7 +64,7 @@ fn finished(setting: &Setting, resume: Option<&Checkpoint>, recorder: &mut Recor
     }
 }
 
-/// A GPU that was used as it should be.
+/// Checks that a GPU was used correctly.
 fn is_clean(gpu: &Emulated) {
     assert_eq!(gpu.nonsense, Vec::<String>::new());
     assert_eq!(gpu.in_use(), 0, "everything was freed");
@@ -87,7 +88,7 @@ fn every_operation_loss_and_gradient_is_that_of_the_reference() {
         let wrong: Vec<_> = found.iter().filter(|found| !found.holds()).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
         assert_eq!(found.len(), 1 + 10 + count);
-        // No kernel of the tensor library's.
+        // No kernel of the tensor library was launched.
         let stock = ["axpy", "sum_to", "gather_fwd", "badd", "fill_with"];
         for kernel in gpu.launches.keys() {
             assert!(!stock.iter().any(|name| kernel.contains(name)), "{kernel}");
@@ -243,7 +244,7 @@ fn training_in_bf16_stays_near_that_in_f32_and_repeats_and_resumes() {
                 assert!(difference > 0.0, "bfloat16 rounds");
             }
             assert_eq!(finished(&setting, None, &mut Recorder::default()), all);
-            // Products read rounded copies of the weights; made anew from a checkpoint they are the same.
+            // Products read rounded copies of the weights, which are the same when rebuilt from a checkpoint.
             for middle in &whole.checkpoints {
                 let rest = finished(&setting, Some(middle), &mut Recorder::default());
                 assert_eq!(rest, all, "resumed after step {}", middle.step);
@@ -252,8 +253,9 @@ fn training_in_bf16_stays_near_that_in_f32_and_repeats_and_resumes() {
         is_clean(&gpu);
         assert!(gpu.launches.keys().any(|name| name.contains("16_bf16")));
 
-        // From the same weights and moments as in f32, each step has nearly its norm: how nearly is the format's. Norms of its own course are further
-        // away, because early updates have the size of the learning rate in every entry and the sign of gradients that may be next to 0.
+        // From the same weights and moments as in f32, each step has nearly the same norm, within the precision
+        // of the format. The norms of a separate bf16 training differ more, because early updates have the size
+        // of the learning rate in every entry and the sign of gradients that may be close to 0.
         let off = |finer: bool| {
             let gpu = Emulated {
                 finer,
@@ -289,7 +291,7 @@ fn training_in_bf16_stays_near_that_in_f32_and_repeats_and_resumes() {
     }
 }
 
-/// Trains with a GPU that fails at call `at` with `code`.
+/// Trains on a GPU that fails at call `at` with `code`.
 fn failing(
     setting: &Setting,
     at: u64,
@@ -329,11 +331,11 @@ fn a_gpu_that_disappears_at_any_call_is_an_error_and_no_panic() {
                     matches!(error, TrainError::DeviceFailed { .. }),
                     "call {at}: {error}"
                 ),
-                // It failed when everything was done.
+                // It failed after everything was finished.
                 Ok(Trained::Finished(done)) => assert_eq!(done.checkpoint, last, "call {at}"),
                 Ok(Trained::Stopped) => panic!("call {at}: nobody stopped it"),
             }
-            // What got out before is right.
+            // The results reported before the failure are right.
             let steps = recorder.points.len();
             assert_eq!(recorder.points, whole.points[..steps], "call {at}");
             let saved = recorder.checkpoints.len();
@@ -363,7 +365,7 @@ fn scoring_and_sampling_fail_cleanly_too() {
         let logits = engine().logits(&weights, &setting.model, &[3, 1, 4], 1)?;
         Ok((scores.log_likelihood, logits))
     };
-    // Calls after the last numbers have come only give things back.
+    // After the last numbers have arrived, the remaining calls only free resources.
     let (whole, gpu) = with(Emulated::default(), both);
     assert_eq!(whole.unwrap().1.len(), 3 * setting.model.vocab_size);
     for at in 1..=gpu.last_wait {

@@ -1,8 +1,10 @@
-// Causal attention: in tiles, with the logarithm of the sum of exponentials kept and the probabilities computed again on the way back.
+// Causal attention in tiles: the forward pass keeps the logarithm of the sum of exponentials, and the backward
+// pass recomputes the probabilities.
 //
-// qkv is (sequences · length, (heads + 2 · kv_heads) · width): queries, keys, values, head after head. Query head h reads key head
-// h / (heads / kv_heads). WIDTH is the head's width rounded up to 16, 32, 64, 128 or 256; what is beyond `width` is zeros in shared memory.
-// Nothing is added up by two blocks: one kernel makes the gradients of queries, another those of keys and values, over all heads of a group in order.
+// qkv is (sequences · length, (heads + 2 · kv_heads) · width): queries, keys, values, head after head. Query
+// head h reads key head h / (heads / kv_heads). WIDTH is the head's width rounded up to 16, 32, 64, 128 or 256;
+// columns beyond `width` are zeros in shared memory. No sum is shared by two blocks: one kernel computes the
+// gradients of queries, another those of keys and values, over all heads of a group in order.
 #pragma once
 #include "device.cuh"
 
@@ -11,7 +13,7 @@ struct Attention {
   float scale;
 };
 
-// Where things lie for a block: its tile, its sequence and its head.
+// The position of a block: its tile, its sequence and its head.
 struct Place {
   int tile, sequence, head;
   __device__ __forceinline__ Place(const Attention &a, int tiles, int heads)
@@ -19,7 +21,8 @@ struct Place {
 };
 __device__ __forceinline__ int stride_of(const Attention &a) { return (a.heads + 2 * a.kv_heads) * a.width; }
 
-// Rows `first` … `first + ROWS − 1` of a head into shared memory, row-major with `LD` numbers a row. `at` is row 0 of the sequence.
+// Loads rows `first` … `first + ROWS − 1` of a head into shared memory, row-major with `LD` numbers per row.
+// `at` is row 0 of the sequence.
 template <int ROWS, int WIDTH, int LD, int THREADS, class S, class T>
 __device__ __forceinline__ void load_rows(S *tile, const T *at, int first, int length, int stride, int width) {
   for (int i = threadIdx.x; i < ROWS * WIDTH; i += THREADS) {
@@ -27,7 +30,7 @@ __device__ __forceinline__ void load_rows(S *tile, const T *at, int first, int l
     tile[row * LD + d] = narrow<S>(first + row < length && d < width ? to_f32(at[size_t(first + row) * stride + d]) : 0.f);
   }
 }
-// The same, 16 bytes at a time where the width allows it.
+// The same, 16 bytes at a time if the width allows it.
 template <int ROWS, int WIDTH, int LD, int THREADS>
 __device__ __forceinline__ void load_fast(bf16 *tile, const bf16 *at, int first, int length, int stride, int width) {
   if (width % 8) return load_rows<ROWS, WIDTH, LD, THREADS>(tile, at, first, length, stride, width);
@@ -44,7 +47,8 @@ __device__ __forceinline__ u64 probability(const Attention &a, const Place &p, i
   return ((u64(p.sequence) * a.heads + head) * a.length + i) * a.length + j;
 }
 
-// ---------------------------------------------------------------- delta[sequence, head, i] = Σ_d dy y: a warp each
+// ---------------------------------------------------------------- delta[sequence, head, i] = Σ_d dy y: one
+// warp for each
 #define ATTENTION_DELTA(T) const T *__restrict__ y, const T *__restrict__ dy, float *__restrict__ delta, int rows, Attention a
 template <class T> __device__ __forceinline__ void attention_delta_of(ATTENTION_DELTA(T)) {
   const size_t index = size_t(blockIdx.x) * 8 + (threadIdx.x >> 5);
@@ -61,8 +65,10 @@ template <class T> __device__ __forceinline__ void attention_delta_of(ATTENTION_
 }
 BOTH(attention_delta, 256, ATTENTION_DELTA, y, dy, delta, rows, a)
 
-// ---------------------------------------------------------------- computed in f32: four threads a row, TILE rows a block
-// For activations in f32; and for those in bf16 where a head is so wide that fragments of tensor cores have no room in registers.
+// ---------------------------------------------------------------- computed in f32: four threads per row, TILE
+// rows per block
+// For activations in f32, and for those in bf16 if a head is too wide for its fragments of tensor cores to fit
+// into registers.
 template <int WIDTH> struct Plain {
   static constexpr int TILE = WIDTH > 128 ? 8 : WIDTH > 64 ? 16 : 32, LD = WIDTH + 1, THREADS = 4 * TILE, KEYS = TILE / 4, OWN = WIDTH / 4;
 };
@@ -222,7 +228,7 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_keys(ATTENTI
       load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(gradients, dy + size_t(at.sequence) * a.length * dim + head * a.width, from, a.length, dim, a.width);
       __syncthreads();
       row_products<WIDTH>(keys, tile, s);
-      // Σ_d v dy for all queries of the tile: each of the four threads has a quarter of the columns.
+      // Σ_d v dy for all queries of the tile: each of the four threads handles a quarter of the columns.
       for (int n = 0; n < P::TILE; n++) {
         float sum = 0.f;
 #pragma unroll
@@ -240,7 +246,7 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_keys(ATTENTI
         shares[r * (P::TILE + 1) + c + 4 * n] = s[n] * kept;
         d[n] = there ? s[n] * (kept * d[n] - delta[known + i]) * a.scale : 0.f;
       }
-      __syncwarp();  // the four threads of a row are of one warp
+      __syncwarp();  // the four threads of a row belong to one warp
       row_mix<WIDTH>(shares, gradients, to_value);
       __syncwarp();
 #pragma unroll
@@ -259,7 +265,7 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_keys(ATTENTI
     }
 }
 
-// A kernel for heads of a width, out of `body`.
+// Defines a kernel for heads of one width from `body`.
 #define FOR_WIDTH(name, width, PARAMETERS, T, suffix, threads, body, ...)                                                            \
   extern "C" __global__ void __launch_bounds__(threads) name##_##width##_##suffix(PARAMETERS(T)) { body<width>(__VA_ARGS__); }      \
   KERNEL(name##_##width##_##suffix)

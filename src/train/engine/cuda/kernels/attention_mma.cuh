@@ -1,10 +1,10 @@
-// Causal attention in bf16 on tensor cores: four warps a block, 16 of the block's 64 rows each.
+// Causal attention in bf16 on tensor cores: four warps per block, each with 16 of the block's 64 rows.
 #pragma once
 #include "attention.cuh"
 
 template <int WIDTH> struct Tensor {
   static constexpr int ROWS = 64, LD = WIDTH + 8, THREADS = 128, STEPS = WIDTH / 16, OUT = WIDTH / 8;
-  // Rows of the other side at a time: what shared memory has room for.
+  // Rows of the other side at a time, limited by shared memory.
   static constexpr int FORWARD = 64, QUERIES = 32, KEYS = WIDTH > 64 ? 16 : 32;
 };
 __device__ __forceinline__ unsigned word(const bf16 *at) { return *reinterpret_cast<const unsigned *>(at); }
@@ -28,13 +28,13 @@ __device__ __forceinline__ void load_a(unsigned (&a)[4], const bf16 *at, int ld)
 #endif
   a[3] = word(at + (g + 8) * ld + 2 * t + 8);
 }
-// B, 16 × 8, out of 8 rows of 16 numbers: B's columns are rows of the memory.
+// B, 16 × 8, from 8 rows of 16 numbers: the columns of B are rows in memory.
 __device__ __forceinline__ void load_b_rows(unsigned (&b)[2], const bf16 *at, int ld) {
   const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
   b[0] = word(at + g * ld + 2 * t);
   b[1] = word(at + g * ld + 2 * t + 8);
 }
-// B out of 16 rows of 8 numbers: B as it lies.
+// B from 16 rows of 8 numbers, in the layout of memory.
 __device__ __forceinline__ void load_b_columns(unsigned (&b)[2], const bf16 *at, int ld) {
   const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
   b[0] = pair(at[2 * t * ld + g], at[(2 * t + 1) * ld + g]);
@@ -44,7 +44,7 @@ template <int N> __device__ __forceinline__ void clear(float (&x)[N][4]) {
 #pragma unroll
   for (int n = 0; n < N; n++) x[n][0] = x[n][1] = x[n][2] = x[n][3] = 0.f;
 }
-// s = A · (rows of `tile`)ᵀ, A given as fragments.
+// s = A · (rows of `tile`)ᵀ, with A given as fragments.
 template <int WIDTH, int N> __device__ __forceinline__ void times_rows(float (&s)[N][4], const unsigned (&a)[WIDTH / 16][4], const bf16 *tile) {
   clear(s);
 #pragma unroll
@@ -69,7 +69,7 @@ template <int WIDTH, int N> __device__ __forceinline__ void times_columns(float 
     }
   }
 }
-// Rows g and g + 8 of a warp's accumulators to global memory, times a factor each.
+// Writes rows g and g + 8 of a warp's accumulators to global memory, each multiplied by a factor.
 template <int WIDTH> __device__ __forceinline__ void store_rows(bf16 *to, const float (&x)[WIDTH / 8][4], int row, int length, size_t stride, int width, float first, float second) {
   const int t = threadIdx.x & 3;
 #pragma unroll
@@ -89,7 +89,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_forward(ATTENTION_FO
   const int stride = stride_of(a), first = (tiles - 1 - at.tile) * P::ROWS, warp = threadIdx.x >> 5, t = threadIdx.x & 3;
   const int row = first + warp * 16 + ((threadIdx.x & 31) >> 2), kv = at.head / (a.heads / a.kv_heads);
   const bf16 *q = qkv + size_t(at.sequence) * a.length * stride, *k = q + (a.heads + kv) * a.width, *v = k + a.kv_heads * a.width;
-  unsigned query[P::STEPS][4];  // through the room of the keys
+  unsigned query[P::STEPS][4];  // loaded through the shared memory of the keys
   load_fast<P::ROWS, WIDTH, P::LD, P::THREADS>(keys, q + at.head * a.width, first, a.length, stride, a.width);
   __syncthreads();
 #pragma unroll
@@ -98,7 +98,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_forward(ATTENTION_FO
   clear(out);
   Mask mask(dropout);
   for (int from = 0; from <= first; from += P::FORWARD) {
-    __syncthreads();  // nobody reads the last tile any more
+    __syncthreads();  // the last tile is no longer read
     load_fast<P::FORWARD, WIDTH, P::LD, P::THREADS>(keys, k, from, a.length, stride, a.width);
     load_fast<P::FORWARD, WIDTH, P::LD, P::THREADS>(values, v, from, a.length, stride, a.width);
     __syncthreads();

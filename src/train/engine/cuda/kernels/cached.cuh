@@ -1,8 +1,9 @@
-// Attention of new positions to cached ones, for sampling; f32.
+// Attention of new positions over cached ones, for sampling; f32.
 #pragma once
 #include "attention.cuh"
 
-// Puts keys and values of new rows into the cache (sequences, capacity, kv_heads · width): row r goes to position places[r] of sequence owners[r].
+// Appends the keys and values of new rows to the cache (sequences, capacity, kv_heads · width): row r goes to
+// position places[r] of sequence owners[r].
 extern "C" __global__ void __launch_bounds__(128) cache_append(const float *__restrict__ qkv, float *__restrict__ keys, float *__restrict__ values, const int *__restrict__ owners,
                                                                const int *__restrict__ places, int capacity, Attention a) {
   const int row = blockIdx.x, columns = a.kv_heads * a.width;
@@ -15,12 +16,13 @@ extern "C" __global__ void __launch_bounds__(128) cache_append(const float *__re
 }
 KERNEL(cache_append)
 
-// A block per row and head: each of four warps attends to every fourth position up to places[row], then the four parts are joined in order.
+// One block per row and head: each of four warps attends to every fourth position up to places[row]; then the
+// four parts are combined in order.
 extern "C" __global__ void __launch_bounds__(128) attention_cached(const float *__restrict__ qkv, const float *__restrict__ keys, const float *__restrict__ values,
                                                                    const int *__restrict__ owners, const int *__restrict__ places, float *__restrict__ y, int capacity, Attention a) {
   SHARED(float, tops, 4);
   SHARED(float, sums, 4);
-  constexpr int OWN = 8, WIDEST = 32 * OWN;  // numbers of a head that a lane has
+  constexpr int OWN = 8, WIDEST = 32 * OWN;  // numbers of a head handled by one lane
   SHARED(float, parts, 4 * WIDEST);
   const int row = blockIdx.x / a.heads, head = blockIdx.x % a.heads, warp = threadIdx.x >> 5, lane = threadIdx.x & 31, columns = a.kv_heads * a.width;
   const float *q = qkv + size_t(row) * stride_of(a) + head * a.width;

@@ -1,7 +1,7 @@
-// What every kernel needs: types, reductions in a fixed order, dropout by counters. nvcc compiles these files for GPUs; a C++ compiler
-// compiles the same files for tests (tests/gpu/cuda_on_cpu.h stands in for CUDA then).
+// Shared by all kernels: types, reductions in a fixed order, counter-based dropout. nvcc compiles these files
+// for GPUs; for tests, a C++ compiler compiles the same files (tests/gpu/cuda_on_cpu.h then replaces CUDA).
 //
-// Every sum has a fixed order and nothing is atomic, so that results do not depend on which block runs first.
+// Every sum has a fixed order and nothing is atomic, so results do not depend on the order in which blocks run.
 #pragma once
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
@@ -10,7 +10,7 @@ typedef __nv_bfloat16 bf16;
 #define KERNEL(name)
 __device__ __forceinline__ float to_f32(bf16 x) { return __bfloat162float(x); }
 __device__ __forceinline__ bf16 to_bf16(float x) { return __float2bfloat16_rn(x); }
-// D += A · B, 16 × 16 by 16 × 8; fragments as the PTX manual has them under "mma.m16n8k16".
+// D += A · B, 16 × 16 by 16 × 8; fragments as defined in the PTX manual under "mma.m16n8k16".
 __device__ __forceinline__ void mma_16x8x16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
@@ -20,7 +20,7 @@ __device__ __forceinline__ void mma_16x8x16(float (&d)[4], const unsigned (&a)[4
 #include "cuda_on_cpu.h"
 #endif
 
-// Errors for the tests of the tests: `-DPLANTED=n` puts in error n, which the proof has to find.
+// Errors that test the tests: `-DPLANTED=n` inserts error n, which the tests must find.
 #ifndef PLANTED
 #define PLANTED 0
 #endif
@@ -34,7 +34,7 @@ __device__ __forceinline__ void mma_16x8x16(float (&d)[4], const unsigned (&a)[4
 typedef unsigned long long u64;
 #define EVERY_LANE 0xffffffffu
 
-// A kernel for f32 and one for bf16 out of `name_of<T>`; `PARAMETERS(T)` is the list of its parameters.
+// Defines kernels for f32 and bf16 from `name_of<T>`; `PARAMETERS(T)` is the list of their parameters.
 #define BOTH(name, threads, PARAMETERS, ...)                                                                                       \
   extern "C" __global__ void __launch_bounds__(threads) name##_f32(PARAMETERS(float)) { name##_of<float>(__VA_ARGS__); }           \
   KERNEL(name##_f32)                                                                                                               \
@@ -46,11 +46,12 @@ template <class T> __device__ __forceinline__ T narrow(float x);
 template <> __device__ __forceinline__ float narrow<float>(float x) { return x; }
 template <> __device__ __forceinline__ bf16 narrow<bf16>(float x) { return to_bf16(x); }
 
-// Exact to the last bits for f32; the fast one where bf16 rounds anyway.
+// Accurate to the last bits for f32; the fast function where bf16 rounds anyway.
 template <class T> __device__ __forceinline__ float exponential(float x) { return expf(x); }
 template <> __device__ __forceinline__ float exponential<bf16>(float x) { return __expf(x); }
 
-// Four neighbours of a row at `p`, of which `left` are there. `whole`: the row's length is divisible by four, so that they lie aligned.
+// Four neighbours of a row at `p`, of which `left` exist. `whole`: the length of the row is divisible by four,
+// so that they are aligned.
 template <class T> __device__ __forceinline__ void load4(const T *p, int left, bool whole, float (&v)[4]);
 template <> __device__ __forceinline__ void load4<float>(const float *p, int left, bool whole, float (&v)[4]) {
   if (whole) {
@@ -96,7 +97,7 @@ template <> __device__ __forceinline__ void store4<bf16>(bf16 *p, int left, bool
       if (e < left) p[e] = to_bf16(v[e]);
   }
 }
-// Goes over a row of `columns`, four at a time, with all threads of the block.
+// Iterates over a row of `columns`, four at a time, with all threads of the block.
 #define FOURS(j, columns) for (int j = threadIdx.x * 4; j < (columns); j += blockDim.x * 4)
 
 template <class V> __device__ __forceinline__ V warp_sum(V v) {
@@ -109,7 +110,7 @@ __device__ __forceinline__ float warp_max(float v) {
   for (int k = 16; k; k >>= 1) v = fmaxf(v, __shfl_xor_sync(EVERY_LANE, v, k));
   return v;
 }
-// Sum over the block, for every thread. `part` has room for 32 numbers and can be used again at once.
+// Sum over the block, returned to every thread. `part` has room for 32 numbers and can be reused immediately.
 template <class V> __device__ __forceinline__ V block_sum(V v, V *part) {
   const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, warps = blockDim.x >> 5;
   v = warp_sum(v);
@@ -131,7 +132,8 @@ __device__ __forceinline__ float block_max(float v, float *part) {
   return warp_max(v);
 }
 
-// Masks of src/train/engine/dropout.rs, computed where they are used and never stored. `scale` 0: nothing is dropped.
+// The masks of src/train/engine/dropout.rs, computed where they are used and never stored. With `scale` 0,
+// nothing is dropped.
 struct Dropout {
   unsigned key[2], high[2], threshold;
   float scale;
@@ -158,7 +160,7 @@ struct Mask {
     words[0] = c0; words[1] = c1; words[2] = c2; words[3] = c3;
     block = at;
   }
-  // What element `index` is multiplied by.
+  // The factor of element `index`.
   __device__ __forceinline__ float factor(u64 index) {
     if (dropout.scale == 0.f) return 1.f;
     if (index >> 2 != block) draw(index >> 2);

@@ -1,8 +1,8 @@
-// The output matrix's logits: losses and their gradients, scores of an evaluation. A block per row.
+// Logits of the output matrix: losses and their gradients, and the scores of an evaluation. One block per row.
 #pragma once
 #include "device.cuh"
 
-// Most, Σ exp(f − most) and Σ f² of a row.
+// Maximum, Σ exp(f − maximum) and Σ f² of a row.
 template <class T> __device__ __forceinline__ void row_sums(const T *f, int classes, bool whole, float *part, float &most, float &sum, float &squares) {
   float m = -INFINITY, z = 0.f, q = 0.f, v[4];
   FOURS(j, classes) {
@@ -19,14 +19,15 @@ template <class T> __device__ __forceinline__ void row_sums(const T *f, int clas
     m = top;
   }
   most = block_max(m, part);
-  // A thread without classes has seen −∞ only.
+  // A thread without classes has seen only −∞.
   sum = block_sum(m == -INFINITY ? 0.f : z * exponential<T>(m - most), part);
   squares = block_sum(q, part);
 }
 
-// Cross-entropy and square term of each row, by the formula of src/train/engine/loss.rs; the gradient of their sum times `factor` takes the place
-// of the logits, and no probability is stored. Rows whose target is below 0 do not count. `correct` is the right class's factor where its value is
-// below `near` in size, else it has that of the wrong ones.
+// Cross-entropy and square term of each row, by the formula of src/train/engine/loss.rs; the gradient of their
+// sum times `factor` overwrites the logits, and no probability is stored. Rows whose target is below 0 do not
+// count. `correct` is the factor of the right class if the absolute value of its logit is below `near`;
+// otherwise it gets the factor of the wrong classes.
 struct Formula {
   int cross_entropy, square, on_probabilities;
   float wrong, correct, near, target, factor;
@@ -51,7 +52,7 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
   row_sums(f, classes, whole, part, most, sum, squares);
   const float log_sum = most + logf(sum), fy = to_f32(f[y]), py = exponential<T>(fy - log_sum), goal = formula.target;
   const float correct = fabsf(formula.on_probabilities ? py : fy) < formula.near ? formula.correct : formula.wrong;
-  float mean = 0.f;  // Σ p e, e the gradients by the probabilities
+  float mean = 0.f;  // Σ p e, where e are the gradients with respect to the probabilities
   if (formula.square && formula.on_probabilities) {
     squares = 0.f;
     FOURS(j, classes) {
@@ -71,7 +72,7 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
     losses[2 * size_t(blockIdx.x) + 1] = formula.square ? formula.wrong * (squares - s * s) + correct * (s - goal) * (s - goal) : 0.f;
   }
   if (!with_gradient) return;
-  __syncthreads();  // everybody has read f[y]
+  __syncthreads();  // all threads have read f[y]
   FOURS(j, classes) {
     load4(f + j, classes - j, whole, v);
 #pragma unroll
@@ -90,7 +91,7 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
 }
 BOTH(head_row, 256, HEAD_ROW, logits, targets, losses, classes, with_gradient, formula)
 
-// totals[0] and [1] (+)= the sums of both parts of `losses` (rows, 2). One block.
+// totals[0] and [1] (+)= the sums of the two parts of `losses` (rows, 2). One block.
 extern "C" __global__ void __launch_bounds__(256) loss_sum(const float *__restrict__ losses, double *__restrict__ totals, int rows, int add) {
   SHARED(double, part, 32);
   double ce = 0., square = 0.;
@@ -107,7 +108,8 @@ extern "C" __global__ void __launch_bounds__(256) loss_sum(const float *__restri
 }
 KERNEL(loss_sum)
 
-// Scores of one target a row (src/train/engine/score.rs): log-likelihood, rank, confidence, clipped-linear, then one for each temperature.
+// Scores of one target per row (src/train/engine/score.rs): log-likelihood, rank, confidence, clipped-linear,
+// then one for each temperature.
 extern "C" __global__ void __launch_bounds__(256) score_row(const float *__restrict__ logits, const int *__restrict__ targets, const float *__restrict__ temperatures,
                                                             float *__restrict__ scores, int classes, int count, float clip) {
   SHARED(float, part, 32);

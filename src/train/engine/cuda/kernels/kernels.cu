@@ -1,4 +1,4 @@
-// All kernels of the engine, in one unit.
+// All kernels of the engine, in one translation unit.
 #include "rows.cuh"
 #include "attention_mma.cuh"
 #include "cached.cuh"

@@ -2,10 +2,10 @@
 #pragma once
 #include "device.cuh"
 
-// A piece of a parameter: a block's share of the work.
+// A piece of a parameter: one block's share of the work.
 struct Piece {
   float *value, *first, *second, *gradient;
-  bf16 *low;  // the copy that products in bf16 read; none where 0
+  bf16 *low;  // the copy read by products in bf16; 0 for none
   int count, decays;
 };
 
@@ -15,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(256) square_sum(const Piece *__rest
   const float *g = pieces[blockIdx.x].gradient;
   const int count = pieces[blockIdx.x].count;
   double sum = 0.;
-  // 16 squares in f32 before each addition in f64, which some GPUs are slow at.
+  // 16 squares are added in f32 before each addition in f64, which is slow on some GPUs.
   for (int from = threadIdx.x; from < count; from += blockDim.x * 16) {
     float few = 0.f;
 #pragma unroll
@@ -31,7 +31,8 @@ extern "C" __global__ void __launch_bounds__(256) square_sum(const Piece *__rest
 }
 KERNEL(square_sum)
 
-// found[0] = the norm, found[1] = the factor of clipping: min(1, limit / (norm + 1e-6)), 1 where the limit is below 0. One block.
+// found[0] = the norm, found[1] = the clipping factor: min(1, limit / (norm + 1e-6)), or 1 if the limit is
+// below 0. One block.
 extern "C" __global__ void __launch_bounds__(256) clip_factor(const double *__restrict__ partial, double *__restrict__ found, int count, double limit) {
   SHARED(double, part, 32);
   double sum = 0.;
@@ -45,11 +46,12 @@ extern "C" __global__ void __launch_bounds__(256) clip_factor(const double *__re
 }
 KERNEL(clip_factor)
 
-// Numbers of a step (AdamwScalars in src/train/engine/ops.rs). `root`: 1 / sqrt(1 − β₂ᵗ).
+// The numbers of a step (AdamwScalars in src/train/engine/ops.rs). `root`: 1 / sqrt(1 − β₂ᵗ).
 struct Adamw {
   float beta1, beta2, rest1, rest2, eps, shrink, rate, root;
 };
-// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← shrink θ − rate m / (sqrt(v) root + ε); g ← 0. A block per piece.
+// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← shrink θ − rate m / (sqrt(v) root + ε); g ← 0. One block
+// per piece.
 extern "C" __global__ void __launch_bounds__(256) adamw(const Piece *__restrict__ pieces, const double *__restrict__ clip, Adamw step) {
   const Piece piece = pieces[blockIdx.x];
   const float scale = float(clip[1]), shrink = piece.decays ? step.shrink : 1.f;

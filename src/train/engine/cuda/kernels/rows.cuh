@@ -1,8 +1,8 @@
-// Kernels that go row by row: embedding, norms, rotation, activations, biases, residual additions.
+// Kernels that work on rows: embedding, norms, rotation, activations, biases, residual additions.
 #pragma once
 #include "device.cuh"
 
-// y[row] = tokens[ids[row]] (+ positions[places[row]]), dropout. A block per row.
+// y[row] = tokens[ids[row]] (+ positions[places[row]]), with dropout. One block per row.
 extern "C" __global__ void __launch_bounds__(128) embed_forward(const float *__restrict__ tokens, const float *__restrict__ positions, const int *__restrict__ ids,
                                                                 const int *__restrict__ places, float *__restrict__ y, int columns, Dropout dropout) {
   const size_t row = blockIdx.x;
@@ -20,8 +20,8 @@ extern "C" __global__ void __launch_bounds__(128) embed_forward(const float *__r
 }
 KERNEL(embed_forward)
 
-// table[keys[run]] += the rows order[starts[run]] … order[starts[run + 1] − 1] of dy, in that order. A block per run: the host has sorted the
-// rows by key, so that no two blocks write one row.
+// table[keys[run]] += the rows order[starts[run]] … order[starts[run + 1] − 1] of dy, in that order. One block
+// per run of equal keys: the host has sorted the rows by key, so no two blocks write the same row.
 extern "C" __global__ void __launch_bounds__(128) embed_backward(const float *__restrict__ dy, const int *__restrict__ order, const int *__restrict__ starts,
                                                                  const int *__restrict__ keys, float *__restrict__ table, int columns, Dropout dropout) {
   const int first = starts[blockIdx.x], end = starts[blockIdx.x + 1];
@@ -49,7 +49,8 @@ extern "C" __global__ void __launch_bounds__(128) gather_rows(const float *__res
 }
 KERNEL(gather_rows)
 
-// RMSNorm, or LayerNorm where `centred`: y = (x − mean) · inverse · w (+ b); `stats` keeps mean and inverse. A block per row.
+// RMSNorm, or LayerNorm if `centred`: y = (x − mean) · inverse · w (+ b); `stats` keeps mean and inverse. One
+// block per row.
 #define NORM_FORWARD(T)                                                                                                               \
   const float *__restrict__ x, const float *__restrict__ w, const float *__restrict__ b, T *__restrict__ y, float *__restrict__ stats, \
       int columns, int centred, float eps
@@ -93,8 +94,9 @@ template <class T> __device__ __forceinline__ void norm_forward_of(NORM_FORWARD(
 }
 BOTH(norm_forward, 128, NORM_FORWARD, x, w, b, y, stats, columns, centred, eps)
 
-// dx (+)= inverse · (w dy − mean(w dy) − x̂ mean(w dy x̂)), the first mean only where `centred`. Block i takes rows i, i + blocks, … and leaves its
-// sums of dy x̂ and of dy in row i of `partial` (blocks, 2 · columns). Sums for 2,048 columns at a time stay in registers.
+// dx (+)= inverse · (w dy − mean(w dy) − x̂ mean(w dy x̂)), the first mean only if `centred`. Block i takes
+// rows i, i + blocks, … and writes its sums of dy x̂ and of dy to row i of `partial` (blocks, 2 · columns). The
+// sums of 2,048 columns at a time stay in registers.
 #define NORM_BACKWARD(T)                                                                                                                 \
   const float *__restrict__ x, const float *__restrict__ w, const float *__restrict__ stats, const T *__restrict__ dy, float *__restrict__ dx, \
       float *__restrict__ partial, int rows, int columns, int centred, int add
@@ -156,7 +158,8 @@ template <class T> __device__ __forceinline__ void norm_backward_of(NORM_BACKWAR
 }
 BOTH(norm_backward, 128, NORM_BACKWARD, x, w, stats, dy, dx, partial, rows, columns, centred, add)
 
-// Sums of the columns of x (rows, columns) over rows blockIdx.y, blockIdx.y + gridDim.y · 8, … into partial (gridDim.y, columns).
+// Writes the sums of the columns of x (rows, columns) over rows blockIdx.y, blockIdx.y + gridDim.y · 8, … to
+// partial (gridDim.y, columns).
 #define COLUMN_PARTIAL(T) const T *__restrict__ x, float *__restrict__ partial, int rows, int columns
 template <class T> __device__ __forceinline__ void column_partial_of(COLUMN_PARTIAL(T)) {
   SHARED(float, part, 256);
@@ -173,7 +176,7 @@ template <class T> __device__ __forceinline__ void column_partial_of(COLUMN_PART
 }
 BOTH(column_partial, 256, COLUMN_PARTIAL, x, partial, rows, columns)
 
-// first[j] += Σ_b partial[b][j], in order; columns from `split` on go to second[j − split].
+// first[j] += Σ_b partial[b][j], in order; columns from `split` on are added to second[j − split].
 extern "C" __global__ void __launch_bounds__(256) column_sum(const float *__restrict__ partial, float *__restrict__ first, float *__restrict__ second, int blocks, int columns,
                                                              int stride, int split) {
   SHARED(float, part, 256);
@@ -191,7 +194,7 @@ extern "C" __global__ void __launch_bounds__(256) column_sum(const float *__rest
 }
 KERNEL(column_sum)
 
-// Adds a bias to every row. A block per row.
+// Adds a bias to every row. One block per row.
 #define BIAS_ADD(T) T *__restrict__ x, const float *__restrict__ bias, int columns
 template <class T> __device__ __forceinline__ void bias_add_of(BIAS_ADD(T)) {
   const bool whole = columns % 4 == 0;
@@ -207,8 +210,8 @@ template <class T> __device__ __forceinline__ void bias_add_of(BIAS_ADD(T)) {
 }
 BOTH(bias_add, 256, BIAS_ADD, x, bias, columns)
 
-// Rotates adjacent pairs of the first `heads` heads of each row, in place: (a, b) → (a cos − b sin, a sin + b cos), with `turn` −1 backwards. The
-// position is places[row], or row % length where there are none.
+// Rotates adjacent pairs of the first `heads` heads of each row, in place: (a, b) → (a cos − b sin, a sin + b
+// cos), or back with `turn` −1. The position is places[row], or row % length without `places`.
 #define ROPE(T)                                                                                                                             \
   T *__restrict__ x, const float *__restrict__ cosines, const float *__restrict__ sines, const int *__restrict__ places, int rows, int length, \
       int stride, int heads, int half, float turn
@@ -226,7 +229,7 @@ template <class T> __device__ __forceinline__ void rope_of(ROPE(T)) {
 }
 BOTH(rope, 256, ROPE, x, cosines, sines, places, rows, length, stride, heads, half, turn)
 
-// y = silu(gate) · up; a row of x is gate and up side by side. A block per row.
+// y = silu(gate) · up; a row of x is gate followed by up. One block per row.
 #define SWIGLU_FORWARD(T) const T *__restrict__ x, T *__restrict__ y, int hidden
 template <class T> __device__ __forceinline__ void swiglu_forward_of(SWIGLU_FORWARD(T)) {
   const bool whole = hidden % 4 == 0;
@@ -242,7 +245,7 @@ template <class T> __device__ __forceinline__ void swiglu_forward_of(SWIGLU_FORW
 }
 BOTH(swiglu_forward, 256, SWIGLU_FORWARD, x, y, hidden)
 
-// The gradients of gate and up take their places in x.
+// The gradients of gate and up overwrite them in x.
 #define SWIGLU_BACKWARD(T) T *__restrict__ x, const T *__restrict__ dy, int hidden
 template <class T> __device__ __forceinline__ void swiglu_backward_of(SWIGLU_BACKWARD(T)) {
   const bool whole = hidden % 4 == 0;
@@ -264,7 +267,7 @@ template <class T> __device__ __forceinline__ void swiglu_backward_of(SWIGLU_BAC
 }
 BOTH(swiglu_backward, 256, SWIGLU_BACKWARD, x, dy, hidden)
 
-// y = z Φ(z), z = x + bias; Φ exact. A block per row.
+// y = z Φ(z), z = x + bias; Φ is exact. One block per row.
 #define GELU_FORWARD(T) const T *__restrict__ x, const float *__restrict__ bias, T *__restrict__ y, int columns
 template <class T> __device__ __forceinline__ void gelu_forward_of(GELU_FORWARD(T)) {
   const bool whole = columns % 4 == 0;
@@ -283,7 +286,7 @@ template <class T> __device__ __forceinline__ void gelu_forward_of(GELU_FORWARD(
 }
 BOTH(gelu_forward, 256, GELU_FORWARD, x, bias, y, columns)
 
-// The gradient of z takes the place of x.
+// The gradient of z overwrites x.
 #define GELU_BACKWARD(T) T *__restrict__ x, const float *__restrict__ bias, const T *__restrict__ dy, int columns
 template <class T> __device__ __forceinline__ void gelu_backward_of(GELU_BACKWARD(T)) {
   const bool whole = columns % 4 == 0;
@@ -303,7 +306,7 @@ template <class T> __device__ __forceinline__ void gelu_backward_of(GELU_BACKWAR
 }
 BOTH(gelu_backward, 256, GELU_BACKWARD, x, bias, dy, columns)
 
-// y = residual + dropout(z + bias). A block per row.
+// y = residual + dropout(z + bias). One block per row.
 #define RESIDUAL_FORWARD(T) const T *__restrict__ z, const float *__restrict__ bias, const float *__restrict__ residual, float *__restrict__ y, int columns, Dropout dropout
 template <class T> __device__ __forceinline__ void residual_forward_of(RESIDUAL_FORWARD(T)) {
   const bool whole = columns % 4 == 0;
@@ -321,7 +324,7 @@ template <class T> __device__ __forceinline__ void residual_forward_of(RESIDUAL_
 }
 BOTH(residual_forward, 128, RESIDUAL_FORWARD, z, bias, residual, y, columns, dropout)
 
-// dz = dropout(dy), rounded. A block per row.
+// dz = dropout(dy), rounded. One block per row.
 #define RESIDUAL_BACKWARD(T) const float *__restrict__ dy, T *__restrict__ dz, int columns, Dropout dropout
 template <class T> __device__ __forceinline__ void residual_backward_of(RESIDUAL_BACKWARD(T)) {
   const bool whole = columns % 4 == 0;

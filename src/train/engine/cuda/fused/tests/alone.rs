@@ -1,11 +1,11 @@
-//! Kernels by themselves: recorded launches run again, and operations of a step timed.
+//! Kernels alone: recorded launches replayed, and operations of a step timed.
 
 use super::super::{profile, replay};
 use super::*;
 use crate::spec::Every;
 use crate::train::engine::cuda::launches::{Buffer, Kind, Launch, Parameter, Target};
 
-/// `add_to` on three numbers in `to`; `after` is what a test has recorded.
+/// `add_to` on three numbers in `to`; `after` is the result that the test recorded.
 fn addition(after: [f32; 3], count: u64) -> Launch {
     let bytes = |numbers: [f32; 3]| numbers.map(f32::to_le_bytes).concat();
     let buffer = |name: &str, before, after: Option<[f32; 3]>| Buffer {
@@ -56,7 +56,7 @@ fn recorded_launches_run_again_and_what_is_wrong_is_said() {
     assert_eq!(said(addition(right, 3)), "");
     let wrong = said(addition([1.5, 2.25, 3.0], 3));
     assert_eq!(wrong, "copies: `to` is 4.2e-2 apart, 1e-6 allowed");
-    // One too far: into what lies behind.
+    // One element too far, into the guard.
     assert_eq!(said(addition(right, 4)), "copies: it writes beside `to`");
     // A device that does nothing.
     let dry = Emulated {
@@ -89,7 +89,7 @@ fn every_operation_of_a_step_is_timed() {
     is_clean(&gpu);
     let found = found.unwrap();
     let named = |name: &str| found.iter().find(|of| of.name == name).unwrap();
-    // Two micro-batches a step, one update.
+    // Two micro-batches per step, one update.
     assert_eq!(named("adamw").launches, 1.0);
     assert_eq!(named("head_row_bf16").launches, 2.0);
     assert!(named("adamw").bytes > 0.0);
@@ -101,7 +101,7 @@ fn every_operation_of_a_step_is_timed() {
         attention.clone().filter(|of| of.operations > 0.0).count(),
         3
     );
-    // On the emulated GPU each takes a millisecond.
+    // On the emulated GPU, each takes a millisecond.
     for of in &found {
         assert!((of.seconds - 1e-3 * of.launches).abs() < 1e-9, "{of:?}");
     }

@@ -1,4 +1,4 @@
-//! What a step asks of the driver at the published shapes: counted in a dry run, which stores and computes nothing.
+//! The driver calls of a step at the published shapes, counted in a dry run, which stores and computes nothing.
 
 use super::*;
 use crate::data::{SequenceSet, TrainingData};
@@ -7,7 +7,7 @@ use crate::train::engine::cuda::emulator::look;
 use crate::train::{NamedTensor, Observer, StepTiming, Weights};
 use std::ops::ControlFlow;
 
-/// Counts of a step.
+/// Counts for one step.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     kernels: u64,
@@ -41,7 +41,7 @@ impl Counts {
         }
     }
 
-    /// All that the GPU has to begin.
+    /// Number of operations that the GPU starts.
     fn launches(self) -> u64 {
         self.kernels + self.products + self.copies
     }
@@ -64,13 +64,13 @@ impl Observer for Steps {
         ControlFlow::Continue(())
     }
 
-    /// Ends the job where it would copy all weights to the host.
+    /// Ends the job before it would copy all weights to the host.
     fn on_validation(&mut self, _: usize, _: usize) -> ControlFlow<()> {
         ControlFlow::Break(())
     }
 }
 
-/// The setting of a published shape, three steps long and validated at the end of a fourth.
+/// The setting of a published shape, with three steps and a validation that is due at the end of a fourth.
 fn published(shape: &serde_json::Value, dtype: Dtype) -> Setting {
     let number = |key: &str| shape[key].as_u64().unwrap() as usize;
     let llama = shape["arch"] == "llama";
@@ -100,7 +100,7 @@ fn published(shape: &serde_json::Value, dtype: Dtype) -> Setting {
     setting
 }
 
-/// Weights of no interest, quickly made.
+/// Arbitrary weights, created quickly.
 fn zeros(setting: &Setting) -> Weights {
     let layout = crate::train::engine::layout::Layout::new(&setting.model);
     let tensors = layout.parts().map(|part| NamedTensor {
@@ -111,8 +111,9 @@ fn zeros(setting: &Setting) -> Weights {
     Weights(tensors.collect())
 }
 
-/// Bytes that a step without dropout must read and write at the least when every operation is one kernel or product: what is exchanged between
-/// them once on each side, each parameter's numbers once where they are updated. Rotation, a second look at logits, partial sums, ids: nothing.
+/// Minimum number of bytes that a step without dropout must read and write if every operation is one kernel or
+/// product: exchanged values once on each side, and each parameter's numbers once when they are updated.
+/// Rotation, a second pass over logits, partial sums and ids are not counted.
 fn least(setting: &Setting) -> f64 {
     let model = &setting.model;
     let low = setting.train.dtype == Dtype::Bf16;
@@ -127,11 +128,12 @@ fn least(setting: &Setting) -> f64 {
         f
     };
     let factors = layers * (d * q + d * d + u * d + f * d) + v * d;
-    // Gradients of factors are added to, factors read on both ways and their copies written; the norm reads gradients; AdamW.
+    // Gradients of factors are added to; factors are read in both passes and their copies written; the norm
+    // reads gradients; AdamW.
     let parameters =
         factors * (8.0 + 2.0 * e + if low { 2.0 } else { 0.0 }) + model.parameters() as f64 * 36.0;
     let norm = d * (4.0 + e) + d * (12.0 + e);
-    // A product: in and out, back to its input, and to its weight.
+    // A product: input and output, then the gradients of its input and of its weight.
     let product = |inputs: f64, outputs: f64| 3.0 * e * (inputs + outputs);
     let residual = d * (8.0 + e) + d * if low { 4.0 + e } else { 4.0 };
     let attention = e * (q + d) + e * 2.0 * d + e * (2.0 * q + 2.0 * d);
@@ -142,7 +144,7 @@ fn least(setting: &Setting) -> f64 {
     parameters + rows * (layers * layer + head + 16.0 * d)
 }
 
-/// Counts of the second and the third step, and the most memory of all three.
+/// Counts of the second and third steps, and the peak memory over all three.
 fn counted(setting: &Setting) -> ([Counts; 2], usize) {
     let weights = zeros(setting);
     let dry = Emulated {
@@ -173,7 +175,7 @@ fn a_step_at_the_published_shapes_has_few_calls_and_waits_once() {
     let shapes = include_str!("../../../../../bench/shapes.json");
     let shapes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(shapes).unwrap();
     let mut shapes: Vec<(String, serde_json::Value)> = shapes.into_iter().collect();
-    // The published grid has its widest model with 2 heads of 256 and with 4, too.
+    // The published grid combines its widest model with both 2 heads of 256 and 4 heads.
     for heads in [2, 4] {
         let widest = shapes.iter().find(|(name, _)| name == "grid-512-8-512");
         let mut shape = widest.unwrap().1.clone();
@@ -208,7 +210,7 @@ fn a_step_at_the_published_shapes_has_few_calls_and_waits_once() {
             assert!((1.0..1.3).contains(&times), "{name}: {times} of {least}");
             assert_eq!(step.waits, 1, "{name}");
             assert_eq!([second.allocations, step.allocations], [0; 2], "{name}");
-            // At L and whatever else has 8 layers; 12 layers have 12 / 8 of what a layer needs.
+            // For L and all other models with 8 layers; 12 layers need 12 / 8 as much per layer.
             let layers = setting.model.n_layers.max(8) as u64;
             assert!(8 * step.launches() <= 300 * layers, "{name}: {step:?}");
         }
