@@ -1,5 +1,8 @@
 //! Projection to queries, keys and values, rotary positions and causal attention; also for new positions after cached
 //! ones.
+//!
+//! Shapes in the comments: B sequences of T positions, or N rows in all, D = dim, H query heads and K key/value heads of Dh;
+//! I inputs and O outputs of a linear layer.
 
 use super::Fused;
 use super::frozen::Order;

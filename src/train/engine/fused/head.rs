@@ -1,4 +1,6 @@
 //! The output matrix with every loss; scores and logits.
+//!
+//! Shapes in the comments: N rows, D = dim, V classes.
 
 use super::Fused;
 use super::attention::few_or_many;
@@ -50,7 +52,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
     } else {
         zeros(&device, 1, 1)?
     };
-    // (V, D); V classes, N rows, D = dim
+    // (V, D)
     let mut gw = ops.stock.buffer(if recording { classes * d } else { 0 });
     let to = recording.then(|| HeadGradients {
         x: values_mut(&mut gx),

@@ -1,5 +1,7 @@
 //! Projection to queries, keys and values, rotary positions and causal attention; also for new positions after
 //! cached ones.
+//!
+//! Shapes in the comments: B sequences of T positions in N rows, D = dim, H query heads and K key/value heads of Dh.
 
 use super::gpu::{Gpu, launch};
 use super::layers::Masks;
@@ -140,13 +142,14 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     let name = move |gpu: &Gpu, part: &str| gpu.typed(&format!("{part}_{}", tiling.padded));
     let masks = Masks::from(dropout);
     let qkv = gpu.projected(&x.values, layer, rows); // (N, D) -> (N, (H + 2 K) Dh)
-    gpu.add_bias(&qkv, layer, rows);
+    gpu.add_bias(&qkv, layer, rows); // (N, (H + 2 K) Dh)
     if let Some(rope) = &rope {
         rope.turn(gpu, qkv.at, 0, rows, shape, 1.0);
     }
     let y = gpu.activations(rows * dim); // (N, H Dh)
     let lse = gpu.floats(rows * n_heads); // (B, H, T): ln of the sums of exponentials
     let blocks = (tiles * grid.sequences * n_heads, 1);
+    // (N, (H + 2 K) Dh) -> (N, H Dh) and (B, H, T)
     launch!(
         gpu,
         &name(gpu, "attention_forward"),
@@ -164,10 +167,11 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     if T::OWNS_TAPE {
         let gpu = Rc::clone(gpu);
         tape.add_backward_op(move |_| {
-            let gy = gpu.taken(output, rows * dim);
+            let gy = gpu.taken(output, rows * dim); // (N, H Dh)
             let delta = gpu.floats(rows * n_heads); // (B, H, T)
-            let gradients = gpu.activations(rows * (dim + 2 * n_kv_heads * shape.width as usize));
+            let gradients = gpu.activations(rows * (dim + 2 * n_kv_heads * shape.width as usize)); // (N, (H + 2 K) Dh)
             let delta_name = gpu.typed("attention_delta");
+            // (N, H Dh) twice -> (B, H, T)
             launch!(
                 gpu,
                 &delta_name,
@@ -203,7 +207,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
                 rope.turn(&gpu, gradients.at, 0, rows, shape, -1.0);
             }
             drop((gy, qkv, kept));
-            gpu.project_back(&x, layer, gradients.at, rows);
+            gpu.project_back(&x, layer, gradients.at, rows); // (N, (H + 2 K) Dh) -> (N, D)
             Ok(())
         });
     }
@@ -250,10 +254,11 @@ pub(super) fn attention_cached(
     let (owners, places) = (gpu.send(&owners), gpu.send(&places));
     let capacity = cache.capacity as i32;
     let qkv = gpu.projected(&from, layer, rows); // (N, D) -> (N, (H + 2 K) Dh)
-    gpu.add_bias(&qkv, layer, rows);
+    gpu.add_bias(&qkv, layer, rows); // (N, (H + 2 K) Dh)
     if let Some(rope) = &rope {
         rope.turn(gpu, qkv.at, places.at, rows, shape, 1.0);
     }
+    // (N, (H + 2 K) Dh) -> keys and values, (sequences, capacity, K Dh) each
     launch!(
         gpu,
         "cache_append",
@@ -268,6 +273,7 @@ pub(super) fn attention_cached(
         shape
     );
     let y = gpu.floats(rows * heads.dim()); // (N, H Dh)
+    // (N, H Dh) over (sequences, capacity, K Dh) -> (N, H Dh)
     launch!(
         gpu,
         "attention_cached",

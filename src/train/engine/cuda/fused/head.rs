@@ -1,4 +1,6 @@
 //! The output matrix with every loss; scores and logits.
+//!
+//! Shapes in the comments: N rows, of which n at a time, D = dim, V classes.
 
 use super::super::sizes::CHUNK;
 use super::gpu::{Gpu, launch};
@@ -125,7 +127,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
     let element = if gpu.low { 2 } else { 4 };
     let most = (CHUNK / (element * classes)).clamp(1, rows);
     let logits = gpu.activations(most * classes); // (n, V), n rows at a time
-    let losses = gpu.floats(2 * rows);
+    let losses = gpu.floats(2 * rows); // (N, 2): cross-entropy and square term
     let to_x = gpu.activations(if T::OWNS_TAPE { rows * dim } else { 1 }); // (N, D)
     let (name, width) = (gpu.typed("head_row"), classes as i32);
     for first in (0..rows).step_by(most) {
@@ -133,6 +135,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         let at = |row_bytes: usize, start: u64| start + (first * row_bytes) as u64;
         let part = at(element * dim, x.values.at);
         gpu.project_into(part, layer, count, logits.at); // (n, D) · (D, V) -> (n, V)
+        // (n, V) -> (n, 2) and, with a tape, the gradient of the logits in place (n, V)
         launch!(
             gpu,
             &name,
@@ -147,8 +150,8 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         );
         if T::OWNS_TAPE {
             let to_part = at(element * dim, to_x.at);
-            gpu.input_gradient(logits.at, layer, count, (to_part, false), false);
-            gpu.weight_gradient(logits.at, part, layer, count);
+            gpu.input_gradient(logits.at, layer, count, (to_part, false), false); // (n, V) -> (n, D)
+            gpu.weight_gradient(logits.at, part, layer, count); // (n, V), (n, D) -> (V, D)
         }
     }
     let place = match T::OWNS_TAPE {
@@ -156,7 +159,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         false => ops.late.norm(),
     };
     let (count, add) = (rows as i32, 0i32);
-    launch!(gpu, "loss_sum", (1, 1), 256, losses.at, place, count, add);
+    launch!(gpu, "loss_sum", (1, 1), 256, losses.at, place, count, add); // (N, 2) -> (2)
     if !T::OWNS_TAPE {
         let sums: Vec<f64> = gpu.download(place, 2);
         return Ok(here(means(&sums, counted), tape));
@@ -166,7 +169,7 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         if gpu.low {
             gpu.table.borrow_mut().set_gradient(x.number, to_x);
         } else {
-            gpu.accumulate(x.number, to_x, rows * dim);
+            gpu.accumulate(x.number, to_x, rows * dim); // (N, D)
         }
         Ok(())
     });
@@ -197,7 +200,8 @@ pub(super) fn scores(
             .map(|row| task.targets[*row as usize] as i32)
             .collect();
         let (count, at) = (rows.len(), (gpu.send(rows), gpu.send(&targets)));
-        let part = gpu.floats(count * dim);
+        let part = gpu.floats(count * dim); // (n, D), n scored rows at a time
+        // (N, D)[n] -> (n, D)
         launch!(
             gpu,
             "gather_rows",
@@ -209,7 +213,8 @@ pub(super) fn scores(
             dim as i32
         );
         let logits = gpu.projected(&part, layer, count); // (n, D) · (D, V) -> (n, V)
-        let found = gpu.floats(count * numbers);
+        let found = gpu.floats(count * numbers); // (n, 4 + temperatures)
+        // (n, V) -> (n, 4 + temperatures)
         launch!(
             gpu,
             "score_row",

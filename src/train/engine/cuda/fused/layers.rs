@@ -116,7 +116,7 @@ pub(super) fn embed<T: Tape<f32, Cpu>>(
     if T::OWNS_TAPE {
         let (gpu, tokens) = (Rc::clone(gpu), (number(tokens), classes * dim));
         tape.add_backward_op(move |_| {
-            let gy = gpu.taken(output, ids.len() * dim);
+            let gy = gpu.taken(output, ids.len() * dim); // (N, D)
             add_rows(&gpu, gy.at, &ids, tokens, dim, masks); // (N, D) -> (V, D)
             if let Some(table) = table {
                 add_rows(&gpu, gy.at, &places, table, dim, masks); // (N, D) -> (P, D)
@@ -145,6 +145,7 @@ pub(super) fn norm<T: Tape<f32, Cpu>>(
     let stats = gpu.floats(2 * rows); // (N, 2): mean and 1/deviation
     let (w, b) = (gpu.address(Some(weight)), gpu.address(bias));
     let (name, width) = (gpu.typed("norm_forward"), dim as i32);
+    // (N, D) -> (N, D) and (N, 2)
     launch!(
         gpu,
         &name,
@@ -163,12 +164,12 @@ pub(super) fn norm<T: Tape<f32, Cpu>>(
     if T::OWNS_TAPE {
         let gpu = Rc::clone(gpu);
         tape.add_backward_op(move |_| {
-            let gy = gpu.taken(output, rows * dim);
+            let gy = gpu.taken(output, rows * dim); // (N, D)
             let there = gpu.table.borrow().gradient(x_number);
             let add = i32::from(there.is_some());
-            let to_x = there.unwrap_or_else(|| gpu.floats(rows * dim));
+            let to_x = there.unwrap_or_else(|| gpu.floats(rows * dim)); // (N, D)
             let blocks = parts(rows, 128);
-            let partial = gpu.floats(blocks * 2 * dim);
+            let partial = gpu.floats(blocks * 2 * dim); // (blocks, 2 D)
             let (name, w) = (gpu.typed("norm_backward"), gpu.address(Some(weight)));
             // (N, D) -> (N, D) and sums for (D), (D)
             launch!(
@@ -192,6 +193,7 @@ pub(super) fn norm<T: Tape<f32, Cpu>>(
             let to_bias = bias.map(|bias| gpu.gradient(bias, dim));
             let second = to_bias.as_ref().map_or(0, |to| to.at);
             let grid = (sums.div_ceil(32), 1);
+            // (blocks, 2 D) -> (D), (D)
             launch!(
                 gpu,
                 "column_sum",
@@ -231,33 +233,33 @@ pub(super) fn mlp<T: Tape<f32, Cpu>>(
     let y = gpu.activations(rows * hidden); // (N, F)
     match activation {
         Activation::Swiglu => {
-            gpu.add_bias(&before, layer, rows);
+            gpu.add_bias(&before, layer, rows); // (N, 2 F)
             let name = gpu.typed("swiglu_forward");
-            launch!(gpu, &name, grid, 256, before.at, y.at, width);
+            launch!(gpu, &name, grid, 256, before.at, y.at, width); // (N, 2 F) -> (N, F)
         }
         Activation::Gelu => {
             let (name, bias) = (gpu.typed("gelu_forward"), gpu.address(layer.bias));
-            launch!(gpu, &name, grid, 256, before.at, bias, y.at, width);
+            launch!(gpu, &name, grid, 256, before.at, bias, y.at, width); // (N, F) -> (N, F)
         }
     }
     let (y, output) = ops.matrix(y, Kind::Activation, (rows, hidden))?;
     if T::OWNS_TAPE {
         let gpu = Rc::clone(gpu);
         tape.add_backward_op(move |_| {
-            let gy = gpu.taken(output, rows * hidden);
+            let gy = gpu.taken(output, rows * hidden); // (N, F)
             // The gradients overwrite the values.
             match activation {
                 Activation::Swiglu => {
                     let name = gpu.typed("swiglu_backward");
-                    launch!(gpu, &name, grid, 256, before.at, gy.at, width);
+                    launch!(gpu, &name, grid, 256, before.at, gy.at, width); // (N, F) -> (N, 2 F)
                 }
                 Activation::Gelu => {
                     let (name, bias) = (gpu.typed("gelu_backward"), gpu.address(layer.bias));
-                    launch!(gpu, &name, grid, 256, before.at, bias, gy.at, width);
+                    launch!(gpu, &name, grid, 256, before.at, bias, gy.at, width); // (N, F) -> (N, F)
                 }
             }
             drop(gy);
-            gpu.project_back(&x, layer, before.at, rows);
+            gpu.project_back(&x, layer, before.at, rows); // (N, 2 F) or (N, F) -> (N, D)
             Ok(())
         });
     }
@@ -282,6 +284,7 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
     let z = gpu.projected(&x.values, layer, rows); // (N, I) -> (N, O)
     let y = gpu.floats(len); // (N, O)
     let (name, bias) = (gpu.typed("residual_forward"), gpu.address(layer.bias));
+    // (N, O) + (O) + (N, O) -> (N, O)
     launch!(
         gpu,
         &name,
@@ -299,18 +302,18 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
     if T::OWNS_TAPE {
         let gpu = Rc::clone(gpu);
         tape.add_backward_op(move |_| {
-            let gy = gpu.taken(output, len);
+            let gy = gpu.taken(output, len); // (N, O)
             let gz = match (gpu.low, dropout) {
                 (false, None) => Rc::clone(&gy),
                 _ => {
                     let gz = gpu.activations(len);
                     let name = gpu.typed("residual_backward");
-                    launch!(gpu, &name, (rows, 1), 128, gy.at, gz.at, columns, masks);
+                    launch!(gpu, &name, (rows, 1), 128, gy.at, gz.at, columns, masks); // (N, O) -> (N, O)
                     gz
                 }
             };
-            gpu.project_back(&x, layer, gz.at, rows);
-            gpu.accumulate(residual_number, gy, len);
+            gpu.project_back(&x, layer, gz.at, rows); // (N, O) -> (N, I)
+            gpu.accumulate(residual_number, gy, len); // (N, O)
             Ok(())
         });
     }
