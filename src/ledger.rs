@@ -478,7 +478,7 @@ mod tests {
         );
     }
 
-    /// A ledger is committed, so somebody else may have written it.
+    /// A ledger is committed to the repository, so somebody else may have written it.
     #[test]
     fn changed_ledgers_are_read_or_refused() {
         let first = spec(&[]);

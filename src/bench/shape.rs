@@ -87,7 +87,7 @@ pub struct Case {
 const BATCHES: usize = 4;
 
 impl Case {
-    /// The training itself, from fresh weights, by `train` in the place of its own settings.
+    /// The training job of this case, from fresh weights, with the settings `train` instead of its own.
     pub fn job<'a>(
         &'a self,
         train: &'a TrainSettings,

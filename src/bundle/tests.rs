@@ -74,7 +74,7 @@ fn what_was_changed_added_or_removed_is_found() {
     );
 }
 
-/// A bundle comes from somebody else.
+/// Bundles may come from somebody else.
 #[test]
 fn changed_bundles_are_read_or_refused() {
     let files = whole();

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The id that begins and ends a text in llama2.c.
 const BOS: usize = 1;
-/// Bytes of the header.
+/// Length of the header, in bytes.
 const HEADER: usize = 28;
 /// Maximum size of a checkpoint, bytes.
 const LIMIT: u64 = 64 << 30;
@@ -121,7 +121,8 @@ fn find_tokenizer(path: &Path, named: Option<&Path>) -> Result<TextTokenizer, In
     }
 }
 
-/// How long the file is by what its header says; looked at before it is read as a whole.
+/// Checks the length of a checkpoint against its header before the file is read as a whole; returns the length
+/// in bytes.
 fn length(path: &Path) -> Result<u64, InteropError> {
     let failed = |error: io::Error| InteropError::input(path, error.to_string());
     let file = crate::fsx::open_regular(path).map_err(failed)?;
@@ -140,12 +141,12 @@ fn length(path: &Path) -> Result<u64, InteropError> {
     }
 }
 
-/// Values of the checkpoint of a model.
+/// Number of values in the checkpoint of a model.
 fn count(config: &ModelConfig) -> usize {
     config.parameters() + 2 * table(config)
 }
 
-/// What the header of a checkpoint says.
+/// Parses the header of a checkpoint.
 fn config(header: &[u8]) -> Result<ModelConfig, String> {
     let header = header
         .get(..HEADER)
@@ -188,7 +189,7 @@ fn config(header: &[u8]) -> Result<ModelConfig, String> {
     Ok(config)
 }
 
-/// What is said of a file that is too long or too short.
+/// The error for a file that is too long or too short.
 const COUNT: &str = "the number of values does not match its header";
 
 fn wrong(what: &str) -> String {

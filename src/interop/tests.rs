@@ -290,7 +290,8 @@ fn shards_are_read_and_hostile_folders_refused() {
     }
 }
 
-/// Files with holes, much longer than memory is large: what a model of that kind cannot have is not read.
+/// Sparse files, much longer than the memory is large: anything beyond the possible size of such a model is not
+/// read.
 #[test]
 fn no_more_is_read_than_such_a_model_has() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use std::path::Path;
 /// dependents of a failed task, so there is no report if a chunk failed.
 pub fn job_file(calls: &Calls, chunks: usize, needs: Needs, name: &str, logs: &Path) -> String {
     let mut text = format!("name = {}\n", quoted(name));
-    // A task that is started again has files of its own.
+    // A restarted task gets separate files.
     let file = |end: &str| {
         let name = format!("%{{JOB_ID}}_%{{TASK_ID}}_%{{INSTANCE_ID}}.{end}");
         quoted(&super::text(&logs.join(name)))

@@ -127,7 +127,7 @@ pub fn open(
     }
 }
 
-/// The path of a `file://` address: `%FF` is a byte, so that names that are no text can be written.
+/// The path of a `file://` address: `%FF` is a byte, so that names that are not text can be written.
 fn path(text: &str) -> PathBuf {
     let bytes = text.as_bytes();
     let (mut path, mut at) = (Vec::with_capacity(bytes.len()), 0);

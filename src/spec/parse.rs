@@ -245,7 +245,7 @@ fn other_format(root: &Node) -> Option<(u64, Problem)> {
     Some((found, Problem::new(message).at(node.span).hint(hint)))
 }
 
-/// Reads the tree; problems are gathered, and the spec is complete only where there are none.
+/// Reads the tree; problems are collected, and the spec is complete only if there are none.
 fn read(
     root: &Node,
     request: &LoadRequest,

@@ -347,7 +347,8 @@ mod tests {
         );
     }
 
-    /// A lock is committed, so somebody else may have written it: no file outside the folders is found by it.
+    /// A lock is committed to the repository, so somebody else may have written it: it must not lead to any
+    /// file outside the folders.
     #[test]
     fn changed_locks_lead_nowhere() {
         let folder = tempfile::tempdir().unwrap();

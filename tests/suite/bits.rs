@@ -165,7 +165,7 @@ fn nothing_changes_a_bit() {
     assert_eq!(compared, 14 * 5 * LOSSES.len());
 }
 
-/// Why the interval is in the key: it decides the recorded curve, and nothing else.
+/// Why the validation interval is in the key: it determines the recorded curve, and nothing else.
 #[test]
 fn another_interval_is_another_run_with_the_same_weights() {
     let project = Project::new();

@@ -171,7 +171,7 @@ fn every_kernel_is_right_in_every_order_and_without_a_race() {
         let (code, text) = run(&program, orders, "");
         println!("{text}");
         assert_eq!(code, Some(0), "{text}");
-        // The program fails by itself where it has a kernel that no test launches.
+        // The program itself fails if it contains a kernel that no test launches.
         let count = kernels();
         let all = format!("0 failed, {orders} orders, {count} of {count} kernels launched");
         assert!(text.lines().any(|line| line == all), "{all}: {text}");

@@ -234,7 +234,7 @@ fn links_below_the_reports_lead_nowhere() {
         differs.stderr
     );
     assert!(!differs.stderr.contains("token-of-mine"));
-    // What is no file is not written through, nor lost.
+    // Anything that is not a regular file is neither written through nor lost.
     let told = project.run(&["report", "specs/tiny.yaml"]).success().stderr;
     let kept = "report.md` is no file; it is kept as `report.md.changed`";
     assert!(told.contains(kept), "{told}");

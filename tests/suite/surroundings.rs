@@ -449,7 +449,7 @@ fn pipes_and_devices_are_no_specs_and_no_tokenizers() {
     ");
 }
 
-/// Some files of `/proc` look like others, and whoever reads them waits for ever.
+/// Some files of `/proc` look like ordinary files, but reading them blocks forever.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_gives_nothing_is_not_waited_for() {
@@ -457,7 +457,7 @@ fn a_file_that_gives_nothing_is_not_waited_for() {
     let corpus = TINY.replace("{stories: {version: 1}}", "{text: {path: /proc/kmsg}}");
     project.write("specs/tiny.yaml", corpus);
     let began = std::time::Instant::now();
-    // Whoever may not read it, or has it all, gets another error.
+    // A user who may not read it, or who has full access, gets another error.
     project.run(&["run", "specs/tiny.yaml"]).code(4);
     assert!(began.elapsed() < std::time::Duration::from_secs(20));
 }

@@ -1,4 +1,4 @@
-//! Changed expressions and texts are read or refused, never worse.
+//! Mutated expressions and texts are either read or refused; nothing worse happens.
 
 use super::*;
 

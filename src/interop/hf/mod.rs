@@ -320,8 +320,8 @@ fn object(path: &Path) -> Result<Map<String, Value>, InteropError> {
     serde_json::from_slice(&bytes).map_err(|error| InteropError::input(path, error.to_string()))
 }
 
-/// More bytes than a file of such a model's weights has: twice what they take in f32, as much for the masks that old files hold beside
-/// them, and room for a header.
+/// An upper bound for the size of such a model's weight files, in bytes: twice the size of the weights in f32,
+/// the same again for the masks that old files contain, and room for a header.
 fn most_bytes(model: &ModelConfig) -> u64 {
     let of = |size: usize| size as u128;
     let (dim, context) = (of(model.dim), of(model.max_seq_len));

@@ -59,7 +59,7 @@ impl Dir {
         .map_err(|error| {
             let folder = self.0.path().join("");
             let text = error.to_string().replace(&*folder.to_string_lossy(), "");
-            // On Windows another separator stands behind the folders of these tests, which are called `d`.
+            // On Windows, a different separator follows the folder `d` of these tests.
             text.replace(r"`d\", "`d/")
         })
     }

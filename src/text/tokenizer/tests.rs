@@ -109,7 +109,7 @@ fn trained_bytes_are_pinned() {
     assert_snapshot!(Sha256Hex::of(&bytes), @"dbb4bc86dffc1b37595353fd48239a6bafb0766e781b82902ed26b65bf52a9df");
 }
 
-/// The library's trainer on the same words: where there are no ties, the counts of each merge must agree.
+/// The library's trainer on the same words: unless there are ties, the counts of each merge must agree.
 #[test]
 fn merges_equal_a_naive_trainer() {
     let bytes = TextTokenizer::train_bpe(&TEXTS, 320).unwrap();

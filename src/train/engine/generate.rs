@@ -150,7 +150,7 @@ pub(crate) fn sample(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
     if job.temperature == 0.0 {
         return first as u32;
     }
-    // By falling logit, then by rising id; the id is the low half.
+    // By descending logit, then by ascending id; the id is the low half.
     let place = |(id, &logit): (usize, &f32)| u64::from(!rank(logit)) << 32 | id as u64;
     let places = usable.iter().enumerate();
     let max = f64::from(usable[first]);
@@ -162,7 +162,7 @@ pub(crate) fn sample(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
     if job.top_k.is_none() && usable.len() > PART {
         let (scale, shift) = (1.0 / job.temperature, max / job.temperature);
         let total = f64::from(exp_sum(Isa::best(), usable, scale as f32, shift as f32));
-        // What f32 makes of the sum's terms, of their sum, and of the arguments of the exponentials.
+        // The rounding errors of f32 in the terms, in their sum, and in the arguments of the exponentials.
         let uncertain = total * (1e-5 + 1e-8 * usable.len() as f64 + 1e-6 * shift.abs());
         let least = max + job.temperature * libm::log(total * LIKELY);
         let likely = places
@@ -186,19 +186,20 @@ pub(crate) fn sample(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
     order[hit.unwrap_or(order.len() - 1)] as u32
 }
 
-/// Logits that are looked at together.
+/// Number of logits examined together.
 const PART: usize = 256;
-/// Probability of ids that nearly always hold the one that is drawn: all others need no order and no exact sum.
+/// Ids with at least this share of the total nearly always include the drawn one: the others need neither
+/// sorting nor an exact sum.
 const LIKELY: f64 = 1.0 / 4096.0;
 
-/// Numbers that rise as the logits do ([`f32::total_cmp`], with one zero).
+/// An integer with the order of the logits ([`f32::total_cmp`], with a single zero).
 fn rank(logit: f32) -> u32 {
     let bits = (logit + 0.0).to_bits();
     bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31)
 }
 
-/// The place in falling `masses` that `draw` hits. `None` where they do not reach so far, or where it is open because their sum with those
-/// that are not here is `uncertain`.
+/// The index in descending `masses` that `draw` selects. `None` if their sum does not reach that far, or if the
+/// index is undecided because the total, which includes masses not listed here, is `uncertain`.
 fn drawn(
     mut masses: Vec<f64>,
     top_p: Option<f64>,
@@ -216,7 +217,8 @@ fn drawn(
     reach(&masses, draw * total, uncertain)
 }
 
-/// The first place at which the sum of `masses` exceeds `aim`; `None` where it does not, or where it is no further off than `uncertain`.
+/// The first index at which the running sum of `masses` exceeds `aim`; `None` if there is none, or if the
+/// excess is within `uncertain`.
 fn reach(masses: &[f64], aim: f64, uncertain: f64) -> Option<usize> {
     let mut reached = 0.0;
     let near = masses.iter().position(|mass| {

@@ -463,7 +463,8 @@ pub(crate) trait Operations: Sized + 'static {
     /// The logits `x · Wᵀ`, `(n, C)` row-major, for few rows (sampling).
     fn head_logits(&self, x: Matrix<Self>, weight: &Matrix<Self>) -> Result<Vec<f32>, TrainError>;
 
-    /// Promises that `parameters` stay as they are: they may be kept once more, in an order of their own.
+    /// Promises that `parameters` will not change, so that an implementation may keep a copy of them in another
+    /// order.
     fn freeze(&self, _parameters: &[Matrix<Self>]) {}
 
     /// An empty cache of one layer for `sequences` sequences of at most `capacity` positions, `kv_dim` wide.

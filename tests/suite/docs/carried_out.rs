@@ -12,7 +12,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Prefixes of commands that are not run here, with the place where they are tested, or the reason why not.
+/// Prefixes of commands that are not run here, with the place where they are tested or the reason why they are
+/// not.
 const ELSEWHERE: &[(&str, &str)] = &[
     (
         "cargo run --release -- run specs/",
@@ -202,7 +203,8 @@ impl Reader {
         std::fs::write(path, text).unwrap();
     }
 
-    /// Stands in for a study: two small runs, with the profiles named on the pages; the text of `study` is on a server.
+    /// Replaces a study: two small runs, with the profiles named on the pages; the text of `study` is on a
+    /// server.
     fn study(&self) -> String {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         for number in 0..40 {

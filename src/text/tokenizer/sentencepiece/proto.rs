@@ -32,7 +32,7 @@ impl<'a> Fields<'a> {
         Some(bytes)
     }
 
-    /// The next field and its number; an error where the message is damaged.
+    /// The next field and its number; an error if the message is damaged.
     fn next(&mut self) -> Result<Option<(u64, Value<'a>)>, String> {
         if self.0.is_empty() {
             return Ok(None);

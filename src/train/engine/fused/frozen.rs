@@ -19,7 +19,8 @@ pub(super) enum Order {
 
 /// The parameters of a model.
 pub(super) struct Frozen {
-    /// By the address of their values, which they keep while they are here: whoever changes one changes a copy.
+    /// By the address of their values, which stays the same as long as they are kept here: any change is made
+    /// to a copy.
     parameters: HashMap<usize, Parameter>,
     memory: Prepacked,
 }
@@ -44,7 +45,8 @@ impl Frozen {
         }
     }
 
-    /// The values of `weight` in `order`; `None` of what is not among the parameters or packed in another order already.
+    /// The values of `weight` in `order`; `None` if it is not one of the parameters, or is already packed in
+    /// the other order.
     pub(super) fn get(
         &mut self,
         compute: &Compute,

@@ -108,7 +108,7 @@ pub(super) fn scores(
     if task.targets.is_empty() {
         return all;
     }
-    // (N, D) · (D, V) -> logits (N, V), in chunks -> one score for each row of the mask
+    // (N, D) · (D, V) -> logits (N, V), in chunks -> one score for each row in the mask
     for row in head_scores(
         &ops.compute,
         [values(x), values(weight)],

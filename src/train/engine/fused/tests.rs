@@ -434,7 +434,8 @@ fn scores_logits_and_cached_attention_are_those_of_the_reference() {
     }
 }
 
-/// Hidden states and logits after each id, for one to four sequences at once, on every instruction set and number of threads.
+/// Hidden states and logits after each id, for one to four sequences at once, on every instruction set and with
+/// every number of threads.
 #[test]
 fn frozen_weights_give_the_same_bits() {
     for config in [llama(), gpt2(true, 0.0)] {

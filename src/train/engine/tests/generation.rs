@@ -170,7 +170,7 @@ fn shares(job: &SampleJob<'_>, logits: &[f32]) -> Vec<(u32, f64)> {
     counts.into_iter().collect()
 }
 
-/// The rule of [`sample`], word by word.
+/// The rule of [`sample`], implemented literally.
 fn by_the_rule(job: &SampleJob<'_>, logits: &[f32], draw: f64) -> u32 {
     let mut order: Vec<usize> = (0..job.usable_vocab.min(logits.len())).collect();
     order.sort_by(|a, b| (logits[*b] + 0.0).total_cmp(&(logits[*a] + 0.0)));

@@ -136,10 +136,11 @@ fn the_published_model_tells_a_story() {
     insta::assert_snapshot!(pieces.decode(&ids[0]), @", there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball.");
 }
 
-/// An independent evaluation gave 1.2176 nats per token for twenty stories of at most 256 tokens that begin with the first id, without telling
-/// which they are. The protocol here: the first twenty documents of the file, trimmed, each with its end, at most 256 predictions each, the
-/// mean over stories of their means over tokens: 1.2182. It was chosen after looking: of 360 ways to choose and cut twenty stories of the two
-/// files, three come within 0.001, and this is the one that begins with the first story.
+/// An independent evaluation gave 1.2176 nats per token for twenty stories of at most 256 tokens that begin
+/// with the first id, without naming the stories. The protocol here: the first twenty documents of the file,
+/// trimmed, each with its end token and at most 256 predictions; the mean over stories of their means over
+/// tokens is 1.2182. It was chosen after the results were known: of 360 ways to choose and truncate twenty
+/// stories from the two files, three come within 0.001, and this is the one that starts with the first story.
 #[test]
 fn the_published_model_predicts_stories_as_well_as_published() {
     let Some((config, weights, _, folder)) = stories() else {
