@@ -4,12 +4,12 @@
 #
 #   scripts/build-cuda.sh [FOLDER]        default: target/cuda-build
 #
-# FOLDER/specbook-cuda/       what travels: the program, a launcher that finds cuBLAS, the acceptance script, recorded launches and the PyTorch side
-# FOLDER/specbook-cuda.tar.gz the same, packed
+# FOLDER/specbook-cuda/       the package: program, launcher that finds cuBLAS, acceptance script, recorded launches, PyTorch side
+# FOLDER/specbook-cuda.tar.gz the same as an archive
 #
 # Without a toolkit, nvcc 13.0 comes from PyPI (needs python3 with pip; about 100 MB, kept in
-# FOLDER). The kernels of a build run on every GPU from CUDA_COMPUTE_CAP (default 80: Ampere, 2020;
-# the minimum) on, with a driver for the toolkit's CUDA version or newer.
+# FOLDER). The kernels of a build run on every GPU from CUDA_COMPUTE_CAP (default 80, the minimum:
+# Ampere, 2020) on, with a driver for the toolkit's CUDA version or newer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mkdir -p "${1:-target/cuda-build}" && cd "${1:-target/cuda-build}" && pwd)

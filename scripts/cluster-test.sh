@@ -62,8 +62,8 @@ finish() {
 }
 trap finish EXIT
 until sinfo -h -o %T | grep -q idle; do sleep 0.5; done
-# Requeued jobs wait two minutes (BeginTime), which is shortened here. They need some seconds: a
-# node refuses a task that it just killed.
+# Requeued jobs wait for two minutes (BeginTime), which is shortened here to a few seconds: a node
+# refuses a task that it has just killed.
 ( before=; while sleep 3; do
     now=$(squeue -h -t PD -o '%A %r' 2> /dev/null | awk '$2 == "BeginTime" {print $1}')
     for job in $now; do case " $before " in *" $job "*) scontrol update job="$job" StartTime=now 2> /dev/null ;; esac; done
@@ -74,7 +74,7 @@ mkdir -p "$L/p/.git"
 . scripts/sweeps.sh
 spec grid 10 '[16, 32, 48]' '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]'
 spec slow "${SLOW_STEPS:-20000}" '[32]' '[0, 1]'
-# Slurm signals a task up to half a minute late that its time ends.
+# Slurm may signal the end of a task's time up to half a minute late.
 spec long "$((6 * ${SLOW_STEPS:-20000}))" '[32]' '[0, 1]'
 sb() { "$program" "$@"; }
 failed=0; began=$(date +%s)
@@ -87,7 +87,7 @@ submit() { # submit SPEC STORE ARGUMENTS…
   local name=$1 store=$2; shift 2
   sb submit "$L/p/specs/$name.yaml" --to slurm --store "$L/$store" --out "$L/reports-$store" --mem 500 "$@" > "$L/log/$store.txt" 2>&1
 }
-# Waits until a task trains (its lease exists), with or without a checkpoint.
+# Waits until a task is training (its lease exists), with or without a checkpoint.
 wait_for() { for _ in $(seq 600); do eval "$1" > /dev/null 2>&1 && return; sleep 0.2; done; echo "  waited in vain for: $1"; }
 drained() { [ -z "$(squeue -h --me 2>&1)" ]; }
 worker_pid() { pgrep -f "$program worker $L/$1/jobs-v1" | head -1; }
@@ -141,7 +141,7 @@ test_preempted() {
 test_node_down() {
   reference slow; submit slow down --task-minutes 0 --time 9; wait_for "training down"; sleep 2
   scontrol update nodename="$host" state=down reason=test; sleep 2
-  # It may have come back by itself.
+  # The node may already be back up.
   scontrol update nodename="$host" state=resume 2> /dev/null
   wait_for drained; wait_for drained; check "node down and back, the same digests" "equal slow down"
 }

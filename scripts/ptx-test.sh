@@ -19,7 +19,7 @@ if ! command -v "$compiler" >/dev/null; then
 fi
 mkdir -p "$out"
 
-# What every kernel of the tests is given, and what its build for the CPU makes of it.
+# Records the inputs of every kernel in the tests and the outputs of its CPU build.
 "$compiler" -std=c++17 -O1 -fno-strict-aliasing -Wno-unknown-pragmas -I tests/gpu -rdynamic -o "$out/tests" \
   tests/gpu/{tests,rows,attention,head,optimizer,record,cuda_on_cpu}.cpp -x c++ "$kernels/kernels.cu" -ldl
 "$out/tests" 1 "" "$out/launches.bin" | tail -n 1
@@ -29,7 +29,7 @@ if [ ! -x "$nvcc" ]; then
   echo "skipped: there is no nvcc (\`scripts/build-cuda.sh\` fetches one)"
   exit 0
 fi
-# The PTX of a file of kernels, with the error of a number.
+# Compiles a file of kernels to PTX, with planted error number $2 (0: none).
 ptx() {
   printf '#define PLANTED %s\n#include "%s"\n' "$2" "$1" > "$out/unit.cu"
   "$nvcc" -ptx -arch="compute_${CUDA_COMPUTE_CAP:-80}" -O3 -std=c++17 -Xcudafe --diag_suppress=177 -I "$kernels" -o "$out/$1-$2.ptx" "$out/unit.cu"

@@ -1,4 +1,4 @@
-# For the tests of queues, which source it: small sweeps, and stores compared by digests. `L` is their folder.
+# Sourced by the tests of queues: makes small sweeps and compares stores by digests in the folder `L`.
 spec() { # spec NAME STEPS DIMS SEEDS
   mkdir -p "$L/p/specs"
   cat > "$L/p/specs/$1.yaml" <<END
@@ -15,7 +15,7 @@ seeds: $4
 cells: [{table: {rows: dim, columns: [val_loss]}}]
 END
 }
-# Digests of weights, metrics and evaluations of a store, by run.
+# Digests of the weights, metrics and evaluations in a store, by run.
 digests() {
   python3 - "$1" <<'END'
 import json, pathlib, sys

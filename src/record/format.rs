@@ -54,7 +54,7 @@ struct Head {
 /// Parses a JSON file whose field `format` must be `known`.
 ///
 /// # Errors
-/// Another number («too old» or «too new»), or text that does not parse.
+/// Another number (“too old” or “too new”), or text that does not parse.
 pub fn parse<T: serde::de::DeserializeOwned>(
     what: &'static str,
     known: u32,

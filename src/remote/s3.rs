@@ -4,8 +4,8 @@
 //! are not signed and only public objects can be read. `AWS_REGION` or `AWS_DEFAULT_REGION` names the region,
 //! `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` another server. A file is sent in one request, of at most 5 GB.
 //!
-//! Source of the scheme and the test values: Amazon S3 API reference, «Signature calculations: transferring payload in
-//! a single chunk».
+//! Source of the scheme and the test values: Amazon S3 API reference, “Signature calculations: transferring payload in
+//! a single chunk”.
 
 use super::web::Web;
 use crate::digest::Sha256Hex;

@@ -52,7 +52,7 @@ impl Web {
     }
 
     /// Whether a response means that the file does not exist. A public bucket without permission to list answers
-    /// «forbidden» instead.
+    /// “forbidden” instead.
     fn is_missing(&self, error: &NetError) -> bool {
         error.is_missing() || self.anonymous && error.status == Some(403)
     }

@@ -1,14 +1,21 @@
 //! `specbook gpu-acceptance`: run once by a person with a GPU, through `scripts/gpu-acceptance.sh`.
 //!
-//! Parts: the device and whether it can be used; every kernel compared with its CPU build
-//! (`kernels`); every operation, loss and gradient compared with the CPU (`parity`); whether
-//! training repeats and resumes bit for bit (`repeat`); the training curves of both devices on one
-//! small spec (`curves`); NVIDIA's checkers (`memcheck`); the device's peak performance
-//! (`ceilings`), and each operation of a step compared with it (`operations`); the time of the
-//! published grid (`grid`); speed and memory compared with PyTorch (`speed`); an experiment at its
-//! published size (`paper`). Each part has passed, failed, was measured, or was skipped for a
-//! stated reason. With `--device cpu`, all parts run on any machine, compared with the CPU's stock
-//! operations.
+//! Its parts are
+//!
+//! * `device`: the device, and whether it can be used;
+//! * `kernels`: every kernel, compared with its CPU build;
+//! * `parity`: every operation, loss and gradient, compared with the CPU;
+//! * `repeat`: whether training repeats and resumes bit for bit;
+//! * `curves`: the training curves of both devices on one small spec;
+//! * `memcheck`: NVIDIA's checkers;
+//! * `ceilings`: the device's peak performance;
+//! * `operations`: each operation of a step, compared with the ceilings;
+//! * `grid`: the time of the published grid;
+//! * `speed`: speed and memory, compared with PyTorch;
+//! * `paper`: an experiment at its published size.
+//!
+//! Each part has passed, failed, was measured, or was skipped for a stated reason. With `--device cpu`, the parts that do
+//! not require a GPU run on any machine, compared with the CPU's stock operations.
 
 mod ceilings;
 mod clock;

@@ -4,7 +4,7 @@
 //! Inside an alternative: `[a|b|]` is a choice, `{rule}` another rule, `{$x=rule}` binds `x` to an expansion once per
 //! scope and `{$x}` repeats it (`{$x.1}` its second field, fields being cut at `/`), `{#3-9}` a number, `{H}` a mention of
 //! the character `H` (name or pronoun, whichever reads well), `{H.n}` name, `{H.s}` he, `{H.o}` him, `{H.p}` his,
-//! `{H.r}` himself, `{H.k}` the noun for its kind, `{H.t}` «Pip the fox», `<H:words>` direct speech, `^` a capital, `\n` a new line, `{@n}` the rule `n_2` in
+//! `{H.r}` himself, `{H.k}` the noun for its kind, `{H.t}` “Pip the fox”, `<H:words>` direct speech, `^` a capital, `\n` a new line, `{@n}` the rule `n_2` in
 //! a text on subject 2.
 
 use crate::rng::Stream;
@@ -50,9 +50,9 @@ pub(super) enum Form {
 pub(super) struct Character {
     /// Name used by the narrator.
     pub name: String,
-    /// Whether the pronoun is «she».
+    /// Whether the pronoun is “she”.
     pub female: bool,
-    /// Noun for the kind, such as «girl» or «fox».
+    /// Noun for the kind, such as “girl” or “fox”.
     pub kind: String,
 }
 

@@ -1,4 +1,4 @@
-//! One buffer over all documents («snaking»), cut into full chunks; the rest is dropped.
+//! One buffer over all documents (“snaking”), cut into full chunks; the rest is dropped.
 
 use super::{Frame, Policy, Shape, snaking};
 use crate::text::TrainingData;

@@ -2,10 +2,13 @@
 //! for tests of the fused operations and all gradients. dfdx uses the platform's `exp` and `ln`.
 //!
 //! Constructs that are slow or fragile on CUDA are avoided everywhere, so that CPU tests cover the code that runs on a
-//! GPU: no copies compiled at run time (rows are reordered by a gather, never by reshaping a permuted tensor), no
-//! product per sequence (one batched product over all heads), no sum of millions of elements into one address (the last
-//! axis first), no library dropout (masks are counter-based, as in every engine), no transfer of parameters, gradients
-//! or activations to the host within a step.
+//! GPU:
+//!
+//! * no copies compiled at run time: rows are reordered by a gather, never by reshaping a permuted tensor;
+//! * no product per sequence: one batched product over all heads;
+//! * no sum of millions of elements into one address: the last axis first;
+//! * no library dropout: masks are counter-based, as in every engine;
+//! * no transfer of parameters, gradients or activations to the host within a step.
 
 mod attention;
 mod head;
@@ -106,7 +109,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         row: &M<E, D>,
     ) -> std::result::Result<M<E, D, T>, D::Err> {
         let shape = *x.shape();
-        let row = row.clone().try_reshape_like(&(shape.1,))?;
+        let row = row.clone().try_reshape_like(&(shape.1,))?; // (out)
         x.try_add(row.try_broadcast_like::<_, Axis<0>>(&shape)?)
     }
 
@@ -114,11 +117,12 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         x: M<E, D, T>,
         linear: Linear<'_, Self>,
     ) -> std::result::Result<M<E, D, T>, D::Err> {
+        // (O, I) -> (I, O)
         let transposed = linear
             .weight
             .clone()
             .try_permute::<(usize, usize), Axes2<1, 0>>()?;
-        let y = x.try_matmul(transposed)?;
+        let y = x.try_matmul(transposed)?; // (N, I) · (I, O) -> (N, O)
         match linear.bias {
             Some(bias) => Self::add_row(y, bias),
             None => Ok(y),
@@ -278,9 +282,10 @@ impl<E: Element, D: Place + Device<E>> Operations for Reference<E, D> {
                     x.try_sub(mean.try_broadcast_like::<_, Axis<1>>(&shape)?)?
                 }
             };
+            // (N, D) -> (N)
             let power: V<E, D, T> = x.with_empty_tape().try_square()?.try_mean::<_, Axis<1>>()?;
-            let root = power.try_add(E::narrow(eps))?.try_sqrt()?.try_recip()?;
-            let weight = weight.clone().try_reshape_like(&(shape.1,))?;
+            let root = power.try_add(E::narrow(eps))?.try_sqrt()?.try_recip()?; // (N)
+            let weight = weight.clone().try_reshape_like(&(shape.1,))?; // (D)
             let y = x
                 .try_mul(root.try_broadcast_like::<_, Axis<1>>(&shape)?)?
                 .try_mul(weight.try_broadcast_like::<_, Axis<0>>(&shape)?)?;
@@ -322,11 +327,11 @@ impl<E: Element, D: Place + Device<E>> Operations for Reference<E, D> {
             Activation::Gelu => Self::gelu(y),
             Activation::Swiglu => {
                 let shape = (y.shape().0, y.shape().1 / 2);
-                let gate = Self::columns(y.with_empty_tape(), 0..shape.1)?;
-                let up = Self::columns(y, shape.1..2 * shape.1)?;
+                let gate = Self::columns(y.with_empty_tape(), 0..shape.1)?; // (N, 2 F) -> (N, F)
+                let up = Self::columns(y, shape.1..2 * shape.1)?; // (N, 2 F) -> (N, F)
                 let run = || -> std::result::Result<M<E, D, T>, D::Err> {
                     let (gate, up) = (Self::flat(gate)?, Self::flat(up)?);
-                    let sigmoid = gate.with_empty_tape().try_sigmoid()?;
+                    let sigmoid = gate.with_empty_tape().try_sigmoid()?; // (N · F)
                     gate.try_mul(sigmoid)?.try_mul(up)?.try_reshape_like(&shape)
                 };
                 run().map_err(tensor_error)

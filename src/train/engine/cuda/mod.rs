@@ -1,11 +1,19 @@
 //! NVIDIA GPUs: which are present ([`probe`], in every build), and training on them (feature `cuda`).
 //!
-//! Parts: `library` (shared libraries found at run time), `driver` (the driver's report, queried without
-//! linking against it), `choose` (whether a device can be used, and why not), `launches` (recorded kernel
-//! launches); with the feature, `api` (the functions of driver and cuBLAS: looks them up at run time, and turns
-//! no error into a panic), `fused` (the engine, with the kernels of `kernels`) and `place` (the tensor
-//! library's device behind `engine::reference`: stock operations, for comparison). Tests have `api` and `fused`
-//! even without the feature, on the `emulator`.
+//! In every build:
+//!
+//! * `library`: shared libraries found at run time;
+//! * `driver`: the driver's report, queried without linking against it;
+//! * `choose`: whether a device can be used, and why not;
+//! * `launches`: recorded kernel launches;
+//! * `sizes`: the GPU memory of a training run.
+//!
+//! With the feature (tests have `api` and `fused` without it too, on the `emulator`):
+//!
+//! * `api`: the functions of driver and cuBLAS, looked up at run time; none of their errors becomes a panic;
+//! * `fused`: the engine, with the kernels of `kernels`;
+//! * `traffic`: the minimum work of a launch;
+//! * `place`: the tensor library's device behind `engine::reference`, with stock operations for comparison.
 //!
 //! No CUDA library is linked: one binary runs with and without a GPU, and reports which it found.
 #![expect(

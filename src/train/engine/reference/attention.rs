@@ -136,14 +136,15 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         let (shape, (length, width)) = (*x.shape(), *turn.cos.shape());
         let split = (shape.0 / length, length, width); // (B · heads, Tq, Dh)
         let [cos, sin] = [&turn.cos, &turn.sin].map(Clone::clone);
-        let crossed = x.with_empty_tape().try_matmul(turn.swap.clone())?;
-        let crossed: T3<E, D, T> = crossed.try_reshape_like(&split)?;
-        let crossed = crossed.try_mul(sin.try_broadcast_like::<_, Axis<0>>(&split)?)?;
-        let x: T3<E, D, T> = x.try_reshape_like(&split)?;
-        let x = x.try_mul(cos.try_broadcast_like::<_, Axis<0>>(&split)?)?;
+        let crossed = x.with_empty_tape().try_matmul(turn.swap.clone())?; // (B · heads · Tq, Dh)
+        let crossed: T3<E, D, T> = crossed.try_reshape_like(&split)?; // (B · heads, Tq, Dh)
+        let crossed = crossed.try_mul(sin.try_broadcast_like::<_, Axis<0>>(&split)?)?; // · (Tq, Dh)
+        let x: T3<E, D, T> = x.try_reshape_like(&split)?; // (B · heads, Tq, Dh)
+        let x = x.try_mul(cos.try_broadcast_like::<_, Axis<0>>(&split)?)?; // · (Tq, Dh)
+        // (B · heads · Tq · Dh)
         let [x, crossed] = [x, crossed].map(|x| x.try_reshape_like(&(shape.0 * shape.1,)));
         let (x, crossed): (V<E, D, T>, V<E, D, T>) = (x?, crossed?);
-        x.try_add(crossed)?.try_reshape_like(&shape)
+        x.try_add(crossed)?.try_reshape_like(&shape) // (B · heads · Tq, Dh)
     }
 
     /// Splits a projection `(B · Tq, (H + 2 K) · Dh)` into queries `(B · H · Tq, Dh)`, keys and values `(B · K · Tq, Dh)`; queries and keys
@@ -157,11 +158,11 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         let (rows, columns) = *projected.shape();
         let split = (rows * columns / heads.head_dim, heads.head_dim);
         let run = || -> std::result::Result<Qkv<E, D, T>, D::Err> {
-            let x: M<E, D, T> = projected.try_reshape_like(&split)?;
+            let x: M<E, D, T> = projected.try_reshape_like(&split)?; // (B · Tq · (H + 2 K), Dh)
             let [q, k, v] = &tables.parts;
-            let q: M<E, D, T> = x.with_empty_tape().try_gather(q.clone())?;
-            let k: M<E, D, T> = x.with_empty_tape().try_gather(k.clone())?;
-            let v: M<E, D, T> = x.try_gather(v.clone())?;
+            let q: M<E, D, T> = x.with_empty_tape().try_gather(q.clone())?; // (B · H · Tq, Dh)
+            let k: M<E, D, T> = x.with_empty_tape().try_gather(k.clone())?; // (B · K · Tq, Dh)
+            let v: M<E, D, T> = x.try_gather(v.clone())?; // (B · K · Tq, Dh)
             Ok(match &tables.turn {
                 Some(turn) => (Self::turned(q, turn)?, Self::turned(k, turn)?, v),
                 None => (q, k, v),
@@ -191,28 +192,31 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         let kept = dropout.map(|dropout| self.mask(dropout, b * h * tq * tk));
         let kept = kept.transpose()?;
         let run = || -> std::result::Result<M<E, D, T>, D::Err> {
+            // (B · K, H / K · Tq, Dh)
             let q: T3<E, D, T> = q
                 .try_mul(scale)?
                 .try_reshape_like(&(shared.0, shared.1, dh))?;
-            let k: T3<E, D, T> = k.try_reshape_like(&(b * kv, tk, dh))?;
+            let k: T3<E, D, T> = k.try_reshape_like(&(b * kv, tk, dh))?; // (B · K, Tk, Dh)
             let k: T3<E, D, T> = k.try_permute::<_, Axes3<0, 2, 1>>()?; // (B · K, Dh, Tk)
-            let v: T3<E, D, T> = v.try_reshape_like(&(b * kv, tk, dh))?;
+            let v: T3<E, D, T> = v.try_reshape_like(&(b * kv, tk, dh))?; // (B · K, Tk, Dh)
             let square = (b * h, tq, tk);
-            let scores: T3<E, D, T> = q.try_matmul(k)?.try_reshape_like(&square)?;
+            let scores: T3<E, D, T> = q.try_matmul(k)?.try_reshape_like(&square)?; // (B · H, Tq, Tk)
             let causal = tables.causal.clone();
-            let scores = scores.try_add(causal.try_broadcast_like::<_, Axis<0>>(&square)?)?;
-            let scores: M<E, D, T> = scores.try_reshape_like(&(b * h * tq, tk))?;
-            let mut probabilities = scores.try_softmax::<Axis<1>>()?;
+            let scores = scores.try_add(causal.try_broadcast_like::<_, Axis<0>>(&square)?)?; // + (Tq, Tk)
+            let scores: M<E, D, T> = scores.try_reshape_like(&(b * h * tq, tk))?; // (B · H · Tq, Tk)
+            let mut probabilities = scores.try_softmax::<Axis<1>>()?; // (B · H · Tq, Tk)
             if let Some(kept) = kept {
                 let shape = *probabilities.shape();
                 probabilities = Self::flat(probabilities)?
                     .try_mul(kept)?
                     .try_reshape_like(&shape)?;
             }
+            // (B · K, H / K · Tq, Tk) · (B · K, Tk, Dh) -> (B · K, H / K · Tq, Dh)
             let mixed: T3<E, D, T> = probabilities.try_reshape_like(&shared)?.try_matmul(v)?;
-            let mixed: M<E, D, T> = mixed.try_reshape_like(&(b * h * tq, dh))?;
+            let mixed: M<E, D, T> = mixed.try_reshape_like(&(b * h * tq, dh))?; // (B · H · Tq, Dh)
+            // Rows in the order of positions, heads side by side: (B · Tq · H, Dh).
             let mixed: M<E, D, T> = mixed.try_gather(tables.back.clone())?;
-            mixed.try_reshape_like(&(b * tq, h * dh))
+            mixed.try_reshape_like(&(b * tq, h * dh)) // (B · Tq, H · Dh)
         };
         run().map_err(tensor_error)
     }

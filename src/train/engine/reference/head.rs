@@ -30,6 +30,7 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
     ) -> Result<Parts<E, D, T>> {
         let targets = self.index(targets)?;
         let cross_entropy = |logits: M<E, D, T>| -> std::result::Result<V<E, D, T>, D::Err> {
+            // (n, V) -> (n)
             let chosen: V<E, D, T> = logits
                 .try_log_softmax::<Axis<1>>()?
                 .try_select(targets.clone())?;
@@ -53,8 +54,8 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
                 true => logits.try_softmax::<Axis<1>>()?,
                 false => logits,
             };
-            let target: V<E, D, T> = s.with_empty_tape().try_select(targets.clone())?;
-            let all: V<E, D, T> = s.try_square()?.try_sum::<(usize,), Axis<1>>()?;
+            let target: V<E, D, T> = s.with_empty_tape().try_select(targets.clone())?; // (n, V) -> (n)
+            let all: V<E, D, T> = s.try_square()?.try_sum::<(usize,), Axis<1>>()?; // (n, V) -> (n)
             let wrong = all
                 .try_sub(target.with_empty_tape().try_square()?)?
                 .try_mul(E::narrow(term.wrong))?;
@@ -92,9 +93,9 @@ impl<E: Element, D: Place + Device<E>> Reference<E, D> {
         } else {
             task.scale / scored as f64
         };
-        let x: M<E, D, T> = x.try_gather(self.index(rows)?).map_err(tensor_error)?;
+        let x: M<E, D, T> = x.try_gather(self.index(rows)?).map_err(tensor_error)?; // (N, D)[n] -> (n, D)
         let head = Linear { weight, bias: None };
-        let logits = Self::linear(x, head).map_err(tensor_error)?;
+        let logits = Self::linear(x, head).map_err(tensor_error)?; // (n, D) · (D, V) -> (n, V)
         let (ce, square) = self.parts(logits, targets, task)?;
         let (ce_mean, square_mean) = (mean(&ce, scored), mean(&square, scored));
         let rows = match (ce, square) {
