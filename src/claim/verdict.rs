@@ -5,7 +5,7 @@
 //! | the spec states that the source contradicts itself | `source inconsistent` (with our number, if there is one) |
 //! | needs a reader, a clock, another profile or other data; a missing or failed run; NaN; a measure that cannot be evaluated | `not checkable here` |
 //! | `exact`, or a measure that depends on nothing that varies with the seed | `holds` or `fails` by comparison |
-//! | fewer than three seeds, three draws and five matched pairs | `inconclusive`, with the size of the effect relative to the noise over seeds if that is known |
+//! | neither three seeds nor three draws nor five matched pairs | `inconclusive`, with the size of the effect relative to the noise over seeds if that is known |
 //! | all sources of variation agree at 5 % ([`super::evidence`]) | `holds` or `fails` |
 //! | otherwise | `inconclusive` |
 //!

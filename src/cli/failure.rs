@@ -41,7 +41,6 @@ impl Failure {
         }
     }
 
-    /// The message.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -81,7 +80,6 @@ impl Failure {
         self
     }
 
-    /// Prints it.
     pub(crate) fn print(&self, printer: Printer) {
         printer.error(&self.message, self.hint.as_deref());
     }

@@ -62,7 +62,6 @@ const SHIPPED: &[Shipped] = &[
     },
 ];
 
-/// The texts of the specs.
 pub(crate) fn shipped_specs() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|spec| spec.text)
 }

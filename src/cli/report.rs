@@ -79,7 +79,6 @@ pub(crate) fn execute(args: &ReportArgs, global: &Global, printer: Printer) -> R
 
 /// A report and its inputs.
 pub(crate) struct Built {
-    /// The report.
     pub(crate) report: Report,
     /// The results of all its runs.
     pub(crate) results: Results,

@@ -18,19 +18,14 @@ use std::path::Path;
 pub(crate) struct LoadedModel {
     /// Its name in results: an id or a path.
     pub(crate) id: String,
-    /// Its origin.
     pub(crate) origin: Origin,
-    /// The model.
     pub(crate) model: ModelConfig,
     /// Distance from an input to its target.
     pub(crate) target_shift: usize,
     /// The loss used in training.
     pub(crate) loss: Loss,
-    /// Its tokenizer.
     pub(crate) tokenizer: TextTokenizer,
-    /// Its weights.
     pub(crate) weights: Weights,
-    /// The engine.
     pub(crate) engine: Box<dyn Engine>,
     /// Number of threads.
     pub(crate) threads: usize,

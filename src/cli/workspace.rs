@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 /// A spec with its plan and its location.
 pub(crate) struct Opened {
-    /// The spec.
     pub(crate) spec: Spec,
     /// Its runs, filtered.
     pub(crate) plan: Plan,

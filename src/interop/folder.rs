@@ -15,7 +15,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The list.
 const LIST: &str = "specbook.json";
 /// Maximum size of a list, bytes.
 const LIMIT: u64 = 1 << 20;

@@ -83,7 +83,6 @@ pub fn shell(words: &[String]) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// A path as text.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

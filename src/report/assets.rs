@@ -26,7 +26,6 @@ pub struct Assets {
     pub(super) bibliography: String,
 }
 
-/// A picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
     /// Path inside the report.
@@ -110,7 +109,6 @@ impl Assets {
         ))
     }
 
-    /// All pictures.
     pub(super) fn pictures(&self) -> impl Iterator<Item = &Picture> {
         self.pictures.values()
     }

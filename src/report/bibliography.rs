@@ -44,7 +44,6 @@ impl Bibliography {
         self.entries.iter().any(|work| work.key != "source")
     }
 
-    /// A work by its key.
     pub(crate) fn get(&self, key: &str) -> Option<&Work> {
         self.entries.iter().find(|work| work.key == key)
     }

@@ -17,7 +17,6 @@ pub(crate) fn field(text: &str) -> String {
     }
 }
 
-/// A line.
 pub(crate) fn line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let mut line = fields.into_iter().map(field).collect::<Vec<_>>().join(",");
     line.push('\n');

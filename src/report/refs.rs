@@ -31,7 +31,6 @@ impl Targets {
         }
     }
 
-    /// Adds a place.
     pub(crate) fn add(&mut self, name: String, words: String, anchor: String) {
         self.places.insert(name, (words, anchor));
     }

@@ -23,7 +23,6 @@ pub(crate) struct Span {
 /// A value and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// The value.
     pub(crate) value: Value,
     /// Its place.
     pub(crate) span: Span,

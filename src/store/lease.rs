@@ -40,7 +40,6 @@ impl RunLease {
 /// Numbers in use for a run, in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Numbers {
-    /// Leases.
     pub(crate) leases: Vec<u64>,
     /// Work folders.
     pub(crate) works: Vec<u64>,

@@ -144,7 +144,6 @@ impl Ran {
     }
 }
 
-/// The repository.
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -48,7 +48,6 @@ impl Topic {
     }
 }
 
-/// All topics.
 pub(crate) const TOPICS: &[Topic] = &[
     Topic {
         name: "spec",

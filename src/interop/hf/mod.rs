@@ -183,7 +183,6 @@ fn pretty(value: &Value) -> String {
 struct Config(Map<String, Value>);
 
 impl Config {
-    /// A size.
     fn size(&self, name: &str) -> Result<usize, String> {
         self.size_or(name, None)
     }

@@ -6,7 +6,6 @@ use crate::human;
 use crate::report::text::escape_markdown;
 use serde::Serialize;
 
-/// A figure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Figure {
     /// Horizontal axis.
@@ -15,7 +14,6 @@ pub(crate) struct Figure {
     pub(crate) y: Axis,
     /// Panels in reading order.
     pub(crate) panels: Vec<Panel>,
-    /// Legend.
     pub(crate) legend: Vec<Key>,
     /// A one-sentence description of the picture.
     pub(crate) alt: String,
@@ -75,7 +73,6 @@ impl Axis {
     }
 }
 
-/// A panel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Panel {
     /// Title; empty if there is only one panel.
@@ -84,7 +81,6 @@ pub(crate) struct Panel {
     pub(crate) series: Vec<Series>,
 }
 
-/// A series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Series {
     /// Its run and metric.
@@ -126,7 +122,6 @@ pub(crate) struct Remark {
     pub(crate) is_inside: bool,
     /// Height.
     pub(crate) y: f64,
-    /// The text.
     pub(crate) text: String,
 }
 
@@ -151,7 +146,6 @@ impl Series {
 /// Appearance of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Look {
-    /// Colour.
     pub(crate) colour: Colour,
     /// Line style.
     pub(crate) style: Style,

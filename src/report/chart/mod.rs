@@ -41,7 +41,6 @@ pub(crate) trait Drawn {
     /// Its series and axes.
     fn figure(&self, scope: &Scope<'_>, line: usize) -> Result<Figure, ReportError>;
 
-    /// Its caption.
     fn caption(&self) -> Option<&str>;
 }
 

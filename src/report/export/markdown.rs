@@ -35,7 +35,6 @@ pub(super) fn heading(cell: &CellView) -> String {
         .map_or_else(String::new, |title| format!("## {title}\n\n"))
 }
 
-/// A block.
 pub(super) fn block(report: &ReportContext, block: &Block) -> Result<String, ReportError> {
     render(
         &report.templates,

@@ -80,7 +80,6 @@ fn block(block: &Block, dialect: &dyn Dialect) -> String {
     }
 }
 
-/// Markdown of one line.
 pub(super) fn line(text: &str, dialect: &dyn Dialect) -> String {
     markdown(text, dialect).trim().replace("\n\n", " ")
 }

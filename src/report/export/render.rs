@@ -150,7 +150,6 @@ fn environment(own: &BTreeMap<String, String>) -> Result<Environment<'static>, B
     Ok(environment)
 }
 
-/// Renders a template.
 pub(in crate::report) fn render(
     templates: &Templates,
     name: &str,

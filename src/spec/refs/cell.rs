@@ -117,7 +117,6 @@ impl Checker<'_, '_> {
         self.axis(&["rows"], name, &["run"]);
     }
 
-    /// A metric.
     pub(crate) fn metric(&mut self, path: &[&str], name: &str) {
         if metric(name).is_some() {
             return;

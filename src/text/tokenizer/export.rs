@@ -67,7 +67,6 @@ pub(crate) enum Spelling {
     },
 }
 
-/// A token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
     /// Its spelling in the tokenizer.

@@ -369,7 +369,6 @@ pub(crate) trait Operations: Sized + 'static {
         None
     }
 
-    /// The device.
     fn device(&self) -> &Self::Device;
 
     /// Time spent on the parts of a step since the last call; all 0 if not measured.

@@ -277,7 +277,6 @@ fn after_the_tutorial() -> Reader {
 /// Pages with commands, each with its test.
 macro_rules! pages_carried_out {
     ($($test:ident: $page:literal, $scene:expr;)+) => {
-        /// All pages.
         const PAGES: &[&str] = &[$($page),+];
 
         $(#[test]

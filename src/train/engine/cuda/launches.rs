@@ -12,7 +12,6 @@ const MAGIC: &[u8] = b"specbook.launches.1\n";
 /// No buffer: the parameter is not a pointer.
 const NONE: u32 = u32::MAX;
 
-/// A launch.
 pub(crate) struct Launch {
     /// Name of the kernel.
     pub(crate) kernel: String,

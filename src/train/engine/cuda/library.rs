@@ -90,7 +90,6 @@ impl Library {
         (!address.is_null()).then(|| unsafe { std::mem::transmute_copy(&address) })
     }
 
-    /// The driver.
     pub(super) fn driver() -> Option<(Self, &'static str)> {
         Self::first(if cfg!(windows) {
             &["nvcuda.dll"]

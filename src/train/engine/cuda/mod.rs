@@ -8,7 +8,7 @@
 //! * `launches`: recorded kernel launches;
 //! * `sizes`: the GPU memory of a training run.
 //!
-//! With the feature (tests have `api` and `fused` without it too, on the `emulator`):
+//! With the feature (tests have `api`, `fused` and `traffic` without it too, on the `emulator`):
 //!
 //! * `api`: the functions of driver and cuBLAS, looked up at run time; none of their errors becomes a panic;
 //! * `fused`: the engine, with the kernels of `kernels`;
