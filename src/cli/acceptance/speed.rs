@@ -208,7 +208,7 @@ fn best(found: &[&Speed]) -> Speed {
     }
 }
 
-/// The factor by which ours must be faster than `engine` on a GPU.
+/// The speed that ours must reach on a GPU, as a multiple of the speed of `engine`.
 fn target(shape: &str, engine: &str) -> Option<f64> {
     match engine {
         "PyTorch eager f32" => Some(1.0),
