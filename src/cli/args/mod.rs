@@ -31,14 +31,15 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
 }
 
-/// The exit codes, for the end of the help.
+/// The exit codes, shown at the end of the help.
 fn exit_codes() -> String {
     let line = |(code, about): &(u8, &str)| format!("\n  {code:<4}{about}");
     let lines: Vec<String> = exit::EXIT_CODES.iter().map(line).collect();
     format!("Exit codes:{}", lines.concat())
 }
 
-/// The environment variable that names the store; empty, as of a variable of a CI system that is not set, it names none.
+/// The environment variable that names the store. An empty value, as CI systems pass for an unset variable, counts as
+/// unset.
 pub(crate) const STORE_VARIABLE: &str = "SPECBOOK_STORE";
 
 /// Flags of every command.
@@ -334,7 +335,7 @@ pub(crate) struct RunArgs {
     pub(crate) lease_stale: Option<LeaseTiming>,
 }
 
-/// A duration in seconds, with fraction.
+/// Parses a duration in seconds, possibly fractional.
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text
         .parse()
@@ -342,7 +343,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
-/// A duration in days, with fraction.
+/// Parses a duration in days, possibly fractional.
 fn days(text: &str) -> Result<Duration, String> {
     let number: f64 = text
         .parse()
@@ -350,7 +351,7 @@ fn days(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * 86_400.0).map_err(|error| error.to_string())
 }
 
-/// After how many seconds a lease is stale.
+/// Parses the number of seconds after which a lease is stale.
 fn lease_timing(text: &str) -> Result<LeaseTiming, String> {
     let least = LeaseTiming::LEAST.as_secs_f64();
     LeaseTiming::after(seconds(text)?).ok_or_else(|| format!("it has to be at least {least}"))
@@ -381,7 +382,7 @@ pub(crate) struct ReportArgs {
     pub(crate) template: Option<PathBuf>,
 }
 
-/// The languages of papers.
+/// Parses the format of a paper.
 fn papers() -> impl TypedValueParser<Value = Paper> {
     PossibleValuesParser::new(["tex", "typst"]).map(|name| match name.as_str() {
         "tex" => Paper::Tex,
@@ -390,7 +391,7 @@ fn papers() -> impl TypedValueParser<Value = Paper> {
 }
 
 impl ReportArgs {
-    /// `report --check` of one spec.
+    /// The arguments of `report --check` for one spec.
     pub(crate) fn checking(spec: PathBuf, reports: PathBuf) -> Self {
         Self {
             spec: SpecArgs {
