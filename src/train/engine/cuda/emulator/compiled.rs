@@ -2,38 +2,71 @@
 
 use crate::train::engine::cuda::library::Library;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 type Kernel = unsafe extern "C" fn(u32, u32, u32, u32, u32, u32, *mut *mut c_void) -> c_int;
 type Failure = unsafe extern "C" fn() -> *const c_char;
 
+/// Which kernels.
+#[derive(Clone, Copy)]
+enum Kernels {
+    /// Those of this project.
+    Own,
+    /// The same with a made-up number format in the place of bfloat16.
+    Finer,
+    /// Those of the tensor library, for the reference.
+    #[cfg(feature = "cuda")]
+    Stock,
+}
+
+impl Kernels {
+    fn own(finer: bool) -> Self {
+        if finer { Self::Finer } else { Self::Own }
+    }
+
+    /// Their source, which may be written into `folder`, and what the compiler is told beside.
+    fn source(self, folder: &Path) -> (PathBuf, &'static [&'static str]) {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/train/engine/cuda/kernels/kernels.cu");
+        match self {
+            Self::Own => (own, &[]),
+            Self::Finer => (own, &["-DFINER"]),
+            #[cfg(feature = "cuda")]
+            Self::Stock => {
+                let file = folder.join("stock.cpp");
+                std::fs::write(&file, super::stock::source()).unwrap();
+                (file, &["-w"])
+            }
+        }
+    }
+}
+
 /// Whether the kernels can be had: says so where they cannot, and a test has nothing to do then.
 pub(in crate::train::engine::cuda) fn are_there() -> bool {
-    let there = library(false).is_some();
+    let there = library(Kernels::Own).is_some();
     if !there {
         println!("skipped: there is no C++ compiler (`c++`, or CXX)");
     }
     there
 }
 
-/// Compiled once a process; `None` without a compiler. `finer`: with a made-up number format in the place of bfloat16.
-fn library(finer: bool) -> Option<&'static Library> {
-    static MADE: [OnceLock<Option<Library>>; 2] = [OnceLock::new(), OnceLock::new()];
-    MADE[usize::from(finer)]
-        .get_or_init(|| {
-            let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-            let found = Command::new(&compiler).arg("--version").output().ok()?;
-            found.status.success().then(|| compile(&compiler, finer))
-        })
-        .as_ref()
+/// Compiled once a process; `None` without a compiler.
+fn library(kernels: Kernels) -> Option<Library> {
+    static MADE: [OnceLock<Option<Library>>; 3] = [const { OnceLock::new() }; 3];
+    *MADE[kernels as usize].get_or_init(|| {
+        let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+        let found = Command::new(&compiler).arg("--version").output().ok()?;
+        found.status.success().then(|| compile(&compiler, kernels))
+    })
 }
 
-fn compile(compiler: &str, finer: bool) -> Library {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn compile(compiler: &str, kernels: Kernels) -> Library {
+    let scheduler = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gpu/cuda_on_cpu.cpp");
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("kernels.so");
+    let (source, told) = kernels.source(folder.path());
     let ran = Command::new(compiler)
         .args([
             "-std=c++17",
@@ -41,12 +74,11 @@ fn compile(compiler: &str, finer: bool) -> Library {
             "-fno-strict-aliasing",
             "-Wno-unknown-pragmas",
         ])
-        .args(finer.then_some("-DFINER"))
+        .args(told)
         .args(["-shared", "-fPIC", "-I"])
-        .arg(root.join("tests/gpu"))
+        .arg(scheduler.with_file_name(""))
         .args(["-x", "c++"])
-        .arg(root.join("src/train/engine/cuda/kernels/kernels.cu"))
-        .arg(root.join("tests/gpu/cuda_on_cpu.cpp"))
+        .args([&source, &scheduler])
         .arg("-o")
         .arg(&out)
         .output()
@@ -57,30 +89,43 @@ fn compile(compiler: &str, finer: bool) -> Library {
     Library::at(&out).unwrap()
 }
 
-/// Runs kernel `name`, where there is one of that name; an error where CUDA leaves undefined what happens.
+/// Runs kernel `name`; an error where there is none, or where CUDA leaves undefined what happens.
 pub(super) unsafe fn run(
     name: &str,
     finer: bool,
     grid: [u32; 3],
     block: [u32; 3],
     parameters: *mut *mut c_void,
-) -> Option<Result<(), String>> {
+) -> Result<(), String> {
     // The fibers' scheduler is one for the process.
     static ONE: Mutex<()> = Mutex::new(());
-    // SAFETY: every kernel is exported with this type.
-    let kernel: Kernel = unsafe { library(finer)?.function(&format!("{name}__cpu")) }?;
+    let (library, kernel) = find(name, finer).ok_or("there is no such kernel")?;
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let [(x, y, z), (bx, by, bz)] = [grid, block].map(|[x, y, z]| (x, y, z));
     // SAFETY: as the caller promises.
     if unsafe { kernel(x, y, z, bx, by, bz, parameters) } == 0 {
-        return Some(Ok(()));
+        return Ok(());
     }
     // SAFETY: the function's own type; its text stays.
     let said = unsafe {
-        let failure: Failure = library(finer)?.function("cuda_on_cpu_failure")?;
-        CStr::from_ptr(failure()).to_string_lossy().into_owned()
+        let failure: Option<Failure> = library.function("cuda_on_cpu_failure");
+        failure.map(|failure| CStr::from_ptr(failure()).to_string_lossy().into_owned())
     };
-    Some(Err(said))
+    Err(said.unwrap_or_default())
+}
+
+/// The kernel of this name, and the library that has it.
+fn find(name: &str, finer: bool) -> Option<(Library, Kernel)> {
+    let within = |kernels| {
+        let library = library(kernels)?;
+        // SAFETY: every kernel is exported with this type.
+        let kernel = unsafe { library.function(&format!("{name}__cpu")) };
+        kernel.map(|kernel| (library, kernel))
+    };
+    let own = within(Kernels::own(finer));
+    #[cfg(feature = "cuda")]
+    let own = own.or_else(|| within(Kernels::Stock));
+    own
 }
 
 type Widen = unsafe extern "C" fn(u16) -> f32;
@@ -88,7 +133,7 @@ type Round = unsafe extern "C" fn(f32) -> u16;
 
 /// What widens a bfloat16 and what rounds to one, as the kernels do.
 pub(super) fn conversions(finer: bool) -> Option<(Widen, Round)> {
-    let library = library(finer)?;
+    let library = library(Kernels::own(finer))?;
     // SAFETY: the functions' own types.
     unsafe {
         Some((

@@ -1,15 +1,16 @@
 //! A GPU made of software, for tests: the driver's functions over the host's memory.
 //!
-//! The kernels of the fused engine are the real ones: the source that nvcc compiles, compiled for the CPU ([`compiled`]). Those of the tensor library
-//! are written down again in `kernels`, one thread after another.
+//! Kernels are the real ones: the source that nvcc compiles, compiled for the CPU ([`compiled`]). Those of the tensor library, for the reference,
+//! come from its own files (`stock`).
 //!
 //! It shows that the CUDA code asks for the right things: arguments, strides, sizes, nothing that has to be compiled at run time, nothing after
 //! a failure. It shows nothing about speed. Any call can be made to fail; in a dry run nothing is stored or computed, and calls are counted at
 //! shapes that no test could train.
 
 pub(super) mod compiled;
-mod kernels;
 mod products;
+#[cfg(feature = "cuda")]
+mod stock;
 #[cfg(feature = "cuda")]
 mod tests;
 
@@ -216,15 +217,9 @@ unsafe extern "C" fn launch(
     }
     let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
     let finer = look(|gpu| gpu.finer);
-    // SAFETY: the fused engine gives the parameters that its kernel of this name has.
-    if let Some(ran) = unsafe { compiled::run(name, finer, grid, block, parameters) } {
-        return ran.map_or_else(|what| nonsense(format!("{name}: {what}")), |()| 0);
-    }
-    // SAFETY: the tensor library gives the parameters that its kernel of this name has.
-    match unsafe { kernels::run(name, parameters) } {
-        Ok(()) => 0,
-        Err(what) => nonsense(format!("{name}: {what}")),
-    }
+    // SAFETY: the engines give the parameters that their kernel of this name has.
+    let ran = unsafe { compiled::run(name, finer, grid, block, parameters) };
+    ran.map_or_else(|what| nonsense(format!("{name}: {what}")), |()| 0)
 }
 
 unsafe extern "C" fn get_function(function: *mut Handle, _: Handle, name: *const c_char) -> u32 {

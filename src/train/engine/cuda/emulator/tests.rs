@@ -1,6 +1,6 @@
 //! The CUDA engine on the emulated GPU: the same numbers as on the CPU, nothing of what is slow there, and no panic whatever fails.
 
-use super::{Emulated, look, with};
+use super::{Emulated, compiled, look, with};
 use crate::data::Stop;
 use crate::spec::{Arch, Dtype};
 use crate::train::engine::acceptance::compare_on;
@@ -48,6 +48,9 @@ fn train(
 
 #[test]
 fn every_operation_loss_and_gradient_is_that_of_the_reference() {
+    if !compiled::are_there() {
+        return;
+    }
     let (found, gpu) = with(Emulated::default(), || {
         compare_on(&OnCuda::open(2).unwrap(), Dtype::F32)
     });
@@ -61,6 +64,9 @@ fn every_operation_loss_and_gradient_is_that_of_the_reference() {
 
 #[test]
 fn training_takes_the_course_of_the_cpu_and_goes_on_from_checkpoints() {
+    if !compiled::are_there() {
+        return;
+    }
     for arch in [Arch::Llama, Arch::Gpt2] {
         let setting = setting(arch);
         let mut cpu = Recorder::default();
@@ -96,6 +102,9 @@ fn training_takes_the_course_of_the_cpu_and_goes_on_from_checkpoints() {
 
 #[test]
 fn scores_and_samples_are_those_of_the_cpu() {
+    if !compiled::are_there() {
+        return;
+    }
     let setting = setting(Arch::Llama);
     let weights = setting.finish(&mut Recorder::default()).last;
     let eval = EvalJob {
@@ -138,6 +147,9 @@ fn scores_and_samples_are_those_of_the_cpu() {
 
 #[test]
 fn a_step_asks_for_nothing_that_is_slow_on_a_gpu() {
+    if !compiled::are_there() {
+        return;
+    }
     for arch in [Arch::Llama, Arch::Gpt2] {
         let mut setting = setting(arch);
         setting.train.max_steps = Some(3);
@@ -189,6 +201,9 @@ fn failing(at: u64, code: u32, once: bool) -> (Result<Trained, TrainError>, Reco
 
 #[test]
 fn a_gpu_that_disappears_at_any_call_is_an_error_and_no_panic() {
+    if !compiled::are_there() {
+        return;
+    }
     let setting = setting(Arch::Llama);
     let ((whole, last), gpu) = with(Emulated::default(), || {
         let mut recorder = Recorder {
@@ -237,6 +252,9 @@ fn a_gpu_that_disappears_at_any_call_is_an_error_and_no_panic() {
 
 #[test]
 fn a_run_goes_on_where_the_gpu_was_lost() {
+    if !compiled::are_there() {
+        return;
+    }
     let setting = setting(Arch::Llama);
     let mut calls = Vec::new();
     let ((), gpu) = with(Emulated::default(), || {
@@ -262,6 +280,9 @@ fn a_run_goes_on_where_the_gpu_was_lost() {
 
 #[test]
 fn errors_of_the_driver_say_what_to_do() {
+    if !compiled::are_there() {
+        return;
+    }
     let message = |code| {
         let (result, ..) = failing(40, code, false);
         result.map(|_| ()).unwrap_err().to_string()
@@ -285,6 +306,9 @@ fn errors_of_the_driver_say_what_to_do() {
 
 #[test]
 fn too_little_memory_is_refused_before_or_said_in_the_middle() {
+    if !compiled::are_there() {
+        return;
+    }
     let setting = setting(Arch::Llama);
     let run = |capacity| {
         let emulated = Emulated {
@@ -320,6 +344,9 @@ fn too_little_memory_is_refused_before_or_said_in_the_middle() {
 
 #[test]
 fn scoring_and_sampling_fail_cleanly_too() {
+    if !compiled::are_there() {
+        return;
+    }
     let config = tiny(Arch::Gpt2);
     let weights: Weights = crate::train::engine::local::initial_weights(&config, 1, 1);
     let sample = SampleJob {
