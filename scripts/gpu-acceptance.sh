@@ -6,10 +6,11 @@
 #                             [more flags of `specbook gpu-acceptance`]
 #
 # The parts: device, every kernel against its CPU build, parity of every operation, loss and gradient in f32 and bf16, training runs repeated and
-# resumed bit for bit, training curves, NVIDIA's memory and race checkers, ceilings, operations against these, the published grid, speed and memory,
-# and with --text the experiment epoch-frenzy at its published size. Parts that are impossible, or do not fit into --minutes, are skipped with the
-# reason. Without a GPU, `--device cpu` rehearses it on the CPU, and `--device emulated` (needs a C++17 compiler) with the GPU's kernels compiled for
-# the CPU; with `--device dead` the kernels do nothing, and every part must fail.
+# resumed bit for bit, training curves, NVIDIA's memory and race checkers, PyTorch's compilations (in the background of all these), ceilings, operations
+# against these, NVIDIA's profiler on the worst of them, the published grid, speed and memory, and with --text the experiment epoch-frenzy at its
+# published size. Parts that are impossible, or do not fit into --minutes, are skipped with the reason. Without a GPU, `--device cpu` rehearses it on
+# the CPU, and `--device emulated` (needs a C++17 compiler) with the GPU's kernels compiled for the CPU; with `--device dead` the kernels do nothing,
+# and every part must fail.
 # Exit codes: 0 passed (or skipped), 2 the GPU cannot be used, 7 its results differ from the CPU's or an experiment failed.
 # SPECBOOK names the program, PYTHON a Python that has PyTorch.
 set -euo pipefail

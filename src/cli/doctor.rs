@@ -307,6 +307,7 @@ mod tests {
                 name: "NVIDIA H200".to_owned(),
                 compute: (9, 0),
                 memory_bytes: 139 << 30,
+                memory_pools: true,
             }],
             release: Some("580.65.06".to_owned()),
             blas: Some(Blas {

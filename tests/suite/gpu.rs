@@ -89,8 +89,10 @@ fn the_acceptance_rehearses_on_the_processor() {
         "curves      passed",
         "kernels     skipped   it is for GPUs",
         "memcheck    skipped   it is for GPUs",
+        "compile     skipped   PyTorch has nothing to compile",
         "ceilings    skipped   it is for GPUs",
         "operations  skipped   it is for GPUs",
+        "ncu         skipped   it is for GPUs",
         "grid        skipped   no shape of the grid was asked for",
         "speed       skipped   no shape was asked for",
         "paper       skipped   no text was supplied",
@@ -103,14 +105,14 @@ fn the_acceptance_rehearses_on_the_processor() {
     }
     assert!(
         ran.stdout
-            .contains("0 failed, 7 skipped; a rehearsal on cpu"),
+            .contains("0 failed, 9 skipped; a rehearsal on cpu"),
         "{}",
         ran.stdout
     );
     let json = std::fs::read(project.path().join("found/acceptance.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["is_rehearsal"], true);
-    assert_eq!(json["parts"].as_array().unwrap().len(), 11);
+    assert_eq!(json["parts"].as_array().unwrap().len(), 13);
 }
 
 #[test]
@@ -189,6 +191,15 @@ mod rehearsal {
             set("cases.by-tokens-250x10.data.train=20"),
             set("cases.by-tokens-2500x1.data.train=20"),
         ];
+        project.write(
+            "bin/nvidia-smi",
+            "#!/bin/sh\necho \"GPU Reset Status: $*\"\n",
+        );
+        let teller = project.path().join("bin/nvidia-smi");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(teller, executable).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", project.path().join("bin").display());
         let mut command = project.command(&[
             "gpu-acceptance",
             "--out",
@@ -202,6 +213,7 @@ mod rehearsal {
             .args(sets.concat())
             .env("LD_LIBRARY_PATH", folder.path())
             .env("EMULATED_GPU", mode)
+            .env("PATH", path)
             .output()
             .unwrap();
         let ran = project.ran(output).code(code);
@@ -209,6 +221,9 @@ mod rehearsal {
         let json = std::fs::read(project.path().join("found.json")).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["is_rehearsal"], true);
+        let details = &json["parts"][0]["details"];
+        assert_eq!(details["nvidia_smi"], "GPU Reset Status: -q -i 0\n");
+        assert_eq!(details["memory_pools"], true);
         assert!(
             ran.stdout.contains("a rehearsal on an emulated GPU"),
             "{}",
@@ -223,21 +238,23 @@ mod rehearsal {
         )
     }
 
-    const PARTS: [&str; 11] = [
+    const PARTS: [&str; 13] = [
         "device",
         "kernels",
         "parity",
         "repeat",
         "curves",
         "memcheck",
+        "compile",
         "ceilings",
         "operations",
+        "ncu",
         "grid",
         "speed",
         "paper",
     ];
 
-    fn expected(results: [&str; 11]) -> Vec<(String, String)> {
+    fn expected(results: [&str; 13]) -> Vec<(String, String)> {
         let pairs = PARTS.iter().zip(results);
         pairs
             .map(|(name, result)| ((*name).to_owned(), result.to_owned()))
@@ -248,8 +265,8 @@ mod rehearsal {
     fn the_emulated_gpu_is_accepted() {
         let Some(found) = parts("", 0) else { return };
         let results = [
-            "measured", "passed", "passed", "passed", "passed", "skipped", "measured", "skipped",
-            "skipped", "skipped", "skipped",
+            "measured", "passed", "passed", "passed", "passed", "skipped", "skipped", "measured",
+            "skipped", "skipped", "skipped", "skipped", "skipped",
         ];
         assert_eq!(found, expected(results));
     }
@@ -260,8 +277,8 @@ mod rehearsal {
             return;
         };
         let results = [
-            "measured", "failed", "failed", "failed", "failed", "skipped", "failed", "failed",
-            "failed", "failed", "skipped",
+            "measured", "failed", "failed", "failed", "failed", "skipped", "skipped", "failed",
+            "failed", "failed", "failed", "failed", "skipped",
         ];
         assert_eq!(found, expected(results));
     }

@@ -8,8 +8,10 @@
 //! * `repeat`: whether training repeats and resumes bit for bit;
 //! * `curves`: the training curves of both devices on one small spec;
 //! * `memcheck`: NVIDIA's checkers;
+//! * `compile`: PyTorch's compilations, which run in the background of all the above;
 //! * `ceilings`: the device's peak performance;
 //! * `operations`: each operation of a step, compared with the ceilings;
+//! * `ncu`: NVIDIA's profiler on the operations furthest above them;
 //! * `grid`: the time of the published grid;
 //! * `speed`: speed and memory, compared with PyTorch;
 //! * `paper`: an experiment at its published size.
@@ -20,14 +22,17 @@
 mod ceilings;
 mod clock;
 mod curves;
+mod device;
 mod grid;
 mod kernels;
 mod memcheck;
+mod ncu;
 mod operations;
 mod paper;
 mod parity;
 mod repeat;
 mod speed;
+mod torch;
 
 use super::args::{AcceptanceArgs, Global};
 use super::exit;
@@ -39,6 +44,7 @@ use clock::Clock;
 use curves::Smoke;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use torch::{Background, Torch};
 
 /// Time that must remain for a part to start.
 const LEAST: Duration = Duration::from_secs(10);
@@ -137,7 +143,14 @@ pub(crate) fn execute(
     };
     let engine = engine::open(device)?;
     let smoke = Smoke::new(&args.curve_overrides)?;
-    done("device", &mut || Ok(machine(device)));
+    let torch = Torch::of(args, device)?;
+    let wanted = torch
+        .as_ref()
+        .filter(|_| is_asked_for("compile") && args.shape.iter().any(|shape| shape != "none"));
+    let mut compiling = wanted.map(|torch| Background::begin(torch, &args.shape, clock));
+    done("device", &mut || {
+        Ok(device::run(device::TELLER, device, clock))
+    });
     let kernels = done("kernels", &mut || kernels::run(args, device));
     let parity = done("parity", &mut || parity::run(device, threads));
     let computes = [kernels, parity]
@@ -150,6 +163,11 @@ pub(crate) fn execute(
         curves::run(&smoke, engine.as_ref(), device, threads)
     });
     done("memcheck", &mut || memcheck::run(args, device, clock));
+    // Timed parts begin only after it.
+    done("compile", &mut || {
+        let nothing = || Part::skipped("compile", "PyTorch has nothing to compile");
+        Ok(compiling.take().map_or_else(nothing, Background::end))
+    });
     let measured = |name, work: &mut dyn FnMut() -> Result<Part, Failure>| match computes {
         true => work(),
         false => Ok(Part::failed(name, "what computes wrong is not measured")),
@@ -157,8 +175,18 @@ pub(crate) fn execute(
     done("ceilings", &mut || {
         measured("ceilings", &mut || ceilings::run(device))
     });
+    let mut worst = Vec::new();
     done("operations", &mut || {
-        measured("operations", &mut || operations::run(args, device, clock))
+        measured("operations", &mut || {
+            let (part, found) = operations::run(args, device, clock)?;
+            worst = found;
+            Ok(part)
+        })
+    });
+    done("ncu", &mut || {
+        measured("ncu", &mut || {
+            ncu::run(ncu::PROFILER, &worst, device, clock)
+        })
     });
     done("grid", &mut || {
         measured("grid", &mut || {
@@ -166,7 +194,9 @@ pub(crate) fn execute(
         })
     });
     done("speed", &mut || {
-        measured("speed", &mut || speed::run(args, device, clock))
+        measured("speed", &mut || {
+            speed::run(args, torch.as_ref(), device, clock)
+        })
     });
     done("paper", &mut || match (args.minutes, &args.text) {
         (Some(_), Some(_)) => Ok(Part::skipped(
@@ -249,35 +279,4 @@ fn as_json(parts: &[Part], device: DeviceKind) -> Value {
         "is_rehearsal": is_rehearsal(device),
         "parts": parts.collect::<Vec<_>>(),
     })
-}
-
-/// Facts about the machine; the device itself was checked before.
-fn machine(device: DeviceKind) -> Part {
-    let (summary, details) = match (device, cuda::probe()) {
-        (DeviceKind::Cuda(number), Ok(driver)) => {
-            let gpu = driver.gpus.get(number);
-            let name = gpu.map_or("unknown", |gpu| gpu.name.as_str());
-            let blas = driver.describe_blas();
-            let text = format!("{name}, {}, {blas}", driver.describe());
-            let memory = gpu.map(|gpu| gpu.memory_bytes);
-            let cuda = format!("{}.{}", driver.cuda.0, driver.cuda.1);
-            let details = json!({"name": name, "memory_bytes": memory, "driver": driver.release, "driver_cuda": cuda, "cublas": blas, "built_for": cuda::BUILT_FOR});
-            (text, details)
-        }
-        (_, found) => {
-            let gpu = match found {
-                Ok(driver) => format!("{} GPUs, not asked for", driver.gpus.len()),
-                Err(error) => error.to_string(),
-            };
-            (format!("the processor; {gpu}"), json!({"gpu": gpu}))
-        }
-    };
-    Part {
-        name: "device",
-        outcome: Outcome::Measured,
-        summary,
-        table: String::new(),
-        details,
-        seconds: 0.0,
-    }
 }

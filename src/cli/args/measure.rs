@@ -2,6 +2,7 @@
 
 use super::seconds;
 use crate::train::engine::DeviceKind;
+use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -78,14 +79,18 @@ pub(crate) struct AcceptanceArgs {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "epoch-frenzy,grid-128-2-32,grid-128-8-512,grid-512-2-512,grid-512-8-512,scale-up,sequence-handling,loss-comparison"
+        default_value = "epoch-frenzy,loss-comparison,grid-512-8-512,grid-128-2-32,scale-up,sequence-handling,grid-128-8-512,grid-512-2-512"
     )]
     pub(crate) shape: Vec<String>,
     /// Launches that tests have recorded (`scripts/ptx-test.sh record`), for every kernel beside its build for the CPU.
     #[arg(long, value_name = "FILE")]
     pub(crate) kernels: Option<PathBuf>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 8.0)]
+    /// Seconds per measurement; default with `--minutes`: 4.
+    #[arg(
+        long,
+        default_value = "8",
+        default_value_if("minutes", ArgPredicate::IsPresent, "4")
+    )]
     pub(crate) seconds: f64,
     /// Measurements of each kind, taken in turn.
     #[arg(long, default_value_t = 2)]

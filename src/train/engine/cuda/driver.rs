@@ -70,6 +70,8 @@ pub struct Gpu {
     pub compute: (u32, u32),
     /// Total memory, in bytes.
     pub memory_bytes: u64,
+    /// Whether the driver offers memory pools.
+    pub memory_pools: bool,
 }
 
 /// Why nothing is known about GPUs.
@@ -261,6 +263,7 @@ impl Ask for Installed {
     fn gpu(&self, number: usize) -> Result<Gpu, u32> {
         const MAJOR: c_int = 75;
         const MINOR: c_int = 76;
+        const POOLS: c_int = 115;
         let (mut device, mut bytes) = (0, 0usize);
         let mut name = [0u8; 256];
         // SAFETY: all three outlive the calls; the length of the name's buffer is passed.
@@ -277,6 +280,7 @@ impl Ask for Installed {
                 self.attribute(MINOR, device)?,
             ),
             memory_bytes: bytes as u64,
+            memory_pools: self.attribute(POOLS, device) == Ok(1),
         })
     }
 

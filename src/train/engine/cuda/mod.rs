@@ -136,6 +136,15 @@ pub(crate) struct Operation {
     pub(crate) operations: f64,
 }
 
+/// A step: its time, and that of its operations.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    /// Seconds per step when no operation is timed by itself.
+    pub(crate) seconds: f64,
+    /// The longest first.
+    pub(crate) operations: Vec<Operation>,
+}
+
 /// Measures the peak rates of GPU `number`, in a second or two.
 ///
 /// # Errors
@@ -152,15 +161,15 @@ pub(crate) fn ceilings(number: usize) -> Result<Ceilings, TrainError> {
     }
 }
 
-/// Trains a few steps of `job` on GPU `number` and times every operation of a step; the longest comes first.
+/// Trains a few steps of `job` on GPU `number` and times a step, and each of its operations.
 ///
 /// # Errors
 /// Those of [`open`]; the GPU fails.
-pub(crate) fn operations(number: usize, job: &TrainJob<'_>) -> Result<Vec<Operation>, TrainError> {
+pub(crate) fn profile(number: usize, job: &TrainJob<'_>) -> Result<Profile, TrainError> {
     usable(number)?;
     #[cfg(any(test, feature = "cuda"))]
     {
-        fused::profile::operations(number, job)
+        fused::profile::measured(number, job)
     }
     #[cfg(not(any(test, feature = "cuda")))]
     {

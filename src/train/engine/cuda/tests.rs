@@ -37,6 +37,7 @@ impl Ask for Made {
             name: format!("GPU {number}"),
             compute: (9, 0),
             memory_bytes: 80 << 30,
+            memory_pools: true,
         };
         answer(self.gpu_error, gpu)
     }

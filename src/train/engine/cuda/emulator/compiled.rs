@@ -28,8 +28,8 @@ impl Kernels {
 
     /// Their source, which may be written into `folder`, and what the compiler is told beside.
     fn source(self, folder: &Path) -> (PathBuf, &'static [&'static str]) {
-        let own = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("src/train/engine/cuda/kernels/kernels.cu");
+        let own =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("src/train/engine/cuda/kernels/kernels.cu");
         match self {
             Self::Own => (own, &[]),
             Self::Finer => (own, &["-DFINER"]),

@@ -1,7 +1,7 @@
 //! The time of each operation of a step on the GPU, measured by events before and after it.
 
 use super::super::api::{self, Handle};
-use super::super::{Operation, traffic};
+use super::super::{Operation, Profile, traffic};
 use super::CudaFused;
 use crate::record::MetricPoint;
 use crate::train::engine::local::LocalEngine;
@@ -13,7 +13,9 @@ use std::ops::ControlFlow;
 
 /// Number of untimed steps before the timed ones.
 const WARM_UP: usize = 2;
-/// Number of timed steps.
+/// Number of steps timed as a whole.
+const PLAIN: usize = 3;
+/// Number of steps whose operations are timed.
 const TIMED: usize = 3;
 
 thread_local! {
@@ -29,19 +31,22 @@ struct Span {
     events: [Handle; 2],
 }
 
-/// Trains a few steps of `job` on GPU `number` and times the operations of a step; returns them with the
-/// longest first.
+/// Trains a few steps of `job` on GPU `number` and times a step, and its operations; the longest comes
+/// first.
 ///
 /// # Errors
 /// The GPU cannot be used, or fails.
-pub(in crate::train::engine::cuda) fn operations(
+pub(in crate::train::engine::cuda) fn measured(
     number: usize,
     job: &TrainJob<'_>,
-) -> Result<Vec<Operation>, TrainError> {
+) -> Result<Profile, TrainError> {
     let mut watch = Watch::default();
     let trained = LocalEngine::<CudaFused>::on(number).train(job, None, &mut watch);
     SPANS.take();
-    trained.map(|_| watch.found)
+    trained.map(|_| Profile {
+        seconds: watch.seconds / PLAIN as f64,
+        operations: watch.found,
+    })
 }
 
 /// Makes a launch, and times it if requested.
@@ -109,16 +114,20 @@ fn span(work: impl FnOnce() -> (String, f64, f64), call: impl FnOnce()) {
 #[derive(Default)]
 struct Watch {
     steps: usize,
+    seconds: f64,
     found: Vec<Operation>,
 }
 
 impl Observer for Watch {
-    fn on_step(&mut self, _: &MetricPoint, _: StepTiming) -> ControlFlow<()> {
+    fn on_step(&mut self, _: &MetricPoint, timing: StepTiming) -> ControlFlow<()> {
         self.steps += 1;
-        if self.steps == WARM_UP {
+        if self.steps > WARM_UP && self.steps <= WARM_UP + PLAIN {
+            self.seconds += timing.train_seconds;
+        }
+        if self.steps == WARM_UP + PLAIN {
             SPANS.set(Some(Vec::new()));
         }
-        if self.steps < WARM_UP + TIMED {
+        if self.steps < WARM_UP + PLAIN + TIMED {
             return ControlFlow::Continue(());
         }
         // The step has waited for the GPU, so all events have occurred.

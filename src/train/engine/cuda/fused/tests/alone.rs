@@ -3,6 +3,7 @@
 use super::super::{profile, replay};
 use super::*;
 use crate::spec::Every;
+use crate::train::engine::cuda::Profile;
 use crate::train::engine::cuda::launches::{Buffer, Kind, Launch, Parameter, Target};
 
 /// `add_to` on three numbers in `to`; `after` is the result that the test recorded.
@@ -85,9 +86,13 @@ fn every_operation_of_a_step_is_timed() {
         dry: true,
         ..Emulated::default()
     };
-    let (found, gpu) = with(dry, || profile::operations(0, &job));
+    let (found, gpu) = with(dry, || profile::measured(0, &job));
     is_clean(&gpu);
-    let found = found.unwrap();
+    let Profile {
+        seconds,
+        operations: found,
+    } = found.unwrap();
+    assert!(seconds > 0.0);
     let named = |name: &str| found.iter().find(|of| of.name == name).unwrap();
     // Two micro-batches per step, one update.
     assert_eq!(named("adamw").launches, 1.0);
