@@ -3,8 +3,8 @@
 # possible; otherwise the part is skipped with a message.
 #
 #   scripts/arm-test.sh kernels     tests of the kernels with and without BF16, and instruction counts
-#   scripts/arm-test.sh program     the whole program: tests of the engine and of the suite, and of every spec in specs/ the runs of profile smoke,
-#                                   trained here, trained again under qemu and compared bit by bit, report by report
+#   scripts/arm-test.sh program     the whole program: smoke runs of every spec, trained here and under qemu and compared bit by bit, report by
+#                                   report; `verify` of runs trained here; tests of the engine and of the suite
 #
 # It needs a rustc with the standard library of aarch64-unknown-linux-gnu (Debian: rustc-web with
 # libstd-rust-web-dev:arm64; or RUSTC), gcc and libc for aarch64, and qemu. On Debian, as root, they
@@ -76,9 +76,13 @@ if [ $what = kernels ]; then
 fi
 
 # --- the whole program ---------------------------------------------------------------------
+# Seconds since the last call.
+took() { say "$((SECONDS - ${since:-0})) s"; since=$SECONDS; }
+
 say "building the program and its tests"
 # Under emulation an unoptimised program would take hours.
-tests=$(cargo test --locked "${light[@]}" --config profile.dev.opt-level=1 --no-run --target $target --lib --test suite 2>&1 | tee --append /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p')
+fast=(--config 'profile.dev.package."*".opt-level=2' --config profile.dev.opt-level=2 --config profile.dev.debug=false)
+tests=$(cargo test --locked "${fast[@]}" --no-run --target $target --lib --test suite 2>&1 | tee --append /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p')
 env -u RUSTC CARGO_TARGET_DIR="$native" cargo build --locked
 built=$CARGO_TARGET_DIR/$target/debug
 tests_of() { grep "/$1-" <<<"$tests"; }
@@ -88,23 +92,37 @@ mv "$built/specbook" "$built/specbook.arm"
 printf '#!/bin/sh\nexec qemu-aarch64 "%s" "$@"\n' "$(realpath "$built/specbook.arm")" > "$built/specbook"
 chmod +x "$built/specbook"
 export QEMU_CPU=max
+took
 
-say "runs of every spec"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-SPECBOOK_STORE=$folder/here "$native/debug/specbook" run --quiet --profile smoke specs/*.yaml --out "$folder/reports-here"
-# One thread: under emulation, synchronising threads costs more than it gains.
-SPECBOOK_STORE=$folder/there "$built/specbook" run --threads 1 --quiet --profile smoke specs/*.yaml --out "$folder/reports-there"
-diff -r --exclude timing.json "$folder/reports-here" "$folder/reports-there"
+with() { SPECBOOK_STORE=$folder/$1 "${@:2}" --quiet --profile smoke specs/*.yaml; }
+x86=$native/debug/specbook arm=$built/specbook
+say "every spec, profile smoke: trained on both"
+with x86 "$x86" run --no-report
+# One thread each: under emulation, synchronising threads costs more than it gains. Processes share the work.
+with arm "$arm" run --no-report --threads 1 & other=$!
+with arm "$arm" run --no-report --threads 1
+wait $other
+for side in x86 arm; do with $side "${!side}" report --out "$folder/reports-$side"; done
+took
+diff -r --exclude timing.json "$folder"/reports-{x86,arm}
 digests() { (cd "$folder/$1/runs-v1" && sha256sum ./*/*/{metrics.jsonl,model.safetensors}); }
-diff <(digests here) <(digests there)
-say "$(digests here | wc -l) files of metrics and weights, reports and records are equal"
-say "what was trained here is verified there (of one spec: digests have told of all)"
-SPECBOOK_STORE=$folder/here "$built/specbook" verify --threads 1 --profile smoke specs/sequence-handling.yaml
+diff <(digests x86) <(digests arm)
+by() { cat "$folder/$1"/runs-v1/*/*/record.json | grep --only-matching '"isa": *"[^"]*"' | sort | uniq --count; }
+say "$(digests x86 | wc -l) files of metrics and weights, reports and records are equal, computed by" $(by x86) and $(by arm)
 
-say "tests of the engine"
-qemu-aarch64 "$(tests_of specbook)" train::engine record:: doctor
-say "tests of the suite"
-qemu-aarch64 "$(tests_of suite)" bits:: extend:: bad_input:: run::
+say "each side checks the other's reports; runs trained here are verified there"
+with x86 "$x86" report --check --out "$folder/reports-arm"
+with arm "$arm" report --check --out "$folder/reports-x86"
+# Of one spec: digests have told of all.
+SPECBOOK_STORE=$folder/x86 "$arm" verify --threads 1 --profile smoke specs/loss-comparison.yaml
+took
+
+say "tests of the library and the suite"
+qemu-aarch64 "$(tests_of specbook)" --test-threads 1 train:: record:: plan:: doctor text::tokenizer & other=$!
+qemu-aarch64 "$(tests_of suite)" --test-threads 1 bits:: run:: bench::
+wait $other
 say "bfloat16 is refused where the processor lacks it"
 QEMU_CPU=cortex-a72 qemu-aarch64 "$(tests_of suite)" bf16
+took

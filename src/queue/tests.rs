@@ -65,6 +65,7 @@ fn chunks_hold_enough_work_and_the_longest_come_first() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "its paths are those of Unix, as are the queues")]
 fn what_slurm_is_told() {
     let mut before = Vec::new();
     let mut texts = Vec::new();
@@ -129,6 +130,7 @@ fn the_queue_is_read_line_by_line() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "its paths are those of Unix, as are the queues")]
 fn a_job_file_for_hyperqueue() {
     let text = job_file(&calls(true), 1, NEEDS, "grid", Path::new("/store/logs"));
     insta::assert_snapshot!(text, @r#"

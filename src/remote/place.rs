@@ -107,10 +107,10 @@ pub fn open(
     };
     let rest = rest.trim_end_matches('/');
     match scheme {
-        "file" if rest.starts_with('/') || (cfg!(windows) && !rest.is_empty()) => {
-            Ok(Box::new(Folder::new(path(rest))))
-        }
-        "file" => Err(wrong("a folder is named from the root: `file:///folder`")),
+        "file" => match path(rest) {
+            folder if folder.has_root() => Ok(Box::new(Folder::new(folder))),
+            _ => Err(wrong("a folder is named from the root: `file:///folder`")),
+        },
         "http" | "https" if rest.contains('?') || rest.contains('#') => Err(wrong(
             "names are appended to it, so it must not contain `?` or `#`",
         )),
@@ -144,16 +144,30 @@ fn path(text: &str) -> PathBuf {
         std::ffi::OsString::from_vec(path).into()
     }
     #[cfg(not(unix))]
-    String::from_utf8_lossy(&path).into_owned().into()
+    {
+        let path = String::from_utf8_lossy(&path);
+        // `/C:/folder` is `C:/folder`.
+        let with_drive = path.strip_prefix('/').filter(|rest| rest.contains(':'));
+        with_drive.unwrap_or(&path).into()
+    }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::ffi::OsStrExt as _;
 
+    #[cfg(windows)]
+    #[test]
+    fn a_path_has_a_drive() {
+        for text in ["/C:/a%20b", "C:/a b"] {
+            assert_eq!(path(text), PathBuf::from("C:/a b"));
+        }
+    }
+
+    #[cfg(unix)]
     #[test]
     fn a_path_may_hold_any_byte() {
+        use std::os::unix::ffi::OsStrExt as _;
         let read = |text: &str| path(text).as_os_str().as_bytes().to_vec();
         assert_eq!(read("/a b/%C3%a9%ff"), b"/a b/\xc3\xa9\xff");
         assert_eq!(read("/50%/%zz/%+1/%"), b"/50%/%zz/%+1/%");

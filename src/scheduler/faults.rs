@@ -205,6 +205,7 @@ fn held_up(every: usize) {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "wine replaces no file that a process holds open")]
 fn held_up_before_some_operations_a_process_ends_quietly() {
     held_up(SAMPLED);
 }
@@ -251,16 +252,19 @@ fn on_a_file_server(weather: Weather) {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "a file server as Unix sees it")]
 fn stale_handles_of_a_file_server() {
     on_a_file_server(Weather::Stale(7));
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "a file server as Unix sees it")]
 fn late_listings_of_a_file_server() {
     on_a_file_server(Weather::Late(Duration::from_millis(50)));
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "a file server as Unix sees it")]
 fn lost_answers_of_a_file_server() {
     on_a_file_server(Weather::LostAnswers(5));
 }

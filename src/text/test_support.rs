@@ -26,7 +26,8 @@ pub(crate) fn real(path: &str) -> Option<PathBuf> {
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
         PathBuf::from,
     );
-    let file = folder.join(path);
+    // With its drive, if it has one.
+    let file = std::path::absolute(folder.join(path)).ok()?;
     if file.exists() {
         return Some(file);
     }

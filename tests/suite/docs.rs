@@ -134,7 +134,7 @@ fn every_page_is_once_in_the_table_of_contents() {
     let summary = text(&repository().join("docs/SUMMARY.md"));
     for page in files(&repository().join("docs")) {
         let name = page.strip_prefix(repository().join("docs")).unwrap();
-        let name = name.to_str().unwrap();
+        let name = name.to_str().unwrap().replace('\\', "/");
         if !name.ends_with(".md") || name == "SUMMARY.md" {
             continue;
         }

@@ -216,7 +216,9 @@ fn only_kept_checkpoints_that_are_whole_and_only_where_wanted() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.display().to_string().contains("/checkpoint/state-7") {
+            } else if path.parent().unwrap().ends_with("checkpoint")
+                && path.to_string_lossy().contains("state-7")
+            {
                 states.push(path);
             }
         }

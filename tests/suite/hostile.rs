@@ -1,7 +1,6 @@
 //! Malicious text: control characters never reach the terminal.
 
 use crate::project::Project;
-use std::os::unix::process::ExitStatusExt as _;
 
 /// Clears the screen, sets colours and the title, with 7-bit and 8-bit sequences; reverses the writing
 /// direction.
@@ -11,7 +10,7 @@ const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{7f}\u{202e}x";
 #[track_caller]
 fn harmless(project: &Project, arguments: &[&str]) {
     let output = project.command(arguments).output().unwrap();
-    assert_eq!(output.status.signal(), None, "{arguments:?}");
+    assert!(output.status.code().is_some(), "{arguments:?}");
     for bytes in [&output.stdout, &output.stderr] {
         let text = String::from_utf8(bytes.clone()).unwrap();
         let bad = text.chars().find(|c| {

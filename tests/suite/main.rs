@@ -13,7 +13,6 @@ mod bits;
 mod docs;
 mod extend;
 mod gpu;
-#[cfg(unix)]
 mod hostile;
 mod kernels;
 mod models;
@@ -22,6 +21,7 @@ mod output;
 mod package;
 mod project;
 mod published;
+// Queues send signals, and their tasks are shell scripts.
 #[cfg(unix)]
 mod queue;
 mod real_text;
@@ -32,8 +32,6 @@ mod run;
 #[path = "../../src/test_support/server.rs"]
 mod server;
 mod specs;
-#[cfg(unix)]
 mod store;
-#[cfg(unix)]
 mod surroundings;
 mod tls;

@@ -152,7 +152,6 @@ fn a_full_disk_behind_the_output_stops_no_run_and_is_told() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_reader_that_stops_reading_is_no_error() {
     let project = Project::new();
     let mut schema = project.command(&["schema"]);

@@ -166,9 +166,12 @@ pub(crate) fn real_data() -> Option<PathBuf> {
 
 /// Replaces what differs from run to run: the project's folder, durations, rates, the version.
 fn filtered(text: &str, folder: &Path) -> String {
-    let mut text = text.replace(&folder.display().to_string(), "[PROJECT]");
-    if let Ok(canonical) = folder.canonicalize() {
-        text = text.replace(&canonical.display().to_string(), "[PROJECT]");
+    let mut text = plain(text);
+    // The canonical one first, which may end with the other.
+    for folder in [folder.canonicalize().ok(), Some(folder.to_path_buf())] {
+        if let Some(folder) = folder {
+            text = text.replace(&plain(&folder.display().to_string()), "[PROJECT]");
+        }
     }
     let text = text.replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
     let mut out = String::new();
@@ -199,4 +202,21 @@ fn filtered(text: &str, folder: &Path) -> String {
         out.push_str(&shown.join(" "));
     }
     out
+}
+
+/// Messages show paths and errors in the system's own form; here they are as on Unix.
+fn plain(text: &str) -> String {
+    if !cfg!(windows) {
+        return text.to_owned();
+    }
+    let mut text = text.replace("\r\n", "\n");
+    let missing = "No such file or directory (os error 2)";
+    let forbidden = "Permission denied (os error 13)";
+    for (number, ours) in [(2, missing), (3, missing), (5, forbidden)] {
+        let theirs = std::io::Error::from_raw_os_error(number).to_string();
+        text = text.replace(&theirs.replace("\r\n", "\n"), ours);
+    }
+    // JSON writes `\` twice, and has others that are no separators.
+    let is_json = text.starts_with(['{', '[']);
+    text.replace(if is_json { "\\\\" } else { "\\" }, "/")
 }

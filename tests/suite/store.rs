@@ -1,8 +1,6 @@
 //! Robustness of a store, seen from outside: processes killed, stopped, suspended, and several at once.
 
 use crate::project::Project;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,6 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod gc;
+#[cfg(unix)]
+mod read_only;
+#[cfg(unix)]
+mod signals;
+#[cfg(unix)]
 mod storm;
 mod upkeep;
 mod verify;
@@ -59,7 +62,11 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// A checkpoint after every step, so that a kill finds every kind of file half written.
+#[cfg(unix)]
 const EVERY_STEP: &[&str] = &["--checkpoint-every", "0"];
+/// On Windows only an expired lease tells that a process is dead.
+#[cfg(windows)]
+const EVERY_STEP: &[&str] = &["--checkpoint-every", "0", "--lease-stale", "2"];
 
 /// A process killed when dropped.
 struct Process {
@@ -77,10 +84,6 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
         Self { child, lines }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
     /// Reads standard error up to a line that contains `text`.
@@ -102,6 +105,11 @@ impl Process {
         std::io::Read::read_to_string(&mut self.lines, &mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)
     }
+}
+
+/// Whether a process with this exit code was killed by [`Child::kill`].
+fn was_killed(code: Option<i32>) -> bool {
+    code == if cfg!(windows) { Some(1) } else { None }
 }
 
 impl Drop for Process {
@@ -153,7 +161,7 @@ fn results(project: &Project) -> BTreeMap<String, Vec<u8>> {
         .filter(|path| names.iter().any(|name| path.ends_with(name)))
         .map(|path| {
             let name = path.strip_prefix(&store).unwrap().display().to_string();
-            (name, std::fs::read(path).unwrap())
+            (name.replace('\\', "/"), std::fs::read(path).unwrap())
         })
         .collect()
 }
@@ -256,7 +264,7 @@ fn killed(kills: usize, seed: u64) {
                 std::thread::sleep(took.mul_f64(draws.next() * 0.9));
             }
             process.child.kill().unwrap();
-            done += usize::from(process.finish().0.is_none());
+            done += usize::from(was_killed(process.finish().0));
         }
         let saved = saved_steps(&project);
         let last = project.run(&arguments(EVERY_STEP)).success();
@@ -319,7 +327,7 @@ fn drained(seeds: usize, processes: usize, victims: usize) {
         std::thread::sleep(Duration::from_secs_f64(0.05 * draws.next()));
         victim.child.kill().unwrap();
         let (code, text) = victim.finish();
-        killed += usize::from(code.is_none());
+        killed += usize::from(was_killed(code));
         trained += published(&text);
     }
     for process in running {
@@ -354,194 +362,4 @@ fn eight_processes_drain_36_runs_though_five_are_killed() {
     for _ in 0..10 {
         drained(36, 8, 5);
     }
-}
-
-/// Whether the tests were started with a signal ignored, as by `nohup`: the program then ignores it too.
-fn is_ignored(signal: Signal) -> bool {
-    let script = format!("kill -{} $$; exit 0", &signal.as_str()[3..]);
-    let status = Command::new("sh").args(["-c", &script]).status();
-    status.unwrap().success()
-}
-
-#[test]
-fn signals_that_the_caller_ignores_stay_ignored() {
-    let project = sweep(1, 400);
-    let program = project.command(&arguments(&[]));
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""])
-        .arg(program.get_program())
-        .args(program.get_args())
-        .current_dir(project.path())
-        .env_remove("SPECBOOK_STORE")
-        .stdin(Stdio::null());
-    let mut process = Process::of(command);
-    process.wait_for("400 steps on");
-    process.signal(Signal::SIGHUP);
-    process.signal(Signal::SIGINT);
-    let (code, text) = process.finish();
-    assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("1 trained"), "{text}");
-}
-
-#[test]
-fn waiting_for_another_process_is_said_once() {
-    let project = sweep(1, 1_000_000);
-    let mut first = Process::start(&project, &[]);
-    first.wait_for("steps on");
-    let mut second = Process::start(&project, &[]);
-    second.wait_for("another process is training it; waiting");
-    // It checks five times.
-    std::thread::sleep(Duration::from_secs(1));
-    second.signal(Signal::SIGTERM);
-    let (code, text) = second.finish();
-    assert_eq!(code, Some(143), "{text}");
-    assert!(!text.contains("waiting"), "{text}");
-}
-
-#[test]
-fn signals_checkpoint_and_stop() {
-    let project = sweep(1, 1_000_000);
-    let mut reached = 0;
-    for (signal, code) in [
-        (Signal::SIGTERM, 143),
-        (Signal::SIGINT, 130),
-        (Signal::SIGHUP, 129),
-    ] {
-        if is_ignored(signal) {
-            continue;
-        }
-        // The default interval is far longer than this test, so the checkpoint is due to the signal.
-        let mut process = Process::start(&project, &[]);
-        if reached == 0 {
-            process.wait_for("1,000,000 steps on 1 thread");
-        } else {
-            process.wait_for(&format!("continues at step {reached} of 1000000"));
-        }
-        std::thread::sleep(Duration::from_millis(30));
-        process.signal(signal);
-        let (ended, text) = process.finish();
-        assert_eq!(ended, Some(code), "{text}");
-        assert!(text.contains("checkpoints are kept"), "{text}");
-        let saved = saved_steps(&project);
-        assert_eq!(saved.len(), 1);
-        assert!(saved[0] > reached, "{} after {reached}", saved[0]);
-        reached = saved[0];
-        let status = project.run(&["status", "specs/tiny.yaml"]).success();
-        assert!(status.stdout.contains("partial"), "{}", status.stdout);
-        let listed = project.run(&["ls"]).success().stdout;
-        assert!(listed.contains("partial"), "{listed}");
-    }
-}
-
-#[test]
-fn a_second_signal_stops_at_once() {
-    let project = sweep(1, 2);
-    // A step of thousands of micro-batches: far longer than this test.
-    let text = project.read("specs/tiny.yaml");
-    let slow = text.replace("batch_size: 2", "batch_size: 2\n    grad_accum_steps: 4");
-    let slow = slow
-        .replace("train: 8", "train: 4000")
-        .replace("grad_accum_steps: 4", "grad_accum_steps: 2000")
-        .replace("dim: 16", "dim: 128");
-    project.write("specs/tiny.yaml", slow);
-    let mut process = Process::start(&project, &[]);
-    process.wait_for("2 steps on");
-    process.signal(Signal::SIGTERM);
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(
-        process.child.try_wait().unwrap(),
-        None,
-        "the step is not done"
-    );
-    let began = Instant::now();
-    let (second, expected) = match is_ignored(Signal::SIGINT) {
-        true => (Signal::SIGTERM, 143),
-        false => (Signal::SIGINT, 130),
-    };
-    process.signal(second);
-    let (code, text) = process.finish();
-    assert_eq!(code, Some(expected), "{text}");
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
-    assert!(!text.contains("checkpoints are kept"), "{text}");
-    project.run(&["store", "verify"]).success();
-    // The lease of a process known to be dead expires immediately.
-    let status = project.run(&["status", "specs/tiny.yaml"]).success();
-    assert!(status.stdout.contains("missing"), "{}", status.stdout);
-}
-
-#[test]
-fn a_process_held_up_for_longer_than_its_lease_lasts_discards_its_work() {
-    let steps = 400;
-    let (expected, _) = undisturbed(1, steps);
-    let project = sweep(1, steps);
-    let timing = ["--lease-stale", "0.4", "--checkpoint-every", "0"];
-    let mut first = Process::start(&project, &timing);
-    first.wait_for("steps on");
-    first.signal(Signal::SIGSTOP);
-    let began = Instant::now();
-    let second = project.run(&arguments(&timing)).success();
-    assert!(
-        began.elapsed() > Duration::from_millis(400),
-        "it waits for the lease to be stale"
-    );
-    assert_eq!(number_before(&second.stderr, "trained"), 1);
-    std::thread::sleep(Duration::from_millis(800).saturating_sub(began.elapsed()));
-    first.signal(Signal::SIGCONT);
-    let (code, text) = first.finish();
-    assert_eq!(code, Some(0), "{text}");
-    assert_eq!(number_before(&text, "cached"), 1, "{text}");
-    assert_whole(&project, &expected, "after SIGCONT");
-}
-
-/// Enough documents to take seconds to generate, train on and encode.
-const LONG: usize = 30_000;
-
-#[test]
-fn a_signal_while_data_is_prepared_ends_it_at_once_and_leaves_nothing_behind() {
-    let project = sweep(1, 2);
-    let text = project.read("specs/tiny.yaml");
-    let long = text
-        .replace("train: 8", &format!("train: {LONG}"))
-        .replace("vocab_size: 300", "vocab_size: 3000");
-    assert_ne!(long, text);
-    project.write("specs/tiny.yaml", long);
-    // Signals ignored by the caller stay ignored.
-    let first = match is_ignored(Signal::SIGINT) {
-        true => Signal::SIGTERM,
-        false => Signal::SIGINT,
-    };
-    // From the first document to the last merge.
-    for (signal, wait) in [(first, 0), (Signal::SIGTERM, 1000)] {
-        let process = Process::start(&project, &[]);
-        let runs = project.path().join(".specbook/runs-v1");
-        let begun = Instant::now();
-        while !files(&runs).iter().any(|file| file.ends_with("log.txt")) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "no run began");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(Duration::from_millis(wait));
-        let sent = Instant::now();
-        process.signal(signal);
-        let (code, said) = process.finish();
-        let took = sent.elapsed();
-        assert_eq!(code, Some(128 + signal as i32), "{said}");
-        assert!(said.contains("stopped; checkpoints are kept"), "{said}");
-        assert!(!said.contains("steps on"), "{said}");
-        // A tenth of that on an idle machine.
-        assert!(took < Duration::from_secs(2), "{took:?} after the signal");
-        project.run(&["store", "verify"]).success();
-        let left = files(&project.path().join(".specbook/tokens-v1"));
-        let is_whole = |file: &PathBuf| file.parent().unwrap().ends_with("bpe");
-        assert!(left.iter().all(is_whole), "{left:?}");
-        assert_eq!(project.run(&["status", "specs/tiny.yaml"]).code, 0);
-        std::fs::remove_dir_all(&runs).unwrap();
-    }
-    let done = project.run(&arguments(&[])).success();
-    assert!(done.stderr.contains("1 trained"), "{}", done.stderr);
-    project.run(&["store", "verify"]).success();
 }

@@ -27,9 +27,11 @@ impl Place {
             let mut folder = root.to_path_buf();
             for part in rest.parent().into_iter().flat_map(Path::components) {
                 folder.push(part);
-                let kind = kind_of(fs::symlink_metadata(&folder)?.file_type());
-                if kind != Kind::Dir {
-                    return Err(super::on_the_way(part.as_os_str(), kind));
+                match kind_of(fs::symlink_metadata(&folder)?.file_type()) {
+                    Kind::Dir => {}
+                    // As a file in the way of a path: nothing is there.
+                    Kind::File => return Err(io::ErrorKind::NotADirectory.into()),
+                    kind => return Err(super::on_the_way(part.as_os_str(), kind)),
                 }
             }
         }

@@ -2,6 +2,8 @@
 //! power losses.
 
 use super::*;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Duration of leases, in seconds.

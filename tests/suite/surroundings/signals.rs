@@ -1,6 +1,6 @@
 //! Signals: everything ends within three seconds, at any stage.
 
-use super::apart;
+use super::unix::apart;
 use crate::project::{Project, TINY};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
