@@ -46,10 +46,17 @@ impl Smoke {
         })
     }
 
-    /// Its first run.
-    pub(super) fn first<'a>(&'a self, engine: &'a dyn Engine) -> Option<(&'a Run, Workload<'a>)> {
+    /// The shortest of its runs that has `steps` steps; its first run if none has.
+    pub(super) fn of_steps<'a>(
+        &'a self,
+        steps: u64,
+        engine: &'a dyn Engine,
+    ) -> Option<(&'a Run, Workload<'a>)> {
         let opened = self.specs.first()?;
-        let run = opened.plan.runs.first()?;
+        let runs = &opened.plan.runs;
+        let long = runs.iter().filter(|run| run.estimate.steps >= steps);
+        let run = long.min_by_key(|run| run.estimate.steps);
+        let run = run.or_else(|| runs.first())?;
         Some((run, Workload::new(&self.store, engine, &opened.context)))
     }
 }

@@ -12,11 +12,13 @@ use crate::train::{Checkpoint, Engine, TrainJob, Trained};
 use crate::workload::Workload;
 use serde_json::json;
 
-/// Trains the first run of the spec's smoke profile three times in every number format of the
-/// device.
+/// Steps that a training should have to tell whether it repeats.
+const STEPS: u64 = 50;
+
+/// Trains a run of the spec's smoke profile three times in every number format of the device.
 pub(super) fn run(smoke: &Smoke, engine: &dyn Engine, threads: usize) -> Result<Part, Failure> {
     let mut found = Vec::new();
-    if let Some((run, workload)) = smoke.first(engine) {
+    if let Some((run, workload)) = smoke.of_steps(STEPS, engine) {
         for (name, dtype) in [("f32", Dtype::F32), ("bf16", Dtype::Bf16)] {
             let train = TrainSettings {
                 dtype,

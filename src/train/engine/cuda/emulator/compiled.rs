@@ -17,7 +17,6 @@ enum Kernels {
     /// The same with a made-up number format in the place of bfloat16.
     Finer,
     /// Those of the tensor library, for the reference.
-    #[cfg(feature = "cuda")]
     Stock,
 }
 
@@ -33,7 +32,6 @@ impl Kernels {
         match self {
             Self::Own => (own, &[]),
             Self::Finer => (own, &["-DFINER"]),
-            #[cfg(feature = "cuda")]
             Self::Stock => {
                 let file = folder.join("stock.cpp");
                 std::fs::write(&file, super::stock::source()).unwrap();
@@ -122,10 +120,7 @@ fn find(name: &str, finer: bool) -> Option<(Library, Kernel)> {
         let kernel = unsafe { library.function(&format!("{name}__cpu")) };
         kernel.map(|kernel| (library, kernel))
     };
-    let own = within(Kernels::own(finer));
-    #[cfg(feature = "cuda")]
-    let own = own.or_else(|| within(Kernels::Stock));
-    own
+    within(Kernels::own(finer)).or_else(|| within(Kernels::Stock))
 }
 
 type Widen = unsafe extern "C" fn(u16) -> f32;

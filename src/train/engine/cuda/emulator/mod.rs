@@ -9,7 +9,6 @@
 
 pub(super) mod compiled;
 mod products;
-#[cfg(feature = "cuda")]
 mod stock;
 #[cfg(feature = "cuda")]
 mod tests;
