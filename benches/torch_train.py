@@ -130,12 +130,15 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--steps", type=int, help="this many steps instead of --seconds")
+    parser.add_argument("--memory-share", type=float, help="use at most this part of the GPU's memory")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     shape = shapes[args.shape]
     batch, length, vocab = args.batch or shape["batch_size"], shape["seq_len"], shape["vocab_size"]
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    if args.device == "cuda" and args.memory_share:
+        torch.cuda.set_per_process_memory_fraction(args.memory_share)
     model = Model(shape).to(args.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True if args.fused_adamw else None)
     forward = torch.compile(model) if args.mode == "compile" else model

@@ -147,7 +147,7 @@ pub(crate) fn execute(
     let wanted = torch
         .as_ref()
         .filter(|_| is_asked_for("compile") && args.shape.iter().any(|shape| shape != "none"));
-    let mut compiling = wanted.map(|torch| Background::begin(torch, &args.shape, clock));
+    let mut compiling = wanted.map(|torch| Background::begin(torch, &args.shape, threads, clock));
     done("device", &mut || {
         Ok(device::run(device::TELLER, device, clock))
     });

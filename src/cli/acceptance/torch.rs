@@ -18,6 +18,10 @@ use std::time::Instant;
 
 /// How much of the minutes compilations may take, from their beginning.
 const SHARE: f64 = 1.0 / 3.0;
+/// How much of the GPU's memory compilations may take, so that enough is left for the parts beside them.
+const MEMORY: f64 = 0.8;
+/// Most compilations at a time.
+const WORKERS: usize = 4;
 
 /// A Python with PyTorch, the script of the comparison, and the cache of all its processes.
 #[derive(Clone)]
@@ -90,8 +94,8 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Begins to compile `shapes`, on half of the cores.
-    pub(super) fn begin(torch: &Torch, shapes: &[String], clock: Clock) -> Self {
+    /// Begins to compile `shapes`. `cores`: those of the machine, of which half are used.
+    pub(super) fn begin(torch: &Torch, shapes: &[String], cores: usize, clock: Clock) -> Self {
         let clock = clock.first(SHARE);
         // The format with a target beside compiled code comes first; the queue is emptied from its end.
         let pairs = ["bf16", "f32"]
@@ -99,11 +103,11 @@ impl Background {
             .flat_map(|dtype| shapes.iter().map(move |shape| [shape, dtype]));
         let mut queue: Vec<[String; 2]> = pairs.map(|pair| pair.map(str::to_owned)).collect();
         queue.reverse();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = (cores / 2).clamp(1, queue.len().max(1));
+        let workers = (cores / 2).clamp(1, WORKERS);
+        let memory = format!("{:.2}", MEMORY / workers as f64);
         let queue = Arc::new(Mutex::new(queue));
         let work = || {
-            let (torch, queue) = (torch.clone(), queue.clone());
+            let (torch, queue, memory) = (torch.clone(), queue.clone(), memory.clone());
             move || {
                 let mut done = Vec::new();
                 loop {
@@ -111,7 +115,8 @@ impl Background {
                     let Some(what) = next else { return done };
                     let mut command = torch.command(&what[0], "compile", &what[1]);
                     let begun = Instant::now();
-                    let found = answer(command.args(["--steps", "1"]), clock);
+                    command.args(["--steps", "1", "--memory-share", &memory]);
+                    let found = answer(&mut command, clock);
                     let seconds = found.map(|_| begun.elapsed().as_secs_f64());
                     done.push(Compiled { what, seconds });
                 }
@@ -190,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let torch = torch(folder.path());
         let shapes = ["llama-s", "other"].map(str::to_owned);
-        let part = Background::begin(&torch, &shapes, Clock::begin(None)).end();
+        let part = Background::begin(&torch, &shapes, 4, Clock::begin(None)).end();
         assert_eq!(part.outcome, Outcome::Measured);
         assert!(
             part.summary
@@ -206,7 +211,7 @@ mod tests {
         let due = ["llama-s", "other"].map(|shape| {
             ["bf16", "f32"].map(|dtype| {
                 format!(
-                    "{cache} {shape} --mode compile --dtype {dtype} --device cuda --json --steps 1"
+                    "{cache} {shape} --mode compile --dtype {dtype} --device cuda --json --steps 1 --memory-share 0.40"
                 )
             })
         });
@@ -218,7 +223,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let torch = torch(folder.path());
         let over = Clock::begin(Some(0.0));
-        let part = Background::begin(&torch, &["llama-s".to_owned()], over).end();
+        let part = Background::begin(&torch, &["llama-s".to_owned()], 1, over).end();
         assert_eq!(part.outcome, Outcome::Skipped);
         assert!(
             part.summary.ends_with("others: the minutes were over"),
