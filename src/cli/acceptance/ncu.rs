@@ -183,7 +183,8 @@ fn part(found: &[(&Worst, Result<Counters, String>)]) -> Part {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

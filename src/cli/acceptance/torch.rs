@@ -171,7 +171,8 @@ fn part(found: &[Compiled], seconds: f64) -> Part {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
