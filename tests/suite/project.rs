@@ -168,10 +168,9 @@ pub(crate) fn real_data() -> Option<PathBuf> {
 fn filtered(text: &str, folder: &Path) -> String {
     let mut text = plain(text);
     // The canonical one first, which may end with the other.
-    for folder in [folder.canonicalize().ok(), Some(folder.to_path_buf())] {
-        if let Some(folder) = folder {
-            text = text.replace(&plain(&folder.display().to_string()), "[PROJECT]");
-        }
+    let known = [folder.canonicalize().ok(), Some(folder.to_path_buf())];
+    for folder in known.into_iter().flatten() {
+        text = text.replace(&plain(&folder.display().to_string()), "[PROJECT]");
     }
     let text = text.replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
     let mut out = String::new();
