@@ -66,7 +66,7 @@ pub(super) fn source() -> String {
 /// The folder of its operations, of the version that was built.
 fn folder() -> PathBuf {
     let ran = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked"])
         .arg("--filter-platform")
         .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
