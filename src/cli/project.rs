@@ -23,11 +23,7 @@ pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
             found
         }
     };
-    refuse_dangling("the store", &root, "--store")?;
-    if std::fs::metadata(&root).is_ok_and(|found| !found.is_dir()) {
-        let message = format!("the store `{}` is not a folder", root.display());
-        return Err(Failure::input(message));
-    }
+    refuse_other_than_folder("the store", &root, "--store")?;
     Ok(Store::open(root, Arc::new(RealFs::new())))
 }
 
@@ -55,7 +51,7 @@ pub(crate) fn reports(out: Option<&Path>, near: &Path) -> Result<PathBuf, Failur
     if out.is_none() {
         refuse_stranger(&folder, "--out")?;
     }
-    refuse_dangling("the folder of reports", &folder, "--out")?;
+    refuse_other_than_folder("the folder of reports", &folder, "--out")?;
     Ok(folder)
 }
 
@@ -113,8 +109,14 @@ fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Refuses a dangling link, which would look like an empty folder.
-fn refuse_dangling(what: &str, folder: &Path, option: &str) -> Result<(), Failure> {
+/// Refuses a file, and a dangling link, which would look like an empty folder.
+fn refuse_other_than_folder(what: &str, folder: &Path, option: &str) -> Result<(), Failure> {
+    if std::fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
+        let message = format!("{what} `{}` is not a folder", folder.display());
+        return Err(Failure::input(message).hint(format!(
+            "move it away, or name another folder with `{option}`"
+        )));
+    }
     let (Err(error), Ok(target)) = (std::fs::metadata(folder), std::fs::read_link(folder)) else {
         return Ok(());
     };

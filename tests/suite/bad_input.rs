@@ -235,8 +235,12 @@ fn a_report_folder_that_cannot_be_written() {
     let project = Project::new();
     project.write("specs/tiny.yaml", TINY);
     project.write("reports", "a file is in the way");
-    let ran = project.run(&["run", "specs/tiny.yaml", "-q"]).code(1);
-    assert!(ran.stderr.contains("reports"), "{}", ran.stderr);
+    let ran = project.run(&["run", "specs/tiny.yaml", "-q"]).code(4);
+    insta::assert_snapshot!(ran.stderr, @"
+    error: the folder of reports `./reports` is not a folder
+
+    hint: move it away, or name another folder with `--out`
+    ");
     let status = project.run(&["status", "specs/tiny.yaml", "--exit-code"]);
     assert_eq!(status.code, 5, "it is refused before anything is trained");
 }

@@ -13,7 +13,7 @@
 
 use super::factors::{Packing, PairLanes, Pairs, flushed};
 use super::gemm::{A_TILES, Block, GROUP, Output, Packed, Raw};
-use super::lanes::LANES;
+use super::lanes::{LANES, fused};
 #[cfg(target_arch = "x86_64")]
 use std::arch::asm;
 
@@ -269,7 +269,7 @@ impl<L: PairLanes> Multiply<L> for Emulated {
                             (*strip.a.add(line + p), *strip.b.add(y))
                         };
                         for (chain, (x, y)) in chains.iter_mut().zip(halves(x).zip(halves(y))) {
-                            *chain = flushed(x.mul_add(y, *chain));
+                            *chain = flushed(fused(x, y, *chain));
                         }
                     }
                     sum = flushed(sum + flushed(chains[0] + chains[1]));

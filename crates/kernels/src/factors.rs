@@ -6,7 +6,7 @@
 
 use super::Isa;
 use super::isa::Kind;
-use super::lanes::{LANES, Lanes, Portable};
+use super::lanes::{LANES, Lanes, Portable, fused};
 
 /// Method of summing products of pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,8 +273,8 @@ impl PairLanes for Portable {
         let high = |v: f32| f32::from_bits(v.to_bits() & 0xffff_0000);
         let low = |v: f32| f32::from_bits(v.to_bits() << 16);
         std::array::from_fn(|i| {
-            let part = flushed(high(x[i]).mul_add(high(y[i]), flushed(sum[i])));
-            flushed(low(x[i]).mul_add(low(y[i]), part))
+            let part = flushed(fused(high(x[i]), high(y[i]), flushed(sum[i])));
+            flushed(fused(low(x[i]), low(y[i]), part))
         })
     }
 }

@@ -71,6 +71,16 @@ pub(crate) trait Lanes: Copy {
     unsafe fn prefetch(p: *const f32);
 }
 
+/// `x · y + z`, rounded once. MinGW's C library, which computes `mul_add` on processors without such an instruction,
+/// rounds twice.
+#[inline(always)]
+pub(crate) fn fused(x: f32, y: f32, z: f32) -> f32 {
+    match cfg!(all(windows, target_env = "gnu")) {
+        true => libm::fmaf(x, y, z),
+        false => x.mul_add(y, z),
+    }
+}
+
 /// Plain Rust: correct on every machine with any compiler, fast where `mul_add` is one instruction.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -131,11 +141,11 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     unsafe fn fma(a: Array, b: Array, c: Array) -> Array {
-        each(|i| a[i].mul_add(b[i], c[i]))
+        each(|i| fused(a[i], b[i], c[i]))
     }
     #[inline(always)]
     unsafe fn fnma(a: Array, b: Array, c: Array) -> Array {
-        each(|i| (-a[i]).mul_add(b[i], c[i]))
+        each(|i| fused(-a[i], b[i], c[i]))
     }
     #[inline(always)]
     unsafe fn max(a: Array, b: Array) -> Array {

@@ -46,6 +46,16 @@ fn same_bits(what: &str, f: impl Fn(Isa, usize) -> Vec<Vec<f32>>) {
     }
 }
 
+/// The exact sum lies just above the middle of two numbers: rounded to more digits first, it would become the middle.
+#[test]
+fn multiply_adds_are_rounded_once() {
+    // Computed when the test runs, not when it is compiled.
+    let (x, y) = (std::hint::black_box(24_929.0), 673.0 * 2f32.powi(-24));
+    let above = super::lanes::fused(x, y, 2f32.powi(-80));
+    assert_eq!(above, 1.0 + f32::EPSILON);
+    assert_eq!(super::lanes::fused(x, y, 0.0), 1.0);
+}
+
 #[test]
 fn reductions_agree_between_instruction_sets() {
     same_bits("reductions", |isa, n| {
