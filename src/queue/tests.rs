@@ -177,3 +177,77 @@ fn commands_for_anything_else() {
     '/opt/spec book' worker /store/jobs-v1/grid-1/sweep.json --index 1
     ");
 }
+
+/// Workers read the files of a sweep from a shared store.
+#[test]
+fn changed_sweeps_are_read_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = crate::scheduler::testing::store(dir.path());
+    let plan = crate::scheduler::testing::plan(2, 1);
+    let runs: Vec<_> = plan.runs.iter().map(|run| (0, run.id)).collect();
+    let sweep = Sweep {
+        format: Sweep::FORMAT,
+        specs: vec![SweepSpec {
+            path: "/p/grid.yaml".into(),
+            text: "specbook: 1\n".to_owned(),
+            profile: "desk".to_owned(),
+            overrides: vec!["train.batch_size=4".to_owned()],
+            plan: SweepSpec::digest(plan.runs.iter()),
+        }],
+        numerics: Vec::new(),
+        chunks: vec![Chunk {
+            seconds: Some(1.5),
+            runs,
+        }],
+        threads: 2,
+        jobs: 1,
+        device: "cpu".to_owned(),
+        requeues: 3,
+        beat_seconds: 2.0,
+        stale_seconds: 60.0,
+    };
+    let folder = SweepFolder::create(&store, "grid", &sweep).unwrap();
+    let jobs = Jobs {
+        format: Sweep::FORMAT,
+        queue: "slurm".to_owned(),
+        jobs: vec![Job {
+            id: "17".to_owned(),
+            kind: JobKind::Chunks {
+                offset: 0,
+                count: 1,
+            },
+        }],
+    };
+    folder.put_jobs(&store, &jobs).unwrap();
+    let jobs_file = folder.0.join("jobs.json");
+    let seeds = [folder.file(), jobs_file.clone()].map(|file| std::fs::read(file).unwrap());
+    let words = [
+        "null",
+        "[",
+        "]",
+        "{",
+        "}",
+        "1e999",
+        "-1",
+        "\"chunks\":",
+        "\"jobs\":",
+        "../../x",
+    ];
+    crate::test_support::fuzz("sweeps", &seeds, &words, 100, |bytes| {
+        // As it is, and correctly sealed where it is JSON.
+        let tree = serde_json::from_slice(bytes).ok();
+        let sealed = tree.and_then(|mut tree: serde_json::Value| {
+            tree.as_object_mut()?.remove("sha256");
+            crate::store::seal("a lie", &tree).ok()
+        });
+        for contents in [Some(bytes.to_vec()), sealed].into_iter().flatten() {
+            for file in [folder.file(), jobs_file.clone()] {
+                std::fs::write(file, &contents).unwrap();
+            }
+            if let Ok(read) = folder.sweep(&store) {
+                let _ = (read.runs(), read.leases());
+            }
+            let _ = folder.jobs(&store);
+        }
+    });
+}

@@ -404,6 +404,7 @@ fn a_bundle_is_checked_without_its_store() {
     changed[at] = b'w';
     elsewhere.write("changed.zip", &changed);
     assert!(elsewhere.run(&["verify", "changed.zip"]).code != 0);
+    only_what_belongs_to_the_spec_is_in(&project, &elsewhere);
     #[cfg(unix)]
     a_link_is_left_out(&project, &elsewhere);
     elsewhere.write("mine.zip", "mine");
@@ -416,6 +417,18 @@ fn a_bundle_is_checked_without_its_store() {
         "{}",
         refused.stderr
     );
+}
+
+/// Files that merely share the spec's name are never included in a bundle.
+fn only_what_belongs_to_the_spec_is_in(project: &Project, elsewhere: &Project) {
+    for name in ["tiny.env", "tiny.secret.yaml", "tiny.txt"] {
+        project.write(&format!("specs/{name}"), "TOKEN=secret");
+    }
+    let bundle = ["bundle", "specs/tiny.yaml", "-o", "tiny.zip"];
+    let date = ["--date", "2026-11-30"];
+    project.run(&[&bundle[..], &date].concat()).success();
+    let again = std::fs::read(project.path().join("tiny.zip")).unwrap();
+    assert!(again == std::fs::read(elsewhere.path().join("tiny.zip")).unwrap());
 }
 
 /// The target of a link is never included in a bundle.

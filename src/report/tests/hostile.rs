@@ -3,7 +3,7 @@
 
 use super::{files, fixture, text};
 use crate::fsx::RealFs;
-use crate::report::{Making, Report, ReportFolder, read_records, read_summary};
+use crate::report::{Making, Report, ReportFolder, TemplateFolder, read_records, read_summary};
 use crate::test_support::cases;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -104,6 +104,59 @@ fn changed_records_are_read_or_refused() {
                 Report::build(&fixture.spec, &read.results, &judged, &Making::default())
             {
                 let _ = report.files();
+            }
+        }
+    });
+}
+
+/// A user's templates render, or fail with the template's name.
+#[test]
+fn changed_templates_are_rendered_or_refused() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+    let names = ["head.md.j2", "block.md.j2", "report.html.j2"];
+    let seeds = names.map(|name| std::fs::read(format!("{shipped}/{name}")).unwrap());
+    let words = [
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        "{#",
+        "for",
+        "endfor",
+        "if",
+        "else",
+        "endif",
+        "include",
+        "'report.html.j2'",
+        "macro m()",
+        "m()",
+        "set",
+        "|",
+        "safe",
+        "loop.index",
+        "[",
+        "(",
+        "- 1",
+        "/ 0",
+        "* 9223372036854775807",
+        "~",
+    ];
+    let fixture = fixture::three_runs();
+    let folder = tempfile::tempdir().unwrap();
+    crate::test_support::fuzz("templates", &seeds, &words, 60, |bytes| {
+        for name in names {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let read = TemplateFolder::read(folder.path(), &RealFs::without_sync());
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+            let Ok(templates) = read else { continue };
+            let making = Making {
+                templates: Some(templates),
+                ..Making::default()
+            };
+            let built = Report::build(&fixture.spec, &fixture.results, &[], &making);
+            if let Err(error) = built.and_then(|report| report.files()) {
+                let message = error.to_string();
+                assert!(names.iter().any(|name| message.contains(name)), "{message}");
             }
         }
     });

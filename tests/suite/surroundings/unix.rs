@@ -218,6 +218,30 @@ fn a_limit_of_threads_is_an_error_and_no_panic() {
     }
 }
 
+#[test]
+fn a_limit_of_file_sizes_is_named() {
+    let project = Project::new();
+    project.write("specs/tiny.yaml", TINY);
+    let run = |limit: &str| {
+        let program = project.command(&["run", "specs/tiny.yaml"]);
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -f {limit} && exec \"$0\" \"$@\"");
+        command
+            .args(["-c", &script])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .current_dir(project.path())
+            .stdin(Stdio::null());
+        project.ran(command.output().unwrap())
+    };
+    // In blocks of 512 bytes.
+    let refused = run("8").code(1);
+    assert!(refused.stderr.contains("ulimit -f"), "{}", refused.stderr);
+    // Nothing is left half-written.
+    run("unlimited").success();
+    project.run(&["store", "verify"]).success();
+}
+
 /// Runs an `sh` script with the program as `$0`, in a separate mount and process namespace; `None` if that is not
 /// allowed.
 pub(super) fn apart(project: &Project, script: &str, more: &[&str]) -> Option<Ran> {
