@@ -106,7 +106,7 @@ fn of(error: &ExprError, expression: &str, line: usize, text: &str) -> Problem {
             };
             problem.at(place(text, whole.line as usize, name))
         }
-        ExprError::Alone { name, advice } => Problem::new(format!("`{name}` alone is no value"))
+        ExprError::Alone { name, advice } => Problem::new(format!("`{name}` alone is not a value"))
             .hint(advice)
             .at(place(text, whole.line as usize, name)),
         other => Problem::new(other.to_string()).at(whole),

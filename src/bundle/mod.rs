@@ -93,7 +93,7 @@ fn check_run(folder: &str, record: &[u8], files: &BTreeMap<String, Vec<u8>>) -> 
         if let Some(found) = files.get(&format!("{folder}{name}"))
             && Sha256Hex::of(found) != entry.sha256
         {
-            problems.push(format!("`{folder}{name}` is not what the record says"));
+            problems.push(format!("`{folder}{name}` differs from its record"));
         }
     }
     problems

@@ -414,7 +414,7 @@ fn wall_clock_time_is_judged_apart() {
     let measure = "run('a').train_seconds / run('a').validation_seconds";
     let mut claim = claim(measure, Expect::Below(20.0));
     claim.needs.timing = true;
-    assert_snapshot!(shown(claim.clone(), &results), @"not checkable here | wall-clock time is no result; `timing.json` has the measure of these runs | ours - margin - interval - p -");
+    assert_snapshot!(shown(claim.clone(), &results), @"not checkable here | wall-clock time is not reproducible; see `timing.json` | ours - margin - interval - p -");
     let judged = judge_times(&[claim.clone()], "desk", &results).remove(0);
     assert_eq!((judged.verdict, judged.ours), (Verdict::Holds, Some(5.0)));
     // No other code sees the time.
@@ -511,7 +511,7 @@ fn a_whole_study_is_judged() {
     EF-10a not checkable here 5.885: needs the profile `paper`, this is `desk`
     EF-10b not checkable here 3.847: needs the profile `paper`, this is `desk`
     EF-10c holds 0.002: 0.002 is within 0.03 of 0 (over 3 seeds)
-    EF-11 not checkable here -: wall-clock time is no result; `timing.json` has the measure of these runs
+    EF-11 not checkable here -: wall-clock time is not reproducible; see `timing.json`
     EF-12 not checkable here -: the measure cannot be evaluated: unknown run `by-tokens-25x100`, expected one of `25x100`, `250x10`, `2500x1`
     ");
 }

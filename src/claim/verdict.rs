@@ -215,7 +215,7 @@ pub fn judge_times(claims: &[Claim], profile: &str, results: &Results) -> Vec<Ju
 /// The claim as judged without any times.
 fn without_a_clock(claim: &Claim) -> Judged {
     Judged {
-        reason: "wall-clock time is no result; `timing.json` has the measure of these runs".into(),
+        reason: "wall-clock time is not reproducible; see `timing.json`".into(),
         ..open(claim)
     }
 }

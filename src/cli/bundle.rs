@@ -153,7 +153,7 @@ impl Walk<'_> {
                 self.files.insert(path, self.fs.read(&inner, LIMIT)?);
             } else {
                 let why = match entry.is_dir() {
-                    true => "it lies too deep",
+                    true => "its folder is nested too deeply",
                     false => "it is a link, a pipe or a device",
                 };
                 let inner = inner.display();

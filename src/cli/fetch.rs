@@ -324,12 +324,12 @@ pub(crate) fn as_text(fetched: &serde_json::Value) -> String {
 fn failure(error: FetchError) -> Failure {
     let hint = match &error {
         FetchError::Other { .. } => Some(
-            "it has changed since it was pinned: remove its entry from the lock beside the spec to take the new file; runs get new ids",
+            "it has changed since it was pinned: remove its entry from the spec's lock to accept the new file; runs get new ids",
         ),
         FetchError::Net(error) if matches!(error.status, Some(401 | 403)) => {
-            Some("set HF_TOKEN where the hub asks who you are")
+            Some("set HF_TOKEN if the hub requires authentication")
         }
-        FetchError::Net(_) => Some("what came is kept; the same command goes on from there"),
+        FetchError::Net(_) => Some("the downloaded part is kept; run the command again to resume"),
         _ => None,
     };
     let failure = Failure::input(error.to_string());

@@ -51,7 +51,7 @@ fn refuse_foreign(fs: &RealFs, path: &Path) -> Result<(), Failure> {
     if is_ours {
         return Ok(());
     }
-    let message = format!("`{}` is no page that specbook wrote", path.display());
+    let message = format!("`{}` is not a page written by specbook", path.display());
     Err(Failure::usage(message).hint("move it away, or name another folder"))
 }
 

@@ -103,7 +103,7 @@ fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
     };
     let folder = folder.display();
     let message =
-        format!("`{folder}` belongs to another user ({uid}), so it is used only where it is named");
+        format!("`{folder}` belongs to another user ({uid}), so it must be named explicitly");
     Err(Failure::usage(message).hint(format!(
         "name it with `{option} {folder}`, or another folder"
     )))

@@ -199,8 +199,7 @@ pub(crate) fn check_places<'a>(
 ) -> Result<(), Failure> {
     for spec in specs {
         if !spec.overrides.is_empty() && !is_named {
-            let message =
-                "`--set` makes another report than the spec's own, so it needs a folder of its own";
+            let message = "`--set` makes a different report, which needs its own folder";
             return Err(
                 Failure::usage(message).hint("add `--out DIR`; `run --no-report` writes none")
             );

@@ -158,7 +158,7 @@ pub(crate) fn every_digest(store: &Store, run: &Run) -> Result<(), Failure> {
         Some(Problem { path, reason, .. }) => {
             let message = format!("run `{}`: `{}`: {reason}", run.name, path.display());
             Err(Failure::input(message)
-                .hint("`specbook run SPEC --paranoid` moves it to `damaged/` and makes it anew"))
+                .hint("`specbook run SPEC --paranoid` moves it to `damaged/` and makes it again"))
         }
     }
 }

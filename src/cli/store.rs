@@ -74,7 +74,7 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
         ));
         if !found.problems.is_empty() {
             printer.note(
-                "`specbook run SPEC --paranoid` moves damaged entries of its runs to `damaged/`, and makes them and its tokens anew",
+                "`specbook run SPEC --paranoid` moves damaged entries of its runs to `damaged/`, and makes them and its tokens again",
             );
         }
     }

@@ -467,7 +467,7 @@ fn to_slurm(
             let ids: Vec<&str> = before.iter().map(|(_, id)| id.as_str()).collect();
             let hint = match ids.is_empty() {
                 true => "nothing was submitted".to_owned(),
-                false => format!("submitted so far: jobs {}; `specbook cancel` takes them out, `specbook submit` later adds what is missing", ids.join(", ")),
+                false => format!("submitted so far: jobs {}; `specbook cancel` removes them; `specbook submit` later adds missing ones", ids.join(", ")),
             };
             Failure::input(reason).hint(hint)
         })?;

@@ -51,7 +51,7 @@ pub(crate) fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             }
             // A pipe would wait for a writer forever.
             if std::fs::metadata(&file).is_ok_and(|found| !found.is_file()) {
-                let message = format!("`{}` is not a file, so it is no spec", file.display());
+                let message = format!("`{}` is not a file, so it is not a spec", file.display());
                 return Err(Failure::input(message)
                     .hint("move it out of the folder, or name the specs one by one"));
             }

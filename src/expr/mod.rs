@@ -93,7 +93,7 @@ pub enum ExprError {
         all: bool,
     },
     /// A known name that is not a value by itself.
-    #[error("`{name}` alone is no value: {advice}")]
+    #[error("`{name}` alone is not a value: {advice}")]
     Alone {
         /// As written.
         name: String,

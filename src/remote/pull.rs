@@ -234,7 +234,7 @@ impl<'a> Part<'a> {
         match place.get(name, self) {
             Ok(true) => {}
             Ok(false) => return Err(damaged("it is missing, although a record lists it")),
-            Err(_) if self.is_longer => return Err(damaged("it is longer than its record says")),
+            Err(_) if self.is_longer => return Err(damaged("it is longer than recorded")),
             Err(error) => return Err(error),
         }
         let synced = self.file.sync();

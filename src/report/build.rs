@@ -100,7 +100,7 @@ pub enum ReportError {
     },
     /// `data/records.jsonl` has another version.
     #[error(
-        "`data/records.jsonl` has format {found}, expected {known}; run `specbook report` again to write it anew"
+        "`data/records.jsonl` has format {found}, expected {known}; run `specbook report` again to rewrite it"
     )]
     RecordsFormat {
         /// Version found in the file.

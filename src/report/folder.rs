@@ -250,7 +250,7 @@ impl<'a> ReportFolder<'a> {
                 self.fs.rename(&place, &self.path(&aside))?;
                 let place = place.display();
                 return Ok(Some(format!(
-                    "`{place}` is no file; it is kept as `{aside}`"
+                    "`{place}` is not a file; it is kept as `{aside}`"
                 )));
             }
         }

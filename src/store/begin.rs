@@ -171,7 +171,10 @@ impl Store {
             // A link, or anything else that is not a folder, is not followed and contains nothing of ours.
             let work = self.layout.work(id, number);
             if fs.metadata(&work)?.is_some_and(|found| !found.is_dir()) {
-                self.warn(format!("`{}` is no folder; it is removed", work.display()));
+                self.warn(format!(
+                    "`{}` is not a folder; it is removed",
+                    work.display()
+                ));
                 fs.remove_file(&work)?;
                 works.retain(|other| *other != number);
             }
@@ -299,7 +302,7 @@ impl Store {
                 Kind::File if known.contains(&entry.name.as_str()) => {}
                 Kind::File => fs.remove_file(&path)?,
                 Kind::Link | Kind::Special => {
-                    self.warn(format!("`{}` is no file; it is removed", path.display()));
+                    self.warn(format!("`{}` is not a file; it is removed", path.display()));
                     fs.remove_file(&path)?;
                 }
             }
@@ -309,7 +312,7 @@ impl Store {
         match checkpoint::load(fs, &dir.join(CHECKPOINT)) {
             Ok(Some(found)) if !found.numerics.agrees_with(numerics) => {
                 let reason = format!(
-                    "run {} was begun by {} and is now made by {}: it starts anew, its checkpoint of step {} is kept",
+                    "run {} was begun by {} and is now made by {}: it starts over, its checkpoint of step {} is kept",
                     lease.id.0.short(),
                     found.numerics,
                     numerics,
@@ -324,7 +327,7 @@ impl Store {
                     saved = Some(found);
                 } else {
                     self.warn(format!(
-                        "run {}: `metrics.jsonl` does not fit the checkpoint; it starts anew",
+                        "run {}: `metrics.jsonl` does not fit the checkpoint; it starts over",
                         lease.id.0.short()
                     ));
                 }
@@ -332,7 +335,7 @@ impl Store {
             Ok(None) => {}
             Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
                 let id = lease.id.0.short();
-                self.warn(format!("run {id}: {}; it starts anew", error.chain()));
+                self.warn(format!("run {id}: {}; it starts over", error.chain()));
             }
             Err(error) => return Err(error),
         }

@@ -95,7 +95,7 @@ impl Store {
         let mut calibration = match self.read_calibration() {
             Ok(found) => found.unwrap_or_default(),
             Err(error) => {
-                self.warn(format!("{}; it is made anew", error.chain()));
+                self.warn(format!("{}; it is made again", error.chain()));
                 // Removed so that the warning appears only once; a read-only store can still be read.
                 if error.is_damage() {
                     let _ = self.fs.remove_dir_all(&path);
@@ -160,7 +160,7 @@ impl Store {
             Err(error) => return Err(error.into()),
         };
         if !is_tokenizer(&bytes, id) {
-            self.warn(format!("`{}` is damaged; it is made anew", path.display()));
+            self.warn(format!("`{}` is damaged; it is made again", path.display()));
             // A read-only store can still be read.
             let _ = self.fs.remove_dir_all(&path);
             return Ok(None);

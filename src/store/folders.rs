@@ -30,7 +30,7 @@ impl Store {
                 name.to_string_lossy().into_owned()
             };
             let name = format!("{}-{}", part(dir.parent()), part(Some(dir)));
-            self.move_aside(dir, &name, &format!("`{}` is no folder", dir.display()))?;
+            self.move_aside(dir, &name, &format!("`{}` is not a folder", dir.display()))?;
         }
         Ok(self.fs.create_dir_all(dir)?)
     }

@@ -241,7 +241,7 @@ impl Store {
             let path = join(dir, name);
             match self.fs.metadata(&path)? {
                 Some(found) if found.kind != Kind::File => {
-                    return Ok(Some(format!("`{}` is no file", path.display())));
+                    return Ok(Some(format!("`{}` is not a file", path.display())));
                 }
                 Some(found) if found.bytes == file.bytes => {}
                 Some(found) => {

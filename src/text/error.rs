@@ -116,7 +116,7 @@ pub enum DataError {
     },
     /// A `.bin` file whose ids are wider than the given width.
     #[error(
-        "`{}`: every second id of {bits} bits is 0, as where ids have {} bits; write `width: {}` where it holds such ids",
+        "`{}`: every second id of {bits} bits is 0, as in files with ids of {} bits; write `width: {}` where it holds such ids",
         path.display(), 2 * bits, 2 * bits
     )]
     OtherWidth {
@@ -181,7 +181,7 @@ pub enum DataError {
     },
     /// More held-out documents requested than the slice has.
     #[error(
-        "{asked} documents of `data.{slice}` were asked for, which has {available}; lower `eval.perplexity.documents` or raise `data.{slice}`"
+        "{asked} documents of `data.{slice}` were requested, but it has {available}; lower `eval.perplexity.documents` or raise `data.{slice}`"
     )]
     HeldOut {
         /// `validation` or `test`.

@@ -276,7 +276,7 @@ fn a_device_that_is_not_there() {
     let ran = project
         .run(&["run", "specs/tiny.yaml", "--device", "cuda"])
         .code(2);
-    insta::assert_snapshot!(ran.stderr, @"error: device `cuda:0` cannot be used: this build has no CUDA support; use `cpu`, or build with `scripts/build-cuda.sh` (`docs/cuda.md` says what is needed)");
+    insta::assert_snapshot!(ran.stderr, @"error: device `cuda:0` cannot be used: this build has no CUDA support; use `cpu`, or build with `scripts/build-cuda.sh` (see `docs/cuda.md`)");
     let ran = project
         .run(&["run", "specs/tiny.yaml", "--device", "tpu"])
         .code(2);

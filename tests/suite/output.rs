@@ -96,7 +96,7 @@ fn what_somebody_else_wrote_is_not_replaced() {
     let page = project.write("man/specbook-run.1", "mine");
     let told = project.run(&["man", "--out", "man"]).code(2).stderr;
     assert!(
-        told.contains("specbook-run.1` is no page that specbook wrote"),
+        told.contains("specbook-run.1` is not a page written by specbook"),
         "{told}"
     );
     assert_eq!(
@@ -109,7 +109,10 @@ fn what_somebody_else_wrote_is_not_replaced() {
 
     let schema = project.write("specs/specbook.schema.json", "{\"type\": \"mine\"}");
     let told = project.run(&["init", "minimal"]).code(2).stderr;
-    assert!(told.contains("is no schema that specbook wrote"), "{told}");
+    assert!(
+        told.contains("is not a schema written by specbook"),
+        "{told}"
+    );
     assert!(!project.path().join("specs/minimal.yaml").exists());
     std::fs::remove_file(schema).unwrap();
     project.write(".gitignore", b"\xff\n");

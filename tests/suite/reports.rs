@@ -236,7 +236,7 @@ fn links_below_the_reports_lead_nowhere() {
     assert!(!differs.stderr.contains("token-of-mine"));
     // Anything that is not a regular file is neither written through nor lost.
     let told = project.run(&["report", "specs/tiny.yaml"]).success().stderr;
-    let kept = "report.md` is no file; it is kept as `report.md.changed`";
+    let kept = "report.md` is not a file; it is kept as `report.md.changed`";
     assert!(told.contains(kept), "{told}");
     assert_eq!(project.read("credentials"), "token-of-mine");
     assert!(
@@ -399,4 +399,40 @@ fn a_sweep_is_watched_from_its_store() {
         page.contains("dim=32") && !page.contains("<script"),
         "{page}"
     );
+}
+
+/// Two processes share a sweep and each rewrites a page of its own, a third one watches: all pages are whole at any
+/// time, and in the end all show all runs.
+#[test]
+fn pages_of_several_processes_show_the_same_sweep() {
+    let project = project();
+    let seeds = ["--set", "seeds=[0, 1, 2, 3]", "-j", "1", "--out"];
+    let worker = |page: &str| {
+        let live = ["run", "specs/tiny.yaml", "--live", page];
+        let own = format!("reports-{page}");
+        let mut command = project.command(&[&live[..], &seeds, &[own.as_str()]].concat());
+        let quiet = std::process::Stdio::null;
+        command.stdout(quiet()).stderr(quiet()).spawn().unwrap()
+    };
+    let pages = ["one.html", "two.html"];
+    let mut workers = pages.map(worker);
+    let is_whole = |page: &str| {
+        let text = std::fs::read_to_string(project.path().join(page)).unwrap_or_default();
+        assert!(text.is_empty() || text.ends_with("</html>\n"), "{text}");
+    };
+    while workers
+        .iter_mut()
+        .any(|worker| worker.try_wait().unwrap().is_none())
+    {
+        pages.iter().for_each(|page| is_whole(page));
+    }
+    for worker in &mut workers {
+        assert!(worker.wait().unwrap().success());
+    }
+    let watch = ["status", "specs/tiny.yaml", "--watch", "three.html"];
+    project.run(&[&watch[..], &seeds[..2]].concat()).success();
+    for page in ["one.html", "two.html", "three.html"] {
+        let page = project.read(page);
+        assert!(page.contains("8 of 8 runs done."), "{page}");
+    }
 }

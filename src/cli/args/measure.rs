@@ -82,7 +82,7 @@ pub(crate) struct AcceptanceArgs {
         default_value = "epoch-frenzy,loss-comparison,grid-512-8-512,grid-128-2-32,scale-up,sequence-handling,grid-128-8-512,grid-512-2-512"
     )]
     pub(crate) shape: Vec<String>,
-    /// Launches that tests have recorded (`scripts/ptx-test.sh record`), for every kernel beside its build for the CPU.
+    /// Kernel launches recorded by tests (`scripts/ptx-test.sh record`), to compare every kernel with its build for the CPU.
     #[arg(long, value_name = "FILE")]
     pub(crate) kernels: Option<PathBuf>,
     /// Seconds per measurement; default with `--minutes`: 4.
@@ -113,7 +113,7 @@ pub(crate) struct AcceptanceArgs {
     /// Override a setting of that experiment; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Minutes that it may take: a part that no longer fits is skipped, and said; one that has begun goes to its end.
+    /// Time limit in minutes: parts that no longer fit are skipped with the reason; a part that has begun is finished.
     #[arg(long, value_name = "MINUTES")]
     pub(crate) minutes: Option<f64>,
     /// The only part to do.

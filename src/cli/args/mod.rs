@@ -78,11 +78,11 @@ pub(crate) enum Command {
     Init(Init),
     /// Check specs and report every problem with its line.
     Check(Check),
-    /// Write down the claims and sizes of specs as they are, before they are run.
+    /// Record the claims and sizes of specs before they are run.
     Register(RegisterArgs),
     /// List the runs of a spec with their costs, and show which are cached.
     Plan(PlanArgs),
-    /// Train what is missing, evaluate, and write reports.
+    /// Train missing runs, evaluate, and write reports.
     Run(RunArgs),
     /// Write reports from stored runs, or check committed ones.
     Report(ReportArgs),
@@ -92,7 +92,7 @@ pub(crate) enum Command {
     Submit(SubmitArgs),
     /// Take the jobs of specs out of the queue again.
     Cancel(CancelArgs),
-    /// Train one chunk of a sweep that `submit` wrote: what the tasks of a queue call.
+    /// Train one chunk of a sweep written by `submit`; called by the tasks of a queue.
     Worker(WorkerArgs),
     /// Show why runs are not cached: the settings that differ from the nearest cached run.
     Explain(Planned),
@@ -131,7 +131,7 @@ pub(crate) enum Command {
     Data(DataCommand),
     /// Show this machine's processor, memory and GPUs, and which of them would be used.
     Doctor(DoctorArgs),
-    /// Check a GPU against the CPU and measure it beside PyTorch; see `docs/cuda.md`.
+    /// Check a GPU against the CPU and compare its speed with PyTorch's; see `docs/cuda.md`.
     #[command(hide = true)]
     GpuAcceptance(AcceptanceArgs),
     /// Explain settings, cells, claims, metrics, functions and more, or a command.
@@ -158,7 +158,7 @@ pub(crate) struct ManArgs {
 /// `data`
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Download what specs name as addresses and public sets, and pin it in `NAME.lock` beside each spec; what came before a cut is kept.
+    /// Download the addresses and public sets that specs name, and pin them in `NAME.lock` beside each spec; interrupted downloads resume.
     Fetch(SpecArgs),
     /// Count the sequences and batches of every sequence policy, from the lengths of the training documents.
     Stats(SpecArgs),
@@ -211,8 +211,8 @@ pub(crate) struct SpecArgs {
     /// only one.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
-    /// Believe nothing that was kept: read and hash the spec's inputs even if size and times are unchanged; with `run`, `report` and
-    /// `verify` also every file of its finished runs and evaluations; with `run` also tokenise its text anew.
+    /// Trust no cached data: read and hash the spec's inputs even if size and times are unchanged; with `run`, `report` and
+    /// `verify` also every file of its finished runs and evaluations; with `run` also tokenise its text again.
     #[arg(long)]
     pub(crate) paranoid: bool,
 }
@@ -246,7 +246,7 @@ pub(crate) struct Init {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
-    /// Fail where a claim or a size is not as the spec's ledger has it last.
+    /// Fail if a claim or a size differs from the last entry of the spec's ledger.
     #[arg(long)]
     pub(crate) ledger: bool,
 }
@@ -318,7 +318,7 @@ pub(crate) struct RunArgs {
     /// Write event files for TensorBoard to this folder while training.
     #[arg(long, value_name = "DIR")]
     pub(crate) tensorboard: Option<PathBuf>,
-    /// Pull what is missing from a place of `store push` first, and push what is new to it last.
+    /// Pull missing runs from this place of `store push` first, and push new ones to it last.
     #[arg(long, value_name = "URL", conflicts_with_all = ["offline", "dry_run"])]
     pub(crate) remote: Option<String>,
     /// Download missing documents first, of each file only as far as the slices need it; without this nothing is downloaded.

@@ -136,7 +136,7 @@ pub(crate) struct ImportArgs {
     /// A Hugging Face folder (LLaMA or GPT-2, safetensors), or a checkpoint of llama2.c. Pickles are never read.
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// Its tokenizer, where it does not lie beside it: `tokenizer.json`, SentencePiece's `.model` or llama2.c's `.bin`.
+    /// Its tokenizer, if it is not in the same folder: `tokenizer.json`, SentencePiece's `.model` or llama2.c's `.bin`.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<PathBuf>,
     /// Name in the store; default: the name of the file or folder.

@@ -38,7 +38,7 @@ pub(crate) struct SubmitArgs {
     /// Tasks at a time, at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_running: Option<u32>,
-    /// Put runs together until a task takes at least so long.
+    /// Group runs until a task takes at least this many minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(crate) task_minutes: u32,
     /// Minutes after which the queue ends a task; `auto`: twice the estimate and five more; `default`: the queue's.

@@ -186,7 +186,7 @@ impl Chat<'_> {
                 self.both = true;
             }
             None if self.models.len() < 2 => {
-                return Err("there is one model; `/both RUN` takes another beside it".to_owned());
+                return Err("only one model is loaded; `/both RUN` adds another".to_owned());
             }
             None => self.both = !self.both,
         }

@@ -221,7 +221,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "NO_COLOR",
-        "Any value: messages without colour. They have none either where standard error is no terminal.",
+        "Any value: messages without colour. There are none either if standard error is not a terminal.",
     ),
     (
         "SSL_CERT_FILE",
@@ -233,7 +233,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "AWS_ACCESS_KEY_ID",
-        "With `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` where there is one: who asks a bucket (`s3://`). `AWS_REGION` and `AWS_ENDPOINT_URL` say where it is.",
+        "With `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` if there is one: the credentials for a bucket (`s3://`). `AWS_REGION` and `AWS_ENDPOINT_URL` are its location.",
     ),
     (
         "SPECBOOK_TEST_DATA",

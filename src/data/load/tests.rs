@@ -200,7 +200,7 @@ fn held_out_texts_are_those_of_the_slice() {
         .collect();
     assert_eq!([validation, test].concat(), expected);
     assert_eq!(all(Split::Test, 0).unwrap(), Vec::<String>::new());
-    assert_snapshot!(all(Split::Test, 4).unwrap_err(), @"4 documents of `data.test` were asked for, which has 3; lower `eval.perplexity.documents` or raise `data.test`");
+    assert_snapshot!(all(Split::Test, 4).unwrap_err(), @"4 documents of `data.test` were requested, but it has 3; lower `eval.perplexity.documents` or raise `data.test`");
 }
 
 #[test]

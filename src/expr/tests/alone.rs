@@ -20,7 +20,7 @@ fn names_that_stand_alone_are_told_what_they_are() {
     ] {
         let told = check(alone).unwrap_err().to_string();
         assert!(
-            told.ends_with(&format!("alone is no value: {advice}")),
+            told.ends_with(&format!("alone is not a value: {advice}")),
             "{told}"
         );
     }

@@ -115,9 +115,11 @@ pub(crate) fn heat(scope: &Scope<'_>, cell: &HeatCell, line: usize) -> Result<Fi
             series,
         }],
         notes: if most > 1 {
-            format!("Each value is the mean of up to {most} settings; the darker, the higher.")
+            format!(
+                "Each value is the mean of up to {most} settings; the stronger the colour, the higher."
+            )
         } else {
-            "The darker, the higher.".to_owned()
+            "The stronger the colour, the higher.".to_owned()
         },
         csv: Some(csv_text),
         kind: Kind::Heat,

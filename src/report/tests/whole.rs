@@ -103,7 +103,7 @@ fn records_stay_small() {
 fn damaged_records_are_told_by_line() {
     let records = text(&files(&fixture::three_runs()), "data/records.jsonl");
     let message = |text: &str| read_records(text.as_bytes()).unwrap_err().to_string();
-    insta::assert_snapshot!(message(&records.replacen("\"format\":1", "\"format\":9", 1)), @"`data/records.jsonl` has format 9, expected 1; run `specbook report` again to write it anew");
+    insta::assert_snapshot!(message(&records.replacen("\"format\":1", "\"format\":9", 1)), @"`data/records.jsonl` has format 9, expected 1; run `specbook report` again to rewrite it");
     let lines: Vec<&str> = records.lines().collect();
     insta::assert_snapshot!(message(&lines[..4].join("\n")), @"`data/records.jsonl`, line 5: the file ends before its last run");
     let broken = records.replacen("\"step\":\"1..\"", "\"step\":\"=gone\"", 1);

@@ -19,7 +19,7 @@ impl Refs<'_> {
             self.push("claims", index, &["id"], problem);
         }
         if claim.says.trim().is_empty() {
-            let problem = Problem::new(format!("the claim `{id}` says nothing"));
+            let problem = Problem::new(format!("the claim `{id}` has no statement"));
             self.push("claims", index, &["says"], problem);
         }
         self.measure_and_expect(index, claim);

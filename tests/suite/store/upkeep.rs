@@ -396,7 +396,7 @@ fn paranoid_looks_at_the_tokenizers_that_its_runs_use() {
     let thorough = project.run(&arguments(&["--paranoid"])).success();
     let told = thorough
         .stderr
-        .matches("is damaged; it is made anew")
+        .matches("is damaged; it is made again")
         .count();
     assert_eq!(told, 1, "{}", thorough.stderr);
     assert!(

@@ -25,7 +25,7 @@ fn what_belongs_to_somebody_else_is_used_only_where_it_is_named() {
     let plan = ["plan", "own/specs/tiny.yaml"];
     let ran = project.run(&plan).code(2);
     insta::assert_snapshot!(ran.stderr, @"
-    error: `./.specbook` belongs to another user (54321), so it is used only where it is named
+    error: `./.specbook` belongs to another user (54321), so it must be named explicitly
 
     hint: name it with `--store ./.specbook`, or another folder
     ");
@@ -354,7 +354,7 @@ fn pipes_and_devices_are_no_specs_and_no_tokenizers() {
     pipe(&project.path().join("specs/odd.yaml"));
     let ran = project.run(&["check", "specs"]).code(4);
     insta::assert_snapshot!(ran.stderr, @"
-    error: `specs/odd.yaml` is not a file, so it is no spec
+    error: `specs/odd.yaml` is not a file, so it is not a spec
 
     hint: move it out of the folder, or name the specs one by one
     ");

@@ -206,7 +206,7 @@ fn ids_of_another_width_are_told() {
         .flat_map(|i| wide(if i % 4 == 3 { 3 } else { 40 + i }))
         .collect();
     let dir = Dir::new().with("a.bin", &ids);
-    assert_snapshot!(dir.read("{bin: {path: a.bin}}", 1).unwrap_err(), @"`a.bin`: every second id of 16 bits is 0, as where ids have 32 bits; write `width: 32` where it holds such ids");
+    assert_snapshot!(dir.read("{bin: {path: a.bin}}", 1).unwrap_err(), @"`a.bin`: every second id of 16 bits is 0, as in files with ids of 32 bits; write `width: 32` where it holds such ids");
     assert_eq!(
         dir.read("{bin: {path: a.bin, width: 32}}", 2).unwrap(),
         ["[40, 41, 42]", "[44, 45, 46]"]

@@ -105,7 +105,7 @@ fn explained(number: usize, fault: Fault) -> TrainError {
         _ => TrainError::DeviceFailed {
             device: format!("cuda:{number}"),
             reason: format!(
-                "{call} gave error {code} ({}); checkpoints are kept, the next `run` goes on from the last one",
+                "{call} returned error {code} ({}); checkpoints are kept, and the next `run` continues from the last one",
                 if blas { "cuBLAS" } else { error_name(code) }
             ),
         },

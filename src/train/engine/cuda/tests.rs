@@ -137,7 +137,7 @@ fn what_is_missing_is_said_with_what_to_do() {
 #[test]
 fn a_build_without_kernels_says_so() {
     let refused = |support| supported(1, support).unwrap_err().to_string();
-    insta::assert_snapshot!(refused(Support::None), @"device `cuda:1` cannot be used: this build has no CUDA support; use `cpu`, or build with `scripts/build-cuda.sh` (`docs/cuda.md` says what is needed)");
+    insta::assert_snapshot!(refused(Support::None), @"device `cuda:1` cannot be used: this build has no CUDA support; use `cpu`, or build with `scripts/build-cuda.sh` (see `docs/cuda.md`)");
     insta::assert_snapshot!(refused(Support::CheckOnly), @"device `cuda:1` cannot be used: this build is for checking the CUDA code and has no kernels; build with `--features cuda` or `scripts/build-cuda.sh`");
     assert!(supported(1, Support::Full).is_ok());
 }
