@@ -70,8 +70,8 @@ pub(crate) const TOPICS: &[Topic] = &[
     Topic {
         name: "claims",
         title: "Claims",
-        about: "Statements that a report decides: the list `claims` of a spec. `expect` says what the number that `measure` \
-                gives has to be.",
+        about: "Statements that a report decides: the list `claims` of a spec. `expect` is the condition on the value of \
+                `measure`.",
         entries: || shape::below("Claim"),
     },
     Topic {

@@ -4,8 +4,8 @@ use super::Support;
 use super::driver::{Driver, Gpu, NoDriver};
 use crate::train::TrainError;
 
-pub(super) const NO_SUPPORT: &str = "this build has no CUDA support; use `cpu`, or build with `scripts/build-cuda.sh` (`docs/cuda.md` says what \
-     is needed)";
+pub(super) const NO_SUPPORT: &str = "this build has no CUDA support; use `cpu`, or build with `scripts/build-cuda.sh` (see \
+     `docs/cuda.md`)";
 
 const CHECK_ONLY: &str = "this build is for checking the CUDA code and has no kernels; build with `--features cuda` or `scripts/build-cuda.sh`";
 
