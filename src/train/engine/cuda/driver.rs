@@ -81,7 +81,7 @@ pub enum NoDriver {
     #[error("no NVIDIA driver was found (`libcuda.so.1` cannot be opened)")]
     Missing,
     /// It is installed but does not work.
-    #[error("the NVIDIA driver does not work: {call} gave error {code} ({name})")]
+    #[error("the NVIDIA driver does not work: {call} returned error {code} ({name})")]
     Broken {
         /// The function that failed.
         call: &'static str,

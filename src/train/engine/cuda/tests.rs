@@ -125,8 +125,8 @@ fn records_say_on_what_their_bits_depend() {
 fn what_is_missing_is_said_with_what_to_do() {
     let missing = choose(0, Err(NoDriver::Missing), BUILT).unwrap_err();
     insta::assert_snapshot!(missing.to_string(), @"device `cuda:0` cannot be used: no NVIDIA driver was found (`libcuda.so.1` cannot be opened); install NVIDIA's driver, or use `cpu`");
-    insta::assert_snapshot!(refusal(&Made { init: 803, ..good() }, 0), @"device `cuda:0` cannot be used: the NVIDIA driver does not work: cuInit gave error 803 (driver and kernel module differ); `nvidia-smi` should say the same; a restart helps after an update of the driver");
-    insta::assert_snapshot!(refusal(&Made { gpu_error: 46, ..good() }, 0), @"device `cuda:0` cannot be used: the NVIDIA driver does not work: cuDeviceGet gave error 46 (device unavailable); `nvidia-smi` should say the same; a restart helps after an update of the driver");
+    insta::assert_snapshot!(refusal(&Made { init: 803, ..good() }, 0), @"device `cuda:0` cannot be used: the NVIDIA driver does not work: cuInit returned error 803 (driver and kernel module differ); `nvidia-smi` should say the same; a restart helps after an update of the driver");
+    insta::assert_snapshot!(refusal(&Made { gpu_error: 46, ..good() }, 0), @"device `cuda:0` cannot be used: the NVIDIA driver does not work: cuDeviceGet returned error 46 (device unavailable); `nvidia-smi` should say the same; a restart helps after an update of the driver");
     insta::assert_snapshot!(refusal(&good(), 2), @"device `cuda:2` cannot be used: the driver has no GPU 2; there are 2, `cuda:0` to `cuda:1`");
     insta::assert_snapshot!(refusal(&Made { gpus: 1, ..good() }, 7), @"device `cuda:7` cannot be used: the driver has no GPU 7; there is one, `cuda:0`");
     insta::assert_snapshot!(refusal(&Made { gpus: 0, ..good() }, 0), @"device `cuda:0` cannot be used: the driver has no GPU 0; there is none");

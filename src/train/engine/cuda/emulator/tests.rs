@@ -266,7 +266,7 @@ fn a_run_goes_on_where_the_gpu_was_lost() {
     for at in calls {
         let (result, recorder, _) = failing(at, 999, false);
         let message = result.map(|_| ()).unwrap_err().to_string();
-        assert!(message.contains("the next `run` goes on"), "{message}");
+        assert!(message.contains("the next `run` continues"), "{message}");
         let checkpoint = recorder.checkpoints.last().unwrap();
         let (rest, _) = with(Emulated::default(), || {
             let mut rest = Recorder::default();
@@ -298,7 +298,7 @@ fn errors_of_the_driver_say_what_to_do() {
         message(209)
     );
     assert!(
-        message(999).contains("gave error 999 (unknown error)"),
+        message(999).contains("returned error 999 (unknown error)"),
         "{}",
         message(999)
     );
