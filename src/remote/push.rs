@@ -3,6 +3,7 @@
 use super::place::{Place, RemoteError};
 use super::pull::read;
 use super::{LIST_LIMIT, blob, each, record, result};
+use crate::digest::Sha256Hex;
 use crate::net::Payload;
 use crate::store::{Listed, Manifest, ManifestRun, Problem, Store, manifest_bytes};
 use std::collections::BTreeSet;
@@ -36,11 +37,15 @@ pub fn push(
     with_plans: bool,
 ) -> Result<Pushed, RemoteError> {
     let state = Mutex::new(Pushed::default());
+    let blobs = Blobs {
+        place,
+        locks: std::array::from_fn(|_| Mutex::new(())),
+    };
     let mut seen = BTreeSet::new();
     let runs = plans.iter().flat_map(|plan| &plan.runs);
     let runs: Vec<&ManifestRun> = runs.filter(|run| seen.insert((run.id, run.eval))).collect();
     each(&runs, |run| {
-        let pushed = one(store, place, run)?;
+        let pushed = one(store, &blobs, run)?;
         let mut all = lock(&state);
         all.runs += pushed.runs;
         all.evals += pushed.evals;
@@ -66,7 +71,28 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn one(store: &Store, place: &dyn Place, run: &ManifestRun) -> Result<Pushed, RemoteError> {
+/// The blobs of a place. Runs share blobs, such as their tokenizer: only one thread at a time looks for a blob and sends
+/// it, so none is sent twice, and a list is written only when all its blobs are there.
+struct Blobs<'a> {
+    place: &'a dyn Place,
+    /// For each first byte of a digest.
+    locks: [Mutex<()>; 256],
+}
+
+impl Blobs<'_> {
+    /// Sends a blob that is not there; returns the bytes sent.
+    fn put(&self, id: &Sha256Hex, bytes: u64, payload: Payload<'_>) -> Result<u64, RemoteError> {
+        let _one_at_a_time = lock(&self.locks[usize::from(id.bytes()[0])]);
+        if self.place.length(&blob(id))? == Some(bytes) {
+            return Ok(0);
+        }
+        self.place.put(&blob(id), payload)?;
+        Ok(bytes)
+    }
+}
+
+fn one(store: &Store, blobs: &Blobs<'_>, run: &ManifestRun) -> Result<Pushed, RemoteError> {
+    let place = blobs.place;
     let mut done = Pushed::default();
     let Some(listed) = store.listed_run(&run.id)? else {
         done.missing = 1;
@@ -86,13 +112,10 @@ fn one(store: &Store, place: &dyn Place, run: &ManifestRun) -> Result<Pushed, Re
             let tokenizer = listed
                 .tokenizer
                 .map(|id| Ok::<_, RemoteError>((id, store.tokenizer(&id)?)));
-            if let Some((id, Some(bytes))) = tokenizer.transpose()?
-                && place.length(&blob(&id))? != Some(bytes.len() as u64)
-            {
-                place.put(&blob(&id), Payload::Bytes(&bytes))?;
-                done.bytes += bytes.len() as u64;
+            if let Some((id, Some(bytes))) = tokenizer.transpose()? {
+                done.bytes += blobs.put(&id, bytes.len() as u64, Payload::Bytes(&bytes))?;
             }
-            done.bytes += files(place, &listed, &record(&run.id))?;
+            done.bytes += files(blobs, &listed, &record(&run.id))?;
             done.runs = 1;
         }
     }
@@ -107,7 +130,7 @@ fn one(store: &Store, place: &dyn Place, run: &ManifestRun) -> Result<Pushed, Re
             ));
             return Ok(done);
         }
-        done.bytes += files(place, &listed, &result(&run.eval))?;
+        done.bytes += files(blobs, &listed, &result(&run.eval))?;
         done.evals = 1;
     }
     Ok(done)
@@ -127,18 +150,13 @@ fn is_there(place: &dyn Place, name: &str, listed: &Listed) -> Result<bool, Remo
 }
 
 /// Sends the files of an entry, followed by their list; returns the bytes sent.
-fn files(place: &dyn Place, listed: &Listed, name: &str) -> Result<u64, RemoteError> {
+fn files(blobs: &Blobs<'_>, listed: &Listed, name: &str) -> Result<u64, RemoteError> {
     let mut sent = 0;
     for (file, entry) in &listed.files {
-        let there = place.length(&blob(&entry.sha256))?;
-        if there == Some(entry.bytes) {
-            continue;
-        }
         let mut path = listed.folder.clone();
         path.extend(file.split('/'));
-        place.put(&blob(&entry.sha256), Payload::File(&path))?;
-        sent += entry.bytes;
+        sent += blobs.put(&entry.sha256, entry.bytes, Payload::File(&path))?;
     }
-    place.put(name, Payload::Bytes(&listed.list))?;
+    blobs.place.put(name, Payload::Bytes(&listed.list))?;
     Ok(sent + listed.list.len() as u64)
 }
