@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 program=$(realpath "${1:-target/debug/specbook}"); shift || true
-tests=("$@"); [ ${#tests[@]} -gt 0 ] || tests=(same nothing_twice arrays killed cancelled time_limit preempted node_down restarted no_accounting)
+tests=("$@"); [ ${#tests[@]} -gt 0 ] || tests=(same nothing_twice arrays killed cancelled time_limit preempted node_down restarted no_accounting odd_names)
 skip() { echo "skipped: $1"; exit 0; }
 [ -x "$program" ] || { echo "no program at $program: build it first"; exit 1; }
 [ "$(id -u)" = 0 ] || skip "Slurm's daemons have to be started as root"
@@ -154,6 +154,14 @@ test_restarted() {
   submit grid restarted --task-minutes 0 --time 5 --wait
   check "slurmctld restarted in the middle, only what Slurm lost is queued again" "[ $left = 0 ] || grep -q '^$left runs\? in ' $L/log/restarted.txt"
   check "the same digests" "equal grid restarted"
+}
+test_odd_names() { # a Latin-1 letter, what a shell reads, and what Slurm replaces in names of logs
+  reference grid
+  for name in $'caf\xe9' "a 'b' \$(c) 10%j" 'back\slash'; do
+    local word; word=$(printf %q "$name")
+    submit grid "$name" --task-minutes 0 --time 5 --wait; check "a store called $word: the same digests" "[ $? = 0 ] && equal grid $word"
+    check "its logs are in it" "ls $L/$word/jobs-v1/*/logs | grep -qE '_(35|%a)\.log'"
+  done
 }
 test_no_accounting() { check "sacct has nothing to say, and nobody asked it" "! sacct > /dev/null 2>&1"; }
 

@@ -43,4 +43,8 @@ submit slow twice --wait; check "what was cancelled is submitted again and goes 
 submit slow lost; wait_for "training lost"; sleep 2
 kill -9 "$worker"; pkill -9 -f "worker $L/lost"; start_worker
 wait_for "[ -s $L/reports-lost/slow/index.html ]"; check "tasks of a killed worker are started on another: the same digests" "equal slow lost"
+for name in $'caf\xe9' "a 'b' \$(c)"; do
+  word=$(printf %q "$name")
+  submit grid "$name" --wait; check "a store called $word: the same digests" "equal grid $word"
+done
 [ $failed = 0 ] && echo "all well" || exit 1

@@ -13,6 +13,13 @@ pub(crate) fn likest_first(names: &mut [impl AsRef<str>], written: &str) {
     names.sort_by(|a, b| likeness(b.as_ref()).total_cmp(&likeness(a.as_ref())));
 }
 
+/// Whether a terminal acts on a character instead of showing it: control characters except line ends and tabs, and
+/// those that reverse the direction of writing.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t'
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A count with thousands separators: `12,345`.
 pub(crate) fn count(n: u64) -> String {
     group(&n.to_string())

@@ -42,6 +42,7 @@
 //! | `report`, `mistakes` | reports; unknown names in claims and cells, found before training |
 //! | `cli` | the command line: the only part that prints, reads the environment or handles signals |
 //! | `human`, `stats` | human-readable numbers and names; means, intervals, tests |
+//! | `shell` | command lines as text, with words quoted for a shell |
 //! | `parquet` | tables as Parquet files, read and written |
 //! | `digest`, `rng`, `error` | SHA-256; counter-based randomness; the union of all errors |
 //!
@@ -114,6 +115,7 @@ mod record;
 mod remote;
 mod report;
 mod scheduler;
+mod shell;
 mod spec;
 mod stats;
 mod store;

@@ -7,6 +7,7 @@ use super::print::Printer;
 use super::{exit, project, report, workspace};
 use crate::bundle::crate_file::{self, About};
 use crate::bundle::{self, METADATA, zip};
+use crate::fsx::AnyPath;
 use crate::fsx::{Fs, RealFs};
 use crate::human::counted;
 use crate::record::RunStatus;
@@ -43,7 +44,7 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
         return Err(Failure::usage("there is no spec"));
     };
     let (mut files, mut runs, mut missing) = (BTreeMap::new(), Vec::new(), 0);
-    let spec_path = beside(&args.spec, &mut files)?;
+    let spec_path = beside(&args.spec, &mut files, printer)?;
     for run in &opened.plan.runs {
         let record = store.record(&run.id)?;
         let Some(record) = record.filter(|record| record.status == RunStatus::Cached) else {
@@ -101,7 +102,7 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
     fs.write_atomic(&args.output, &bytes)?;
     let output = args.output.display().to_string();
     if printer.json() {
-        printer.json_result(&json!({"format": 1, "file": output, "bytes": bytes.len(), "files": files.len(), "runs": runs.len()}))?;
+        printer.json_result(&json!({"format": 1, "file": AnyPath::from(&args.output), "bytes": bytes.len(), "files": files.len(), "runs": runs.len()}))?;
     } else {
         printer.result(&format!(
             "wrote {} of {} to `{output}`",
@@ -117,8 +118,18 @@ pub(crate) fn execute(args: &BundleArgs, global: &Global, printer: Printer) -> R
 const BESIDE: [&str; 3] = ["lock", "bib", "ledger.jsonl"];
 
 /// Adds the spec and the files that belong to it by name; returns the spec's path in the bundle.
-fn beside(spec: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<String, Failure> {
+fn beside(
+    spec: &Path,
+    files: &mut BTreeMap<String, Vec<u8>>,
+    printer: Printer,
+) -> Result<String, Failure> {
     let fs = RealFs::new();
+    if spec.file_name().is_some_and(|name| name.to_str().is_none()) {
+        let spec = spec.display();
+        printer.warning(&format!(
+            "names in a bundle are UTF-8, so `{spec}` has `\u{fffd}` in its name there"
+        ));
+    }
     let mut take = |path: &Path| -> Result<String, Failure> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("specs/{name}");
@@ -211,7 +222,7 @@ pub(crate) fn verify(path: &Path, printer: Printer) -> Result<u8, Failure> {
     }
     if printer.json() {
         printer.json_result(&json!({
-            "format": 1, "file": path.display().to_string(), "files": checked.files, "runs": checked.runs, "problems": checked.problems,
+            "format": 1, "file": AnyPath::from(path), "files": checked.files, "runs": checked.runs, "problems": checked.problems,
             "report": has_report && code == exit::OK,
         }))?;
     } else if code == exit::OK {

@@ -36,11 +36,7 @@ pub(crate) fn execute(args: &CancelArgs, global: &Global, printer: Printer) -> R
         }
         let called = match submitted.queue.as_str() {
             Slurm::NAME => queue::call("scancel", &ids, None),
-            _ => queue::call(
-                "hq",
-                &[&["job", "cancel"].map(str::to_owned)[..], &[ids.join(",")]].concat(),
-                None,
-            ),
+            _ => queue::call("hq", &["job", "cancel", &ids.join(",")], None),
         };
         called.map_err(Failure::input)?;
         cancelled.extend(ids);

@@ -6,6 +6,7 @@ use super::print::Printer;
 use super::{exit, project, report, workspace};
 use crate::error::Error;
 use crate::plan::{self, PlanError};
+use crate::shell;
 use crate::spec::{Spec, SpecError, SpecProblems, SpecRun};
 use crate::train::engine::{self, DeviceKind};
 use crate::{human, mistakes};
@@ -104,9 +105,10 @@ fn as_registered(spec: &Spec) -> Result<(), Failure> {
     }
     let file = spec.path.display();
     let told = differences.join("; ");
+    let word = shell::quoted(spec.path.as_os_str());
     Err(
         Failure::usage(format!("`{file}` is not as its ledger has it: {told}")).hint(format!(
-            "`specbook register {file} --note WHY` adds an entry"
+            "`specbook register {word} --note WHY` adds an entry"
         )),
     )
 }

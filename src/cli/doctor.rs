@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::memory::Memory;
 use super::print::Printer;
 use super::{exit, project};
+use crate::fsx::AnyPath;
 use crate::human;
 use crate::record::{Numerics, RECIPE};
 use crate::spec::{Dtype, ModelConfig, ModelSettings, TrainSettings};
@@ -23,7 +24,7 @@ pub(crate) fn execute(args: &DoctorArgs, global: &Global, printer: Printer) -> R
         memory: Memory::look().unwrap_or(Memory { free: 0, total: 0 }),
         driver: cuda::probe(),
         support: cuda::support(),
-        store: store.root().display().to_string(),
+        store: store.root().into(),
         store_is_there: store.root().is_dir(),
     };
     let used = used(device);
@@ -45,7 +46,7 @@ struct Machine<'a> {
     memory: Memory,
     driver: &'a Result<Driver, NoDriver>,
     support: Support,
-    store: String,
+    store: AnyPath,
     store_is_there: bool,
 }
 
@@ -172,7 +173,7 @@ fn as_text(machine: &Machine<'_>, device: DeviceKind, used: &Result<Used, TrainE
         "store",
         format!(
             "{}{}",
-            machine.store,
+            machine.store.0.display(),
             if machine.store_is_there {
                 ""
             } else {
@@ -327,7 +328,7 @@ mod tests {
             },
             driver,
             support: Support::Full,
-            store: ".specbook".to_owned(),
+            store: ".specbook".into(),
             store_is_there: false,
         }
     }

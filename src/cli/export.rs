@@ -7,6 +7,7 @@ use super::print::Printer;
 use super::shared::{LoadedModel, Origin};
 use super::{exit, project, workspace};
 use crate::data::Stop;
+use crate::fsx::AnyPath;
 use crate::fsx::{Fs as _, RealFs};
 use crate::human;
 use crate::interop::{Card, FORMATS, Folder, Format, Portable};
@@ -91,7 +92,7 @@ fn table(
     let place = args.place.display();
     if printer.json() {
         printer.json_result(&json!({
-            "format": 1, "spec": args.target.to_string_lossy(), "to": format.name(), "folder": place.to_string(), "runs": runs.len(), "files": files,
+            "format": 1, "spec": AnyPath::from(&args.target), "to": format.name(), "folder": AnyPath::from(&args.place), "runs": runs.len(), "files": files,
         }))?;
     } else {
         let runs = human::counted(runs.len() as u64, "run");
@@ -111,7 +112,7 @@ fn server(args: &ExportArgs, global: &Global, printer: Printer) -> Result<u8, Fa
     let sent = mlflow::send(&uri, &runs)?;
     if printer.json() {
         printer.json_result(&json!({
-            "format": 1, "spec": args.target.to_string_lossy(), "to": mlflow::NAME, "server": uri, "sent": sent.sent, "there": sent.there,
+            "format": 1, "spec": AnyPath::from(&args.target), "to": mlflow::NAME, "server": uri, "sent": sent.sent, "there": sent.there,
         }))?;
     } else {
         printer.result(&format!(
@@ -165,7 +166,7 @@ fn model(
     let place = args.place.display();
     if printer.json() {
         printer.json_result(&json!({
-            "format": 1, "run": loaded.id, "to": format.name(), "folder": place.to_string(), "files": files, "notes": notes,
+            "format": 1, "run": loaded.id, "to": format.name(), "folder": AnyPath::from(&args.place), "files": files, "notes": notes,
         }))?;
     } else {
         printer.result(&format!("wrote {} to `{place}`", files.join(", ")));

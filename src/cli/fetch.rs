@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::print::Printer;
 use crate::fetch::{FetchError, Fetcher, Surroundings, Wanted};
+use crate::fsx::AnyPath;
 use crate::fsx::{Fs, RealFs};
 use crate::human;
 use crate::net::Client;
@@ -267,7 +268,7 @@ pub(crate) fn fetch(
         state.lock.format = FORMAT;
         write(&spec.path, &state.lock)?;
     }
-    let place = |pin: &Pin| state.find(pin).map(|path| path.display().to_string());
+    let place = |pin: &Pin| state.find(pin).map(|path| AnyPath::from(&path));
     let files = files.iter().map(|(address, pin)| {
         json!({"address": address, "url": pin.url, "size": pin.size, "sha256": pin.sha256, "path": place(pin)})
     });
@@ -294,6 +295,10 @@ fn is_enough(state: &Fetched, address: &str, read: Option<&(Corpus, Option<usize
 pub(crate) fn as_text(fetched: &serde_json::Value) -> String {
     let text =
         |value: &serde_json::Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let path = |file: &serde_json::Value| {
+        let path = serde_json::from_value::<AnyPath>(file["path"].clone());
+        path.unwrap_or_default().0.display().to_string()
+    };
     let list = |name: &str| fetched[name].as_array().cloned().unwrap_or_default();
     let files = list("files");
     let files = files.iter().map(|file| {
@@ -303,7 +308,7 @@ pub(crate) fn as_text(fetched: &serde_json::Value) -> String {
             "{}  {size}  SHA-256 {}…\n  {}",
             text(file, "url"),
             &digest[..12],
-            text(file, "path")
+            path(file)
         )
     });
     let kept = list("documents");

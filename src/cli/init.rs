@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::print::{self, Printer};
 use super::{exit, project};
 use crate::fsx::{Fs as _, RealFs};
+use crate::shell;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -112,8 +113,9 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     });
     fs.write_atomic(&path, text.as_bytes())?;
     ignore_store(&project::project(&path), &fs, printer)?;
+    let word = shell::quoted(path.as_os_str());
     printer.note(&format!(
-        "wrote {0}\nnext: specbook run {0}",
+        "wrote {}\nnext: specbook run {word}",
         path.display()
     ));
     Ok(exit::OK)

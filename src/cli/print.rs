@@ -5,6 +5,7 @@
 //! sweep. Results that could not be written are reported at the end ([`lost_results`]).
 
 use super::args::{Format, Global};
+use crate::human::is_hidden;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -148,14 +149,10 @@ pub(crate) fn hint(text: &str) {
 /// Removes control characters from texts of specs, corpora and models, so that escape sequences
 /// never reach the terminal.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    let bad = |c: char| {
-        c.is_control() && c != '\n' && c != '\t'
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if text.contains(bad) {
+    if text.contains(is_hidden) {
         Cow::Owned(
             text.chars()
-                .map(|c| if bad(c) { '\u{fffd}' } else { c })
+                .map(|c| if is_hidden(c) { '\u{fffd}' } else { c })
                 .collect(),
         )
     } else {

@@ -7,6 +7,7 @@
 use super::args::Global;
 use super::failure::Failure;
 use crate::fsx::{RealFs, stranger};
+use crate::shell;
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,12 +102,11 @@ fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
     let Some(uid) = stranger(folder, caller) else {
         return Ok(());
     };
+    let word = shell::quoted(folder.as_os_str());
     let folder = folder.display();
     let message =
         format!("`{folder}` belongs to another user ({uid}), so it must be named explicitly");
-    Err(Failure::usage(message).hint(format!(
-        "name it with `{option} {folder}`, or another folder"
-    )))
+    Err(Failure::usage(message).hint(format!("name it with `{option} {word}`, or another folder")))
 }
 
 /// Refuses a file, and a dangling link, which would look like an empty folder.

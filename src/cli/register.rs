@@ -5,8 +5,10 @@ use super::failure::Failure;
 use super::print::Printer;
 use super::{exit, project, report, workspace};
 use crate::claim::Verdict;
+use crate::fsx::AnyPath;
 use crate::fsx::{Fs, RealFs};
 use crate::ledger::{self, Ledger};
+use crate::shell;
 use crate::spec::Spec;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -36,7 +38,7 @@ pub(crate) fn execute(args: &RegisterArgs, _: &Global, printer: Printer) -> Resu
             }
         };
         printer.result(&format!("{}: {told}", path.display()));
-        all.push(json!({"spec": spec.name, "ledger": path.display().to_string(), "entry": entry}));
+        all.push(json!({"spec": spec.name, "ledger": AnyPath::from(&path), "entry": entry}));
     }
     if printer.json() {
         printer.json_result(&all)?;
@@ -97,7 +99,7 @@ pub(crate) fn note(spec: &Spec, printer: Printer) -> Result<(), Failure> {
             "{}: {}{more} differs from the ledger; `specbook register {}` adds an entry",
             spec.name,
             differences[0],
-            spec.path.display()
+            shell::quoted(spec.path.as_os_str())
         ));
     }
     Ok(())

@@ -8,6 +8,7 @@ use super::{exit, outcome, project, results, shared};
 use crate::DEFAULT_PROFILE;
 use crate::claim::{self, Judged};
 use crate::error::Error;
+use crate::fsx::AnyPath;
 use crate::fsx::{Fs as _, RealFs};
 use crate::interop::Folder;
 use crate::record::Results;
@@ -124,7 +125,7 @@ pub(crate) fn is_current(
     let header = &records.header;
     let making = with_files(header.making.clone(), &opened.spec)?;
     let mut spec = opened.spec.clone();
-    spec.path = header.file.clone().into();
+    spec.path.clone_from(&header.file.0);
     let report = made(&spec, &results, &judged, &making)?;
     Ok(crate::report::check(folder, &report_files(&report)?).is_ok())
 }
@@ -156,7 +157,7 @@ pub(crate) fn check_files(spec: &Spec) -> Result<(), Failure> {
 fn with_files(making: Making, spec: &Spec) -> Result<Making, Failure> {
     let fs = RealFs::new();
     let named = making.templates.as_ref();
-    let templates = named.map(|templates| TemplateFolder::read(&templates.folder, &fs));
+    let templates = named.map(|templates| TemplateFolder::read(&templates.folder.0, &fs));
     let assets = Assets::load(spec, &fs).map_err(|error| Failure::from(error).at(&spec.path))?;
     Ok(Making {
         templates: templates.transpose()?,
@@ -278,13 +279,13 @@ pub(crate) fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Resu
         )?;
         let mut making = header.making.clone();
         if let (Some(folder), Some(known)) = (&args.template, &mut making.templates) {
-            known.folder.clone_from(folder);
+            known.folder = folder.as_path().into();
         }
         let making = with_files(making, &spec)?;
         let ledger = super::register::of(&spec)?;
-        if !header.file.is_empty() {
+        if !header.file.0.as_os_str().is_empty() {
             // The report names the file by the path used when the report was made.
-            spec.path = header.file.clone().into();
+            spec.path.clone_from(&header.file.0);
         }
         let mut judged = claim::judge(&spec.claims, &spec.profile, &records.results);
         ledger.tell(&spec, &mut judged);
@@ -296,7 +297,7 @@ pub(crate) fn check(args: &ReportArgs, reports: &Path, printer: Printer) -> Resu
             "format": 1,
             "spec": spec.name,
             "profile": spec.profile,
-            "folder": folder.display().to_string(),
+            "folder": AnyPath::from(&folder),
             "same": checked.is_ok(),
             "differences": differences,
         }));

@@ -6,6 +6,7 @@ use super::print::{self, Printer};
 use super::{exit, jobs, project, remote, workspace};
 use crate::data::{self, TrainedOn};
 use crate::digest::Sha256Hex;
+use crate::fsx::AnyPath;
 use crate::human;
 use crate::plan::{Run, RunKey};
 use crate::store::{
@@ -51,7 +52,7 @@ fn verify(store: &Store, printer: Printer) -> Result<u8, Failure> {
         let problems: Vec<Value> = found
             .problems
             .iter()
-            .map(|problem| json!({"path": problem.path.display().to_string(), "reason": problem.reason, "run": problem.run}))
+            .map(|problem| json!({"path": AnyPath::from(&problem.path), "reason": problem.reason, "run": problem.run}))
             .collect();
         printer.json_result(&json!({
             "format": 1, "runs": found.runs, "evals": found.evals, "files": found.files, "bytes": found.bytes, "problems": problems,
@@ -127,7 +128,7 @@ fn du(store: &Store, printer: Printer) -> Result<u8, Failure> {
             })
             .collect();
         printer.json_result(
-            &json!({"format": 1, "root": store.root().display().to_string(), "usage": kinds}),
+            &json!({"format": 1, "root": AnyPath::from(store.root()), "usage": kinds}),
         )?;
         return Ok(exit::OK);
     }
@@ -282,7 +283,7 @@ fn remove(
     if printer.json() {
         let entries: Vec<Value> = garbage
             .iter()
-            .map(|item| json!({"path": item.path.display().to_string(), "kind": word(item.kind), "name": item.name, "bytes": item.bytes}))
+            .map(|item| json!({"path": AnyPath::from(&item.path), "kind": word(item.kind), "name": item.name, "bytes": item.bytes}))
             .collect();
         printer.json_result(
             &json!({"format": 1, "garbage": entries, "bytes": bytes, "freed_bytes": freed}),

@@ -7,6 +7,7 @@ use super::plan::Pace;
 use super::print::Printer;
 use super::workspace::{self, Opened};
 use super::{check, exit, jobs, project, report};
+use crate::fsx::AnyPath;
 use crate::human;
 use crate::plan::Run;
 use crate::queue::{
@@ -19,6 +20,7 @@ use crate::store::{LeaseTiming, Store};
 use crate::train::Engine;
 use crate::train::engine::{self, DeviceKind};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -102,13 +104,11 @@ pub(crate) fn execute(args: &SubmitArgs, global: &Global, printer: Printer) -> R
                 .fs()
                 .write_atomic(&file, text.as_bytes())
                 .map_err(crate::error::Error::from)?;
-            let words = ["job", "submit-file", "--output-mode=quiet"].map(str::to_owned);
-            let words = [&words[..], &args.extra, &[file.display().to_string()]].concat();
-            let id = queue::call("hq", &words, None).map_err(Failure::input)?;
+            let id = queue::submit_file(&file, &args.extra).map_err(Failure::input)?;
             let jobs = Jobs {
                 queue: "hyperqueue".to_owned(),
                 jobs: vec![Job {
-                    id: id.trim().to_owned(),
+                    id: id.clone(),
                     kind: JobKind::Chunks {
                         offset: 0,
                         count: sweep.chunks.len(),
@@ -117,7 +117,7 @@ pub(crate) fn execute(args: &SubmitArgs, global: &Global, printer: Printer) -> R
                 ..Jobs::default()
             };
             folder.put_jobs(&store, &jobs)?;
-            printer.note(&format!("submitted: HyperQueue job {}", id.trim()));
+            printer.note(&format!("submitted: HyperQueue job {id}"));
             exit::OK
         }
     };
@@ -222,7 +222,7 @@ fn sweep(
             );
         }
         Ok(SweepSpec {
-            path: absolute(&spec.path)?,
+            path: AnyPath(absolute(&spec.path)?),
             text,
             profile: spec.profile.clone(),
             overrides: spec.overrides.clone(),
@@ -314,45 +314,22 @@ fn calls(
 ) -> Result<Calls, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::input(format!("the program cannot name itself: {error}")))?;
-    let text = |path: &Path| {
-        let path = absolute(path)?;
-        let text = path.to_str().map(str::to_owned);
-        text.ok_or_else(|| {
-            let message = format!(
-                "`{}` is not UTF-8: commands for a queue are text, and could not name it",
-                path.display()
-            );
-            Failure::input(message).hint("reach it by another path, such as a link to it")
-        })
-    };
     let report = || {
-        let mut words = vec!["report".to_owned()];
+        let mut words = vec![OsString::from("report")];
         for spec in workspace::spec_files(&args.spec.specs)? {
-            words.push(text(&spec)?);
+            words.push(absolute(&spec)?.into());
         }
-        words.extend(
-            args.spec
-                .profile
-                .iter()
-                .flat_map(|name| ["--profile".to_owned(), name.clone()]),
-        );
-        words.extend(
-            args.spec
-                .overrides
-                .iter()
-                .flat_map(|set| ["--set".to_owned(), set.clone()]),
-        );
-        words.extend([
-            "--store".to_owned(),
-            text(store.root())?,
-            "--out".to_owned(),
-            text(reports)?,
-        ]);
+        let spec = &args.spec;
+        let profile = spec.profile.iter().map(|name| ["--profile", name]);
+        let overrides = spec.overrides.iter().map(|set| ["--set", set]);
+        words.extend(profile.chain(overrides).flatten().map(OsString::from));
+        words.extend(["--store".into(), absolute(store.root())?.into()]);
+        words.extend(["--out".into(), absolute(reports)?.into()]);
         Ok::<_, Failure>(words)
     };
     Ok(Calls {
-        program: text(&program)?,
-        sweep: text(&folder.file())?,
+        program: absolute(&program)?,
+        sweep: absolute(&folder.file())?,
         report: whole.then(report).transpose()?,
     })
 }

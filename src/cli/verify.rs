@@ -243,7 +243,10 @@ fn spec_of(store: &Store, id: &RunId, text: &str, printer: Printer) -> Result<Op
     let has = |plan: &&Manifest| plan.runs.iter().any(|run| run.id == *id);
     let mut last = "no plan of this store names it".to_owned();
     for manifest in plans.iter().filter(has) {
-        let own = manifest.place.iter().map(|place| store.root().join(place));
+        let own = manifest
+            .place
+            .iter()
+            .map(|place| store.root().join(&place.0));
         let own = own.filter(|path| path.is_file());
         for path in own.chain(candidates(store)) {
             let request = LoadRequest {

@@ -195,9 +195,9 @@ impl Worker<'_> {
             profile: Some(of.profile.clone()),
             overrides: of.overrides.clone(),
         };
-        let text = SpecText::new(of.text.clone(), &of.path);
+        let text = SpecText::new(of.text.clone(), &of.path.0);
         let spec = text.and_then(|text| text.spec(&request));
-        let spec = spec.map_err(|error| Failure::from(error).invalid_spec(&of.path))?;
+        let spec = spec.map_err(|error| Failure::from(error).invalid_spec(&of.path.0))?;
         check::supported(&spec, &spec.profile, &spec.runs, self.engine)?;
         let mut context = workspace::context(&spec, false, self.store)?;
         context.stop = self.signals.stop();

@@ -10,12 +10,12 @@ use super::source::{self, BinVocabulary, Origin, Wanted};
 use super::tokenizer::{self, TextTokenizer};
 use super::{DataContext, DataError, load};
 use crate::digest::{Hasher, Sha256Hex};
+use crate::fsx::AnyPath;
 use crate::spec::{Corpus, DataSettings, ModelSettings, SeqLen, Sequence, Tokenizer};
 use crate::text::corpora::Embedded;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use std::path::Path;
 
 /// Identity of the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -298,8 +298,8 @@ impl TokenizerFacts {
         let cache = Cache::new(context);
         let what = format!(
             "tokenizer\n{}\n{}",
-            folder_key(&context.base),
-            serde_json::json!(settings)
+            json!(AnyPath::from(&context.base)),
+            json!(settings)
         );
         if let Some(facts) = cache
             .stat(&what, &fingerprint)
@@ -374,14 +374,6 @@ fn slice_keys(
     Ok(keys.into_iter().flatten().collect())
 }
 
-/// A folder in the key of a cache entry: as text or, if not UTF-8, as bytes.
-fn folder_key(folder: &Path) -> serde_json::Value {
-    match folder.to_str() {
-        Some(text) => text.into(),
-        None => folder.as_os_str().as_encoded_bytes().into(),
-    }
-}
-
 /// Number of documents in `data.corpus`; cached for unchanged files.
 pub(super) fn count_documents(
     settings: &DataSettings,
@@ -400,7 +392,7 @@ pub(super) fn count_documents(
     let ends = vocabulary.map(|v| (v.eos, v.vocab_size));
     let what = format!(
         "count\n{}",
-        serde_json::json!([corpus, folder_key(&context.base), ends])
+        serde_json::json!([corpus, AnyPath::from(&context.base), ends])
     );
     if let Some(count) = cache
         .stat(&what, &fingerprint)
@@ -426,7 +418,7 @@ fn file_digests(
         return Ok(Vec::new());
     };
     let ids = corpus.get().holds_ids().then_some(vocabulary);
-    let base = folder_key(&context.base);
+    let base = AnyPath::from(&context.base);
     let what = |number: usize| {
         let vocabulary = ids.flatten().map(|v| (v.eos, v.vocab_size));
         let range = &ranges[number].range;

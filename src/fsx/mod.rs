@@ -5,6 +5,7 @@
 //! module does not interpret the files.
 
 mod across;
+mod any_path;
 mod aside;
 mod atomic;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod regular;
 mod stranger;
 mod whole;
 
+pub use any_path::AnyPath;
 pub use aside::aside;
 pub use atomic::AtomicFile;
 #[cfg(test)]

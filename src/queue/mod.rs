@@ -15,12 +15,13 @@ mod slurm;
 mod sweep;
 
 pub use chunks::{Piece, chunks};
-pub use hyperqueue::{job_file, tasks as hyperqueue_tasks};
+pub use hyperqueue::{job_file, submit_file, tasks as hyperqueue_tasks};
 pub use script::commands;
 pub use slurm::{Slurm, Submission, Task, array_size, call, requeue, tasks};
 pub use sweep::{Chunk, Job, JobKind, Jobs, Sweep, SweepFolder, SweepSpec, sweeps};
 
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 /// Time limit and resources of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,54 +38,43 @@ pub struct Needs {
 #[derive(Clone, Debug)]
 pub struct Calls {
     /// Absolute path of the program.
-    pub program: String,
+    pub program: PathBuf,
     /// Absolute path of the sweep's file.
-    pub sweep: String,
+    pub sweep: PathBuf,
     /// Arguments of the program that write the reports; `None` if only some runs were selected.
-    pub report: Option<Vec<String>>,
+    pub report: Option<Vec<OsString>>,
 }
 
 impl Calls {
     /// Prepares the data.
-    pub fn prepare(&self) -> Vec<String> {
-        self.worker("--prepare".to_owned(), None)
+    pub fn prepare(&self) -> Vec<OsString> {
+        self.worker(&["--prepare"])
     }
 
     /// Trains the runs of a chunk.
-    pub fn chunk(&self, index: usize) -> Vec<String> {
-        self.worker("--index".to_owned(), Some(index.to_string()))
+    pub fn chunk(&self, index: usize) -> Vec<OsString> {
+        self.worker(&["--index", &index.to_string()])
     }
 
-    fn worker(&self, option: String, value: Option<String>) -> Vec<String> {
-        let words = ["worker".to_owned(), self.sweep.clone(), option];
-        [self.program.clone()]
+    fn worker(&self, options: &[&str]) -> Vec<OsString> {
+        let words = [
+            self.program.as_ref(),
+            OsStr::new("worker"),
+            self.sweep.as_ref(),
+        ];
+        let options = options.iter().map(OsStr::new);
+        words
             .into_iter()
-            .chain(words)
-            .chain(value)
+            .chain(options)
+            .map(OsStr::to_owned)
             .collect()
     }
 
     /// Writes the reports.
-    pub fn report(&self) -> Option<Vec<String>> {
+    pub fn report(&self) -> Option<Vec<OsString>> {
         let arguments = self.report.clone()?;
-        Some([vec![self.program.clone()], arguments].concat())
+        Some([vec![self.program.clone().into()], arguments].concat())
     }
-}
-
-/// Words quoted for a shell.
-pub fn shell(words: &[String]) -> String {
-    let quoted = words.iter().map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-        match !word.is_empty() && word.chars().all(plain) {
-            true => word.clone(),
-            false => format!("'{}'", word.replace('\'', "'\\''")),
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

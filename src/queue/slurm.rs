@@ -2,8 +2,11 @@
 //!
 //! Only `sbatch`, `squeue`, `scancel` and `scontrol` are called: accounting (`sacct`) is disabled on many clusters.
 
-use super::{Calls, JobKind, Needs, shell};
-use std::path::Path;
+use super::{Calls, JobKind, Needs};
+use crate::fsx::AnyPath;
+use crate::shell;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// `MaxArraySize` if the queue does not report it: Slurm's default.
@@ -15,7 +18,7 @@ pub struct Submission {
     /// Kind of job.
     pub kind: JobKind,
     /// Arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
     /// The script, for its standard input.
     pub script: String,
 }
@@ -32,7 +35,7 @@ pub struct Slurm {
     /// Maximum array size of the queue.
     pub array_size: usize,
     /// Extra arguments for every `sbatch`.
-    pub extra: Vec<String>,
+    pub extra: Vec<OsString>,
 }
 
 /// A task in the queue.
@@ -59,9 +62,13 @@ impl Slurm {
         name: &str,
         logs: &Path,
     ) -> Vec<Submission> {
-        let log = |file: &str| format!("--output={}", super::text(&logs.join(file)));
-        let common = |log: String, cores: usize| {
-            let mut all = vec![
+        let log = |file: &str| {
+            let mut option = OsString::from("--output=");
+            option.push(as_it_is(logs).join(file));
+            option
+        };
+        let common = |log: OsString, cores: usize| {
+            let mut all: Vec<OsString> = [
                 "--parsable".to_owned(),
                 format!("--job-name={name}"),
                 "--nodes=1".to_owned(),
@@ -69,24 +76,31 @@ impl Slurm {
                 format!("--cpus-per-task={cores}"),
                 "--requeue".to_owned(),
                 "--open-mode=append".to_owned(),
-                log,
+            ]
+            .map(OsString::from)
+            .to_vec();
+            all.push(log);
+            let partition = self.partition.iter();
+            let limits = [
+                needs.minutes.map(|minutes| format!("--time={minutes}")),
+                needs.mib.map(|mib| format!("--mem={mib}M")),
             ];
+            let partition = partition.map(|name| format!("--partition={name}"));
             all.extend(
-                self.partition
-                    .iter()
-                    .map(|name| format!("--partition={name}")),
+                partition
+                    .chain(limits.into_iter().flatten())
+                    .map(OsString::from),
             );
-            all.extend(needs.minutes.map(|minutes| format!("--time={minutes}")));
-            all.extend(needs.mib.map(|mib| format!("--mem={mib}M")));
             all
         };
-        let submission = |kind, arguments: Vec<String>, words: &[String], index: &str| Submission {
-            kind,
-            arguments: [arguments, self.extra.clone()].concat(),
-            // The worker replaces the shell, so that signals reach it.
-            script: format!("#!/bin/sh\nexec {}{index}\n", shell(words)),
-        };
-        let signal = format!("--signal=B:USR1@{}", self.warning);
+        let submission =
+            |kind, arguments: Vec<OsString>, words: &[OsString], index: &str| Submission {
+                kind,
+                arguments: [arguments, self.extra.clone()].concat(),
+                // The worker replaces the shell, so that signals reach it.
+                script: format!("#!/bin/sh\nexec {}{index}\n", shell::line(words)),
+            };
+        let signal = OsString::from(format!("--signal=B:USR1@{}", self.warning));
         let mut all = vec![submission(
             JobKind::Prepare,
             [
@@ -110,7 +124,7 @@ impl Slurm {
                 JobKind::Chunks { offset, count },
                 [
                     common(log("%A_%a.log"), needs.cores),
-                    vec![array, signal.clone()],
+                    vec![array.into(), signal.clone()],
                 ]
                 .concat(),
                 &words,
@@ -126,10 +140,20 @@ impl Slurm {
     }
 }
 
+/// A folder in the name of a log, where Slurm replaces `%` and what follows it. A backslash escapes; the whole name
+/// then has nothing that is replaced, so that all tasks share one log.
+fn as_it_is(folder: &Path) -> PathBuf {
+    let bytes = folder.as_os_str().as_encoded_bytes();
+    let special = if bytes.contains(&b'\\') { b'\\' } else { b'%' };
+    let twice = |byte: &u8| std::iter::repeat_n(*byte, 1 + usize::from(*byte == special));
+    AnyPath::of_bytes(bytes.iter().flat_map(twice).collect()).0
+}
+
 impl Submission {
     /// The arguments; those of the caller come last and take precedence.
-    fn words(&self, before: &[(JobKind, String)]) -> Vec<String> {
-        [self.waits_for(before), self.arguments.clone()].concat()
+    fn words(&self, before: &[(JobKind, String)]) -> Vec<OsString> {
+        let waits = self.waits_for(before).into_iter().map(OsString::from);
+        waits.chain(self.arguments.iter().cloned()).collect()
     }
 
     /// Its dependencies among the previously submitted jobs.
@@ -160,8 +184,8 @@ impl Submission {
 
     /// As a shell command.
     pub fn as_text(&self, before: &[(JobKind, String)]) -> String {
-        let words = [vec!["sbatch".to_owned()], self.words(before)].concat();
-        format!("{} <<'END'\n{}END", shell(&words), self.script)
+        let words = [vec!["sbatch".into()], self.words(before)].concat();
+        format!("{} <<'END'\n{}END", shell::line(&words), self.script)
     }
 
     /// Submits it; returns the job id.
@@ -184,9 +208,20 @@ impl Submission {
 ///
 /// # Errors
 /// It cannot be started, or it failed: its own message.
-pub fn call(program: &str, words: &[String], input: Option<&str>) -> Result<String, String> {
+pub fn call(
+    program: &str,
+    words: &[impl AsRef<OsStr>],
+    input: Option<&str>,
+) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::piped());
+    command.args(words);
+    answer(command, input)
+}
+
+/// The same for a prepared command.
+pub(super) fn answer(mut command: Command, input: Option<&str>) -> Result<String, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::piped());
     // Its message is wanted, not its stack.
     command.env_remove("RUST_BACKTRACE");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -209,7 +244,7 @@ pub fn call(program: &str, words: &[String], input: Option<&str>) -> Result<Stri
 
 /// Maximum array size of the queue.
 pub fn array_size() -> usize {
-    let said = call("scontrol", &["show".to_owned(), "config".to_owned()], None);
+    let said = call("scontrol", &["show", "config"], None);
     let said = said.unwrap_or_default();
     let line = said
         .lines()
@@ -223,7 +258,7 @@ pub fn array_size() -> usize {
 /// # Errors
 /// As [`call`].
 pub fn tasks() -> Result<Vec<Task>, String> {
-    let words = ["--me", "--noheader", "--array", "--format=%F|%K|%T"].map(str::to_owned);
+    let words = ["--me", "--noheader", "--array", "--format=%F|%K|%T"];
     Ok(parse_tasks(&call("squeue", &words, None)?))
 }
 
@@ -247,11 +282,11 @@ pub(super) fn parse_tasks(text: &str) -> Vec<Task> {
 /// # Errors
 /// As [`call`].
 pub fn requeue(task: &str) -> Result<bool, String> {
-    let words = ["--noheader", "--format=%T", "--jobs"].map(str::to_owned);
-    let state = call("squeue", &[&words[..], &[task.to_owned()]].concat(), None)?;
+    let words = ["--noheader", "--format=%T", "--jobs", task];
+    let state = call("squeue", &words, None)?;
     if state.trim() != "RUNNING" {
         return Ok(false);
     }
-    call("scontrol", &["requeue".to_owned(), task.to_owned()], None)?;
+    call("scontrol", &["requeue", task], None)?;
     Ok(true)
 }

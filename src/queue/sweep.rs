@@ -1,7 +1,7 @@
 //! The files of a sweep in a store.
 
 use crate::digest::Sha256Hex;
-use crate::fsx::{Fs, LeaseTiming};
+use crate::fsx::{AnyPath, Fs, LeaseTiming};
 use crate::record::{Numerics, RunId};
 use crate::store::{Store, StoreError, read_sealed, seal};
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub struct Sweep {
 #[serde(deny_unknown_fields)]
 pub struct SweepSpec {
     /// Absolute path of its file, the base of relative paths.
-    pub path: PathBuf,
+    pub path: AnyPath,
     /// Its text.
     pub text: String,
     /// Its profile.

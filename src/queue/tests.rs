@@ -1,13 +1,16 @@
 use super::*;
+use crate::fsx::AnyPath;
 use std::path::Path;
 
+#[cfg(unix)]
+mod paths;
 mod simulation;
 
 fn calls(report: bool) -> Calls {
     Calls {
-        program: "/opt/spec book".to_owned(),
-        sweep: "/store/jobs-v1/grid-1/sweep.json".to_owned(),
-        report: report.then(|| vec!["report".to_owned(), "/p/grid.yaml".to_owned()]),
+        program: "/opt/spec book".into(),
+        sweep: "/store/jobs-v1/grid-1/sweep.json".into(),
+        report: report.then(|| vec!["report".into(), "/p/grid.yaml".into()]),
     }
 }
 
@@ -23,7 +26,7 @@ fn slurm(array_size: usize) -> Slurm {
         max_running: Some(32),
         warning: 120,
         array_size,
-        extra: vec!["--account=lab".to_owned()],
+        extra: vec!["--account=lab".into()],
     }
 }
 
@@ -107,7 +110,7 @@ fn arrays_are_no_larger_than_the_queue_takes() {
             "{script}"
         );
     }
-    assert!(all[3].arguments.contains(&"--array=0-1%32".to_owned()));
+    assert!(all[3].arguments.contains(&"--array=0-1%32".into()));
     assert_eq!(all.len(), 5);
 }
 
@@ -188,7 +191,7 @@ fn changed_sweeps_are_read_or_refused() {
     let sweep = Sweep {
         format: Sweep::FORMAT,
         specs: vec![SweepSpec {
-            path: "/p/grid.yaml".into(),
+            path: AnyPath("/p/grid.yaml".into()),
             text: "specbook: 1\n".to_owned(),
             profile: "desk".to_owned(),
             overrides: vec!["train.batch_size=4".to_owned()],

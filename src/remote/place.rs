@@ -3,7 +3,7 @@
 use super::file::Folder;
 use super::s3;
 use super::web::Web;
-use crate::fsx::FsError;
+use crate::fsx::{AnyPath, FsError};
 use crate::net::{NetError, Payload, Sink};
 use crate::store::StoreError;
 use std::path::PathBuf;
@@ -138,18 +138,11 @@ fn path(text: &str) -> PathBuf {
         path.push(coded.unwrap_or(byte));
         at += if coded.is_some() { 3 } else { 1 };
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStringExt as _;
-        std::ffi::OsString::from_vec(path).into()
+    // `/C:/folder` is `C:/folder`.
+    if cfg!(windows) && path.starts_with(b"/") && path.contains(&b':') {
+        path.remove(0);
     }
-    #[cfg(not(unix))]
-    {
-        let path = String::from_utf8_lossy(&path);
-        // `/C:/folder` is `C:/folder`.
-        let with_drive = path.strip_prefix('/').filter(|rest| rest.contains(':'));
-        with_drive.unwrap_or(&path).into()
-    }
+    AnyPath::of_bytes(path).0
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use crate::DEFAULT_PROFILE;
 use crate::claim::Judged;
 use crate::expr::{ExprError, Session};
 use crate::record::Results;
+use crate::shell;
 use crate::spec::{Cell, Located, Selection, Spec};
+use std::ffi::OsStr;
 
 /// Reasons why a report cannot be built or read.
 #[derive(Debug, thiserror::Error)]
@@ -346,20 +348,16 @@ fn shown_claims(spec: &Spec, claims: &[Judged]) -> Vec<Judged> {
 
 /// The command line that rebuilds the report, with words quoted for a POSIX shell.
 fn command(spec: &Spec) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%".contains(c);
-    let quoted = |word: &str| match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    };
-    let file = quoted(&records::file(spec));
-    let mut words = vec!["specbook".to_owned(), "run".to_owned(), file];
+    let file = records::file(spec).0;
+    let mut words = ["specbook", "run"].map(OsStr::new).to_vec();
+    words.push(file.as_os_str());
     if spec.profile != DEFAULT_PROFILE {
-        words.extend(["--profile".to_owned(), quoted(&spec.profile)]);
+        words.extend(["--profile", &spec.profile].map(OsStr::new));
     }
     for text in &spec.overrides {
-        words.extend(["--set".to_owned(), quoted(text)]);
+        words.extend(["--set", text].map(OsStr::new));
     }
-    one_line(&words.join(" "))
+    one_line(&shell::line(&words))
 }
 
 /// Drops a cell's own heading if the text before it already provides one.

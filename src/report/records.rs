@@ -8,6 +8,7 @@
 
 use super::Making;
 use crate::claim::Verdict;
+use crate::fsx::AnyPath;
 use crate::record::{Estimate, MetricPoint, Provenance, Results, RunRecord, RunResult, Timing};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ pub struct RecordsHeader {
     pub overrides: Vec<String>,
     /// The spec file as named on the command line; only the file name of an absolute path.
     #[serde(default)]
-    pub file: String,
+    pub file: AnyPath,
     /// Version of the program, and neighbouring reports.
     #[serde(default)]
     pub making: Making,
@@ -142,15 +143,13 @@ fn is_finite(point: &MetricPoint) -> bool {
 
 /// The spec file as named, with forward slashes; only the file name of an absolute path, which
 /// belongs to one machine.
-pub(crate) fn file(spec: &Spec) -> String {
+pub(crate) fn file(spec: &Spec) -> AnyPath {
     let name = match spec.path.is_absolute() {
         true => spec.path.file_name().unwrap_or_default().as_ref(),
         false => spec.path.as_path(),
     };
-    let name = name
-        .to_string_lossy()
-        .replace(std::path::MAIN_SEPARATOR, "/");
-    name.strip_prefix("./").unwrap_or(&name).to_owned()
+    let name = name.strip_prefix(".").unwrap_or(name);
+    AnyPath(name.to_path_buf()).with_slashes()
 }
 
 /// Writes the file. `results` must be [`stable`].

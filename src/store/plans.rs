@@ -12,7 +12,7 @@ use super::layout::JSON_LIMIT;
 use super::runs::Store;
 use super::seal::{parse_sealed, read_sealed, seal};
 use crate::digest::{Hasher, Sha256Hex};
-use crate::fsx::{Metadata, age};
+use crate::fsx::{AnyPath, Metadata, age};
 use crate::plan::{KnownPlan, Run};
 use crate::record::{EvalId, RunId};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub struct Manifest {
     /// Location of the spec relative to the store's folder, so that a project that is moved as a whole keeps
     /// its plans; `None` in older manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
+    pub place: Option<AnyPath>,
     /// Name of the spec.
     pub spec: String,
     /// Digest of the spec's text.
@@ -66,7 +66,7 @@ impl Manifest {
     /// The manifest of a plan whose spec is at `place` (see [`Store::place_of`]).
     pub fn new(
         plan: &crate::plan::Plan,
-        place: Option<String>,
+        place: Option<AnyPath>,
         spec_digest: Sha256Hex,
         overrides: Vec<String>,
     ) -> Self {
@@ -99,7 +99,8 @@ impl Manifest {
     /// Name of its file.
     pub fn file_name(&self) -> String {
         let mut hasher = Hasher::new();
-        hasher.update_prefixed(self.place.as_deref().unwrap_or_default().as_bytes());
+        let place = self.place.as_ref().map(|place| place.0.as_os_str());
+        hasher.update_prefixed(place.unwrap_or_default().as_encoded_bytes());
         hasher.update_prefixed(self.spec.as_bytes());
         hasher.update_prefixed(self.profile.as_bytes());
         hasher.update_prefixed(self.spec_digest.to_string().as_bytes());
@@ -126,7 +127,7 @@ impl Manifest {
         title += ")";
         if let Some(place) = &self.place {
             title += " of ";
-            title += place;
+            title += &place.0.to_string_lossy();
         }
         title
     }
@@ -255,7 +256,7 @@ pub(crate) fn read_manifest(store: &Store, path: &Path) -> Result<Option<Manifes
 
 impl Store {
     /// Location of a spec's file relative to the store's folder.
-    pub fn place_of(&self, spec: &Path) -> Option<String> {
+    pub fn place_of(&self, spec: &Path) -> Option<AnyPath> {
         let spec = std::fs::canonicalize(spec).ok()?;
         let root = std::path::absolute(self.root()).ok()?;
         // The folder may not exist yet.
@@ -269,7 +270,7 @@ impl Store {
             .count();
         let up = root.components().skip(shared).map(|_| Component::ParentDir);
         let place: PathBuf = up.chain(spec.components().skip(shared)).collect();
-        Some(place.to_str()?.replace(std::path::MAIN_SEPARATOR, "/"))
+        Some(AnyPath(place).with_slashes())
     }
 
     /// Writes a manifest; an existing one gets a new time.

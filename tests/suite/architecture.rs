@@ -34,6 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const MODULES: &[(&str, &[&str])] = &[
     ("digest", &[]),
     ("human", &[]),
+    ("shell", &["human"]),
     ("stats", &[]),
     ("rng", &[]),
     ("weights", &["digest"]),
@@ -76,7 +77,10 @@ const MODULES: &[(&str, &[&str])] = &[
         "remote",
         &["digest", "fsx", "net", "plan", "record", "store"],
     ),
-    ("queue", &["digest", "fsx", "plan", "record", "store"]),
+    (
+        "queue",
+        &["digest", "fsx", "plan", "record", "shell", "store"],
+    ),
     (
         "eval",
         &[
@@ -91,8 +95,8 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "claim", "digest", "eval", "expr", "fsx", "human", "plan", "record", "spec", "stats",
-            "store", "text",
+            "claim", "digest", "eval", "expr", "fsx", "human", "plan", "record", "shell", "spec",
+            "stats", "store", "text",
         ],
     ),
     (

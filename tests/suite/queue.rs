@@ -8,6 +8,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 mod beside;
+mod paths;
 
 /// A project with the spec `tiny`, and its sweep file in the store `store`.
 fn submitted(text: &str, arguments: &[&str]) -> (Project, PathBuf) {

@@ -4,6 +4,7 @@
 use super::{SpecArgs, seconds};
 use crate::train::engine::DeviceKind;
 use clap::{Args, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ pub(crate) struct SubmitArgs {
     pub(crate) dry_run: bool,
     /// Arguments that every `sbatch` or `hq job submit-file` gets too.
     #[arg(last = true, value_name = "EXTRA")]
-    pub(crate) extra: Vec<String>,
+    pub(crate) extra: Vec<OsString>,
 }
 
 /// What runs the tasks of a sweep.

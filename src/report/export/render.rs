@@ -2,6 +2,7 @@
 //! Markdown templates use the filter `md` (for one line) and insert finished Markdown unchanged.
 
 use crate::digest::Sha256Hex;
+use crate::fsx::AnyPath;
 use crate::fsx::Fs;
 use crate::report::{ReportError, text};
 use minijinja::syntax::SyntaxConfig;
@@ -9,7 +10,7 @@ use minijinja::value::Value;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 const TEMPLATES: [(&str, &str); 9] = [
@@ -51,7 +52,7 @@ type Broken = (String, String);
 #[serde(deny_unknown_fields)]
 pub struct TemplateFolder {
     /// The folder, as named by the user.
-    pub folder: PathBuf,
+    pub folder: AnyPath,
     /// SHA-256 of each template.
     pub sha256: BTreeMap<String, Sha256Hex>,
     /// The templates by name.
@@ -89,7 +90,7 @@ impl TemplateFolder {
         let digest =
             |(name, text): (&String, &String)| (name.clone(), Sha256Hex::of(text.as_bytes()));
         Ok(Self {
-            folder: folder.to_owned(),
+            folder: folder.into(),
             sha256: texts.iter().map(digest).collect(),
             texts,
         })

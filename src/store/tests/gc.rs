@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::digest::Sha256Hex;
+use crate::fsx::AnyPath;
 use crate::plan::Plan;
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -19,9 +22,14 @@ fn at_once() -> GcOptions {
     }
 }
 
-fn manifest(plan: &Plan, place: &str, text: &str) -> Manifest {
+fn manifest(plan: &Plan, place: impl Into<PathBuf>, text: &str) -> Manifest {
     let digest = Sha256Hex::of(text.as_bytes());
-    Manifest::new(plan, Some(place.to_owned()), digest, Vec::new())
+    Manifest::new(plan, Some(AnyPath(place.into())), digest, Vec::new())
+}
+
+#[cfg(unix)]
+fn not_utf8(path: &'static [u8]) -> &'static OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(path)
 }
 
 /// The plan with only one of its runs.
@@ -95,6 +103,11 @@ fn every_plan_that_was_run_keeps_its_runs() {
                 overrides: vec!["model.dim=8".to_owned()],
                 ..manifest(&second, "../specs/tiny.yaml", "text")
             },
+        ),
+        #[cfg(unix)]
+        (
+            manifest(&first, not_utf8(b"../caf\xe9/tiny.yaml"), "text"),
+            manifest(&second, not_utf8(b"../caf\xe8/tiny.yaml"), "text"),
         ),
     ] {
         let paths = [&one, &other].map(|plan| store.put_plan(plan).unwrap());

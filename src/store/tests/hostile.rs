@@ -2,6 +2,7 @@
 
 use super::super::{seal, verify};
 use super::*;
+use crate::fsx::AnyPath;
 use crate::scheduler::{Options, testing};
 use crate::test_support::cases;
 use proptest::prelude::*;
@@ -191,7 +192,7 @@ fn changed_manifests_keep_what_they_name() {
     let store = testing::store(dir.path());
     testing::go(&store, &plan).unwrap();
     let digest = crate::digest::Sha256Hex::of(b"spec");
-    let manifest = Manifest::new(&plan, Some("../a.yaml".to_owned()), digest, Vec::new());
+    let manifest = Manifest::new(&plan, Some(AnyPath("../a.yaml".into())), digest, Vec::new());
     let path = store.put_plan(&manifest).unwrap();
     let whole = fs::read(&path).unwrap();
     let unsealed = serde_json::to_vec(&manifest).unwrap();

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::digest::Sha256Hex;
+use crate::fsx::AnyPath;
 use std::path::{Path, PathBuf};
 
 /// A store with two runs and their evaluations, a plan, a tokenizer, a calibration and an unfinished run.
 fn full() -> (tempfile::TempDir, Store, crate::plan::Plan) {
     let (dir, store, plan) = finished();
-    let place = Some("specs/a.yaml".to_owned());
+    let place = Some(AnyPath("specs/a.yaml".into()));
     let digest = Sha256Hex::of(b"spec");
     let manifest = Manifest::new(&plan, place, digest, Vec::new());
     store.put_plan(&manifest).unwrap();

@@ -131,7 +131,7 @@ fn workers_measure_how_long_runs_take() {
 }
 
 /// Fake queue programs with scripted output.
-fn queue_says(project: &Project, program: &str, script: &str) {
+pub(super) fn queue_says(project: &Project, program: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let path = project.write(&format!("bin/{program}"), format!("#!/bin/sh\n{script}\n"));
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();

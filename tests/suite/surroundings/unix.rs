@@ -166,6 +166,32 @@ fn names_need_not_be_utf8() {
         word("2"),
     ];
     run(&sample).success();
+    run(&[&[word("verify"), word("tiny/dim=16")], &here[..]].concat()).success();
+    let templates = folder.join(OsStr::from_bytes(b"templ\xe9"));
+    std::fs::create_dir(&templates).unwrap();
+    std::fs::write(templates.join("head.md.j2"), "# Ours\n").unwrap();
+    let [template, check] = [word("--template"), word("--check")];
+    run(&[word("report"), spec, template, templates.as_os_str()]).success();
+    run(&[word("report"), spec, check]).success();
+    let markdown = std::fs::read_to_string(report.join("index.html")).unwrap();
+    assert!(markdown.contains(r"printf &#x27;\351&#x27;"), "{markdown}");
+    let bundle = folder.join(OsStr::from_bytes(b"b\xe9.zip"));
+    let bundled = run(&[word("bundle"), spec, word("--output"), bundle.as_os_str()]).success();
+    assert!(
+        bundled.stderr.contains("names in a bundle are UTF-8"),
+        "{}",
+        bundled.stderr
+    );
+    run(&[word("verify"), bundle.as_os_str()]).success();
+    let new = folder.join(OsStr::from_bytes(b"n\xe9w/minimal.yaml"));
+    run(&[
+        word("init"),
+        word("minimal"),
+        word("--out"),
+        new.as_os_str(),
+    ])
+    .success();
+    run(&[word("check"), new.as_os_str()]).success();
     let odd = run(&[word("show"), OsStr::from_bytes(b"n\xff")]);
     assert_ne!(odd.code, 101);
 }
