@@ -157,13 +157,18 @@ impl Walk<'_> {
     /// files are reported.
     fn folder(&mut self, folder: &Path, path: &str, depth: usize) -> Result<(), Failure> {
         for entry in self.fs.list(folder)? {
-            let (inner, path) = (folder.join(&entry.name), format!("{path}/{}", entry.name));
-            if entry.is_dir() && depth > 0 {
+            let (inner, path) = (
+                folder.join(&entry.file_name),
+                format!("{path}/{}", entry.name),
+            );
+            let has_name = entry.file_name.to_str().is_some();
+            if entry.is_dir() && depth > 0 && has_name {
                 self.folder(&inner, &path, depth - 1)?;
-            } else if entry.kind == crate::fsx::Kind::File {
+            } else if entry.kind == crate::fsx::Kind::File && has_name {
                 self.files.insert(path, self.fs.read(&inner, LIMIT)?);
             } else {
                 let why = match entry.is_dir() {
+                    _ if !has_name => "its name is not UTF-8",
                     true => "its folder is nested too deeply",
                     false => "it is a link, a pipe or a device",
                 };

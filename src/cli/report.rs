@@ -337,10 +337,9 @@ fn committed<'a>(
         }
         all.push((spec, spec.name.clone()));
         let prefix = format!("{}@", spec.name);
-        let others = beside
-            .iter()
-            .filter(|entry| entry.name.starts_with(&prefix));
-        all.extend(others.map(|entry| (spec, entry.name.clone())));
+        let names = beside.iter().filter_map(|entry| entry.file_name.to_str());
+        let others = names.filter(|name| name.starts_with(&prefix));
+        all.extend(others.map(|name| (spec, name.to_owned())));
     }
     Ok(all)
 }

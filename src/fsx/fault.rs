@@ -249,7 +249,7 @@ impl Fs for FaultFs {
             // Removing a folder takes many operations, so leave it half done.
             let entries = self.inner.list(dir)?;
             if let Some(entry) = entries.iter().find(|entry| !entry.is_dir()) {
-                self.inner.remove_file(&dir.join(&entry.name))?;
+                self.inner.remove_file(&dir.join(&entry.file_name))?;
             }
         }
         struck?;

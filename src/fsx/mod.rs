@@ -38,6 +38,7 @@ pub use regular::open_regular;
 pub use stranger::stranger;
 pub use whole::digest;
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,13 +119,23 @@ impl Metadata {
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirEntry {
-    /// Name within the folder; names that are not UTF-8 are omitted from listings.
+    /// Name within the folder, to tell what it is; in a name that is not UTF-8, U+FFFD stands for other bytes.
     pub name: String,
+    /// The exact name, for paths.
+    pub file_name: OsString,
     /// Its kind.
     pub kind: Kind,
 }
 
 impl DirEntry {
+    fn new(file_name: OsString, kind: Kind) -> Self {
+        Self {
+            name: file_name.to_string_lossy().into_owned(),
+            file_name,
+            kind,
+        }
+    }
+
     /// Whether it is a folder.
     pub fn is_dir(&self) -> bool {
         self.kind == Kind::Dir

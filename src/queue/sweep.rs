@@ -233,6 +233,6 @@ pub fn sweeps(store: &Store) -> Result<Vec<SweepFolder>, StoreError> {
     let entries = store.entries(&all)?.into_iter();
     let folders = entries.filter(|entry| entry.is_dir());
     Ok(folders
-        .map(|entry| SweepFolder(all.join(entry.name)))
+        .map(|entry| SweepFolder(all.join(entry.file_name)))
         .collect())
 }

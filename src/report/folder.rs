@@ -284,25 +284,24 @@ impl<'a> ReportFolder<'a> {
         let mut entries: BTreeMap<String, IndexEntry> = BTreeMap::new();
         entries.extend(own.map(|own| (self.name.to_owned(), own)));
         for entry in self.fs.list(self.reports)? {
-            let other = ReportFolder {
-                name: &entry.name,
-                ..self.clone()
-            };
             if !entry.is_dir() || entry.name == self.name || entry.name.starts_with('.') {
                 continue;
             }
-            let path = other.path(RECORDS);
-            let read = match self.fs.open_read(&path) {
+            let folder = self.reports.join(&entry.file_name);
+            let read = match self.fs.open_read(&folder.join(RECORDS)) {
                 Err(error) if error.is_not_found() => continue,
-                Err(error) => Err(ReportError::from(error)),
-                Ok(source) => IndexEntry::from_records(&entry.name, BufReader::new(source)),
+                Err(error) => Err(crate::store::chain(&error)),
+                Ok(_) if entry.file_name.to_str().is_none() => {
+                    Err("its name is not UTF-8, so no page can link to it".to_owned())
+                }
+                Ok(source) => IndexEntry::from_records(&entry.name, BufReader::new(source))
+                    .map_err(|error| crate::store::chain(&error)),
             };
             match read {
                 Ok(read) => drop(entries.insert(entry.name, read)),
-                Err(error) => warnings.push(format!(
-                    "the index leaves out `{}`: {}",
-                    other.path("").display(),
-                    crate::store::chain(&error)
+                Err(reason) => warnings.push(format!(
+                    "the index leaves out `{}`: {reason}",
+                    folder.display()
                 )),
             }
         }

@@ -157,7 +157,7 @@ impl<'a> Staging<'a> {
         let folder = root.join(FOLDER);
         let entries = fs.list(&folder)?;
         for entry in entries.iter().filter(|entry| entry.name != LOCK) {
-            let path = folder.join(&entry.name);
+            let path = folder.join(&entry.file_name);
             if entry.is_dir() {
                 fs.remove_dir_all(&path)?;
             } else {

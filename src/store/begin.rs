@@ -295,7 +295,7 @@ impl Store {
         fs.write_atomic(&dir.join(KEY), key)?;
         let known = [KEY, LOG, METRICS, TIMING];
         for entry in fs.list(&dir)? {
-            let path = dir.join(&entry.name);
+            let path = dir.join(&entry.file_name);
             match entry.kind {
                 Kind::Dir if entry.name == CHECKPOINT => {}
                 Kind::Dir => fs.remove_dir_all(&path)?,

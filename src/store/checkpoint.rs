@@ -122,7 +122,7 @@ pub(crate) fn save(
     fs.write_atomic(&dir.join(HEAD), &text)?;
     for entry in fs.list(dir)? {
         if entry.name != HEAD && entry.name != state {
-            fs.remove_file(&dir.join(&entry.name))?;
+            fs.remove_file(&dir.join(&entry.file_name))?;
         }
     }
     let head_file = FileEntry {

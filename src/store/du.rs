@@ -30,7 +30,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
     };
     for folder in shards(store, &store.layout.runs())? {
         for entry in store.entries(&folder)? {
-            let path = folder.join(&entry.name);
+            let path = folder.join(&entry.file_name);
             let (bytes, _) = extent(store, &path, 4)?;
             match ShardName::parse(&entry.name) {
                 Some(ShardName::Run(_)) => add("runs", bytes),
@@ -41,7 +41,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
                 continue;
             }
             for file in fs.list(&path)? {
-                let (bytes, _) = extent(store, &path.join(&file.name), 2)?;
+                let (bytes, _) = extent(store, &path.join(&file.file_name), 2)?;
                 if file.name == CHECKPOINT {
                     add("checkpoints", bytes);
                 } else if file.name.ends_with(".safetensors") {
@@ -56,7 +56,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
     ] {
         for folder in shards(store, &root)? {
             for entry in fs.list(&folder)? {
-                add(kind, extent(store, &folder.join(&entry.name), 4)?.0);
+                add(kind, extent(store, &folder.join(&entry.file_name), 4)?.0);
             }
         }
     }
@@ -71,7 +71,7 @@ pub fn du(store: &Store) -> Result<BTreeMap<&'static str, Usage>, StoreError> {
         .chain(damaged.map(|folder| ("damaged", folder)))
     {
         for entry in store.entries(&folder)? {
-            add(kind, extent(store, &folder.join(&entry.name), 4)?.0);
+            add(kind, extent(store, &folder.join(&entry.file_name), 4)?.0);
         }
     }
     Ok(usage)

@@ -222,7 +222,7 @@ impl Store {
         // Leftovers of the same evaluation from a killed process.
         for entry in self.fs.list(&shard)? {
             if entry.name.starts_with(&id.to_string()) && is_left_over(&entry.name) {
-                self.fs.remove_dir_all(&shard.join(&entry.name))?;
+                self.fs.remove_dir_all(&shard.join(&entry.file_name))?;
             }
         }
         let mut lines = Vec::new();

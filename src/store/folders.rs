@@ -57,7 +57,7 @@ impl Store {
             entry.is_dir() && rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
         };
         let more = self.entries(self.root())?.into_iter().filter(is_one);
-        let more = more.map(|entry| self.root().join(entry.name));
+        let more = more.map(|entry| self.root().join(entry.file_name));
         Ok(std::iter::once(first).chain(more).collect())
     }
 }

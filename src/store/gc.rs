@@ -146,7 +146,7 @@ pub fn gc(store: &Store, options: &GcOptions) -> Result<Vec<Garbage>, StoreError
         list.temporary(&folder, 0)?;
         for entry in store.entries(&folder)? {
             if options.damaged && !entry.name.starts_with(TEMPORARY) {
-                list.push(folder.join(&entry.name), GarbageKind::Damaged)?;
+                list.push(folder.join(&entry.file_name), GarbageKind::Damaged)?;
             }
         }
     }
@@ -213,7 +213,7 @@ impl List<'_> {
                     _ if entry.name.ends_with(GONE) => GarbageKind::Temporary,
                     _ => continue,
                 };
-                self.push(folder.join(&entry.name), kind)?;
+                self.push(folder.join(&entry.file_name), kind)?;
             }
             self.temporary(&folder, 0)?;
         }
@@ -224,7 +224,7 @@ impl List<'_> {
         let root = self.store.layout.evals();
         for folder in shards(self.store, &root)? {
             for entry in self.store.fs().list(&folder)? {
-                let path = folder.join(&entry.name);
+                let path = folder.join(&entry.file_name);
                 match ShardName::parse(&entry.name) {
                     Some(ShardName::Run(id)) if self.roots.keep_eval(&EvalId(id.0)) => {}
                     Some(ShardName::Run(_)) => self.push(path, GarbageKind::Eval)?,
@@ -245,7 +245,7 @@ impl List<'_> {
         let root = self.store.layout.models();
         for folder in shards(self.store, &root)? {
             for entry in self.store.fs().list(&folder)? {
-                let path = folder.join(&entry.name);
+                let path = folder.join(&entry.file_name);
                 match Sha256Hex::parse(&entry.name) {
                     Some(id) if self.options.imported && !self.roots.keep_model(&id) => {
                         self.push(path, GarbageKind::Model)?;
@@ -286,7 +286,7 @@ impl List<'_> {
     /// it.
     fn temporary(&mut self, folder: &Path, depth: usize) -> Result<(), StoreError> {
         for entry in self.store.entries(folder)? {
-            let path = folder.join(&entry.name);
+            let path = folder.join(&entry.file_name);
             if let Some((name, number)) = lease_at(&path) {
                 let stale = self.store.timing.stale;
                 let judge = Judge::Clock(self.now);
@@ -314,7 +314,7 @@ fn is_over(store: &Store, options: &GcOptions, roots: &Roots, sweep: &Path) -> b
 pub(crate) fn shards(store: &Store, root: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = store.entries(root)?;
     let folders = entries.iter().filter(|entry| entry.is_dir());
-    Ok(folders.map(|entry| root.join(&entry.name)).collect())
+    Ok(folders.map(|entry| root.join(&entry.file_name)).collect())
 }
 
 /// The lease whose file is at this path.
@@ -356,7 +356,7 @@ pub(super) fn extent(
     let (mut bytes, mut youngest) = (0, None);
     if depth > 0 {
         for entry in fs.list(path)? {
-            let (more, time) = extent(store, &path.join(&entry.name), depth - 1)?;
+            let (more, time) = extent(store, &path.join(&entry.file_name), depth - 1)?;
             bytes += more;
             youngest = youngest.max(time);
         }

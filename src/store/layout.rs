@@ -16,6 +16,8 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const RESULT: &str = "result.json";
 pub(crate) const SAMPLES: &str = "samples.json";
 pub(crate) const PERPLEXITY: &str = "perplexity.jsonl";
+/// The files of an evaluation.
+pub(super) const EVAL_FILES: [&str; 4] = [KEY, RESULT, SAMPLES, PERPLEXITY];
 
 /// Suffix of the name of a folder that is being removed.
 pub(crate) const GONE: &str = ".work-gone";

@@ -143,7 +143,7 @@ impl Store {
         let mut models = Vec::new();
         let shards = self.entries(&root)?.into_iter();
         for shard in shards.filter(|entry| entry.is_dir()) {
-            for entry in self.fs().list(&root.join(&shard.name))? {
+            for entry in self.fs().list(&root.join(&shard.file_name))? {
                 if let Some(id) = Sha256Hex::parse(&entry.name) {
                     models.extend(self.model(&id)?);
                 }

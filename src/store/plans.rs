@@ -300,7 +300,7 @@ impl Store {
         let mut files = Vec::new();
         for entry in self.fs.list(&dir)? {
             if entry.name.ends_with(".json") && !entry.name.starts_with('.') {
-                let path = dir.join(&entry.name);
+                let path = dir.join(&entry.file_name);
                 files.extend(self.fs.metadata(&path)?.map(|found| (path, found)));
             }
         }

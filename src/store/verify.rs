@@ -3,8 +3,8 @@
 use super::cache::is_tokenizer;
 use super::error::StoreError;
 use super::layout::{
-    ARRAYS_LIMIT, CHECKPOINT, GONE, JSON_LIMIT, KEY, PERPLEXITY, RECORD, RESULT, SAMPLES,
-    ShardName, is_plain_path, join,
+    ARRAYS_LIMIT, CHECKPOINT, EVAL_FILES, GONE, JSON_LIMIT, KEY, RECORD, ShardName, is_plain_path,
+    join,
 };
 use super::plans::read_manifest;
 use super::runs::{Entry, Store};
@@ -151,7 +151,7 @@ impl Verification {
         mut take: impl FnMut(&mut Self, PathBuf, ShardName) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         for shard in self.listed(store, root)? {
-            let folder = root.join(&shard.name);
+            let folder = root.join(&shard.file_name);
             if !shard.is_dir() {
                 if !shard.name.starts_with('.') {
                     self.tell(folder, "no folder of a store");
@@ -159,7 +159,7 @@ impl Verification {
                 continue;
             }
             for entry in self.listed(store, &folder)? {
-                let path = folder.join(&entry.name);
+                let path = folder.join(&entry.file_name);
                 // In the process of being written or removed; `store gc` finds abandoned ones.
                 let passing = entry.name.starts_with('.') || entry.name.ends_with(GONE);
                 match ShardName::parse(&entry.name) {
@@ -259,7 +259,7 @@ impl Verification {
     fn tokenizers(&mut self, store: &Store) -> Result<(), StoreError> {
         let folder = store.layout.tokens();
         for entry in self.listed(store, &folder)? {
-            let path = folder.join(&entry.name);
+            let path = folder.join(&entry.file_name);
             let Some(id) = Sha256Hex::parse(&entry.name) else {
                 if !entry.is_dir() && !entry.name.starts_with('.') {
                     self.tell(path, "no file of a store");
@@ -285,7 +285,7 @@ impl Verification {
             if entry.name.starts_with('.') {
                 continue;
             }
-            let path = folder.join(&entry.name);
+            let path = folder.join(&entry.file_name);
             match judged(&path, read_manifest(store, &path))? {
                 Ok(Some(manifest)) if manifest.is_named(&entry.name) => self.files += 1,
                 Ok(Some(_)) => self.tell(path, "it is the plan of another name"),
@@ -305,7 +305,7 @@ fn unlisted(
 ) -> Result<Option<Problem>, StoreError> {
     for entry in store.fs().list(dir)? {
         if !known(&entry.name, entry.is_dir()) {
-            let path = dir.join(&entry.name);
+            let path = dir.join(&entry.file_name);
             return Ok(Some(problem(path, "the record does not list it")));
         }
     }
@@ -331,12 +331,11 @@ fn verify_eval(
             "it does not give the evaluation's id",
         )));
     }
-    let names = [KEY, RESULT, SAMPLES, PERPLEXITY];
-    let known = |name: &str, is_dir: bool| !is_dir && names.contains(&name);
+    let known = |name: &str, is_dir: bool| !is_dir && EVAL_FILES.contains(&name);
     if let Some(problem) = unlisted(store, dir, known)? {
         return Ok(Err(problem));
     }
-    Ok(Ok((names.len(), super::gc::extent(store, dir, 1)?.0)))
+    Ok(Ok((EVAL_FILES.len(), super::gc::extent(store, dir, 1)?.0)))
 }
 
 fn verify_run(

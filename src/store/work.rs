@@ -46,7 +46,7 @@ pub(super) fn fits(points: &[MetricPoint], checkpoint: &Checkpoint) -> bool {
 /// killed processes.
 pub(super) fn drop_unlisted(fs: &dyn Fs, dir: &Path, record: &RunRecord) -> Result<(), StoreError> {
     for entry in fs.list(dir)? {
-        let path = dir.join(&entry.name);
+        let path = dir.join(&entry.file_name);
         let prefix = format!("{}/", entry.name);
         if !entry.is_dir() {
             if entry.name != RECORD && !record.files.contains_key(&entry.name) {
@@ -60,7 +60,7 @@ pub(super) fn drop_unlisted(fs: &dyn Fs, dir: &Path, record: &RunRecord) -> Resu
                     .files
                     .contains_key(&format!("{prefix}{}", inner.name))
                 {
-                    fs.remove_file(&path.join(&inner.name))?;
+                    fs.remove_file(&path.join(&inner.file_name))?;
                 }
             }
         }
@@ -295,7 +295,7 @@ impl OpenWork {
         let dir = self.dir.join(CHECKPOINT);
         for entry in store.fs.list(&dir)? {
             let name = format!("{CHECKPOINT}/{}", entry.name);
-            if let Some(file) = super::verify::digest(store.fs(), &dir.join(&entry.name))? {
+            if let Some(file) = super::verify::digest(store.fs(), &dir.join(&entry.file_name))? {
                 record.files.insert(name, file);
             }
         }

@@ -43,13 +43,13 @@ pub fn audit(folder: &Path, fs: &dyn Fs, known: &[TrainedOn]) -> FsResult<CacheA
     let mut found = CacheAudit::default();
     let mut seals = BTreeMap::new();
     for entry in fs.list(folder)?.iter().filter(|entry| entry.is_dir()) {
-        let dir = folder.join(&entry.name);
+        let dir = folder.join(&entry.file_name);
         match entry.name.as_str() {
             "stat" => found.each(fs, &dir, |_, fs, path| facts(fs, path))?,
             "bpe" => found.each(fs, &dir, |found, fs, path| found.bpe(fs, path, &mut seals))?,
             "slices" => {
                 for shard in fs.list(&dir)? {
-                    let dir = dir.join(&shard.name);
+                    let dir = dir.join(&shard.file_name);
                     if shard.is_dir() {
                         found.each(fs, &dir, |found, fs, path| {
                             found.slice(fs, path, &shard.name, &mut seals)
@@ -78,7 +78,7 @@ impl CacheAudit {
         mut check: impl FnMut(&mut Self, &dyn Fs, &Path) -> Result<(), String>,
     ) -> FsResult<()> {
         for entry in fs.list(dir)? {
-            let path = dir.join(&entry.name);
+            let path = dir.join(&entry.file_name);
             // Files being written; `store gc` finds abandoned ones.
             if entry.name.starts_with(".tmp") {
                 continue;

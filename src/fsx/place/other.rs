@@ -82,10 +82,8 @@ impl Place {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            if let Ok(name) = entry.file_name().into_string() {
-                let kind = kind_of(entry.file_type()?);
-                found.push(DirEntry { name, kind });
-            }
+            let kind = kind_of(entry.file_type()?);
+            found.push(DirEntry::new(entry.file_name(), kind));
         }
         Ok(found)
     }

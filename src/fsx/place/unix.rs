@@ -195,13 +195,10 @@ impl Place {
 
     pub(in super::super) fn list(&self) -> io::Result<Vec<DirEntry>> {
         let mut dir = Dir::from_fd(self.open_dir()?)?;
-        entries(&mut dir)?
-            .into_iter()
-            .filter_map(|(name, kind)| match name.into_string() {
-                Ok(name) => Some(Ok(DirEntry { name, kind })),
-                Err(_) => None,
-            })
-            .collect()
+        let found = entries(&mut dir)?.into_iter();
+        Ok(found
+            .map(|(name, kind)| DirEntry::new(name, kind))
+            .collect())
     }
 
     pub(in super::super) fn create_dir(&self) -> io::Result<()> {

@@ -41,7 +41,7 @@ fn every_name_and_every_file_is_looked_at() {
     // 2 runs with 6 files each, 3 evaluations with 4 each, a plan, a tokenizer, a calibration, a checkpoint.
     assert_eq!((sound.runs, sound.evals, sound.files), (2, 3, 28));
     type Change = fn(&Path, &Store, &crate::plan::Plan) -> PathBuf;
-    let cases: [(&str, Change); 11] = [
+    let cases: [(&str, Change); 13] = [
         (
             "it is in the wrong folder, where nothing finds it",
             |_, store, plan| {
@@ -67,6 +67,18 @@ fn every_name_and_every_file_is_looked_at() {
             let more = store.layout.eval(&plan.runs[0].eval_id).join("more.json");
             fs::write(&more, "{}").unwrap();
             more
+        }),
+        ("the record does not list it", |_, store, plan| {
+            let more = AnyPath::of_bytes(b"caf\xe9".to_vec()).0;
+            let more = store.run_dir(&plan.runs[0].id).join(more);
+            fs::write(&more, "").unwrap();
+            more
+        }),
+        ("no entry of a store", |_, store, plan| {
+            let stranger = AnyPath::of_bytes(b"caf\xe9".to_vec()).0;
+            let stranger = store.run_dir(&plan.runs[0].id).with_file_name(stranger);
+            fs::create_dir(&stranger).unwrap();
+            stranger
         }),
         (
             "it is not the tokenizer whose digest is its name",

@@ -183,6 +183,29 @@ fn names_need_not_be_utf8() {
         bundled.stderr
     );
     run(&[word("verify"), bundle.as_os_str()]).success();
+    // Files of others: left out of a bundle, and no report is written into their folder.
+    let theirs = OsStr::from_bytes(b"th\xe9irs");
+    std::fs::write(report.join(theirs), "private").unwrap();
+    let eval = walk(&store.join("evals-v1"))
+        .into_iter()
+        .find(|path| path.ends_with("key.json"));
+    std::fs::write(eval.unwrap().with_file_name("notes.txt"), "private").unwrap();
+    let bundled = run(&[word("bundle"), spec, word("--output"), bundle.as_os_str()]).success();
+    assert!(
+        bundled.stderr.contains("irs`: its name is not UTF-8"),
+        "{}",
+        bundled.stderr
+    );
+    let bytes = std::fs::read(&bundle).unwrap();
+    assert!(!bytes.windows(9).any(|piece| piece == b"notes.txt"));
+    let out = folder.join("others");
+    std::fs::create_dir_all(out.join("tiny").join(theirs)).unwrap();
+    let refused = run(&[word("run"), spec, word("--out"), out.as_os_str()]).code(2);
+    assert!(
+        refused.stderr.contains("is not one of specbook's"),
+        "{}",
+        refused.stderr
+    );
     let new = folder.join(OsStr::from_bytes(b"n\xe9w/minimal.yaml"));
     run(&[
         word("init"),
