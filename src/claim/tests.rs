@@ -434,6 +434,11 @@ fn what_is_not_here_is_not_checkable() {
     assert_snapshot!(bare(&results, |claim| claim.needs.reading = true), @"not checkable here | needs a reader | ours 7.500 margin 0.500 interval - p -");
     assert_snapshot!(bare(&results, |claim| claim.needs.profiles = vec!["paper".to_owned()]), @"not checkable here | needs the profile `paper`, this is `desk` | ours 7.500 margin 0.500 interval - p -");
     assert_snapshot!(bare(&results, |claim| claim.needs.data = Some("files".to_owned())), @"not checkable here | needs the data `files`, these runs have `unknown` | ours 7.500 margin 0.500 interval - p -");
+    results.runs[0].key =
+        serde_json::json!({"data": {"train": {"documents": {"sha256": "ab".repeat(32)}}}});
+    assert_snapshot!(bare(&results, |claim| claim.needs.data = Some("cd".repeat(32))), @"not checkable here | needs the data `cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd`, these runs have `abababababababababababababababababababababababababababababababab` | ours 7.500 margin 0.500 interval - p -");
+    assert_snapshot!(bare(&results, |claim| claim.needs.data = Some("ab".repeat(32))), @"inconclusive | too few seeds to test (1, three are needed); the value is on the expected side | ours 7.500 margin 0.500 interval - p -");
+    assert_snapshot!(bare(&results, |claim| claim.needs.data = Some("files".to_owned())), @"inconclusive | too few seeds to test (1, three are needed); the value is on the expected side; the claim names no digest of its data, so these files need not be those of the study | ours 7.500 margin 0.500 interval - p -");
     assert_snapshot!(bare(&results, |claim| claim.inconsistent = Some("3.8 is not exp(1.826)".to_owned())), @"source inconsistent | 3.8 is not exp(1.826) | ours 7.500 margin 0.500 interval - p -");
     assert_snapshot!(bare(&results, |claim| claim.measure = None), @"not checkable here | the spec gives no measure and expectation | ours - margin - interval - p -");
     assert_snapshot!(bare(&results, |claim| claim.measure = Some("run('b').val_loss".to_owned())), @"not checkable here | the measure cannot be evaluated: unknown run `b`, expected one of `a` | ours - margin - interval - p -");

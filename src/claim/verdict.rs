@@ -22,6 +22,10 @@ use crate::stats;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Said of claims that `needs: {data: files}` lets through.
+const UNIDENTIFIED: &str =
+    "the claim names no digest of its data, so these files need not be those of the study";
+
 /// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,12 +242,15 @@ fn judge_one(claim: &Claim, profile: &str, results: &Results, session: &Session)
                 if claim.test != ClaimType::Exact && is_untested {
                     judged.noise = noise(&evidence);
                 }
-                match &judged.noise {
-                    Some(noise) => (
-                        verdict,
-                        Reason::Stated(format!("{reason}; {}", told(noise))),
-                    ),
-                    None => (verdict, reason),
+                let noise = judged.noise.as_ref().map(told);
+                let of_files = claim.needs.data.as_deref() == Some("files");
+                let more: Vec<String> = noise
+                    .into_iter()
+                    .chain(of_files.then(|| UNIDENTIFIED.to_owned()))
+                    .collect();
+                match more.is_empty() {
+                    true => (verdict, reason),
+                    false => stated(verdict, format!("{reason}; {}", more.join("; "))),
                 }
             }
             _ => stated(
@@ -297,23 +304,31 @@ fn unmet(claim: &Claim, profile: &str, results: &Results) -> Option<String> {
         ));
     }
     let data = needs.data.as_ref()?;
-    let sources: Vec<String> = results.runs.iter().map(|run| data_kind(&run.key)).collect();
-    let own = sources
-        .first()
-        .cloned()
-        .unwrap_or_else(|| "unknown".to_owned());
-    let met = !sources.is_empty() && sources.iter().all(|source| source == data);
+    // Kinds of data are words; everything else that `check` lets through is a digest.
+    let is_digest = data.len() == 64;
+    let source = |key| match is_digest {
+        true => documents(key).unwrap_or("unknown"),
+        false => data_kind(key),
+    };
+    let sources: Vec<&str> = results.runs.iter().map(|run| source(&run.key)).collect();
+    let own = sources.first().copied().unwrap_or("unknown");
+    let is_same = |source: &&str| source.eq_ignore_ascii_case(data);
+    let met = !sources.is_empty() && sources.iter().all(is_same);
     (!met).then(|| format!("needs the data `{data}`, these runs have `{own}`"))
 }
 
 /// The training data of a run: the generator of an embedded corpus, or `files`.
-fn data_kind(key: &serde_json::Value) -> String {
-    let train = &key["data"]["train"];
-    match train["embedded"]["generator"].as_str() {
-        Some(generator) => generator.to_owned(),
-        None if train["documents"].is_object() => "files".to_owned(),
-        None => "unknown".to_owned(),
+fn data_kind(key: &serde_json::Value) -> &str {
+    match key["data"]["train"]["embedded"]["generator"].as_str() {
+        Some(generator) => generator,
+        None if documents(key).is_some() => "files",
+        None => "unknown",
     }
+}
+
+/// The SHA-256 of a run's training documents, if they come from files.
+fn documents(key: &serde_json::Value) -> Option<&str> {
+    key["data"]["train"]["documents"]["sha256"].as_str()
 }
 
 /// Fills in the measured values. `None` if the claim has no measure.

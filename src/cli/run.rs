@@ -1,6 +1,6 @@
 //! `specbook run`: trains missing runs, evaluates, and writes reports.
 
-use super::args::{Global, RunArgs};
+use super::args::{AtATime, Global, RunArgs};
 use super::failure::Failure;
 use super::live::{self, Live};
 use super::memory::Memory;
@@ -171,7 +171,7 @@ impl Session<'_> {
         let open = open.filter(|(_, status)| **status != RunStatus::Cached);
         let open: Vec<u64> = open.map(|(run, _)| run.estimate.peak_rss_bytes).collect();
         let largest = open.iter().copied().max().unwrap_or(0);
-        let asked = self.args.compute.jobs;
+        let asked = AtATime::or_by_size(self.args.compute.jobs, largest, free_memory);
         let jobs = asked.number(threads, open.len(), largest, free_memory);
         let workload = Workload::new(self.store, self.engine, &opened.context);
         let defaults = Options::default();
@@ -211,9 +211,7 @@ impl Session<'_> {
         if let Some(files) = &files {
             files.finish(opened, self.store)?;
         }
-        if jobs == 1 {
-            calibrate(self.store, &progress, threads);
-        }
+        calibrate(self.store, &progress, threads, jobs);
         if self.args.keep_checkpoints {
             self.tell_of_runs_without_checkpoint(opened)?;
         }
@@ -307,14 +305,13 @@ impl Session<'_> {
     }
 }
 
-/// Stores this machine's speed with all threads used for one run at a time, for later estimates.
-pub(crate) fn calibrate(store: &Store, progress: &Progress<'_>, threads: usize) {
+/// Stores this machine's speed with all threads, shared by `jobs` runs at a time, for later estimates.
+pub(crate) fn calibrate(store: &Store, progress: &Progress<'_>, threads: usize, jobs: usize) {
     let speeds = progress.speeds().into_iter();
-    store.calibrate(
-        speeds.map(|(numerics, flops, seconds)| {
-            (Calibration::key(&numerics, threads), flops, seconds)
-        }),
-    );
+    store.calibrate(speeds.map(|(numerics, flops, seconds)| {
+        let key = Calibration::key(&numerics, threads);
+        (key, flops, seconds / jobs as f64)
+    }));
 }
 
 /// Memory available to runs on `device`; `None` if it is not known here.

@@ -135,9 +135,7 @@ impl Worker<'_> {
             let ids: Vec<_> = plan.runs.iter().map(|run| run.id).collect();
             let progress = Progress::new(&plan.runs, &self.store.statuses(&ids)?, self.printer);
             let summary = scheduler.run(&plan, &workload, &progress, self.signals.flag())?;
-            if self.sweep.jobs == 1 {
-                run::calibrate(self.store, &progress, self.sweep.threads);
-            }
+            run::calibrate(self.store, &progress, self.sweep.threads, self.sweep.jobs);
             let is_stopped = !summary.stopped.is_empty();
             self.add(summary);
             if is_stopped {

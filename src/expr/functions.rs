@@ -75,10 +75,20 @@ pub(super) fn install(environment: &mut Environment<'static>, expression: &str, 
     environment.add_filter("thousands", |value: Value, digits: Option<usize>| {
         filter(&value, |x| human::fixed(x, digits.unwrap_or(0)))
     });
-    environment.add_filter("pm", |_: Value| -> Result<Value, Error> {
-        let reason = "`pm` stands at the end of an expression in a text: `{{ x | pm }}`";
-        Err(Error::new(ErrorKind::InvalidOperation, reason))
-    });
+    for (name, example) in [
+        ("pm", "x | pm"),
+        ("sign", "x | sign('above', 'below', 'undecided')"),
+    ] {
+        environment.add_filter(
+            name,
+            move |_: Value, _: Rest<Value>| -> Result<Value, Error> {
+                let reason = format!(
+                    "`{name}` stands at the end of an expression in a text: `{{{{ {example} }}}}`"
+                );
+                Err(Error::new(ErrorKind::InvalidOperation, reason))
+            },
+        );
+    }
     environment.add_filter("percent", |value: Value, digits: Option<usize>| {
         filter(&value, |x| {
             format!("{} %", human::ungrouped(100.0 * x, digits.unwrap_or(0)))

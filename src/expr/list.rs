@@ -79,5 +79,6 @@ pub(crate) const FILTERS: &[Function] = functions! {
     round: "a number of digits (default 0)", "The number with this many decimals.", "(2 / 3) | round(2)";
     thousands: "a number of digits (default 0)", "As `round`, with thousands separators.", "1234567 | thousands";
     pm: "nothing", "In texts, at the end: the number ± the half-width of its widest 95 % interval over seeds, draws and held-out documents; for a list, its mean with the interval over entries and documents.", "[1, 2, 3, 4] | pm";
+    sign: "three texts", "In texts, at the end: the first text if that interval lies above 0, the second if it lies below 0, and the third if it contains 0 or there is none.", "[1, 2, 3, 4] | sign('more', 'less', 'undecided')";
     percent: "a number of digits (default 0)", "The number as a percentage.", "0.125 | percent(1)";
 };

@@ -171,7 +171,7 @@ impl Names<'_> {
                 if !known().any(|name| name == filter.name) {
                     return Err(ExprError::unknown("filter", filter.name, known()));
                 }
-                let takes_list = filter.name == "pm" && kind.may_be(&[Kind::List]);
+                let takes_list = matches!(filter.name, "pm" | "sign") && kind.may_be(&[Kind::List]);
                 if !takes_list && !kind.may_be(&[Kind::Number]) {
                     let reason = format!("the filter takes a number, not {}", kind.word());
                     return Err(ExprError::Invalid { reason });

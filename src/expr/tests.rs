@@ -285,7 +285,7 @@ fn mistakes_name_what_there_is() {
     assert_snapshot!(error_of("mean(3)"), @"`mean` takes a list of numbers, not number");
     assert_snapshot!(error_of("1 +"), @"syntax error: unexpected end of input, expected expression");
     assert_snapshot!(error_of("avg([1])"), @"unknown function `avg`, the nearest names are `abs`, `log`, `pairs`");
-    assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `pm`, `percent`");
+    assert_snapshot!(check("1 | rnd(2)").unwrap_err(), @"unknown filter `rnd`, expected one of `round`, `thousands`, `pm`, `sign`, `percent`");
     assert_snapshot!(check("foo + 1").unwrap_err(), @"unknown value `foo`");
 }
 
@@ -484,9 +484,26 @@ fn a_spread_is_over_seeds_or_over_the_entries_of_a_list() {
         shown("{{ [run('a').val_loss] | pm }}"),
         "8.5\u{a0}±\u{a0}2.5"
     );
+    // The same interval, in words.
+    let sign = |number: &str| {
+        shown(&format!(
+            "{{{{ {number} | sign('up', 'down', 'no ' ~ 1) }}}}"
+        ))
+    };
+    assert_eq!(sign("run('a').val_loss"), "up");
+    assert_eq!(sign("0 - run('a').val_loss"), "down");
+    assert_eq!(sign("run('a').val_loss - 6.1"), "no 1", "2.4 ± 2.5");
+    assert_eq!(sign("[1, 2]"), "no 1", "two decide nothing");
+    let two = text("{{ [1, 2, 3] | sign('up', 'down') }}", &results).unwrap_err();
+    assert!(two.to_string().contains("three texts"), "{two}");
     let session = Session::new(results.clone());
-    let nested = session.text("{{ [1 | pm, 2][1] }}").unwrap();
-    assert!(nested.missing[0].contains("at the end"), "{nested:?}");
+    for (nested, name) in [("1 | pm", "pm"), ("1 | sign('a', 'b', 'c')", "sign")] {
+        let nested = session
+            .text(&format!("{{{{ [{nested}, 2][1] }}}}"))
+            .unwrap();
+        let expected = format!("`{name}` stands at the end");
+        assert!(nested.missing[0].contains(&expected), "{nested:?}");
+    }
 }
 
 #[test]

@@ -26,8 +26,8 @@ pub(super) fn render(template: &str, context: &Context) -> Result<Filled, ExprEr
         match piece {
             Piece::Literal(text) => filled.text.push_str(text),
             Piece::Expression { source, line } => {
-                let value = match with_spread(source) {
-                    Some(inner) => spread(inner, context),
+                let value = match Ending::of(source) {
+                    Some((inner, ending)) => ending.text(inner, context),
                     None => evaluate(source, context).and_then(|value| shown(&value)),
                 };
                 match value {
@@ -48,16 +48,56 @@ pub(super) fn render(template: &str, context: &Context) -> Result<Filled, ExprEr
     Ok(filled)
 }
 
-/// The expression before a closing `| pm`.
-fn with_spread(source: &str) -> Option<&str> {
-    let (inner, filter) = source.rsplit_once('|')?;
-    (filter.trim() == "pm").then_some(inner.trim())
+/// A filter at the end of an expression that needs its interval.
+enum Ending<'a> {
+    /// `| pm`.
+    Spread,
+    /// `| sign(above, below, undecided)`; holds the arguments.
+    Sign(&'a str),
+}
+
+impl<'a> Ending<'a> {
+    /// The expression before such a filter, and the filter.
+    fn of(source: &'a str) -> Option<(&'a str, Self)> {
+        let (inner, filter) = source.rsplit_once('|')?;
+        let filter = filter.trim();
+        let texts = || filter.strip_prefix("sign(")?.strip_suffix(')');
+        let ending = match filter {
+            "pm" => Self::Spread,
+            _ => Self::Sign(texts()?),
+        };
+        Some((inner.trim(), ending))
+    }
+
+    fn text(self, source: &str, context: &Context) -> Result<String, ExprError> {
+        let texts = match self {
+            Self::Spread => return Ok(estimate(source, context)?.to_string()),
+            Self::Sign(texts) => evaluate(&format!("[{texts}]"), context)?,
+        };
+        if texts.len() != Some(3) {
+            let reason = "`sign` takes three texts: for a number above 0, below 0, and undecided";
+            return Err(ExprError::Invalid {
+                reason: reason.to_owned(),
+            });
+        }
+        let found = estimate(source, context)?;
+        let index = match found.half.map(|_| found.ends()) {
+            Some([low, _]) if low > 0.0 => 0,
+            Some([_, high]) if high < 0.0 => 1,
+            _ => 2,
+        };
+        let text = texts.get_item(&Value::from(index));
+        text.map_err(|error| ExprError::Invalid {
+            reason: error.to_string(),
+        })
+        .and_then(|text| shown(&text))
+    }
 }
 
 /// A number or the mean of a list ± the half-width of its widest 95 % interval: over seeds and document draws, or over
 /// the entries of the list, and over held-out documents. Without ± if there are too few seeds, draws or entries
 /// ([`super::estimate`]).
-fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
+fn estimate(source: &str, context: &Context) -> Result<Estimate, ExprError> {
     let context = Context::new(Arc::clone(&context.runs), Scope::Mean);
     let prepared = Prepared {
         environment: environment(source, &context),
@@ -86,7 +126,7 @@ fn spread(source: &str, context: &Context) -> Result<String, ExprError> {
     };
     let each = |scopes: &[Scope]| means(scopes).ok();
     let half = widest(&samples, all.documents, each);
-    Ok(Estimate { mean, half }.to_string())
+    Ok(Estimate { mean, half })
 }
 
 /// Refuses a text of more than [`MAX_TEXT`] bytes.

@@ -176,7 +176,8 @@ pub struct Needs {
     /// Only with one of these profiles; empty: any.
     #[serde(default)]
     pub profiles: Vec<String>,
-    /// Only with this kind of data: `stories`, `documents` (embedded) or `files`.
+    /// Only with this kind of data: `stories`, `documents` (embedded) or `files`; or only with the training documents of
+    /// this SHA-256 digest, which `specbook show RUN` prints.
     #[serde(default)]
     pub data: Option<String>,
     /// Needs a human reader: never decided by the program.

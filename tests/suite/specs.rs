@@ -179,11 +179,11 @@ fn the_scale_up_shares_runs_with_the_grid() {
     for (case, cell) in [
         (
             "grid-best",
-            "dim=128,n_layers=1,n_heads=8,max_seq_len=128,target_shift=2,seed=0",
+            "dim=64,n_layers=1,n_heads=8,max_seq_len=64,target_shift=2,seed=0",
         ),
         (
             "grid-largest",
-            "dim=128,n_layers=4,n_heads=8,max_seq_len=128,target_shift=2,seed=0",
+            "dim=64,n_layers=4,n_heads=8,max_seq_len=64,target_shift=2,seed=0",
         ),
     ] {
         let id = |plan: &Plan, name: &str| {

@@ -220,9 +220,10 @@ pub(crate) struct SpecArgs {
 /// Device, threads and jobs.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ComputeArgs {
-    /// Runs to train at once, never more than fit in free memory; `auto`: one per core, as far as memory and the runs to make allow.
-    #[arg(short, long, default_value = "1", value_parser = at_a_time)]
-    pub(crate) jobs: AtATime,
+    /// Runs to train at once, never more than fit in free memory; `auto`: one per core, as far as memory and the runs to make allow;
+    /// default: `auto` for runs of at most 256 MiB each on the CPU, otherwise 1.
+    #[arg(short, long, value_parser = at_a_time)]
+    pub(crate) jobs: Option<AtATime>,
     /// Total threads; default: one per core. Results do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -1,10 +1,11 @@
 //! References in claims: their needs and their measures.
 
 use super::Refs;
+use crate::digest::Sha256Hex;
 use crate::spec::error::Problem;
 use crate::spec::{Claim, ClaimType, Expect, Needs};
 
-/// Kinds of data that a claim may need: an embedded corpus, or files.
+/// Kinds of data that a claim may need: an embedded corpus, or files. It may also name a digest.
 const DATA: [&str; 3] = ["stories", "documents", "files"];
 
 /// Allowed forms of `expect`.
@@ -26,6 +27,7 @@ impl Refs<'_> {
         self.expect_of_type(index, claim);
         if let Some(data) = &claim.needs.data
             && !DATA.contains(&data.as_str())
+            && Sha256Hex::parse(data).is_none()
         {
             let message =
                 format!("the claim `{id}` needs the data `{data}`, which no run can have");

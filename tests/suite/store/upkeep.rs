@@ -219,7 +219,8 @@ fn the_message_of_a_failed_run_ends_the_summary() {
     let project = sweep(2, 4);
     let text = project.read("specs/tiny.yaml");
     project.write("specs/tiny.yaml", text.replace("1e-3", "1e30"));
-    let failed = project.run(&["run", "specs/tiny.yaml"]).code(3);
+    let one_by_one = ["run", "specs/tiny.yaml", "--jobs", "1"];
+    let failed = project.run(&one_by_one).code(3);
     let summary = "tiny: 0 trained, 0 cached, 1 not finished, 1 failed:\n  base,seed=0: training";
     assert!(failed.stderr.contains(summary), "{}", failed.stderr);
 }
