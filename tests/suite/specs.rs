@@ -139,18 +139,18 @@ fn plans_of_loss_comparison() {
 #[test]
 fn plans_of_scale_up() {
     insta::assert_snapshot!(lines(&planned("scale-up", "desk")), @"
-    441e13a54094 grid-best,seed=0
-    5bd2f8b1b1be grid-best,seed=1
-    9e9314c4050c grid-best,seed=2
-    dccb35949ca2 grid-largest,seed=0
-    7df5689b897a grid-largest,seed=1
-    905780bdb8a2 grid-largest,seed=2
-    013122809e1c scale-up,seed=0
-    53da33e54fa2 scale-up,seed=1
-    651ef713d20e scale-up,seed=2
-    15cd4ea46436 next-token,seed=0
-    b212895401a6 next-token,seed=1
-    2bd4e2a4fdc4 next-token,seed=2
+    5496e0b34eab grid-best,seed=0
+    002f840e4eef grid-best,seed=1
+    269358180396 grid-best,seed=2
+    e22e338f98c6 grid-largest,seed=0
+    5f3cc459bad3 grid-largest,seed=1
+    fbe73fa02706 grid-largest,seed=2
+    291271c9fa75 scale-up,seed=0
+    400890e01a8d scale-up,seed=1
+    2300298ec4ed scale-up,seed=2
+    fc6997872b14 next-token,seed=0
+    76eeb7a25e5d next-token,seed=1
+    1b61f8639307 next-token,seed=2
     ");
     insta::assert_snapshot!(lines(&planned("scale-up", "smoke")), @"
     91db989fb6f6 grid-best
