@@ -306,8 +306,10 @@ fn pairs(context: &Context, args: &[Value], kwargs: &Kwargs) -> Answer {
     };
     for place in &firsts {
         if let Some(other) = seconds.iter().find(|other| rest(other).eq(rest(place))) {
-            many.first.push(context.select(*place)?);
-            others.push(context.select(*other)?);
+            let (mut first, mut second) = (context.select(*place)?, context.select(*other)?);
+            first.match_replicates(&mut second);
+            many.first.push(first);
+            others.push(second);
         }
     }
     if others.is_empty() {

@@ -91,6 +91,22 @@ fn a_run_that_another_profile_lacks_is_missing_and_no_mistake() {
     assert!(!error.is_not_available());
 }
 
+/// A setting with three seeds beside one with a single seed: only the seed that both have is compared.
+#[test]
+fn pairs_compare_common_seeds() {
+    let mut results = grid(&[0, 1]);
+    results
+        .runs
+        .retain(|run| run.axes.contains(&("dim".to_owned(), json!(128))) || run.seed == 0);
+    let change = |expression: &str| number(expression, &results, Scope::Mean).unwrap();
+    let pairs = change("mean(pairs('dim', 512, 128, n_layers=2).val_loss)");
+    let seed_0 =
+        change("run(dim=512, n_layers=2).val_loss - run('dim=128,n_layers=2,seed=0').val_loss");
+    assert_eq!(pairs, seed_0);
+    let all = change("run(dim=512, n_layers=2).val_loss - run(dim=128, n_layers=2).val_loss");
+    assert!(all != seed_0);
+}
+
 #[test]
 fn runs_metrics_and_series() {
     let close = |expression: &str, wanted: f64| {

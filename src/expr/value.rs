@@ -213,6 +213,20 @@ impl Setting {
         &self.context.runs.all[self.members[0]]
     }
 
+    /// Keeps the replicates of a pair's settings with the seeds and draws that both have, if there are any.
+    pub(super) fn match_replicates(&mut self, other: &mut Self) {
+        let all = Arc::clone(&self.context.runs);
+        let source = |index: &usize| (all.all[*index].seed, all.all[*index].draw);
+        let own: BTreeSet<_> = self.members.iter().map(source).collect();
+        let both: BTreeSet<_> = other.members.iter().map(source).collect();
+        let both: BTreeSet<_> = own.intersection(&both).copied().collect();
+        if !both.is_empty() {
+            for members in [&mut self.members, &mut other.members] {
+                members.retain(|index| both.contains(&source(index)));
+            }
+        }
+    }
+
     fn present(&self) -> Result<(), ExprError> {
         match self.replicates().find_map(|run| run.absent.clone()) {
             Some(what) => Err(ExprError::NotAvailable { what }),
