@@ -4,11 +4,22 @@
 
 use crate::human::is_hidden;
 use std::ffi::OsStr;
+use std::path::Path;
 
 /// A command line.
 pub(crate) fn line(words: &[impl AsRef<OsStr>]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| quoted(word.as_ref())).collect();
     quoted.join(" ")
+}
+
+/// A path in a command for this system, whose shell on Windows knows other quotes and takes backslashes as they are.
+pub(crate) fn path(path: &Path) -> String {
+    let text = path.display().to_string();
+    match (cfg!(windows), text.contains(' ')) {
+        (false, _) => quoted(path.as_os_str()),
+        (true, true) => format!("\"{text}\""),
+        (true, false) => text,
+    }
 }
 
 /// One word.

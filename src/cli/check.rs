@@ -105,7 +105,7 @@ fn as_registered(spec: &Spec) -> Result<(), Failure> {
     }
     let file = spec.path.display();
     let told = differences.join("; ");
-    let word = shell::quoted(spec.path.as_os_str());
+    let word = shell::path(&spec.path);
     Err(
         Failure::usage(format!("`{file}` is not as its ledger has it: {told}")).hint(format!(
             "`specbook register {word} --note WHY` adds an entry"

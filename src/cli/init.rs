@@ -113,7 +113,7 @@ pub(crate) fn execute(args: &Init, printer: Printer) -> Result<u8, Failure> {
     });
     fs.write_atomic(&path, text.as_bytes())?;
     ignore_store(&project::project(&path), &fs, printer)?;
-    let word = shell::quoted(path.as_os_str());
+    let word = shell::path(&path);
     printer.note(&format!(
         "wrote {}\nnext: specbook run {word}",
         path.display()

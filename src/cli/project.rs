@@ -102,7 +102,7 @@ fn refuse_stranger(folder: &Path, option: &str) -> Result<(), Failure> {
     let Some(uid) = stranger(folder, caller) else {
         return Ok(());
     };
-    let word = shell::quoted(folder.as_os_str());
+    let word = shell::path(folder);
     let folder = folder.display();
     let message =
         format!("`{folder}` belongs to another user ({uid}), so it must be named explicitly");

@@ -99,7 +99,7 @@ pub(crate) fn note(spec: &Spec, printer: Printer) -> Result<(), Failure> {
             "{}: {}{more} differs from the ledger; `specbook register {}` adds an entry",
             spec.name,
             differences[0],
-            shell::quoted(spec.path.as_os_str())
+            shell::path(&spec.path)
         ));
     }
     Ok(())
