@@ -173,6 +173,9 @@ impl Error {
 
 /// The file in the same folder that was probably meant; paths in a spec are relative to its folder.
 fn beside(path: &std::path::Path) -> Option<String> {
+    if let Some(told) = dangling(path) {
+        return Some(told);
+    }
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -191,8 +194,17 @@ fn beside(path: &std::path::Path) -> Option<String> {
     ))
 }
 
+/// Where a link at a path leads whose target is missing.
+fn dangling(path: &std::path::Path) -> Option<String> {
+    let target = std::fs::read_link(path).ok()?;
+    Some(format!("it is a link to `{}`", target.display()))
+}
+
 /// The spec probably meant by a missing path: one with that name, here or in `specs`.
 fn spec_meant(path: &std::path::Path) -> String {
+    if let Some(told) = dangling(path) {
+        return told;
+    }
     let name = path.file_stem().unwrap_or_default();
     let named = std::path::Path::new(name).with_extension("yaml");
     let specs = std::path::Path::new("specs");
@@ -234,7 +246,7 @@ fn report_kind(error: &ReportError) -> ErrorKind {
         | ReportError::Asset { .. } => ErrorKind::Spec,
         ReportError::Records { .. } | ReportError::RecordsFormat { .. } => ErrorKind::Input,
         ReportError::Folder { error, .. } => report_kind(error),
-        ReportError::Foreign { .. } => ErrorKind::Usage,
+        ReportError::Foreign { .. } | ReportError::PageOfReport { .. } => ErrorKind::Usage,
         ReportError::Fs(error) => place_kind(error),
         // The shipped templates are tested, so it is a user's.
         ReportError::Template { .. } => ErrorKind::Input,

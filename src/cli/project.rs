@@ -32,7 +32,11 @@ pub(crate) fn store(global: &Global, near: &Path) -> Result<Store, Failure> {
 pub(crate) fn store_that_exists(global: &Global, near: &Path) -> Result<Store, Failure> {
     match &global.store {
         Some(root) if !root.exists() && !root.is_symlink() => {
-            let message = format!("there is no store at `{}`: no such folder", root.display());
+            let why = match root.try_exists() {
+                Err(error) => error.to_string(),
+                Ok(_) => "no such folder".to_owned(),
+            };
+            let message = format!("there is no store at `{}`: {why}", root.display());
             Err(Failure::input(message).hint(
                 "check `--store` and SPECBOOK_STORE; without them it is `.specbook` of the project",
             ))

@@ -215,7 +215,10 @@ pub(crate) fn check_places<'a>(
 }
 
 fn refused(error: ReportError) -> Failure {
-    let foreign = matches!(error, ReportError::Foreign { .. });
+    let foreign = matches!(
+        error,
+        ReportError::Foreign { .. } | ReportError::PageOfReport { .. }
+    );
     let failure = Failure::from(error);
     match foreign {
         true => failure.hint("move it away, or choose another folder with `--out DIR`"),

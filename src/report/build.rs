@@ -84,6 +84,12 @@ pub enum ReportError {
         /// The folder or the file.
         path: std::path::PathBuf,
     },
+    /// The folder of reports is itself a report.
+    #[error("`{}` is the page of a report: the index of reports would be written over it", path.display())]
+    PageOfReport {
+        /// The page.
+        path: std::path::PathBuf,
+    },
     /// The report in a folder cannot be read.
     #[error("`{}`: {error}", folder.display())]
     Folder {

@@ -2,17 +2,18 @@
 //!
 //! A report lists its files with their digests in `data/files.json`. Only files listed by an
 //! earlier report are ever replaced or removed, and they are removed only if their digest still
-//! matches: files that somebody else added or changed stay. Folders that hold no report, and an
+//! matches: files that somebody else added or changed stay, and edited ones, the index too, are kept under another name. Folders that hold no report, and an
 //! index that specbook did not write, are refused. Links below the folder of reports are not
 //! followed.
 //!
 //! A report is written as a whole ([`staging`](super::staging)): one writer at a time, and a killed
 //! writer leaves nothing half done.
 
+use super::index::was_edited;
 use super::staging::Staging;
 use super::{IndexEntry, Report, ReportError, ReportFile, index, read_records};
 use crate::digest::Sha256Hex;
-use crate::fsx::{Fs, FsError, Kind};
+use crate::fsx::{Fs, FsError, FsResult, Kind};
 use crate::record::FileEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,6 +78,11 @@ impl<'a> ReportFolder<'a> {
     pub fn check_place(&self) -> Result<(), ReportError> {
         self.before()?;
         let index = self.reports.join(INDEX);
+        let list = self.fs.read(&self.reports.join(LIST), LIMIT).ok();
+        let list = list.and_then(|list| serde_json::from_slice::<List>(&list).ok());
+        if list.is_some_and(|list| list.files.contains_key(INDEX)) {
+            return Err(ReportError::PageOfReport { path: index });
+        }
         match self.fs.read(&index, LIMIT) {
             Ok(page) if String::from_utf8_lossy(&page).contains(GENERATOR) => Ok(()),
             Ok(_) => Err(ReportError::Foreign { path: index }),
@@ -104,16 +110,12 @@ impl<'a> ReportFolder<'a> {
                 let path = self.path(&file.path);
                 return Err(ReportError::Foreign { path });
             }
-            if let Some(odd) = self.set_aside(&file.path)? {
-                warnings.push(odd);
+            if let Some((folder, _)) = file.path.rsplit_once('/') {
+                warnings.extend(self.set_aside(folder, Kind::Dir)?);
             }
+            warnings.extend(self.set_aside(&file.path, Kind::File)?);
             if let Some(changed) = self.changed(&before, file) {
-                let aside = self.aside(&file.path, &changed);
-                staging.put(&self.below(&aside), &changed)?;
-                warnings.push(format!(
-                    "`{}` was edited after an earlier report made it; the edited version is kept as `{aside}`",
-                    self.path(&file.path).display()
-                ));
+                warnings.push(self.keep(&mut staging, &self.below(&file.path), &changed)?);
             }
             staging.put(&self.below(&file.path), &file.bytes)?;
         }
@@ -137,6 +139,10 @@ impl<'a> ReportFolder<'a> {
         let records = files.iter().find(|file| file.path == RECORDS);
         let own = records.map(|records| IndexEntry::from_records(self.name, &records.bytes[..]));
         let entries = self.neighbours(own.transpose()?, &mut warnings)?;
+        let page = self.fs.read(&self.reports.join(INDEX), LIMIT);
+        if let Some(edited) = page.ok().filter(|page| was_edited(page)) {
+            warnings.push(self.keep(&mut staging, INDEX, &edited)?);
+        }
         staging.put(INDEX, &index(&entries)?.bytes)?;
         staging.finish()?;
         Ok(warnings)
@@ -237,34 +243,44 @@ impl<'a> ReportFolder<'a> {
         (!is_ours).then_some(found)
     }
 
-    /// Moves aside anything that is not a regular file (a link, a pipe) from the place of a file,
-    /// without following it; returns a warning about it.
-    fn set_aside(&self, path: &str) -> Result<Option<String>, ReportError> {
+    /// Moves aside anything else than a file (or a folder) of a report from its place, without following it; returns
+    /// a warning about it. A link in place of a folder is left to whoever opens it, who refuses it.
+    fn set_aside(&self, path: &str, kind: Kind) -> Result<Option<String>, ReportError> {
         let place = self.path(path);
         match self.fs.metadata(&place)? {
-            Some(found) if matches!(found.kind, Kind::Link | Kind::Special) => {}
-            _ => return Ok(None),
+            None => return Ok(None),
+            Some(found) if found.kind == kind => return Ok(None),
+            Some(found) if kind == Kind::Dir && found.kind == Kind::Link => return Ok(None),
+            Some(_) => {}
         }
+        let what = if kind == Kind::Dir { "folder" } else { "file" };
         for aside in crate::fsx::aside(path) {
             if self.fs.metadata(&self.path(&aside))?.is_none() {
                 self.fs.rename(&place, &self.path(&aside))?;
                 let place = place.display();
                 return Ok(Some(format!(
-                    "`{place}` is not a file; it is kept as `{aside}`"
+                    "`{place}` is not a {what}; it is kept as `{aside}`"
                 )));
             }
         }
         Ok(None)
     }
 
-    /// A name beside `path` that is free or already holds `changed`.
-    fn aside(&self, path: &str, changed: &[u8]) -> String {
+    /// Keeps somebody's version of a file that is about to be replaced, under a name beside it that is free or already
+    /// holds that version; returns a warning. `path` is relative to the folder of all reports.
+    fn keep(&self, staging: &mut Staging<'_>, path: &str, edited: &[u8]) -> FsResult<String> {
         let mut names = crate::fsx::aside(path);
-        let is_free = |name: &String| match self.read(name, LIMIT) {
-            Ok(found) => found == changed,
+        let is_free = |name: &String| match self.fs.read(&self.reports.join(name), LIMIT) {
+            Ok(found) => found == edited,
             Err(error) => error.is_not_found(),
         };
-        names.find(is_free).expect("numbers do not end")
+        let aside = names.find(is_free).expect("numbers do not end");
+        staging.put(&aside, edited)?;
+        let name = aside.rsplit('/').next().unwrap_or(&aside);
+        Ok(format!(
+            "`{}` was edited after an earlier report made it; the edited version is kept as `{name}`",
+            self.reports.join(path).display()
+        ))
     }
 
     fn digest(&self, path: &str) -> Result<Option<Sha256Hex>, FsError> {

@@ -7,6 +7,7 @@ use super::export::{Templates, render};
 use super::records::read_summary;
 use super::text::one_line;
 use super::{ReportError, ReportFile};
+use crate::digest::Sha256Hex;
 use serde::Serialize;
 use std::io::BufRead;
 
@@ -58,8 +59,20 @@ pub fn index(entries: &[IndexEntry]) -> Result<ReportFile, ReportError> {
         "index.html.j2",
         minijinja::context! { entries => minijinja::value::Serde(entries) },
     )?;
+    let digest = Sha256Hex::of(html.as_bytes());
     Ok(ReportFile {
         path: "index.html".to_owned(),
-        bytes: html.into_bytes(),
+        bytes: format!("{html}{SEAL}{digest} -->\n").into_bytes(),
+    })
+}
+
+/// Begins the last line of the page, which tells whether somebody edited it.
+const SEAL: &str = "<!-- SHA-256 of all lines above: ";
+
+/// Whether somebody edited the page, ignoring line endings; unknown for one that an older version wrote.
+pub(super) fn was_edited(page: &[u8]) -> bool {
+    let page = String::from_utf8_lossy(page).replace("\r\n", "\n");
+    page.rsplit_once(SEAL).is_some_and(|(above, seal)| {
+        seal.trim_end() != format!("{} -->", Sha256Hex::of(above.as_bytes()))
     })
 }

@@ -92,6 +92,33 @@ fn what_no_report_made_is_neither_replaced_nor_removed() {
     assert_eq!(project.read("reports/tiny/data/notes.csv"), "mine");
 }
 
+/// A folder in place of a file and a file in place of a folder: both stay, under another name.
+#[test]
+fn what_stands_where_a_report_has_a_file_is_kept_beside_it() {
+    let project = project();
+    project.run(&["run", "specs/tiny.yaml"]).success();
+    let tiny = project.path().join("reports/tiny");
+    std::fs::remove_file(tiny.join("report.md")).unwrap();
+    project.write("reports/tiny/report.md/mine.txt", "mine");
+    std::fs::remove_dir_all(tiny.join("figures")).unwrap();
+    project.write("reports/tiny/figures", "ours");
+    let told = project.run(&["report", "specs/tiny.yaml"]).success().stderr;
+    for words in [
+        "report.md` is not a file; it is kept as `report.md.changed`",
+        "figures` is not a folder; it is kept as `figures.changed`",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert_eq!(
+        project.read("reports/tiny/report.md.changed/mine.txt"),
+        "mine"
+    );
+    assert_eq!(project.read("reports/tiny/figures.changed"), "ours");
+    project
+        .run(&["report", "--check", "specs/tiny.yaml"])
+        .success();
+}
+
 /// A report is rewritten, and edited files are kept beside it.
 #[test]
 fn what_was_written_into_a_report_is_kept_beside_it() {
@@ -125,6 +152,26 @@ fn what_was_written_into_a_report_is_kept_beside_it() {
     project
         .run(&["report", "specs/tiny.yaml", "--check"])
         .success();
+    // The page over all reports.
+    let index = project.read("reports/index.html");
+    project.write("reports/index.html", index.replace('\n', "\r\n"));
+    assert!(!report().contains("edited"));
+    let edited = index.replace("<body>", "<body>\n<p>mine</p>");
+    project.write("reports/index.html", &edited);
+    let told = report();
+    assert!(told.contains("`./reports/index.html` was edited"), "{told}");
+    assert_eq!(project.read("reports/index.html.changed"), edited);
+    assert_eq!(project.read("reports/index.html"), index);
+    // A report is no folder of reports: its page is not replaced by theirs.
+    let inside = ["report", "specs/tiny.yaml", "--out", "reports/tiny"];
+    let refused = project.run(&inside).code(2);
+    assert!(
+        refused
+            .stderr
+            .contains("`reports/tiny/index.html` is the page of a report"),
+        "{}",
+        refused.stderr
+    );
     // The same for a paper, which is meant to be edited.
     let paper = ["report", "specs/tiny.yaml", "--to", "tex", "--out", "paper"];
     let first = project.run(&paper).success();

@@ -83,6 +83,14 @@ fn a_store_that_is_a_link_to_nowhere_or_no_folder_is_told() {
             ");
         }
     }
+    let dead = project.path().join("specs/dead.yaml");
+    symlink("/nowhere/spec", &dead).unwrap();
+    let ran = project.run(&["check", "specs/dead.yaml"]).code(4);
+    assert!(
+        ran.stderr.contains("hint: it is a link to `/nowhere/spec`"),
+        "{}",
+        ran.stderr
+    );
     let file = project.write("file", "x");
     let ran = project
         .run(&["ls", "--store", file.to_str().unwrap()])
