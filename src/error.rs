@@ -146,7 +146,7 @@ impl Error {
                     "name a folder that can be written with `--store` or `--out`"
                 }
                 _ if error.is_damage() => {
-                    "stores and reports hold folders and files of their own: move it away, or name a folder elsewhere with `--store` or `--out`"
+                    "stores, reports and ledgers hold folders and files of their own: move it away (a store or reports may also be elsewhere: `--store`, `--out`)"
                 }
                 _ => return None,
             },

@@ -83,12 +83,11 @@ pub fn age(now: SystemTime, time: SystemTime) -> Duration {
     }
 }
 
-/// The number at the end of a lease's name, after [`LEASE_MARK`]; also that of a work folder.
+/// The number at the end of a lease's name, after [`LEASE_MARK`]; also that of a work folder. Written in any other way
+/// (`007`), it is not ours, since its path is made from the number.
 pub fn lease_number(text: &str) -> Option<u64> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|number| plain && *number <= HIGHEST)
+    let number: u64 = text.parse().ok()?;
+    (number <= HIGHEST && number.to_string() == text).then_some(number)
 }
 
 /// The object of a lease: the folder of its file and the beginning of the file's name.

@@ -139,3 +139,32 @@ fn links_in_a_run_in_the_making_are_removed_and_it_is_made() {
         }
     }
 }
+
+/// Names like those of leases and work folders, with numbers as nobody writes them.
+#[test]
+fn numbers_that_nobody_writes_do_not_stop_a_run() {
+    for number in [
+        "007",
+        "0",
+        "+1",
+        "-1",
+        "1 ",
+        "18446744073709551615",
+        "99999999999999999999",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, plan) = (testing::store(dir.path()), testing::plan(1, 1));
+        let run = store.run_dir(&plan.runs[0].id);
+        for mark in ["claim", "work"] {
+            let path = run.with_file_name(format!("{}.{mark}-{number}", plan.runs[0].id));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match mark {
+                "claim" => fs::write(path, "1 2 3").unwrap(),
+                _ => fs::create_dir(path).unwrap(),
+            }
+        }
+        testing::go(&store, &plan).unwrap();
+        let status = store.status(&plan.runs[0].id).unwrap();
+        assert_eq!(status, RunStatus::Cached, "{number}");
+    }
+}
