@@ -41,6 +41,9 @@ pub(crate) struct Entry {
     /// New or changed settings by path; a list of values if runs differ, null for a removed one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     sizes: BTreeMap<String, Value>,
+    /// The verdicts of all claims before a change of sizes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    verdicts: BTreeMap<String, Verdict>,
 }
 
 /// A registered claim.
@@ -69,6 +72,8 @@ pub struct Registration {
     pub is_before_results: bool,
     /// All later changes.
     pub changes: Vec<Change>,
+    /// All later changes of the profile's sizes when results were known.
+    pub resized: Vec<Change>,
     /// Whether its last entry matches the current spec.
     pub is_current: bool,
 }
@@ -280,6 +285,7 @@ impl Ledger {
                 .filter(differs)
                 .map(|(path, value)| (path.clone(), value.clone())),
         );
+        let is_resized = !known.is_empty() && !changes.is_empty();
         let entry = Entry {
             format: FORMAT,
             date,
@@ -293,6 +299,7 @@ impl Ledger {
                 .map(|id| (*id).to_owned())
                 .collect(),
             sizes: changes,
+            verdicts: verdicts.filter(|_| is_resized).cloned().unwrap_or_default(),
         };
         let is_empty =
             entry.claims.is_empty() && entry.removed.is_empty() && entry.sizes.is_empty();
@@ -301,6 +308,10 @@ impl Ledger {
 
     /// Adds the history from the ledger to each claim.
     pub(crate) fn tell(&self, spec: &Spec, judged: &mut [Judged]) {
+        let of_profile =
+            |(_, entry): &(usize, &Entry)| entry.profile == spec.profile && !entry.sizes.is_empty();
+        let resized = self.entries.iter().enumerate().filter(of_profile).skip(1);
+        let resized: Vec<_> = resized.filter(|(_, entry)| entry.results).collect();
         for (one, claim) in judged.iter_mut().filter_map(|one| {
             let claim = spec.claims.iter().find(|claim| claim.id == one.id)?;
             Some((one, claim))
@@ -326,6 +337,11 @@ impl Ledger {
                 after = own.had.or(after);
             }
             changes.reverse();
+            let is_own = |entry: &Entry| entry.claims.iter().any(|known| known.id == claim.id);
+            let since = self.entries.iter().position(is_own);
+            let resized = resized
+                .iter()
+                .filter(|(at, _)| since.is_some_and(|since| *at > since));
             one.registered = Some(Registration {
                 date: first.date.clone(),
                 is_before_results: !first.results,
@@ -333,6 +349,13 @@ impl Ledger {
                     .last()
                     .is_some_and(|(_, last)| last.digest == digest(claim)),
                 changes,
+                resized: resized
+                    .map(|(_, entry)| Change {
+                        date: entry.date.clone(),
+                        had: entry.verdicts.get(&claim.id).copied(),
+                        why: None,
+                    })
+                    .collect(),
             });
         }
     }
@@ -362,10 +385,12 @@ impl std::fmt::Display for Registration {
             false => "when results of this spec were known",
         };
         write!(f, "Registered {}, {when}.", self.date)?;
-        for Change { date, had, why } in &self.changes {
+        let claim = self.changes.iter().map(|change| ("Changed", change));
+        let sizes = self.resized.iter().map(|change| ("Sizes changed", change));
+        for (what, Change { date, had, why }) in claim.chain(sizes) {
             match had {
-                Some(had) => write!(f, " Changed {date}; its verdict was \"{had}\".")?,
-                None => write!(f, " Changed {date}.")?,
+                Some(had) => write!(f, " {what} {date}; its verdict was \"{had}\".")?,
+                None => write!(f, " {what} {date}.")?,
             }
             if let Some(why) = why {
                 write!(f, " The verdict changed afterwards: {why}")?;
@@ -467,6 +492,19 @@ mod tests {
         };
         assert_snapshot!(told(&changed), @r#"Registered 2026-01-01, before the first result of this spec. Changed 2026-02-03; its verdict was "fails". The verdict changed afterwards: Eased."#);
         assert!(told(&first).ends_with("Changed since, without an entry."));
+        let resized = spec(&[("below: 5", "below: 6"), ("train: 40", "train: 50")]);
+        let date = "2026-03-04".to_owned();
+        let entry = ledger.entry(&resized, date, "Smaller.".to_owned(), Some(&verdicts));
+        let ledger = with(&ledger, entry.unwrap());
+        assert!(ledger.differences(&resized).is_empty());
+        let mut judged =
+            crate::claim::judge(&resized.claims, "desk", &crate::record::Results::default());
+        ledger.tell(&resized, &mut judged);
+        let told = judged[0].registered.clone().unwrap().to_string();
+        assert!(
+            told.ends_with("Eased. Sizes changed 2026-03-04; its verdict was \"fails\"."),
+            "{told}"
+        );
         assert!(Ledger::parse("{\"format\": 2}").is_err());
     }
 
