@@ -281,14 +281,23 @@ pub(crate) fn inert_but(markdown: &str, known: &dyn Fn(&str) -> bool) -> String 
 fn escapes(text: &str, known: &dyn Fn(&str) -> bool) -> BTreeMap<usize, &'static str> {
     let bytes = text.as_bytes();
     let mut escapes = BTreeMap::new();
+    let is_escaped = |at: usize| {
+        let backslashes = bytes[..at].iter().rev().take_while(|byte| **byte == b'\\');
+        backslashes.count() % 2 == 1
+    };
+    // Not HTML to us, but to renderers that take `<svg/onload=…>` for a tag, as browsers do.
+    let is_almost_html = |at: usize| {
+        let next = bytes.get(at + 1).copied().unwrap_or_default();
+        bytes[at] == b'<'
+            && !is_escaped(at)
+            && (next.is_ascii_alphabetic() || b"/!?".contains(&next))
+    };
     let mut escape = |range: Range<usize>| {
         for at in range {
-            let backslashes = bytes[..at].iter().rev().take_while(|byte| **byte == b'\\');
-            let is_escaped = backslashes.count() % 2 == 1;
             match bytes[at] {
                 b'<' => drop(escapes.insert(at, "&lt;")),
-                b'[' if !is_escaped => drop(escapes.insert(at, "\\[")),
-                b'!' if !is_escaped && bytes.get(at + 1) == Some(&b'[') => {
+                b'[' if !is_escaped(at) => drop(escapes.insert(at, "\\[")),
+                b'!' if !is_escaped(at) && bytes.get(at + 1) == Some(&b'[') => {
                     escapes.insert(at, "");
                 }
                 _ => {}
@@ -299,9 +308,16 @@ fn escapes(text: &str, known: &dyn Fn(&str) -> bool) -> BTreeMap<usize, &'static
     let definitions = events.reference_definitions().iter();
     let refused = definitions.filter(|(_, definition)| !is_safe_link(&definition.dest));
     refused.for_each(|(_, definition)| escape(definition.span.clone()));
+    let mut is_code = false;
     for (event, range) in events {
         match event {
             Event::Html(_) | Event::InlineHtml(_) => escape(range),
+            Event::Start(Tag::CodeBlock(_)) => is_code = true,
+            Event::End(TagEnd::CodeBlock) => is_code = false,
+            Event::Text(_) if !is_code => {
+                let almost = range.filter(|at| is_almost_html(*at));
+                almost.for_each(|at| escape(at..at + 1));
+            }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. })
                 if !is_safe_link(&dest_url) =>
             {
@@ -426,6 +442,19 @@ mod tests {
 
         \[r]: data:text/html,x
         ");
+        // Browsers take these for tags.
+        let almost =
+            "a <svg/onload=x> <a\"b> </ b> <!x, n <k\n\n| <svg/x |\n|---|\n\n```\n<svg/x\n```\n";
+        insta::assert_snapshot!(inert_markdown(almost), @r#"
+        a &lt;svg/onload=x> &lt;a"b> &lt;/ b> &lt;!x, n &lt;k
+
+        | &lt;svg/x |
+        |---|
+
+        ```
+        <svg/x
+        ```
+        "#);
         // A backtick inside HTML must not open former code.
         let shifted = "<!-- ` -->\n`<script>alert(1)</script>`";
         insta::assert_snapshot!(inert_markdown(shifted), @"
@@ -435,7 +464,7 @@ mod tests {
         let behind_a_backslash = r"\\[l](javascript:alert(1)) \[m](javascript:alert(1))";
         let inert = r"\\\[l](javascript:alert(1)) \[m](javascript:alert(1))";
         assert_eq!(inert_markdown(behind_a_backslash), inert);
-        for text in [hostile, shifted, behind_a_backslash] {
+        for text in [hostile, almost, shifted, behind_a_backslash] {
             assert!(escapes(&inert_markdown(text), &|_| false).is_empty());
         }
         let harmless = "# A <https://x.org> & `<b>`\n\n1 < 2, a \\<b>\n\n    <i>\n\n| a |\n|---|\n| [b](#c) |\n";
