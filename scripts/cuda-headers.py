@@ -27,6 +27,7 @@ NUMBERS = [
     ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", 222, "cuda"), ("CUDA_ERROR_JIT_COMPILATION_DISABLED", 223, "cuda"), ("CUDA_ERROR_NOT_FOUND", 500, "cuda"),
     ("CUDA_ERROR_ILLEGAL_ADDRESS", 700, "cuda"), ("CUDA_ERROR_LAUNCH_FAILED", 719, "cuda"), ("CUDA_ERROR_NOT_SUPPORTED", 801, "cuda"),
     ("CUDA_ERROR_SYSTEM_NOT_READY", 802, "cuda"), ("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", 803, "cuda"),
+    ("CU_STREAM_NON_BLOCKING", 1, "cuda"), ("CU_STREAM_CAPTURE_MODE_THREAD_LOCAL", 1, "cuda"),
     ("CUDA_R_16BF", 14, "blas"), ("CUDA_R_32F", 0, "blas"), ("CUBLAS_COMPUTE_32F", 68, "blas"), ("CUBLAS_GEMM_DEFAULT", -1, "blas"),
     ("MAJOR_VERSION", 0, "blas"), ("MINOR_VERSION", 1, "blas"), ("PATCH_LEVEL", 2, "blas"),
     ("CUBLAS_OP_N", 0, "blas"), ("CUBLAS_OP_T", 1, "blas"), ("CUBLAS_STATUS_ALLOC_FAILED", 3, "blas"),

@@ -6,7 +6,7 @@
 #                             [more flags of `specbook gpu-acceptance`]
 #
 # The parts: device, every kernel against its CPU build, parity of every operation, loss and gradient in f32 and bf16, training runs repeated and
-# resumed bit for bit, training curves, NVIDIA's memory and race checkers, PyTorch's compilations (in the background of all these), ceilings, operations
+# resumed bit for bit, and with CUDA graphs as without, training curves, NVIDIA's memory and race checkers, PyTorch's compilations (in the background of all these), ceilings, operations
 # against these, NVIDIA's profiler on the worst of them, the published grid, speed and memory, and with --text the experiment epoch-frenzy at its
 # published size. Parts that are impossible, or do not fit into --minutes, are skipped with the reason. Without a GPU, `--device cpu` rehearses it on
 # the CPU, and `--device emulated` (needs a C++17 compiler) with the GPU's kernels compiled for the CPU; with `--device dead` the kernels do nothing,

@@ -62,10 +62,11 @@ template <class T> static void attention(Report &report, const Case &c) {
   Memory<float> lse(n * a.heads, "lse", 0), delta(n * a.heads, "delta", 0);
   const auto in = qkv.draw(), slope = dy.draw();
   const Exact want = exact(c, in, slope);
-  run("attention_forward" + suffix, tiles * c.sequences * a.heads, threads, qkv.at, y.at, lse.at, tiles, a, c.dropout);
+  const Given given(c.dropout, a.length % 2 == 1);
+  run("attention_forward" + suffix, tiles * c.sequences * a.heads, threads, qkv.at, y.at, lse.at, tiles, a, given.dropout, given.stream);
   run(of<T>("attention_delta"), (n * a.heads + 7) / 8, 256, y.at, dy.at, delta.at, n, a);
-  run("attention_queries" + suffix, tiles * c.sequences * a.heads, threads, qkv.at, dy.at, lse.at, delta.at, dqkv.at, tiles, a, c.dropout);
-  run("attention_keys" + suffix, tiles * c.sequences * a.kv_heads, threads, qkv.at, dy.at, lse.at, delta.at, dqkv.at, tiles, a, c.dropout);
+  run("attention_queries" + suffix, tiles * c.sequences * a.heads, threads, qkv.at, dy.at, lse.at, delta.at, dqkv.at, tiles, a, given.dropout, given.stream);
+  run("attention_keys" + suffix, tiles * c.sequences * a.kv_heads, threads, qkv.at, dy.at, lse.at, delta.at, dqkv.at, tiles, a, given.dropout, given.stream);
   report.compare(y, want.y);
   report.compare(lse, want.lse);
   report.compare(dqkv, want.dqkv);

@@ -113,15 +113,21 @@ template <class... A> NOT_TRACED void call(void (*kernel)(), void **p) {
 template <class... A> bool run(void (*kernel)(A...), dim3 grid, dim3 block, void **p) {
   return launch(&call<A...>, reinterpret_cast<void (*)()>(kernel), grid, block, p);
 }
+// Bytes of parameter `i` of a kernel; 0 after the last one.
+template <class... A> size_t parameter(void (*)(A...), int i) {
+  const size_t bytes[] = {sizeof(A)..., 0};
+  return i < int(sizeof...(A)) ? bytes[i] : 0;
+}
 }  // namespace cpu
 
 #define SHARED(type, name, n) type *const name = static_cast<type *>(cpu::shared(sizeof(type) * (n)))
-// The emulated GPU and the tests find a kernel by its name: `NAME__cpu`.
+// The emulated GPU and the tests find a kernel by its name: `NAME__cpu`, and `NAME__parameter` for the sizes of its parameters.
 #define KERNEL(name)                                                                                                                  \
   static cpu::Known name##__known(#name);                                                                                            \
   extern "C" int name##__cpu(unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, void **p) {               \
     return cpu::run(name, dim3(gx, gy, gz), dim3(bx, by, bz), p) ? 0 : 719;                                                           \
-  }
+  }                                                                                                                                  \
+  extern "C" size_t name##__parameter(int i) { return cpu::parameter(name, i); }
 
 #define threadIdx (cpu::self->id)
 #define blockIdx (cpu::block_id)

@@ -29,7 +29,7 @@ struct Attention {
 };
 struct Formula {
   int cross_entropy, square, on_probabilities;
-  float wrong, correct, near, target, factor;
+  float wrong, correct, near, target;
 };
 struct Piece {
   float *value, *first, *second, *gradient;
@@ -166,3 +166,12 @@ void optimizer_tests();
 // The factor of element `index`.
 double kept(const Dropout &d, uint64_t index);
 extern const Dropout NONE, SOME;
+// Dropout as kernels get it: its stream by value or, as in a CUDA graph, in memory; the value is wrong then.
+struct Given {
+  Indices words;
+  Dropout dropout;
+  const int *stream;
+  Given(const Dropout &d, bool in_memory) : words("stream", {int(d.key[0]), int(d.key[1]), int(d.high[0]), int(d.high[1])}), dropout(d), stream(in_memory ? words.at : nullptr) {
+    if (in_memory) dropout.key[0] = dropout.key[1] = dropout.high[0] = dropout.high[1] = 1;
+  }
+};

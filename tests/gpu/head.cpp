@@ -3,15 +3,16 @@
 
 template <class T> static void head(Report &report, int classes, int cross_entropy, int square, int on_probabilities, float near = INFINITY) {
   const int rows = 5;
-  const Formula f = {cross_entropy, square, on_probabilities, 0.3f, 2.5f, near, 1.5f, 0.25f};
+  const Formula f = {cross_entropy, square, on_probabilities, 0.3f, 2.5f, near, 1.5f};
   Memory<T> logits(rows * classes, "logits", 1);
-  Memory<float> losses(2 * rows, "losses", 0);
+  Memory<float> losses(2 * rows, "losses", 0), factor(1, "factor", 1);
+  factor[0] = 0.25f;
   Memory<double> totals(2, "totals", 0);
   const auto in = logits.draw(2);
   std::vector<int> target(rows);
   for (int r = 0; r < rows; r++) target[r] = r == 2 ? -1 : int(uniform() * classes);
   Indices targets("targets", target);
-  run(of<T>("head_row"), rows, 256, logits.at, targets.at, losses.at, classes, 1, f);
+  run(of<T>("head_row"), rows, 256, logits.at, targets.at, losses.at, classes, 1, f, factor.at);
   run("loss_sum", 1, 256, losses.at, totals.at, rows, 0);
   std::vector<double> want(rows * classes), loss(2 * rows), total(2);
   for (int r = 0; r < rows; r++) {
@@ -32,7 +33,7 @@ template <class T> static void head(Report &report, int classes, int cross_entro
     loss[2 * r] = cross_entropy ? most + std::log(sum) - v[y] : 0;
     for (int j = 0; j < classes; j++) {
       const double term = on_probabilities ? p[j] * (slope[j] - mean) : slope[j];
-      want[r * classes + j] = f.factor * ((cross_entropy ? p[j] - (j == y) : 0) + (square ? term : 0));
+      want[r * classes + j] = factor[0] * ((cross_entropy ? p[j] - (j == y) : 0) + (square ? term : 0));
     }
     total[0] += loss[2 * r];
     total[1] += loss[2 * r + 1];

@@ -6,6 +6,8 @@ static void step(Report &report, double limit) {
   const Adamw s = {0.9f, 0.95f, 0.1f, 0.05f, 1e-8f, 0.999f, 0.01f, 2.f};
   Memory<float> p(n, "p", 1), first(n, "m", 1), second(n, "v", 1), g(n, "g", 1), p2(m, "p2", 1), first2(m, "m2", 1), second2(m, "v2", 1), g2(m, "g2", 1);
   Memory<bf16> low(n, "low", 0);
+  Memory<Adamw> numbers(1, "numbers", 1);
+  numbers[0] = s;
   Memory<Piece> pieces(3, "pieces", 1);
   Memory<double> partial(3, "partial", 0), found(2, "found", 0);
   auto vp = p.draw(), vm = first.draw(), vv = second.draw(0.1, 1), vg = g.draw(), wp = p2.draw(), wm = first2.draw(), wv = second2.draw(0.1, 1), wg = g2.draw();
@@ -14,7 +16,7 @@ static void step(Report &report, double limit) {
   pieces[2] = {p2, first2, second2, g2, nullptr, m, 0};
   run("square_sum", 3, 256, pieces.at, partial.at);
   run("clip_factor", 1, 256, partial.at, found.at, 3, limit);
-  run("adamw", 3, 256, pieces.at, found.at, s);
+  run("adamw", 3, 256, pieces.at, found.at, numbers.at);
   double norm = 0;
   for (double v : vg) norm += v * v;
   for (double v : wg) norm += v * v;

@@ -5,7 +5,7 @@
 //! * `device`: the device, and whether it can be used;
 //! * `kernels`: every kernel, compared with its CPU build;
 //! * `parity`: every operation, loss and gradient, compared with the CPU;
-//! * `repeat`: whether training repeats and resumes bit for bit;
+//! * `repeat`: whether training repeats and resumes bit for bit, and with CUDA graphs as without;
 //! * `curves`: the training curves of both devices on one small spec;
 //! * `memcheck`: NVIDIA's checkers;
 //! * `compile`: PyTorch's compilations, which run in the background of all the above;
@@ -23,6 +23,7 @@ mod ceilings;
 mod clock;
 mod curves;
 mod device;
+mod graph;
 mod grid;
 mod kernels;
 mod memcheck;
@@ -157,7 +158,7 @@ pub(crate) fn execute(
         .iter()
         .all(|outcome| *outcome != Outcome::Failed);
     done("repeat", &mut || {
-        repeat::run(&smoke, engine.as_ref(), threads)
+        repeat::run(&smoke, engine.as_ref(), device, threads)
     });
     done("curves", &mut || {
         curves::run(&smoke, engine.as_ref(), device, threads)

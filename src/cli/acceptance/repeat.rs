@@ -2,12 +2,14 @@
 //! from the middle.
 
 use super::curves::{Points, Smoke};
+use super::graph::{self, Compared};
 use super::{Outcome, Part};
 use crate::cli::failure::Failure;
 use crate::cli::print;
 use crate::plan::Run;
 use crate::record::MetricPoint;
 use crate::spec::{Dtype, TrainSettings};
+use crate::train::engine::{DeviceKind, cuda};
 use crate::train::{Checkpoint, Engine, TrainJob, Trained};
 use crate::workload::Workload;
 use serde_json::json;
@@ -16,7 +18,13 @@ use serde_json::json;
 const STEPS: u64 = 50;
 
 /// Trains a run of the spec's smoke profile three times in every number format of the device.
-pub(super) fn run(smoke: &Smoke, engine: &dyn Engine, threads: usize) -> Result<Part, Failure> {
+/// On a GPU, also compares steps as CUDA graphs with steps call by call.
+pub(super) fn run(
+    smoke: &Smoke,
+    engine: &dyn Engine,
+    device: DeviceKind,
+    threads: usize,
+) -> Result<Part, Failure> {
     let mut found = Vec::new();
     if let Some((run, workload)) = smoke.of_steps(STEPS, engine) {
         for (name, dtype) in [("f32", Dtype::F32), ("bf16", Dtype::Bf16)] {
@@ -29,7 +37,11 @@ pub(super) fn run(smoke: &Smoke, engine: &dyn Engine, threads: usize) -> Result<
             }
         }
     }
-    Ok(part(&found))
+    let graphs = match device {
+        DeviceKind::Cuda(number) => graph::run(engine, cuda::is_emulated(number))?,
+        _ => Vec::new(),
+    };
+    Ok(part(&found, &graphs))
 }
 
 /// Results of the three trainings.
@@ -91,8 +103,9 @@ impl Repeated {
     }
 }
 
-fn part(found: &[Repeated]) -> Part {
+fn part(found: &[Repeated], graphs: &[Compared]) -> Part {
     let wrong = found.iter().filter(|found| !found.holds()).count();
+    let wrong_graphs = graphs.iter().filter(|found| !found.holds()).count();
     let word = |same: bool| if same { "same bits" } else { "OTHER BITS" }.to_owned();
     let rows = found.iter().map(|found| {
         vec![
@@ -109,18 +122,25 @@ fn part(found: &[Repeated]) -> Part {
             "resumed": found.resumed, "ok": found.holds(),
         })
     });
+    let details = details.chain(graphs.iter().map(Compared::as_json));
     let header = ["dtype", "steps", "loss", "again", "resumed"];
+    let table = print::table(&header, &rows.collect::<Vec<_>>());
     Part {
         name: "repeat",
-        outcome: match (found.is_empty(), wrong) {
+        outcome: match (found.is_empty(), wrong + wrong_graphs) {
             (false, 0) => Outcome::Passed,
             _ => Outcome::Failed,
         },
         summary: format!(
-            "a training, again, and resumed after its first step, in {} number formats: {wrong} differ or do not learn",
-            found.len()
+            "a training, again, and resumed after its first step, in {} number formats: {wrong} differ or do not learn; with and without CUDA graphs, {} \
+             trainings: {wrong_graphs} differ, do not learn, or use none",
+            found.len(),
+            graphs.len()
         ),
-        table: print::table(&header, &rows.collect::<Vec<_>>()),
+        table: match graphs {
+            [] => table,
+            graphs => format!("{table}\n\n{}", graph::table(graphs)),
+        },
         details: json!(details.collect::<Vec<_>>()),
         seconds: 0.0,
     }
@@ -133,16 +153,17 @@ mod tests {
     #[test]
     fn other_bits_fail_and_so_does_a_device_that_never_learns() {
         let found = |again, resumed, last| {
-            part(&[Repeated {
+            let repeated = Repeated {
                 dtype: "f32",
                 steps: 4,
                 losses: (5.0, last),
                 again,
                 resumed,
-            }])
+            };
+            part(&[repeated], &[])
         };
         assert_eq!(found(true, true, 4.0).outcome, Outcome::Passed);
-        assert_eq!(part(&[]).outcome, Outcome::Failed);
+        assert_eq!(part(&[], &[]).outcome, Outcome::Failed);
         for (again, resumed, last) in [
             (false, true, 4.0),
             (true, false, 4.0),

@@ -236,6 +236,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "With `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` if there is one: the credentials for a bucket (`s3://`). `AWS_REGION` and `AWS_ENDPOINT_URL` are its location.",
     ),
     (
+        "SPECBOOK_CUDA_GRAPH",
+        "`off`: on a GPU, no step is recorded as a CUDA graph. Results have the same bits.",
+    ),
+    (
         "SPECBOOK_TEST_DATA",
         "For the tests of the project: the folder with real text and tokenizers. Without it they look at `../shared/data`, and \
          tell what they skipped.",

@@ -5,7 +5,7 @@
 //! - `cuda`: available GPUs, and the operations on them; `acceptance`: checks that a device agrees with the CPU.
 //! - `llama`, `gpt2`: the models, written once over that trait; `layout`, `network`: their parameters and forward passes.
 //! - `loss`, `dropout`, `score`: definitions on which all implementations must agree.
-//! - `trainer`, `evaluate`, `generate`: the jobs.
+//! - `trainer`, `evaluate`, `generate`: the jobs; `step`: a training step as a whole.
 
 pub mod acceptance;
 pub mod cuda;
@@ -24,6 +24,7 @@ mod network;
 mod ops;
 mod reference;
 mod score;
+mod step;
 mod threads;
 mod trainer;
 

@@ -21,6 +21,7 @@
 pub(crate) use super::element::Element;
 
 use super::dropout::Dropout;
+use super::step::Step;
 use crate::choices::loss::Formula;
 use crate::spec::{Dtype, ModelConfig, TrainSettings};
 use crate::train::{PartSeconds, TrainError};
@@ -374,6 +375,21 @@ pub(crate) trait Operations: Sized + 'static {
     /// Time spent on the parts of a step since the last call; all 0 if not measured.
     fn take_parts(&self) -> PartSeconds {
         PartSeconds::default()
+    }
+
+    /// Runs step `step` at once, if the device has recorded one with batches of the same sizes: its results are then
+    /// available from [`Operations::readings`]. If false, the operations of the step follow, then
+    /// [`Operations::end_step`].
+    fn begin_step(&self, step: &Step<'_>) -> bool {
+        let _ = step;
+        false
+    }
+
+    /// Ends a step, `complete` if none of its operations returned an error. If false, the device has recorded the
+    /// operations but could not run them: they must be called again.
+    fn end_step(&self, complete: bool) -> bool {
+        let _ = complete;
+        true
     }
 
     /// Frees unused memory; with `for_good`, memory dropped from now on is freed immediately too.

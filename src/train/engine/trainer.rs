@@ -8,6 +8,7 @@ use super::dropout::Pass;
 use super::layout::Layout;
 use super::network::{Network, upload};
 use super::ops::{AdamwStep, Clip, Grid, Kept, LossTask, LossValue, Moments, Operations};
+use super::step::Step;
 use crate::choices::loss::Formula;
 use crate::data::TrainingData;
 use crate::data::batch::{Batch, Course};
@@ -80,6 +81,25 @@ struct Validated {
     loss: f64,
     ce: f64,
     batch_mean: f64,
+}
+
+/// The update of step `step`.
+fn adamw<'a>(
+    job: &TrainJob<'_>,
+    decays: &'a [bool],
+    step: u64,
+    gradient_scale: f64,
+) -> AdamwStep<'a> {
+    let Optimizer::Adamw(adamw) = &job.train.optimizer;
+    AdamwStep {
+        step: step + 1,
+        learning_rate: learning_rate(job.train, step),
+        betas: adamw.betas,
+        eps: adamw.eps,
+        weight_decay: adamw.weight_decay,
+        decays,
+        gradient_scale,
+    }
 }
 
 /// The state of a job between steps.
@@ -171,9 +191,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         self.ops.take_parts();
         let started = Instant::now();
         let batches = self.course.micro_batches(step);
-        let losses = self.accumulate(step, &batches)?;
-        let clip = self.update(step)?;
-        let (losses, clip) = self.settled(step, &batches, losses, clip)?;
+        let (losses, clip) = self.computed(step, &batches)?;
         let train_seconds = started.elapsed().as_secs_f64();
         let parts = self.ops.take_parts();
         let total = losses.ce + losses.square;
@@ -227,6 +245,45 @@ impl<'a, O: Operations> Trainer<'a, O> {
         Ok(Some((point, timing)))
     }
 
+    /// Runs a step; returns its losses and norm.
+    fn computed(&mut self, step: u64, batches: &[Batch]) -> Result<(Losses, Clip), TrainError> {
+        for batch in batches {
+            self.network.check_batch(batch)?;
+        }
+        let whole = Step {
+            model: self.job.model,
+            batches,
+            pass: self.pass(step, 0),
+            update: adamw(self.job, &self.decays, step, 1.0),
+        };
+        let (losses, clip) = match self.ops.begin_step(&whole) {
+            true => (Losses::default(), Clip::of(0.0, None)),
+            false => {
+                let mut results = self.each(step, batches);
+                if !self.ops.end_step(results.is_ok()) {
+                    results = self.each(step, batches);
+                }
+                results?
+            }
+        };
+        self.settled(step, batches, losses, clip)
+    }
+
+    /// Calls the operations of a step.
+    fn each(&mut self, step: u64, batches: &[Batch]) -> Result<(Losses, Clip), TrainError> {
+        let losses = self.accumulate(step, batches)?;
+        Ok((losses, self.update(step)?))
+    }
+
+    fn pass(&self, step: u64, micro: usize) -> Pass {
+        Pass {
+            seed: self.job.train.seed,
+            step,
+            micro,
+            probability: self.job.model.dropout,
+        }
+    }
+
     /// Adds the gradients of all micro-batches; returns the mean of their losses.
     fn accumulate(&mut self, step: u64, batches: &[Batch]) -> Result<Losses, TrainError> {
         let scale = 1.0 / batches.len().max(1) as f64;
@@ -239,12 +296,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
                 Some(kept) => kept,
                 None => self.ops.gradients(&self.network.parameters),
             };
-            let pass = Pass {
-                seed: self.job.train.seed,
-                step,
-                micro,
-                probability: self.job.model.dropout,
-            };
+            let pass = self.pass(step, micro);
             let tape = self.ops.tape(kept)?;
             let value = self.loss(batch, Some(pass), scale, tape)?;
             self.finite(step, "train/loss", value.total())?;
@@ -290,7 +342,6 @@ impl<'a, O: Operations> Trainer<'a, O> {
         tape: T,
     ) -> Result<LossValue<O, T>, TrainError> {
         let network = &self.network;
-        network.check_batch(batch)?;
         let grid = Grid {
             sequences: batch.rows,
             length: batch.cols,
@@ -314,16 +365,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
         let limit = self.job.train.grad_clip;
         let clip = self.ops.grad_norm_clip(parameters, &mut gradients, limit)?;
         self.finite(step, "grad_norm", clip.norm)?;
-        let Optimizer::Adamw(adamw) = &self.job.train.optimizer;
-        let update = AdamwStep {
-            step: step + 1,
-            learning_rate: learning_rate(self.job.train, step),
-            betas: adamw.betas,
-            eps: adamw.eps,
-            weight_decay: adamw.weight_decay,
-            decays: &self.decays,
-            gradient_scale: clip.scale,
-        };
+        let update = adamw(self.job, &self.decays, step, clip.scale);
         let parameters = &mut self.network.parameters;
         self.ops
             .adamw_step(parameters, &mut self.moments, &mut gradients, &update)?;
@@ -343,6 +385,7 @@ impl<'a, O: Operations> Trainer<'a, O> {
             let batch = Batch::gather(set, chunk, self.job.train.ignore_index);
             let scored = batch.scored();
             if scored > 0 {
+                self.network.check_batch(&batch)?;
                 let value = self.loss(&batch, None, 1.0, NoneTape)?;
                 loss += value.total() * scored as f64;
                 ce += value.ce * scored as f64;

@@ -63,6 +63,13 @@ pub(super) fn check() -> Result<(), TrainError> {
     })
 }
 
+/// Forgets the fault of calls that the job can do without; none may have occurred before them. Returns it in
+/// words.
+pub(super) fn forgive() -> Option<String> {
+    let fault = STATE.with_borrow_mut(|state| state.fault.take());
+    fault.map(|Fault { call, code }| format!("{call} returned error {code}"))
+}
+
 fn explained(number: usize, fault: Fault) -> TrainError {
     let Fault { call, code } = fault;
     let blas = call.starts_with("cublas");
@@ -230,7 +237,7 @@ impl Nothing for *mut c_void {
 /// likewise, with at least one byte;
 /// `fill`: likewise, and skipped if there are no bytes; `read`: likewise, and the bytes at its first argument
 /// are then zeros; `free`: also after a fault, but never for null, and without causing a fault; `end`:
-/// likewise, for device numbers.
+/// likewise, for device numbers, and for what must be ended in any case.
 macro_rules! forward {
     (work, $name:ident, $($arg:ident),+) => {
         match calls(false) {
@@ -351,6 +358,12 @@ functions! {
     out driver cuModuleLoad(module: *mut Handle, file: *const c_char);
     out driver cuModuleLoadData(module: *mut Handle, image: *const c_void);
     free driver cuModuleUnload(module: Handle);
+    work driver cuStreamBeginCapture_v2(stream: Handle, mode: u32);
+    end driver cuStreamEndCapture(stream: Handle, graph: *mut Handle);
+    out driver cuGraphInstantiateWithFlags(executable: *mut Handle, graph: Handle, flags: u64);
+    work driver cuGraphLaunch(executable: Handle, stream: Handle);
+    free driver cuGraphExecDestroy(executable: Handle);
+    free driver cuGraphDestroy(graph: Handle);
     work driver cuLaunchKernel(
         function: Handle, grid_x: u32, grid_y: u32, grid_z: u32, block_x: u32, block_y: u32, block_z: u32, shared: u32, stream: Handle,
         parameters: *mut *mut c_void, extra: *mut *mut c_void

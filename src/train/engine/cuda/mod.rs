@@ -5,6 +5,7 @@
 //! * `library`: shared libraries found at run time;
 //! * `driver`: the driver's report, queried without linking against it;
 //! * `choose`: whether a device can be used, and why not;
+//! * `graphs`: whether steps become CUDA graphs, and how many did;
 //! * `launches`: recorded kernel launches;
 //! * `sizes`: the GPU memory of a training run.
 //!
@@ -29,6 +30,7 @@ mod driver;
 mod emulator;
 #[cfg(any(test, feature = "cuda"))]
 mod fused;
+pub(crate) mod graphs;
 #[cfg_attr(
     not(any(test, feature = "cuda")),
     expect(dead_code, reason = "a build without CUDA support runs none")

@@ -123,6 +123,37 @@ fn find(name: &str, finer: bool) -> Option<(Library, Kernel)> {
     within(Kernels::own(finer)).or_else(|| within(Kernels::Stock))
 }
 
+/// Copies of a kernel's parameters, as a launch makes them.
+pub(super) unsafe fn copied(
+    name: &str,
+    finer: bool,
+    parameters: *mut *mut c_void,
+) -> Vec<Vec<u64>> {
+    type Parameter = unsafe extern "C" fn(c_int) -> usize;
+    let library = library(Kernels::own(finer));
+    // SAFETY: every kernel of the project has this function, of this type.
+    let size: Option<Parameter> =
+        library.and_then(|library| unsafe { library.function(&format!("{name}__parameter")) });
+    let Some(size) = size else { return Vec::new() };
+    let copy = |index: usize| {
+        // SAFETY: it only looks up a number.
+        let bytes = unsafe { size(index as c_int) };
+        let mut words = vec![0u64; bytes.div_ceil(8)];
+        if bytes > 0 {
+            // SAFETY: the kernel has this parameter, with this size.
+            unsafe {
+                let from = (*parameters.add(index)).cast::<u8>();
+                std::ptr::copy_nonoverlapping(from, words.as_mut_ptr().cast(), bytes);
+            }
+        }
+        words
+    };
+    (0..)
+        .map(copy)
+        .take_while(|words| !words.is_empty())
+        .collect()
+}
+
 type Widen = unsafe extern "C" fn(u16) -> f32;
 type Round = unsafe extern "C" fn(f32) -> u16;
 

@@ -8,6 +8,7 @@
 //! shapes that no test could train.
 
 pub(super) mod compiled;
+mod graphs;
 mod products;
 mod stock;
 #[cfg(feature = "cuda")]
@@ -58,6 +59,13 @@ pub(super) struct Emulated {
     pub(super) pinned: Vec<Vec<u64>>,
     pub(super) memory: BTreeMap<u64, Vec<u64>>,
     pub(super) sizes: BTreeMap<u64, usize>,
+    /// What is being recorded; graphs by handle, and the last handle; how often one was started.
+    pub(super) recording: Option<graphs::Recording>,
+    pub(super) graphs: BTreeMap<usize, graphs::Recording>,
+    pub(super) last_graph: usize,
+    pub(super) graph_launches: u64,
+    /// The stream of cuBLAS, and whether it has a workspace there.
+    pub(super) blas: (usize, bool),
 }
 
 impl Emulated {
@@ -118,6 +126,10 @@ unsafe fn allocate(address: *mut u64, bytes: usize) -> u32 {
     if bytes == 0 {
         return nonsense("an allocation of no bytes".to_owned());
     }
+    let refused = graphs::outside();
+    if refused != 0 {
+        return refused;
+    }
     look(|gpu| {
         if gpu.capacity.is_some_and(|most| gpu.in_use() + bytes > most) {
             return 2;
@@ -145,6 +157,10 @@ unsafe fn allocate(address: *mut u64, bytes: usize) -> u32 {
 }
 
 fn free(address: u64) -> u32 {
+    let refused = graphs::outside();
+    if refused != 0 {
+        return refused;
+    }
     let known = look(|gpu| {
         gpu.sizes.remove(&address).is_some() && (gpu.dry || gpu.memory.remove(&address).is_some())
     });
@@ -157,11 +173,30 @@ fn free(address: u64) -> u32 {
     }
 }
 
-unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize, on_gpu: [Option<u64>; 2]) -> u32 {
+/// A copy on a stream, or one for which the host waits.
+unsafe fn copy(
+    stream: Option<Handle>,
+    to: *mut u8,
+    from: *const u8,
+    bytes: usize,
+    on_gpu: [Option<u64>; 2],
+) -> u32 {
     let failed = called();
     if failed != 0 {
         return failed;
     }
+    let (stream, refused) = match stream {
+        Some(stream) => (stream, 0),
+        None => (std::ptr::null_mut(), graphs::outside()),
+    };
+    if refused != 0 {
+        return refused;
+    }
+    // SAFETY: as the caller promises; what is recorded stays until it has run.
+    graphs::issue(stream, move || unsafe { transfer(to, from, bytes, on_gpu) })
+}
+
+unsafe fn transfer(to: *mut u8, from: *const u8, bytes: usize, on_gpu: [Option<u64>; 2]) -> u32 {
     look(|gpu| {
         gpu.copies += 1;
         gpu.moved += bytes as u64;
@@ -191,7 +226,7 @@ unsafe extern "C" fn launch(
     block_y: u32,
     block_z: u32,
     _: u32,
-    _: Handle,
+    stream: Handle,
     parameters: *mut *mut c_void,
     _: *mut *mut c_void,
 ) -> u32 {
@@ -207,6 +242,24 @@ unsafe extern "C" fn launch(
     let name = name.to_str().unwrap_or_default();
     // SAFETY: the fused engine gives the parameters that its kernel of this name has; others are not looked at.
     let moved = unsafe { traffic::bytes(name, [grid_x, grid_y], parameters) };
+    let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
+    // SAFETY: as the caller promises.
+    unsafe {
+        match graphs::is_recording() {
+            true => graphs::record(stream, name, moved, [grid, block], parameters),
+            false => execute(name, moved, grid, block, parameters),
+        }
+    }
+}
+
+/// Runs a kernel that reads and writes `moved` bytes.
+unsafe fn execute(
+    name: &str,
+    moved: u64,
+    grid: [u32; 3],
+    block: [u32; 3],
+    parameters: *mut *mut c_void,
+) -> u32 {
     look(|gpu| {
         *gpu.launches.entry(name.to_owned()).or_default() += 1;
         gpu.moved += moved;
@@ -214,7 +267,6 @@ unsafe extern "C" fn launch(
     if look(|gpu| gpu.dry) {
         return 0;
     }
-    let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
     let finer = look(|gpu| gpu.finer);
     // SAFETY: the engines give the parameters that their kernel of this name has.
     let ran = unsafe { compiled::run(name, finer, grid, block, parameters) };
@@ -286,27 +338,50 @@ macro_rules! does {
     }};
 }
 
-unsafe fn upload(to: u64, from: *const c_void, bytes: usize) -> u32 {
+unsafe fn upload(stream: Option<Handle>, to: u64, from: *const c_void, bytes: usize) -> u32 {
     look(|gpu| gpu.uploaded += bytes);
-    // SAFETY: `copy` checks the GPU's side.
-    unsafe { copy(to as *mut u8, from.cast(), bytes, [Some(to), None]) }
+    // SAFETY: `transfer` checks the GPU's side.
+    unsafe { copy(stream, to as *mut u8, from.cast(), bytes, [Some(to), None]) }
 }
 
-unsafe fn download(to: *mut c_void, from: u64, bytes: usize) -> u32 {
+unsafe fn download(stream: Option<Handle>, to: *mut c_void, from: u64, bytes: usize) -> u32 {
+    look(|gpu| gpu.downloaded += bytes);
+    // SAFETY: `transfer` checks the GPU's side.
+    unsafe {
+        copy(
+            stream,
+            to.cast(),
+            from as *const u8,
+            bytes,
+            [None, Some(from)],
+        )
+    }
+}
+
+/// Notes that the next call waits.
+fn waits() {
     look(|gpu| {
-        gpu.downloaded += bytes;
         gpu.waits += 1;
         gpu.last_wait = gpu.calls + 1;
     });
-    // SAFETY: `copy` checks the GPU's side.
-    unsafe { copy(to.cast(), from as *const u8, bytes, [None, Some(from)]) }
 }
 
-unsafe fn fill(at: u64, byte: u8, bytes: usize) -> u32 {
+fn fill(stream: Option<Handle>, at: u64, byte: u8, bytes: usize) -> u32 {
     let failed = called();
     if failed != 0 {
         return failed;
     }
+    let (stream, refused) = match stream {
+        Some(stream) => (stream, 0),
+        None => (std::ptr::null_mut(), graphs::outside()),
+    };
+    if refused != 0 {
+        return refused;
+    }
+    graphs::issue(stream, move || filled(at, byte, bytes))
+}
+
+fn filled(at: u64, byte: u8, bytes: usize) -> u32 {
     look(|gpu| {
         gpu.copies += 1;
         gpu.moved += bytes as u64;
@@ -346,16 +421,28 @@ static CALLS: Calls = Calls {
     cuStreamCreate: does!(|stream: *mut Handle, _flags: u32| handle(stream)),
     cuStreamDestroy_v2: freed!(Handle),
     cuStreamSynchronize: does!(|_stream: Handle| {
-        look(|gpu| gpu.waits += 1);
-        called()
+        waits();
+        match called() {
+            0 => graphs::outside(),
+            failed => failed,
+        }
     }),
+    cuStreamBeginCapture_v2: graphs::begin,
+    cuStreamEndCapture: graphs::end,
+    cuGraphInstantiateWithFlags: graphs::instantiate,
+    cuGraphLaunch: graphs::launch,
+    cuGraphExecDestroy: graphs::destroy,
+    cuGraphDestroy: graphs::destroy,
     cuStreamWaitEvent: nothing!(Handle, Handle, u32),
     cuMemAllocAsync: does!(|at: *mut u64, bytes: usize, _stream: Handle| allocate(at, bytes)),
     cuMemAlloc_v2: does!(|at: *mut u64, bytes: usize| allocate(at, bytes)),
     cuMemFreeAsync: does!(|at: u64, _stream: Handle| free(at)),
     cuMemFree_v2: does!(|at: u64| free(at)),
     cuMemAllocHost_v2: does!(|at: *mut Handle, bytes: usize| {
-        let failed = called();
+        let failed = match called() {
+            0 => graphs::outside(),
+            failed => failed,
+        };
         if failed == 0 {
             let mut words = vec![u64::MAX; bytes.div_ceil(8)];
             at.write(words.as_mut_ptr().cast());
@@ -383,8 +470,9 @@ static CALLS: Calls = Calls {
         total.write(all);
         called()
     }),
-    cuMemcpyDtoDAsync_v2: does!(|to: u64, from: u64, bytes: usize, _stream: Handle| {
+    cuMemcpyDtoDAsync_v2: does!(|to: u64, from: u64, bytes: usize, stream: Handle| {
         copy(
+            Some(stream),
             to as *mut u8,
             from as *const u8,
             bytes,
@@ -393,27 +481,33 @@ static CALLS: Calls = Calls {
     }),
     cuMemcpyDtoD_v2: does!(|to: u64, from: u64, bytes: usize| {
         copy(
+            None,
             to as *mut u8,
             from as *const u8,
             bytes,
             [Some(to), Some(from)],
         )
     }),
-    cuMemcpyDtoHAsync_v2: does!(
-        |to: *mut c_void, from: u64, bytes: usize, _stream: Handle| download(to, from, bytes)
-    ),
-    cuMemcpyDtoH_v2: does!(|to: *mut c_void, from: u64, bytes: usize| download(to, from, bytes)),
+    cuMemcpyDtoHAsync_v2: does!(|to: *mut c_void, from: u64, bytes: usize, stream: Handle| {
+        download(Some(stream), to, from, bytes)
+    }),
+    cuMemcpyDtoH_v2: does!(|to: *mut c_void, from: u64, bytes: usize| {
+        waits();
+        download(None, to, from, bytes)
+    }),
     cuMemcpyHtoDAsync_v2: does!(
-        |to: u64, from: *const c_void, bytes: usize, _stream: Handle| upload(to, from, bytes)
+        |to: u64, from: *const c_void, bytes: usize, stream: Handle| {
+            upload(Some(stream), to, from, bytes)
+        }
     ),
     cuMemcpyHtoD_v2: does!(|to: u64, from: *const c_void, bytes: usize| {
-        look(|gpu| gpu.waits += 1);
-        upload(to, from, bytes)
+        waits();
+        upload(None, to, from, bytes)
     }),
-    cuMemsetD8Async: does!(|at: u64, byte: u8, bytes: usize, _stream: Handle| fill(
-        at, byte, bytes
-    )),
-    cuMemsetD8_v2: does!(|at: u64, byte: u8, bytes: usize| fill(at, byte, bytes)),
+    cuMemsetD8Async: does!(|at: u64, byte: u8, bytes: usize, stream: Handle| {
+        fill(Some(stream), at, byte, bytes)
+    }),
+    cuMemsetD8_v2: does!(|at: u64, byte: u8, bytes: usize| fill(None, at, byte, bytes)),
     cuModuleGetFunction: get_function,
     cuModuleLoad: does!(|module: *mut Handle, _file: *const c_char| handle(module)),
     cuModuleLoadData: does!(|module: *mut Handle, _image: *const c_void| handle(module)),
@@ -421,13 +515,21 @@ static CALLS: Calls = Calls {
     cuLaunchKernel: launch,
     cublasCreate_v2: handle,
     cublasDestroy_v2: freed!(Handle),
-    cublasSetStream_v2: nothing!(Handle, Handle),
+    cublasSetStream_v2: does!(|_handle: Handle, stream: Handle| {
+        // As the real one, it takes the workspace away.
+        look(|gpu| gpu.blas = (stream.addr(), false));
+        called()
+    }),
     cublasSetWorkspace_v2: does!(|_handle: Handle, workspace: Handle, bytes: usize| {
         match called() {
             0 if !is_allocated(workspace as u64, bytes) => {
                 nonsense("a workspace that is not allocated".to_owned())
             }
-            code => code,
+            0 => {
+                look(|gpu| gpu.blas.1 = true);
+                0
+            }
+            failed => failed,
         }
     }),
     cublasGemmEx: products::gemm_ex,

@@ -1,6 +1,6 @@
 //! cuBLAS: products in f32 and of bfloat16, as loops.
 
-use super::{Handle, called, compiled, is_allocated, look, nonsense};
+use super::{Handle, called, compiled, graphs, is_allocated, look, nonsense};
 use std::ffi::{c_int, c_void};
 
 #[allow(clippy::too_many_arguments, reason = "as cuBLAS has it")]
@@ -28,7 +28,6 @@ pub(super) unsafe extern "C" fn sgemm_batched(
     if failed != 0 {
         return failed;
     }
-    look(|gpu| gpu.products += 1);
     let product = Product {
         transposed: [a_op == 1, b_op == 1],
         sizes: [m, n, k].map(|size| size as usize),
@@ -36,19 +35,18 @@ pub(super) unsafe extern "C" fn sgemm_batched(
         strides: [stride_a, stride_b, stride_c].map(|size| size as usize),
         count: count as usize,
     };
-    // SAFETY: both factors are of the host; the caller promises the rest, which `fits` checks against the allocations.
-    unsafe {
-        multiply(
-            &product,
-            [*alpha, *beta],
-            [a as u64, b as u64, c as u64],
-            [false; 3],
-        )
-    }
+    // SAFETY: both factors are of the host.
+    let factors = unsafe { [*alpha, *beta] };
+    multiply(product, factors, [a as u64, b as u64, c as u64], [false; 3])
 }
 
 /// Carries out a product; `low`: which of the three matrices are bfloat16.
-unsafe fn multiply(product: &Product, factors: [f32; 2], at: [u64; 3], low: [bool; 3]) -> u32 {
+fn multiply(product: Product, factors: [f32; 2], at: [u64; 3], low: [bool; 3]) -> u32 {
+    graphs::product(move || multiplied(&product, factors, at, low))
+}
+
+fn multiplied(product: &Product, factors: [f32; 2], at: [u64; 3], low: [bool; 3]) -> u32 {
+    look(|gpu| gpu.products += 1);
     if !product.fits(at, low, is_allocated) {
         return nonsense(format!("a product beyond its matrices: {product:?}"));
     }
@@ -86,7 +84,6 @@ pub(super) unsafe extern "C" fn gemm_ex(
     if failed != 0 {
         return failed;
     }
-    look(|gpu| gpu.products += 1);
     let known = |kind: u32| kind == 0 || kind == 14;
     if compute != 68 || ![a_type, b_type, c_type].into_iter().all(known) || a_type != b_type {
         return nonsense(format!(
@@ -100,15 +97,10 @@ pub(super) unsafe extern "C" fn gemm_ex(
         strides: [0; 3],
         count: 1,
     };
-    // SAFETY: both factors are of the host; `multiply` checks the rest.
-    unsafe {
-        multiply(
-            &product,
-            [*alpha.cast(), *beta.cast()],
-            [a as u64, b as u64, c as u64],
-            [a_type, b_type, c_type].map(|kind| kind == 14),
-        )
-    }
+    // SAFETY: both factors are of the host.
+    let factors = unsafe { [*alpha.cast(), *beta.cast()] };
+    let low = [a_type, b_type, c_type].map(|kind| kind == 14);
+    multiply(product, factors, [a as u64, b as u64, c as u64], low)
 }
 
 #[allow(clippy::too_many_arguments, reason = "as cuBLAS has it")]

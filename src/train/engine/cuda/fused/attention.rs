@@ -4,7 +4,6 @@
 //! Shapes in the comments: B sequences of T positions in N rows, D = dim, H query heads and K key/value heads of Dh.
 
 use super::gpu::{Gpu, launch};
-use super::layers::Masks;
 use super::linear::Parameters;
 use super::memory::{Buffer, Kind};
 use super::{CudaFused, Gives, number};
@@ -140,7 +139,7 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
     let tiles = grid.length.div_ceil(tiling.rows);
     let (n_heads, n_kv_heads, dim) = (heads.n_heads, heads.n_kv_heads, heads.dim());
     let name = move |gpu: &Gpu, part: &str| gpu.typed(&format!("{part}_{}", tiling.padded));
-    let masks = Masks::from(dropout);
+    let (masks, stream) = gpu.masks(dropout);
     let qkv = gpu.projected(&x.values, layer, rows); // (N, D) -> (N, (H + 2 K) Dh)
     gpu.add_bias(&qkv, layer, rows); // (N, (H + 2 K) Dh)
     if let Some(rope) = &rope {
@@ -160,7 +159,8 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
         lse.at,
         tiles as i32,
         shape,
-        masks
+        masks,
+        stream
     );
     let kept = Rc::clone(&y);
     let (y, output) = ops.matrix(y, Kind::Activation, (rows, dim))?;
@@ -200,7 +200,8 @@ pub(super) fn attention<T: Tape<f32, Cpu>>(
                     gradients.at,
                     tiles as i32,
                     shape,
-                    masks
+                    masks,
+                    stream
                 );
             }
             if let Some(rope) = &rope {

@@ -41,7 +41,7 @@ fn copied(number: usize) -> Result<f64, TrainError> {
         let (from, to) = (gpu.zeros(floats), gpu.zeros(floats));
         let seconds = timed(&gpu, to.at, || {
             // SAFETY: both buffers have this many bytes.
-            unsafe { api::cuMemcpyDtoD_v2(to.at, from.at, 4 * floats) };
+            unsafe { api::cuMemcpyDtoDAsync_v2(to.at, from.at, 4 * floats, gpu.stream) };
         });
         api::check()?;
         if seconds > LONG || floats >= 1 << 28 {

@@ -3,12 +3,14 @@
 
 use super::super::api::{self, Handle};
 use super::super::sizes::WORKSPACE;
+use super::super::traffic::{self, Work};
+use super::graph::{Script, Word};
 use super::memory::{Buffer, Pool, Staging, Table};
 use super::profile;
 use crate::spec::Dtype;
 use crate::train::TrainError;
 use crate::train::engine::fused::memory::Sizes;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_int, c_void};
 use std::rc::Rc;
@@ -32,10 +34,16 @@ pub(super) struct Gpu {
     functions: RefCell<BTreeMap<String, Handle>>,
     module: Handle,
     blas: Handle,
+    /// The stream of all calls. It does not wait for other streams, not even for the default one.
+    pub(super) stream: Handle,
     _workspace: Buffer,
     staging: RefCell<Staging>,
     sizes: Sizes,
-    pool: Rc<Pool>,
+    pub(super) pool: Rc<Pool>,
+    /// While a step is recorded: what it sends.
+    pub(super) script: RefCell<Option<Script>>,
+    /// The work of the current step so far.
+    pub(super) work: Cell<Work>,
 }
 
 /// A value as a kernel's parameter; it must outlive the launch, which copies it.
@@ -90,12 +98,17 @@ impl Gpu {
     /// The GPU cannot be used.
     pub(super) fn open(number: usize, dtype: Dtype) -> Result<Self, TrainError> {
         api::enter(number);
+        const NON_BLOCKING: u32 = 1;
         let (mut module, mut blas) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let mut stream = std::ptr::null_mut();
         let pool = Rc::new(Pool::default());
         // SAFETY: the image is static; the handles outlive the calls.
         unsafe {
             api::cuModuleLoadData(&raw mut module, IMAGE.as_ptr().cast());
+            api::cuStreamCreate(&raw mut stream, NON_BLOCKING);
             api::cublasCreate_v2(&raw mut blas);
+            // This also takes its workspace away.
+            api::cublasSetStream_v2(blas, stream);
         }
         let workspace = pool.buffer(WORKSPACE);
         let at = std::ptr::with_exposed_provenance_mut(workspace.at as usize);
@@ -107,10 +120,13 @@ impl Gpu {
             functions: RefCell::default(),
             module,
             blas,
+            stream,
             _workspace: workspace,
             staging: RefCell::default(),
             sizes: Sizes::default(),
             pool,
+            script: RefCell::default(),
+            work: Cell::default(),
         };
         api::check().map(|()| gpu)
     }
@@ -119,7 +135,8 @@ impl Gpu {
     /// first.
     pub(super) fn begin_pass(&self, rows: usize) {
         self.table.borrow_mut().begin_pass();
-        if self.sizes.crowded_by(rows) {
+        // Nothing can be freed while a step is recorded.
+        if self.sizes.crowded_by(rows) && self.script.borrow().is_none() {
             self.pool.clear();
         }
     }
@@ -153,7 +170,7 @@ impl Gpu {
     pub(super) fn zeros(&self, len: usize) -> Rc<Buffer> {
         let buffer = self.floats(len);
         // SAFETY: the buffer is large enough.
-        unsafe { api::cuMemsetD8_v2(buffer.at, 0, 4 * len) };
+        unsafe { api::cuMemsetD8Async(buffer.at, 0, 4 * len, self.stream) };
         buffer
     }
 
@@ -182,14 +199,23 @@ impl Gpu {
             function
         });
         let (x, y) = (blocks.0 as u32, blocks.1 as u32);
-        let (stream, extra) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let (stream, extra) = (self.stream, std::ptr::null_mut());
         let parameters = parameters.as_mut_ptr();
+        // SAFETY: as promised by the caller.
+        self.add_work(unsafe { traffic::bytes(name, [x, y], parameters) });
         // SAFETY: as promised by the caller; the driver copies the parameters.
-        profile::launch(name, [x, y], parameters, || unsafe {
+        profile::launch(name, [x, y], parameters, stream, || unsafe {
             api::cuLaunchKernel(
                 function, x, y, 1, threads, 1, 1, 0, stream, parameters, extra,
             );
         });
+    }
+
+    fn add_work(&self, bytes: u64) {
+        let mut work = self.work.get();
+        work.calls += 1;
+        work.bytes += bytes;
+        self.work.set(work);
     }
 
     /// `to (+)= a · b`: `to` is `(rows, columns)` row-major, of activations or (`wide`) in f32; `inner` is the length of the sums.
@@ -214,9 +240,11 @@ impl Gpu {
             if self.low { 2 } else { 4 },
             if self.low && !wide { 2 } else { 4 },
         ];
+        let result = rows * columns * bytes[1] * if add { 2 } else { 1 };
+        self.add_work(((rows + columns) * inner * bytes[0] + result) as u64);
         // cuBLAS has columns first: its first factor is our second one.
         // SAFETY: the factors and the result have these sizes; the numbers by address are of the host and read in the call.
-        profile::product([rows, columns, inner], bytes, || unsafe {
+        profile::product([rows, columns, inner], bytes, self.stream, || unsafe {
             if self.low {
                 api::cublasGemmEx(
                     self.blas,
@@ -273,32 +301,47 @@ impl Gpu {
         );
     }
 
-    /// Copies small data to the GPU without waiting for it.
-    pub(super) fn send<T: Copy>(&self, values: &[T]) -> Rc<Buffer> {
+    /// Copies small data to the GPU without waiting for it. While a step is recorded, the data is already there.
+    pub(super) fn send<T: Word>(&self, values: &[T]) -> Rc<Buffer> {
+        if let Some(script) = &mut *self.script.borrow_mut() {
+            return Rc::new(Buffer::within(script.next(values)));
+        }
+        let buffer = self.bytes(size_of_val(values));
+        self.send_to(buffer.at, values);
+        buffer
+    }
+
+    /// Copies small data to address `to` without waiting for it.
+    pub(super) fn send_to<T: Copy>(&self, to: u64, values: &[T]) {
         let bytes = size_of_val(values);
-        let buffer = self.bytes(bytes);
-        let Some(room) = (bytes > 0)
-            .then(|| self.staging.borrow_mut().room(bytes))
-            .flatten()
-        else {
-            return buffer;
+        if bytes == 0 {
+            return;
+        }
+        self.add_work(bytes as u64);
+        let Some(room) = self.staging.borrow_mut().room(bytes) else {
+            return;
         };
         // SAFETY: both are large enough; the host memory is not overwritten before the GPU has read it.
         unsafe {
             std::ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), room.cast(), bytes);
-            api::cuMemcpyHtoDAsync_v2(buffer.at, room, bytes, std::ptr::null_mut());
+            api::cuMemcpyHtoDAsync_v2(to, room, bytes, self.stream);
         }
+    }
+
+    /// Copies numbers to the GPU, for the whole job.
+    pub(super) fn upload(&self, values: &[f32]) -> Rc<Buffer> {
+        let buffer = Rc::new(self.pool.lasting(size_of_val(values)));
+        self.upload_to(buffer.at, values);
         buffer
     }
 
-    /// Copies numbers to the GPU.
-    pub(super) fn upload(&self, values: &[f32]) -> Rc<Buffer> {
-        let buffer = self.floats(values.len());
-        // SAFETY: the buffer is large enough.
+    /// Copies numbers to address `to`; waits for it.
+    pub(super) fn upload_to<T: Copy>(&self, to: u64, values: &[T]) {
+        // SAFETY: there is room for them; they are read before this returns.
         unsafe {
-            api::cuMemcpyHtoD_v2(buffer.at, values.as_ptr().cast(), size_of_val(values));
+            api::cuMemcpyHtoDAsync_v2(to, values.as_ptr().cast(), size_of_val(values), self.stream);
+            api::cuStreamSynchronize(self.stream);
         }
-        buffer
     }
 
     /// Downloads `len` numbers; waits until the GPU has finished all work.
@@ -306,7 +349,10 @@ impl Gpu {
         let mut values = vec![T::default(); len];
         let bytes = size_of_val(&values[..]);
         // SAFETY: the vector is large enough.
-        unsafe { api::cuMemcpyDtoH_v2(values.as_mut_ptr().cast(), at, bytes) };
+        unsafe {
+            api::cuMemcpyDtoHAsync_v2(values.as_mut_ptr().cast(), at, bytes, self.stream);
+            api::cuStreamSynchronize(self.stream);
+        }
         self.staging.borrow_mut().reuse();
         values
     }
@@ -317,6 +363,7 @@ impl Drop for Gpu {
         // SAFETY: made in `open` and not used after this.
         unsafe {
             api::cublasDestroy_v2(self.blas);
+            api::cuStreamDestroy_v2(self.stream);
             api::cuModuleUnload(self.module);
         }
     }

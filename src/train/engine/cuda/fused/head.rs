@@ -24,11 +24,10 @@ struct Terms {
     correct: f32,
     near: f32,
     target: f32,
-    factor: f32,
 }
 
 impl Terms {
-    fn new(task: &LossTask<'_>, factor: f64) -> Self {
+    fn new(task: &LossTask<'_>) -> Self {
         let square = task.formula.square;
         let number = |of: Option<f64>| of.unwrap_or(0.0) as f32;
         Self {
@@ -39,7 +38,6 @@ impl Terms {
             correct: number(square.map(|term| term.correct)),
             near: number(square.map(|term| term.near)),
             target: number(square.map(|term| term.target)),
-            factor: factor as f32,
         }
     }
 }
@@ -66,8 +64,13 @@ impl Late {
         self.room.at
     }
 
+    /// Forgets what was to be read.
+    pub(super) fn forget(&self) {
+        self.counted.take();
+    }
+
     /// The address for the sums of the next micro-batch, which has `counted` scored targets.
-    fn next(&self, counted: usize) -> u64 {
+    pub(super) fn next(&self, counted: usize) -> u64 {
         let mut all = self.counted.borrow_mut();
         all.push(counted);
         self.room.at + 16 * all.len() as u64
@@ -83,6 +86,15 @@ impl Late {
             losses: losses.map(|(count, sums)| means(sums, *count)).collect(),
         }
     }
+}
+
+/// The targets of the rows, -1 where they do not count, and the bits of the factor of all gradients.
+pub(super) fn wanted(targets: &[u32], mask: &[bool], scale: f64) -> Vec<i32> {
+    let counted = mask.iter().filter(|counts| **counts).count();
+    let factor = (scale / counted as f64) as f32;
+    let each = targets.iter().zip(mask);
+    let each = each.map(|(target, counts)| if *counts { *target as i32 } else { -1 });
+    each.chain([factor.to_bits() as i32]).collect()
 }
 
 fn means(sums: &[f64], counted: usize) -> [f64; 2] {
@@ -118,12 +130,9 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
         }
         return Ok(here([0.0; 2], tape));
     }
-    let targets = task.targets.iter().zip(task.mask);
-    let targets: Vec<i32> = targets
-        .map(|(target, counts)| if *counts { *target as i32 } else { -1 })
-        .collect();
-    let targets = gpu.send(&targets);
-    let terms = Terms::new(task, task.scale / counted as f64);
+    let targets = gpu.send(&wanted(task.targets, task.mask, task.scale));
+    let factor = targets.at + 4 * rows as u64;
+    let terms = Terms::new(task);
     let element = if gpu.low { 2 } else { 4 };
     let most = (CHUNK / (element * classes)).clamp(1, rows);
     let logits = gpu.activations(most * classes); // (n, V), n rows at a time
@@ -146,7 +155,8 @@ pub(super) fn loss<T: Tape<f32, Cpu>>(
             at(8, losses.at),
             width,
             i32::from(T::OWNS_TAPE),
-            terms
+            terms,
+            factor
         );
         if T::OWNS_TAPE {
             let to_part = at(element * dim, to_x.at);

@@ -23,23 +23,36 @@ pub(super) struct Masks {
     scale: f32,
 }
 
-impl From<Option<Dropout>> for Masks {
-    fn from(dropout: Option<Dropout>) -> Self {
-        dropout.map_or_else(Self::default, |dropout| {
-            let (key, high, threshold) = dropout.address();
-            Self {
-                key,
-                high,
-                threshold,
-                scale: dropout.scale() as f32,
-            }
-        })
+/// The key and upper counter words of a mask's stream, as kernels read them from memory.
+pub(super) fn stream(dropout: &Dropout) -> [u32; 4] {
+    let ([a, b], [c, d], _) = dropout.address();
+    [a, b, c, d]
+}
+
+impl Gpu {
+    /// Dropout as kernels take it, and the address of its stream: while a step is recorded, the stream is in
+    /// memory; otherwise it is in the first part, and the address is 0.
+    pub(super) fn masks(&self, dropout: Option<Dropout>) -> (Masks, u64) {
+        let Some(dropout) = dropout else {
+            return (Masks::default(), 0);
+        };
+        let (key, high, threshold) = dropout.address();
+        let masks = Masks {
+            key,
+            high,
+            threshold,
+            scale: dropout.scale() as f32,
+        };
+        let is_recorded = self.script.borrow().is_some();
+        // Memory of the graph, which outlives the step.
+        let sent = is_recorded.then(|| self.send(&stream(&dropout)).at);
+        (masks, sent.unwrap_or(0))
     }
 }
 
-/// Adds the rows of `gy` (N, D) to the rows of a table's gradient selected by their ids; the rows of one id are
-/// added in order, by one block.
-fn add_rows(gpu: &Gpu, gy: u64, ids: &[i32], table: (usize, usize), columns: usize, masks: Masks) {
+/// Rows sorted by their ids: the order of the rows, where each run of equal ids starts (empty runs follow), and
+/// its id. As large for every batch with this number of rows.
+pub(super) fn runs(ids: &[i32]) -> Vec<i32> {
     let mut order: Vec<i32> = (0..ids.len() as i32).collect();
     order.sort_by_key(|&row| ids[row as usize]);
     let (mut starts, mut keys) = (Vec::new(), Vec::new());
@@ -50,19 +63,29 @@ fn add_rows(gpu: &Gpu, gy: u64, ids: &[i32], table: (usize, usize), columns: usi
             keys.push(id);
         }
     }
-    let blocks = keys.len();
-    starts.push(ids.len() as i32);
-    // One upload, of the same size for every batch with this number of rows.
-    starts.resize(ids.len() + 1, 0);
+    starts.resize(ids.len() + 1, ids.len() as i32);
     keys.resize(ids.len(), 0);
-    let lists = gpu.send(&[order, starts, keys].concat());
+    [order, starts, keys].concat()
+}
+
+/// Adds the rows of `gy` (N, D) to the rows of a table's gradient selected by their ids; the rows of one id are
+/// added in order, by one block.
+fn add_rows(
+    gpu: &Gpu,
+    gy: u64,
+    ids: &[i32],
+    table: (usize, usize),
+    columns: usize,
+    (masks, stream): (Masks, u64),
+) {
+    let lists = gpu.send(&runs(ids));
     let starts = lists.at + 4 * ids.len() as u64;
     let keys = starts + 4 * (ids.len() as u64 + 1);
     let to = gpu.gradient(table.0, table.1);
     launch!(
         gpu,
         "embed_backward",
-        (blocks, 1),
+        (ids.len(), 1),
         128,
         gy,
         lists.at,
@@ -70,7 +93,8 @@ fn add_rows(gpu: &Gpu, gy: u64, ids: &[i32], table: (usize, usize), columns: usi
         keys,
         to.at,
         columns as i32,
-        masks
+        masks,
+        stream
     );
 }
 
@@ -85,7 +109,7 @@ pub(super) fn embed<T: Tape<f32, Cpu>>(
     let gpu = &ops.gpu;
     gpu.begin_pass(ids.len());
     let &(classes, dim) = tokens.shape();
-    let masks = Masks::from(dropout);
+    let (masks, stream) = gpu.masks(dropout);
     let whole = |&id: &u32| id as i32;
     let ids: Vec<i32> = ids.iter().map(whole).collect();
     let places: Vec<i32> = positions.map_or_else(Vec::new, |(_, at)| {
@@ -110,16 +134,17 @@ pub(super) fn embed<T: Tape<f32, Cpu>>(
         place_at.at,
         y.at,
         dim as i32,
-        masks
+        masks,
+        stream
     );
     let (y, output) = ops.matrix(y, Kind::Stream, (ids.len(), dim))?;
     if T::OWNS_TAPE {
         let (gpu, tokens) = (Rc::clone(gpu), (number(tokens), classes * dim));
         tape.add_backward_op(move |_| {
             let gy = gpu.taken(output, ids.len() * dim); // (N, D)
-            add_rows(&gpu, gy.at, &ids, tokens, dim, masks); // (N, D) -> (V, D)
+            add_rows(&gpu, gy.at, &ids, tokens, dim, (masks, stream)); // (N, D) -> (V, D)
             if let Some(table) = table {
-                add_rows(&gpu, gy.at, &places, table, dim, masks); // (N, D) -> (P, D)
+                add_rows(&gpu, gy.at, &places, table, dim, (masks, stream)); // (N, D) -> (P, D)
             }
             Ok(())
         });
@@ -280,7 +305,7 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
     let residual_number = number(residual);
     let residual = gpu.table.borrow_mut().take(residual_number);
     let (columns, len) = (layer.outputs as i32, rows * layer.outputs);
-    let masks = Masks::from(dropout);
+    let (masks, stream) = gpu.masks(dropout);
     let z = gpu.projected(&x.values, layer, rows); // (N, I) -> (N, O)
     let y = gpu.floats(len); // (N, O)
     let (name, bias) = (gpu.typed("residual_forward"), gpu.address(layer.bias));
@@ -295,7 +320,8 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
         residual.at,
         y.at,
         columns,
-        masks
+        masks,
+        stream
     );
     drop((z, residual));
     let (y, output) = ops.matrix(y, Kind::Stream, (rows, layer.outputs))?;
@@ -308,7 +334,17 @@ pub(super) fn linear_residual<T: Tape<f32, Cpu>>(
                 _ => {
                     let gz = gpu.activations(len);
                     let name = gpu.typed("residual_backward");
-                    launch!(gpu, &name, (rows, 1), 128, gy.at, gz.at, columns, masks); // (N, O) -> (N, O)
+                    launch!(
+                        gpu,
+                        &name,
+                        (rows, 1),
+                        128,
+                        gy.at,
+                        gz.at,
+                        columns,
+                        masks,
+                        stream
+                    ); // (N, O) -> (N, O)
                     gz
                 }
             };

@@ -55,7 +55,8 @@ impl Gpu {
         if let Some(low) = self.table.borrow().low(parameter) {
             return low.at;
         }
-        let low = self.rounded(values.at, len);
+        let low = Rc::new(self.pool.lasting(2 * len));
+        self.round(values.at, low.at, len);
         self.table.borrow_mut().set_low(parameter, Rc::clone(&low));
         low.at
     }
@@ -63,16 +64,20 @@ impl Gpu {
     /// A copy of numbers rounded to bfloat16.
     pub(super) fn rounded(&self, values: u64, len: usize) -> Rc<Buffer> {
         let low = self.activations(len);
+        self.round(values, low.at, len);
+        low
+    }
+
+    fn round(&self, values: u64, low: u64, len: usize) {
         launch!(
             self,
             "to_low",
             (len.div_ceil(256), 1),
             256,
             values,
-            low.at,
+            low,
             len as u64
         );
-        low
     }
 
     /// Takes the input of an operation's product.

@@ -6,48 +6,110 @@
 
 use super::super::api;
 use super::super::sizes::rounded;
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::rc::Rc;
 
 /// Unused buffers, by size. Nothing is requested from the driver while a suitable one exists, because drivers
 /// without memory pools wait for the GPU before allocating.
 #[derive(Default)]
-pub(super) struct Pool(RefCell<BTreeMap<usize, Vec<u64>>>);
+pub(super) struct Pool {
+    unused: RefCell<BTreeMap<usize, Vec<u64>>>,
+    /// Sizes and addresses of the buffers handed out since [`Pool::watch`].
+    taken: RefCell<Option<Blocks>>,
+    /// Whether the driver was asked for memory since then.
+    has_grown: Cell<bool>,
+    /// The buffers that a CUDA graph writes, whoever owns them then.
+    kept: RefCell<Blocks>,
+}
+
+/// Sizes and addresses of buffers.
+pub(super) type Blocks = BTreeSet<(usize, u64)>;
 
 impl Pool {
     /// A buffer of at least `bytes` bytes with arbitrary content.
     pub(super) fn buffer(self: &Rc<Self>, bytes: usize) -> Buffer {
         let bytes = rounded(bytes);
-        let waiting = self.0.borrow_mut().get_mut(&bytes).and_then(Vec::pop);
-        let at = waiting.unwrap_or_else(|| {
-            let mut at = 0;
-            // SAFETY: `at` outlives the call.
-            unsafe { api::cuMemAlloc_v2(&raw mut at, bytes) };
-            at
-        });
-        Buffer {
-            at,
-            bytes,
-            home: Rc::clone(self),
+        let waiting = self.unused.borrow_mut().get_mut(&bytes).and_then(Vec::pop);
+        let home = Some(Rc::clone(self));
+        let buffer = match waiting {
+            Some(at) => Buffer { at, bytes, home },
+            None => self.lasting(bytes),
+        };
+        if let Some(taken) = &mut *self.taken.borrow_mut() {
+            taken.insert((bytes, buffer.at));
         }
+        buffer
     }
 
-    /// Returns all unused buffers to the driver.
+    /// Like [`Pool::buffer`], from the driver: for what stays for the whole job, so that the first step leaves
+    /// everything that the next one needs.
+    pub(super) fn lasting(self: &Rc<Self>, bytes: usize) -> Buffer {
+        let (bytes, mut at) = (rounded(bytes), 0);
+        // SAFETY: `at` outlives the call.
+        unsafe { api::cuMemAlloc_v2(&raw mut at, bytes) };
+        self.has_grown.set(true);
+        let home = Some(Rc::clone(self));
+        Buffer { at, bytes, home }
+    }
+
+    /// Notes from now on which buffers are handed out.
+    pub(super) fn watch(&self) {
+        *self.taken.borrow_mut() = Some(Blocks::new());
+        self.has_grown.set(false);
+    }
+
+    /// Ends [`Pool::watch`]; returns the buffers.
+    pub(super) fn watched(&self) -> Blocks {
+        self.taken.take().unwrap_or_default()
+    }
+
+    /// Whether the driver was asked for memory since [`Pool::watch`].
+    pub(super) fn has_grown(&self) -> bool {
+        self.has_grown.get()
+    }
+
+    /// Makes [`Pool::clear`] leave these buffers alone, and no others.
+    pub(super) fn keep(&self, blocks: Blocks) {
+        self.kept.replace(blocks);
+    }
+
+    /// The buffers that nobody owns.
+    pub(super) fn unused(&self) -> Blocks {
+        let unused = self.unused.borrow();
+        let each = |(bytes, list): (&usize, &Vec<u64>)| {
+            let bytes = *bytes;
+            list.clone().into_iter().map(move |at| (bytes, at))
+        };
+        unused.iter().flat_map(each).collect()
+    }
+
+    /// Whether nobody owns any of the kept buffers: then a graph may write them.
+    pub(super) fn is_kept_unused(&self) -> bool {
+        self.kept.borrow().is_subset(&self.unused())
+    }
+
+    /// Returns all unused buffers to the driver, except the kept ones.
     pub(super) fn clear(&self) {
-        for at in std::mem::take(&mut *self.0.borrow_mut())
-            .into_values()
-            .flatten()
-        {
-            // SAFETY: it has no owner any more.
-            unsafe { api::cuMemFree_v2(at) };
-        }
+        let kept = self.kept.borrow();
+        self.unused.borrow_mut().retain(|bytes, list| {
+            list.retain(|at| {
+                let stays = kept.contains(&(*bytes, *at));
+                if !stays {
+                    // SAFETY: it has no owner any more.
+                    unsafe { api::cuMemFree_v2(*at) };
+                }
+                stays
+            });
+            !list.is_empty()
+        });
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        self.kept.take();
         self.clear();
     }
 }
@@ -58,14 +120,22 @@ pub(super) struct Buffer {
     /// Its address.
     pub(super) at: u64,
     bytes: usize,
-    home: Rc<Pool>,
+    home: Option<Rc<Pool>>,
+}
+
+impl Buffer {
+    /// A place in a buffer that somebody else owns; or nothing, at address 0.
+    pub(super) fn within(at: u64) -> Self {
+        let (bytes, home) = (0, None);
+        Self { at, bytes, home }
+    }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.at != 0 {
-            let mut waiting = self.home.0.borrow_mut();
-            waiting.entry(self.bytes).or_default().push(self.at);
+        if let Some(home) = self.home.as_ref().filter(|_| self.at != 0) {
+            let mut unused = home.unused.borrow_mut();
+            unused.entry(self.bytes).or_default().push(self.at);
         }
     }
 }

@@ -10,6 +10,8 @@
 //! requested from the driver only in the first step. Sums have a fixed order and products have their own
 //! workspace, so the same GPU type and cuBLAS give the same bits.
 //!
+//! Where the host would limit a step, the step becomes one CUDA graph ([`graph`]).
+//!
 //! With `train.dtype: bf16`, values passed between operations and the factors of products are bfloat16, and
 //! sums are f32; parameters, moments, gradients of parameters, the residual stream and its gradient are f32,
 //! and each update writes the rounded copies that products read.
@@ -18,6 +20,7 @@ mod attention;
 #[cfg(feature = "cuda")]
 pub(super) mod ceilings;
 mod gpu;
+pub(super) mod graph;
 mod head;
 mod layers;
 mod linear;
@@ -33,12 +36,14 @@ use super::super::ops::{
     Activation, AdamwStep, Clip, Grid, Heads, Kept, Linear, LossTask, LossValue, Matrix, Moments,
     NormKind, Operations, Readings, Scalar, ScoreTask, Scores, tensor_error,
 };
+use super::super::step::Step;
 use super::{api, driver, sizes};
 use crate::spec::{Dtype, ModelConfig, TrainSettings};
 use crate::train::TrainError;
 use attention::{Cache, Ropes};
 use dfdx::prelude::*;
 use gpu::{Gpu, launch};
+use graph::Graphs;
 use head::Late;
 use memory::{Buffer, Kind};
 use optimizer::Pieces;
@@ -54,6 +59,7 @@ pub(crate) struct CudaFused {
     pieces: Pieces,
     ropes: Ropes,
     late: Late,
+    graphs: Graphs,
     gpu: Rc<Gpu>,
 }
 
@@ -99,6 +105,7 @@ impl Operations for CudaFused {
             pieces: Pieces::default(),
             ropes: Ropes::default(),
             late: Late::new(&gpu),
+            graphs: Graphs::new(),
             gpu: Rc::new(gpu),
         })
     }
@@ -139,9 +146,18 @@ impl Operations for CudaFused {
         &self.device
     }
 
+    fn begin_step(&self, step: &Step<'_>) -> bool {
+        self.graphs.begin(self, step)
+    }
+
+    fn end_step(&self, complete: bool) -> bool {
+        self.graphs.end_step(self, complete)
+    }
+
     fn release(&self, for_good: bool) {
         // A checkpoint is assembled in host memory, so unused GPU memory does not matter.
         if for_good {
+            self.graphs.end(self);
             self.gpu.release();
         }
     }

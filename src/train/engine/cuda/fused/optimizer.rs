@@ -24,20 +24,6 @@ struct Piece {
     decays: i32,
 }
 
-/// The numbers of a step in the form that the kernels take.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Numbers {
-    beta1: f32,
-    beta2: f32,
-    rest1: f32,
-    rest2: f32,
-    eps: f32,
-    shrink: f32,
-    rate: f32,
-    root: f32,
-}
-
 /// The addresses of all parameters, moments and gradients, kept from step to step.
 #[derive(Default)]
 pub(super) struct Pieces(RefCell<Option<Kept>>);
@@ -48,6 +34,23 @@ struct Kept {
     count: usize,
     list: Rc<Buffer>,
     partial: Rc<Buffer>,
+}
+
+/// The numbers of a step in the order in which the kernel takes them: `Adamw` in `kernels/optimizer.cuh`.
+pub(super) fn numbers(step: &AdamwStep<'_>) -> [f32; 8] {
+    let scalars = step.scalars();
+    let [beta1, beta2] = step.betas;
+    [
+        beta1,
+        beta2,
+        1.0 - beta1,
+        1.0 - beta2,
+        step.eps,
+        scalars.shrink,
+        scalars.rate,
+        scalars.root,
+    ]
+    .map(|number| number as f32)
 }
 
 impl Pieces {
@@ -121,8 +124,12 @@ impl Kept {
         Self {
             of,
             count: list.len(),
-            partial: gpu.doubles(list.len()),
-            list: gpu.send(&list),
+            partial: Rc::new(gpu.pool.lasting(8 * list.len())),
+            list: {
+                let place = Rc::new(gpu.pool.lasting(size_of_val(&list[..])));
+                gpu.send_to(place.at, &list);
+                place
+            },
         }
     }
 }
@@ -159,22 +166,11 @@ pub(super) fn adamw_step(
     moments: &Moments<CudaFused>,
     step: &AdamwStep<'_>,
 ) {
-    let scalars = step.scalars();
-    let [beta1, beta2] = step.betas;
-    let numbers = Numbers {
-        beta1: beta1 as f32,
-        beta2: beta2 as f32,
-        rest1: (1.0 - beta1) as f32,
-        rest2: (1.0 - beta2) as f32,
-        eps: step.eps as f32,
-        shrink: scalars.shrink as f32,
-        rate: scalars.rate as f32,
-        root: scalars.root as f32,
-    };
+    let numbers = ops.gpu.send(&numbers(step));
     let moments = Some((moments, step.decays));
     ops.pieces.with(ops, parameters, moments, |kept| {
         let (gpu, found) = (&ops.gpu, ops.late.norm());
         let grid = (kept.count, 1);
-        launch!(gpu, "adamw", grid, 256, kept.list.at, found, numbers);
+        launch!(gpu, "adamw", grid, 256, kept.list.at, found, numbers.at);
     });
 }

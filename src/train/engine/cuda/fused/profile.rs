@@ -54,6 +54,7 @@ pub(super) fn launch(
     name: &str,
     blocks: [u32; 2],
     parameters: *mut *mut c_void,
+    stream: Handle,
     call: impl FnOnce(),
 ) {
     // SAFETY: the engine passes the right parameters to every kernel.
@@ -65,11 +66,21 @@ pub(super) fn launch(
             traffic::operations(name, blocks, parameters),
         )
     };
-    span(work, call);
+    span(work, stream, call);
+}
+
+/// Whether operations are being timed in this thread: then each must be called.
+pub(super) fn is_timing() -> bool {
+    SPANS.with_borrow(Option::is_some)
 }
 
 /// Makes a product, and times it if requested. `bytes`: size of a number of the factors, and of the result.
-pub(super) fn product([rows, columns, inner]: [usize; 3], bytes: [usize; 2], call: impl FnOnce()) {
+pub(super) fn product(
+    [rows, columns, inner]: [usize; 3],
+    bytes: [usize; 2],
+    stream: Handle,
+    call: impl FnOnce(),
+) {
     let work = || {
         let [m, n, k] = [rows, columns, inner].map(|size| size as f64);
         let [factor, result] = bytes.map(|size| size as f64);
@@ -80,20 +91,20 @@ pub(super) fn product([rows, columns, inner]: [usize; 3], bytes: [usize; 2], cal
             2.0 * m * n * k,
         )
     };
-    span(work, call);
+    span(work, stream, call);
 }
 
-fn span(work: impl FnOnce() -> (String, f64, f64), call: impl FnOnce()) {
-    if SPANS.with_borrow(Option::is_none) {
+fn span(work: impl FnOnce() -> (String, f64, f64), stream: Handle, call: impl FnOnce()) {
+    if !is_timing() {
         return call();
     }
     let (name, bytes, operations) = work();
     let event = || {
         let mut event = std::ptr::null_mut();
-        // SAFETY: the handle outlives the calls; the stream is the engine's.
+        // SAFETY: the handle outlives the calls.
         unsafe {
             api::cuEventCreate(&raw mut event, 0);
-            api::cuEventRecord(event, std::ptr::null_mut());
+            api::cuEventRecord(event, stream);
         }
         event
     };

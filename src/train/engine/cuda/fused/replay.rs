@@ -65,14 +65,7 @@ fn run(gpu: &Gpu, launch: &Launch) -> Result<Vec<Vec<u8>>, String> {
             let at = (GUARD + at) as usize;
             guarded.bytes[at..at + 8].copy_from_slice(&address(*target).to_le_bytes());
         }
-        // SAFETY: the buffer is large enough.
-        unsafe {
-            api::cuMemcpyHtoD_v2(
-                guarded.at,
-                guarded.bytes.as_ptr().cast(),
-                guarded.bytes.len(),
-            );
-        }
+        gpu.upload_to(guarded.at, &guarded.bytes);
     }
     // In words of 8 bytes, so that every parameter is aligned.
     let mut parameters: Vec<Vec<u64>> = Vec::new();

@@ -2,6 +2,7 @@
 
 mod alone;
 mod dry;
+mod graph;
 
 use super::super::emulator::{Emulated, compiled, with};
 use super::*;
@@ -41,20 +42,23 @@ fn settings() -> [Setting; 3] {
     [llama, gpt2, wide]
 }
 
-fn train(
-    setting: &Setting,
-    resume: Option<&Checkpoint>,
-    recorder: &mut Recorder,
-) -> Result<Trained, TrainError> {
-    let job = TrainJob {
+fn job(setting: &Setting) -> TrainJob<'_> {
+    TrainJob {
         model: &setting.model,
         train: &setting.train,
         data: &setting.data,
         validation: &setting.validation,
         start: None,
         threads: 1,
-    };
-    engine().train(&job, resume, recorder)
+    }
+}
+
+fn train(
+    setting: &Setting,
+    resume: Option<&Checkpoint>,
+    recorder: &mut Recorder,
+) -> Result<Trained, TrainError> {
+    engine().train(&job(setting), resume, recorder)
 }
 
 fn finished(setting: &Setting, resume: Option<&Checkpoint>, recorder: &mut Recorder) -> Checkpoint {
@@ -68,6 +72,7 @@ fn finished(setting: &Setting, resume: Option<&Checkpoint>, recorder: &mut Recor
 fn is_clean(gpu: &Emulated) {
     assert_eq!(gpu.nonsense, Vec::<String>::new());
     assert_eq!(gpu.in_use(), 0, "everything was freed");
+    assert!(gpu.graphs.is_empty(), "{:?}", gpu.graphs);
 }
 
 #[test]

@@ -101,7 +101,7 @@ template <int WIDTH> __device__ __forceinline__ void row_mix(const float *p, con
   }
 }
 
-#define ATTENTION_FORWARD(T) const T *__restrict__ qkv, T *__restrict__ y, float *__restrict__ lse, int tiles, Attention a, Dropout dropout
+#define ATTENTION_FORWARD(T) const T *__restrict__ qkv, T *__restrict__ y, float *__restrict__ lse, int tiles, Attention a, Dropout dropout, const unsigned *__restrict__ stream
 template <int WIDTH, class T> __device__ __forceinline__ void plain_forward(ATTENTION_FORWARD(T)) {
   typedef Plain<WIDTH> P;
   SHARED(float, queries, P::TILE * P::LD);
@@ -115,7 +115,7 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_forward(ATTE
   float out[P::OWN], s[P::KEYS], most = -INFINITY, sum = 0.f;
 #pragma unroll
   for (int n = 0; n < P::OWN; n++) out[n] = 0.f;
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   for (int from = 0; from <= first; from += P::TILE) {
     __syncthreads();
     load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(tile, k, from, a.length, stride, a.width);
@@ -156,7 +156,7 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_forward(ATTE
 }
 
 // Gradients of the queries, written to their columns of dqkv.
-#define ATTENTION_BACKWARD(T) const T *__restrict__ qkv, const T *__restrict__ dy, const float *__restrict__ lse, const float *__restrict__ delta, T *__restrict__ dqkv, int tiles, Attention a, Dropout dropout
+#define ATTENTION_BACKWARD(T) const T *__restrict__ qkv, const T *__restrict__ dy, const float *__restrict__ lse, const float *__restrict__ delta, T *__restrict__ dqkv, int tiles, Attention a, Dropout dropout, const unsigned *__restrict__ stream
 template <int WIDTH, class T> __device__ __forceinline__ void plain_queries(ATTENTION_BACKWARD(T)) {
   typedef Plain<WIDTH> P;
   SHARED(float, queries, P::TILE * P::LD);
@@ -174,7 +174,7 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_queries(ATTE
   float out[P::OWN], s[P::KEYS], d[P::KEYS];
 #pragma unroll
   for (int n = 0; n < P::OWN; n++) out[n] = 0.f;
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   for (int from = 0; from <= first; from += P::TILE) {
     __syncthreads();
     load_rows<P::TILE, WIDTH, P::LD, P::THREADS>(tile, v, from, a.length, stride, a.width);
@@ -219,7 +219,7 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_keys(ATTENTI
     to_key[n] = to_value[n] = 0.f;
     own[n] = j < a.length && c + 4 * n < a.width ? to_f32(v[size_t(j) * stride + c + 4 * n]) : 0.f;  // four threads share a row of values
   }
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   for (int head = at.head * group; head < (at.head + 1) * group; head++) {
     const size_t known = (size_t(at.sequence) * a.heads + head) * a.length;
     for (int from = first; from < a.length; from += P::TILE) {
@@ -274,12 +274,12 @@ template <int WIDTH, class T> __device__ __forceinline__ void plain_keys(ATTENTI
   FOR_WIDTH(name, 32, PARAMETERS, T, suffix, threads, body, __VA_ARGS__)                                                             \
   FOR_WIDTH(name, 64, PARAMETERS, T, suffix, threads, body, __VA_ARGS__)                                                             \
   FOR_WIDTH(name, 128, PARAMETERS, T, suffix, threads, body, __VA_ARGS__)
-FOR_WIDTHS(attention_forward, ATTENTION_FORWARD, float, f32, 128, plain_forward, qkv, y, lse, tiles, a, dropout)
-FOR_WIDTHS(attention_queries, ATTENTION_BACKWARD, float, f32, 128, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
-FOR_WIDTHS(attention_keys, ATTENTION_BACKWARD, float, f32, 128, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
-FOR_WIDTH(attention_forward, 256, ATTENTION_FORWARD, float, f32, 32, plain_forward, qkv, y, lse, tiles, a, dropout)
-FOR_WIDTH(attention_queries, 256, ATTENTION_BACKWARD, float, f32, 32, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
-FOR_WIDTH(attention_keys, 256, ATTENTION_BACKWARD, float, f32, 32, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
-FOR_WIDTH(attention_forward, 256, ATTENTION_FORWARD, bf16, bf16, 32, plain_forward, qkv, y, lse, tiles, a, dropout)
-FOR_WIDTH(attention_queries, 256, ATTENTION_BACKWARD, bf16, bf16, 32, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
-FOR_WIDTH(attention_keys, 256, ATTENTION_BACKWARD, bf16, bf16, 32, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
+FOR_WIDTHS(attention_forward, ATTENTION_FORWARD, float, f32, 128, plain_forward, qkv, y, lse, tiles, a, dropout, stream)
+FOR_WIDTHS(attention_queries, ATTENTION_BACKWARD, float, f32, 128, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)
+FOR_WIDTHS(attention_keys, ATTENTION_BACKWARD, float, f32, 128, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)
+FOR_WIDTH(attention_forward, 256, ATTENTION_FORWARD, float, f32, 32, plain_forward, qkv, y, lse, tiles, a, dropout, stream)
+FOR_WIDTH(attention_queries, 256, ATTENTION_BACKWARD, float, f32, 32, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)
+FOR_WIDTH(attention_keys, 256, ATTENTION_BACKWARD, float, f32, 32, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)
+FOR_WIDTH(attention_forward, 256, ATTENTION_FORWARD, bf16, bf16, 32, plain_forward, qkv, y, lse, tiles, a, dropout, stream)
+FOR_WIDTH(attention_queries, 256, ATTENTION_BACKWARD, bf16, bf16, 32, plain_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)
+FOR_WIDTH(attention_keys, 256, ATTENTION_BACKWARD, bf16, bf16, 32, plain_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)

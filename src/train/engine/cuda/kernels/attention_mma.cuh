@@ -96,7 +96,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_forward(ATTENTION_FO
   for (int c = 0; c < P::STEPS; c++) load_a(query[c], keys + warp * 16 * P::LD + c * 16, P::LD);
   float out[P::OUT][4], most[2] = {-INFINITY, -INFINITY}, sum[2] = {0.f, 0.f};
   clear(out);
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   for (int from = 0; from <= first; from += P::FORWARD) {
     __syncthreads();  // the last tile is no longer read
     load_fast<P::FORWARD, WIDTH, P::LD, P::THREADS>(keys, k, from, a.length, stride, a.width);
@@ -171,7 +171,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_queries(ATTENTION_BA
     own[half] = there ? delta[known + row + 8 * half] : 0.f;
   }
   clear(out);
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   for (int from = 0; from < first + P::ROWS && from < a.length; from += P::QUERIES) {
     __syncthreads();
     load_fast<P::QUERIES, WIDTH, P::LD, P::THREADS>(keys, k, from, a.length, stride, a.width);
@@ -209,7 +209,7 @@ template <int WIDTH> __device__ __forceinline__ void tensor_keys(ATTENTION_BACKW
   float to_key[P::OUT][4], to_value[P::OUT][4];
   clear(to_key);
   clear(to_value);
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   for (int head = at.head * group; head < (at.head + 1) * group; head++) {
     const size_t known = (size_t(at.sequence) * a.heads + head) * a.length;
     for (int from = first; from < a.length; from += P::KEYS) {
@@ -251,6 +251,6 @@ template <int WIDTH> __device__ __forceinline__ void tensor_keys(ATTENTION_BACKW
   store_rows<WIDTH>(to, to_key, row, a.length, stride, a.width, 1.f, 1.f);
   store_rows<WIDTH>(to + a.kv_heads * a.width, to_value, row, a.length, stride, a.width, 1.f, 1.f);
 }
-FOR_WIDTHS(attention_forward, ATTENTION_FORWARD, bf16, bf16, 128, tensor_forward, qkv, y, lse, tiles, a, dropout)
-FOR_WIDTHS(attention_queries, ATTENTION_BACKWARD, bf16, bf16, 128, tensor_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
-FOR_WIDTHS(attention_keys, ATTENTION_BACKWARD, bf16, bf16, 128, tensor_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout)
+FOR_WIDTHS(attention_forward, ATTENTION_FORWARD, bf16, bf16, 128, tensor_forward, qkv, y, lse, tiles, a, dropout, stream)
+FOR_WIDTHS(attention_queries, ATTENTION_BACKWARD, bf16, bf16, 128, tensor_queries, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)
+FOR_WIDTHS(attention_keys, ATTENTION_BACKWARD, bf16, bf16, 128, tensor_keys, qkv, dy, lse, delta, dqkv, tiles, a, dropout, stream)

@@ -133,7 +133,8 @@ __device__ __forceinline__ float block_max(float v, float *part) {
 }
 
 // The masks of src/train/engine/dropout.rs, computed where they are used and never stored. With `scale` 0,
-// nothing is dropped.
+// nothing is dropped. In a CUDA graph, key and upper counter words, which differ from step to step, are read from
+// `stream` (four words); it is null elsewhere.
 struct Dropout {
   unsigned key[2], high[2], threshold;
   float scale;
@@ -142,7 +143,13 @@ struct Mask {
   Dropout dropout;
   u64 block;
   unsigned words[4];
-  __device__ __forceinline__ explicit Mask(const Dropout &d) : dropout(d), block(~0ull), words{} {}
+  __device__ __forceinline__ Mask(const Dropout &d, const unsigned *stream) : dropout(d), block(~0ull), words{} {
+    if (!stream || d.scale == 0.f) return;
+    dropout.key[0] = stream[0];
+    dropout.key[1] = stream[1];
+    dropout.high[0] = stream[2];
+    dropout.high[1] = stream[3];
+  }
   // Philox4x32-10 (crates/rng).
   __device__ __forceinline__ void draw(u64 at) {
     unsigned c0 = unsigned(at), c1 = unsigned(at >> 32), c2 = dropout.high[0], c3 = dropout.high[1];

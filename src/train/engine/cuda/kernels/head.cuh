@@ -25,14 +25,14 @@ template <class T> __device__ __forceinline__ void row_sums(const T *f, int clas
 }
 
 // Cross-entropy and square term of each row, by the formula of src/train/engine/loss.rs; the gradient of their
-// sum times `factor` overwrites the logits, and no probability is stored. Rows whose target is below 0 do not
+// sum times `*factor` overwrites the logits, and no probability is stored. Rows whose target is below 0 do not
 // count. `correct` is the factor of the right class if the absolute value of its logit is below `near`;
 // otherwise it gets the factor of the wrong classes.
 struct Formula {
   int cross_entropy, square, on_probabilities;
-  float wrong, correct, near, target, factor;
+  float wrong, correct, near, target;
 };
-#define HEAD_ROW(T) T *__restrict__ logits, const int *__restrict__ targets, float *__restrict__ losses, int classes, int with_gradient, Formula formula
+#define HEAD_ROW(T) T *__restrict__ logits, const int *__restrict__ targets, float *__restrict__ losses, int classes, int with_gradient, Formula formula, const float *__restrict__ factor
 template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
   SHARED(float, part, 32);
   const bool whole = classes % 4 == 0;
@@ -72,6 +72,7 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
     losses[2 * size_t(blockIdx.x) + 1] = formula.square ? formula.wrong * (squares - s * s) + correct * (s - goal) * (s - goal) : 0.f;
   }
   if (!with_gradient) return;
+  const float scale = *factor;
   __syncthreads();  // all threads have read f[y]
   FOURS(j, classes) {
     load4(f + j, classes - j, whole, v);
@@ -84,12 +85,12 @@ template <class T> __device__ __forceinline__ void head_row_of(HEAD_ROW(T)) {
         const float gradient = right ? 2.f * correct * (s - goal) : 2.f * formula.wrong * s;
         g += formula.on_probabilities ? p * (gradient - mean) : gradient;
       }
-      v[e] = g * formula.factor;
+      v[e] = g * scale;
     }
     store4(f + j, classes - j, whole, v);
   }
 }
-BOTH(head_row, 256, HEAD_ROW, logits, targets, losses, classes, with_gradient, formula)
+BOTH(head_row, 256, HEAD_ROW, logits, targets, losses, classes, with_gradient, formula, factor)
 
 // totals[0] and [1] (+)= the sums of the two parts of `losses` (rows, 2). One block.
 extern "C" __global__ void __launch_bounds__(256) loss_sum(const float *__restrict__ losses, double *__restrict__ totals, int rows, int add) {

@@ -52,7 +52,8 @@ struct Adamw {
 };
 // m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← shrink θ − rate m / (sqrt(v) root + ε); g ← 0. One block
 // per piece.
-extern "C" __global__ void __launch_bounds__(256) adamw(const Piece *__restrict__ pieces, const double *__restrict__ clip, Adamw step) {
+extern "C" __global__ void __launch_bounds__(256) adamw(const Piece *__restrict__ pieces, const double *__restrict__ clip, const Adamw *__restrict__ numbers) {
+  const Adamw step = *numbers;
   const Piece piece = pieces[blockIdx.x];
   const float scale = float(clip[1]), shrink = piece.decays ? step.shrink : 1.f;
   const bool whole = piece.count % 4 == 0;

@@ -4,11 +4,11 @@
 
 // y[row] = tokens[ids[row]] (+ positions[places[row]]), with dropout. One block per row.
 extern "C" __global__ void __launch_bounds__(128) embed_forward(const float *__restrict__ tokens, const float *__restrict__ positions, const int *__restrict__ ids,
-                                                                const int *__restrict__ places, float *__restrict__ y, int columns, Dropout dropout) {
+                                                                const int *__restrict__ places, float *__restrict__ y, int columns, Dropout dropout, const unsigned *__restrict__ stream) {
   const size_t row = blockIdx.x;
   const bool whole = columns % 4 == 0;
   const float *from = tokens + size_t(ids[row]) * columns, *place = positions ? positions + size_t(places[row]) * columns : nullptr;
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   FOURS(j, columns) {
     float v[4], w[4] = {0.f, 0.f, 0.f, 0.f};
     load4(from + j, columns - j, whole, v);
@@ -21,13 +21,15 @@ extern "C" __global__ void __launch_bounds__(128) embed_forward(const float *__r
 KERNEL(embed_forward)
 
 // table[keys[run]] += the rows order[starts[run]] … order[starts[run + 1] − 1] of dy, in that order. One block
-// per run of equal keys: the host has sorted the rows by key, so no two blocks write the same row.
+// per run of equal keys: the host has sorted the rows by key, so no two blocks write the same row. There are as
+// many blocks as rows, because a CUDA graph has the same grid in every step: the runs at the end are empty.
 extern "C" __global__ void __launch_bounds__(128) embed_backward(const float *__restrict__ dy, const int *__restrict__ order, const int *__restrict__ starts,
-                                                                 const int *__restrict__ keys, float *__restrict__ table, int columns, Dropout dropout) {
+                                                                 const int *__restrict__ keys, float *__restrict__ table, int columns, Dropout dropout, const unsigned *__restrict__ stream) {
   const int first = starts[blockIdx.x], end = starts[blockIdx.x + 1];
+  if (first == end) return;
   const bool whole = columns % 4 == 0;
   float *to = table + size_t(keys[blockIdx.x]) * columns;
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   FOURS(j, columns) {
     float sum[4];
     load4(to + j, columns - j, whole, sum);
@@ -307,11 +309,11 @@ template <class T> __device__ __forceinline__ void gelu_backward_of(GELU_BACKWAR
 BOTH(gelu_backward, 256, GELU_BACKWARD, x, bias, dy, columns)
 
 // y = residual + dropout(z + bias). One block per row.
-#define RESIDUAL_FORWARD(T) const T *__restrict__ z, const float *__restrict__ bias, const float *__restrict__ residual, float *__restrict__ y, int columns, Dropout dropout
+#define RESIDUAL_FORWARD(T) const T *__restrict__ z, const float *__restrict__ bias, const float *__restrict__ residual, float *__restrict__ y, int columns, Dropout dropout, const unsigned *__restrict__ stream
 template <class T> __device__ __forceinline__ void residual_forward_of(RESIDUAL_FORWARD(T)) {
   const bool whole = columns % 4 == 0;
   const size_t row = size_t(blockIdx.x) * columns;
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   FOURS(j, columns) {
     float v[4], r[4], b[4] = {0.f, 0.f, 0.f, 0.f};
     load4(z + row + j, columns - j, whole, v);
@@ -322,14 +324,14 @@ template <class T> __device__ __forceinline__ void residual_forward_of(RESIDUAL_
     store4(y + row + j, columns - j, whole, v);
   }
 }
-BOTH(residual_forward, 128, RESIDUAL_FORWARD, z, bias, residual, y, columns, dropout)
+BOTH(residual_forward, 128, RESIDUAL_FORWARD, z, bias, residual, y, columns, dropout, stream)
 
 // dz = dropout(dy), rounded. One block per row.
-#define RESIDUAL_BACKWARD(T) const float *__restrict__ dy, T *__restrict__ dz, int columns, Dropout dropout
+#define RESIDUAL_BACKWARD(T) const float *__restrict__ dy, T *__restrict__ dz, int columns, Dropout dropout, const unsigned *__restrict__ stream
 template <class T> __device__ __forceinline__ void residual_backward_of(RESIDUAL_BACKWARD(T)) {
   const bool whole = columns % 4 == 0;
   const size_t row = size_t(blockIdx.x) * columns;
-  Mask mask(dropout);
+  Mask mask(dropout, stream);
   FOURS(j, columns) {
     float v[4];
     load4(dy + row + j, columns - j, whole, v);
@@ -338,4 +340,4 @@ template <class T> __device__ __forceinline__ void residual_backward_of(RESIDUAL
     store4(dz + row + j, columns - j, whole, v);
   }
 }
-BOTH(residual_backward, 128, RESIDUAL_BACKWARD, dy, dz, columns, dropout)
+BOTH(residual_backward, 128, RESIDUAL_BACKWARD, dy, dz, columns, dropout, stream)

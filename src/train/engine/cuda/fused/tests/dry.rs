@@ -4,6 +4,7 @@ use super::*;
 use crate::data::{SequenceSet, TrainingData};
 use crate::spec::{Every, Init};
 use crate::train::engine::cuda::emulator::look;
+use crate::train::engine::cuda::traffic::Work;
 use crate::train::{NamedTensor, Observer, StepTiming, Weights};
 use std::ops::ControlFlow;
 
@@ -16,6 +17,8 @@ struct Counts {
     waits: u64,
     allocations: u64,
     moved: u64,
+    calls: u64,
+    graphs: u64,
 }
 
 impl Counts {
@@ -27,6 +30,8 @@ impl Counts {
             waits: gpu.waits,
             allocations: gpu.allocations,
             moved: gpu.moved,
+            calls: gpu.calls,
+            graphs: gpu.graph_launches,
         })
     }
 
@@ -38,6 +43,8 @@ impl Counts {
             waits: self.waits - before.waits,
             allocations: self.allocations - before.allocations,
             moved: self.moved - before.moved,
+            calls: self.calls - before.calls,
+            graphs: self.graphs - before.graphs,
         }
     }
 
@@ -70,12 +77,12 @@ impl Observer for Steps {
     }
 }
 
-/// The setting of a published shape, with three steps and a validation that is due at the end of a fourth.
+/// The setting of a published shape, with four steps and a validation that is due at the end of a fifth.
 fn published(shape: &serde_json::Value, dtype: Dtype) -> Setting {
     let number = |key: &str| shape[key].as_u64().unwrap() as usize;
     let llama = shape["arch"] == "llama";
     let arch = if llama { Arch::Llama } else { Arch::Gpt2 };
-    let mut setting = Setting::new(arch, r#"{"epochs": 1, "max_steps": 4, "grad_clip": 1.0}"#);
+    let mut setting = Setting::new(arch, r#"{"epochs": 1, "max_steps": 5, "grad_clip": 1.0}"#);
     setting.train.dtype = dtype;
     setting.train.batch_size = number("batch_size");
     setting.train.validate.every = Every::End;
@@ -91,7 +98,7 @@ fn published(shape: &serde_json::Value, dtype: Dtype) -> Setting {
         Init::Gpt2
     };
     let mut set = SequenceSet::new();
-    for sequence in 0..4 * number("batch_size") {
+    for sequence in 0..5 * number("batch_size") {
         let id = |place: usize| ((place * 7 + sequence * 13) % number("vocab_size")) as u32;
         let ids: Vec<u32> = (0..=number("seq_len")).map(id).collect();
         set.push(&ids[..number("seq_len")], &ids[1..]);
@@ -144,8 +151,8 @@ fn least(setting: &Setting) -> f64 {
     parameters + rows * (layers * layer + head + 16.0 * d)
 }
 
-/// Counts of the second and third steps, and the peak memory over all three.
-fn counted(setting: &Setting) -> ([Counts; 2], usize) {
+/// Counts of the second to the fourth step, and the peak memory over all.
+fn counted(setting: &Setting) -> ([Counts; 3], usize) {
     let weights = zeros(setting);
     let dry = Emulated {
         dry: true,
@@ -166,7 +173,7 @@ fn counted(setting: &Setting) -> ([Counts; 2], usize) {
         steps.0
     });
     is_clean(&gpu);
-    let later = [1, 2].map(|step| steps[step].since(steps[step - 1]));
+    let later = [1, 2, 3].map(|step| steps[step].since(steps[step - 1]));
     (later, gpu.peak)
 }
 
@@ -183,20 +190,31 @@ fn a_step_at_the_published_shapes_has_few_calls_and_waits_once() {
         shapes.push((format!("{heads} heads"), shape));
     }
     println!(
-        "shape              dtype  kernels products copies  GB moved  of the least  GiB at most"
+        "shape              dtype  kernels products copies  GB moved  of the least  GiB at most  ms host  ms GPU  calls, as a graph"
     );
     for (name, shape) in &shapes {
         for dtype in [Dtype::F32, Dtype::Bf16] {
             let setting = published(shape, dtype);
-            let ([second, step], peak) = counted(&setting);
+            let ([step, third, fourth], peak) = counted(&setting);
+            let work = Work {
+                calls: step.launches(),
+                bytes: step.moved,
+            };
+            let [host, device] = work.seconds().map(|seconds| 1e3 * seconds);
             let (gb, gib) = (step.moved as f64 / 1e9, peak as f64 / (1u64 << 30) as f64);
             println!(
-                "{name:<18} {:<6} {:>7} {:>8} {:>6} {gb:>9.2} {:>13.2} {gib:>12.2}",
+                "{name:<18} {:<6} {:>7} {:>8} {:>6} {gb:>9.2} {:>13.2} {gib:>12.2} {host:>8.2} {device:>7.2} {:>6} {:>10}",
                 format!("{dtype:?}"),
                 step.kernels,
                 step.products,
                 step.copies,
                 step.moved as f64 / least(&setting),
+                step.calls,
+                if fourth.graphs == 1 {
+                    fourth.calls.to_string()
+                } else {
+                    String::new()
+                },
             );
             let known = sizes::training_bytes(&setting.model, &setting.train);
             let (known, peak) = (known as f64, peak as f64);
@@ -208,8 +226,23 @@ fn a_step_at_the_published_shapes_has_few_calls_and_waits_once() {
             let least = least(&setting);
             let times = step.moved as f64 / least;
             assert!((1.0..1.3).contains(&times), "{name}: {times} of {least}");
-            assert_eq!(step.waits, 1, "{name}");
-            assert_eq!([second.allocations, step.allocations], [0; 2], "{name}");
+            for later in [step, third, fourth] {
+                assert_eq!((later.waits, later.allocations), (1, 0), "{name}");
+                assert_eq!(
+                    (later.kernels, later.products),
+                    (step.kernels, step.products)
+                );
+            }
+            // Where the host is slower, the third step is recorded and the fourth only started: with the upload
+            // before and the download and wait after it.
+            let is_graph = host > device;
+            assert_eq!(fourth.graphs, u64::from(is_graph), "{name}: {fourth:?}");
+            let calls = if is_graph { 4 } else { step.calls };
+            assert_eq!(
+                (fourth.calls, third.graphs),
+                (calls, fourth.graphs),
+                "{name}"
+            );
             // For L and all other models with 8 layers; 12 layers need 12 / 8 as much per layer.
             let layers = setting.model.n_layers.max(8) as u64;
             assert!(8 * step.launches() <= 300 * layers, "{name}: {step:?}");
